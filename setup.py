@@ -1,10 +1,16 @@
 """Compile every .pyx under _ext; all other packaging facts live in pyproject.toml.
 
-`L5D_DEBUG=1` builds with assertions and live-object counters; `L5D_SANITIZE=address,undefined` adds sanitizers.
+`L5D_DEBUG=1` builds with assertions and live-object counters; `L5D_SANITIZE=address,undefined` adds sanitizers;
+`L5D_ENGINE=skip` registers the package without compiling, for set-ups that compile in a step of their own.
 `build_ext --only PREFIX` compiles one package of the engine, for a quick edit-test loop.
 """
 
+import filecmp
 import os
+import shutil
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -16,6 +22,14 @@ SRC = Path("src")
 EXT = SRC / "linkerd2_py" / "_ext"
 DEBUG = os.environ.get("L5D_DEBUG") == "1"
 SANITIZE = os.environ.get("L5D_SANITIZE", "")
+SKIP_ENGINE = os.environ.get("L5D_ENGINE") == "skip"
+
+# What the C compiler must be able to read, and the Debian package that holds it.
+HEADERS = {
+    "stdio.h": "gcc libc6-dev",
+    "Python.h": "python3-dev",
+    "nghttp2/nghttp2.h": "libnghttp2-dev",
+}
 
 Options.warning_errors = True
 
@@ -27,7 +41,8 @@ def compile_args() -> list[str]:
         return [*common, "-O1", "-g", "-fno-omit-frame-pointer", f"-fsanitize={SANITIZE}"]
     if DEBUG:
         return [*common, "-Og", "-g"]
-    return [*common, "-O2", "-g0", "-D_FORTIFY_SOURCE=2", "-fstack-protector-strong", "-fcf-protection"]
+    hardening = ["-D_FORTIFY_SOURCE=2", "-fstack-protector-strong", "-fcf-protection"]
+    return [*common, "-O2", "-g0", *hardening]
 
 
 def link_args() -> list[str]:
@@ -41,6 +56,8 @@ def extension(path: Path) -> Extension:
     return Extension(
         name=name,
         sources=[path.as_posix()],
+        # A changed C header or flag must recompile; Cython itself follows .pxd files.
+        depends=["setup.py", *(header.as_posix() for header in sorted(EXT.rglob("*.h")))],
         define_macros=[("L5D_DEBUG", "1" if DEBUG else "0"), ("_GNU_SOURCE", "1")],
         include_dirs=[(EXT / "core").as_posix()],
         libraries=["nghttp2"] if "http2" in path.parts else [],
@@ -50,7 +67,7 @@ def extension(path: Path) -> Extension:
 
 
 class BuildExt(build_ext):
-    """`build_ext` that can be limited to one package of the engine."""
+    """`build_ext` that can be limited to one package, names missing headers, and replaces modules in use safely."""
 
     user_options = [*build_ext.user_options, ("only=", None, "compile only modules with this prefix")]
 
@@ -60,14 +77,65 @@ class BuildExt(build_ext):
 
     def finalize_options(self) -> None:
         super().finalize_options()
-        self.extensions = cythonize(
-            [e for e in self.extensions if not self.only or e.name.startswith(self.only)],
-            build_dir="build/cython-debug" if DEBUG else "build/cython",
-            compiler_directives={"language_level": "3"},
-        )
+        self.parallel = self.parallel or len(os.sched_getaffinity(0))
+        if self.only:
+            self.extensions = [e for e in self.extensions if e.name.startswith(self.only)]
+
+    def run(self) -> None:
+        """Cython first, here and not earlier, so that an sdist carries no generated C."""
+        if self.extensions:
+            translated = cythonize(
+                self.extensions,
+                build_dir="build/cython",
+                nthreads=self.parallel,
+                compiler_directives={"language_level": "3"},
+                quiet=not self.verbose,
+            )
+            generated = {ext.name: ext.sources for ext in translated}
+            for ext in self.extensions:
+                ext.sources = generated[ext.name]
+        super().run()
+
+    def build_extensions(self) -> None:
+        missing = [header for header in HEADERS if not self.can_include(header)]
+        if missing:
+            packages = " ".join(HEADERS[header] for header in missing)
+            sys.exit(
+                f"linkerd2-py: the C compiler cannot read {', '.join(missing)}; "
+                f"on Debian and Ubuntu: apt-get install {packages}"
+            )
+        super().build_extensions()
+
+    def can_include(self, header: str) -> bool:
+        """Ask the compiler itself, with the flags and folders of the real build."""
+        with tempfile.TemporaryDirectory() as folder:
+            source = Path(folder, "probe.c")
+            source.write_text(f"#include <stddef.h>\n#include <{header}>\n")
+            folders = [f"-I{path}" for path in self.compiler.include_dirs]
+            try:
+                probe = subprocess.run(
+                    [*self.compiler.compiler_so, *folders, "-fsyntax-only", source.as_posix()],
+                    capture_output=True,
+                )
+            except OSError:
+                return False
+            return probe.returncode == 0
+
+    def copy_extensions_to_source(self) -> None:
+        """Replace in-place modules by renaming, and only those that changed: running processes keep their old file."""
+        build_py = self.get_finalized_command("build_py")
+        for ext in self.extensions:
+            filename = self.get_ext_filename(ext.name)
+            target = Path(build_py.get_package_dir(ext.name.rpartition(".")[0]), Path(filename).name)
+            built = Path(self.build_lib, filename)
+            if target.exists() and filecmp.cmp(built, target, shallow=False):
+                continue
+            fresh = target.with_name(f"{target.name}.{os.getpid()}")
+            shutil.copy2(built, fresh)
+            os.replace(fresh, target)
 
 
 setup(
-    ext_modules=[extension(path) for path in sorted(EXT.rglob("*.pyx"))],
+    ext_modules=[] if SKIP_ENGINE else [extension(path) for path in sorted(EXT.rglob("*.pyx"))],
     cmdclass={"build_ext": BuildExt},
 )
