@@ -1,0 +1,56 @@
+"""Names that both planes must spell alike: labels, headers, authorities, environment prefixes.
+
+The values are Linkerd's wherever Linkerd has one, so that its dashboards, queries and proxies
+understand ours.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+CLUSTER_SUFFIX: Final = "svc.cluster.local"
+"""Names below this suffix are resolved by the destination API; others by DNS."""
+
+PROXY_ENV_PREFIX: Final = "LINKERD2_PROXY_"
+
+LABEL_NAMESPACE: Final = "namespace"
+LABEL_POD: Final = "pod"
+LABEL_DEPLOYMENT: Final = "deployment"
+LABEL_SERVICE: Final = "service"
+LABEL_SERVICE_ACCOUNT: Final = "serviceaccount"
+LABEL_CONTROL_PLANE_NS: Final = "control_plane_ns"
+
+HEADER_ORIG_PROTO: Final = "l5d-orig-proto"
+HEADER_DST_CANONICAL: Final = "l5d-dst-canonical"
+HEADER_CLIENT_ID: Final = "l5d-client-id"
+HEADER_PROXY_ERROR: Final = "l5d-proxy-error"
+HEADER_PROXY_CONNECTION: Final = "l5d-proxy-connection"
+
+
+def service_name(name: str, *, namespace: str) -> str:
+    """The fully qualified name of a service, without a port."""
+    return f"{name}.{namespace}.{CLUSTER_SUFFIX}"
+
+
+def service_authority(name: str, *, namespace: str, port: int) -> str:
+    """The logical target of a service port, as in requests and in the `authority` label."""
+    return f"{service_name(name, namespace=namespace)}:{port}"
+
+
+def split_authority(authority: str) -> tuple[str, int | None]:
+    """`host:port`, `host`, `[v6]:port` -> (host, port or None). ValueError if the port is not
+    1..65535.
+    """
+    if authority.startswith("["):
+        host, _, rest = authority[1:].partition("]")
+        return host, _port(rest.removeprefix(":")) if rest else None
+    host, colon, port = authority.rpartition(":")
+    if not colon or ":" in host:
+        return authority, None
+    return host, _port(port)
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= 65535):
+        raise ValueError(f"not a port: {text!r}")
+    return int(text)
