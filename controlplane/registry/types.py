@@ -1,0 +1,133 @@
+"""The objects of the mesh: services, pods and deployments, as immutable values.
+
+A source (the supervisor of a local mesh) makes them; destination and public-api read them through `Registry`.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal, NamedTuple
+
+PodStatus = Literal["Running", "Pending", "Failed", "Terminating"]
+
+
+class Key(NamedTuple):
+    """What an object is called: unique among the objects of its kind."""
+
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class PortSpec:
+    """One port of a service: clients use `port`, pods serve it on `target_port`.
+
+    `opaque` means that its bytes are not parsed (server-first protocols, or unknown ones).
+    """
+
+    name: str
+    port: int
+    target_port: int
+    opaque: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A name that clients call, backed by the pods of one workload in the same namespace."""
+
+    namespace: str
+    name: str
+    workload: str
+    ports: tuple[PortSpec, ...]
+
+    @property
+    def key(self) -> Key:
+        """Namespace and name."""
+        return Key(self.namespace, self.name)
+
+    def port(self, number: int) -> PortSpec | None:
+        """The port that clients know by `number`, if it is declared."""
+        return next((spec for spec in self.ports if spec.port == number), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """One replica of a workload.
+
+    `ports` maps a target port to the port that peers connect to at `ip` (the proxy's, where meshed).
+    `admin_addr` is `host:port` of its proxy's admin server; `started` is in seconds since the epoch.
+    """
+
+    namespace: str
+    name: str
+    workload: str
+    ip: str
+    ports: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))
+    ready: bool = False
+    meshed: bool = True
+    admin_addr: str | None = None
+    status: PodStatus = "Pending"
+    restarts: int = 0
+    started: float = 0.0
+
+    @property
+    def key(self) -> Key:
+        """Namespace and name."""
+        return Key(self.namespace, self.name)
+
+    @property
+    def workload_key(self) -> Key:
+        """Namespace and name of the deployment that owns it."""
+        return Key(self.namespace, self.workload)
+
+    @property
+    def serving(self) -> bool:
+        """Whether it may receive new traffic."""
+        return self.ready and self.status == "Running"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A workload: the owner of `replicas` pods."""
+
+    namespace: str
+    name: str
+    replicas: int
+    meshed: bool = True
+
+    @property
+    def key(self) -> Key:
+        """Namespace and name."""
+        return Key(self.namespace, self.name)
+
+
+MeshObject = Service | Pod | Deployment
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One object that came (`before` is None), went (`after` is None) or became different."""
+
+    before: MeshObject | None
+    after: MeshObject | None
+
+    @property
+    def subject(self) -> MeshObject:
+        """The object the change is about, in its newest known form."""
+        subject = self.after or self.before
+        if subject is None:
+            raise ValueError("a change has at least one side")
+        return subject
+
+
+@dataclass(frozen=True, slots=True)
+class Mesh:
+    """All objects at one moment."""
+
+    services: Mapping[Key, Service]
+    pods: Mapping[Key, Pod]
+    deployments: Mapping[Key, Deployment]
+
+    def pods_of(self, workload: Key) -> Iterable[Pod]:
+        """The pods that the deployment `workload` owns."""
+        return (pod for pod in self.pods.values() if pod.workload_key == workload)

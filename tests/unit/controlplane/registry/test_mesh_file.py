@@ -1,0 +1,217 @@
+"""mesh.yaml: what it means, and that every mistake is named with its line and field."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from linkerd2_py.controlplane.registry.mesh_file import (
+    MOST_BYTES,
+    MeshFileError,
+    load_mesh_file,
+    parse_mesh,
+)
+from linkerd2_py.controlplane.registry.mesh_spec import MeshSpec, OutboundSpec, ReadyCheck
+from linkerd2_py.controlplane.registry.types import Deployment, PortSpec, Service
+
+MESH = """\
+namespace: emojivoto
+services:
+  web-svc: {port: 80, workload: web}
+  voting-svc:
+    workload: voting
+    ports:
+      - {name: grpc, port: 8080, targetPort: 9090}
+      - {port: 8081}
+  chat-svc: {port: 9000, workload: chat, opaque: yes}
+workloads:
+  web:
+    command: [python, -m, sample.web, 1]
+    replicas: 2
+    env: {LEVEL: 1, EMPTY: ""}
+    outbound: [voting-svc, chat-svc:9000]
+    ready: {http: 80, path: /healthz}
+  voting: {command: [voting], meshed: false, outbound: ["voting-svc:8081"]}
+  chat: {command: [chat], ready: {tcp: 9000}, replicas: 0}
+"""
+
+
+def mesh(text: str = MESH) -> MeshSpec:
+    return parse_mesh(text, source="mesh.yaml")
+
+
+def problems(text: str) -> tuple[str, ...]:
+    with pytest.raises(MeshFileError) as caught:
+        mesh(text)
+    assert str(caught.value) == "\n".join(caught.value.problems)
+    return caught.value.problems
+
+
+def changed(old: str, new: str) -> str:
+    assert MESH.count(old) == 1, old
+    return MESH.replace(old, new)
+
+
+def test_services_have_their_ports() -> None:
+    services = mesh().services
+    assert services["web-svc"] == Service("emojivoto", "web-svc", "web", (PortSpec("", 80, 80),))
+    assert services["voting-svc"].ports == (
+        PortSpec("grpc", 8080, 9090),
+        PortSpec("", 8081, 8081),
+    )
+    assert services["chat-svc"].ports == (PortSpec("", 9000, 9000, opaque=True),)
+
+
+def test_workloads_have_what_their_processes_need() -> None:
+    web = mesh().workloads["web"]
+    assert web.command == ("python", "-m", "sample.web", "1")
+    assert web.env == {"LEVEL": "1", "EMPTY": ""}
+    assert web.ready == ReadyCheck("http", 80, "/healthz")
+    assert web.outbound == (
+        OutboundSpec("emojivoto", "voting-svc", 8080),
+        OutboundSpec("emojivoto", "chat-svc", 9000),
+    )
+    assert web.outbound[0].authority == "voting-svc.emojivoto.svc.cluster.local:8080"
+    assert web.outbound[0].variable == "VOTING_SVC_ADDR"
+
+
+def test_workloads_know_the_ports_that_services_lead_to() -> None:
+    workloads = mesh().workloads
+    assert workloads["voting"].target_ports == {9090: False, 8081: False}
+    assert workloads["chat"].target_ports == {9000: True}
+
+
+def test_deployments_are_the_registrys_view() -> None:
+    assert mesh().deployments == (
+        Deployment("emojivoto", "web", 2),
+        Deployment("emojivoto", "voting", 1, meshed=False),
+        Deployment("emojivoto", "chat", 0),
+    )
+
+
+def test_defaults() -> None:
+    spec = mesh("services: {a: {workload: b}}\nworkloads: {b: {command: [c]}}\n")
+    assert spec.namespace == "default"
+    assert spec.services["a"].ports == (PortSpec("", 80, 80),)
+    assert spec.workloads["b"].replicas == 1
+    assert spec.workloads["b"].meshed
+    assert spec.workloads["b"].ready is None
+
+
+def test_aliases_are_followed() -> None:
+    spec = mesh("workloads: {a: {command: &run [x]}, b: {command: *run}}\n")
+    assert spec.workloads["b"].command == ("x",)
+
+
+LABEL = "must be a DNS label (a-z, 0-9 and -, at most 63, not starting or ending with -)"
+WRONG = [
+    ("replicas: 2", "replicas: two", "13: workloads.web.replicas: must be a whole number >= 0 and <= 250, not 'two'"),
+    ("replicas: 2", "replicas: -1", "13: workloads.web.replicas: must be a whole number >= 0 and <= 250, not '-1'"),
+    ("replicas: 2", "replicas: 0x10", "13: workloads.web.replicas: must be a whole number >= 0 and <= 250, not '0x10'"),
+    ("replicas: 2", "replicas: '2'", "13: workloads.web.replicas: must be a whole number >= 0 and <= 250, not '2'"),
+    ("replicas: 2", "replicas:", "13: workloads.web.replicas: must be a whole number >= 0 and <= 250, not empty"),
+    ("replicas: 2", "replicas: [2]", "13: workloads.web.replicas: must be a whole number >= 0 and <= 250, not a list"),
+    ("replicas: 2", f"replicas: {'9' * 60}", f"13: workloads.web.replicas: must be a whole number >= 0 and <= 250, not '{'9' * 37}...'"),
+    ("replicas: 2", "replica: 2", "13: workloads.web.replica: is not a known field; known are: command, replicas, meshed, env, outbound, ready"),
+    ("meshed: false", "meshed: 0", "17: workloads.voting.meshed: must be true or false, not '0'"),
+    ("port: 80,", "port: 65536,", "3: services.web-svc.port: must be a whole number >= 1 and <= 65535, not '65536'"),
+    ("port: 80,", "port: 0,", "3: services.web-svc.port: must be a whole number >= 1 and <= 65535, not '0'"),
+    ("workload: web}", "workload: wab}", "3: services.web-svc.workload: there is no workload 'wab'; there are: web, voting, chat"),
+    (", workload: web}", "}", "3: services.web-svc.workload: is missing: name a workload"),
+    ("{port: 80, workload: web}", "80", "3: services.web-svc: must be a mapping, not '80'"),
+    ("    workload: voting\n", "    workload: voting\n    port: 1\n", "6: services.voting-svc.port: goes inside ports when there are ports"),
+    ("{port: 8081}", "{port: 8080}", "8: services.voting-svc.ports[1].port: port 8080 is listed twice"),
+    ("{port: 8081}", "{port: 8081, name: grpc}", "8: services.voting-svc.ports[1].name: name 'grpc' is listed twice"),
+    ("{port: 8081}", "{name: x}", "8: services.voting-svc.ports[1].port: is missing"),
+    ("{port: 8081}", "8081", "8: services.voting-svc.ports[1]: must be a mapping, not '8081'"),
+    ("{port: 8081}", "{port: 8081, name: X}", f"8: services.voting-svc.ports[1].name: {LABEL}, not 'X'"),
+    ("{port: 8081}", "{port: 8081, targetPort: 9090, opaque: true}", "8: services.voting-svc.ports[1].opaque: port 9090 of workload voting cannot be opaque for one service only"),
+    ("namespace: emojivoto", "namespace: Emoji_Voto", f"1: namespace: {LABEL}, not 'Emoji_Voto'"),
+    ("namespace: emojivoto", "namespace:", '1: namespace: must be text, but is empty (write "" for empty text)'),
+    ("namespace: emojivoto", "namespace: [x]", "1: namespace: must be text, not a list"),
+    ("  web-svc: {", "  web_svc: {", f"3: services.web_svc: its name {LABEL}"),
+    ("[python, -m, sample.web, 1]", "[]", "12: workloads.web.command: must not be empty"),
+    ("[python, -m, sample.web, 1]", '[""]', "12: workloads.web.command: must begin with a program"),
+    ("[python, -m, sample.web, 1]", "python web.py", "12: workloads.web.command: must be a list, not 'python web.py'"),
+    ("[python, -m, sample.web, 1]", '["a\\0b"]', "12: workloads.web.command[0]: must not contain a NUL character"),
+    ("[python, -m, sample.web, 1]", "[a, {b: c}]", "12: workloads.web.command[1]: must be text, not a mapping"),
+    ("{command: [chat], ", "{", "18: workloads.chat.command: is missing: a list, program first"),
+    ("LEVEL: 1", "1LEVEL: 1", "14: workloads.web.env.1LEVEL: its name must be letters, digits and _"),
+    ("LEVEL: 1", "LEVEL: ~", '14: workloads.web.env.LEVEL: must be text, but is empty (write "" for empty text)'),
+    ("LEVEL: 1", "[a]: 1", "14: workloads.web.env: keys must be plain names"),
+    ("LEVEL: 1", "EMPTY: 1", "14: workloads.web.env.EMPTY: is given twice"),
+    ("[voting-svc, chat-svc:9000]", "[vote-svc]", "15: workloads.web.outbound[0]: there is no service 'vote-svc'; there are: web-svc, voting-svc, chat-svc"),
+    ("chat-svc:9000]", "chat-svc:9]", "15: workloads.web.outbound[1]: service chat-svc has no port '9'; it has: 9000"),
+    ("chat-svc:9000]", "voting-svc:8081]", "15: workloads.web.outbound[1]: service voting-svc is listed twice"),
+    ("{http: 80, path: /healthz}", "{path: /}", "16: workloads.web.ready: needs either tcp: PORT or http: PORT"),
+    ("{http: 80, path: /healthz}", "{http: 80, tcp: 80}", "16: workloads.web.ready: needs either tcp: PORT or http: PORT"),
+    ("{http: 80, path: /healthz}", "{tcp: 80, path: /}", "16: workloads.web.ready.path: belongs to http only"),
+    ("path: /healthz", "path: healthz", "16: workloads.web.ready.path: must begin with / and have no spaces"),
+    ("path: /healthz", 'path: "/a\\r\\nb"', "16: workloads.web.ready.path: must begin with / and have no spaces"),
+    ("{http: 80, path: /healthz}", "80", "16: workloads.web.ready: must be a mapping, not '80'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "message"), WRONG)
+def test_mistake_is_named_with_line_and_field(old: str, new: str, message: str) -> None:
+    assert problems(changed(old, new)) == (f"mesh.yaml:{message}",)
+
+
+def test_all_mistakes_are_reported_in_the_order_of_lines() -> None:
+    text = changed("replicas: 2", "replicas: two").replace("port: 80,", "port: x,")
+    assert [line.split(": ")[0] for line in problems(text)] == ["mesh.yaml:3", "mesh.yaml:13"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "mesh.yaml:1: is empty: workloads are needed"),
+        ("- a\n", "mesh.yaml:1: must be a mapping with services and workloads"),
+        ("a: [\n", "mesh.yaml:2: is not YAML: expected the node content, but found '<stream end>'"),
+        ("a: b\n---\nc: d\n", "mesh.yaml:2: is not YAML: but found another document"),
+        ("a: b\nc: \x01\n", "mesh.yaml:2: is not YAML: special characters are not allowed"),
+        ("services: {}\n", "mesh.yaml:1: workloads: is missing: nothing would run"),
+        ("workloads: 1\n", "mesh.yaml:1: workloads: must be a mapping, not '1'"),
+        ("[" * 5000, "mesh.yaml:1: is nested too deeply"),
+    ],
+)
+def test_text_that_is_no_mesh_is_refused(text: str, message: str) -> None:
+    assert problems(text) == (message,)
+
+
+def test_a_file_is_named_in_its_messages(tmp_path: Path) -> None:
+    path = tmp_path / "mesh.yaml"
+    path.write_text(MESH)
+    assert load_mesh_file(path) == mesh()
+    path.write_text("workloads: 1\n")
+    with pytest.raises(MeshFileError, match=rf"^{path}:1: workloads: must be a mapping"):
+        load_mesh_file(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a: b\nc: \xff\n", ":2: is not UTF-8 text"),
+        (b"#" * (MOST_BYTES + 1), f": is larger than {MOST_BYTES} bytes"),
+    ],
+)
+def test_unreadable_content_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "mesh.yaml"
+    path.write_bytes(content)
+    with pytest.raises(MeshFileError) as caught:
+        load_mesh_file(path)
+    assert caught.value.problems == (f"{path}{message}",)
+
+
+def test_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MeshFileError, match="cannot be read: No such file or directory"):
+        load_mesh_file(tmp_path / "none.yaml")
+
+
+@given(st.text(alphabet="abw:{}[],-\n &*!|>'\"~0", max_size=60))
+def test_any_text_is_a_mesh_or_a_list_of_mistakes(text: str) -> None:
+    try:
+        mesh(text)
+    except MeshFileError as error:
+        assert error.problems  # noqa: PT017
