@@ -3,6 +3,7 @@
 `L5D_DEBUG=1` builds with assertions and live-object counters; `L5D_SANITIZE=address,undefined` adds sanitizers;
 `L5D_ENGINE=skip` registers the package without compiling, for set-ups that compile in a step of their own.
 `build_ext --only PREFIX` compiles one package of the engine, for a quick edit-test loop.
+Modules named `testing` open cdef classes to the tests: they are built in place and with assertions, never into a wheel.
 """
 
 import filecmp
@@ -22,6 +23,7 @@ SRC = Path("src")
 EXT = SRC / "linkerd2_py" / "_ext"
 DEBUG = os.environ.get("L5D_DEBUG") == "1"
 SANITIZE = os.environ.get("L5D_SANITIZE", "")
+FLAVOUR = "sanitized" if SANITIZE else "debug" if DEBUG else ""
 SKIP_ENGINE = os.environ.get("L5D_ENGINE") == "skip"
 
 # What the C compiler must be able to read, and the Debian package that holds it.
@@ -69,7 +71,10 @@ def extension(path: Path) -> Extension:
 class BuildExt(build_ext):
     """`build_ext` that can be limited to one package, names missing headers, and replaces modules in use safely."""
 
-    user_options = [*build_ext.user_options, ("only=", None, "compile only modules with this prefix")]
+    user_options = [
+        *build_ext.user_options,
+        ("only=", None, "compile only modules with this prefix"),
+    ]
 
     def initialize_options(self) -> None:
         super().initialize_options()
@@ -78,6 +83,12 @@ class BuildExt(build_ext):
     def finalize_options(self) -> None:
         super().finalize_options()
         self.parallel = self.parallel or len(os.sched_getaffinity(0))
+        if FLAVOUR:
+            # Neither objects nor modules of one flavour may pass for those of another.
+            self.build_temp += f"-{FLAVOUR}"
+            self.build_lib += f"-{FLAVOUR}" if self.inplace else ""
+        if not self.inplace and not FLAVOUR:
+            self.extensions = [e for e in self.extensions if not e.name.endswith(".testing")]
         if self.only:
             self.extensions = [e for e in self.extensions if e.name.startswith(self.only)]
 
@@ -116,6 +127,7 @@ class BuildExt(build_ext):
                 probe = subprocess.run(
                     [*self.compiler.compiler_so, *folders, "-fsyntax-only", source.as_posix()],
                     capture_output=True,
+                    check=False,
                 )
             except OSError:
                 return False
@@ -126,13 +138,15 @@ class BuildExt(build_ext):
         build_py = self.get_finalized_command("build_py")
         for ext in self.extensions:
             filename = self.get_ext_filename(ext.name)
-            target = Path(build_py.get_package_dir(ext.name.rpartition(".")[0]), Path(filename).name)
+            target = Path(
+                build_py.get_package_dir(ext.name.rpartition(".")[0]), Path(filename).name
+            )
             built = Path(self.build_lib, filename)
             if target.exists() and filecmp.cmp(built, target, shallow=False):
                 continue
             fresh = target.with_name(f"{target.name}.{os.getpid()}")
             shutil.copy2(built, fresh)
-            os.replace(fresh, target)
+            fresh.replace(target)
 
 
 setup(
