@@ -1,0 +1,82 @@
+"""What every test gets: Hypothesis profiles, and a look for leaked descriptors and engine objects."""
+
+import gc
+import os
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.support.wait import eventually
+
+settings.register_profile(
+    "fast", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("deep", settings.get_profile("fast"), max_examples=5000)
+settings.load_profile(os.environ.get("L5D_HYPOTHESIS", "fast"))
+
+# Long enough for libraries that close sockets from threads of their own.
+_SETTLE_S = 2.0
+
+
+def live_objects() -> dict[str, int]:
+    """Live engine objects by kind; empty in a release build, which does not count."""
+    try:
+        debug = import_module("linkerd2_py._ext.core.debug")
+    except ImportError:
+        return {}
+    counts: dict[str, int] = debug.counts()
+    return counts
+
+
+def open_files() -> dict[str, str]:
+    """Descriptor number to what it is, without the one this reading needs.
+
+    Descriptors without a name (epoll, eventfd) are compared only by kind and number: libraries with
+    threads of their own keep a few for good.
+    """
+    found = {}
+    for entry in Path("/proc/self/fd").iterdir():
+        try:
+            found[entry.name] = str(entry.readlink())
+        except OSError:
+            continue
+    return {number: name for number, name in found.items() if not _is_lasting(name)}
+
+
+def _is_lasting(name: str) -> bool:
+    return name.startswith(("anon_inode:", "/proc/", "/dev/", "/usr/", "/tmp/pytest"))
+
+
+def _growth(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
+    kinds = before.keys() | after.keys()
+    change = {kind: after.get(kind, 0) - before.get(kind, 0) for kind in kinds}
+    return {kind: count for kind, count in change.items() if count > 0}
+
+
+@pytest.fixture(autouse=True)
+def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test after which more engine objects live, or more files are open, than before."""
+    objects, files = live_objects(), open_files()
+    yield
+    if request.node.get_closest_marker("keeps_open"):
+        return
+
+    def left() -> tuple[dict[str, int], dict[str, str]]:
+        now = open_files()
+        opened = {number: name for number, name in now.items() if files.get(number) != name}
+        return _growth(objects, live_objects()), opened
+
+    def settled() -> bool:
+        if not any(left()):
+            return True
+        gc.collect()
+        return not any(left())
+
+    try:
+        eventually(settled, deadline_s=_SETTLE_S)
+    except AssertionError:
+        grown, opened = left()
+        pytest.fail(f"left behind: engine objects {grown}, descriptors {opened}", pytrace=False)
