@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import Protocol
 
 
@@ -25,7 +26,7 @@ class SystemClock:
         return time.monotonic()
 
     def wall(self) -> float:
-        return time.time()
+        return datetime.now(UTC).timestamp()
 
 
 class ManualClock:

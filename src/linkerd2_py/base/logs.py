@@ -16,6 +16,7 @@ import select
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final, Literal
 
 Format = Literal["plain", "json"]
@@ -119,7 +120,7 @@ class PlainFormatter(logging.Formatter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._start = time.time()
+        self._start = datetime.now(UTC).timestamp()
 
     def format(self, record: logging.LogRecord) -> str:
         text = _message(self, record)

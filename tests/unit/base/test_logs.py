@@ -50,9 +50,8 @@ def test_plain_line(pipe: tuple[int, int]) -> None:
     logs.configure(filter_text="warn,linkerd=info", fd=pipe[1])
     logging.getLogger("linkerd2_py.proxy").info("listening on %s", "127.0.0.1:1")
     line = os.read(pipe[0], 4096).decode()
-    assert line.startswith("[") and line.endswith(
-        "s]  INFO linkerd2_py.proxy: listening on 127.0.0.1:1\n"
-    )
+    assert line.startswith("[")
+    assert line.endswith("s]  INFO linkerd2_py.proxy: listening on 127.0.0.1:1\n")
 
 
 def test_json_line_keeps_a_traceback_on_one_line(pipe: tuple[int, int]) -> None:

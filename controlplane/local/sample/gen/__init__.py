@@ -1,0 +1,1 @@
+"""Generated from emojivoto.proto; do not edit."""
