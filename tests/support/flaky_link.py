@@ -68,7 +68,6 @@ class FlakyLink:
         self._gate = asyncio.Event()
         self._gate.set()
         self._listener: socket.socket | None = None
-        self._accepting: asyncio.Task[None] | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="flaky-link")
         self._thread.start()
@@ -107,8 +106,7 @@ class FlakyLink:
         """End everything; idempotent."""
         if self._loop.is_closed():
             return
-        self._call(self._close_listener())
-        self._call(self._end_all(hard=True))
+        self._call(self._end_everything())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_ANSWER_S)
         self._loop.close()
@@ -133,7 +131,7 @@ class FlakyLink:
         listener = socket.create_server((self._host, port), backlog=512)
         listener.setblocking(False)
         self._listener = listener
-        self._accepting = self._spawn(self._accept(listener))
+        self._loop.add_reader(listener, self._accept, listener)
         host, bound = listener.getsockname()[:2]
         return host, bound
 
@@ -147,38 +145,38 @@ class FlakyLink:
             self._gate.clear()
 
     async def _close_listener(self) -> None:
-        if self._accepting is not None:
-            await _cancelled(self._accepting)
-            self._accepting = None
         if self._listener is not None:
+            self._loop.remove_reader(self._listener)
             self._listener.close()
             self._listener = None
 
-    async def _accept(self, listener: socket.socket) -> None:
-        while True:
-            client, _ = await self._loop.sock_accept(listener)
+    def _accept(self, listener: socket.socket) -> None:
+        """On a readable listener. A plain callback, because a cancelled sock_accept can lose its socket."""
+        with contextlib.suppress(BlockingIOError):
+            client, _ = listener.accept()
             self.accepted += 1
-            self._spawn(self._join(client))
+            server = socket.socket()
+            for sock in (client, server):
+                sock.setblocking(False)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            pair = _Pair(client, server)
+            self._pairs.add(pair)
+            pair.tasks.append(self._spawn(self._join(pair)))
 
-    async def _join(self, client: socket.socket) -> None:
-        server = socket.socket()
-        for sock in (client, server):
-            sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    async def _join(self, pair: _Pair) -> None:
+        """Connect to the target and relay both directions until both have ended."""
         try:
-            await self._loop.sock_connect(server, self.target)
+            await self._loop.sock_connect(pair.server, self.target)
         except OSError:
-            abort(client)
-            server.close()
+            self._end(pair, hard=True)
             return
-        pair = _Pair(client, server)
-        self._pairs.add(pair)
-        pair.tasks = [
-            self._spawn(self._relay(pair, client, server, Towards.SERVER)),
-            self._spawn(self._relay(pair, server, client, Towards.CLIENT)),
+        ways = [
+            self._spawn(self._relay(pair, pair.client, pair.server, Towards.SERVER)),
+            self._spawn(self._relay(pair, pair.server, pair.client, Towards.CLIENT)),
         ]
-        await asyncio.gather(*pair.tasks, return_exceptions=True)
-        await self._end(pair, hard=False)
+        pair.tasks.extend(ways)
+        await asyncio.wait(ways)
+        self._end(pair, hard=False)
 
     async def _relay(
         self, pair: _Pair, source: socket.socket, sink: socket.socket, direction: Towards
@@ -194,7 +192,7 @@ class FlakyLink:
                     return
                 await self._pass_on(pair, sink, piece, direction)
         except OSError:
-            self._spawn(self._end(pair, hard=True))
+            self._end(pair, hard=True)
 
     async def _pass_on(
         self, pair: _Pair, sink: socket.socket, piece: bytes, direction: Towards
@@ -212,28 +210,37 @@ class FlakyLink:
                 await asyncio.sleep(weather.gap_s)
         pair.passed[direction] += len(piece)
         if over:
-            self._spawn(self._end(pair, hard=hard))
-            await self._loop.create_future()  # until that cancels us
+            self._end(pair, hard=hard)
+
+    async def _end_everything(self) -> None:
+        await self._close_listener()
+        await self._end_all(hard=True)
+        if rest := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(rest)
 
     async def _end_all(self, *, hard: bool) -> int:
         pairs = list(self._pairs)
         for pair in pairs:
-            await self._end(pair, hard=hard)
+            self._end(pair, hard=hard)
         return len(pairs)
 
-    async def _end(self, pair: _Pair, *, hard: bool) -> None:
+    def _end(self, pair: _Pair, *, hard: bool) -> None:
+        """Close both sockets now and cancel whatever waits for them; idempotent."""
         if pair not in self._pairs:
             return
         self._pairs.discard(pair)
-        for task in pair.tasks:
-            await _cancelled(task)
         for sock in (pair.client, pair.server):
+            # Before the close: afterwards the number may already belong to another socket.
+            self._loop.remove_reader(sock)
+            self._loop.remove_writer(sock)
             if hard:
                 abort(sock)
                 continue
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
             sock.close()
+        for task in pair.tasks:
+            task.cancel()
 
 
 def _limit(weather: Weather) -> tuple[int | None, bool]:
@@ -241,8 +248,3 @@ def _limit(weather: Weather) -> tuple[int | None, bool]:
     if weather.reset_after is not None:
         return weather.reset_after, True
     return weather.cut_after, False
-
-
-async def _cancelled(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait([task])

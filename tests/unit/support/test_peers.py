@@ -1,4 +1,6 @@
-"""nginx, the HTTP/1 client and the gRPC echo agree with each other: a peer that fails here is no oracle."""
+"""nginx, the HTTP/1 client and the gRPC echo agree with each other: a peer that fails here is no
+oracle.
+"""
 
 import asyncio
 from pathlib import Path
