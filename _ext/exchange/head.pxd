@@ -1,0 +1,86 @@
+"""Message heads as spans: what codecs parse into and serialise from, independent of the HTTP version.
+
+Spans are borrowed from memory the codec that filled the head holds (its inbox, or a leased arena) until `Head.reset()`; nothing else may keep them.
+"""
+
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
+from linkerd2_py._ext.core.buffer cimport Buffer
+from linkerd2_py._ext.core.types cimport Span
+
+cdef enum Version:
+    HTTP_10, HTTP_11, HTTP_2
+
+cdef enum TargetForm:
+    FORM_ORIGIN, FORM_ABSOLUTE, FORM_AUTHORITY, FORM_ASTERISK
+
+cdef enum Method:
+    METHOD_OTHER, METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_PUT, METHOD_DELETE, METHOD_OPTIONS, METHOD_TRACE, METHOD_PATCH, METHOD_CONNECT
+
+# Fields the engine itself reads. Everything else is H_OTHER and passes untouched.
+cdef enum FieldId:
+    H_OTHER, H_HOST, H_CONNECTION, H_KEEP_ALIVE, H_PROXY_CONNECTION, H_PROXY_AUTHENTICATE, H_PROXY_AUTHORIZATION, H_TE, H_TRAILER, H_TRANSFER_ENCODING,
+    H_UPGRADE, H_CONTENT_LENGTH, H_CONTENT_TYPE, H_EXPECT, H_GRPC_STATUS, H_GRPC_MESSAGE, H_HTTP2_SETTINGS, H_L5D_ORIG_PROTO, H_L5D_PROXY_ERROR, H_L5D_PROXY_CONNECTION,
+    H_L5D_OTHER, H_DATE, H_SERVER
+
+cdef enum FieldFlag:
+    FIELD_DROPPED = 1      # hop-by-hop, consumed or replaced: serialisers skip it
+    FIELD_LOWER = 2        # name is known to be lower-case already
+    FIELD_SENSITIVE = 4    # never-index in HPACK (authorization, cookie short values)
+
+cdef struct Field:
+    const char* name
+    const char* value
+    uint32_t name_len
+    uint32_t value_len
+    uint8_t id
+    uint8_t flags
+
+cdef class Head:
+    """A request or a response head (or trailers: fields only). Recycled through take_head()/drop_head()."""
+    cdef Field* fields        # owned array
+    cdef int count, room
+    cdef Version version      # as received
+    # request
+    cdef Method method_id
+    cdef Span method
+    cdef TargetForm form
+    cdef Span scheme          # may be empty (http is meant)
+    cdef Span authority       # from :authority, absolute-form/authority-form, else Host; empty when none. Host header field itself is kept in fields for HTTP/1
+    cdef Span path            # origin-form path and query ("/" when absolute-form had none; "*" for asterisk-form); bytes as sent
+    cdef Span target          # HTTP/1: the request target exactly as sent
+    # response
+    cdef int status
+    cdef Span reason          # HTTP/1 only, may be empty
+    # framing, from the parsed form (RFC 9112 section 6)
+    cdef int64_t content_length   # -1 when none was given
+    cdef bint chunked
+    cdef bint close_delimited     # response body ends with the connection
+    cdef bint end                 # no body and no trailers follow
+    cdef bint expect_continue
+    cdef bint wants_close         # HTTP/1: the sender will close / asked to close after this message
+    cdef bint upgrade             # request: a valid `Connection: upgrade` + Upgrade other than h2c; response: 101
+    cdef bint is_grpc             # HTTP/2 and content-type application/grpc*
+    cdef Buffer arena             # leased for values we add or copy (see put), None when unused
+    cdef list full_arenas         # leased Buffers before `arena`, or None: never moved, spans point into them
+    cdef size_t arena_bytes       # handed out so far, over all arenas
+
+    cdef int add(self, const char* name, size_t name_len, const char* value, size_t value_len, int id, int flags) except -1
+    # Copies value into the arena first: for values whose memory does not outlive this call.
+    cdef int put(self, const char* name, size_t name_len, const char* value, size_t value_len, int id) except -1
+    cdef Field* find(self, int id) noexcept                 # first field with that id not dropped, or NULL
+    cdef Field* find_name(self, const char* lower_name, size_t length) noexcept   # case-insensitive
+    cdef int drop(self, int id) noexcept                    # flags all fields with that id; how many
+    cdef char* alloc(self, size_t count) except NULL        # arena memory, never moved until reset; raises ValueError over 64 KiB in all
+    cdef void reset(self) noexcept                          # forgets everything, gives the arena back
+    cdef int grow(self) except -1                           # private
+    cdef int open_arena(self, size_t count) except -1       # private
+    cdef void clear(self) noexcept                          # private
+
+cdef Head take_head()                  # from a bounded free list
+cdef void drop_head(Head head) noexcept    # reset and recycle
+# Known id of a lower- or mixed-case name.
+cdef int field_id(const char* name, size_t length) noexcept nogil
+cdef Method method_id(const char* name, size_t length) noexcept nogil
+# Content-Length per RFC 9110 8.6: digits only, overflow checked; -1 invalid.
+cdef int64_t parse_length(const char* value, size_t length) noexcept nogil
+cdef bint equals_lower(const char* value, size_t length, const char* lower, size_t lower_len) noexcept nogil
