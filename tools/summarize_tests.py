@@ -1,0 +1,52 @@
+"""Add up the JUnit reports of all stages: one row a stage, every skip with its reason, one closing line.
+
+`summarize_tests.py REPORT.xml ...` in the order of the stages; a stage's name is its file's name.
+"""
+
+import sys
+import xml.etree.ElementTree as ET
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The counts of one run of pytest."""
+
+    name: str
+    passed: int
+    failed: int
+    skipped: tuple[str, ...]
+    seconds: float
+
+
+def read(path: Path) -> Stage:
+    """One report; errors (of fixtures, of collection) count as failed."""
+    suite = ET.parse(path).getroot().find("testsuite")  # noqa: S314 - our own pytest wrote it
+    if suite is None:
+        raise SystemExit(f"{path}: not a JUnit report")
+    failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+    reasons = tuple(skip.get("message", "") for skip in suite.iter("skipped"))
+    passed = max(0, int(suite.get("tests", 0)) - failed - len(reasons))
+    return Stage(path.stem, passed, failed, reasons, float(suite.get("time", 0)))
+
+
+def main(paths: list[Path]) -> int:
+    """Print the summary; status 1 when anything failed or nothing ran."""
+    stages = [read(path) for path in paths]
+    width = max((len(stage.name) for stage in stages), default=0)
+    for stage in stages:
+        counts = f"{stage.passed:5} passed {stage.failed:4} failed {len(stage.skipped):4} skipped"
+        print(f"{stage.name:{width}} {counts} {stage.seconds:7.1f} s")
+    for reason, count in Counter(r for stage in stages for r in stage.skipped).most_common():
+        print(f"  skipped {count}x: {reason}")
+    passed = sum(stage.passed for stage in stages)
+    failed = sum(stage.failed for stage in stages)
+    skipped = sum(len(stage.skipped) for stage in stages)
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main([Path(name) for name in sys.argv[1:]]))
