@@ -16,6 +16,7 @@ from pathlib import Path
 
 from Cython.Build import cythonize
 from Cython.Compiler import Options
+from Cython.Compiler.Errors import CompileError
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
@@ -95,13 +96,17 @@ class BuildExt(build_ext):
     def run(self) -> None:
         """Cython first, here and not earlier, so that an sdist carries no generated C."""
         if self.extensions:
-            translated = cythonize(
-                self.extensions,
-                build_dir="build/cython",
-                nthreads=self.parallel,
-                compiler_directives={"language_level": "3"},
-                quiet=not self.verbose,
-            )
+            try:
+                translated = cythonize(
+                    self.extensions,
+                    build_dir="build/cython",
+                    nthreads=self.parallel,
+                    compiler_directives={"language_level": "3"},
+                    quiet=not self.verbose,
+                )
+            except CompileError as error:
+                # What is wrong stands above, from Cython itself; its own stack is of no use.
+                sys.exit(f"linkerd2-py: Cython could not compile {error}")
             generated = {ext.name: ext.sources for ext in translated}
             for ext in self.extensions:
                 ext.sources = generated[ext.name]
@@ -149,7 +154,9 @@ class BuildExt(build_ext):
             fresh.replace(target)
 
 
-setup(
-    ext_modules=[] if SKIP_ENGINE else [extension(path) for path in sorted(EXT.rglob("*.pyx"))],
-    cmdclass={"build_ext": BuildExt},
-)
+# Guarded, because a translating process that is spawned rather than forked reads this file again.
+if __name__ == "__main__":
+    setup(
+        ext_modules=[] if SKIP_ENGINE else [extension(path) for path in sorted(EXT.rglob("*.pyx"))],
+        cmdclass={"build_ext": BuildExt},
+    )
