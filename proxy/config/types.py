@@ -1,0 +1,139 @@
+"""What the environment says, as frozen values: one `Config`, one `Side` per direction. Durations are
+seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from linkerd2_py.proxy.addresses import Authority, Network, SocketAddr
+
+
+@dataclass(frozen=True, slots=True)
+class StaticOutbound:
+    """A local port that stands for one logical target."""
+
+    listen: SocketAddr
+    target: Authority
+
+
+@dataclass(frozen=True, slots=True)
+class StaticInbound:
+    """A local port in front of one port of the workload."""
+
+    listen: SocketAddr
+    workload: SocketAddr
+    opaque: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BackoffRange:
+    """Exponential back-off from `min_s` to `max_s`; `jitter` is the random share added to each."""
+
+    min_s: float
+    max_s: float
+    jitter: float
+
+
+@dataclass(frozen=True, slots=True)
+class SocketTuning:
+    """TCP keep-alive and user timeout; 0 leaves the system's setting."""
+
+    keepalive_s: float
+    user_timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Http2Server:
+    """Bounds of the HTTP/2 server; None keeps the engine's own."""
+
+    keepalive_interval_s: float | None
+    keepalive_timeout_s: float | None
+    max_concurrent_streams: int | None
+    max_frame_size: int | None
+    header_list_bytes: int | None
+    pending_resets: int | None
+    stream_window: int
+    connection_window: int
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Everything that exists once for inbound and once for outbound."""
+
+    listen: tuple[SocketAddr, ...]
+    backlog: int
+    detect_timeout_s: float
+    connect_timeout_s: float
+    connect_backoff: BackoffRange
+    accept_socket: SocketTuning
+    connect_socket: SocketTuning
+    queue_capacity: int
+    failfast_s: float
+    max_in_flight: int
+    http1_idle_s: float
+    http1_max_idle: int
+    discovery_idle_s: float
+    opaque_ports: frozenset[int]
+    http2: Http2Server
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLimits:
+    """How long a control stream may wait for its first answer, be silent, and live; None: no bound."""
+
+    initial_s: float | None
+    idle_s: float | None
+    lifetime_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """The destination service and which targets it is asked about. No `address`: names go to DNS."""
+
+    address: Authority | None
+    context_token: str
+    namespace: str
+    get_suffixes: tuple[str, ...]
+    profile_suffixes: tuple[str, ...]
+    profile_networks: tuple[Network, ...]
+    profile_initial_timeout_s: float
+    streams: StreamLimits
+
+
+@dataclass(frozen=True, slots=True)
+class Dns:
+    """Where the resolver is described and how long answers live; None: as the answer says."""
+
+    resolv_conf: str
+    min_ttl_s: float | None
+    max_ttl_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Logs:
+    """Log filter and line format."""
+
+    filter_text: str
+    style: Literal["plain", "json"]
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole configuration of a sidecar."""
+
+    outbound: Side
+    inbound: Side
+    outbound_static: tuple[StaticOutbound, ...]
+    inbound_static: tuple[StaticInbound, ...]
+    inbound_ips: frozenset[bytes]
+    admin_listen: SocketAddr
+    destination: Destination
+    dns: Dns
+    logs: Logs
+    metrics_retain_idle_s: float
+    shutdown_grace_s: float
+    shutdown_endpoint: bool
+    informational_headers: bool
+    not_used_yet: tuple[str, ...]

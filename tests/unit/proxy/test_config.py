@@ -1,0 +1,284 @@
+"""The environment: every default, every rejection, all problems at once."""
+
+import pytest
+
+from linkerd2_py.proxy.addresses import Authority, Network, SocketAddr
+from linkerd2_py.proxy.config.load import ConfigError, load
+from linkerd2_py.proxy.config.table import RENAMED, VARIABLES
+from linkerd2_py.proxy.config.types import Config, StaticInbound, StaticOutbound
+
+PREFIX = "LINKERD2_PROXY_"
+
+
+def config(**variables: str) -> Config:
+    environ = {"IDENTITY_DISABLED": "1", **variables}
+    return load({PREFIX + name: value for name, value in environ.items()})
+
+
+def rejected(**variables: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        config(**variables)
+    return str(caught.value).splitlines()
+
+
+def test_defaults_are_linkerds() -> None:
+    found = config()
+    assert found.outbound.listen == (SocketAddr("127.0.0.1", 4140),)
+    assert found.inbound.listen == (SocketAddr("0.0.0.0", 4143),)
+    assert found.admin_listen == SocketAddr("127.0.0.1", 4191)
+    assert (found.outbound.connect_timeout_s, found.inbound.connect_timeout_s) == (1.0, 0.3)
+    assert (found.outbound.failfast_s, found.inbound.failfast_s) == (3.0, 1.0)
+    assert (found.outbound.discovery_idle_s, found.inbound.discovery_idle_s) == (5.0, 90.0)
+    assert found.outbound.connect_backoff.max_s == 60.0
+    assert found.inbound.connect_backoff.max_s == 10.0
+    assert found.outbound.detect_timeout_s == 10.0
+    assert found.outbound.queue_capacity == 10_000
+    assert found.outbound.max_in_flight == 100_000
+    assert found.outbound.http1_idle_s == 3.0
+    assert found.outbound.http2.stream_window == 65_535
+    assert found.outbound.http2.connection_window == 1_048_576
+    assert found.destination.get_suffixes == ("svc.cluster.local",)
+    assert found.destination.profile_initial_timeout_s == 0.5
+    assert found.shutdown_grace_s == 120.0
+    assert found.metrics_retain_idle_s == 600.0
+    assert not found.shutdown_endpoint
+    assert found.informational_headers
+
+
+def test_other_variables_of_the_environment_do_not_matter() -> None:
+    load({"PATH": "/bin", "LINKERD2": "x", PREFIX + "IDENTITY_DISABLED": "1"})
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0", 0.0),
+        ("250ms", 0.25),
+        ("3s", 3.0),
+        ("2m", 120.0),
+        ("1h", 3600.0),
+        ("365d", 31_536_000.0),
+    ],
+)
+def test_durations_have_units(text: str, seconds: float) -> None:
+    assert config(SHUTDOWN_GRACE_PERIOD=text).shutdown_grace_s == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    "text", ["10", "1.5s", "-1s", "s", "1 s", "1S", "1us", "٣s", "999999999999d"]
+)
+def test_a_duration_without_sense_is_refused(text: str) -> None:
+    (line,) = rejected(SHUTDOWN_GRACE_PERIOD=text)
+    assert line.startswith("LINKERD2_PROXY_SHUTDOWN_GRACE_PERIOD: ")
+
+
+def test_a_timeout_of_zero_is_refused_where_it_would_fail_everything() -> None:
+    assert "longer than zero" in rejected(OUTBOUND_CONNECT_TIMEOUT="0")[0]
+
+
+def test_an_empty_value_counts_as_unset() -> None:
+    assert config(OUTBOUND_DETECT_TIMEOUT="").outbound.detect_timeout_s == 10.0
+
+
+def test_an_empty_list_means_none() -> None:
+    found = config(DESTINATION_GET_SUFFIXES="", DESTINATION_PROFILE_SUFFIXES="")
+    assert found.destination.get_suffixes == ()
+
+
+def test_all_problems_are_listed_at_once() -> None:
+    lines = rejected(INBOUND_LISTEN_ADDR="nonsense", OUTBOUND_DETECT_TIMEOUT="7", NO_SUCH="1")
+    assert [line.split(":")[0] for line in lines] == [
+        "LINKERD2_PROXY_INBOUND_LISTEN_ADDR",
+        "LINKERD2_PROXY_NO_SUCH",
+        "LINKERD2_PROXY_OUTBOUND_DETECT_TIMEOUT",
+    ]
+
+
+def test_an_unknown_name_gets_the_nearest_known_one() -> None:
+    assert (
+        "did you mean LINKERD2_PROXY_OUTBOUND_LISTEN_ADDR?" in rejected(OUTBOUND_LISTEN_ADR="x")[0]
+    )
+
+
+@pytest.mark.parametrize("old", sorted(RENAMED))
+def test_a_name_of_2018_is_answered_with_todays(old: str) -> None:
+    (line,) = rejected(**{old: "tcp://127.0.0.1:1"})
+    assert line == f"{PREFIX}{old}: was renamed: use {PREFIX}{RENAMED[old]}"
+    assert RENAMED[old] in VARIABLES
+
+
+@pytest.mark.parametrize(
+    "value", ["4140", "localhost:4140", "127.0.0.1", "127.0.0.1:70000", "::1:4140", "127.0.0.1:+1"]
+)
+def test_a_listen_address_is_ip_and_port(value: str) -> None:
+    rejected(OUTBOUND_LISTEN_ADDR=value)
+
+
+def test_two_outbound_listeners_for_both_families() -> None:
+    found = config(OUTBOUND_LISTEN_ADDRS="127.0.0.1:0,[::1]:0")
+    assert found.outbound.listen == (SocketAddr("127.0.0.1", 0), SocketAddr("::1", 0))
+    rejected(OUTBOUND_LISTEN_ADDRS="127.0.0.1:1,127.0.0.1:2,127.0.0.1:3")
+
+
+def test_without_identity_disabled_start_up_says_why() -> None:
+    with pytest.raises(ConfigError, match="LINKERD2_PROXY_IDENTITY_DISABLED: must be set"):
+        load({})
+
+
+def test_static_ports() -> None:
+    found = config(
+        OUTBOUND_STATIC_PORTS="127.0.0.2:31001=Web-svc.ns.svc.cluster.local:80, [::1]:0=10.0.0.1:443",
+        INBOUND_STATIC_PORTS="127.0.1.2:8080=127.0.1.2:40123/opaque,127.0.1.2:0=127.0.1.2:1",
+        DESTINATION_SVC_ADDR="127.0.0.1:8086",
+    )
+    assert found.outbound_static == (
+        StaticOutbound(
+            SocketAddr("127.0.0.2", 31001), Authority("web-svc.ns.svc.cluster.local", 80)
+        ),
+        StaticOutbound(SocketAddr("::1", 0), Authority("10.0.0.1", 443)),
+    )
+    assert found.inbound_static == (
+        StaticInbound(SocketAddr("127.0.1.2", 8080), SocketAddr("127.0.1.2", 40123), opaque=True),
+        StaticInbound(SocketAddr("127.0.1.2", 0), SocketAddr("127.0.1.2", 1), opaque=False),
+    )
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["127.0.0.2:1", "127.0.0.2:1=web", "127.0.0.2:1=web:0", "web:1=web:1", "127.0.0.2:1=a b:1"],
+)
+def test_a_bad_static_outbound_port_is_refused(value: str) -> None:
+    rejected(OUTBOUND_STATIC_PORTS=value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["127.0.0.2:1", "127.0.0.2:1=127.0.0.2:0", "127.0.0.2:1=127.0.0.2:2/tls", "127.0.0.2:1=web:2"],
+)
+def test_a_bad_static_inbound_port_is_refused(value: str) -> None:
+    rejected(INBOUND_STATIC_PORTS=value)
+
+
+def test_a_static_port_of_the_mesh_needs_the_destination_service() -> None:
+    (line,) = rejected(OUTBOUND_STATIC_PORTS="127.0.0.1:0=web.ns.svc.cluster.local:80")
+    assert line.startswith("LINKERD2_PROXY_DESTINATION_SVC_ADDR: must be set")
+
+
+def test_ports_and_ranges() -> None:
+    found = config(INBOUND_PORTS_DISABLE_PROTOCOL_DETECTION="25, 6000-6002")
+    assert found.inbound.opaque_ports == {25, 6000, 6001, 6002}
+
+
+@pytest.mark.parametrize("value", ["0", "65536", "10-5", "a", "1-", "1-2-3"])
+def test_bad_ports_are_refused(value: str) -> None:
+    rejected(INBOUND_PORTS_DISABLE_PROTOCOL_DETECTION=value)
+
+
+def test_networks() -> None:
+    found = config(DESTINATION_PROFILE_NETWORKS="10.0.0.0/8,fd00::/8,127.0.0.1")
+    assert found.destination.profile_networks == (
+        Network(bytes([10, 0, 0, 0]), 8),
+        Network(b"\xfd" + bytes(15), 8),
+        Network(bytes([127, 0, 0, 1]), 32),
+    )
+
+
+@pytest.mark.parametrize("value", ["10.0.0.0/33", "10.0.0.1/8", "10.0.0.0/", "x/8", "10.0.0.0/-1"])
+def test_bad_networks_are_refused(value: str) -> None:
+    rejected(DESTINATION_PROFILE_NETWORKS=value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "POLICY_SVC_ADDR",
+        "INBOUND_PORTS_REQUIRE_IDENTITY",
+        "INBOUND_PORTS_REQUIRE_TLS",
+        "INBOUND_GATEWAY_SUFFIXES",
+        "ACCESS_LOG",
+    ],
+)
+def test_what_cannot_be_left_out_is_refused(name: str) -> None:
+    assert "not available yet" in rejected(**{name: "127.0.0.1:1"})[0]
+
+
+def test_policies_other_than_open_are_refused() -> None:
+    config(INBOUND_DEFAULT_POLICY="all-unauthenticated")
+    rejected(INBOUND_DEFAULT_POLICY="deny")
+
+
+def test_ingress_mode_may_only_be_off() -> None:
+    config(INGRESS_MODE="false")
+    rejected(INGRESS_MODE="true")
+
+
+def test_variables_of_later_features_are_named() -> None:
+    found = config(TAP_SVC_NAME="tap", CORES="2", IDENTITY_DIR="/x", LOG="warn")
+    assert found.not_used_yet == (
+        PREFIX + "CORES",
+        PREFIX + "IDENTITY_DIR",
+        PREFIX + "TAP_SVC_NAME",
+    )
+
+
+@pytest.mark.parametrize(
+    ("variables", "namespace"),
+    [
+        ({"DESTINATION_CONTEXT": '{"ns":"emojivoto","pod":"web-0"}'}, "emojivoto"),
+        ({"DESTINATION_CONTEXT": "ns:old"}, "old"),
+        ({"POLICY_WORKLOAD": "ns:pod"}, "pod"),
+        ({"POLICY_WORKLOAD": '{"ns":"a","pod":"b"}', "POD_NAMESPACE": "c"}, "c"),
+        ({"DESTINATION_CONTEXT": "token", "POLICY_WORKLOAD": "[]"}, ""),
+        ({"DESTINATION_CONTEXT": '{"ns":1}'}, ""),
+    ],
+)
+def test_the_namespace_comes_from_the_workload(variables: dict[str, str], namespace: str) -> None:
+    assert config(**variables).destination.namespace == namespace
+
+
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [
+        ("INBOUND_CONNECT_EXP_BACKOFF_MIN", "INBOUND_CONNECT_EXP_BACKOFF_MAX"),
+        ("DNS_MIN_TTL", "DNS_MAX_TTL"),
+    ],
+)
+def test_a_range_must_rise(low: str, high: str) -> None:
+    (line,) = rejected(**{low: "2s", high: "1s"})
+    assert line == f"{PREFIX}{low}: must not be longer than {PREFIX}{high}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LOG", "linkerd=loud"),
+        ("LOG_FORMAT", "xml"),
+        ("OUTBOUND_CONNECT_EXP_BACKOFF_JITTER", "1.5"),
+        ("OUTBOUND_CONNECT_EXP_BACKOFF_JITTER", "x"),
+        ("OUTBOUND_HTTP_QUEUE_CAPACITY", "0"),
+        ("OUTBOUND_HTTP_QUEUE_CAPACITY", "many"),
+        ("SHUTDOWN_ENDPOINT_ENABLED", "perhaps"),
+        ("HTTP2_INITIAL_CONNECTION_WINDOW_SIZE", "1"),
+        ("INBOUND_IPS", "localhost"),
+        ("DESTINATION_SVC_ADDR", "dst:0"),
+        ("DESTINATION_SVC_ADDR", "-dst:1"),
+        ("DESTINATION_GET_SUFFIXES", "a..b"),
+    ],
+)
+def test_bad_values_name_their_variable(name: str, value: str) -> None:
+    assert rejected(**{name: value})[0].startswith(f"{PREFIX}{name}: ")
+
+
+def test_switches_and_formats() -> None:
+    found = config(
+        SHUTDOWN_ENDPOINT_ENABLED="true",
+        LOG_FORMAT="json",
+        OUTBOUND_DISABLE_INFORMATIONAL_HEADERS="1",
+    )
+    assert found.shutdown_endpoint
+    assert found.logs.style == "json"
+    assert not found.informational_headers
+    assert config(INBOUND_IPS="127.0.0.1,::ffff:10.0.0.1").inbound_ips == {
+        bytes([127, 0, 0, 1]),
+        bytes([10, 0, 0, 1]),
+    }
