@@ -8,22 +8,17 @@ import re
 import sys
 from pathlib import Path
 
-PREFIX = "linkerd2_py._ext."
-
-# Lowest first; units of one layer do not know each other. A unit is a folder, or modules of one.
+# Lowest first; units of one layer do not know each other. A unit is a folder, or a module of one.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("core",),
     ("metrics",),
     ("io",),
-    ("detect", "balance", "exchange.head", "exchange.limits", "exchange.stream"),
+    ("detect", "balance"),
+    ("exchange",),  # knows codecs and backends only by their abstract bases
     ("http1", "http2"),
     ("pool",),
-    ("route", "exchange"),
-)
-# The streams' vocabulary is one unit in three files; route and the exchange it drives are another.
-TOGETHER = (
-    {"exchange.head", "exchange.limits", "exchange.stream"},
-    {"route", "exchange"},
+    ("route",),
+    ("exchange.local",),  # the proxy's own clients and servers, on top of everything
 )
 FORBIDDEN = re.compile(r"^\s*(?:from|c?import)\s+(asyncio|grpc|google|kubernetes)\b")
 IMPORT = re.compile(
@@ -46,9 +41,7 @@ def layer_of(unit: str) -> int:
 
 def is_allowed(importer: str, imported: str) -> bool:
     """Whether the unit `importer` may use the unit `imported`."""
-    if importer == imported or any({importer, imported} <= group for group in TOGETHER):
-        return True
-    return layer_of(imported) < layer_of(importer)
+    return importer == imported or layer_of(imported) < layer_of(importer)
 
 
 def imported_modules(line: str) -> list[str]:
@@ -78,10 +71,9 @@ def offences(path: Path, root: Path) -> list[str]:
             found.append(f"{where}: the engine must not know {forbidden[1]}")
         if RELATIVE.match(line):
             found.append(f"{where}: relative import; name linkerd2_py._ext.… in full")
-        for target in imported_modules(line):
-            imported = unit_of(target)
-            if imported is None:
-                found.append(f"{where}: {PREFIX}{target} belongs to no layer")
+        for imported in {unit_of(target) or target for target in imported_modules(line)}:
+            if unit_of(imported) is None:
+                found.append(f"{where}: {imported} belongs to no layer")
             elif not is_allowed(importer, imported):
                 found.append(f"{where}: {importer} must not know {imported}")
     return found

@@ -1,0 +1,71 @@
+"""The engine's layers: the check passes on our tree and refuses each kind of offence."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+TOOL = ROOT / "tools/check_cimports.py"
+
+
+def check(root: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, TOOL, root], capture_output=True, text=True, check=False)
+
+
+def offence(root: Path, module: str, line: str) -> str:
+    """What the tool says about `module` with that one line."""
+    path = root / module
+    path.parent.mkdir(parents=True)
+    path.write_text(f'"""A module."""\n{line}\n')
+    return check(root).stdout
+
+
+def test_our_engine_keeps_its_layers() -> None:
+    done = check(ROOT / "_ext")
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        ("http1/parser.pyx", "from linkerd2_py._ext.core.buffer cimport Buffer"),
+        ("http1/parser.pyx", "from linkerd2_py._ext.exchange.head cimport Head"),
+        ("http1/parser.pyx", "from linkerd2_py._ext.http1.limits cimport Limits"),
+        ("exchange/stream.pyx", "from linkerd2_py._ext.exchange.head cimport Head"),
+        ("exchange/local.pyx", "from linkerd2_py._ext.http2.server cimport Server"),
+        ("route/server.pyx", "from linkerd2_py._ext.exchange.exchange cimport Exchange"),
+        ("io/transport.pyx", "from linkerd2_py._ext.metrics.tcp cimport TcpMetrics"),
+        ("io/transport.pyx", "from libc.string cimport memcpy"),
+    ],
+)
+def test_own_unit_and_lower_layers_are_allowed(tmp_path: Path, module: str, line: str) -> None:
+    assert offence(tmp_path / "_ext", module, line) == ""
+
+
+@pytest.mark.parametrize(
+    ("module", "line", "words"),
+    [
+        ("core/buffer.pyx", "from linkerd2_py._ext.io.loop cimport Loop", "core must not know io"),
+        ("http1/parser.pyx", "cimport linkerd2_py._ext.http2.session", "http1 must not know http2"),
+        ("http1/server.pxd", "from linkerd2_py._ext.pool cimport pool", "must not know pool"),
+        (
+            "http2/server.pyx",
+            "from linkerd2_py._ext.exchange cimport local",
+            "http2 must not know exchange.local",
+        ),
+        (
+            "exchange/exchange.pyx",
+            "from linkerd2_py._ext.http1.server cimport Server",
+            "exchange must not know http1",
+        ),
+        ("io/loop.pyx", "import asyncio", "must not know asyncio"),
+        ("io/loop.pyx", "from google.protobuf import message", "must not know google"),
+        ("io/loop.pyx", "from .transport cimport Transport", "relative import"),
+        ("io/loop.pyx", "from linkerd2_py._ext.novel.thing cimport Thing", "belongs to no layer"),
+        ("novel/thing.pyx", "import cython", "belongs to no layer"),
+    ],
+)
+def test_everything_else_is_refused(tmp_path: Path, module: str, line: str, words: str) -> None:
+    assert words in offence(tmp_path / "_ext", module, line)

@@ -1,0 +1,61 @@
+"""The front door on a machine that lacks things, and its answers to wrong words."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+MESH = Path(__file__).parents[3] / "mesh"
+TOOLS = ("cat", "date", "dirname", "grep", "head", "mkdir", "sh", "sort", "tail", "tr")
+
+
+def mesh(
+    *words: str, script: Path = MESH, path: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | ({"PATH": path} if path else {})
+    return subprocess.run(
+        ["/bin/sh", script, *words], capture_output=True, text=True, env=environment, check=False
+    )
+
+
+@pytest.fixture
+def bare_path(tmp_path: Path) -> str:
+    """A PATH of an ordinary user without compiler, interpreter or sudo."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for tool in TOOLS:
+        found = shutil.which(tool)
+        assert found, tool
+        (folder / tool).symlink_to(found)
+    identity = folder / "id"
+    identity.write_text("#!/bin/sh\necho 1000\n")
+    identity.chmod(0o755)
+    return str(folder)
+
+
+def test_help_names_every_command() -> None:
+    done = mesh("help")
+    assert done.returncode == 0
+    words = [line.split()[0] for line in done.stdout.splitlines() if line.startswith("  ")]
+    assert {"up", "down", "build", "check", "test", "help"} <= set(words)
+
+
+@pytest.mark.parametrize("words", [("fly",), ("build", "--fast")])
+def test_a_wrong_word_is_named_and_fails(words: tuple[str, ...]) -> None:
+    done = mesh(*words)
+    assert done.returncode == 1
+    assert f"unknown {'command: fly' if words == ('fly',) else 'option --fast'}" in done.stderr
+
+
+def test_without_root_the_missing_packages_are_named_exactly(
+    tmp_path: Path, bare_path: str
+) -> None:
+    script = shutil.copy(MESH, tmp_path / "mesh")
+    done = mesh("build", script=Path(script), path=bare_path)
+    assert done.returncode == 1
+    missing, install = done.stderr.splitlines()
+    assert missing.startswith("× missing Debian packages: gcc libc6-dev libnghttp2-dev")
+    assert "nginx" not in missing  # needed by tests only
+    assert install.strip().startswith("as root: apt-get install --no-install-recommends gcc")

@@ -1,0 +1,127 @@
+"""setup.py on a small engine of its own: what it compiles, leaves out, and says when something is missing."""
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A checkout with two engine modules, one of them a test door."""
+    for name in ("setup.py", "pyproject.toml", "MANIFEST.in", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / "README.md").write_text("a project")
+    core = tmp_path / "src/linkerd2_py/_ext/core"
+    core.mkdir(parents=True)
+    for package in (core, core.parent, core.parent.parent):
+        (package / "__init__.py").touch()
+    (core / "one.pyx").write_text("def number():\n    return 1\n")
+    (core / "one.pyi").write_text("def number() -> int: ...\n")
+    (core / "testing.pyx").write_text("def door():\n    return 2\n")
+    (core / "testing.pyi").write_text("def door() -> int: ...\n")
+    return tmp_path
+
+
+def build(project: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "setup.py", "-q", *words],
+        cwd=project,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def modules(folder: Path) -> set[str]:
+    return {path.name.split(".")[0] for path in folder.rglob("*.so")}
+
+
+def compiler_without(header: str, folder: Path) -> str:
+    """A `cc` for which `header` does not exist."""
+    program = folder / "cc"
+    program.write_text(
+        "#!/bin/sh\n"
+        f'for word; do case $word in *.c) grep -qs "<{header}>" "$word" && exit 1;; esac; done\n'
+        'exec gcc "$@"\n'
+    )
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    return str(program)
+
+
+def test_a_build_in_place_includes_test_doors_and_keeps_c_files_away(project: Path) -> None:
+    done = build(project, "build_ext", "--inplace")
+    assert done.returncode == 0, done.stderr
+    assert modules(project / "src") == {"one", "testing"}
+    assert not list((project / "src").rglob("*.c"))
+
+
+def test_an_unchanged_module_is_not_replaced(project: Path) -> None:
+    build(project, "build_ext", "--inplace")
+    built = sorted((project / "src").rglob("*.so"))
+    before = [path.stat().st_ino for path in built]
+    assert build(project, "build_ext", "--inplace").returncode == 0
+    assert [path.stat().st_ino for path in built] == before
+
+
+def test_only_limits_the_build_to_one_package(project: Path) -> None:
+    assert (
+        build(project, "build_ext", "--inplace", "--only", "linkerd2_py._ext.core.o").returncode
+        == 0
+    )
+    assert modules(project / "src") == {"one"}
+
+
+def test_a_release_copy_has_no_test_doors_a_debug_copy_has(project: Path) -> None:
+    assert build(project, "build", "--build-lib", "out/release").returncode == 0
+    assert modules(project / "out/release") == {"one"}
+    assert not list((project / "out/release").rglob("testing.*"))
+    assert build(project, "build", "--build-lib", "out/debug", L5D_DEBUG="1").returncode == 0
+    assert modules(project / "out/debug") == {"one", "testing"}
+
+
+def test_copies_carry_signatures_but_no_sources(project: Path) -> None:
+    assert build(project, "build", "--build-lib", "out").returncode == 0
+    suffixes = {path.suffix for path in (project / "out").rglob("*") if path.is_file()}
+    assert suffixes == {".py", ".pyi", ".so"}
+
+
+def test_the_engine_can_be_left_to_a_later_step(project: Path) -> None:
+    assert build(project, "build_ext", "--inplace", L5D_ENGINE="skip").returncode == 0
+    assert not modules(project)
+
+
+@pytest.mark.parametrize(
+    ("header", "package"),
+    [("nghttp2/nghttp2.h", "libnghttp2-dev"), ("Python.h", "python3-dev")],
+)
+def test_a_missing_header_names_its_debian_package(
+    project: Path, tmp_path: Path, header: str, package: str
+) -> None:
+    done = build(project, "build_ext", "--inplace", CC=compiler_without(header, tmp_path))
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert last == (
+        f"linkerd2-py: the C compiler cannot read {header}; "
+        f"on Debian and Ubuntu: apt-get install {package}"
+    )
+
+
+def test_a_missing_compiler_is_named_too(project: Path) -> None:
+    done = build(project, "build_ext", "--inplace", CC="/nonexistent/cc")
+    assert done.returncode == 1
+    assert "apt-get install gcc libc6-dev" in done.stderr.strip().splitlines()[-1]
+
+
+def test_an_error_in_a_module_is_the_last_word(project: Path) -> None:
+    (project / "src/linkerd2_py/_ext/core/one.pyx").write_text("cdef nonsense(\n")
+    done = build(project, "build_ext", "--inplace")
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1].startswith("linkerd2-py: Cython could not compile")

@@ -1,0 +1,47 @@
+"""The closing summary counts failures, errors and skips of every stage."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+TOOL = Path(__file__).parents[3] / "tools/summarize_tests.py"
+
+
+def summary(*reports: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, TOOL, *reports], capture_output=True, text=True, check=False
+    )
+
+
+def report(folder: Path, name: str, counts: str, cases: str = "") -> Path:
+    path = folder / f"{name}.xml"
+    path.write_text(f'<testsuites><testsuite {counts} time="1.5">{cases}</testsuite></testsuites>')
+    return path
+
+
+def test_skips_are_counted_and_explained(tmp_path: Path) -> None:
+    skip = '<testcase><skipped message="no IPv6 here"/></testcase>'
+    first = report(tmp_path, "release", 'tests="3" failures="0" errors="0"', skip)
+    second = report(tmp_path, "debug", 'tests="2" failures="0" errors="0"')
+    done = summary(first, second)
+    assert done.returncode == 0
+    assert "skipped 1x: no IPv6 here" in done.stdout
+    assert done.stdout.splitlines()[-1] == "4 passed, 0 failed, 1 skipped"
+
+
+def test_failures_and_errors_fail_the_run(tmp_path: Path) -> None:
+    done = summary(report(tmp_path, "release", 'tests="5" failures="1" errors="1"'))
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1] == "3 passed, 2 failed, 0 skipped"
+
+
+def test_a_run_without_tests_is_no_success(tmp_path: Path) -> None:
+    assert summary(report(tmp_path, "release", 'tests="0"')).returncode == 1
+
+
+def test_something_else_than_a_report_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "other.xml"
+    path.write_text("<other/>")
+    done = summary(path)
+    assert done.returncode == 1
+    assert f"{path}: not a JUnit report" in done.stderr
