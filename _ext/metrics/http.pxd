@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from linkerd2_py._ext.metrics.histogram cimport Histogram
+from linkerd2_py._ext.metrics.series cimport Series
 
 cdef enum Classification:
     CLASS_SUCCESS, CLASS_FAILURE
@@ -35,9 +36,7 @@ cdef struct LatencyCell:
     uint32_t status           # cells are sorted by it
     Histogram histogram
 
-cdef class HttpMetrics:
-    cdef readonly bytes labels    # pre-rendered label text without braces
-    cdef int64_t touched_ns
+cdef class HttpMetrics(Series):
     cdef uint64_t requests
     cdef uint64_t lost            # samples dropped for want of memory
     cdef ResponseCell* responses  # owned, malloc'ed on first use, freed in __dealloc__

@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memmove, memset
 from linkerd2_py._ext.metrics.histogram cimport record
+from linkerd2_py._ext.metrics.series cimport Series
 
 cdef enum:
     STATUS_UNKNOWN = 0        # stands for statuses beyond three digits and, once a table is full, for new ones
@@ -21,11 +22,8 @@ ERROR_TEXTS[:] = [
 ]
 
 
-cdef class HttpMetrics:
+cdef class HttpMetrics(Series):
     """One label set. Made by Registry; `labels` is the label text that every series of it starts with."""
-
-    def __cinit__(self, bytes labels = b""):
-        self.labels = labels
 
     def __dealloc__(self):
         free(self.responses)

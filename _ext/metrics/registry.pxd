@@ -1,17 +1,44 @@
 """All series of the process. Handles are resolved once per (endpoint, target, connection kind); the hot path only adds to C integers.
 
-Series count is bounded (`max_series` per family; beyond it new label sets share one overflow handle that is counted, and exported as
-`proxy_metrics_overflow_total`); idle series (no live handle and no change for `retain_idle_ns`, default 10 min) are dropped at render time.
-Python: Registry(max_series=2000*..., retain_idle_ns=...), counter(name, help, labels: dict) -> Counter(.inc(n), .value), gauge(...) -> Gauge(.set),
-`render(now_ns) -> Rendering` : an iterator of bytes slices (each slice <= ~64 KiB and <= 1 ms of work), text format 0.0.4 with HELP/TYPE per family; safe against changes between slices.
+Series count is bounded (`max_series` per family, default 2000; beyond it new label sets share one handle labelled `overflow="true"`, and
+each such lookup is counted in `proxy_metrics_overflow_total{family}`); idle series (no live handle and no change for `retain_idle_ns`,
+default 10 min) are dropped at render time.
+Python: see registry.pyi.
 """
 
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t
 from linkerd2_py._ext.metrics.http cimport HttpMetrics
+from linkerd2_py._ext.metrics.series cimport Counter, Series
 from linkerd2_py._ext.metrics.tcp cimport TcpMetrics
 
+cdef class Handles:
+    """The handles of one kind, by label text. A handle is owned here and by whoever counts with it."""
+    cdef type kind                # HttpMetrics, TcpMetrics, Counter or Gauge
+    cdef dict by_labels           # bytes -> Series, in insertion order
+    cdef Series overflow          # shared by all label sets beyond the bound; None until needed
+    cdef Counter overflowed       # lookups that got `overflow`; None until needed
+    cdef int sweep(self, int64_t now, int64_t retain_ns) except -1
+    cdef list snapshot(self)
+    cdef int64_t newest(self) except -1
+
+cdef class ScalarFamily(Handles):
+    """A family of counters or gauges that the shell names."""
+    cdef bytes help               # escaped
+
 cdef class Registry:
-    # `labels` are pre-rendered label text without braces, e.g. b'authority="a",direction="outbound",tls="no_identity"' (make_labels escapes and orders).
+    cdef readonly Py_ssize_t max_series
+    cdef readonly int64_t retain_idle_ns
+    cdef int64_t latest_ns        # newest time seen: idle checks between scrapes need a clock and have no other
+    cdef dict http_handles        # prefix bytes -> Handles
+    cdef Handles tcp_handles
+    cdef dict scalars             # name bytes -> ScalarFamily, in insertion order
+    cdef list held                # series that must stay although nobody holds them
+    # `labels` are pre-rendered label text without braces, e.g. b'authority="a",direction="outbound",tls="no_identity"' (make_labels).
     # `prefix` is b"" or b"control_": control_request_total ... Same labels => same handle object.
     cdef HttpMetrics http(self, bytes prefix, bytes labels)
     cdef TcpMetrics tcp(self, bytes labels)
+    cdef Series admit(self, Handles handles, bytes labels, bytes family)
+    cdef Series overflow_of(self, Handles handles, bytes family)
+    cdef ScalarFamily scalar_family(self, type kind, bytes name, bytes help)
+    cdef Series scalar(self, type kind, bytes name, bytes help, bytes labels)
+    cdef list plan(self)

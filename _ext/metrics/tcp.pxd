@@ -2,14 +2,13 @@
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from linkerd2_py._ext.metrics.histogram cimport Histogram
+from linkerd2_py._ext.metrics.series cimport Series
 
 cdef struct CloseCell:
     int code                      # errno, 0 = clean; cells are sorted by it
     Histogram durations           # its counts add up to tcp_close_total
 
-cdef class TcpMetrics:
-    cdef readonly bytes labels    # pre-rendered label text without braces
-    cdef int64_t touched_ns
+cdef class TcpMetrics(Series):
     cdef uint64_t read_bytes      # transports add directly
     cdef uint64_t write_bytes
     cdef uint64_t opens

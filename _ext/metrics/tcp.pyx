@@ -1,18 +1,21 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """Connection counters of one label set. Transports add to them; exposition reads them."""
 
+from libc.limits cimport INT_MAX
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
-from libc.string cimport memmove, memset
+from libc.string cimport memmove, memset, strcmp
 from linkerd2_py._ext.core.debug cimport check
+from linkerd2_py._ext.core.fault cimport errno_name
 from linkerd2_py._ext.metrics.histogram cimport record
+from linkerd2_py._ext.metrics.series cimport Series
+
+cdef enum:
+    OTHER_CODE = INT_MAX      # stands for all codes that have no name of their own
 
 
-cdef class TcpMetrics:
+cdef class TcpMetrics(Series):
     """One label set. Made by Registry; `labels` is the label text that every series of it starts with."""
-
-    def __cinit__(self, bytes labels = b""):
-        self.labels = labels
 
     def __dealloc__(self):
         free(self.closes)
@@ -37,11 +40,14 @@ cdef class TcpMetrics:
         return 0
 
     cdef CloseCell* close_cell(self, int code) noexcept:
-        # A handful of codes at most: the kernel's closed set, clean closes first.
+        # A handful of codes at most, clean closes first.
         cdef uint32_t at = 0
         while at < self.close_count and self.closes[at].code < code:
             at += 1
         if at == self.close_count or self.closes[at].code != code:
+            if code != OTHER_CODE and strcmp(errno_name(code), errno_name(OTHER_CODE)) == 0:
+                # One series must not be exported twice.
+                return self.close_cell(OTHER_CODE)
             if not self.insert_close(at, code):
                 return NULL
         return &self.closes[at]

@@ -1,0 +1,3 @@
+from linkerd2_py._ext.metrics.series import Series
+
+class HttpMetrics(Series): ...

@@ -1,0 +1,7 @@
+"""Label sets as text, rendered once per series and copied into every line of it."""
+
+cdef enum:
+    LABEL_VALUE_MAX = 512     # bytes of one escaped value; names come from peers and must not grow the export without bound
+    LABEL_TEXT_MAX = 4096     # bytes of one label set
+
+cpdef bytes make_labels(object pairs)

@@ -1,0 +1,197 @@
+# cython: language_level=3
+"""Owns the handles, bounds their number, forgets idle ones, and plans a rendering. It never touches a counter on the hot path."""
+
+import re
+
+from cpython.ref cimport Py_REFCNT
+from libc.stdint cimport int64_t
+from linkerd2_py._ext.core.clock cimport now_ns
+from linkerd2_py._ext.metrics.exposition cimport (
+    FAMILY_COUNTER,
+    FAMILY_GAUGE,
+    FAMILY_LATENCIES,
+    FAMILY_REQUESTS,
+    FAMILY_RESPONSES,
+    FAMILY_TCP_CLOSES,
+    FAMILY_TCP_DURATIONS,
+    FAMILY_TCP_OPENS,
+    FAMILY_TCP_OPEN_NOW,
+    FAMILY_TCP_READ,
+    FAMILY_TCP_WRITE,
+    Rendering,
+    family_of,
+)
+from linkerd2_py._ext.metrics.http cimport HttpMetrics
+from linkerd2_py._ext.metrics.labels cimport LABEL_TEXT_MAX, make_labels
+from linkerd2_py._ext.metrics.process cimport ProcessSample
+from linkerd2_py._ext.metrics.series cimport Counter, Gauge, Series
+from linkerd2_py._ext.metrics.tcp cimport TcpMetrics
+
+cdef enum:
+    SWEEP_EVERY = 64          # lookups beyond the bound between two searches for idle series: a search walks all of them
+
+cdef int64_t TEN_MINUTES_NS = 600_000_000_000
+cdef bytes OVERFLOW_LABELS = b'overflow="true"'
+cdef object NAME = re.compile(rb"[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
+# What the engine writes itself.
+cdef object RESERVED = re.compile(rb".*(request_total|response_total|response_latency_ms)\Z|tcp_(open_total|open_connections"
+                                  rb"|close_total|read_bytes_total|write_bytes_total|connection_duration_ms)\Z|process_")
+
+
+cdef class Handles:
+    """The handles of one kind."""
+
+    def __cinit__(self, type kind):
+        self.kind = kind
+        self.by_labels = {}
+
+    cdef int sweep(self, int64_t now, int64_t retain_ns) except -1:
+        """Forget what nobody holds and nothing changed for `retain_ns`."""
+        cdef list idle = []
+        cdef bytes labels
+        cdef Series series
+        for labels, series in self.by_labels.items():
+            series.settle(now)
+            # Two references are the dict's and this loop's; any other belongs to someone who may still count.
+            if now - series.touched_ns > retain_ns and Py_REFCNT(series) <= 2:
+                idle.append(labels)
+        for labels in idle:
+            del self.by_labels[labels]
+        return 0
+
+    cdef list snapshot(self):
+        cdef list series = list(self.by_labels.values())
+        if self.overflow is not None:
+            series.append(self.overflow)
+        return series
+
+    cdef int64_t newest(self) except -1:
+        cdef int64_t newest = 0
+        cdef Series series
+        for series in self.by_labels.values():
+            newest = max(newest, series.touched_ns)
+        return newest
+
+
+cdef class ScalarFamily(Handles):
+    """A family of counters or gauges that the shell names."""
+
+
+cdef class Registry:
+    """Every series of the process, and its text."""
+
+    def __init__(self, *, max_series = 2000, retain_idle_ns = TEN_MINUTES_NS):
+        if max_series < 1 or retain_idle_ns < 0:
+            raise ValueError("Registry: max_series must be at least 1 and retain_idle_ns at least 0")
+        self.max_series = max_series
+        self.retain_idle_ns = retain_idle_ns
+        self.http_handles = {}
+        self.tcp_handles = Handles(TcpMetrics)
+        self.scalars = {}
+        self.held = []
+
+    cdef HttpMetrics http(self, bytes prefix, bytes labels):
+        cdef Handles handles = self.http_handles.get(prefix)
+        if handles is None:
+            if prefix and NAME.match(prefix) is None:
+                raise ValueError(f"metric prefix {prefix!r}: use letters, digits and underscores")
+            handles = self.http_handles[prefix] = Handles(HttpMetrics)
+        return <HttpMetrics> self.admit(handles, labels, prefix + b"request_total")
+
+    cdef TcpMetrics tcp(self, bytes labels):
+        return <TcpMetrics> self.admit(self.tcp_handles, labels, b"tcp_open_total")
+
+    cdef Series admit(self, Handles handles, bytes labels, bytes family):
+        """The handle of `labels`, made if the bound allows, else the overflow handle."""
+        cdef Series series = handles.by_labels.get(labels)
+        if series is not None:
+            return series
+        if len(labels) > LABEL_TEXT_MAX:
+            return self.overflow_of(handles, family)
+        if len(handles.by_labels) >= self.max_series:
+            if handles.overflowed is None or handles.overflowed.count % SWEEP_EVERY == 0:
+                self.latest_ns = max(self.latest_ns, handles.newest())
+                handles.sweep(self.latest_ns, self.retain_idle_ns)
+            if len(handles.by_labels) >= self.max_series:
+                return self.overflow_of(handles, family)
+        series = handles.kind.__new__(handles.kind, labels)
+        handles.by_labels[labels] = series
+        return series
+
+    cdef Series overflow_of(self, Handles handles, bytes family):
+        cdef Handles counters
+        if handles.overflow is None:
+            handles.overflow = handles.kind.__new__(handles.kind, OVERFLOW_LABELS)
+            counters = self.scalar_family(Counter, b"proxy_metrics_overflow_total", b"Lookups of label sets beyond the bound of a family.")
+            # One per family and not subject to the bound it reports.
+            handles.overflowed = Counter.__new__(Counter, make_labels([("family", family)]))
+            counters.by_labels[handles.overflowed.labels] = handles.overflowed
+        handles.overflowed.count += 1
+        return handles.overflow
+
+    cdef ScalarFamily scalar_family(self, type kind, bytes name, bytes help):
+        cdef ScalarFamily family = self.scalars.get(name)
+        if family is None:
+            if NAME.match(name) is None or RESERVED.match(name) is not None:
+                raise ValueError(f"metric name {name.decode(errors='replace')!r}: not a metric name, or one of the engine's own")
+            family = ScalarFamily(kind)
+            family.help = help.replace(b"\\", b"\\\\").replace(b"\n", b"\\n")
+            self.scalars[name] = family
+        if family.kind is not kind:
+            raise ValueError(f"metric {name.decode()} is a {family.kind.__name__.lower()} already")
+        return family
+
+    cdef Series scalar(self, type kind, bytes name, bytes help, bytes labels):
+        return self.admit(self.scalar_family(kind, name, help), labels, name)
+
+    def counter(self, str name, str help, labels = ()):
+        return self.scalar(Counter, name.encode(), help.encode(), make_labels(labels))
+
+    def gauge(self, str name, str help, labels = ()):
+        return self.scalar(Gauge, name.encode(), help.encode(), make_labels(labels))
+
+    def info(self, str name, str help, labels):
+        cdef Gauge gauge = self.gauge(name, help, labels)
+        gauge.level = 1
+        self.held.append(gauge)
+
+    def render(self, now = None):
+        self.latest_ns = now_ns() if now is None else now
+        cdef Handles handles
+        for handles in [*self.http_handles.values(), self.tcp_handles, *self.scalars.values()]:
+            handles.sweep(self.latest_ns, self.retain_idle_ns)
+        return Rendering(self.plan(), ProcessSample())
+
+    cdef list plan(self):
+        cdef list families = []
+        cdef bytes name
+        cdef Handles handles
+        cdef ScalarFamily scalar
+        for name, handles in self.http_handles.items():
+            families += http_families(name, handles.snapshot())
+        families += tcp_families(self.tcp_handles.snapshot())
+        for name, scalar in self.scalars.items():
+            families.append(family_of(FAMILY_COUNTER if scalar.kind is Counter else FAMILY_GAUGE, name, scalar.help, scalar.snapshot()))
+        return families
+
+
+cdef list http_families(bytes prefix, list series):
+    return [
+        family_of(FAMILY_REQUESTS, prefix + b"request_total", b"Total count of HTTP requests.", series),
+        family_of(FAMILY_RESPONSES, prefix + b"response_total", b"Total count of HTTP responses.", series),
+        family_of(
+            FAMILY_LATENCIES, prefix + b"response_latency_ms",
+            b"Elapsed times between a request's headers being received and its response stream completing", series,
+        ),
+    ]
+
+
+cdef list tcp_families(list series):
+    return [
+        family_of(FAMILY_TCP_OPENS, b"tcp_open_total", b"Total count of opened connections", series),
+        family_of(FAMILY_TCP_OPEN_NOW, b"tcp_open_connections", b"Number of currently-open connections", series),
+        family_of(FAMILY_TCP_READ, b"tcp_read_bytes_total", b"Total count of bytes read from peers", series),
+        family_of(FAMILY_TCP_WRITE, b"tcp_write_bytes_total", b"Total count of bytes written to peers", series),
+        family_of(FAMILY_TCP_CLOSES, b"tcp_close_total", b"Total count of closed connections", series),
+        family_of(FAMILY_TCP_DURATIONS, b"tcp_connection_duration_ms", b"Connection lifetimes", series),
+    ]

@@ -1,0 +1,16 @@
+"""What the registry can hold: a base with label text and idle time, and the plain counters and gauges of the shell."""
+
+from libc.stdint cimport int64_t, uint64_t
+
+cdef class Series:
+    cdef readonly bytes labels    # pre-rendered label text without braces
+    cdef int64_t touched_ns       # last change; 0 = never
+    cdef int settle(self, int64_t now) noexcept    # before the idle check: lets series without a clock notice a change
+
+cdef class Counter(Series):
+    cdef uint64_t count
+    cdef uint64_t settled         # count at the last settle
+
+cdef class Gauge(Series):
+    cdef double level
+    cdef double settled           # level at the last settle

@@ -1,0 +1,94 @@
+# cython: language_level=3
+"""Doors for tests into the C interface of the metrics. Not part of a wheel."""
+
+from linkerd2_py._ext.metrics.histogram cimport Histogram, bucket_of
+from linkerd2_py._ext.metrics.http cimport (
+    CLASS_FAILURE,
+    CLASS_SUCCESS,
+    NO_GRPC_STATUS,
+    RESPONSE_ERRORS,
+    Classification,
+    HttpMetrics,
+    LatencyCell,
+    ResponseCell,
+    ResponseError,
+    classify,
+    response_error_text,
+)
+from linkerd2_py._ext.metrics.process cimport ProcessSample, opendir_fds
+from linkerd2_py._ext.metrics.registry cimport Registry
+from linkerd2_py._ext.metrics.tcp cimport CloseCell, TcpMetrics
+
+
+def http(Registry registry, bytes prefix, bytes labels):
+    return registry.http(prefix, labels)
+
+
+def tcp(Registry registry, bytes labels):
+    return registry.tcp(labels)
+
+
+def request(HttpMetrics handle, *, now = 0):
+    handle.request(now)
+
+
+def response(HttpMetrics handle, int status = 200, *, failure = False, int grpc_status = NO_GRPC_STATUS, long long latency_ns = 0, now = 0):
+    return handle.response(status, CLASS_FAILURE if failure else CLASS_SUCCESS, grpc_status, latency_ns, now)
+
+
+def failed(HttpMetrics handle, int status, *, int error, int grpc_status = NO_GRPC_STATUS, long long latency_ns = 0, now = 0):
+    return handle.failed(status, CLASS_FAILURE, grpc_status, <ResponseError> error, latency_ns, now)
+
+
+def response_many(HttpMetrics handle, long count):
+    """`count` successful responses of rising latency: for counting instructions."""
+    cdef long at
+    for at in range(count):
+        handle.response(200, CLASS_SUCCESS, NO_GRPC_STATUS, at * 1000, at)
+
+
+def opened(TcpMetrics handle, *, now = 0):
+    handle.opened(now)
+
+
+def closed(TcpMetrics handle, int code = 0, *, long long duration_ns = 0, now = 0):
+    handle.closed(code, duration_ns, now)
+
+
+def carried(TcpMetrics handle, *, read, write):
+    handle.read_bytes += <unsigned long long> read
+    handle.write_bytes += <unsigned long long> write
+
+
+def bucket(long long latency_ns):
+    return bucket_of(latency_ns)
+
+
+def is_failure(int status, *, int grpc_status = NO_GRPC_STATUS, is_grpc = False):
+    return classify(status, grpc_status, is_grpc) == CLASS_FAILURE
+
+
+def error_texts():
+    return [response_error_text(error).decode() for error in range(<int> RESPONSE_ERRORS)]
+
+
+def error_text(unsigned int error):
+    return response_error_text(error).decode()
+
+
+def cell_sizes():
+    """Bytes of one (label set, status) histogram, one response counter, one (label set, errno) histogram."""
+    return sizeof(LatencyCell), sizeof(ResponseCell), sizeof(CloseCell)
+
+
+def cell_counts(HttpMetrics handle):
+    return handle.response_count, handle.latency_count
+
+
+def walked_fds():
+    """Open descriptors as counted on a kernel that does not give their number, and the steps that took."""
+    cdef ProcessSample sample = opendir_fds()
+    cdef int steps = 1
+    while not sample.advance():
+        steps += 1
+    return sample.open_fds, steps
