@@ -1,0 +1,123 @@
+"""sdist → wheel → clean environment: what a stranger installs works without the checkout.
+
+Nothing here sees the source tree: the folder is copied, packed, unpacked and built, and programs run elsewhere.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+NOT_SOURCE = (
+    ".git",
+    ".venv*",
+    "build",
+    "dist",
+    "*.so",
+    "*.c",
+    "__pycache__",
+    "*.egg-info",
+    ".*_cache",
+)
+ENGINE = [path for path in sorted((ROOT / "_ext").rglob("*.pyx")) if path.stem != "testing"]
+
+pytestmark = [pytest.mark.slow, pytest.mark.release_only, pytest.mark.timeout(1200)]
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """Both archives and a fresh environment that has the wheel with [fast]."""
+
+    sdist: Path
+    wheel: Path
+    venv: Path
+    elsewhere: Path
+
+    def run(self, program: str, *words: str) -> str:
+        """Output of a program of the fresh environment, started outside of any checkout."""
+        return run([self.venv / "bin" / program, *words], self.elsewhere)
+
+
+def run(argv: list[str | Path], folder: Path) -> str:
+    """Standard output; the test fails with everything that was written when the status is not 0."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    done = subprocess.run(
+        argv, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{argv}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def distribution(tmp_path_factory: pytest.TempPathFactory) -> Distribution:
+    home = tmp_path_factory.mktemp("distribution")
+    checkout = home / "checkout"
+    shutil.copytree(ROOT, checkout, symlinks=True, ignore=shutil.ignore_patterns(*NOT_SOURCE))
+    python = Path(sys.executable)
+    run([python, "-m", "build", "--sdist", "--no-isolation", "--outdir", home], checkout)
+    sdist = next(home.glob("*.tar.gz"))
+    shutil.rmtree(checkout)
+    offline = ["--no-build-isolation", "--no-deps"]
+    run([python, "-m", "pip", "wheel", "-q", *offline, "-w", home, sdist], home)
+    wheel = next(home.glob("*.whl"))
+    run([python, "-m", "venv", home / "venv"], home)
+    run([home / "venv/bin/pip", "install", "-q", f"{wheel}[fast]"], home)
+    elsewhere = home / "elsewhere"
+    elsewhere.mkdir()
+    return Distribution(sdist, wheel, home / "venv", elsewhere)
+
+
+def test_the_sdist_holds_sources_in_real_folders(distribution: Distribution) -> None:
+    with tarfile.open(distribution.sdist) as archive:
+        members = archive.getmembers()
+    assert not [member.name for member in members if member.issym() or member.islnk()]
+    names = {str(PurePosixPath(*PurePosixPath(member.name).parts[1:])) for member in members}
+    assert {f"src/linkerd2_py/{path.relative_to(ROOT)}" for path in ENGINE} <= names
+    assert {"LICENSE", "README.md", "setup.py", "pyproject.toml"} <= names
+    assert not [name for name in names if name.endswith((".c", ".so"))]
+
+
+def test_the_wheel_holds_the_compiled_engine_and_no_sources_of_it(
+    distribution: Distribution,
+) -> None:
+    with zipfile.ZipFile(distribution.wheel) as archive:
+        names = archive.namelist()
+    assert not [name for name in names if name.endswith((".c", ".pyx")) or "/testing." in name]
+    compiled = {name.split(".")[0] for name in names if name.endswith(".so")}
+    wanted = {f"linkerd2_py/{path.relative_to(ROOT).with_suffix('')}" for path in ENGINE}
+    assert compiled == wanted
+    outside = {name.split("/")[0] for name in names if not name.startswith("linkerd2_py-")}
+    assert outside == {"linkerd2_py"}
+
+
+def test_files_read_at_run_time_are_in_the_wheel(distribution: Distribution) -> None:
+    with zipfile.ZipFile(distribution.wheel) as archive:
+        names = set(archive.namelist())
+    folders = ("cli", "controlplane", "proxy", "proto")
+    kinds = (".yaml", ".html", ".css", ".js", ".svg", ".typed")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*")]
+    wanted = {f"linkerd2_py/{path.relative_to(ROOT)}" for path in files if path.suffix in kinds}
+    assert wanted <= names
+    assert "linkerd2_py/py.typed" in names
+
+
+def test_every_engine_module_imports_outside_the_checkout(distribution: Distribution) -> None:
+    names = [
+        ".".join(("linkerd2_py", *path.relative_to(ROOT).with_suffix("").parts)) for path in ENGINE
+    ]
+    source = f"import importlib\nfor name in {names}: print(importlib.import_module(name).__file__)"
+    files = distribution.run("python", "-c", source).split()
+    assert len(files) == len(ENGINE)
+    assert all(name.startswith(str(distribution.venv)) for name in files), files
+
+
+def test_the_console_script_answers(distribution: Distribution) -> None:
+    assert "0.1.0" in distribution.run("linkerd2-py", "version", "--client")
+    assert "Usage" in distribution.run("linkerd2-py", "--help")
