@@ -1,0 +1,1 @@
+"""Discovery: which endpoints a name has, and how its traffic is to be treated, as streams."""

@@ -1,0 +1,58 @@
+"""The destination component: subscriptions to endpoints and profiles, with its metrics. Knows no gRPC."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from linkerd2_py.controlplane.destination.targets import (
+    InvalidPathError,
+    ServiceTarget,
+    Target,
+    parse_target,
+)
+from linkerd2_py.controlplane.destination.watches import EndpointsAnswer, ProfileAnswer, Watches
+from linkerd2_py.controlplane.registry.registry import Registry
+
+
+class Destination:
+    """Answers about the mesh in `registry`, until closed."""
+
+    def __init__(self, registry: Registry, *, metrics: CollectorRegistry) -> None:
+        self.endpoints: Watches[ServiceTarget] = Watches(
+            registry,
+            answer=lambda target, mesh: EndpointsAnswer(target, mesh=mesh),
+            on_overflow=_overflows("endpoint", metrics=metrics).inc,
+        )
+        self.profiles: Watches[Target] = Watches(
+            registry,
+            answer=lambda target, mesh: ProfileAnswer(target, mesh=mesh),
+            on_overflow=_overflows("profile", metrics=metrics).inc,
+        )
+        _count_streams(self.endpoints, name="endpoint", metrics=metrics)
+        _count_streams(self.profiles, name="profile", metrics=metrics)
+
+    def close(self) -> None:
+        """End all streams."""
+        self.endpoints.close()
+        self.profiles.close()
+
+
+def endpoints_target(path: str) -> ServiceTarget:
+    """What `Get` may be asked for: an address is an `InvalidPathError`, for it needs no discovery."""
+    target = parse_target(path)
+    if not isinstance(target, ServiceTarget):
+        raise InvalidPathError("IP queries not supported by Get API: use GetProfile")
+    return target
+
+
+def _overflows(name: str, *, metrics: CollectorRegistry) -> Counter:
+    return Counter(
+        f"{name}_updates_queue_overflow",
+        f"Streams of {name} updates that were ended because their proxy did not keep up",
+        registry=metrics,
+    )
+
+
+def _count_streams(
+    watches: "Watches[ServiceTarget] | Watches[Target]", *, name: str, metrics: CollectorRegistry
+) -> None:
+    streams = Gauge(f"{name}_subscribers", f"Open streams of {name} updates", registry=metrics)
+    streams.set_function(lambda: watches.streams)

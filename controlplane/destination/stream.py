@@ -1,0 +1,54 @@
+"""The queue of one subscriber: encoded messages in, an asynchronous iteration out.
+
+It is bounded. A subscriber that does not keep up is ended rather than waited for or buffered without limit;
+its proxy reconnects and begins with a fresh snapshot.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterable
+
+# As Linkerd's destination.
+QUEUE_LIMIT = 100
+
+
+class StreamOverflowError(Exception):
+    """The subscriber fell behind by more than its queue holds."""
+
+
+class UpdateStream:
+    """Messages for one subscriber, in order, until it overflows or is closed."""
+
+    def __init__(self, *, limit: int = QUEUE_LIMIT) -> None:
+        self._limit = limit
+        self._queue: deque[bytes] = deque()
+        self._woken = asyncio.Event()
+        self._closed = False
+        self.overflowed = False
+
+    def push(self, messages: Iterable[bytes]) -> None:
+        """Queue messages; beyond the limit the queue is dropped and the iteration ends."""
+        if self._closed or self.overflowed:
+            return
+        self._queue.extend(messages)
+        if len(self._queue) > self._limit:
+            self.overflowed = True
+            self._queue.clear()
+        self._woken.set()
+
+    def close(self) -> None:
+        """End the iteration after what is queued."""
+        self._closed = True
+        self._woken.set()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Yield messages as they come; raises `StreamOverflowError` when the subscriber was too slow."""
+        while True:
+            while self._queue:
+                yield self._queue.popleft()
+            if self.overflowed:
+                raise StreamOverflowError
+            if self._closed:
+                return
+            self._woken.clear()
+            await self._woken.wait()

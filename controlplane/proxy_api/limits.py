@@ -1,0 +1,40 @@
+"""How many streams one proxy may hold, so that one that leaks them cannot starve the others."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# A proxy holds two streams a target; a thousand targets are more than any workload calls.
+STREAMS_PER_PROXY = 2_000
+# Over all proxies: bounds memory (about 20 KB a stream) whatever the number of connections.
+STREAMS_IN_ALL = 20_000
+
+
+class TooManyStreamsError(Exception):
+    """The proxy holds as many streams as it may."""
+
+
+class StreamLimiter:
+    """Counts open streams by connection: a proxy multiplexes all of its streams on one."""
+
+    def __init__(self, *, limit: int = STREAMS_PER_PROXY) -> None:
+        self._limit = limit
+        self._open: Counter[str] = Counter()
+
+    @property
+    def peers(self) -> int:
+        """How many connections hold a stream."""
+        return len(self._open)
+
+    @contextmanager
+    def stream(self, peer: str) -> Iterator[None]:
+        """Hold one stream of `peer`; raises `TooManyStreamsError` when it is one too many."""
+        if self._open[peer] >= self._limit:
+            raise TooManyStreamsError(f"a proxy may hold {self._limit} streams")
+        self._open[peer] += 1
+        try:
+            yield
+        finally:
+            self._open[peer] -= 1
+            if not self._open[peer]:
+                del self._open[peer]

@@ -1,0 +1,69 @@
+"""The proxy-api: a gRPC server with Destination and health, plaintext h2c."""
+
+import logging
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from linkerd2_py.controlplane.destination.destination import Destination
+from linkerd2_py.controlplane.proxy_api.limits import (
+    STREAMS_IN_ALL,
+    STREAMS_PER_PROXY,
+    StreamLimiter,
+)
+from linkerd2_py.controlplane.proxy_api.service import SERVICE, DestinationService
+
+# Requests are a name and a token; nothing larger is one.
+LARGEST_REQUEST_BYTES = 64 * 1024
+_OPTIONS = (
+    ("grpc.max_receive_message_length", LARGEST_REQUEST_BYTES),
+    ("grpc.max_metadata_size", 16 * 1024),
+    ("grpc.max_concurrent_streams", STREAMS_PER_PROXY),
+    # Finds proxies that vanished without a word; their streams end.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    # Proxies ping as often as every few seconds; that is no attack.
+    ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
+    ("grpc.http2.max_ping_strikes", 0),
+    # A port that is taken is an error to report, not one to share.
+    ("grpc.so_reuseport", 0),
+)
+
+logger = logging.getLogger(__name__)
+
+
+class BindError(OSError):
+    """The address cannot be listened on."""
+
+
+class ProxyApi:
+    """The running server; `address` is where it listens."""
+
+    def __init__(self, destination: Destination, *, limiter: StreamLimiter | None = None) -> None:
+        self._destination = destination
+        service = DestinationService(destination, limiter=limiter or StreamLimiter())
+        self._health = health.aio.HealthServicer()
+        self._server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=STREAMS_IN_ALL)
+        self._server.add_generic_rpc_handlers((service.generic_handler(),))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self.address = ""
+
+    async def start(self, *, host: str = "127.0.0.1", port: int = 0) -> str:
+        """Listen and serve; returns the bound `host:port`, raises `BindError`."""
+        try:
+            bound = self._server.add_insecure_port(f"{host}:{port}")
+        except RuntimeError as error:
+            raise BindError(f"proxy-api: cannot listen on {host}:{port}") from error
+        await self._server.start()
+        for name in ("", SERVICE):
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        self.address = f"{host}:{bound}"
+        logger.info("proxy-api listens on %s", self.address)
+        return self.address
+
+    async def stop(self, *, grace_s: float = 1.0) -> None:
+        """Say so in health, end every stream, stop listening. May be repeated."""
+        await self._health.enter_graceful_shutdown()
+        self._destination.close()
+        await self._server.stop(grace_s)

@@ -1,0 +1,88 @@
+"""The Destination service over grpc.aio.
+
+Answers arrive here encoded and leave as they are: the same bytes go to every proxy that watches a target.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from typing import TypeVar
+
+import grpc
+from google.protobuf.message import DecodeError
+
+from linkerd2_py.controlplane.destination.destination import Destination, endpoints_target
+from linkerd2_py.controlplane.destination.stream import StreamOverflowError
+from linkerd2_py.controlplane.destination.targets import InvalidPathError, Target, parse_target
+from linkerd2_py.controlplane.destination.watches import Watches
+from linkerd2_py.controlplane.proxy_api.limits import StreamLimiter, TooManyStreamsError
+from linkerd2_py.proto.gen import destination_pb2 as destination_messages
+
+SERVICE = "io.linkerd.proxy.destination.Destination"
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T", bound=Target)
+
+
+class DestinationService:
+    """`Get` and `GetProfile`: a snapshot at once, then each change, until either side ends."""
+
+    def __init__(self, destination: Destination, *, limiter: StreamLimiter) -> None:
+        self._destination = destination
+        self._limiter = limiter
+
+    def generic_handler(self) -> grpc.GenericRpcHandler:
+        """The service as the gRPC server takes it: requests as bytes, responses as bytes."""
+        return grpc.method_handlers_generic_handler(
+            SERVICE,
+            {
+                "Get": grpc.unary_stream_rpc_method_handler(self.get),
+                "GetProfile": grpc.unary_stream_rpc_method_handler(self.get_profile),
+            },
+        )
+
+    async def get(self, request: bytes, call: grpc.aio.ServicerContext) -> AsyncIterator[bytes]:
+        """Endpoints of a service; a path that is none of ours is `InvalidArgument`."""
+        target = await _target(request, parse=endpoints_target, call=call)
+        async for message in self._answer(self._destination.endpoints, target=target, call=call):
+            yield message
+
+    async def get_profile(
+        self, request: bytes, call: grpc.aio.ServicerContext
+    ) -> AsyncIterator[bytes]:
+        """The profile of a name or an address; a name that is none of ours is `InvalidArgument`."""
+        target = await _target(request, parse=parse_target, call=call)
+        async for message in self._answer(self._destination.profiles, target=target, call=call):
+            yield message
+
+    async def _answer(
+        self, watches: Watches[T], *, target: T, call: grpc.aio.ServicerContext
+    ) -> AsyncIterator[bytes]:
+        try:
+            with self._limiter.stream(call.peer()):
+                stream = watches.subscribe(target)
+                try:
+                    async for message in stream:
+                        yield message
+                finally:
+                    watches.unsubscribe(target, stream=stream)
+        except TooManyStreamsError as error:
+            logger.warning("%s: refused a stream: %s", call.peer(), error)
+            await call.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
+        except StreamOverflowError:
+            logger.warning("%s: ended a stream: it did not keep up with updates", call.peer())
+            await call.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many updates queued")
+        # The stream was closed by us; a proxy reconnects, elsewhere or later.
+        await call.abort(grpc.StatusCode.UNAVAILABLE, "the control plane is shutting down")
+
+
+async def _target(
+    request: bytes, *, parse: Callable[[str], T], call: grpc.aio.ServicerContext
+) -> T:
+    try:
+        return parse(destination_messages.GetDestination.FromString(request).path)
+    except DecodeError:
+        reason = "the request is not a GetDestination"
+    except InvalidPathError as error:
+        reason = str(error)
+    await call.abort(grpc.StatusCode.INVALID_ARGUMENT, reason)
+    raise AssertionError("abort always raises")

@@ -1,0 +1,172 @@
+"""The proxy-api server with real gRPC clients over loopback."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from prometheus_client import CollectorRegistry
+
+from linkerd2_py.controlplane.destination.destination import Destination
+from linkerd2_py.controlplane.proxy_api.limits import StreamLimiter
+from linkerd2_py.controlplane.proxy_api.server import BindError, ProxyApi
+from linkerd2_py.controlplane.proxy_api.service import SERVICE
+from linkerd2_py.controlplane.registry.registry import Registry
+from linkerd2_py.controlplane.registry.types import Pod, PortSpec, Service
+from linkerd2_py.proto.gen import destination_pb2 as messages
+from linkerd2_py.proto.gen import destination_pb2_grpc as stubs
+
+WEB = Service("default", "web-svc", "web", (PortSpec("http", 80, 8080),))
+POD = Pod("default", "web-0", "web", "127.0.1.1", {8080: 41001}, ready=True, status="Running")
+PATH = "web-svc.default.svc.cluster.local:80"
+DEADLINE_S = 20
+
+
+class Server:
+    def __init__(self, *, streams: int = 10) -> None:
+        self.registry = Registry()
+        self.metrics = CollectorRegistry()
+        self.destination = Destination(self.registry, metrics=self.metrics)
+        self.api = ProxyApi(self.destination, limiter=StreamLimiter(limit=streams))
+        self.registry.apply(services=[WEB], pods=[POD])
+
+    async def client(self) -> stubs.DestinationStub:
+        self.channel = grpc.aio.insecure_channel(self.api.address)
+        return stubs.DestinationStub(self.channel)
+
+    async def stop(self) -> None:
+        await self.channel.close()
+        await self.api.stop(grace_s=0.1)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    server = Server(streams=3)
+    await server.api.start()
+    async with asyncio.timeout(DEADLINE_S):
+        yield server
+    await server.stop()
+
+
+def ask(path: str = PATH) -> messages.GetDestination:
+    return messages.GetDestination(path=path, context_token='{"ns":"default"}')
+
+
+async def test_get_streams_a_snapshot_then_changes(server: Server) -> None:
+    client = await server.client()
+    call = client.Get(ask())
+    first = await call.read()
+    assert [address.addr.port for address in first.add.addrs] == [41001]
+    server.registry.put(replace(POD, name="web-1", ip="127.0.1.2"))
+    assert (await call.read()).add.addrs[0].metric_labels["pod"] == "web-1"
+    server.registry.apply(pods=[])
+    assert (await call.read()).no_endpoints.exists
+
+
+async def test_get_profile_streams_a_profile_then_changes(server: Server) -> None:
+    client = await server.client()
+    call = client.GetProfile(ask())
+    assert (await call.read()).fully_qualified_name == "web-svc.default.svc.cluster.local"
+    server.registry.put(replace(WEB, ports=(PortSpec("http", 80, 8080, opaque=True),)))
+    assert (await call.read()).opaque_protocol
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("Get", "127.0.0.1:80"), ("Get", "example.com:80"), ("Get", ""), ("GetProfile", "a:b")],
+)
+async def test_path_that_cannot_be_discovered_is_invalid(
+    server: Server, method: str, path: str
+) -> None:
+    client = await server.client()
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await getattr(client, method)(ask(path)).read()
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert caught.value.details()
+
+
+async def test_bytes_that_are_no_request_are_invalid(server: Server) -> None:
+    await server.client()
+    call = server.channel.unary_stream(f"/{SERVICE}/Get")(b"\xff\xff\xff")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call.read()
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_request_that_is_too_large_is_refused(server: Server) -> None:
+    client = await server.client()
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await client.Get(ask("a" * 70_000)).read()
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_cancelled_stream_is_forgotten(server: Server) -> None:
+    client = await server.client()
+    call = client.Get(ask())
+    await call.read()
+    assert server.destination.endpoints.targets == 1
+    call.cancel()
+    # A stream that is answered after the cancel shows that the server has seen it: one connection.
+    while server.destination.endpoints.targets:
+        await client.GetProfile(ask()).read()
+    assert server.destination.endpoints.streams == 0
+
+
+async def test_streams_beyond_a_proxys_limit_are_refused(server: Server) -> None:
+    client = await server.client()
+    calls = [client.Get(ask()) for _ in range(3)]
+    for call in calls:
+        await call.read()
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await client.Get(ask()).read()
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "3 streams" in str(caught.value.details())
+
+
+async def test_proxy_that_does_not_read_is_ended_and_counted(server: Server) -> None:
+    client = await server.client()
+    call = client.Get(ask())
+    await call.read()
+    large = {8080: 41001}
+    pods = [replace(POD, name=f"web-{n}", ip=f"127.0.2.{n + 1}", ports=large) for n in range(200)]
+    overflows = "endpoint_updates_queue_overflow_total"
+    meshed = True
+    while not server.metrics.get_sample_value(overflows):
+        meshed = not meshed
+        server.registry.apply(pods=[replace(pod, meshed=meshed) for pod in pods])
+        await asyncio.sleep(0)
+    assert server.destination.endpoints.streams == 0
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        while await call.read():
+            pass
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_stopping_ends_streams_as_unavailable(server: Server) -> None:
+    client = await server.client()
+    call = client.Get(ask())
+    await call.read()
+    stopping = asyncio.gather(server.api.stop(grace_s=5))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call.read()
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    await stopping
+
+
+async def test_health_is_serving_until_stopped(server: Server) -> None:
+    await server.client()
+    health = health_pb2_grpc.HealthStub(server.channel)
+    for name in ("", SERVICE):
+        answer = await health.Check(health_pb2.HealthCheckRequest(service=name))
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+async def test_taken_port_is_an_error_that_names_it(server: Server) -> None:
+    await server.client()
+    other = Server()
+    port = int(server.api.address.rpartition(":")[2])
+    with pytest.raises(BindError, match=f"cannot listen on 127.0.0.1:{port}"):
+        await other.api.start(port=port)
+    other.destination.close()

@@ -1,0 +1,291 @@
+"""Answers of destination: snapshots, differences, profiles, and their bounded fan-out."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from linkerd2_py.controlplane.destination.destination import Destination
+from linkerd2_py.controlplane.destination.stream import (
+    QUEUE_LIMIT,
+    StreamOverflowError,
+    UpdateStream,
+)
+from linkerd2_py.controlplane.destination.targets import ServiceTarget, parse_target
+from linkerd2_py.controlplane.registry.registry import Registry
+from linkerd2_py.controlplane.registry.types import Key, Pod, PortSpec, Service
+from linkerd2_py.proto.gen import destination_pb2 as messages
+
+WEB = Service(
+    "default", "web-svc", "web", (PortSpec("http", 80, 8080), PortSpec("raw", 90, 9090, True))
+)
+POD = Pod(
+    "default", "web-0", "web", "127.0.1.1", {8080: 41001, 9090: 9090}, ready=True, status="Running"
+)
+SECOND = replace(POD, name="web-1", ip="127.0.1.2")
+HTTP = ServiceTarget(WEB.key, 80)
+RAW = ServiceTarget(WEB.key, 90)
+
+
+class Mesh:
+    def __init__(self) -> None:
+        self.registry = Registry()
+        self.metrics = CollectorRegistry()
+        self.destination = Destination(self.registry, metrics=self.metrics)
+        self.registry.apply(services=[WEB], pods=[POD])
+
+    def get(self, target: ServiceTarget = HTTP) -> "Reader":
+        stream = self.destination.endpoints.subscribe(target)
+        return Reader(stream, messages.Update.FromString)
+
+
+class Reader:
+    """Reads what is queued now, without waiting."""
+
+    def __init__(self, stream: UpdateStream, decode: Callable[[bytes], messages.Update]) -> None:
+        self.stream = stream
+        self._decode = decode
+
+    def now(self) -> list[messages.Update]:
+        queued = [self._decode(message) for message in self.stream._queue]
+        self.stream._queue.clear()
+        return queued
+
+
+def ports(update: messages.Update) -> list[int]:
+    return [address.addr.port for address in update.add.addrs]
+
+
+def test_first_message_is_the_whole_set_with_labels() -> None:
+    (update,) = Mesh().get().now()
+    assert dict(update.add.metric_labels) == {"namespace": "default", "service": "web-svc"}
+    (address,) = update.add.addrs
+    assert address.addr.ip.ipv4 == 0x7F000101
+    assert address.addr.port == 41001
+    assert address.weight == 10_000
+    assert dict(address.metric_labels) == {
+        "pod": "web-0",
+        "deployment": "web",
+        "serviceaccount": "default",
+        "control_plane_ns": "linkerd",
+    }
+    assert address.protocol_hint.HasField("h2")
+    assert not address.HasField("tls_identity")
+    assert address.resource_ref.resource.name == "web-0"
+
+
+def test_opaque_ports_and_unmeshed_pods_are_not_upgraded() -> None:
+    mesh = Mesh()
+    (update,) = mesh.get(RAW).now()
+    assert update.add.addrs[0].protocol_hint.WhichOneof("protocol") == "opaque"
+    mesh.registry.put(replace(POD, meshed=False))
+    (update,) = mesh.get().now()
+    assert not update.add.addrs[0].HasField("protocol_hint")
+    assert "control_plane_ns" not in update.add.addrs[0].metric_labels
+
+
+@pytest.mark.parametrize(
+    ("target", "exists"),
+    [
+        (ServiceTarget(Key("default", "none"), 80), False),
+        (ServiceTarget(WEB.key, 8081), True),
+        (ServiceTarget(WEB.key, 80, "web-7"), True),
+    ],
+)
+def test_nothing_there_is_said_at_once(target: ServiceTarget, exists: bool) -> None:
+    (update,) = Mesh().get(target).now()
+    assert update.HasField("no_endpoints")
+    assert update.no_endpoints.exists is exists
+
+
+def test_undeclared_port_is_used_as_the_pods_own_number() -> None:
+    (update,) = Mesh().get(ServiceTarget(WEB.key, 8080)).now()
+    assert ports(update) == [41001]
+
+
+def test_instance_is_one_pod() -> None:
+    mesh = Mesh()
+    mesh.registry.put(SECOND)
+    (update,) = mesh.get(ServiceTarget(WEB.key, 80, "web-1")).now()
+    assert [address.metric_labels["pod"] for address in update.add.addrs] == ["web-1"]
+
+
+def test_ipv6_addresses_are_two_halves() -> None:
+    mesh = Mesh()
+    mesh.registry.apply(pods=[replace(POD, ip="2001:db8::1")])
+    (update,) = mesh.get().now()
+    assert update.add.addrs[0].addr.ip.ipv6.first == 0x20010DB800000000
+    assert update.add.addrs[0].addr.ip.ipv6.last == 1
+
+
+def test_exchange_of_pods_adds_before_it_removes() -> None:
+    mesh = Mesh()
+    reader = mesh.get()
+    reader.now()
+    mesh.registry.apply(pods=[SECOND])
+    add, remove = reader.now()
+    assert add.add.addrs[0].addr.ip.ipv4 == 0x7F000102
+    assert [address.ip.ipv4 for address in remove.remove.addrs] == [0x7F000101]
+
+
+def test_changed_labels_replace_an_endpoint_without_removing_it() -> None:
+    mesh = Mesh()
+    reader = mesh.get()
+    reader.now()
+    mesh.registry.put(replace(POD, meshed=False))
+    (update,) = reader.now()
+    assert ports(update) == [41001]
+
+
+def test_emptied_and_refilled_set() -> None:
+    mesh = Mesh()
+    reader = mesh.get()
+    reader.now()
+    mesh.registry.put(replace(POD, ready=False))
+    (empty,) = reader.now()
+    assert empty.no_endpoints.exists
+    mesh.registry.put(POD)
+    (filled,) = reader.now()
+    assert ports(filled) == [41001]
+
+
+def test_deleted_and_created_service() -> None:
+    mesh = Mesh()
+    reader = mesh.get()
+    reader.now()
+    mesh.registry.remove(Service, key=WEB.key)
+    (gone,) = reader.now()
+    assert gone.HasField("no_endpoints")
+    assert not gone.no_endpoints.exists
+    mesh.registry.put(WEB)
+    (back,) = reader.now()
+    assert ports(back) == [41001]
+
+
+def test_service_that_moves_to_another_workload_follows_its_pods() -> None:
+    mesh = Mesh()
+    reader = mesh.get()
+    reader.now()
+    other = replace(POD, name="new-0", workload="new", ip="127.0.1.9")
+    mesh.registry.put(replace(WEB, workload="new"))
+    reader.now()
+    mesh.registry.put(other)
+    (update,) = reader.now()
+    assert update.add.addrs[0].metric_labels["deployment"] == "new"
+
+
+def test_changes_elsewhere_and_invisible_ones_say_nothing() -> None:
+    mesh = Mesh()
+    reader = mesh.get()
+    reader.now()
+    mesh.registry.put(replace(POD, restarts=3))
+    mesh.registry.put(replace(POD, name="db-0", workload="db", ip="127.0.1.8"))
+    mesh.registry.put(replace(WEB, name="other-svc"))
+    assert reader.now() == []
+
+
+def test_subscribers_share_the_same_bytes() -> None:
+    mesh = Mesh()
+    first, second = mesh.get(), mesh.get()
+    assert first.stream._queue[0] is second.stream._queue[0]
+    mesh.registry.put(SECOND)
+    assert first.stream._queue[-1] is second.stream._queue[-1]
+    assert mesh.destination.endpoints.targets == 1
+
+
+def test_late_subscriber_begins_with_what_holds_now() -> None:
+    mesh = Mesh()
+    mesh.get()
+    mesh.registry.put(SECOND)
+    (update,) = mesh.get().now()
+    assert len(update.add.addrs) == 2
+    assert mesh.destination.endpoints.snapshot(HTTP) == (
+        update.SerializeToString(deterministic=True),
+    )
+
+
+def test_last_unsubscribe_forgets_the_target() -> None:
+    mesh = Mesh()
+    watches = mesh.destination.endpoints
+    first, second = mesh.get(), mesh.get()
+    watches.unsubscribe(HTTP, stream=first.stream)
+    assert (watches.targets, watches.streams) == (1, 1)
+    watches.unsubscribe(HTTP, stream=second.stream)
+    watches.unsubscribe(HTTP, stream=second.stream)
+    assert (watches.targets, watches.streams) == (0, 0)
+
+
+async def test_slow_subscriber_is_ended_and_counted_alone() -> None:
+    mesh = Mesh()
+    slow, quick = mesh.get(), mesh.get()
+    for restart in range(QUEUE_LIMIT):
+        mesh.registry.put(replace(POD, meshed=restart % 2 == 1))
+        assert len(quick.now()) >= 1
+    assert slow.stream.overflowed
+    assert not quick.stream.overflowed
+    assert mesh.metrics.get_sample_value("endpoint_updates_queue_overflow_total") == 1
+    assert mesh.metrics.get_sample_value("endpoint_subscribers") == 1
+    with pytest.raises(StreamOverflowError):
+        await anext(slow.stream.__aiter__())
+
+
+async def test_closed_stream_ends_after_what_is_queued() -> None:
+    mesh = Mesh()
+    reader = mesh.get()
+    mesh.destination.close()
+    mesh.registry.put(SECOND)
+    assert len([message async for message in reader.stream]) == 1
+
+
+def profile_of(mesh: Mesh, path: str) -> messages.DestinationProfile:
+    (encoded,) = mesh.destination.profiles.snapshot(parse_target(path))
+    return messages.DestinationProfile.FromString(encoded)
+
+
+def test_profile_of_a_service_has_its_name_and_protocol() -> None:
+    profile = profile_of(Mesh(), "web-svc.default.svc.cluster.local:80")
+    assert profile.fully_qualified_name == "web-svc.default.svc.cluster.local"
+    assert not profile.opaque_protocol
+    assert profile.parent_ref.resource.kind == "Service"
+    assert profile.retry_budget.ttl.seconds == 10
+    assert profile_of(Mesh(), "web-svc.default.svc.cluster.local:90").opaque_protocol
+
+
+def test_profile_of_an_unknown_service_has_only_its_name() -> None:
+    profile = profile_of(Mesh(), "none.default.svc.cluster.local:80")
+    assert profile.fully_qualified_name == "none.default.svc.cluster.local"
+    assert not profile.HasField("parent_ref")
+
+
+@pytest.mark.parametrize("port", [8080, 41001])
+def test_profile_of_a_pods_address_is_its_endpoint(port: int) -> None:
+    profile = profile_of(Mesh(), f"127.0.1.1:{port}")
+    assert profile.endpoint.addr.port == 41001
+    assert profile.endpoint.metric_labels["pod"] == "web-0"
+    assert profile.endpoint.metric_labels["namespace"] == "default"
+    assert profile.fully_qualified_name == ""
+    assert not profile.opaque_protocol
+
+
+def test_profile_of_a_pods_opaque_or_unknown_port() -> None:
+    assert profile_of(Mesh(), "127.0.1.1:9090").opaque_protocol
+    unknown = profile_of(Mesh(), "127.0.1.1:1234")
+    assert unknown.endpoint.addr.port == 1234
+
+
+def test_profile_of_an_address_outside_is_empty() -> None:
+    profile = profile_of(Mesh(), "192.0.2.1:80")
+    assert not profile.HasField("endpoint")
+    assert profile.fully_qualified_name == ""
+
+
+def test_profile_streams_say_when_a_port_becomes_opaque_and_nothing_else() -> None:
+    mesh = Mesh()
+    by_name = mesh.destination.profiles.subscribe(HTTP)
+    by_address = mesh.destination.profiles.subscribe(parse_target("127.0.1.1:8080"))
+    mesh.registry.put(replace(WEB, ports=(PortSpec("http", 80, 8080, opaque=True),)))
+    mesh.registry.put(SECOND)
+    for stream in (by_name, by_address):
+        before, after = (messages.DestinationProfile.FromString(m) for m in stream._queue)
+        assert (before.opaque_protocol, after.opaque_protocol) == (False, True)
