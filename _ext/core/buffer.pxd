@@ -1,0 +1,38 @@
+"""Leased byte buffers. An idle connection holds none; the pool keeps a bounded number of free ones."""
+
+from linkerd2_py._ext.core.types cimport Span
+
+cdef enum:
+    BUFFER_SMALL = 16384      # heads, small bodies
+    BUFFER_LARGE = 262144     # bulk: as fast as splice from here on (docs/decisions)
+
+cdef class Buffer:
+    """`mem[start:end]` is content, `mem[end:capacity]` is room. One holder at a time."""
+    cdef char* mem            # owned; malloc'ed once, kept while recycled, freed in __dealloc__
+    cdef size_t capacity
+    cdef size_t start
+    cdef size_t end
+    cdef bint leased
+
+    cdef inline size_t size(self) noexcept:
+        return self.end - self.start
+
+    cdef inline size_t room(self) noexcept:
+        return self.capacity - self.end
+
+    cdef inline char* head(self) noexcept:
+        return self.mem + self.start
+
+    cdef inline char* tail(self) noexcept:
+        return self.mem + self.end
+
+    cdef inline void skip(self, size_t count) noexcept:
+        self.start += count
+
+    cdef void compact(self) noexcept            # moves content to the front; invalidates spans into it
+    cdef int append(self, const char* src, size_t count) except -1   # caller proved room() >= count
+
+# Lease: returns an empty buffer of at least `capacity` bytes (SMALL or LARGE from free lists; others malloc'ed). Raises MemoryError.
+cdef Buffer lease(size_t capacity)
+# Gives it back (idempotent: a buffer not leased is ignored). The caller drops its reference afterwards.
+cdef void give_back(Buffer buffer) noexcept

@@ -1,0 +1,98 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""The pool of byte buffers: two free lists, bounded, and their Python face for tests and idle trimming."""
+
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memmove
+
+from linkerd2_py._ext.core.debug cimport L5D_DEBUG, LIVE_BUFFER, born, check, gone
+
+# 4 MiB of small and 2 MiB of large buffers stay warm; a burst beyond that goes back to the allocator.
+cdef Py_ssize_t SPARE_SMALL = 256
+cdef Py_ssize_t SPARE_LARGE = 8
+
+cdef list spare_small = []
+cdef list spare_large = []
+
+
+cdef class Buffer:
+    def __cinit__(self):
+        self.mem = NULL
+        self.capacity = 0
+        self.start = 0
+        self.end = 0
+        self.leased = False
+
+    def __dealloc__(self):
+        if L5D_DEBUG and self.leased:
+            gone(LIVE_BUFFER)
+        free(self.mem)
+
+    cdef void compact(self) noexcept:
+        cdef size_t count = self.end - self.start
+        if self.start == 0:
+            return
+        if count:
+            memmove(self.mem, self.mem + self.start, count)
+        self.start = 0
+        self.end = count
+
+    cdef int append(self, const char* src, size_t count) except -1:
+        if L5D_DEBUG:
+            check(self.capacity - self.end >= count, b"append beyond a buffer's room")
+        memcpy(self.mem + self.end, src, count)
+        self.end += count
+        return 0
+
+
+cdef Buffer lease(size_t capacity):
+    cdef Buffer buffer
+    if capacity <= BUFFER_SMALL:
+        buffer = <Buffer> spare_small.pop() if spare_small else _allocate(BUFFER_SMALL)
+    elif capacity <= BUFFER_LARGE:
+        buffer = <Buffer> spare_large.pop() if spare_large else _allocate(BUFFER_LARGE)
+    else:
+        buffer = _allocate(capacity)
+    buffer.start = 0
+    buffer.end = 0
+    buffer.leased = True
+    if L5D_DEBUG:
+        born(LIVE_BUFFER)
+    return buffer
+
+
+cdef Buffer _allocate(size_t capacity):
+    cdef Buffer buffer = Buffer.__new__(Buffer)
+    buffer.mem = <char*> malloc(capacity)
+    if buffer.mem == NULL:
+        raise MemoryError
+    buffer.capacity = capacity
+    return buffer
+
+
+cdef void give_back(Buffer buffer) noexcept:
+    if buffer is None or not buffer.leased:
+        return
+    buffer.leased = False
+    if L5D_DEBUG:
+        gone(LIVE_BUFFER)
+    if buffer.capacity == BUFFER_SMALL and len(spare_small) < SPARE_SMALL:
+        spare_small.append(buffer)
+    elif buffer.capacity == BUFFER_LARGE and len(spare_large) < SPARE_LARGE:
+        spare_large.append(buffer)
+    else:
+        free(buffer.mem)
+        buffer.mem = NULL
+        buffer.capacity = 0
+        buffer.start = 0
+        buffer.end = 0
+
+
+def spare() -> tuple[int, int]:
+    """Small and large buffers that wait in the pool."""
+    return len(spare_small), len(spare_large)
+
+
+def trim() -> None:
+    """Frees every buffer that waits in the pool."""
+    spare_small.clear()
+    spare_large.clear()

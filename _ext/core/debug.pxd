@@ -1,0 +1,20 @@
+"""Live-object counters and assertions that exist in debug builds only (L5D_DEBUG=1); free in release."""
+
+cdef extern from *:
+    """
+    #ifndef L5D_DEBUG
+    #define L5D_DEBUG 0
+    #endif
+    """
+    const int L5D_DEBUG
+
+cdef enum Kind:
+    LIVE_BUFFER, LIVE_TRANSPORT, LIVE_SESSION, LIVE_STREAM, LIVE_EXCHANGE, LIVE_PUMP, LIVE_ENDPOINT, LIVE_TARGET, LIVE_TIMER, LIVE_LISTENER
+    LIVE_KINDS
+
+# In __cinit__ / __dealloc__: `born(LIVE_X)` / `gone(LIVE_X)`. Recycled objects count as live only while leased.
+cdef void born(Kind kind) noexcept nogil
+cdef void gone(Kind kind) noexcept nogil
+# Aborts the process with file-less message in a debug build if `truth` is 0; compiled to nothing in release via `if L5D_DEBUG`.
+cdef void check(bint truth, const char* what) noexcept nogil
+# Python: counts() -> dict[str, int] (all zero in a release build), enabled() -> bool.

@@ -1,0 +1,105 @@
+"""The inner event loop: an epoll set with generation-checked slots, deferred work and a coarse timer wheel.
+
+Its fd is registered once with the outer loop (`add_reader(loop.fileno(), loop.drain)`); one `drain` is one Python call per batch.
+"""
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+cdef class Loop
+cdef class Timer
+
+cdef class Actor:
+    """Anything the loop can call. Deferred and timed actors are kept alive by the loop (it holds a reference)."""
+    cdef bint deferred                     # already in the loop's deferred queue
+    cdef Actor next_deferred               # owned link of that queue; None outside
+    cdef int on_deferred(self) except -1   # queued with Loop.defer; runs once, after the current event, before drain returns or in the next drain
+    cdef int on_timer(self, Timer timer) except -1
+    # An exception escaped one of the callbacks above (or on_event, on_flush): end whatever this actor stands for. Called once per exception.
+    cdef int on_broken(self) except -1
+
+cdef class Timer:
+    """A coarse timer (tick 10 ms, never early by loop time). Owned by its actor: `self.idle = Timer(self, KIND)`. Arm, re-arm, disarm are O(1) and make no syscall
+    unless the wheel's next expiry moves earlier. The loop holds a reference to an armed timer; the timer refers to its owner only while armed."""
+    cdef int kind                          # what the owner calls it
+    cdef Actor owner                       # set by arm(), cleared on expiry and disarm: no cycle when idle
+    cdef bint armed
+    cdef int64_t deadline                  # loop ns
+    cdef Timer prev                        # wheel links (owned by the wheel)
+    cdef Timer next
+    cdef uint32_t slot
+
+cdef class Source(Actor):
+    """Something with a file descriptor in the epoll set."""
+    cdef Loop loop
+    cdef int fd                            # owned; -1 after close
+    cdef uint32_t slot                     # index in loop.sources; meaningful while registered
+    cdef uint32_t generation
+    cdef bint registered
+    cdef bint flush_queued                 # already in the loop's flush queue
+    cdef Source next_flush                 # owned link of that queue; None outside
+    cdef int on_event(self, uint32_t events) except -1   # EPOLL* bits; edge-triggered
+    cdef int on_flush(self) except -1                    # queued with Loop.flush_later: the end of this batch
+    cdef int on_loop_closed(self) except -1              # release the fd, no callbacks
+
+cdef class Loop:
+    cdef int epfd                          # owned
+    cdef int timerfd                       # owned; in the epoll set itself
+    cdef int wakefd                        # owned; in the epoll set itself: readable when deferred work waits for the next drain
+    cdef public int64_t now                # ns, refreshed once per epoll_wait and at timer expiry: use this, not the clock, on the hot path
+    cdef public object on_error            # callable(exception, actor) or None: prints each type of exception once
+    cdef list sources                      # slot -> Source or None; the reference that keeps a registered source alive
+    cdef uint32_t* free_slots              # owned; a stack of slots whose source is gone
+    cdef uint32_t free_count, free_room
+    cdef uint32_t generation               # of the latest registration
+    # One turn: what epoll_wait gave, then deferred work, then due timers, then flushes. Kept here so that an exception loses nothing.
+    cdef void* events                      # owned epoll_event[BATCH]
+    cdef int ready, cursor
+    cdef int phase
+    cdef Actor current                     # whose callback runs
+    cdef bint draining, woken
+    # Deferred and flush queues
+    cdef Actor deferred_head, deferred_tail
+    cdef Py_ssize_t deferred_count, deferred_round
+    cdef Source flush_head, flush_tail
+    cdef Py_ssize_t flush_count, flush_round
+    # Timer wheel: slot -> first Timer or None; the last slot holds the timers that are due. `occupied` has one bit per slot.
+    cdef list wheel
+    cdef uint64_t* occupied                # owned
+    cdef Timer due_tail
+    cdef int64_t wheel_tick                # all slots up to this tick have been looked at
+    cdef int64_t next_tick                 # what the timerfd is set to; 0 = not set
+    cdef Py_ssize_t timers                 # armed
+    # Statistics
+    cdef uint64_t drains, turns, handled, wakes, fired, errors
+    cdef set printed                       # types of exceptions already printed
+
+    # Registers edge-triggered for IN|OUT|RDHUP once; no epoll_ctl afterwards until remove.
+    cdef int add(self, Source source, uint32_t events) except -1
+    cdef int remove(self, Source source) except -1        # idempotent; bumps the generation so that queued events die
+    cdef int defer(self, Actor actor) except -1           # idempotent while queued
+    cdef int flush_later(self, Source source) except -1   # idempotent while queued
+    cdef int arm(self, Timer timer, Actor owner, int64_t delay_ns) except -1   # re-arming moves it
+    cdef int disarm(self, Timer timer) except -1          # idempotent
+    # Budgeted (256 events or 500 us): then yields to the outer loop. The loop's fd stays readable while work remains, whatever its kind.
+    cpdef object drain(self)
+    # Python: fileno(), close(), stats() -> dict, run_until(predicate, timeout_s) for tests without an outer loop.
+
+    cdef bint poll(self) except -1
+    cdef bint has_work(self) noexcept
+    cdef int wake(self) except -1
+    cdef int run_turn(self) except -1
+    cdef int run_phases(self) except -1
+    cdef int run_events(self) except -1
+    cdef int run_deferred(self) except -1
+    cdef int run_timers(self) except -1
+    cdef int run_flushes(self) except -1
+    cdef int broke(self, object error) except -1
+    cdef int report(self, object error, Actor actor) except -1
+    cdef int watch(self, int fd) except -1
+    cdef int link(self, Timer timer) except -1
+    cdef int unlink(self, Timer timer) except -1
+    cdef int link_due(self, Timer timer) except -1
+    cdef int expire(self) except -1
+    cdef int expire_slot(self, uint32_t slot, int64_t tick) except -1
+    cdef int set_next_tick(self) except -1
+    cdef int set_timerfd(self, int64_t tick) except -1

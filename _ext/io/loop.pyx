@@ -1,0 +1,601 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""The inner event loop. It knows descriptors, actors and time; what the bytes mean is its sources' business.
+
+A turn is: events, deferred work, due timers, flushes. Where a turn stands is kept in the loop, so that an exception that
+escapes one actor ends that actor and the turn goes on behind it.
+"""
+
+import sys
+import traceback
+
+from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
+from libc.errno cimport EINTR, errno
+from libc.stdint cimport UINT32_MAX
+from libc.stdlib cimport calloc, free, malloc, realloc
+from posix.time cimport CLOCK_MONOTONIC, itimerspec
+from posix.unistd cimport close
+
+from linkerd2_py._ext.core.clock cimport now_ns
+from linkerd2_py._ext.core.debug cimport L5D_DEBUG, LIVE_TIMER, born, check, gone
+from linkerd2_py._ext.io.linux cimport (
+    EFD_CLOEXEC,
+    EFD_NONBLOCK,
+    EPOLL_CLOEXEC,
+    EPOLL_CTL_ADD,
+    EPOLL_CTL_DEL,
+    EPOLLET,
+    EPOLLIN,
+    POLLIN,
+    TFD_CLOEXEC,
+    TFD_NONBLOCK,
+    TFD_TIMER_ABSTIME,
+    epoll_create1,
+    epoll_ctl,
+    epoll_event,
+    epoll_wait,
+    eventfd,
+    eventfd_write,
+    poll_fds,
+    pollfd,
+    timerfd_create,
+    timerfd_settime,
+)
+
+cdef enum:
+    BATCH = 64                # events per epoll_wait; about 500 us of work
+    BUDGET_EVENTS = 256       # per drain: then the outer loop gets its turn
+    BUDGET_NS = 500000
+    BUDGET_TIMERS = 256       # per turn
+    TICK_NS = 10000000
+    WHEEL = 4096              # ticks: 41 s a revolution, so that nearly every timer is found once, when it is due
+    WORDS = 64                # WHEEL / 64
+    DUE = 4096                # the wheel's extra slot
+    MAX_DELAY_NS = 31536000000000000   # a year: keeps deadlines far from overflow
+
+cdef enum Phase:
+    PHASE_EVENTS, PHASE_DEFERRED, PHASE_TIMERS, PHASE_FLUSHES, PHASE_DONE
+
+
+cdef class Actor:
+    cdef int on_deferred(self) except -1:
+        return 0
+
+    cdef int on_timer(self, Timer timer) except -1:
+        return 0
+
+    cdef int on_broken(self) except -1:
+        return 0
+
+
+cdef class Timer:
+    def __cinit__(self, owner: Actor | None = None, kind: int = 0):
+        self.kind = kind
+        if L5D_DEBUG:
+            born(LIVE_TIMER)
+
+    def __dealloc__(self):
+        if L5D_DEBUG:
+            check(not self.armed, b"an armed timer was freed")
+            gone(LIVE_TIMER)
+
+
+cdef class Source(Actor):
+    def __cinit__(self, *args, **kwargs):
+        self.fd = -1
+
+    def __dealloc__(self):
+        if L5D_DEBUG:
+            check(not self.registered or self.loop is None or self.loop.epfd < 0, b"a registered source was freed")
+        if self.fd >= 0:
+            close(self.fd)
+
+    cdef int on_event(self, uint32_t events) except -1:
+        return 0
+
+    cdef int on_flush(self) except -1:
+        return 0
+
+    cdef int on_loop_closed(self) except -1:
+        if self.loop is not None:
+            self.loop.remove(self)
+        if self.fd >= 0:
+            close(self.fd)
+            self.fd = -1
+        return 0
+
+    cdef int on_broken(self) except -1:
+        return self.on_loop_closed()
+
+
+cdef class Loop:
+    """One thread's event loop. Not re-entrant: `drain` called from inside a callback returns at once."""
+
+    def __cinit__(self):
+        self.epfd = self.timerfd = self.wakefd = -1
+        self.now = now_ns()
+        self.wheel_tick = self.now // TICK_NS
+        self.sources = []
+        self.wheel = [None] * (WHEEL + 1)
+        self.printed = set()
+        self.phase = PHASE_DONE
+        self.events = malloc(BATCH * sizeof(epoll_event))
+        self.occupied = <uint64_t*> calloc(WORDS, sizeof(uint64_t))
+        if self.events == NULL or self.occupied == NULL:
+            raise MemoryError
+        self.epfd = epoll_create1(EPOLL_CLOEXEC)
+        self.timerfd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)
+        self.wakefd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
+        if self.epfd < 0 or self.timerfd < 0 or self.wakefd < 0:
+            raise OSError(errno, "cannot create the event loop's descriptors")
+        self.watch(self.timerfd)
+        self.watch(self.wakefd)
+
+    def __dealloc__(self):
+        for fd in (self.epfd, self.timerfd, self.wakefd):
+            if fd >= 0:
+                close(fd)
+        free(self.events)
+        free(self.occupied)
+        free(self.free_slots)
+
+    cdef int watch(self, int fd) except -1:
+        # Edge-triggered and never read: each write or expiry is a fresh edge, and a stale count does no harm.
+        cdef epoll_event event
+        event.events = EPOLLIN | EPOLLET
+        event.data.u64 = UINT32_MAX
+        if epoll_ctl(self.epfd, EPOLL_CTL_ADD, fd, &event) < 0:
+            raise OSError(errno, "epoll_ctl")
+        return 0
+
+    # -- sources
+
+    cdef int add(self, Source source, uint32_t events) except -1:
+        cdef epoll_event event
+        if self.epfd < 0:
+            raise RuntimeError("the loop is closed")
+        self.generation += 1
+        source.loop = self
+        source.generation = self.generation
+        source.slot = self.free_slots[self.free_count - 1] if self.free_count else <uint32_t> PyList_GET_SIZE(self.sources)
+        event.events = events | EPOLLET
+        event.data.u64 = (<uint64_t> source.generation) << 32 | source.slot
+        if epoll_ctl(self.epfd, EPOLL_CTL_ADD, source.fd, &event) < 0:
+            raise OSError(errno, "epoll_ctl")
+        if self.free_count:
+            self.free_count -= 1
+            self.sources[source.slot] = source
+        else:
+            self.sources.append(source)
+        source.registered = True
+        return 0
+
+    cdef int remove(self, Source source) except -1:
+        if not source.registered:
+            return 0
+        if self.free_count == self.free_room:
+            self.grow_free_slots()
+        source.registered = False
+        # A failure means that the descriptor is gone already; the generation guards against what is queued.
+        if self.epfd >= 0 and source.fd >= 0:
+            epoll_ctl(self.epfd, EPOLL_CTL_DEL, source.fd, NULL)
+        self.free_slots[self.free_count] = source.slot
+        self.free_count += 1
+        self.sources[source.slot] = None
+        return 0
+
+    def grow_free_slots(self) -> None:
+        cdef uint32_t room = self.free_room * 2 if self.free_room else 64
+        cdef uint32_t* grown = <uint32_t*> realloc(self.free_slots, room * sizeof(uint32_t))
+        if grown == NULL:
+            raise MemoryError
+        self.free_slots = grown
+        self.free_room = room
+
+    # -- deferred work
+
+    cdef int defer(self, Actor actor) except -1:
+        if actor.deferred or self.epfd < 0:
+            return 0
+        actor.deferred = True
+        if self.deferred_tail is None:
+            self.deferred_head = actor
+        else:
+            self.deferred_tail.next_deferred = actor
+        self.deferred_tail = actor
+        self.deferred_count += 1
+        return 0 if self.draining else self.wake()
+
+    cdef int flush_later(self, Source source) except -1:
+        if source.flush_queued or self.epfd < 0:
+            return 0
+        source.flush_queued = True
+        if self.flush_tail is None:
+            self.flush_head = source
+        else:
+            self.flush_tail.next_flush = source
+        self.flush_tail = source
+        self.flush_count += 1
+        return 0 if self.draining else self.wake()
+
+    cdef int wake(self) except -1:
+        """Keeps the loop's fd readable, so that the outer loop calls `drain` again."""
+        if self.woken:
+            return 0
+        self.woken = True
+        self.wakes += 1
+        eventfd_write(self.wakefd, 1)
+        return 0
+
+    # -- turns
+
+    cpdef object drain(self):
+        cdef int spent = 0
+        cdef int64_t started
+        if self.draining or self.epfd < 0:
+            return None
+        self.draining = True
+        self.woken = False
+        self.drains += 1
+        self.now = started = now_ns()
+        try:
+            # A bounded spin would stand here: one more poll() before giving up while responses are outstanding.
+            while self.poll():
+                spent += self.ready
+                self.run_turn()
+                self.now = now_ns()
+                if spent >= BUDGET_EVENTS or self.now - started >= BUDGET_NS:
+                    break
+        finally:
+            self.draining = False
+            if self.has_work():
+                self.wake()
+        return None
+
+    cdef bint poll(self) except -1:
+        """Fetches a batch without waiting; false when there is nothing to do at all."""
+        if self.epfd < 0:
+            return False
+        if self.phase != PHASE_DONE:
+            return True
+        self.ready = epoll_wait(self.epfd, <epoll_event*> self.events, BATCH, 0)
+        if self.ready < 0:
+            self.ready = 0
+            if errno != EINTR:
+                raise OSError(errno, "epoll_wait")
+        self.cursor = 0
+        if self.ready == 0 and not self.has_work():
+            return False
+        self.phase = PHASE_EVENTS
+        return True
+
+    cdef bint has_work(self) noexcept:
+        if self.epfd < 0:
+            return False
+        if self.phase != PHASE_DONE or self.deferred_count or self.flush_count or self.due_tail is not None:
+            return True
+        return self.next_tick != 0 and self.now >= self.next_tick * TICK_NS
+
+    cdef int run_turn(self) except -1:
+        """Runs the turn to its end. A failing actor is ended and reported; only what is not an `Exception` goes through."""
+        self.turns += 1
+        while self.phase != PHASE_DONE:
+            try:
+                self.run_phases()
+            except Exception as error:
+                self.broke(error)
+        self.current = None
+        return 0
+
+    cdef int run_phases(self) except -1:
+        if self.phase == PHASE_EVENTS:
+            self.run_events()
+            self.deferred_round = self.deferred_count
+            self.phase = PHASE_DEFERRED
+        if self.phase == PHASE_DEFERRED:
+            self.run_deferred()
+            self.expire()
+            self.phase = PHASE_TIMERS
+        if self.phase == PHASE_TIMERS:
+            self.run_timers()
+            self.flush_round = self.flush_count
+            self.phase = PHASE_FLUSHES
+        if self.phase == PHASE_FLUSHES:
+            self.run_flushes()
+            self.phase = PHASE_DONE
+        return 0
+
+    cdef int run_events(self) except -1:
+        cdef epoll_event* event
+        cdef Source source
+        cdef uint32_t slot
+        while self.cursor < self.ready:
+            event = (<epoll_event*> self.events) + self.cursor
+            self.cursor += 1
+            slot = <uint32_t> event.data.u64
+            if slot >= <uint32_t> PyList_GET_SIZE(self.sources):
+                continue
+            source = <Source> PyList_GET_ITEM(self.sources, slot)
+            if source is None or source.generation != <uint32_t> (event.data.u64 >> 32):
+                continue
+            self.handled += 1
+            self.current = source
+            source.on_event(event.events)
+        return 0
+
+    cdef int run_deferred(self) except -1:
+        cdef Actor actor
+        while self.deferred_round > 0 and self.deferred_head is not None:
+            self.deferred_round -= 1
+            self.deferred_count -= 1
+            actor = self.deferred_head
+            self.deferred_head = actor.next_deferred
+            if self.deferred_head is None:
+                self.deferred_tail = None
+            actor.next_deferred = None
+            actor.deferred = False
+            self.current = actor
+            actor.on_deferred()
+        return 0
+
+    cdef int run_timers(self) except -1:
+        cdef Timer timer
+        cdef Actor owner
+        cdef int left = BUDGET_TIMERS
+        while left > 0 and self.due_tail is not None:
+            left -= 1
+            timer = <Timer> PyList_GET_ITEM(self.wheel, DUE)
+            self.unlink(timer)
+            owner = timer.owner
+            timer.owner = None
+            self.fired += 1
+            self.current = owner
+            owner.on_timer(timer)
+        return 0
+
+    cdef int run_flushes(self) except -1:
+        cdef Source source
+        while self.flush_round > 0 and self.flush_head is not None:
+            self.flush_round -= 1
+            self.flush_count -= 1
+            source = self.flush_head
+            self.flush_head = source.next_flush
+            if self.flush_head is None:
+                self.flush_tail = None
+            source.next_flush = None
+            source.flush_queued = False
+            self.current = source
+            source.on_flush()
+        return 0
+
+    cdef int broke(self, object error) except -1:
+        cdef Actor actor = self.current
+        self.current = None
+        self.report(error, actor)
+        if actor is None:
+            return 0
+        try:
+            actor.on_broken()
+        except Exception as second:
+            self.report(second, actor)
+        return 0
+
+    cdef int report(self, object error, Actor actor) except -1:
+        self.errors += 1
+        if self.on_error is None:
+            if type(error) not in self.printed:
+                self.printed.add(type(error))
+                print(f"linkerd2-py: {type(actor).__name__} failed and was ended:", file=sys.stderr)
+                traceback.print_exception(error, file=sys.stderr)
+            return 0
+        try:
+            self.on_error(error, actor)
+        except Exception as own:
+            traceback.print_exception(own, file=sys.stderr)
+        return 0
+
+    # -- timers
+
+    cdef int arm(self, Timer timer, Actor owner, int64_t delay_ns) except -1:
+        cdef int64_t deadline
+        if self.epfd < 0:
+            return 0
+        if not self.draining:
+            self.now = now_ns()
+        deadline = self.now + min(max(delay_ns, <int64_t> 0), <int64_t> MAX_DELAY_NS)
+        if timer.owner is not owner:
+            timer.owner = owner
+        if timer.armed:
+            # A later deadline costs one store: the timer is moved when its old slot comes up.
+            if deadline >= timer.deadline and timer.slot != DUE:
+                timer.deadline = deadline
+                return 0
+            self.unlink(timer)
+        timer.deadline = deadline
+        return self.link(timer)
+
+    cdef int disarm(self, Timer timer) except -1:
+        if timer is None or not timer.armed:
+            return 0
+        self.unlink(timer)
+        timer.owner = None
+        return 0
+
+    cdef int link(self, Timer timer) except -1:
+        cdef int64_t tick = timer.deadline // TICK_NS + 1
+        cdef uint32_t slot = <uint32_t> (tick % WHEEL)
+        cdef Timer head = <Timer> PyList_GET_ITEM(self.wheel, slot)
+        timer.armed = True
+        timer.slot = slot
+        timer.next = head
+        if head is not None:
+            head.prev = timer
+        self.wheel[slot] = timer
+        self.occupied[slot >> 6] |= (<uint64_t> 1) << (slot & 63)
+        self.timers += 1
+        if self.next_tick == 0 or tick < self.next_tick:
+            self.set_timerfd(tick)
+        return 0
+
+    cdef int link_due(self, Timer timer) except -1:
+        timer.armed = True
+        timer.slot = DUE
+        timer.prev = self.due_tail
+        if self.due_tail is None:
+            self.wheel[DUE] = timer
+        else:
+            self.due_tail.next = timer
+        self.due_tail = timer
+        self.timers += 1
+        return 0
+
+    cdef int unlink(self, Timer timer) except -1:
+        cdef Timer prev = timer.prev
+        cdef Timer next = timer.next
+        cdef uint32_t slot = timer.slot
+        timer.armed = False
+        timer.prev = None
+        timer.next = None
+        self.timers -= 1
+        if next is not None:
+            next.prev = prev
+        elif slot == DUE:
+            self.due_tail = prev
+        if prev is not None:
+            prev.next = next
+            return 0
+        self.wheel[slot] = next
+        if next is None and slot != DUE:
+            self.occupied[slot >> 6] &= ~((<uint64_t> 1) << (slot & 63))
+        return 0
+
+    cdef int expire(self) except -1:
+        """Moves what is due from the wheel to the due list, in the order of ticks."""
+        cdef int64_t tick, current
+        if self.next_tick == 0 or self.now < self.next_tick * TICK_NS:
+            return 0
+        current = self.now // TICK_NS
+        tick = max(self.wheel_tick + 1, current - WHEEL + 1)
+        while tick <= current:
+            if self.occupied[(tick % WHEEL) >> 6] & (<uint64_t> 1) << (tick % WHEEL & 63):
+                self.expire_slot(<uint32_t> (tick % WHEEL), current)
+            tick += 1
+        self.wheel_tick = current
+        return self.set_next_tick()
+
+    cdef int expire_slot(self, uint32_t slot, int64_t current) except -1:
+        cdef Timer timer = <Timer> PyList_GET_ITEM(self.wheel, slot)
+        cdef Timer next
+        while timer is not None:
+            next = timer.next
+            if timer.deadline // TICK_NS + 1 <= current:
+                self.unlink(timer)
+                self.link_due(timer)
+            elif <uint32_t> ((timer.deadline // TICK_NS + 1) % WHEEL) != slot:
+                self.unlink(timer)
+                self.link(timer)
+            timer = next
+        return 0
+
+    cdef int set_next_tick(self) except -1:
+        """Sets the timerfd to the next slot that holds anything."""
+        cdef int64_t tick = self.wheel_tick + 1
+        cdef int64_t last = self.wheel_tick + WHEEL
+        cdef uint64_t word
+        if self.timers == 0:
+            self.next_tick = 0
+            return 0
+        while tick <= last:
+            word = self.occupied[(tick % WHEEL) >> 6] >> (tick & 63)
+            if word == 0:
+                tick = (tick | 63) + 1
+            elif word & 1:
+                return self.set_timerfd(tick)
+            else:
+                tick += 1
+        self.next_tick = 0
+        return 0
+
+    cdef int set_timerfd(self, int64_t tick) except -1:
+        cdef itimerspec setting
+        self.next_tick = tick
+        setting.it_interval.tv_sec = 0
+        setting.it_interval.tv_nsec = 0
+        setting.it_value.tv_sec = tick * TICK_NS // 1000000000
+        setting.it_value.tv_nsec = tick * TICK_NS % 1000000000
+        if timerfd_settime(self.timerfd, TFD_TIMER_ABSTIME, &setting, NULL) < 0:
+            raise OSError(errno, "timerfd_settime")
+        return 0
+
+    # -- the Python face
+
+    def fileno(self) -> int:
+        """What the outer loop watches for reading."""
+        return self.epfd
+
+    def close(self) -> None:
+        """Releases every source without callbacks, forgets timers and deferred work. Idempotent."""
+        cdef Source source
+        if self.epfd < 0:
+            return
+        for source in list(self.sources):
+            if source is not None:
+                source.on_loop_closed()
+        self.forget_queues()
+        for fd in (self.epfd, self.timerfd, self.wakefd):
+            close(fd)
+        self.epfd = self.timerfd = self.wakefd = -1
+
+    def forget_queues(self) -> None:
+        cdef Actor actor
+        cdef Source source
+        cdef Timer timer
+        while self.deferred_head is not None:
+            actor = self.deferred_head
+            self.deferred_head = actor.next_deferred
+            actor.next_deferred = None
+            actor.deferred = False
+        self.deferred_tail = None
+        self.deferred_count = 0
+        while self.flush_head is not None:
+            source = self.flush_head
+            self.flush_head = source.next_flush
+            source.next_flush = None
+            source.flush_queued = False
+        self.flush_tail = None
+        self.flush_count = 0
+        for slot in range(WHEEL + 1):
+            while self.wheel[slot] is not None:
+                timer = <Timer> self.wheel[slot]
+                self.unlink(timer)
+                timer.owner = None
+
+    def stats(self) -> dict[str, int]:
+        """Counters since the start, and what is registered now."""
+        return {
+            "drains": self.drains,
+            "turns": self.turns,
+            "events": self.handled,
+            "wakes": self.wakes,
+            "timers_fired": self.fired,
+            "errors": self.errors,
+            "sources": len(self.sources) - self.free_count,
+            "timers": self.timers,
+            "deferred": self.deferred_count,
+        }
+
+    def run_until(self, predicate, timeout_s: float = 5.0) -> bool:
+        """Drives the loop alone, as an outer loop would, until `predicate()` is true or the time is over; tells whether it became true."""
+        cdef pollfd waiting
+        cdef int64_t end = now_ns() + <int64_t> (timeout_s * 1e9)
+        cdef int timeout_ms
+        while not predicate():
+            if now_ns() >= end or self.epfd < 0:
+                return False
+            timeout_ms = <int> ((end - now_ns()) // 1000000 + 1)
+            waiting.fd = self.epfd
+            waiting.events = POLLIN
+            waiting.revents = 0
+            with nogil:
+                poll_fds(&waiting, 1, timeout_ms)
+            self.drain()
+        return True
