@@ -1,0 +1,71 @@
+"""Entry point of the supervisor process; not for people: `linkerd2-py local up` starts it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from linkerd2_py.base import logs
+from linkerd2_py.controlplane.local.reports import Report, ReportPipe
+from linkerd2_py.controlplane.local.state_dir import StateDir, StateError, try_lock
+from linkerd2_py.controlplane.local.supervisor import Settings, StartError, Supervisor
+
+ALREADY_RUNNING = "a local mesh is already running here; `linkerd2-py local down` stops it"
+
+
+def main() -> int:
+    """Run one mesh; 0 after a stop that was asked for, 1 if it could not start."""
+    arguments = _arguments()
+    logs.configure()
+    reports = ReportPipe(arguments.report_fd)
+    directory = StateDir(arguments.state_dir)
+    try:
+        directory.create()
+        lock = try_lock(directory)
+    except StateError as error:
+        return _fail(reports, text=str(error))
+    if lock is None:
+        return _fail(reports, text=ALREADY_RUNNING)
+    for old in directory.logs.glob("*.log"):
+        if old != directory.log_of("control-plane"):
+            old.unlink(missing_ok=True)
+    settings = Settings(
+        mesh_file=arguments.file,
+        cwd=arguments.cwd,
+        state_dir=directory,
+        start_limit_s=arguments.start_limit,
+    )
+    try:
+        asyncio.run(_run(settings, reports=reports))
+    except StartError as error:
+        return _fail(reports, text=str(error))
+    finally:
+        reports.close()
+        lock.release()
+    return 0
+
+
+async def _run(settings: Settings, *, reports: ReportPipe) -> None:
+    await Supervisor(settings, reports=reports).run()
+
+
+def _fail(reports: ReportPipe, *, text: str) -> int:
+    sys.stderr.write(f"{text}\n")
+    reports.send(Report("failed", text))
+    return 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m linkerd2_py.controlplane.local")
+    parser.add_argument("--file", type=Path, required=True)
+    parser.add_argument("--cwd", type=Path, required=True)
+    parser.add_argument("--state-dir", type=Path, required=True)
+    parser.add_argument("--report-fd", type=int)
+    parser.add_argument("--start-limit", type=float, default=60.0)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,128 @@
+"""A program kept running: started again after it ends, with back-off, until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from typing import Final
+
+from linkerd2_py.base.clock import Clock
+from linkerd2_py.controlplane.local.process import Guard, Process, Program, start
+
+BACKOFF_FIRST_S: Final = 0.5
+BACKOFF_MOST_S: Final = 30.0
+STABLE_S: Final = 10.0
+"""A run this long forgives earlier exits: the back-off starts over."""
+CRASH_LOOP_EXITS: Final = 3
+"""This many short runs in a row are called a crash loop."""
+
+
+class Container:
+    """One program of a pod. `on_change` is called whenever what is read here has changed."""
+
+    def __init__(
+        self, program: Program, *, guard: Guard, clock: Clock, on_change: Callable[[], None]
+    ) -> None:
+        self._program = program
+        self._guard = guard
+        self._clock = clock
+        self._on_change = on_change
+        self._stopping = asyncio.Event()
+        self._process: Process | None = None
+        self.restarts = 0
+        self.short_runs = 0
+        self.problem = ""
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and not self._process.exited.done()
+
+    @property
+    def crash_looping(self) -> bool:
+        return self.short_runs >= CRASH_LOOP_EXITS
+
+    async def run(self) -> None:
+        """Keep it running until `stop`; returns when it has ended for good."""
+        while not self._stopping.is_set():
+            began = self._clock.monotonic()
+            status = await self._run_once()
+            if self._stopping.is_set():
+                return
+            if self._clock.monotonic() - began >= STABLE_S:
+                self.short_runs = 0
+            self.short_runs += 1
+            self.restarts += 1
+            if status is not None:
+                self.problem = describe_exit(status, last_line=last_line(self._program))
+            self._on_change()
+            await self._pause(backoff_s(self.short_runs))
+
+    async def stop(self, *, grace_s: float) -> None:
+        """SIGTERM, SIGKILL after the grace; no further start. May be repeated."""
+        self._stopping.set()
+        if self._process is not None:
+            await self._process.stop(grace_s=grace_s)
+
+    async def _run_once(self) -> int | None:
+        """One run's exit status, or None (with `problem` set) if it could not start."""
+        self.problem = missing_program(self._program)
+        if self.problem:
+            self.short_runs = CRASH_LOOP_EXITS
+            return None
+        try:
+            self._process = start(self._program, guard=self._guard)
+        except OSError as error:
+            self.problem = f"cannot start {self._program.argv[0]!r}: {error.strerror}"
+            return None
+        self._on_change()
+        status = await asyncio.shield(self._process.exited)
+        self._on_change()
+        return status
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+
+
+def backoff_s(short_runs: int) -> float:
+    """Seconds before the next start: doubles from half a second to half a minute."""
+    return min(BACKOFF_FIRST_S * 2.0 ** min(short_runs - 1, 16), BACKOFF_MOST_S)
+
+
+def missing_program(program: Program) -> str:
+    """Why the program cannot be found, or an empty text."""
+    name = program.argv[0]
+    relative = "/" in name and not name.startswith("/")
+    where = f"{program.cwd}/{name}" if relative else name
+    if shutil.which(where, path=program.env.get("PATH")):
+        return ""
+    return f"command not found: {name!r}"
+
+
+def describe_exit(status: int, *, last_line: str) -> str:
+    """`exited with status 3: <its last words>`, or the name of the signal."""
+    how = f"exited with status {status}" if status >= 0 else f"ended by {_signal_name(-status)}"
+    return f"{how}: {last_line}" if last_line else how
+
+
+def last_line(program: Program) -> str:
+    """The last line it wrote, shortened, or an empty text."""
+    try:
+        with program.log.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 4096))
+            lines = file.read().decode("utf-8", "replace").split("\n")
+    except OSError:
+        return ""
+    written = [line.strip() for line in lines if line.strip()]
+    return written[-1][:300] if written else ""
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,103 @@
+"""All workloads of a mesh: makes what runs follow the newest mesh.yaml."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+
+from linkerd2_py.base.tasks import spawn
+from linkerd2_py.controlplane.local.addresses import AddressPool
+from linkerd2_py.controlplane.local.ingress import Ingress
+from linkerd2_py.controlplane.local.pod import PodRunner, Surroundings
+from linkerd2_py.controlplane.local.workload import Place, WorkloadRunner
+from linkerd2_py.controlplane.registry.mesh_spec import MeshSpec, WorkloadSpec
+from linkerd2_py.controlplane.registry.registry import Registry
+
+logger = logging.getLogger(__name__)
+
+
+class Fleet:
+    """Every pod, and the ingress. `on_change` is called when any of them changes."""
+
+    def __init__(
+        self, *, registry: Registry, around: Surroundings, on_change: Callable[[], None]
+    ) -> None:
+        self._registry = registry
+        self._notify = on_change
+        self._changed = asyncio.Event()
+        self._addresses = AddressPool()
+        self.ingress = Ingress(around=around, addresses=self._addresses, on_change=self._on_change)
+        self._place = Place(
+            registry=registry,
+            around=around,
+            addresses=self._addresses,
+            door=self.ingress.door,
+            on_change=self._on_change,
+        )
+        self._workloads: dict[str, WorkloadRunner] = {}
+        self._leaving: dict[str, asyncio.Task[None]] = {}
+
+    @property
+    def pods(self) -> list[PodRunner]:
+        return [pod for workload in self._workloads.values() for pod in workload.pods]
+
+    @property
+    def problems(self) -> list[str]:
+        """One line for each pod that is not ready and has a reason, and for what never started."""
+        pods = [pod for pod in self.pods if not pod.ready]
+        lines = [f"pod {pod.plan.name}: {pod.problem or 'not ready'}" for pod in pods]
+        lines += [w.problem for w in self._workloads.values() if w.problem]
+        return lines + ([self.ingress.problem] if self.ingress.problem else [])
+
+    @property
+    def settled(self) -> bool:
+        doors = self.ingress.ready or bool(self.ingress.problem)
+        return doors and all(workload.settled for workload in self._workloads.values())
+
+    def apply(self, mesh: MeshSpec) -> None:
+        """Want this mesh from now on. AddressError if its doors cannot be opened."""
+        self.ingress.update(mesh)
+        self._registry.apply(services=mesh.services.values(), deployments=mesh.deployments)
+        for name, spec in mesh.workloads.items():
+            self._want(name, spec=spec)
+        for name in self._workloads.keys() - mesh.workloads.keys() - self._leaving.keys():
+            self._leaving[name] = spawn(self._leave(name), name=f"leave {name}")
+
+    async def wait_settled(self, *, limit_s: float) -> bool:
+        """Wait until every pod is ready or has failed; False if that took too long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                while not self.settled:
+                    self._changed.clear()
+                    await self._changed.wait()
+                return True
+        return False
+
+    async def stop(self) -> None:
+        """Stop everything at once."""
+        for task in self._leaving.values():
+            task.cancel()
+        stops = [workload.stop() for workload in self._workloads.values()]
+        await asyncio.gather(*stops, self.ingress.stop())
+        self._addresses.close()
+
+    def _want(self, name: str, *, spec: WorkloadSpec) -> None:
+        leaving = self._leaving.pop(name, None)
+        if leaving is not None:
+            leaving.cancel()
+        runner = self._workloads.get(name)
+        if runner is None or runner.ended.done():
+            self._workloads[name] = WorkloadRunner(spec, place=self._place)
+        else:
+            runner.update(spec)
+
+    async def _leave(self, name: str) -> None:
+        await self._workloads[name].end()
+        del self._workloads[name]
+        self._leaving.pop(name, None)
+
+    def _on_change(self) -> None:
+        self._changed.set()
+        self._notify()

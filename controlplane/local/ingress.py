@@ -1,0 +1,147 @@
+"""The mesh's front doors: a proxy without a program, with one local port for every service.
+
+People and load tools enter here, as do unmeshed workloads. A service that is added later gets a
+further proxy, so that connections through the first are not dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from linkerd2_py.base.tasks import spawn
+from linkerd2_py.controlplane.local.addresses import AddressPool, PortPicker
+from linkerd2_py.controlplane.local.container import Container
+from linkerd2_py.controlplane.local.plan import (
+    ADMIN_PORT,
+    INBOUND_PORT,
+    OUTBOUND_PORT,
+    PodPlan,
+    StaticPort,
+)
+from linkerd2_py.controlplane.local.pod import APP_GRACE_S, Surroundings, proxy_program
+from linkerd2_py.controlplane.local.probe import Probe
+from linkerd2_py.controlplane.registry.mesh_spec import MeshSpec, OutboundSpec, WorkloadSpec
+from linkerd2_py.controlplane.registry.types import Service
+
+FIRST_PORT: Final = 7080
+HOST: Final = "127.0.0.1"
+PROBE_EVERY_S: Final = 0.1
+
+
+class Ingress:
+    """All doors of a mesh, by logical target. `problem` says why one does not open."""
+
+    def __init__(
+        self, *, around: Surroundings, addresses: AddressPool, on_change: Callable[[], None]
+    ) -> None:
+        self._around = around
+        self._addresses = addresses
+        self._on_change = on_change
+        self._ports = PortPicker(HOST)
+        self._doors: dict[str, str] = {}
+        self._links: dict[str, str] = {}
+        self._proxies: list[_DoorProxy] = []
+
+    @property
+    def links(self) -> dict[str, str]:
+        """`web-svc` -> `http://127.0.0.1:7080/`; opaque services have a `tcp://` address."""
+        return dict(self._links)
+
+    @property
+    def ready(self) -> bool:
+        return all(proxy.ready for proxy in self._proxies)
+
+    @property
+    def problem(self) -> str:
+        """Why a door has given up opening, or an empty text."""
+        stuck = [p.container.problem for p in self._proxies if p.container.crash_looping]
+        return f"ingress: proxy {stuck[0]}" if stuck else ""
+
+    def door(self, out: OutboundSpec) -> str:
+        """`host:port` that leads to a service port; `update` has been called with its mesh."""
+        return self._doors[out.authority]
+
+    def update(self, mesh: MeshSpec) -> None:
+        """Open a door for every service port that has none. AddressError if ports run out."""
+        if not needs_doors(mesh):
+            return
+        fresh: list[StaticPort] = []
+        for service in mesh.services.values():
+            for number, target in enumerate(_targets(service)):
+                if target.authority not in self._doors:
+                    fresh.append(self._open(target))
+                door = self._doors[target.authority]
+                label = service.name if number == 0 else f"{service.name}:{target.port}"
+                scheme, end = ("tcp", "") if service.ports[number].opaque else ("http", "/")
+                self._links[label] = f"{scheme}://{door}{end}"
+        if fresh:
+            self._start(tuple(fresh), namespace=mesh.namespace)
+
+    async def stop(self) -> None:
+        await asyncio.gather(*(proxy.stop() for proxy in self._proxies))
+
+    def _open(self, target: OutboundSpec) -> StaticPort:
+        listen = f"{HOST}:{self._ports.pick(FIRST_PORT + len(self._doors))}"
+        self._doors[target.authority] = listen
+        return StaticPort(listen, target.authority)
+
+    def _start(self, statics: tuple[StaticPort, ...], *, namespace: str) -> None:
+        ip = self._addresses.take()
+        pick = PortPicker(ip).pick
+        plan = PodPlan(
+            spec=WorkloadSpec(namespace=namespace, name="ingress", command=()),
+            name=f"ingress-{len(self._proxies)}",
+            ip=ip,
+            serve={},
+            ports={},
+            statics=statics,
+            calls={},
+            inbound_port=pick(INBOUND_PORT),
+            outbound_port=pick(OUTBOUND_PORT),
+            admin_port=pick(ADMIN_PORT),
+        )
+        proxy = _DoorProxy(plan, around=self._around, on_change=self._on_change)
+        self._proxies.append(proxy)
+
+
+class _DoorProxy:
+    """One proxy process of the ingress."""
+
+    def __init__(
+        self, plan: PodPlan, *, around: Surroundings, on_change: Callable[[], None]
+    ) -> None:
+        self.ready = False
+        self._on_change = on_change
+        self._probe = Probe(plan.ip, plan.admin_port, path="/ready")
+        self.container = Container(
+            proxy_program(plan, around=around),
+            guard=around.guard,
+            clock=around.clock,
+            on_change=on_change,
+        )
+        self._running = spawn(self.container.run(), name=plan.name)
+        self._waiting = spawn(self._wait_ready(), name=f"{plan.name} ready")
+
+    async def stop(self) -> None:
+        self._waiting.cancel()
+        await self.container.stop(grace_s=APP_GRACE_S)
+        await asyncio.wait([self._running])
+
+    async def _wait_ready(self) -> None:
+        while not await self._probe.answered():  # noqa: ASYNC110
+            await asyncio.sleep(PROBE_EVERY_S)
+        self.ready = True
+        self._on_change()
+
+
+def needs_doors(mesh: MeshSpec) -> bool:
+    """Whether anything would come through: a mesh with no proxy at all is left alone."""
+    if not mesh.services:
+        return False
+    return any(workload.meshed or workload.outbound for workload in mesh.workloads.values())
+
+
+def _targets(service: Service) -> list[OutboundSpec]:
+    return [OutboundSpec(service.namespace, service.name, spec.port) for spec in service.ports]

@@ -1,0 +1,200 @@
+"""One replica: its proxy and its program, started in that order, and whether both are ready."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from linkerd2_py.base.clock import Clock
+from linkerd2_py.base.tasks import cancel_all, spawn
+from linkerd2_py.controlplane.local.container import Container
+from linkerd2_py.controlplane.local.plan import (
+    DRAIN_S,
+    PROXY_ARGV,
+    PodPlan,
+    proxy_env,
+    workload_argv,
+    workload_env,
+)
+from linkerd2_py.controlplane.local.probe import Probe
+from linkerd2_py.controlplane.local.process import Guard, Program
+from linkerd2_py.controlplane.local.state_dir import StateDir
+from linkerd2_py.controlplane.registry.types import Pod, PodStatus
+
+PROBE_WAITING_S: Final = 0.1
+PROBE_READY_S: Final = 2.0
+PROBE_FAILURES: Final = 3
+"""A program that runs is called not ready only after this many silent probes in a row."""
+DEREGISTER_S: Final = 1.0
+"""Between leaving the registry and closing the listeners: every client has heard of it by then."""
+APP_GRACE_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every pod of a mesh shares."""
+
+    guard: Guard
+    clock: Clock
+    state_dir: StateDir
+    proxy_api: str
+    env: dict[str, str]
+    cwd: Path
+
+
+class PodRunner:
+    """Carries out a plan. `on_change` is called when `pod`, `ready` or `problem` may differ."""
+
+    def __init__(
+        self, plan: PodPlan, *, around: Surroundings, on_change: Callable[[], None]
+    ) -> None:
+        self.plan = plan
+        self._around = around
+        self._on_change = on_change
+        self._wake = asyncio.Event()
+        self._failures = 0
+        self._terminating = False
+        self.ready = False
+        self._proxy = (
+            self._container(proxy_program(plan, around=around)) if plan.spec.meshed else None
+        )
+        self._app = self._container(_app_program(plan, around))
+        self._containers: list[asyncio.Task[None]] = []
+        self._started = around.clock.wall()
+        self._watching = spawn(self._watch(), name=f"pod {plan.name}")
+
+    @property
+    def problem(self) -> str:
+        """Why it is not ready, in one line; empty while nothing is known to be wrong."""
+        if self._proxy is not None and self._proxy.problem:
+            return f"proxy {self._proxy.problem}"
+        return self._app.problem
+
+    @property
+    def failed(self) -> bool:
+        """Whether waiting will not help: a program is missing or ends again and again."""
+        looping = self._proxy is not None and self._proxy.crash_looping
+        return not self.ready and (looping or self._app.crash_looping)
+
+    @property
+    def pod(self) -> Pod:
+        """The registry's view of it."""
+        restarts = self._app.restarts + (self._proxy.restarts if self._proxy else 0)
+        return Pod(
+            namespace=self.plan.spec.namespace,
+            name=self.plan.name,
+            workload=self.plan.spec.name,
+            ip=self.plan.ip,
+            ports=self.plan.ports,
+            ready=self.ready,
+            meshed=self.plan.spec.meshed,
+            admin_addr=self.plan.admin_addr,
+            status=self._status(),
+            restarts=restarts,
+            started=self._started,
+        )
+
+    async def stop(self, *, drain: bool) -> None:
+        """End both programs. With `drain`, clients leave first and what is in flight finishes."""
+        self._terminating = True
+        await cancel_all([self._watching])
+        self._set_ready(ready=False)
+        if drain and self._proxy is not None and self._proxy.running:
+            await asyncio.sleep(DEREGISTER_S)
+            await self._proxy.stop(grace_s=DRAIN_S + 1)
+        stops = [self._app.stop(grace_s=APP_GRACE_S)]
+        if self._proxy is not None:
+            stops.append(self._proxy.stop(grace_s=APP_GRACE_S))
+        await asyncio.gather(*stops)
+        if self._containers:
+            await asyncio.wait(self._containers)
+
+    async def _watch(self) -> None:
+        if self._proxy is not None:
+            self._containers.append(spawn(self._proxy.run(), name=f"{self.plan.name} proxy"))
+            while not await self._proxy_ready():
+                await self._pause(PROBE_WAITING_S)
+        # The program starts once its proxy listens: its first call must not be refused.
+        self._containers.append(spawn(self._app.run(), name=f"{self.plan.name} app"))
+        while True:
+            self._judge(answered=await self._proxy_ready() and await self._app_ready())
+            await self._pause(PROBE_READY_S if self.ready else PROBE_WAITING_S)
+
+    def _judge(self, *, answered: bool) -> None:
+        alive = self._app.running and (self._proxy is None or self._proxy.running)
+        self._failures = 0 if answered else self._failures + 1
+        if answered and alive:
+            self._set_ready(ready=True)
+        elif not alive or self._failures >= PROBE_FAILURES:
+            self._set_ready(ready=False)
+
+    async def _proxy_ready(self) -> bool:
+        if self._proxy is None:
+            return True
+        probe = Probe(self.plan.ip, self.plan.admin_port, path="/ready")
+        return self._proxy.running and await probe.answered()
+
+    async def _app_ready(self) -> bool:
+        if not self._app.running:
+            return False
+        port, check = self.plan.probe_port, self.plan.spec.ready
+        if port is None:
+            return True
+        path = check.path if check and check.kind == "http" else ""
+        return await Probe(self.plan.ip, port, path=path).answered()
+
+    def _set_ready(self, *, ready: bool) -> None:
+        self.ready = ready
+        if ready:
+            self._app.problem = ""
+            if self._proxy is not None:
+                self._proxy.problem = ""
+        self._on_change()
+
+    def _status(self) -> PodStatus:
+        if self._terminating:
+            return "Terminating"
+        if self.failed:
+            return "Failed"
+        running = self._app.running and (self._proxy is None or self._proxy.running)
+        return "Running" if running else "Pending"
+
+    def _container(self, program: Program) -> Container:
+        return Container(
+            program,
+            guard=self._around.guard,
+            clock=self._around.clock,
+            on_change=self._on_container_change,
+        )
+
+    def _on_container_change(self) -> None:
+        self._wake.set()
+        self._on_change()
+
+    async def _pause(self, seconds: float) -> None:
+        self._wake.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), seconds)
+
+
+def proxy_program(plan: PodPlan, *, around: Surroundings) -> Program:
+    """The sidecar of a plan."""
+    return Program(
+        argv=PROXY_ARGV,
+        env=proxy_env(plan, base=around.env, proxy_api=around.proxy_api),
+        cwd=around.state_dir.root,
+        log=around.state_dir.log_of(f"{plan.name}-proxy"),
+    )
+
+
+def _app_program(plan: PodPlan, around: Surroundings) -> Program:
+    return Program(
+        argv=workload_argv(plan.spec),
+        env=workload_env(plan, base=around.env),
+        cwd=around.cwd,
+        log=around.state_dir.log_of(plan.name),
+    )

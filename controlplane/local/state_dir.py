@@ -1,0 +1,151 @@
+"""Where a local mesh keeps its files, and what it tells the command line: state.json, lock, logs.
+
+The supervisor holds the lock for as long as it lives, so a free lock beside a state.json means
+that the mesh died; whoever finds that removes the state.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+STATE_DIR_VARIABLE: Final = "LINKERD2_PY_STATE_DIR"
+
+
+class StateError(Exception):
+    """The state directory cannot be used; the text is one line for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a running mesh says of itself; addresses are `host:port` unless they are URLs."""
+
+    version: str
+    pid: int
+    public_api: str
+    proxy_api: str
+    mesh_file: str
+    namespace: str
+    started: float
+    links: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class StateDir:
+    """The paths below one state directory."""
+
+    root: Path
+
+    @property
+    def state_file(self) -> Path:
+        return self.root / "state.json"
+
+    @property
+    def lock_file(self) -> Path:
+        return self.root / "lock"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    def log_of(self, name: str) -> Path:
+        """The log of a pod, of `<pod>-proxy`, or of `control-plane`."""
+        return self.logs / f"{name}.log"
+
+    def create(self) -> None:
+        """Make the directories, readable by their owner only. StateError if that is refused."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.root.chmod(0o700)
+            self.logs.mkdir(exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise StateError(f"{self.root}: cannot be created: {error.strerror}") from error
+
+    def write(self, state: State) -> None:
+        """Replace state.json in one step: a reader sees the old one or the new one."""
+        fields = asdict(state) | {"links": dict(state.links)}
+        handle, name = tempfile.mkstemp(dir=self.root, prefix=".state-")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(fields, file, indent=2)
+        Path(name).replace(self.state_file)
+
+    def read(self) -> State | None:
+        """What state.json says, or None if there is none or it is not ours."""
+        try:
+            fields: dict[str, Any] = json.loads(self.state_file.read_text(encoding="utf-8"))
+            known = {name: fields[name] for name in State.__dataclass_fields__}
+            return State(**known)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def live(self) -> State | None:
+        """The state of a mesh that is running now; a dead mesh's state is removed on the way."""
+        if not self.state_file.exists():
+            return None
+        if running_pid(self) is not None:
+            return self.read()
+        self.remove_state()
+        return None
+
+    def remove_state(self) -> None:
+        self.state_file.unlink(missing_ok=True)
+
+
+@dataclass(slots=True)
+class Lock:
+    """The right to run a mesh in a state directory; lost when released or when the process ends."""
+
+    _fd: int
+
+    def release(self) -> None:
+        """Give it back. May be repeated."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def default_state_dir() -> StateDir:
+    """$LINKERD2_PY_STATE_DIR, else $XDG_STATE_HOME/linkerd2-py, else ~/.local/state/linkerd2-py."""
+    explicit = os.environ.get(STATE_DIR_VARIABLE)
+    if explicit:
+        return StateDir(Path(explicit).absolute())
+    home = os.environ.get("XDG_STATE_HOME")
+    base = Path(home) if home else Path.home() / ".local" / "state"
+    return StateDir(base / "linkerd2-py")
+
+
+def try_lock(directory: StateDir) -> Lock | None:
+    """Take the lock without waiting; None if another process has it. StateError if unusable."""
+    try:
+        fd = os.open(directory.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StateError(f"{directory.lock_file}: {error.strerror}") from error
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        return None
+    os.ftruncate(fd, 0)
+    os.write(fd, str(os.getpid()).encode())
+    return Lock(fd)
+
+
+def running_pid(directory: StateDir) -> int | None:
+    """The process that has the lock, or None. StateError if the directory is unusable."""
+    if not directory.lock_file.exists():
+        return None
+    lock = try_lock(directory)
+    if lock is not None:
+        lock.release()
+        return None
+    try:
+        return int(directory.lock_file.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,220 @@
+"""The process behind a local mesh: embedded control plane, all workloads, all proxies.
+
+Composition only. Started by the command line (`python -m linkerd2_py.controlplane.local`), it
+runs until SIGTERM or SIGINT, follows mesh.yaml, and leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from linkerd2_py.controlplane.app import EmbeddedControlPlane, build_embedded
+
+from linkerd2_py import __version__
+from linkerd2_py.base.clock import SystemClock
+from linkerd2_py.base.tasks import cancel_all, spawn
+from linkerd2_py.controlplane.local.addresses import AddressError
+from linkerd2_py.controlplane.local.fleet import Fleet
+from linkerd2_py.controlplane.local.plan import base_env
+from linkerd2_py.controlplane.local.pod import Surroundings
+from linkerd2_py.controlplane.local.process import Guard
+from linkerd2_py.controlplane.local.reports import Report, ReportPipe
+from linkerd2_py.controlplane.local.state_dir import State, StateDir
+from linkerd2_py.controlplane.local.watch import stamp, watch_file
+from linkerd2_py.controlplane.registry.mesh_file import MeshFileError, load_mesh_file
+from linkerd2_py.controlplane.registry.mesh_spec import MeshSpec
+from linkerd2_py.controlplane.registry.registry import Registry
+
+logger = logging.getLogger(__name__)
+
+LOG_LIMIT_BYTES: Final = 16 * 1024 * 1024
+"""A log that has grown beyond this is started over, so that a forgotten mesh cannot fill a disk."""
+LOG_CHECK_S: Final = 10.0
+
+
+class StartError(Exception):
+    """The mesh cannot be started at all; each line of the text is one reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the command line decides."""
+
+    mesh_file: Path
+    cwd: Path
+    state_dir: StateDir
+    start_limit_s: float = 60.0
+
+
+class Supervisor:
+    """One running mesh, from `run` to its end."""
+
+    def __init__(self, settings: Settings, *, reports: ReportPipe) -> None:
+        self._settings = settings
+        self._reports = reports
+        self._stop = asyncio.Event()
+        self._registry = Registry()
+        self._announced: set[str] = set()
+        self._state: State | None = None
+        self._fleet: Fleet | None = None
+
+    async def run(self) -> None:
+        """Start, tell how that went, follow the file, stop. StartError if nothing could start."""
+        self._listen_for_signals()
+        file_stamp = stamp(self._settings.mesh_file)
+        mesh = _load(self._settings.mesh_file)
+        plane = await _start_plane(self._registry)
+        guard = Guard()
+        try:
+            self._announce("control plane")
+            await self._run_mesh(mesh, plane=plane, guard=guard, file_stamp=file_stamp)
+        finally:
+            self._settings.state_dir.remove_state()
+            await plane.stop()
+            guard.close()
+
+    async def _run_mesh(
+        self,
+        mesh: MeshSpec,
+        *,
+        plane: EmbeddedControlPlane,
+        guard: Guard,
+        file_stamp: tuple[int, int, int] | None,
+    ) -> None:
+        around = Surroundings(
+            guard=guard,
+            clock=SystemClock(),
+            state_dir=self._settings.state_dir,
+            proxy_api=plane.proxy_api,
+            env=base_env(),
+            cwd=self._settings.cwd,
+        )
+        fleet = Fleet(registry=self._registry, around=around, on_change=self._on_change)
+        self._fleet = fleet
+        watching = spawn(
+            watch_file(self._settings.mesh_file, since=file_stamp, on_edit=self._on_edit),
+            name="watch mesh.yaml",
+        )
+        trimming = spawn(self._trim_logs(), name="trim logs")
+        try:
+            self._apply_first(mesh)
+            self._write_state(mesh, plane=plane)
+            await self._start_up(fleet)
+            await self._stop.wait()
+        finally:
+            await cancel_all([watching, trimming])
+            await fleet.stop()
+
+    async def _start_up(self, fleet: Fleet) -> None:
+        """Wait until the start has ended one way or the other, unless told to stop first."""
+        settled = spawn(fleet.wait_settled(limit_s=self._settings.start_limit_s), name="start")
+        stopped = spawn(self._stop.wait(), name="stop")
+        await asyncio.wait({settled, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        await cancel_all([stopped, settled])
+        if self._stop.is_set():
+            self._reports.send(Report("failed", "told to stop while starting"))
+        elif fleet.problems:
+            self._reports.send(Report("failed", "\n".join(fleet.problems)))
+        else:
+            self._reports.send(Report("ready"))
+
+    async def _on_edit(self) -> None:
+        """Follow an edit; one that cannot be followed is reported and changes nothing."""
+        try:
+            mesh = load_mesh_file(self._settings.mesh_file)
+            self._apply(mesh)
+        except (MeshFileError, AddressError) as error:
+            for line in str(error).splitlines():
+                self._problem(f"{line} (the last good mesh stays)")
+            return
+        logger.info(
+            "%s was edited: now %d workloads", self._settings.mesh_file, len(mesh.workloads)
+        )
+        self._reports.send(Report("step", f"{self._settings.mesh_file.name} reloaded"))
+        self._refresh_state(mesh)
+
+    def _apply_first(self, mesh: MeshSpec) -> None:
+        try:
+            self._apply(mesh)
+        except (AddressError, OSError) as error:
+            raise StartError(str(error)) from error
+
+    def _apply(self, mesh: MeshSpec) -> None:
+        if self._fleet is not None:
+            self._fleet.apply(mesh)
+
+    def _on_change(self) -> None:
+        """Tell about pods that became ready or failed, once each."""
+        if self._fleet is None:
+            return
+        for pod in self._fleet.pods:
+            if pod.ready:
+                self._announce(f"pod {pod.plan.name}")
+            elif pod.failed and pod.problem:
+                self._problem(f"pod {pod.plan.name}: {pod.problem}")
+        if self._fleet.ingress.problem:
+            self._problem(self._fleet.ingress.problem)
+
+    def _announce(self, text: str) -> None:
+        if text not in self._announced:
+            self._announced.add(text)
+            self._reports.send(Report("step", text))
+
+    def _problem(self, text: str) -> None:
+        if text not in self._announced:
+            self._announced.add(text)
+            logger.warning("%s", text)
+            self._reports.send(Report("problem", text))
+
+    def _write_state(self, mesh: MeshSpec, *, plane: EmbeddedControlPlane) -> None:
+        self._state = State(
+            version=__version__,
+            pid=os.getpid(),
+            public_api=plane.public_api,
+            proxy_api=plane.proxy_api,
+            mesh_file=str(self._settings.mesh_file),
+            namespace=mesh.namespace,
+            started=SystemClock().wall(),
+        )
+        self._refresh_state(mesh)
+
+    def _refresh_state(self, mesh: MeshSpec) -> None:
+        if self._state is None or self._fleet is None:
+            return
+        links = self._fleet.ingress.links
+        self._state = replace(self._state, namespace=mesh.namespace, links=links)
+        self._settings.state_dir.write(self._state)
+
+    async def _trim_logs(self) -> None:
+        while True:
+            await asyncio.sleep(LOG_CHECK_S)
+            for path in self._settings.state_dir.logs.glob("*.log"):
+                with contextlib.suppress(OSError):
+                    if path.stat().st_size > LOG_LIMIT_BYTES:
+                        os.truncate(path, 0)
+
+    def _listen_for_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, self._stop.set)
+
+
+async def _start_plane(registry: Registry) -> EmbeddedControlPlane:
+    try:
+        return await build_embedded(registry=registry)
+    except OSError as error:
+        raise StartError(f"control plane: {error}") from error
+
+
+def _load(path: Path) -> MeshSpec:
+    try:
+        return load_mesh_file(path)
+    except MeshFileError as error:
+        raise StartError(str(error)) from error

@@ -1,0 +1,142 @@
+"""One workload: keeps its replicas as its newest spec wants them.
+
+A step at a time: missing replicas are started, then those with an old spec are replaced one by
+one (the next only when the last is ready), then the ones too many are drained and stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from linkerd2_py.base.tasks import spawn
+from linkerd2_py.controlplane.local.addresses import AddressError, AddressPool
+from linkerd2_py.controlplane.local.plan import Door, plan_pod
+from linkerd2_py.controlplane.local.pod import PodRunner, Surroundings
+from linkerd2_py.controlplane.registry.mesh_spec import WorkloadSpec
+from linkerd2_py.controlplane.registry.registry import Registry
+from linkerd2_py.controlplane.registry.types import Pod
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where replicas are put and announced."""
+
+    registry: Registry
+    around: Surroundings
+    addresses: AddressPool
+    door: Door
+    on_change: Callable[[], None]
+
+
+class WorkloadRunner:
+    """The replicas of one workload by number. `problem` says why a step could not be done."""
+
+    def __init__(self, spec: WorkloadSpec, *, place: Place) -> None:
+        self._spec = spec
+        self._place = place
+        self._pods: dict[int, PodRunner] = {}
+        self._wake = asyncio.Event()
+        self._ending = False
+        self.problem = ""
+        self.ended = spawn(self._converge(), name=f"workload {spec.name}")
+
+    @property
+    def pods(self) -> list[PodRunner]:
+        return [self._pods[number] for number in sorted(self._pods)]
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more will happen by waiting: all are ready or have failed."""
+        there = len(self._pods) == self._spec.replicas or bool(self.problem)
+        return there and all(pod.ready or pod.failed for pod in self._pods.values())
+
+    def update(self, spec: WorkloadSpec) -> None:
+        """Want this from now on."""
+        self._spec = spec
+        self._ending = False
+        self.problem = ""
+        self._wake.set()
+
+    async def end(self) -> None:
+        """Drain and stop every replica; the workload has left the mesh."""
+        self.update(replace(self._spec, replicas=0))
+        self._ending = True
+        await asyncio.wait([self.ended])
+
+    async def stop(self) -> None:
+        """Stop every replica at once; the mesh is going down."""
+        self.ended.cancel()
+        await asyncio.wait([self.ended])
+        await asyncio.gather(*(self._stop(n, drain=False) for n in list(self._pods)))
+
+    async def _converge(self) -> None:
+        while True:
+            self._wake.clear()
+            await self._step()
+            if self._ending and not self._pods:
+                return
+            await self._wake.wait()
+
+    async def _step(self) -> None:
+        """Do what can be done now; anything that has to be waited for sets `_wake` later."""
+        missing = [n for n in range(self._spec.replicas) if n not in self._pods]
+        started = [self._start(number) for number in missing]
+        if not all(started):
+            return
+        old = self._next_old()
+        if old is not None:
+            await self._stop(old, drain=True)
+            self._wake.set()
+            return
+        extra = [n for n in self._pods if n >= self._spec.replicas]
+        await asyncio.gather(*(self._stop(number, drain=True) for number in extra))
+
+    def _next_old(self) -> int | None:
+        """A replica to replace now: one that does not serve, else one if all others do."""
+        wanted = replace(self._spec, replicas=0)
+        kept = {n: pod for n, pod in self._pods.items() if n < self._spec.replicas}
+        old = [n for n, pod in kept.items() if replace(pod.plan.spec, replicas=0) != wanted]
+        idle = [n for n in old if not kept[n].ready]
+        if idle:
+            return idle[0]
+        fresh_ready = all(pod.ready for n, pod in kept.items() if n not in old)
+        return old[0] if old and fresh_ready else None
+
+    def _start(self, number: int) -> bool:
+        name = f"{self._spec.name}-{number}"
+        try:
+            ip = self._place.addresses.take()
+            plan = plan_pod(self._spec, name=name, ip=ip, door=self._place.door)
+        except (AddressError, OSError) as error:
+            self.problem = f"{name}: {error}"
+            logger.warning("pod %s", self.problem)
+            self._place.on_change()
+            return False
+        logger.info("pod %s starts at %s", name, ip)
+        runner = PodRunner(
+            plan, around=self._place.around, on_change=lambda: self._on_change(number)
+        )
+        self._pods[number] = runner
+        self._on_change(number)
+        return True
+
+    async def _stop(self, number: int, *, drain: bool) -> None:
+        runner = self._pods[number]
+        logger.info("pod %s stops", runner.plan.name)
+        await runner.stop(drain=drain)
+        del self._pods[number]
+        self._place.registry.remove(Pod, key=runner.pod.key)
+        self._place.addresses.give_back(runner.plan.ip)
+        self._place.on_change()
+
+    def _on_change(self, number: int) -> None:
+        runner = self._pods.get(number)
+        if runner is not None:
+            self._place.registry.put(runner.pod)
+        self._wake.set()
+        self._place.on_change()

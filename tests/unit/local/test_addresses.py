@@ -1,0 +1,67 @@
+"""Addresses and ports of pods."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from linkerd2_py.controlplane.local import addresses
+from linkerd2_py.controlplane.local.addresses import AddressError, AddressPool, PortPicker
+
+
+def test_two_meshes_never_share_an_address() -> None:
+    one, other = AddressPool(), AddressPool()
+    taken = [pool.take() for pool in (one, other) for _ in range(300)]
+    assert len(set(taken)) == 600
+    assert all(address.startswith("127.0.") for address in taken)
+    one.close()
+    other.close()
+
+
+def test_a_slice_can_be_claimed_again_after_close() -> None:
+    pool = AddressPool()
+    first = pool.take()
+    pool.close()
+    pool.close()
+    again = AddressPool()
+    assert again.take() == first
+    again.close()
+
+
+def test_an_address_given_back_is_reused_last() -> None:
+    pool = AddressPool()
+    first = pool.take()
+    pool.give_back(first)
+    assert pool.take() != first
+    pool.close()
+
+
+def test_no_slice_left_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(addresses, "_SLICES", range(0))
+    with pytest.raises(AddressError, match="no free slice"):
+        AddressPool().take()
+
+
+def test_preferred_port_is_given_when_free() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    assert PortPicker("127.0.0.1").pick(port) == port
+
+
+def test_a_taken_port_is_replaced() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert PortPicker("127.0.0.1").pick(port) not in {0, port}
+
+
+def test_a_port_is_never_given_twice() -> None:
+    picker = PortPicker("127.0.0.1")
+    first = picker.pick(0)
+    assert picker.pick(first) != first
+
+
+def test_no_port_left_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(addresses, "_try_bind", lambda _address, *, port: None)
+    with pytest.raises(AddressError, match=r"no free port is left at 127\.0\.0\.1"):
+        PortPicker("127.0.0.1").pick(1)

@@ -1,0 +1,185 @@
+"""Workloads follow mesh.yaml: real processes, no proxies, and the registry sees every step."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from linkerd2_py.base.clock import SystemClock
+from linkerd2_py.controlplane.local.fleet import Fleet
+from linkerd2_py.controlplane.local.pod import Surroundings
+from linkerd2_py.controlplane.local.process import Guard
+from linkerd2_py.controlplane.local.state_dir import StateDir
+from linkerd2_py.controlplane.registry.mesh_file import parse_mesh
+from linkerd2_py.controlplane.registry.registry import Registry
+from linkerd2_py.controlplane.registry.types import Key, Pod
+from tests.support.wait import eventually_async
+
+SERVER = """
+import os, socket, sys
+listener = socket.create_server((os.environ["HOST"], int(os.environ["PORT"])))
+while True:
+    peer, _ = listener.accept()
+    peer.sendall((" ".join([os.environ["POD_NAME"], *sys.argv[1:]])).encode())
+    peer.close()
+"""
+
+
+class Running:
+    """A fleet over a registry, fed with texts of mesh.yaml."""
+
+    def __init__(self, root: Path) -> None:
+        directory = StateDir(root / "state")
+        directory.create()
+        (root / "server.py").write_text(SERVER)
+        self.registry = Registry()
+        self.guard = Guard()
+        around = Surroundings(
+            guard=self.guard,
+            clock=SystemClock(),
+            state_dir=directory,
+            proxy_api="127.0.0.1:1",
+            env={"PATH": os.environ["PATH"]},
+            cwd=root,
+        )
+        self.fleet = Fleet(registry=self.registry, around=around, on_change=lambda: None)
+
+    def apply(self, *, replicas: int = 1, word: str = "one", more: str = "") -> None:
+        self.fleet.apply(
+            parse_mesh(
+                f"""
+services:
+  web-svc: {{port: 80, targetPort: 8080, workload: web}}
+workloads:
+  web:
+    command: [{sys.executable}, -S, server.py, {word}]
+    meshed: false
+    replicas: {replicas}
+{more}""",
+                source="mesh.yaml",
+            )
+        )
+
+    def pods(self) -> dict[str, Pod]:
+        return {key.name: pod for key, pod in self.registry.mesh.pods.items()}
+
+    async def wait(self, condition: Callable[[dict[str, Pod]], bool]) -> dict[str, Pod]:
+        await eventually_async(lambda: condition(self.pods()), what=f"not with {self.pods()}")
+        return self.pods()
+
+    async def close(self) -> None:
+        await self.fleet.stop()
+        self.guard.close()
+
+
+@pytest.fixture
+async def running(tmp_path: Path) -> AsyncIterator[Running]:
+    made = Running(tmp_path)
+    yield made
+    await made.close()
+
+
+async def _ask(pod: Pod) -> str:
+    reader, writer = await asyncio.open_connection(pod.ip, pod.ports[8080])
+    answer = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    await writer.wait_closed()
+    return answer.decode()
+
+
+def _ready(pods: dict[str, Pod]) -> set[str]:
+    return {name for name, pod in pods.items() if pod.serving}
+
+
+async def test_replicas_start_and_serve_at_their_own_addresses(running: Running) -> None:
+    running.apply(replicas=2)
+    assert await running.fleet.wait_settled(limit_s=10)
+    pods = running.pods()
+    assert _ready(pods) == {"web-0", "web-1"}
+    assert pods["web-0"].ip != pods["web-1"].ip
+    assert [await _ask(pods[name]) for name in ("web-0", "web-1")] == ["web-0 one", "web-1 one"]
+    assert running.registry.mesh.deployments[Key("default", "web")].replicas == 2
+    assert running.fleet.problems == []
+
+
+async def test_scaling_keeps_the_replicas_that_stay(running: Running) -> None:
+    running.apply(replicas=1)
+    before = (await running.wait(lambda pods: _ready(pods) == {"web-0"}))["web-0"]
+    running.apply(replicas=3)
+    await running.wait(lambda pods: _ready(pods) == {"web-0", "web-1", "web-2"})
+    running.apply(replicas=1)
+    pods = await running.wait(lambda pods: set(pods) == {"web-0"})
+    assert pods["web-0"] == before
+
+
+async def test_scaling_to_none_stops_all(running: Running) -> None:
+    running.apply(replicas=1)
+    await running.wait(lambda pods: _ready(pods) == {"web-0"})
+    running.apply(replicas=0)
+    await running.wait(lambda pods: not pods)
+    assert running.fleet.settled
+
+
+async def test_a_changed_command_replaces_one_replica_after_the_other(running: Running) -> None:
+    running.apply(replicas=2)
+    old = await running.wait(lambda pods: len(_ready(pods)) == 2)
+    fewest = [2]
+    watching = running.registry.subscribe(
+        lambda _changes: fewest.append(len(_ready(running.pods())))
+    )
+    running.apply(replicas=2, word="two")
+    ips = {pod.ip for pod in old.values()}
+    new = await running.wait(
+        lambda pods: len(_ready(pods)) == 2 and not ips & {pod.ip for pod in pods.values()}
+    )
+    watching.close()
+    assert [await _ask(new[name]) for name in ("web-0", "web-1")] == ["web-0 two", "web-1 two"]
+    assert min(fewest) == 1
+
+
+async def test_workloads_come_and_go_without_touching_others(running: Running) -> None:
+    more = "  extra: {command: [sleep, '60'], meshed: false}"
+    running.apply(more=more)
+    before = (await running.wait(lambda pods: _ready(pods) == {"web-0", "extra-0"}))["web-0"]
+    running.apply()
+    await running.wait(lambda pods: set(pods) == {"web-0"})
+    running.apply(more=more)
+    pods = await running.wait(lambda pods: _ready(pods) == {"web-0", "extra-0"})
+    assert pods["web-0"] == before
+
+
+async def test_a_missing_command_fails_alone(running: Running) -> None:
+    running.apply(more="  broken: {command: [no-such-command], meshed: false}")
+    assert await running.fleet.wait_settled(limit_s=10)
+    pods = running.pods()
+    assert (pods["web-0"].status, pods["broken-0"].status) == ("Running", "Failed")
+    assert running.fleet.problems == ["pod broken-0: command not found: 'no-such-command'"]
+
+
+async def test_a_replaced_command_repairs_a_failed_workload(running: Running) -> None:
+    running.apply(more="  broken: {command: [no-such-command], meshed: false}")
+    await running.wait(lambda pods: "broken-0" in pods and pods["broken-0"].status == "Failed")
+    running.apply(more="  broken: {command: [sleep, '60'], meshed: false}")
+    await running.wait(lambda pods: _ready(pods) == {"web-0", "broken-0"})
+
+
+async def test_a_program_that_dies_is_not_ready_and_comes_back(running: Running) -> None:
+    running.apply()
+    pod = (await running.wait(lambda pods: _ready(pods) == {"web-0"}))["web-0"]
+    process = running.fleet.pods[0]._app._process
+    assert process is not None
+    process._popen.kill()
+    await running.wait(lambda pods: not _ready(pods))
+    again = (await running.wait(lambda pods: _ready(pods) == {"web-0"}))["web-0"]
+    assert (again.ip, again.ports, again.restarts) == (pod.ip, pod.ports, 1)
+
+
+async def test_a_start_that_takes_too_long_is_said_to(running: Running) -> None:
+    running.apply(more="  slow: {command: [sleep, '60'], meshed: false, ready: {tcp: 1}}")
+    assert not await running.fleet.wait_settled(limit_s=0.3)
+    assert "pod slow-0: not ready" in running.fleet.problems

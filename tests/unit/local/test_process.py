@@ -1,0 +1,168 @@
+"""Child processes: groups, output, exits, and that nothing outlives its supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from linkerd2_py.base.clock import SystemClock
+from linkerd2_py.base.tasks import spawn
+from linkerd2_py.controlplane.local import container as containers
+from linkerd2_py.controlplane.local import guard as guards
+from linkerd2_py.controlplane.local.container import Container
+from linkerd2_py.controlplane.local.process import Guard, Program, start
+from tests.support.wait import eventually, eventually_async
+
+
+@pytest.fixture
+def guard() -> Iterator[Guard]:
+    made = Guard()
+    yield made
+    made.close()
+    made.close()
+
+
+def _program(tmp_path: Path, script: str, *, argv: tuple[str, ...] = ()) -> Program:
+    env = {"PATH": os.environ["PATH"]}
+    return Program(argv=argv or ("sh", "-c", script), env=env, cwd=tmp_path, log=tmp_path / "log")
+
+
+async def test_output_and_status(tmp_path: Path, guard: Guard) -> None:
+    process = start(_program(tmp_path, "echo out; echo err >&2; exit 3"), guard=guard)
+    assert await asyncio.wait_for(process.exited, 5) == 3
+    assert (tmp_path / "log").read_text() == "out\nerr\n"
+    process.signal(signal.SIGTERM)
+
+
+async def test_stop_is_polite_first(tmp_path: Path, guard: Guard) -> None:
+    script = "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.01; done"
+    process = start(_program(tmp_path, script), guard=guard)
+    await eventually_async(lambda: _text(tmp_path / "log") == "up\n")
+    assert await process.stop(grace_s=5) == 0
+    assert _text(tmp_path / "log").startswith("up\n")
+
+
+async def test_stop_kills_after_the_grace(tmp_path: Path, guard: Guard) -> None:
+    script = "trap '' TERM; echo up; while :; do sleep 0.01; done"
+    process = start(_program(tmp_path, script), guard=guard)
+    await eventually_async(lambda: _text(tmp_path / "log") == "up\n")
+    assert await process.stop(grace_s=0.05) == -signal.SIGKILL
+
+
+async def test_what_a_program_left_in_its_group_ends_with_it(tmp_path: Path, guard: Guard) -> None:
+    process = start(_program(tmp_path, "sleep 60 & echo $!"), guard=guard)
+    await asyncio.wait_for(process.exited, 5)
+    orphan = int(_text(tmp_path / "log"))
+    await eventually_async(lambda: not _alive(orphan))
+
+
+async def test_container_restarts_until_stopped(tmp_path: Path, guard: Guard) -> None:
+    changes: list[int] = []
+    container = Container(
+        _program(tmp_path, "echo last words; exit 4"),
+        guard=guard,
+        clock=SystemClock(),
+        on_change=lambda: changes.append(1),
+    )
+    running = spawn(container.run(), name="container")
+    await eventually_async(lambda: container.restarts >= 1)
+    assert container.problem == "exited with status 4: last words"
+    assert not container.crash_looping
+    await container.stop(grace_s=1)
+    await asyncio.wait_for(running, 5)
+    assert changes
+
+
+async def test_missing_command_fails_at_once_and_says_so(tmp_path: Path, guard: Guard) -> None:
+    container = Container(
+        _program(tmp_path, "", argv=("no-such-command", "x")),
+        guard=guard,
+        clock=SystemClock(),
+        on_change=lambda: None,
+    )
+    running = spawn(container.run(), name="container")
+    await eventually_async(lambda: container.crash_looping)
+    assert container.problem == "command not found: 'no-such-command'"
+    await container.stop(grace_s=1)
+    await asyncio.wait_for(running, 5)
+
+
+async def test_a_log_that_cannot_be_opened_is_a_problem(tmp_path: Path, guard: Guard) -> None:
+    program = Program(("true",), {"PATH": os.environ["PATH"]}, tmp_path, tmp_path / "no" / "log")
+    container = Container(program, guard=guard, clock=SystemClock(), on_change=lambda: None)
+    running = spawn(container.run(), name="container")
+    await eventually_async(lambda: container.restarts >= 1)
+    assert container.problem == "cannot start 'true': No such file or directory"
+    await container.stop(grace_s=1)
+    await asyncio.wait_for(running, 5)
+
+
+def test_backoff_doubles_up_to_its_limit() -> None:
+    assert [containers.backoff_s(n) for n in (1, 2, 3, 4)] == [0.5, 1.0, 2.0, 4.0]
+    assert containers.backoff_s(10_000) == containers.BACKOFF_MOST_S
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "expected"),
+    [
+        (1, "", "exited with status 1"),
+        (-9, "", "ended by SIGKILL"),
+        (-40, "", "ended by signal 40"),
+        (2, "no such port", "exited with status 2: no such port"),
+    ],
+)
+def test_exits_are_told_in_one_line(status: int, words: str, expected: str) -> None:
+    assert containers.describe_exit(status, last_line=words) == expected
+
+
+def test_a_command_with_a_slash_is_looked_for_beside_the_mesh_file(tmp_path: Path) -> None:
+    script = tmp_path / "run.sh"
+    program = _program(tmp_path, "", argv=("./run.sh",))
+    assert containers.missing_program(program) == "command not found: './run.sh'"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    assert containers.missing_program(program) == ""
+    assert containers.missing_program(_program(tmp_path, "", argv=(str(script),))) == ""
+
+
+def test_guard_forgets_groups_that_ended() -> None:
+    assert guards.watch(["+1\n", "+2\n", "-1\n", "-9\n"]) == {2}
+
+
+def test_nothing_survives_a_killed_supervisor(tmp_path: Path) -> None:
+    code = (
+        "import asyncio, sys; from pathlib import Path;"
+        "from linkerd2_py.controlplane.local.process import Guard, Program, start\n"
+        "async def main():\n"
+        "    there = Path(sys.argv[1])\n"
+        "    script = 'sleep 60 & echo $$ $!; wait'\n"
+        "    start(Program(('sh', '-c', script), {'PATH': sys.argv[2]}, there, there / 'log'),"
+        " guard=Guard())\n"
+        "    await asyncio.Event().wait()\n"
+        "asyncio.run(main())"
+    )
+    path = os.environ["PATH"]
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path), path]) as supervisor:
+        eventually(lambda: len(_text(tmp_path / "log").split()) == 2)
+        family = psutil.Process(supervisor.pid).children(recursive=True)
+        assert len(family) == 3
+        supervisor.kill()
+    gone, alive = psutil.wait_procs(family, timeout=5)
+    assert not alive
+    assert len(gone) == 3
+
+
+def _text(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
+def _alive(pid: int) -> bool:
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE

@@ -1,0 +1,111 @@
+"""State, lock, and what is left of a mesh that died."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from linkerd2_py.controlplane.local import state_dir
+from linkerd2_py.controlplane.local.state_dir import State, StateDir, StateError
+
+STATE = State(
+    version="1",
+    pid=1,
+    public_api="http://127.0.0.1:1",
+    proxy_api="127.0.0.1:2",
+    mesh_file="/m.yaml",
+    namespace="emojivoto",
+    started=1.5,
+    links={"web-svc": "http://127.0.0.1:3/"},
+)
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> StateDir:
+    made = StateDir(tmp_path / "deep" / "state")
+    made.create()
+    return made
+
+
+def test_state_is_read_back_as_written(directory: StateDir) -> None:
+    directory.write(STATE)
+    assert directory.read() == STATE
+
+
+def test_directory_is_for_its_owner_only(directory: StateDir) -> None:
+    assert stat.S_IMODE(directory.root.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 1', "null"])
+def test_a_state_that_is_not_ours_is_no_state(directory: StateDir, text: str) -> None:
+    directory.state_file.write_text(text)
+    assert directory.read() is None
+
+
+def test_state_of_a_dead_mesh_is_removed(directory: StateDir) -> None:
+    directory.write(STATE)
+    assert directory.live() is None
+    assert not directory.state_file.exists()
+
+
+def test_state_of_a_running_mesh_is_live_and_its_holder_known(directory: StateDir) -> None:
+    code = (
+        "import sys; from pathlib import Path;"
+        "from linkerd2_py.controlplane.local.state_dir import StateDir, try_lock;"
+        "lock = try_lock(StateDir(Path(sys.argv[1]))); print('held', flush=True); input()"
+    )
+    directory.write(STATE)
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(directory.root)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        assert state_dir.running_pid(directory) == holder.pid
+        assert state_dir.try_lock(directory) is None
+        assert directory.live() == STATE
+        holder.communicate("\n")
+    assert state_dir.running_pid(directory) is None
+
+
+def test_lock_may_be_released_twice(directory: StateDir) -> None:
+    lock = state_dir.try_lock(directory)
+    assert lock is not None
+    lock.release()
+    lock.release()
+    again = state_dir.try_lock(directory)
+    assert again is not None
+    again.release()
+
+
+def test_a_path_that_is_a_file_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StateError, match="cannot be created"):
+        StateDir(tmp_path / "file" / "state").create()
+
+
+def test_lock_in_a_missing_directory_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match="No such file"):
+        state_dir.try_lock(StateDir(tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("env", "expected"),
+    [
+        ({"LINKERD2_PY_STATE_DIR": "/a"}, "/a"),
+        ({"XDG_STATE_HOME": "/x"}, "/x/linkerd2-py"),
+        ({"HOME": "/h"}, "/h/.local/state/linkerd2-py"),
+    ],
+)
+def test_default_place(monkeypatch: pytest.MonkeyPatch, env: dict[str, str], expected: str) -> None:
+    for name in ("LINKERD2_PY_STATE_DIR", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    assert str(state_dir.default_state_dir().root) == expected
