@@ -1,0 +1,67 @@
+"""What an exchange asks of the layers above it: who may serve it. The pool and the route layer implement these; the exchange knows only this page.
+
+Flow: Router.begin -> Logical.choose -> Waiter.on_backend -> Backend.serve -> Waiter.on_stream. Each step may answer at once or later, exactly once,
+unless the waiter withdraws.
+"""
+
+from libc.stdint cimport int64_t, uint32_t
+from linkerd2_py._ext.balance.p2c cimport Candidate
+from linkerd2_py._ext.core.fault cimport FaultKind
+from linkerd2_py._ext.exchange.head cimport Head
+from linkerd2_py._ext.exchange.stream cimport Dispatch, Peer, Stream
+from linkerd2_py._ext.io.loop cimport Actor, Loop
+from linkerd2_py._ext.io.transport cimport Address, Transport
+from linkerd2_py._ext.metrics.http cimport HttpMetrics
+
+# Why a target gives no backend (linkerd-compatible answers: docs/architecture, error table).
+cdef enum Unavailable:
+    UNAVAILABLE_FAILFAST       # nothing became ready within the fail-fast period: 504
+    UNAVAILABLE_SHED           # gate shut, queue full or too many in flight: 503
+    UNAVAILABLE_REJECTED       # the shell rejected the target: its own status and text
+    UNAVAILABLE_CLOSED         # the target went away while waiting: 503
+    UNAVAILABLE_LOOP           # the target is this proxy: 502 outbound, 403 inbound
+
+cdef class Waiter(Peer):
+    """An exchange, or an opaque connection, that waits for a backend."""
+    cdef int on_backend(self, Backend backend) except -1
+    cdef int on_unavailable(self, Unavailable why, int status, bytes text) except -1
+    # The backend could not give a stream or a connection; nothing was written. The waiter decides whether to choose again.
+    cdef int on_backend_failed(self, FaultKind kind, int code) except -1
+    cdef int on_profile(self, bint opaque) except -1            # answer to Logical.await_profile
+    cdef int on_stream(self, Stream half) except -1             # HTTP: send_head now
+    cdef int on_transport(self, Transport transport) except -1  # opaque: connected, no session of consequence attached
+
+cdef enum Wants:
+    WANTS_HTTP1, WANTS_HTTP2, WANTS_TRANSPORT
+
+cdef class Backend(Candidate):
+    """One endpoint: an address with its connections, load and metrics."""
+    cdef readonly Address address
+    cdef readonly bint h2            # protocol hint: a meshed peer that takes HTTP/2 and l5d-orig-proto
+    cdef readonly bint alone         # forwarded, not balanced: connect errors are answered at once
+    cdef HttpMetrics http            # owned; response families of this endpoint
+    cdef bytes http_labels
+    cdef int serve(self, Waiter waiter, Wants wants) except -1
+    cdef int withdraw(self, Waiter waiter) except -1            # idempotent
+
+cdef class Logical(Actor):
+    """A target's choice among its backends."""
+    cdef int choose(self, Waiter waiter) except -1
+    cdef int await_profile(self, Waiter waiter) except -1       # on_profile once discovery has spoken; on_unavailable otherwise
+    cdef int withdraw(self, Waiter waiter) except -1            # idempotent; ends either wait
+
+cdef class Router(Dispatch):
+    """Policy of one server connection: where its exchanges go, how errors look, what is counted. Makes the exchanges."""
+    cdef Loop loop
+    cdef bint outbound
+    cdef bint informational          # emit l5d-proxy-error / l5d-proxy-connection
+    cdef bint accept_orig_proto      # honour l5d-orig-proto of HTTP/2 clients
+    # Finds the logical of this request. None: answered through on_unavailable already.
+    cdef Logical logical_for(self, Waiter exchange, Head head)
+    cdef bint is_forward_proxy(self) noexcept                   # CONNECT is addressed to us, not to the target
+    # backend is None when the exchange failed before one was found. May be None: not counted.
+    cdef HttpMetrics metrics_for(self, Logical logical, Backend backend, Head head)
+    cdef int ended(self, Logical logical) except -1                              # an exchange that logical_for admitted is over
+    # CONNECT to us as a forward proxy was accepted: what follows on the transport is a new connection to that logical.
+    cdef int take_over(self, Transport transport, Logical logical) except -1
+    cdef int tunnel(self, Transport client, Transport server) except -1        # pump the two until both end

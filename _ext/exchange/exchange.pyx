@@ -1,0 +1,530 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""The path of a request: head in, backend chosen, head out, bodies both ways, one record at the end. Read it from on_request_head down."""
+
+from cpython.ref cimport PyObject
+from libc.string cimport memcpy, strlen
+
+from linkerd2_py._ext.core.buffer cimport BUFFER_SMALL, Buffer, give_back, lease
+from linkerd2_py._ext.core.debug cimport LIVE_EXCHANGE, born, gone
+from linkerd2_py._ext.core.fault cimport FAULT_CONNECT_TIMEOUT, FAULT_LOCAL, FAULT_PROTOCOL, FaultKind
+from linkerd2_py._ext.exchange.backend cimport (
+    UNAVAILABLE_FAILFAST, UNAVAILABLE_LOOP, UNAVAILABLE_REJECTED, WANTS_HTTP1, WANTS_HTTP2, WANTS_TRANSPORT, Backend, Router, Unavailable, Waiter, Wants,
+)
+from linkerd2_py._ext.exchange.head cimport (
+    FIELD_DROPPED, FORM_ABSOLUTE, FORM_ORIGIN, H_GRPC_STATUS, H_HOST, H_L5D_PROXY_CONNECTION, H_L5D_PROXY_ERROR, HTTP_11, HTTP_2, METHOD_CONNECT, Field, Head,
+    drop_head, take_head,
+)
+from linkerd2_py._ext.exchange.orig_proto cimport mark_request, mark_response, restore_request, restore_response, strip
+from linkerd2_py._ext.exchange.rescue cimport Rescue, rescue_of_fault, send_grpc_trailers, send_rescue
+from linkerd2_py._ext.exchange.stream cimport Stream
+from linkerd2_py._ext.io.transport cimport SEND_FULL, Transport
+from linkerd2_py._ext.metrics.http cimport NO_GRPC_STATUS, classify
+
+cdef extern from "Python.h":
+    Py_ssize_t Py_REFCNT(PyObject* ob) noexcept
+
+cdef enum:
+    MAX_ATTEMPTS = 4          # backends tried while nothing was written
+    MAX_RESTING = 256         # recycled exchanges kept
+    BACKLOG_BYTES = 1048576   # body that may arrive before there is a client half: an HTTP/2 stream window, with room for larger configured ones
+    ERROR_CANCEL = 8          # HTTP/2 CANCEL
+    ERROR_INTERNAL = 2
+    ERROR_NONE = 0
+
+cdef list resting = []
+
+
+cdef Exchange take_exchange(Router router):
+    """A recycled exchange that nobody refers to any more, or a new one."""
+    cdef Exchange exchange
+    if resting:
+        exchange = <Exchange> resting.pop()
+        # A codec may still hold it while draining a message that was answered early: then it is not ours to reuse.
+        if Py_REFCNT(<PyObject*> exchange) == 1:
+            exchange.begin(router)
+            return exchange
+    exchange = Exchange.__new__(Exchange)
+    exchange.begin(router)
+    return exchange
+
+
+cdef class Exchange(Waiter):
+
+    cdef int begin(self, Router router) except -1:
+        self.router = router
+        self.backlog_end = self.request_done = self.over = self.counted = self.pending = False
+        self.server_held = self.client_held = False
+        self.is_grpc = self.is_connect = self.is_upgrade = self.is_tunnel = False
+        self.orig_proto_in = self.orig_proto_out = False
+        self.replayable = True
+        self.response = RESPONSE_NONE
+        self.orig_proto_field = -1
+        self.attempts = 0
+        self.status = 0
+        self.latency = -1
+        self.grpc_status = NO_GRPC_STATUS
+        born(LIVE_EXCHANGE)
+        return 0
+
+    # ---- request: from the server half
+
+    cdef int on_request_head(self, Stream half, Head head) except -1:
+        self.server = half
+        self.request = head
+        self.started = self.router.loop.now
+        self.request_done = head.end
+        self.is_grpc = head.is_grpc
+        self.is_connect = head.method_id == METHOD_CONNECT
+        self.is_upgrade = head.upgrade
+        if half.version == HTTP_2:
+            if self.router.accept_orig_proto:
+                self.orig_proto_in = restore_request(head)
+            else:
+                strip(head)
+        self.client_version = head.version
+        self.route(head)
+        if self.client is None and not self.over and not self.request_done:
+            self.hold_server()
+        return 0
+
+    cdef int route(self, Head head) except -1:
+        """Finds the target and asks it for a backend."""
+        self.logical = self.router.logical_for(self, head)
+        if self.logical is None:
+            return 0
+        self.counted = True
+        if self.router.is_forward_proxy():
+            if self.is_connect:
+                return self.logical.await_profile(self)
+            if head.form == FORM_ABSOLUTE:
+                self.to_origin_form(head)
+        return self.logical.choose(self)
+
+    cdef int to_origin_form(self, Head head) except -1:
+        """A forward proxy sends origin-form, and a Host equal to the target's authority (RFC 9112 section 3.2.2)."""
+        head.form = FORM_ORIGIN
+        head.target = head.path
+        head.drop(H_HOST)
+        return head.add("Host", 4, head.authority.ptr, head.authority.len, H_HOST, 0)
+
+    cdef int on_request_body(self, const char* p, size_t n, bint end) except -1:
+        if self.over:
+            return 0
+        if self.client is None:
+            return self.keep_body(p, n, end)
+        self.release_request()
+        if end:
+            self.request_done = True
+        if self.client.send_body(p, n, end) == SEND_FULL and not end:
+            self.hold_server()
+        if end and self.response == RESPONSE_DONE:
+            return self.finish()
+        return 0
+
+    cdef int on_request_trailers(self, Head trailers) except -1:
+        if self.over:
+            return 0
+        self.request_done = True
+        if self.client is None:
+            return self.keep_trailers(trailers)
+        self.release_request()
+        self.client.send_trailers(trailers)
+        return self.finish() if self.response == RESPONSE_DONE else 0
+
+    cdef int on_request_reset(self, FaultKind kind, uint32_t code) except -1:
+        """The client is gone or broke its message: the endpoint learns at once."""
+        if self.over:
+            return 0
+        if self.client is not None:
+            self.client.reset(kind, code if code else ERROR_CANCEL)
+        return self.finish()
+
+    cdef int on_request_room(self) except -1:
+        if self.server_held and not self.over:
+            self.server_held = False
+            self.server.unhold()
+        return 0
+
+    # ---- body that came before there was anyone to take it
+
+    cdef int keep_body(self, const char* p, size_t n, bint end) except -1:
+        cdef Buffer buffer
+        cdef size_t kept = 0
+        if self.backlog is None:
+            self.backlog = []
+        for buffer in self.backlog:
+            kept += buffer.size()
+        if kept + n > BACKLOG_BYTES:
+            self.fail(503, "request body too large to hold while waiting for an endpoint", 60, True)
+            return 0
+        if n:
+            buffer = lease(n if n > BUFFER_SMALL else BUFFER_SMALL)
+            buffer.append(p, n)
+            self.backlog.append(buffer)
+        if end:
+            self.backlog_end = self.request_done = True
+        return 0
+
+    cdef int keep_trailers(self, Head trailers) except -1:
+        cdef int i
+        cdef Field* field
+        cdef char* name
+        self.early_trailers = take_head()
+        for i in range(trailers.count):
+            field = &trailers.fields[i]
+            if field.flags & FIELD_DROPPED:
+                continue
+            name = self.early_trailers.alloc(field.name_len)
+            memcpy(name, field.name, field.name_len)
+            self.early_trailers.put(name, field.name_len, field.value, field.value_len, field.id)
+        return 0
+
+    cdef int send_kept(self) except -1:
+        """Forwards what had to wait; afterwards nothing is kept."""
+        cdef list backlog = self.backlog
+        cdef Buffer buffer
+        cdef int outcome = 0, left
+        if backlog is not None:
+            self.backlog = None
+            self.release_request()
+            left = len(backlog)
+            for buffer in backlog:
+                left -= 1
+                outcome = self.client.send_body(buffer.head(), buffer.size(), self.backlog_end and left == 0)
+                give_back(buffer)
+            if not backlog and self.backlog_end:
+                self.client.send_body(NULL, 0, True)
+        if self.early_trailers is not None:
+            self.release_request()
+            self.client.send_trailers(self.early_trailers)
+            drop_head(self.early_trailers)
+            self.early_trailers = None
+        return outcome
+
+    cdef int drop_kept(self) except -1:
+        cdef Buffer buffer
+        if self.backlog is not None:
+            for buffer in self.backlog:
+                give_back(buffer)
+            self.backlog = None
+        if self.early_trailers is not None:
+            drop_head(self.early_trailers)
+            self.early_trailers = None
+        return 0
+
+    # ---- dispatch: from the target and the backend
+
+    cdef int on_profile(self, bint opaque) except -1:
+        """CONNECT to us: opaque targets are connected before we answer, others are detected inside the tunnel."""
+        if self.over:
+            return 0
+        if opaque:
+            return self.logical.choose(self)
+        return self.accept_connect(None)
+
+    cdef int on_backend(self, Backend backend) except -1:
+        if self.over:
+            return 0
+        self.backend = backend
+        self.attempts += 1
+        self.dispatched = self.router.loop.now
+        backend.begin()
+        self.pending = True
+        return backend.serve(self, self.wants(backend))
+
+    cdef Wants wants(self, Backend backend):
+        """HTTP/1 travels as HTTP/2 to a meshed peer, but never an upgrade or a CONNECT."""
+        if self.is_connect and self.router.is_forward_proxy():
+            return WANTS_TRANSPORT
+        if self.client_version == HTTP_2:
+            return WANTS_HTTP2
+        if backend.h2 and not self.is_upgrade and not self.is_connect:
+            return WANTS_HTTP2
+        return WANTS_HTTP1
+
+    cdef int on_stream(self, Stream half) except -1:
+        """The backend gave a client half: the request goes out."""
+        cdef Head head = self.request
+        cdef int outcome
+        if self.over:
+            half.reset(FAULT_LOCAL, ERROR_CANCEL)
+            return 0
+        self.client = half
+        self.mark_orig_proto(head, half)
+        if self.metrics is None:
+            self.metrics = self.router.metrics_for(self.logical, self.backend, head)
+            if self.metrics is not None:
+                self.metrics.request(self.router.loop.now)
+        outcome = half.send_head(head)
+        if self.backlog is not None or self.early_trailers is not None:
+            outcome = self.send_kept()
+        if outcome == SEND_FULL:
+            if not self.request_done:
+                self.hold_server()
+        else:
+            self.on_request_room()
+        return 0
+
+    cdef int mark_orig_proto(self, Head head, Stream half) except -1:
+        """Adds the header for an HTTP/2 half; takes it back when a second attempt goes to an HTTP/1 one."""
+        cdef bint wanted = half.version == HTTP_2 and head.version != HTTP_2
+        if wanted and self.orig_proto_field < 0:
+            strip(head)
+            self.orig_proto_field = mark_request(head)
+        elif self.orig_proto_field >= 0:
+            if wanted:
+                head.fields[self.orig_proto_field].flags &= ~FIELD_DROPPED
+            else:
+                head.fields[self.orig_proto_field].flags |= FIELD_DROPPED
+        self.orig_proto_out = wanted
+        return 0
+
+    cdef int on_transport(self, Transport transport) except -1:
+        if self.over:
+            transport.abort()
+            return 0
+        return self.accept_connect(transport)
+
+    cdef int accept_connect(self, Transport server_side) except -1:
+        """Answers CONNECT with 200 and gives the connection away; the exchange ends here."""
+        cdef Head head = take_head()
+        cdef Transport client_side
+        cdef Router router = self.router
+        cdef Logical logical = self.logical
+        try:
+            head.version = HTTP_11
+            head.status = 200
+            self.server.send_head(head)
+        finally:
+            drop_head(head)
+        client_side = self.server.into_tunnel()
+        self.status = 200
+        self.response = RESPONSE_DONE
+        self.first_byte()
+        self.finish()
+        if server_side is None:
+            return router.take_over(client_side, logical)
+        return router.tunnel(client_side, server_side)
+
+    cdef int on_unavailable(self, Unavailable why, int status, bytes text) except -1:
+        if self.over:
+            return 0
+        # Only a rejection is about this one request; the others say that the client should look for another proxy or come back later.
+        return self.fail(status, text, len(text), why != UNAVAILABLE_REJECTED or status == 502)
+
+    cdef int on_backend_failed(self, FaultKind kind, int code) except -1:
+        """No connection could be had and nothing was written: another backend may serve, unless this was the only one there is."""
+        cdef Rescue rescue
+        if self.over:
+            return 0
+        self.unpend()
+        if not self.backend.alone and self.attempts < MAX_ATTEMPTS:
+            self.backend = None
+            return self.logical.choose(self)
+        rescue = rescue_of_fault(kind)
+        return self.fail(rescue.status, rescue.text, strlen(rescue.text), rescue.close)
+
+    # ---- response: from the client half
+
+    cdef int on_interim_head(self, Head head) except -1:
+        if self.over or self.response != RESPONSE_NONE:
+            return 0
+        strip(head)
+        self.server.send_interim(head)
+        return 0
+
+    cdef int on_response_head(self, Head head) except -1:
+        if self.over:
+            return 0
+        self.release_request()
+        self.status = head.status
+        self.note_grpc_status(head)
+        self.response = RESPONSE_HEAD
+        self.edit_response(head)
+        if (head.status == 101 and self.is_upgrade) or (self.is_connect and 200 <= head.status < 300):
+            return self.open_tunnel(head)
+        if head.end:
+            self.response = RESPONSE_DONE
+            self.first_byte()
+            self.server.send_head(head)
+            return self.response_ended()
+        if self.server.send_head(head) == SEND_FULL:
+            self.hold_client()
+        return 0
+
+    cdef int edit_response(self, Head head) except -1:
+        if self.orig_proto_out:
+            restore_response(head)
+        else:
+            strip(head)
+        if self.router.outbound:
+            head.drop(H_L5D_PROXY_ERROR)
+            head.drop(H_L5D_PROXY_CONNECTION)
+        if self.orig_proto_in:
+            mark_response(head, head.version)
+        return 0
+
+    cdef int open_tunnel(self, Head head) except -1:
+        cdef Transport client_side, server_side
+        cdef Router router = self.router
+        self.response = RESPONSE_DONE
+        self.first_byte()
+        self.server.send_head(head)
+        client_side = self.server.into_tunnel()
+        server_side = self.client.into_tunnel()
+        self.finish()
+        return router.tunnel(client_side, server_side)
+
+    cdef int on_response_body(self, const char* p, size_t n, bint end) except -1:
+        if self.over:
+            return 0
+        self.first_byte()
+        if end:
+            self.response = RESPONSE_DONE
+        if self.server.send_body(p, n, end) == SEND_FULL and not end:
+            self.hold_client()
+        return self.response_ended() if end else 0
+
+    cdef int on_response_trailers(self, Head trailers) except -1:
+        if self.over:
+            return 0
+        self.first_byte()
+        self.note_grpc_status(trailers)
+        self.response = RESPONSE_DONE
+        self.server.send_trailers(trailers)
+        return self.response_ended()
+
+    cdef int response_ended(self) except -1:
+        """The client has its whole answer. What is left of the request no longer matters to the endpoint."""
+        if not self.request_done and self.client is not None:
+            self.client.reset(FAULT_LOCAL, ERROR_NONE)
+        return self.finish()
+
+    cdef int on_response_room(self) except -1:
+        if self.client_held and not self.over:
+            self.client_held = False
+            self.client.unhold()
+        return 0
+
+    cdef int on_response_reset(self, FaultKind kind, uint32_t code, bint refused) except -1:
+        cdef Rescue rescue
+        if self.over:
+            return 0
+        self.client = None
+        self.unpend()
+        if self.response == RESPONSE_NONE:
+            if refused and self.request is not None and self.attempts < MAX_ATTEMPTS:
+                self.backend = None
+                return self.logical.choose(self)
+            return self.fail_unanswered(kind, code)
+        rescue = rescue_of_fault(kind)
+        if self.is_grpc and self.server.version == HTTP_2 and kind != FAULT_PROTOCOL:
+            # A connection died under a gRPC response: the client learns why instead of a truncated message.
+            self.grpc_status = 14
+            send_grpc_trailers(self.server, rescue.status, rescue.text)
+        else:
+            self.server.reset(kind, code if code else ERROR_INTERNAL)
+        return self.finish()
+
+    cdef int fail_unanswered(self, FaultKind kind, uint32_t code) except -1:
+        cdef Rescue rescue = rescue_of_fault(kind)
+        if kind == FAULT_PROTOCOL and code and self.client_version == HTTP_2 and self.server.version == HTTP_2:
+            # Between two HTTP/2 peers a reset stays a reset.
+            self.server.reset(kind, code)
+            return self.finish()
+        return self.fail(rescue.status, rescue.text, strlen(rescue.text), rescue.close)
+
+    # ---- ends
+
+    cdef int fail(self, int status, const char* text, size_t text_len, bint close) except -1:
+        """Answers with an error of our own; only before a response head was sent."""
+        self.status = status
+        self.response = RESPONSE_DONE
+        if self.metrics is None and self.logical is not None:
+            self.metrics = self.router.metrics_for(self.logical, self.backend, self.request)
+            if self.metrics is not None:
+                self.metrics.request(self.router.loop.now)
+        send_rescue(self.server, status, text, text_len, close, self.is_grpc, self.router.informational)
+        return self.finish()
+
+    cdef int finish(self) except -1:
+        """Records, lets go of everything, rests. Idempotent."""
+        cdef int64_t now
+        if self.over:
+            return 0
+        self.over = True
+        now = self.router.loop.now
+        if self.metrics is not None and self.status:
+            self.metrics.response(
+                self.status, classify(self.status, self.grpc_status, self.is_grpc), self.grpc_status, now - self.started if self.latency < 0 else self.latency, now,
+            )
+        self.unpend()
+        self.drop_kept()
+        if self.logical is not None and self.client is None:
+            self.logical.withdraw(self)
+            if self.backend is not None:
+                self.backend.withdraw(self)
+        self.release_request()
+        if self.server_held:
+            self.server_held = False
+            self.server.unhold()
+        if self.counted:
+            self.router.ended(self.logical)
+        self.router = None
+        self.server = self.client = None
+        self.logical = None
+        self.backend = None
+        self.metrics = None
+        gone(LIVE_EXCHANGE)
+        if len(resting) < MAX_RESTING:
+            resting.append(self)
+        return 0
+
+    cdef int first_byte(self) except -1:
+        """Dispatch to first body frame is what the balancer learns from (linkerd2-proxy's pending-until-first-data)."""
+        cdef int64_t now
+        if self.latency >= 0:
+            return 0
+        now = self.router.loop.now
+        self.latency = now - self.started
+        if self.pending:
+            self.pending = False
+            self.backend.complete(now - self.dispatched, now)
+        return 0
+
+    cdef int unpend(self) except -1:
+        if self.pending:
+            self.pending = False
+            self.backend.cancel()
+        return 0
+
+    cdef int release_request(self) except -1:
+        if self.request is not None:
+            self.request = None
+            self.server.release_head()
+        return 0
+
+    cdef int hold_server(self) except -1:
+        if not self.server_held:
+            self.server_held = True
+            self.server.hold()
+        return 0
+
+    cdef int hold_client(self) except -1:
+        if not self.client_held:
+            self.client_held = True
+            self.client.hold()
+        return 0
+
+    cdef int note_grpc_status(self, Head head) except -1:
+        cdef Field* field = head.find(H_GRPC_STATUS)
+        cdef int value = 0
+        cdef uint32_t i
+        if field == NULL or field.value_len == 0 or field.value_len > 3:
+            return 0
+        for i in range(field.value_len):
+            if not (c"0" <= field.value[i] <= c"9"):
+                return 0
+            value = value * 10 + (field.value[i] - c"0")
+        self.grpc_status = value
+        return 0

@@ -1,0 +1,74 @@
+"""An endpoint with its connections: HTTP/1 keep-alive stack, HTTP/2 connections, a spare that proves it reachable, and back-off while it is not."""
+
+from libc.stdint cimport int64_t
+from linkerd2_py._ext.core.fault cimport FaultKind
+from linkerd2_py._ext.exchange.backend cimport Backend, Logical, Waiter, Wants
+from linkerd2_py._ext.exchange.stream cimport ConnectionOwner
+from linkerd2_py._ext.http1.client cimport Http1Client
+from linkerd2_py._ext.http2.client cimport Http2Client
+from linkerd2_py._ext.io.loop cimport Actor, Loop, Timer
+from linkerd2_py._ext.io.transport cimport Address, Connecting, Session, Transport
+from linkerd2_py._ext.metrics.tcp cimport TcpMetrics
+from linkerd2_py._ext.pool.settings cimport PoolSettings
+
+cdef enum Health:
+    HEALTH_NEW            # never connected
+    HEALTH_READY          # the last connect succeeded
+    HEALTH_FAILING        # the last connect failed: waiting out the back-off, then probing
+
+cdef class Roster(Logical):
+    """Who keeps the set of endpoints (a target). Told of health changes; `on_failing` comes before the waiters of the endpoint are failed."""
+    cdef int on_ready(self, Endpoint endpoint) except -1
+    cdef int on_failing(self, Endpoint endpoint) except -1
+
+cdef class Endpoint(Backend):
+    cdef Roster roster                # owned; None after close
+    cdef Loop loop
+    cdef PoolSettings settings
+    cdef TcpMetrics tcp               # owned; the peer="dst" side
+    cdef Connections connections      # owned; refers back to this endpoint until close
+    cdef Health health
+    cdef bint removed, opaque
+    cdef int failures                 # connects failed in a row
+    cdef int dialing_http2            # HTTP/2 connects under way: one serves many waiters
+    cdef dict waiting_http1            # Waiter -> None in order of arrival
+    cdef dict waiting_http2
+    cdef list idle                    # Http1Client, most recently used last
+    cdef list multiplexed             # Http2Client that take new streams
+    cdef Spare spare                  # a connection nobody has used yet, or None
+    cdef Timer backoff, sweep
+    cdef int open(self) except -1                    # probes, unless opaque or alone
+    cdef int close(self) except -1                   # removed from its target: in flight finish, idle ones close, waiters choose again
+    cdef int on_dialed(self, Dial dial, Transport transport) except -1
+    cdef int on_dial_failed(self, Dial dial, FaultKind kind, int code) except -1
+    cdef int serve_http1(self, Waiter waiter) except -1
+    cdef int serve_http2(self, Waiter waiter) except -1
+    cdef int dial(self, Wants wants, Waiter waiter, bint probe) except -1
+    cdef int fail_all(self, dict waiters, FaultKind kind, int code) except -1
+    cdef int become_ready(self) except -1
+    cdef int become_failing(self) except -1
+    cdef Http1Client new_http1(self, Transport transport)
+    cdef Http2Client new_http2(self, Transport transport)
+    cdef int serve_waiting_http1(self, Http1Client client) except -1
+    cdef int serve_waiting_http2(self, Http2Client client) except -1
+    cdef int keep_idle(self, Http1Client client) except -1
+    cdef int keep_spare(self, Transport transport) except -1
+    cdef Transport adopt_spare(self)
+    cdef int watch_idle(self) except -1
+    cdef int retire_idle(self) except -1
+
+cdef class Connections(ConnectionOwner):
+    cdef Endpoint endpoint            # owned
+    cdef int forget(self, object connection) except -1
+
+cdef class Dial(Connecting):
+    """One connect under way, for a waiter (opaque) or for the pool."""
+    cdef Endpoint endpoint            # owned until it ends
+    cdef Waiter waiter                # opaque only
+    cdef Wants wants
+    cdef bint probe
+
+cdef class Spare(Session):
+    cdef Endpoint endpoint            # owned until adopted or gone
+    cdef int64_t since
+    cdef int discard(self) except -1

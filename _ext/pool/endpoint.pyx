@@ -1,0 +1,372 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""Connections to one endpoint. `serve` is the way in; a waiter that finds no free connection waits here while one is dialled."""
+
+from libc.stdint cimport uint64_t
+from linkerd2_py._ext.balance.ewma cimport ewma_init
+from linkerd2_py._ext.core.debug cimport LIVE_ENDPOINT, born, gone
+from linkerd2_py._ext.core.fault cimport FAULT_LOCAL, FAULT_NONE, FaultKind
+from linkerd2_py._ext.exchange.backend cimport WANTS_HTTP1, WANTS_HTTP2, WANTS_TRANSPORT
+from linkerd2_py._ext.exchange.stream cimport Stream
+from linkerd2_py._ext.io.transport cimport PAUSE_PARKED, connect
+
+cdef enum:
+    TIMER_BACKOFF = 1
+    TIMER_SWEEP = 2
+
+cdef uint64_t jitter_state = 0x9E3779B97F4A7C15
+
+
+cdef double unit_random() noexcept:
+    """Uniform in [0, 1): xorshift, for jitter only."""
+    global jitter_state
+    jitter_state ^= jitter_state << 13
+    jitter_state ^= jitter_state >> 7
+    jitter_state ^= jitter_state << 17
+    return <double> (jitter_state >> 11) / 9007199254740992.0
+
+
+cdef class Roster(Logical):
+    cdef int on_ready(self, Endpoint endpoint) except -1:
+        raise NotImplementedError("Roster.on_ready")
+
+    cdef int on_failing(self, Endpoint endpoint) except -1:
+        raise NotImplementedError("Roster.on_failing")
+
+
+cdef class Endpoint(Backend):
+
+    def __cinit__(self):
+        born(LIVE_ENDPOINT)
+
+    def __dealloc__(self):
+        gone(LIVE_ENDPOINT)
+
+    def __init__(self, Roster roster, Loop loop, PoolSettings settings, Address address, *, bint h2, bint alone, bint opaque):
+        self.roster = roster
+        self.loop = loop
+        self.settings = settings
+        self.address = address
+        self.h2 = h2
+        self.alone = alone
+        self.opaque = opaque
+        self.position = -1
+        self.health = HEALTH_NEW
+        self.idle = []
+        self.multiplexed = []
+        self.waiting_http1 = {}
+        self.waiting_http2 = {}
+        self.backoff = Timer(self, TIMER_BACKOFF)
+        self.sweep = Timer(self, TIMER_SWEEP)
+        ewma_init(&self.ewma, settings.default_rtt_ns, loop.now)
+
+    cdef int open(self) except -1:
+        self.connections = Connections.__new__(Connections)
+        self.connections.endpoint = self
+        if self.alone:
+            return 0
+        if self.opaque:
+            # A probe would be a real connection to a server that may speak first: trust it until a connect fails.
+            self.health = HEALTH_READY
+            return self.roster.on_ready(self)
+        return self.dial(WANTS_HTTP2 if self.h2 else WANTS_HTTP1, None, True)
+
+    # ---- the way in
+
+    cdef int serve(self, Waiter waiter, Wants wants) except -1:
+        if self.removed:
+            return waiter.on_backend_failed(FAULT_LOCAL, 0)
+        if wants == WANTS_HTTP1:
+            return self.serve_http1(waiter)
+        if wants == WANTS_HTTP2:
+            return self.serve_http2(waiter)
+        return self.dial(WANTS_TRANSPORT, waiter, False)
+
+    cdef int serve_http1(self, Waiter waiter) except -1:
+        cdef Http1Client client
+        while self.idle:
+            client = <Http1Client> self.idle.pop()
+            if client.reusable:
+                return waiter.on_stream(client.open_stream(waiter))
+        if self.spare is not None:
+            client = self.new_http1(self.adopt_spare())
+            return waiter.on_stream(client.open_stream(waiter))
+        self.waiting_http1[waiter] = None
+        return self.dial(WANTS_HTTP1, None, False)
+
+    cdef int serve_http2(self, Waiter waiter) except -1:
+        cdef Http2Client client
+        for client in self.multiplexed:
+            if client.room() > 0:
+                return waiter.on_stream(client.open_stream(waiter))
+        if self.spare is not None:
+            client = self.new_http2(self.adopt_spare())
+            if client.room() > 0:
+                return waiter.on_stream(client.open_stream(waiter))
+        self.waiting_http2[waiter] = None
+        # One dial serves many waiters: its streams.
+        return 0 if self.dialing_http2 else self.dial(WANTS_HTTP2, None, False)
+
+    cdef int withdraw(self, Waiter waiter) except -1:
+        self.waiting_http1.pop(waiter, None)
+        self.waiting_http2.pop(waiter, None)
+        return 0
+
+    # ---- dialling
+
+    cdef int dial(self, Wants wants, Waiter waiter, bint probe) except -1:
+        cdef Dial dial = Dial.__new__(Dial)
+        dial.endpoint = self
+        dial.waiter = waiter
+        dial.wants = wants
+        dial.probe = probe
+        if wants == WANTS_HTTP2:
+            self.dialing_http2 += 1
+        connect(self.loop, self.address, dial, self.settings.connect_timeout_ns, self.settings.socket, self.tcp)
+        return 0
+
+    cdef int on_dialed(self, Dial dial, Transport transport) except -1:
+        if dial.wants == WANTS_HTTP2:
+            self.dialing_http2 -= 1
+        self.failures = 0
+        if self.removed:
+            return transport.abort()
+        self.become_ready()
+        if dial.waiter is not None:
+            transport.pause(PAUSE_PARKED)
+            return dial.waiter.on_transport(transport)
+        if dial.wants == WANTS_HTTP2 and self.waiting_http2:
+            return self.serve_waiting_http2(self.new_http2(transport))
+        if self.waiting_http1:
+            return self.serve_waiting_http1(self.new_http1(transport))
+        if dial.wants == WANTS_HTTP1 and not dial.probe:
+            # Its waiter was served by a connection that came back first.
+            return self.keep_idle(self.new_http1(transport))
+        if self.spare is not None:
+            return transport.close()
+        return self.keep_spare(transport)
+
+    cdef int on_dial_failed(self, Dial dial, FaultKind kind, int code) except -1:
+        cdef dict waiters
+        if dial.wants == WANTS_HTTP2:
+            self.dialing_http2 -= 1
+        if self.removed:
+            return 0
+        self.become_failing()
+        if dial.waiter is not None:
+            return dial.waiter.on_backend_failed(kind, code)
+        if dial.probe:
+            return 0
+        if dial.wants == WANTS_HTTP2:
+            waiters, self.waiting_http2 = self.waiting_http2, {}
+        else:
+            waiters, self.waiting_http1 = self.waiting_http1, {}
+        return self.fail_all(waiters, kind, code)
+
+    cdef int fail_all(self, dict waiters, FaultKind kind, int code) except -1:
+        cdef Waiter waiter
+        for waiter in waiters:
+            waiter.on_backend_failed(kind, code)
+        return 0
+
+    cdef int become_ready(self) except -1:
+        if self.health == HEALTH_READY:
+            return 0
+        self.health = HEALTH_READY
+        self.loop.disarm(self.backoff)
+        return 0 if self.alone else self.roster.on_ready(self)
+
+    cdef int become_failing(self) except -1:
+        cdef int64_t delay
+        self.failures += 1
+        if self.alone:
+            return 0
+        delay = self.settings.backoff_min_ns << (self.failures - 1 if self.failures < 20 else 19)
+        if delay > self.settings.backoff_max_ns or delay <= 0:
+            delay = self.settings.backoff_max_ns
+        delay += <int64_t> (delay * self.settings.backoff_jitter * unit_random())
+        self.loop.arm(self.backoff, self, delay)
+        if self.health == HEALTH_FAILING:
+            return 0
+        self.health = HEALTH_FAILING
+        return self.roster.on_failing(self)
+
+    cdef int on_timer(self, Timer timer) except -1:
+        if self.removed:
+            return 0
+        if timer.kind == TIMER_SWEEP:
+            return self.retire_idle()
+        if self.opaque:
+            self.health = HEALTH_READY
+            return self.roster.on_ready(self)
+        return self.dial(WANTS_HTTP2 if self.h2 else WANTS_HTTP1, None, True)
+
+    # ---- connections
+
+    cdef Http1Client new_http1(self, Transport transport):
+        cdef Http1Client client = Http1Client(self.connections, self.settings.limits)
+        transport.attach(client)
+        return client
+
+    cdef Http2Client new_http2(self, Transport transport):
+        cdef Http2Client client = Http2Client(self.connections, self.settings.limits)
+        transport.attach(client)
+        self.multiplexed.append(client)
+        return client
+
+    cdef int serve_waiting_http1(self, Http1Client client) except -1:
+        cdef Waiter waiter = <Waiter> next(iter(self.waiting_http1))
+        del self.waiting_http1[waiter]
+        return waiter.on_stream(client.open_stream(waiter))
+
+    cdef int serve_waiting_http2(self, Http2Client client) except -1:
+        cdef Waiter waiter
+        while self.waiting_http2 and client.room() > 0:
+            waiter = <Waiter> next(iter(self.waiting_http2))
+            del self.waiting_http2[waiter]
+            waiter.on_stream(client.open_stream(waiter))
+        if self.waiting_http2 and not self.dialing_http2 and client.room() == 0 and client.live() > 0:
+            # Full with others still waiting: one more connection, unless the peer allows no streams at all.
+            self.dial(WANTS_HTTP2, None, False)
+        return 0
+
+    cdef int keep_idle(self, Http1Client client) except -1:
+        if self.removed or len(self.idle) >= self.settings.http1_max_idle:
+            return client.retire()
+        client.idle_since = self.loop.now
+        self.idle.append(client)
+        return self.watch_idle()
+
+    cdef int keep_spare(self, Transport transport) except -1:
+        self.spare = Spare.__new__(Spare)
+        self.spare.endpoint = self
+        self.spare.since = self.loop.now
+        transport.attach(self.spare)
+        return self.watch_idle()
+
+    cdef Transport adopt_spare(self):
+        cdef Transport transport = self.spare.transport
+        self.spare.endpoint = None
+        self.spare = None
+        return transport
+
+    cdef int watch_idle(self) except -1:
+        if not self.sweep.armed:
+            self.loop.arm(self.sweep, self, self.settings.http1_idle_ns)
+        return 0
+
+    cdef int retire_idle(self) except -1:
+        """Closes what nobody used for the idle time; the oldest are at the front."""
+        cdef int64_t limit = self.loop.now - self.settings.http1_idle_ns
+        cdef Http1Client client
+        cdef Transport transport
+        cdef int old = 0
+        for client in self.idle:
+            if client.idle_since > limit:
+                break
+            old += 1
+        aged = self.idle[:old]
+        del self.idle[:old]
+        for client in aged:
+            client.retire()
+        if self.spare is not None and self.spare.since <= limit:
+            transport = self.adopt_spare()
+            transport.close()
+        return self.watch_idle() if self.idle or self.spare is not None else 0
+
+    cdef int close(self) except -1:
+        cdef dict http1 = self.waiting_http1, http2 = self.waiting_http2
+        cdef Http1Client idle
+        cdef Http2Client multiplexed
+        cdef Transport transport
+        if self.removed:
+            return 0
+        self.removed = True
+        self.loop.disarm(self.backoff)
+        self.loop.disarm(self.sweep)
+        self.waiting_http1, self.waiting_http2 = {}, {}
+        for idle in self.idle:
+            idle.retire()
+        self.idle = []
+        for multiplexed in list(self.multiplexed):
+            multiplexed.retire()
+        self.multiplexed = []
+        if self.spare is not None:
+            transport = self.adopt_spare()
+            transport.close()
+        self.roster = None
+        self.fail_all(http1, FAULT_LOCAL, 0)
+        self.fail_all(http2, FAULT_LOCAL, 0)
+        self.connections = None
+        return 0
+
+
+cdef class Connections(ConnectionOwner):
+    """What client codecs report to. Lives as long as a connection does, longer than its endpoint is in the set."""
+
+    cdef int on_connection_room(self, object connection) except -1:
+        cdef Endpoint endpoint = self.endpoint
+        if isinstance(connection, Http2Client):
+            if endpoint.removed:
+                return 0
+            return endpoint.serve_waiting_http2(<Http2Client> connection)
+        if endpoint.waiting_http1 and not endpoint.removed:
+            return endpoint.serve_waiting_http1(<Http1Client> connection)
+        return endpoint.keep_idle(<Http1Client> connection)
+
+    cdef int on_connection_retired(self, object connection) except -1:
+        return self.forget(connection)
+
+    cdef int on_connection_closed(self, object connection, FaultKind kind, int code) except -1:
+        return self.forget(connection)
+
+    cdef int forget(self, object connection) except -1:
+        cdef Endpoint endpoint = self.endpoint
+        if isinstance(connection, Http2Client):
+            if connection in endpoint.multiplexed:
+                endpoint.multiplexed.remove(connection)
+            if endpoint.waiting_http2 and not endpoint.dialing_http2:
+                return endpoint.dial(WANTS_HTTP2, None, False)
+        elif connection in endpoint.idle:
+            endpoint.idle.remove(connection)
+        return 0
+
+
+cdef class Dial(Connecting):
+    cdef int on_connected(self) except -1:
+        cdef Endpoint endpoint = self.endpoint
+        self.endpoint = None
+        return endpoint.on_dialed(self, self.transport)
+
+    cdef int on_connect_failed(self, FaultKind kind, int code) except -1:
+        cdef Endpoint endpoint = self.endpoint
+        self.endpoint = None
+        return endpoint.on_dial_failed(self, kind, code)
+
+
+cdef class Spare(Session):
+    """Connected and unused. Bytes or an end from the endpoint make it worthless: an HTTP server does not speak first."""
+
+    cdef int on_attached(self) except -1:
+        return 0
+
+    cdef int on_readable(self) except -1:
+        return self.discard()
+
+    cdef int on_read_eof(self) except -1:
+        return self.discard()
+
+    cdef int on_drained(self) except -1:
+        return 0
+
+    cdef int on_fault(self, FaultKind kind, int code) except -1:
+        return self.discard()
+
+    cdef int discard(self) except -1:
+        cdef Endpoint endpoint = self.endpoint
+        cdef Transport transport = self.transport
+        self.endpoint = None
+        if endpoint is not None and endpoint.spare is self:
+            endpoint.spare = None
+        if transport is not None:
+            transport.abort()
+        return 0

@@ -1,0 +1,20 @@
+"""How connections to endpoints are made, kept and given up. Python-constructible with keywords, then read-only."""
+
+from libc.stdint cimport int64_t
+from linkerd2_py._ext.exchange.limits cimport Limits
+from linkerd2_py._ext.io.transport cimport SocketOptions
+
+cdef class PoolSettings:
+    cdef readonly double decay_ns            # peak-EWMA decay
+    cdef readonly double default_rtt_ns      # estimate of an endpoint not measured yet
+    cdef readonly int64_t failfast_ns        # no ready endpoint for so long => 504, then 503 at once
+    cdef readonly int queue_capacity         # waiting for a ready endpoint, per target
+    cdef readonly int max_in_flight          # per table; more are shed with 503
+    cdef readonly int64_t connect_timeout_ns
+    cdef readonly int64_t backoff_min_ns
+    cdef readonly int64_t backoff_max_ns
+    cdef readonly double backoff_jitter      # 0.1 = up to ten per cent longer
+    cdef readonly int64_t http1_idle_ns      # a pooled HTTP/1 connection is closed after so long without use
+    cdef readonly int http1_max_idle         # per endpoint
+    cdef readonly SocketOptions socket
+    cdef readonly Limits limits

@@ -1,0 +1,51 @@
+"""Exchanges with Python at one end: the proxy's own requests (control plane) and its own answers (admin)."""
+
+from linkerd2_py._ext.exchange.head cimport Head
+from linkerd2_py._ext.exchange.limits cimport Limits
+from linkerd2_py._ext.exchange.stream cimport Dispatch, Peer, Stream
+from linkerd2_py._ext.io.listener cimport Accepting
+from linkerd2_py._ext.io.loop cimport Loop
+from linkerd2_py._ext.io.transport cimport Address
+from linkerd2_py._ext.route.target cimport TargetTable
+
+cdef class LocalClient:
+    cdef TargetTable table
+
+cdef class LocalRequest(Stream):
+    """A server half whose client is Python. What comes back is queued and delivered from the loop, in order."""
+    cdef Loop loop
+    cdef Head head                # owned until the exchange releases it
+    cdef list kept                # bytes that the head's spans point into
+    cdef list events              # (callback, *arguments) not delivered yet
+    cdef object on_head, on_body, on_end, on_reset
+    cdef readonly bint held       # the exchange asks for no more request body
+    cdef bint holding             # Python asks for no more response body
+    cdef readonly bint ended      # on_end or on_reset was delivered, or cancelled
+    cdef int tell(self, tuple event) except -1
+    cdef int add_field(self, bytes name, bytes value) except -1
+
+cdef class LocalServer(Accepting):
+    cdef readonly Loop loop
+    cdef Limits limits
+    cdef object on_request
+    cdef list listeners
+
+cdef class LocalDispatch(Dispatch):
+    cdef LocalServer server
+    cdef Address peer             # of the client
+
+cdef class Request(Peer):
+    """A whole request for Python, and the way to answer it."""
+    cdef LocalServer server
+    cdef Stream half              # owned until answered or reset
+    cdef readonly bytes method, path, authority
+    cdef readonly list headers    # [(lower-case name, value)]
+    cdef readonly Address peer
+    cdef list chunks
+    cdef size_t size
+    cdef object slices            # iterator of a response being sent, or None
+    cdef bint waiting_for_room
+    cdef int append(self, const char* p, size_t n) except -1
+    cdef int ask(self) except -1
+    cdef int fill(self, Head head, int status, object headers, object body) except -1
+    cdef int send_whole(self, bytes body) except -1

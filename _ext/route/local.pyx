@@ -1,0 +1,330 @@
+# cython: language_level=3
+"""The proxy's own requests go the way of all traffic (balancer, connections, metrics); its admin server stands on the same codec."""
+
+from linkerd2_py._ext.core.fault cimport FAULT_LOCAL, FaultKind, fault_text
+from libc.stdint cimport uint32_t
+from linkerd2_py._ext.core.types cimport Span
+from linkerd2_py._ext.exchange.exchange cimport take_exchange
+from linkerd2_py._ext.exchange.head cimport FIELD_DROPPED, FORM_ORIGIN, H_CONTENT_LENGTH, H_CONTENT_TYPE, HTTP_2, HTTP_11, Field, Head, drop_head, field_id, method_id, take_head
+from linkerd2_py._ext.http1.server cimport Http1Server
+from linkerd2_py._ext.io.listener cimport Listener
+from linkerd2_py._ext.io.transport cimport SEND_FULL, SEND_OK, SocketOptions, Transport
+from linkerd2_py._ext.route.router cimport ConnectionRouter
+from linkerd2_py._ext.route.target cimport Target
+
+cdef enum:
+    REQUEST_BODY_BYTES = 1048576
+    ERROR_CANCEL = 8
+
+
+cdef list fields_of(Head head):
+    cdef int i
+    cdef Field* field
+    fields = []
+    for i in range(head.count):
+        field = &head.fields[i]
+        if not field.flags & FIELD_DROPPED:
+            fields.append((field.name[:field.name_len].lower(), field.value[:field.value_len]))
+    return fields
+
+
+cdef Span span_of(bytes text):
+    cdef Span span
+    span.ptr = text
+    span.len = len(text)
+    return span
+
+
+cdef class LocalClient:
+    def __init__(self, TargetTable table not None):
+        self.table = table
+
+    def request(self, Target target not None, *, bytes method=b"GET", bytes path=b"/", bytes authority=b"", headers=(), bytes body=None, bint http2=False,
+                bint end=True, on_head, on_body, on_end, on_reset):
+        """Starts an exchange with `target`. `end=False` keeps the request open for LocalRequest.send. Callbacks come from the loop, never from inside this call:
+        on_head(status, headers), on_body(chunk), on_end(trailers or None), on_reset(text, http2 error code)."""
+        cdef ConnectionRouter router = ConnectionRouter.__new__(ConnectionRouter)
+        cdef LocalRequest request = LocalRequest.__new__(LocalRequest)
+        router.loop = self.table.loop
+        router.outbound = True
+        router.table = self.table
+        router.fixed = target
+        request.loop = self.table.loop
+        request.version = HTTP_2 if http2 else HTTP_11
+        request.events = []
+        request.on_head, request.on_body, request.on_end, request.on_reset = on_head, on_body, on_end, on_reset
+        request.peer = take_exchange(router)
+        request.fill(method, path, authority, list(headers), body, end)
+        request.begin(body, end)
+        return request
+
+
+cdef class LocalRequest(Stream):
+
+    def fill(self, bytes method, bytes path, bytes authority, list headers, bytes body, bint end):
+        cdef Head head = take_head()
+        self.kept = [method, path, authority, *headers]
+        self.head = head
+        head.version = self.version
+        head.method = span_of(method)
+        head.method_id = method_id(method, len(method))
+        head.form = FORM_ORIGIN
+        head.scheme = span_of(b"http")
+        head.authority = span_of(authority)
+        head.path = span_of(path)
+        head.target = head.path
+        head.end = end and not body
+        head.content_length = len(body) if body is not None and end else -1
+        for name, value in headers:
+            self.add_field(name, value)
+        if head.content_length >= 0:
+            length = b"%d" % head.content_length
+            self.kept.append(length)
+            head.add("content-length", 14, length, len(length), H_CONTENT_LENGTH, 0)
+
+    cdef int add_field(self, bytes name, bytes value) except -1:
+        cdef int known = field_id(name, len(name))
+        self.head.add(name, len(name), value, len(value), known, 0)
+        if known == H_CONTENT_TYPE and value.startswith(b"application/grpc"):
+            self.head.is_grpc = True
+        return 0
+
+    def begin(self, bytes body, bint end):
+        cdef const char* text
+        self.peer.on_request_head(self, self.head)
+        if body and self.peer is not None:
+            text = body
+            self.peer.on_request_body(text, len(body), end)
+
+    def send(self, bytes body not None, *, bint end=False):
+        """More of an open request. Look at `held` before sending much."""
+        cdef const char* text = body
+        if self.peer is not None:
+            self.peer.on_request_body(text, len(body), end)
+
+    def cancel(self):
+        """Resets the exchange; no callback follows. Idempotent."""
+        peer, self.peer = self.peer, None
+        self.ended = True
+        self.events = []
+        if peer is not None:
+            (<Peer> peer).on_request_reset(FAULT_LOCAL, ERROR_CANCEL)
+
+    def hold_response(self):
+        """No more on_body until unhold_response: the endpoint is held back."""
+        self.holding = True
+
+    def unhold_response(self):
+        if self.holding:
+            self.holding = False
+            self.loop.defer(self)
+
+    # ---- commands from the exchange
+
+    cdef int tell(self, tuple event) except -1:
+        if self.ended:
+            return 0
+        self.events.append(event)
+        return self.loop.defer(self)
+
+    cdef int on_deferred(self) except -1:
+        """Delivers what is due, oldest first, until Python asks to hold."""
+        cdef Peer peer
+        while self.events and not self.holding and not self.ended:
+            callback, *arguments = self.events.pop(0)
+            if callback is self.on_end or callback is self.on_reset:
+                self.ended = True
+                self.peer = None
+            callback(*arguments)
+        if not self.events and not self.holding and self.peer is not None:
+            peer = self.peer
+            peer.on_response_room()
+        return 0
+
+    cdef int send_head(self, Head head) except -1:
+        self.tell((self.on_head, head.status, fields_of(head)))
+        if head.end:
+            self.tell((self.on_end, None))
+        return SEND_OK
+
+    cdef int send_interim(self, Head head) except -1:
+        return 0
+
+    cdef int send_body(self, const char* p, size_t n, bint end) except -1:
+        if n:
+            self.tell((self.on_body, p[:n]))
+        if end:
+            self.tell((self.on_end, None))
+        return SEND_FULL if self.holding else SEND_OK
+
+    cdef int send_trailers(self, Head trailers) except -1:
+        return self.tell((self.on_end, fields_of(trailers)))
+
+    cdef int reset(self, FaultKind kind, uint32_t code) except -1:
+        return self.tell((self.on_reset, (<bytes> fault_text(kind)).decode(), code))
+
+    cdef int hold(self) except -1:
+        self.held = True
+        return 0
+
+    cdef int unhold(self) except -1:
+        self.held = False
+        return 0
+
+    cdef int release_head(self) except -1:
+        if self.head is not None:
+            drop_head(self.head)
+            self.head = None
+            self.kept = None
+        return 0
+
+
+cdef class LocalServer(Accepting):
+    """An HTTP/1 server whose requests are answered by Python: `on_request(Request)` is called with the whole request."""
+
+    def __init__(self, Loop loop not None, *, on_request, Limits limits=None):
+        self.loop = loop
+        self.on_request = on_request
+        self.limits = Limits() if limits is None else limits
+        self.listeners = []
+
+    def listen(self, str host not None, int port):
+        """Returns the actual Address; raises OSError when it is taken."""
+        listener = Listener(self.loop, (host, port), self, SocketOptions(), None, 128)
+        self.listeners.append(listener)
+        return listener.address
+
+    def drain(self):
+        """Listeners close, idle connections close, answers under way finish."""
+        for listener in self.listeners:
+            listener.close()
+        self.listeners = []
+        for source in list(self.loop.sources):
+            if isinstance(source, Transport) and isinstance((<Transport> source).session, Http1Server):
+                codec = (<Transport> source).session
+                if isinstance((<Http1Server> codec).dispatch, LocalDispatch):
+                    (<Http1Server> codec).drain()
+
+    cdef int on_accepted(self, Transport transport) except -1:
+        cdef LocalDispatch dispatch = LocalDispatch.__new__(LocalDispatch)
+        dispatch.server = self
+        dispatch.peer = transport.peer_address()
+        return transport.attach(Http1Server(dispatch, self.limits))
+
+
+cdef class LocalDispatch(Dispatch):
+    cdef Peer new_exchange(self, Stream half):
+        cdef Request request = Request.__new__(Request)
+        request.server = self.server
+        request.peer = self.peer
+        request.chunks = []
+        return request
+
+
+cdef class Request(Peer):
+
+    @property
+    def body(self):
+        return b"".join(self.chunks)
+
+    @property
+    def loop(self):
+        return self.server.loop
+
+    def respond(self, int status, headers=(), body=b""):
+        """Answers once. `body` is bytes, or an iterator of bytes that is pulled one slice a loop turn, with back-pressure. Nothing happens if the client went away."""
+        cdef Head head
+        if self.half is None:
+            return
+        head = take_head()
+        try:
+            self.fill(head, status, headers, body)
+            self.half.send_head(head)
+        finally:
+            drop_head(head)
+        if isinstance(body, bytes):
+            self.send_whole(body)
+            return
+        self.slices = iter(body)
+        self.server.loop.defer(self)
+
+    cdef int fill(self, Head head, int status, object headers, object body) except -1:
+        head.version = HTTP_11
+        head.status = status
+        head.content_length = len(body) if isinstance(body, bytes) else -1
+        head.end = head.content_length == 0
+        for name, value in headers:
+            head.put(name, len(name), value, len(value), field_id(name, len(name)))
+        if head.content_length >= 0:
+            length = b"%d" % head.content_length
+            head.put("content-length", 14, length, len(length), H_CONTENT_LENGTH)
+        return 0
+
+    cdef int send_whole(self, bytes body) except -1:
+        cdef const char* text = body
+        cdef Stream half = self.half
+        self.half = None
+        if body:
+            half.send_body(text, len(body), True)
+        return 0
+
+    cdef int on_deferred(self) except -1:
+        cdef const char* text
+        cdef bytes piece
+        if self.half is None or self.slices is None:
+            return 0
+        piece = next(self.slices, None)
+        if piece is None:
+            half, self.half, self.slices = self.half, None, None
+            (<Stream> half).send_body(NULL, 0, True)
+            return 0
+        text = piece
+        if self.half.send_body(text, len(piece), False) == SEND_FULL:
+            self.waiting_for_room = True
+            return 0
+        return self.server.loop.defer(self)
+
+    # ---- from the codec
+
+    cdef int on_request_head(self, Stream half, Head head) except -1:
+        self.half = half
+        self.method = head.method.ptr[:head.method.len]
+        self.path = head.path.ptr[:head.path.len]
+        self.authority = head.authority.ptr[:head.authority.len]
+        self.headers = fields_of(head)
+        half.release_head()
+        return self.ask() if head.end else 0
+
+    cdef int on_request_body(self, const char* p, size_t n, bint end) except -1:
+        if self.half is None:
+            return 0
+        self.append(p, n)
+        if self.size > REQUEST_BODY_BYTES:
+            self.chunks = []
+            self.respond(413, [(b"content-type", b"text/plain")], b"request body too large\n")
+            return 0
+        return self.ask() if end else 0
+
+    cdef int append(self, const char* p, size_t n) except -1:
+        self.size += n
+        if n:
+            self.chunks.append(p[:n])
+        return 0
+
+    cdef int on_request_trailers(self, Head trailers) except -1:
+        return 0 if self.half is None else self.ask()
+
+    cdef int ask(self) except -1:
+        self.server.on_request(self)
+        return 0
+
+    cdef int on_request_reset(self, FaultKind kind, uint32_t code) except -1:
+        self.half = None
+        self.slices = None
+        return 0
+
+    cdef int on_response_room(self) except -1:
+        if self.waiting_for_room:
+            self.waiting_for_room = False
+            return self.server.loop.defer(self)
+        return 0

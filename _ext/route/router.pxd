@@ -1,0 +1,33 @@
+"""Where the exchanges of one server connection go, and what they are counted as."""
+
+from linkerd2_py._ext.exchange.backend cimport Backend, Logical, Router, Waiter
+from linkerd2_py._ext.exchange.head cimport Head
+from linkerd2_py._ext.exchange.stream cimport Peer, Stream
+from linkerd2_py._ext.io.transport cimport Transport
+from linkerd2_py._ext.metrics.http cimport HttpMetrics
+from linkerd2_py._ext.route.target cimport Target, TargetTable
+
+cdef enum:
+    AUTHORITY_ROOM = 256      # a DNS name is at most 255 bytes
+
+cdef class Tunnels:
+    """Takes transports that are no longer HTTP (the server implements it)."""
+    cdef int take_over(self, Transport transport, Target target) except -1
+    cdef int tunnel(self, Transport client, Transport server, Target target) except -1
+
+cdef class ConnectionRouter(Router):
+    cdef TargetTable table
+    cdef Target fixed                 # original destination or static port; None: by authority
+    cdef Tunnels tunnels              # the server this connection came from
+    cdef int default_port
+    cdef bint authority_labels        # inbound: count by authority (trusted clients only: unbounded otherwise)
+    # The last authority seen, so that a keep-alive connection neither hashes nor allocates.
+    cdef Target last
+    cdef size_t last_len
+    cdef char[AUTHORITY_ROOM] last_authority
+    cdef HttpMetrics labelled         # of labelled_backend with last_authority
+    cdef Backend labelled_backend
+    cdef size_t labelled_len
+    cdef char[AUTHORITY_ROOM] labelled_authority
+    cdef Target by_authority(self, Head head)
+    cdef HttpMetrics label_authority(self, Backend backend, Head head)

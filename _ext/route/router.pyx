@@ -1,0 +1,105 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""Routing: a fixed target, or the request's authority in canonical form (lower case, no trailing dot, explicit port)."""
+
+from libc.string cimport memcmp, memcpy
+
+from linkerd2_py._ext.exchange.backend cimport UNAVAILABLE_REJECTED, UNAVAILABLE_SHED
+from linkerd2_py._ext.exchange.exchange cimport take_exchange
+from linkerd2_py._ext.metrics.labels import make_labels
+
+
+
+def canonical(bytes authority, int default_port):
+    """`Host[:port]` as a target key, or None when it is no host and port: b"Web.NS." -> b"web.ns:80"."""
+    name, colon, port = authority.rpartition(b":")
+    if not colon or (authority.startswith(b"[") and authority.endswith(b"]")):
+        name, port = authority, b"%d" % default_port
+    if not port.isdigit() or len(port) > 5 or not 0 < int(port) < 65536:
+        return None
+    name = name.lower().removesuffix(b".")
+    return name + b":%d" % int(port) if name else None
+
+
+cdef class Tunnels:
+    cdef int take_over(self, Transport transport, Target target) except -1:
+        raise NotImplementedError("Tunnels.take_over")
+
+    cdef int tunnel(self, Transport client, Transport server, Target target) except -1:
+        raise NotImplementedError("Tunnels.tunnel")
+
+
+cdef class ConnectionRouter(Router):
+
+    cdef Peer new_exchange(self, Stream half):
+        return take_exchange(self)
+
+    cdef bint is_forward_proxy(self) noexcept:
+        return self.fixed is None
+
+    cdef Logical logical_for(self, Waiter exchange, Head head):
+        cdef Target target = self.fixed
+        if self.table.in_flight >= self.table.settings.max_in_flight:
+            exchange.on_unavailable(UNAVAILABLE_SHED, 503, b"too many requests in flight")
+            return None
+        if target is None:
+            target = self.by_authority(head)
+            if target is None:
+                exchange.on_unavailable(UNAVAILABLE_REJECTED, 400, b"request has no usable authority")
+                return None
+        self.table.in_flight += 1
+        target.live += 1
+        return target
+
+    cdef int ended(self, Logical logical) except -1:
+        cdef Target target = <Target> logical
+        self.table.in_flight -= 1
+        target.live -= 1
+        target.last_used = self.loop.now
+        return 0
+
+    cdef Target by_authority(self, Head head):
+        cdef size_t length = head.authority.len
+        if (
+            self.last is not None and not self.last.closed and length == self.last_len
+            and memcmp(head.authority.ptr, self.last_authority, length) == 0
+        ):
+            return self.last
+        if length == 0 or length > AUTHORITY_ROOM:
+            return None
+        key = canonical(head.authority.ptr[:length], self.default_port)
+        if key is None:
+            return None
+        self.last = self.table.find(key)
+        self.last_len = length
+        memcpy(self.last_authority, head.authority.ptr, length)
+        return self.last
+
+    cdef HttpMetrics metrics_for(self, Logical logical, Backend backend, Head head):
+        cdef size_t length
+        if backend is None:
+            return (<Target> logical).unplaced()
+        if not self.authority_labels or head is None:
+            return backend.http
+        length = head.authority.len
+        if length == 0 or length > AUTHORITY_ROOM:
+            return backend.http
+        if backend is self.labelled_backend and length == self.labelled_len and memcmp(head.authority.ptr, self.labelled_authority, length) == 0:
+            return self.labelled
+        return self.label_authority(backend, head)
+
+    cdef HttpMetrics label_authority(self, Backend backend, Head head):
+        """The same series with an authority label; resolved once per connection and authority."""
+        cdef size_t length = head.authority.len
+        text = head.authority.ptr[:length].decode("ascii", "replace").lower()
+        labels = make_labels([("authority", text)])
+        self.labelled = self.table.registry.http(self.table.metrics_prefix, labels + b"," + backend.http_labels)
+        self.labelled_backend = backend
+        self.labelled_len = length
+        memcpy(self.labelled_authority, head.authority.ptr, length)
+        return self.labelled
+
+    cdef int take_over(self, Transport transport, Logical logical) except -1:
+        return self.tunnels.take_over(transport, <Target> logical)
+
+    cdef int tunnel(self, Transport client, Transport server) except -1:
+        return self.tunnels.tunnel(client, server, self.fixed if self.fixed is not None else self.last)

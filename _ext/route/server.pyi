@@ -1,0 +1,40 @@
+from typing import Any
+
+from linkerd2_py._ext.exchange.limits import Limits
+from linkerd2_py._ext.io.loop import Loop
+from linkerd2_py._ext.io.transport import Address, SocketOptions
+from linkerd2_py._ext.route.target import Labels, Target, TargetTable
+
+class ProxyServer:
+    """Listeners of one kind and the way of their connections: target, profile, detection, codec or pump.
+
+    `target` fixes where everything goes (a static port); without it the original destination decides, else each request's authority.
+    `opaque`: no detection. `orig_proto`: believe l5d-orig-proto of HTTP/2 clients. `authority_labels`: count by authority.
+    """
+
+    loop: Loop
+    table: TargetTable
+    def __init__(
+        self,
+        loop: Loop,
+        table: TargetTable,
+        *,
+        direction: str,
+        limits: Limits | None = None,
+        detect_timeout_ns: int = 10_000_000_000,
+        target: Target | None = None,
+        opaque: bool = False,
+        orig_proto: bool = False,
+        informational_headers: bool = True,
+        authority_labels: bool = False,
+        tcp_labels: Labels = (),
+        default_port: int = 80,
+    ) -> None: ...
+    def listen(
+        self, host: str, port: int, *, backlog: int = 4096, options: SocketOptions | None = None
+    ) -> Address: ...
+    @property
+    def open_connections(self) -> int: ...
+    def drain(self) -> None: ...
+    def abort_all(self) -> None: ...
+    def sessions(self) -> list[Any]: ...

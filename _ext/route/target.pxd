@@ -1,0 +1,59 @@
+"""Targets: what traffic is addressed to, the endpoints that serve it, and who waits for them."""
+
+from libc.stdint cimport int64_t
+from linkerd2_py._ext.balance.p2c cimport ReadySet
+from linkerd2_py._ext.exchange.backend cimport Unavailable, Waiter
+from linkerd2_py._ext.io.loop cimport Actor, Loop, Timer
+from linkerd2_py._ext.io.transport cimport Address
+from linkerd2_py._ext.metrics.http cimport HttpMetrics
+from linkerd2_py._ext.metrics.registry cimport Registry
+from linkerd2_py._ext.metrics.tcp cimport TcpMetrics
+from linkerd2_py._ext.pool.endpoint cimport Endpoint, Roster
+from linkerd2_py._ext.pool.settings cimport PoolSettings
+
+cdef class EndpointSpec:
+    cdef readonly Address address
+    cdef readonly bint h2
+    cdef readonly tuple labels          # ((name, value), ...): the dst_* labels
+
+cdef class Target(Roster):
+    cdef readonly bytes key             # lower-case host:port
+    cdef readonly tuple labels          # of the set; endpoints add their own
+    cdef readonly bytes logical         # the name for the `authority` label
+    cdef TargetTable table              # owned; None when closed
+    cdef ReadySet ready
+    cdef dict endpoints                 # Address -> Endpoint
+    cdef dict specs                     # Address -> EndpointSpec
+    cdef Endpoint single                # forwarded to, or None
+    cdef dict parked                    # Waiter -> None: wait for the profile
+    cdef dict queue                     # Waiter -> None: wait for a ready endpoint
+    cdef bint configured, opaque, gate_shut, closed
+    cdef int rejected_status            # 0 when not rejected
+    cdef bytes rejected_text
+    cdef int live                       # exchanges, opaque connections and waits that use it
+    cdef int64_t last_used              # loop ns
+    cdef Timer failfast
+    cdef HttpMetrics http               # exchanges that failed before they had an endpoint; made on first use
+    cdef Endpoint make(self, EndpointSpec spec, bint alone)
+    cdef HttpMetrics unplaced(self)
+    cdef int expect_ready(self) except -1
+    cdef int fail_waiting(self, Unavailable why, int status, bytes text) except -1
+    cdef int release_queue(self) except -1
+    cdef bint leads_back(self, Address address)
+    cdef int unreject(self) except -1
+    cdef tuple dst_labels(self, EndpointSpec spec)
+
+cdef class TargetTable(Actor):
+    cdef readonly Loop loop
+    cdef readonly Registry registry
+    cdef readonly str direction
+    cdef readonly PoolSettings settings
+    cdef object on_unknown_target, on_idle_target
+    cdef int64_t idle_ns
+    cdef dict by_key                    # bytes -> Target
+    cdef public set refused             # (host, port) that would lead back to this proxy
+    cdef public bytes metrics_prefix    # b"control_" for the proxy's own clients
+    cdef readonly int in_flight
+    cdef Timer sweep
+    cdef Target find(self, bytes key)   # as for traffic: makes it and asks the shell when unknown
+    cdef int watch_idle(self) except -1

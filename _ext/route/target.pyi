@@ -1,0 +1,75 @@
+from collections.abc import Callable
+from typing import Any
+
+from linkerd2_py._ext.io.loop import Loop
+from linkerd2_py._ext.io.transport import Address
+from linkerd2_py._ext.metrics.registry import Registry
+from linkerd2_py._ext.pool.settings import PoolSettings
+
+Labels = tuple[tuple[str, str], ...]
+NO_TLS: Labels
+
+class EndpointSpec:
+    """One endpoint as discovery names it. `h2`: a meshed peer that takes HTTP/2 and l5d-orig-proto. `labels` become dst_*."""
+
+    address: Address
+    h2: bool
+    labels: Labels
+    def __init__(self, address: Address, *, h2: bool = False, labels: Labels = ()) -> None: ...
+
+class Target:
+    """What traffic is addressed to, with the endpoints that serve it. Made by a TargetTable only."""
+
+    key: bytes
+    logical: bytes
+    labels: Labels
+    @property
+    def in_use(self) -> int:
+        """Exchanges and opaque connections that use it now."""
+    @property
+    def is_opaque(self) -> bool: ...
+    def configure(self, *, opaque: bool = False, logical: bytes | None = None, labels: Labels = ()) -> None:
+        """The profile is known: connections parked for it go on."""
+    def replace(self, specs: list[EndpointSpec]) -> None:
+        """Makes the set exactly `specs`; endpoints that stay keep connections and load."""
+    def add(self, specs: list[EndpointSpec]) -> None: ...
+    def remove(self, addresses: list[Address]) -> None:
+        """In flight finish, nothing new is dispatched. Unknown addresses are ignored."""
+    def empty(self, exists: bool) -> None:
+        """The service has no endpoints, or is unknown: waiters fail when the fail-fast period ends."""
+    def forward(self, address: Address, *, h2: bool = False, labels: Labels = ()) -> None:
+        """One endpoint without balancing; its connect errors are answered at once (502, 504)."""
+    def reject(self, status: int, text: str) -> None:
+        """Every request gets `status` until one of the calls above."""
+    def endpoints_state(self) -> list[dict[str, Any]]: ...
+    def endpoint_labels(self, spec: EndpointSpec) -> list[tuple[str, str]]: ...
+    def close(self) -> None: ...
+
+class TargetTable:
+    """All targets of one direction. `on_unknown_target(target)` is called once for each that traffic names first; `on_idle_target(target)`
+    again and again while nobody uses it for `idle_ns`."""
+
+    loop: Loop
+    registry: Registry
+    direction: str
+    settings: PoolSettings
+    refused: set[tuple[str, int]]
+    metrics_prefix: bytes
+    in_flight: int
+    def __init__(
+        self,
+        loop: Loop,
+        registry: Registry,
+        *,
+        direction: str,
+        settings: PoolSettings,
+        on_unknown_target: Callable[[Target], None],
+        on_idle_target: Callable[[Target], None] | None = None,
+        idle_ns: int = 5_000_000_000,
+        metrics_prefix: bytes = b"",
+    ) -> None: ...
+    def lookup(self, key: bytes) -> Target: ...
+    def install(self, key: bytes) -> Target: ...
+    def remove(self, target: Target) -> None: ...
+    def targets(self) -> list[Target]: ...
+    def close(self) -> None: ...

@@ -1,0 +1,332 @@
+# cython: language_level=3
+"""The target table and its targets. The shell installs what it learns; exchanges and opaque connections choose here."""
+
+from linkerd2_py._ext.core.debug cimport LIVE_TARGET, born, gone
+from linkerd2_py._ext.exchange.backend cimport UNAVAILABLE_CLOSED, UNAVAILABLE_FAILFAST, UNAVAILABLE_LOOP, UNAVAILABLE_REJECTED, UNAVAILABLE_SHED
+from linkerd2_py._ext.metrics.labels import make_labels
+
+cdef enum:
+    TIMER_FAILFAST = 1
+    TIMER_SWEEP = 2
+
+NO_TLS = (("tls", "no_identity"), ("no_tls_reason", "not_provided_by_service_discovery"))
+
+
+cdef class EndpointSpec:
+    def __init__(self, Address address not None, *, bint h2=False, tuple labels=()):
+        self.address = address
+        self.h2 = h2
+        self.labels = labels
+
+    def __repr__(self):
+        return f"EndpointSpec({self.address}, h2={bool(self.h2)}, labels={self.labels!r})"
+
+
+cdef class Target(Roster):
+
+    def __cinit__(self):
+        born(LIVE_TARGET)
+
+    def __dealloc__(self):
+        gone(LIVE_TARGET)
+
+    def __init__(self, TargetTable table not None, bytes key not None):
+        self.table = table
+        self.key = key
+        self.logical = key
+        self.labels = ()
+        self.endpoints = {}
+        self.specs = {}
+        self.parked = {}
+        self.queue = {}
+        self.ready = ReadySet(decay_ns=table.settings.decay_ns, default_rtt_ns=table.settings.default_rtt_ns)
+        self.failfast = Timer(self, TIMER_FAILFAST)
+        self.last_used = table.loop.now
+
+    def __repr__(self):
+        return f"<Target {self.key.decode(errors='replace')} endpoints={len(self.endpoints)} ready={self.ready.size()}>"
+
+    # ---- from traffic
+
+    cdef int choose(self, Waiter waiter) except -1:
+        cdef Endpoint endpoint
+        self.last_used = 0 if self.closed else self.table.loop.now
+        if self.closed:
+            return waiter.on_unavailable(UNAVAILABLE_CLOSED, 503, b"target closed")
+        if self.rejected_status:
+            return waiter.on_unavailable(UNAVAILABLE_REJECTED, self.rejected_status, self.rejected_text)
+        if self.single is not None:
+            return waiter.on_backend(self.single)
+        endpoint = <Endpoint> self.ready.pick(self.table.loop.now)
+        if endpoint is not None:
+            return waiter.on_backend(endpoint)
+        if self.gate_shut or len(self.queue) >= self.table.settings.queue_capacity:
+            return waiter.on_unavailable(UNAVAILABLE_SHED, 503, b"service unavailable: no endpoint is ready")
+        self.queue[waiter] = None
+        return self.expect_ready()
+
+    cdef int await_profile(self, Waiter waiter) except -1:
+        if self.closed:
+            return waiter.on_unavailable(UNAVAILABLE_CLOSED, 503, b"target closed")
+        if self.rejected_status:
+            return waiter.on_unavailable(UNAVAILABLE_REJECTED, self.rejected_status, self.rejected_text)
+        if self.configured:
+            return waiter.on_profile(self.opaque)
+        self.parked[waiter] = None
+        return self.expect_ready()
+
+    cdef int withdraw(self, Waiter waiter) except -1:
+        self.queue.pop(waiter, None)
+        self.parked.pop(waiter, None)
+        if not self.queue and not self.parked and not self.closed:
+            self.table.loop.disarm(self.failfast)
+        return 0
+
+    cdef int expect_ready(self) except -1:
+        """The fail-fast period runs from the moment somebody had to wait."""
+        if not self.failfast.armed:
+            self.table.loop.arm(self.failfast, self, self.table.settings.failfast_ns)
+        return 0
+
+    cdef int on_timer(self, Timer timer) except -1:
+        """Nothing became ready in time: what waits fails, what comes is shed until an endpoint is ready."""
+        self.gate_shut = bool(self.queue)
+        return self.fail_waiting(UNAVAILABLE_FAILFAST, 504, b"logical service in fail-fast")
+
+    cdef int fail_waiting(self, Unavailable why, int status, bytes text) except -1:
+        cdef Waiter waiter
+        queue, self.queue = self.queue, {}
+        parked, self.parked = self.parked, {}
+        for waiter in queue:
+            waiter.on_unavailable(why, status, text)
+        for waiter in parked:
+            waiter.on_unavailable(why, status, text)
+        return 0
+
+    # ---- from endpoints
+
+    cdef int on_ready(self, Endpoint endpoint) except -1:
+        if self.closed or endpoint.removed:
+            return 0
+        self.ready.add(endpoint, self.table.loop.now)
+        return self.release_queue()
+
+    cdef int on_failing(self, Endpoint endpoint) except -1:
+        return self.ready.remove(endpoint)
+
+    cdef int release_queue(self) except -1:
+        cdef Waiter waiter
+        self.gate_shut = False
+        if not self.parked:
+            self.table.loop.disarm(self.failfast)
+        queue, self.queue = self.queue, {}
+        for waiter in queue:
+            self.choose(waiter)
+        return 0
+
+    # ---- from the shell
+
+    def configure(self, *, bint opaque=False, bytes logical=None, tuple labels=()):
+        """The profile is known: connections parked for it go on. May be called again when it changes (new connections follow it)."""
+        cdef Waiter waiter
+        self.configured = True
+        self.opaque = opaque
+        self.labels = labels
+        self.http = None
+        if logical is not None:
+            self.logical = logical
+        parked, self.parked = self.parked, {}
+        if not self.queue:
+            self.table.loop.disarm(self.failfast)
+        for waiter in parked:
+            waiter.on_profile(opaque)
+
+    def replace(self, list specs not None):
+        """Makes the set exactly `specs`; endpoints that stay keep their connections and load."""
+        wanted = {(<EndpointSpec> spec).address for spec in specs}
+        self.add(specs)
+        self.remove([address for address in self.endpoints if address not in wanted])
+
+    def add(self, list specs not None):
+        cdef EndpointSpec spec
+        cdef Endpoint known
+        self.unreject()
+        if self.single is not None:
+            self.single.close()
+            self.single = None
+        for spec in specs:
+            if self.leads_back(spec.address):
+                continue
+            known = self.endpoints.get(spec.address)
+            if known is not None:
+                if self.specs[spec.address].h2 == spec.h2 and self.specs[spec.address].labels == spec.labels and known.opaque == self.opaque:
+                    continue
+                self.remove([spec.address])
+            self.specs[spec.address] = spec
+            self.endpoints[spec.address] = self.make(spec, False)
+            (<Endpoint> self.endpoints[spec.address]).open()
+
+    def remove(self, list addresses not None):
+        cdef Endpoint endpoint
+        for address in addresses:
+            endpoint = self.endpoints.pop(address, None)
+            if endpoint is not None:
+                self.specs.pop(address, None)
+                self.ready.remove(endpoint)
+                endpoint.close()
+
+    def empty(self, bint exists):
+        """no_endpoints: the service has none (exists) or is unknown. What waits fails when the fail-fast period ends."""
+        self.unreject()
+        self.remove(list(self.endpoints))
+
+    def forward(self, Address address not None, *, bint h2=False, tuple labels=()):
+        """One endpoint without balancing; connect errors are answered at once."""
+        self.remove(list(self.endpoints))
+        self.unreject()
+        if self.leads_back(address):
+            self.reject(502 if self.table.direction == "outbound" else 403, "request loop: the target is this proxy")
+            return
+        spec = EndpointSpec(address, h2=h2, labels=labels)
+        if self.single is not None:
+            self.single.close()
+        self.single = self.make(spec, True)
+        self.single.open()
+        self.release_queue()
+
+    def reject(self, int status, str text not None):
+        """Every request is answered with `status` until the shell says otherwise."""
+        self.rejected_status = status
+        self.rejected_text = text.encode("ascii", "replace")
+        self.fail_waiting(UNAVAILABLE_REJECTED, status, self.rejected_text)
+
+    def endpoints_state(self):
+        """One dict an endpoint: address, ready, pending, rtt_ms."""
+        cdef Endpoint endpoint
+        singles = [] if self.single is None else [self.single]
+        return [
+            {
+                "address": str(endpoint.address), "ready": endpoint.alone or endpoint.position >= 0, "pending": endpoint.pending,
+                "rtt_ms": endpoint.ewma.estimate_ns / 1e6,
+            }
+            for endpoint in [*self.endpoints.values(), *singles]
+        ]
+
+    def close(self):
+        """In flight finish, what waits fails. Idempotent; TargetTable.remove calls it."""
+        if self.closed:
+            return
+        self.closed = True
+        self.table.loop.disarm(self.failfast)
+        self.fail_waiting(UNAVAILABLE_CLOSED, 503, b"target closed")
+        self.remove(list(self.endpoints))
+        if self.single is not None:
+            self.single.close()
+            self.single = None
+
+    @property
+    def in_use(self):
+        return self.live
+
+    @property
+    def is_opaque(self):
+        return bool(self.opaque)
+
+    cdef bint leads_back(self, Address address):
+        return (address.host, address.port) in self.table.refused
+
+    cdef int unreject(self) except -1:
+        self.rejected_status = 0
+        self.rejected_text = None
+        return 0
+
+    cdef Endpoint make(self, EndpointSpec spec, bint alone):
+        cdef Endpoint endpoint = Endpoint(self, self.table.loop, self.table.settings, spec.address, h2=spec.h2, alone=alone, opaque=self.opaque)
+        labels = self.endpoint_labels(spec)
+        endpoint.http_labels = make_labels(labels)
+        endpoint.http = self.table.registry.http(self.table.metrics_prefix, endpoint.http_labels)
+        endpoint.tcp = self.table.registry.tcp(make_labels([("direction", self.table.direction), ("peer", "dst"), *NO_TLS, *self.dst_labels(spec)]))
+        return endpoint
+
+    def endpoint_labels(self, EndpointSpec spec):
+        """The labels of request_total and its siblings for one endpoint, in Linkerd's order."""
+        address = spec.address
+        name = () if self.table.direction == "inbound" else (("authority", self.logical.decode("ascii", "replace")),)
+        return [
+            ("direction", self.table.direction), *name, ("target_addr", str(address)), ("target_ip", address.host), ("target_port", str(address.port)),
+            *NO_TLS, *self.dst_labels(spec),
+        ]
+
+    cdef tuple dst_labels(self, EndpointSpec spec):
+        return tuple((f"dst_{name}", value) for name, value in (*self.labels, *spec.labels))
+
+    cdef HttpMetrics unplaced(self):
+        """Where exchanges are counted that never got an endpoint."""
+        if self.http is None:
+            labels = [("direction", self.table.direction), ("authority", self.logical.decode("ascii", "replace")), *NO_TLS]
+            labels += [(f"dst_{name}", value) for name, value in self.labels]
+            self.http = self.table.registry.http(self.table.metrics_prefix, make_labels(labels))
+        return self.http
+
+
+cdef class TargetTable(Actor):
+
+    def __init__(self, Loop loop not None, Registry registry not None, *, str direction, PoolSettings settings, on_unknown_target, on_idle_target=None,
+                 idle_ns=5_000_000_000, bytes metrics_prefix=b""):
+        self.loop = loop
+        self.registry = registry
+        self.direction = direction
+        self.settings = settings
+        self.on_unknown_target = on_unknown_target
+        self.on_idle_target = on_idle_target
+        self.idle_ns = idle_ns
+        self.by_key = {}
+        self.refused = set()
+        self.metrics_prefix = metrics_prefix
+        self.sweep = Timer(self, TIMER_SWEEP)
+
+    cdef Target find(self, bytes key):
+        cdef Target target = self.by_key.get(key)
+        if target is None:
+            target = self.install(key)
+            self.watch_idle()
+            self.on_unknown_target(target)
+        return target
+
+    def lookup(self, bytes key not None):
+        """The target of that key, asking the shell when it is new: as traffic does."""
+        return self.find(key)
+
+    def install(self, bytes key not None):
+        """The target of that key without asking the shell (static targets)."""
+        target = self.by_key.get(key)
+        if target is None:
+            target = self.by_key[key] = Target(self, key)
+        return target
+
+    def remove(self, Target target not None):
+        if self.by_key.get(target.key) is target:
+            del self.by_key[target.key]
+        target.close()
+
+    def targets(self):
+        return list(self.by_key.values())
+
+    def close(self):
+        self.loop.disarm(self.sweep)
+        for target in self.targets():
+            self.remove(target)
+
+    cdef int watch_idle(self) except -1:
+        if self.on_idle_target is not None and not self.sweep.armed:
+            self.loop.arm(self.sweep, self, self.idle_ns)
+        return 0
+
+    cdef int on_timer(self, Timer timer) except -1:
+        """Tells the shell which targets nobody used for a while; it decides what goes."""
+        cdef Target target
+        cdef int64_t limit = self.loop.now - self.idle_ns
+        for target in self.targets():
+            if target.live == 0 and target.last_used <= limit:
+                self.on_idle_target(target)
+        return self.watch_idle() if self.by_key else 0
