@@ -1,0 +1,118 @@
+"""The two files every resolver on the machine obeys: resolv.conf and hosts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from linkerd2_py.proxy.addresses import SocketAddr, is_host_name, pack_ip, split_host_port
+
+DNS_PORT: Final = 53
+_SERVERS_MAX: Final = 3  # as in the C library: more would only lengthen a failure
+_SEARCH_MAX: Final = 6
+_FILE_MAX: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class ResolverSettings:
+    """resolv.conf(5), with the C library's defaults and bounds."""
+
+    servers: tuple[SocketAddr, ...] = (SocketAddr("127.0.0.1", DNS_PORT),)
+    search: tuple[str, ...] = ()
+    ndots: int = 1
+    timeout_s: float = 5.0
+    attempts: int = 2
+
+
+def read_settings(path: str) -> ResolverSettings:
+    """The settings in the file; defaults when it is missing or unreadable."""
+    return parse_resolv_conf(_read(Path(path)))
+
+
+def parse_resolv_conf(text: str) -> ResolverSettings:
+    """What of `text` can be understood; the rest is passed over, as every resolver does."""
+    servers: list[SocketAddr] = []
+    search: tuple[str, ...] = ()
+    numbers = {"ndots": 1, "timeout": 5, "attempts": 2}
+    for line in text.splitlines():
+        words = line.split("#")[0].split(";")[0].split()
+        if len(words) < 2:
+            continue
+        if words[0] == "nameserver":
+            server = _server(words[1])
+            servers += [server] if server else []
+        elif words[0] in {"search", "domain"}:
+            search = tuple(word.lower() for word in words[1:] if is_host_name(word))[:_SEARCH_MAX]
+        elif words[0] == "options":
+            _read_options(words[1:], numbers=numbers)
+    return ResolverSettings(
+        servers=tuple(servers[:_SERVERS_MAX]) or ResolverSettings().servers,
+        search=search,
+        ndots=min(numbers["ndots"], 15),
+        timeout_s=float(min(max(numbers["timeout"], 1), 30)),
+        attempts=min(max(numbers["attempts"], 1), 5),
+    )
+
+
+@dataclass(slots=True)
+class Hosts:
+    """The hosts file, read again when it has changed."""
+
+    path: Path = Path("/etc/hosts")
+    _stamp: tuple[int, int] | None = None
+    _names: dict[str, tuple[bytes, ...]] = field(default_factory=dict)
+
+    def addresses(self, name: str) -> tuple[bytes, ...]:
+        """Packed addresses of `name`, none when the file does not list it."""
+        try:
+            status = self.path.stat()
+        except OSError:
+            return ()
+        stamp = (status.st_mtime_ns, status.st_size)
+        if stamp != self._stamp:
+            self._stamp, self._names = stamp, parse_hosts(_read(self.path))
+        return self._names.get(name.lower().removesuffix("."), ())
+
+
+def parse_hosts(text: str) -> dict[str, tuple[bytes, ...]]:
+    """Lower-case name to packed addresses, in the order of the file."""
+    names: dict[str, tuple[bytes, ...]] = {}
+    for line in text.splitlines():
+        words = line.split("#")[0].split()
+        packed = pack_ip(words[0]) if words else None
+        if packed is None:
+            continue
+        for name in words[1:]:
+            known = names.get(name.lower(), ())
+            names[name.lower()] = known if packed in known else (*known, packed)
+    return names
+
+
+def _server(word: str) -> SocketAddr | None:
+    """An address, or `[address]:port` as some systems allow; None for what is neither."""
+    if pack_ip(word) is not None:
+        return SocketAddr(word, DNS_PORT)
+    if not word.startswith("["):
+        return None
+    host, _, port = word[1:].partition("]:")
+    try:
+        _, number = split_host_port(f"x:{port}")
+    except ValueError:
+        return None
+    return SocketAddr(host, number) if pack_ip(host) is not None and number else None
+
+
+def _read_options(words: list[str], *, numbers: dict[str, int]) -> None:
+    for word in words:
+        name, _, value = word.partition(":")
+        if name in numbers and value.isascii() and value.isdecimal():
+            numbers[name] = int(value[:4])
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(_FILE_MAX).decode("utf-8", "replace")
+    except OSError:
+        return ""

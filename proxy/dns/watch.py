@@ -1,0 +1,76 @@
+"""Follows one name for as long as its target is in use: asks again when the TTL ends.
+
+The last good addresses stay while servers fail or deny the name; only a new answer replaces them. A name
+that has never been found is reported absent, and asked for again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from linkerd2_py.proxy.backoff import Backoff
+from linkerd2_py.proxy.dns.resolver import NameAbsentError, Resolution, ResolveError, Resolver
+
+logger = logging.getLogger(__name__)
+
+_SHORTEST_S: Final = 1.0
+"""Floor of every TTL unless LINKERD2_PROXY_DNS_MIN_TTL says otherwise: an answer with TTL 0 must not
+become a stream of queries."""
+
+
+@dataclass(frozen=True, slots=True)
+class TtlBounds:
+    """Seconds an answer lives at least and at most; None: our floor, no ceiling."""
+
+    min_s: float | None
+    max_s: float | None
+
+    def clamp(self, ttl_s: float) -> float:
+        low = _SHORTEST_S if self.min_s is None else self.min_s
+        raised = max(low, ttl_s)
+        return raised if self.max_s is None else min(self.max_s, raised)
+
+
+@dataclass(frozen=True, slots=True)
+class NameListener:
+    """Who wants to know: `on_addresses` at each change, `on_absent` while there never was one."""
+
+    on_addresses: Callable[[tuple[str, ...]], None]
+    on_absent: Callable[[], None]
+
+
+async def watch_name(
+    name: str, *, resolver: Resolver, listener: NameListener, bounds: TtlBounds, backoff: Backoff
+) -> None:
+    """Report the addresses of `name` until cancelled."""
+    last: frozenset[str] | None = None
+    while True:
+        backoff.begin()
+        try:
+            found = await resolver.resolve(name)
+        except ResolveError as error:
+            logger.warning("%s; %s", error, "keeping the last answer" if last else "trying again")
+            await asyncio.sleep(backoff.next_delay_s())
+            continue
+        except NameAbsentError as absent:
+            if last is None:
+                listener.on_absent()
+            await asyncio.sleep(bounds.clamp(absent.ttl_s))
+            continue
+        backoff.reset()
+        last = _report(name, found, last=last, listener=listener)
+        await asyncio.sleep(bounds.clamp(found.ttl_s))
+
+
+def _report(
+    name: str, found: Resolution, *, last: frozenset[str] | None, listener: NameListener
+) -> frozenset[str]:
+    addresses = frozenset(found.addresses)
+    if addresses != last:
+        logger.debug("%s is %s for %g s", name, ", ".join(found.addresses), found.ttl_s)
+        listener.on_addresses(found.addresses)
+    return addresses

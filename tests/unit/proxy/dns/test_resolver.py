@@ -1,0 +1,221 @@
+"""Names against a real name server on loopback."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from linkerd2_py.base.clock import SystemClock
+from linkerd2_py.base.tasks import cancel_all, spawn
+from linkerd2_py.proxy.addresses import SocketAddr
+from linkerd2_py.proxy.backoff import Backoff
+from linkerd2_py.proxy.config.types import BackoffRange
+from linkerd2_py.proxy.dns.resolver import NameAbsentError, ResolveError, Resolver
+from linkerd2_py.proxy.dns.settings import Hosts, ResolverSettings
+from linkerd2_py.proxy.dns.watch import NameListener, TtlBounds, watch_name
+from tests.support.dns_server import AAAA, CNAME, SERVFAIL, A, DnsServer, Rows, encode_answer
+from tests.support.wait import eventually_async
+
+NOWHERE = Path("/nonexistent/hosts")
+
+
+def resolver(
+    *servers: DnsServer,
+    search: tuple[str, ...] = (),
+    timeout_s: float = 5.0,
+    count: Callable[[str, str], None] = lambda kind, result: None,
+    hosts: Path = NOWHERE,
+) -> Resolver:
+    settings = ResolverSettings(
+        servers=tuple(SocketAddr(*server.address) for server in servers),
+        search=search,
+        timeout_s=timeout_s,
+        attempts=1,
+    )
+    return Resolver(settings, hosts=Hosts(path=hosts), count=count)
+
+
+async def test_both_families_and_the_shortest_ttl() -> None:
+    zone = {
+        ("web.test", A): Rows(("10.0.0.1", "10.0.0.2"), 30),
+        ("web.test", AAAA): Rows(("::1",), 20),
+    }
+    results: list[tuple[str, str]] = []
+    with DnsServer(zone) as server:
+        found = await resolver(server, count=lambda *what: results.append(what)).resolve("web.test")
+    assert set(found.addresses) >= {"10.0.0.1", "10.0.0.2"}
+    assert found.ttl_s == 20
+    assert sorted(results) == [("A", "ok"), ("AAAA", "ok")]
+
+
+async def test_one_family_is_enough() -> None:
+    with DnsServer({("web.test", A): Rows(("10.0.0.1",), 30)}) as server:
+        found = await resolver(server).resolve("Web.test.")
+    assert (found.addresses, found.ttl_s) == (("10.0.0.1",), 30)
+
+
+async def test_an_alias() -> None:
+    zone = {("www.test", CNAME): Rows(("web.test",), 9), ("web.test", A): Rows(("10.0.0.1",), 30)}
+    with DnsServer(zone) as server:
+        found = await resolver(server).resolve("www.test")
+    assert (found.addresses, found.ttl_s) == (("10.0.0.1",), 9)
+
+
+async def test_a_name_that_does_not_exist_and_for_how_long() -> None:
+    with DnsServer(negative_ttl=17) as server, pytest.raises(NameAbsentError) as caught:
+        await resolver(server).resolve("web.test")
+    assert caught.value.ttl_s == 17
+
+
+async def test_a_name_without_addresses_is_absent_too() -> None:
+    with DnsServer({("web.test", 16): Rows(())}) as server:
+        with pytest.raises(NameAbsentError) as caught:
+            await resolver(server).resolve("web.test")
+    assert caught.value.ttl_s == 5
+
+
+async def test_what_is_no_name_is_absent_without_a_question() -> None:
+    with DnsServer() as server:
+        with pytest.raises(NameAbsentError):
+            await resolver(server).resolve("no name")
+        assert server.questions == []
+
+
+async def test_the_search_path_is_walked() -> None:
+    with DnsServer({("web.b.test", A): Rows(("10.0.0.1",))}) as server:
+        found = await resolver(server, search=("a.test", "b.test")).resolve("web")
+        assert found.addresses == ("10.0.0.1",)
+        assert server.asked("web.a.test") == 1
+        assert server.asked("web") == 0
+
+
+async def test_a_failure_does_not_lead_on_to_the_next_name() -> None:
+    with DnsServer(rcode=SERVFAIL) as server:
+        with pytest.raises(ResolveError):
+            await resolver(server, search=("a.test",)).resolve("web")
+        assert {name for name, _, _ in server.questions} == {"web.a.test"}
+
+
+async def test_a_dead_server_is_passed_over() -> None:
+    zone = {("web.test", A): Rows(("10.0.0.1",))}
+    with DnsServer(rcode=SERVFAIL) as bad, DnsServer(silent=True) as dead, DnsServer(zone) as good:
+        found = await resolver(bad, dead, good, timeout_s=0.1).resolve("web.test")
+    assert found.addresses == ("10.0.0.1",)
+
+
+async def test_a_refused_port_is_passed_over() -> None:
+    with DnsServer() as gone:
+        pass
+    with DnsServer({("web.test", A): Rows(("10.0.0.1",))}) as good:
+        found = await resolver(gone, good).resolve("web.test")
+    assert found.addresses == ("10.0.0.1",)
+
+
+async def test_a_cut_answer_is_asked_for_again_over_tcp() -> None:
+    with DnsServer({("web.test", A): Rows(("10.0.0.1",))}, truncate=True) as server:
+        found = await resolver(server).resolve("web.test")
+        assert {how for _, _, how in server.questions} == {"udp", "tcp"}
+    assert found.addresses == ("10.0.0.1",)
+
+
+async def test_forged_datagrams_are_not_believed() -> None:
+    def forged(query: bytes) -> list[bytes]:
+        number = (int.from_bytes(query[:2]) + 1) % 65536
+        return [b"", b"nonsense", encode_answer(number.to_bytes(2) + query[2:], [])]
+
+    with DnsServer({("web.test", A): Rows(("10.0.0.1",))}, before=forged) as server:
+        found = await resolver(server).resolve("web.test")
+    assert found.addresses == ("10.0.0.1",)
+
+
+async def test_hosts_comes_first(tmp_path: Path) -> None:
+    path = tmp_path / "hosts"
+    path.write_text("10.9.9.9 web.test\n")
+    with DnsServer({("web.test", A): Rows(("10.0.0.1",))}) as server:
+        found = await resolver(server, hosts=path).resolve("web.test")
+        assert server.questions == []
+    assert found.addresses == ("10.9.9.9",)
+
+
+@pytest.mark.parametrize("name", ["localhost", "x.localhost", "LOCALHOST."])
+async def test_localhost_is_never_asked_for(name: str) -> None:
+    with DnsServer() as server:
+        assert (await resolver(server).resolve(name)).addresses == ("127.0.0.1",)
+        assert server.questions == []
+
+
+class Watched:
+    """A watch of `web.test` and what it reported."""
+
+    def __init__(self, server: DnsServer, *, bounds: TtlBounds) -> None:
+        self.reports: list[tuple[str, ...]] = []
+        self.absences = 0
+        listener = NameListener(on_addresses=self.reports.append, on_absent=self._on_absent)
+        limits = BackoffRange(min_s=0.02, max_s=0.02, jitter=0)
+        self.task = spawn(
+            watch_name(
+                "web.test",
+                resolver=resolver(server),
+                listener=listener,
+                bounds=bounds,
+                backoff=Backoff(limits, source=random.Random(1), clock=SystemClock()),
+            ),
+            name="watch",
+        )
+
+    def _on_absent(self) -> None:
+        self.absences += 1
+
+
+SOON = TtlBounds(min_s=0.02, max_s=0.02)
+
+
+async def test_a_watch_reports_changes_only() -> None:
+    with DnsServer({("web.test", A): Rows(("10.0.0.1", "10.0.0.2"))}) as server:
+        watch = Watched(server, bounds=SOON)
+        await eventually_async(lambda: server.asked("web.test") >= 3)
+        assert watch.reports == [("10.0.0.1", "10.0.0.2")]
+        server.zone[("web.test", A)] = Rows(("10.0.0.3",))
+        await eventually_async(lambda: watch.reports[1:] == [("10.0.0.3",)])
+        await cancel_all([watch.task])
+
+
+async def test_the_ttl_is_honoured() -> None:
+    with DnsServer({("web.test", A): Rows(("10.0.0.1",), ttl=3600)}) as server:
+        watch = Watched(server, bounds=TtlBounds(min_s=0.01, max_s=None))
+        await eventually_async(lambda: watch.reports)
+        await asyncio.wait([watch.task], timeout=0.2)
+        assert server.asked("web.test") == 1
+        await cancel_all([watch.task])
+
+
+async def test_the_last_good_answer_outlives_failures_and_denials() -> None:
+    with DnsServer({("web.test", A): Rows(("10.0.0.1",))}) as server:
+        watch = Watched(server, bounds=SOON)
+        await eventually_async(lambda: watch.reports)
+        server.rcode = SERVFAIL
+        count = len(server.questions)
+        await eventually_async(lambda: len(server.questions) >= count + 6)
+        server.rcode = 0
+        server.zone.clear()
+        count = len(server.questions)
+        await eventually_async(lambda: len(server.questions) >= count + 6)
+        assert (watch.reports, watch.absences) == ([("10.0.0.1",)], 0)
+        await cancel_all([watch.task])
+
+
+async def test_an_absence_is_reported_until_the_name_appears() -> None:
+    with DnsServer() as server:
+        watch = Watched(server, bounds=SOON)
+        await eventually_async(lambda: watch.absences >= 2)
+        server.zone[("web.test", A)] = Rows(("10.0.0.1",))
+        await eventually_async(lambda: watch.reports == [("10.0.0.1",)])
+        await cancel_all([watch.task])
+
+
+def test_ttls_are_clamped() -> None:
+    assert TtlBounds(min_s=None, max_s=None).clamp(0) == 1.0
+    assert TtlBounds(min_s=5, max_s=10).clamp(1) == 5
+    assert TtlBounds(min_s=5, max_s=10).clamp(100) == 10

@@ -1,0 +1,69 @@
+"""resolv.conf and hosts."""
+
+import os
+from pathlib import Path
+
+from linkerd2_py.proxy.addresses import SocketAddr
+from linkerd2_py.proxy.dns.resolver import candidates
+from linkerd2_py.proxy.dns.settings import (
+    Hosts,
+    ResolverSettings,
+    parse_hosts,
+    parse_resolv_conf,
+    read_settings,
+)
+
+
+def test_everything_resolv_conf_says() -> None:
+    found = parse_resolv_conf(
+        "# comment\nnameserver 10.0.0.10 ; dns\nnameserver ::1\nnameserver [127.0.0.1]:5353\n"
+        "nameserver 10.0.0.11\nsearch Ns.svc.cluster.local svc.cluster.local\n"
+        "options ndots:5 timeout:2 attempts:3 rotate\n"
+    )
+    assert found == ResolverSettings(
+        servers=(SocketAddr("10.0.0.10", 53), SocketAddr("::1", 53), SocketAddr("127.0.0.1", 5353)),
+        search=("ns.svc.cluster.local", "svc.cluster.local"),
+        ndots=5,
+        timeout_s=2.0,
+        attempts=3,
+    )
+
+
+def test_what_cannot_be_read_is_passed_over() -> None:
+    text = "nameserver fe80::1%eth0\nnameserver [1.2.3.4]\nnameserver [1.2.3.4]:0\nnameserver\noptions timeout:x"
+    assert parse_resolv_conf(text) == ResolverSettings()
+
+
+def test_numbers_are_bounded() -> None:
+    found = parse_resolv_conf("options ndots:99 timeout:0 attempts:99")
+    assert (found.ndots, found.timeout_s, found.attempts) == (15, 1.0, 5)
+
+
+def test_a_missing_file_means_the_defaults(tmp_path: Path) -> None:
+    assert read_settings(str(tmp_path / "none")) == ResolverSettings()
+
+
+def test_hosts_lists_addresses_in_order() -> None:
+    names = parse_hosts("127.0.0.1 localhost Web # x\n::1 web\n127.0.0.1 web\nbad web\n\n")
+    assert names == {
+        "localhost": (bytes([127, 0, 0, 1]),),
+        "web": (bytes([127, 0, 0, 1]), bytes(15) + b"\x01"),
+    }
+
+
+def test_hosts_is_read_again_when_it_changed(tmp_path: Path) -> None:
+    path = tmp_path / "hosts"
+    hosts = Hosts(path=path)
+    assert hosts.addresses("web") == ()
+    path.write_text("10.0.0.1 web\n")
+    assert hosts.addresses("WEB.") == (bytes([10, 0, 0, 1]),)
+    path.write_text("10.0.0.2 web\n")
+    os.utime(path, ns=(1, 1))
+    assert hosts.addresses("web") == (bytes([10, 0, 0, 2]),)
+
+
+def test_the_search_path_follows_ndots() -> None:
+    settings = ResolverSettings(search=("ns.local", "local"), ndots=2)
+    assert candidates("web", settings=settings) == ("web.ns.local", "web.local", "web")
+    assert candidates("a.b.c", settings=settings) == ("a.b.c", "a.b.c.ns.local", "a.b.c.local")
+    assert candidates("web.", settings=settings) == ("web",)
