@@ -1,3 +1,3 @@
-"""Message heads as spans. Python sees only the type; tests read heads through the codecs' testing modules."""
+# Message heads as spans. Python sees only the type; tests read heads through the codecs' testing modules.
 
 class Head: ...

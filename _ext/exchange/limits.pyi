@@ -1,4 +1,4 @@
-"""Numbers that bound what peers may make us hold. Sizes in bytes, times in nanoseconds."""
+# Numbers that bound what peers may make us hold. Sizes in bytes, times in nanoseconds.
 
 from typing import final
 
@@ -6,7 +6,7 @@ BOUNDS: dict[str, tuple[int, int]]
 
 @final
 class Limits:
-    """Keyword only; every number has the documented default. Out of bounds raises ValueError."""
+    # Keyword only; every number has the documented default. Out of bounds raises ValueError.
 
     def __init__(
         self,

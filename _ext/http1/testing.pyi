@@ -1,11 +1,11 @@
-"""Python doors to the HTTP/1 codec for tests and fuzzers; not part of a wheel."""
+# Python doors to the HTTP/1 codec for tests and fuzzers; not part of a wheel.
 
 from typing import Any
 
 from linkerd2_py._ext.exchange.limits import Limits
 
 class ParseError(ValueError):
-    """A rejected message: `.status` a client would be told, `.text` why."""
+    # A rejected message: `.status` a client would be told, `.text` why.
 
     fault: int
     status: int

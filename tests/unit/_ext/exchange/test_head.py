@@ -10,7 +10,7 @@ KNOWN = (
 ).split()
 
 
-def test_known_names_have_ids_of_their_own_in_any_case():
+def test_known_names_have_ids_of_their_own_in_any_case() -> None:
     ids = [name_id(name) for name in KNOWN]
     assert len(set(ids)) == len(KNOWN)
     assert 0 not in ids
@@ -18,12 +18,12 @@ def test_known_names_have_ids_of_their_own_in_any_case():
 
 
 @pytest.mark.parametrize("name", KNOWN)
-def test_a_name_that_is_one_byte_off_is_another_name(name: bytes):
+def test_a_name_that_is_one_byte_off_is_another_name(name: bytes) -> None:
     for other in (name + b"x", name[:-1], b"x" + name[1:], name[:-1] + b"~"):
         assert name_id(other) != name_id(name)
 
 
-def test_every_name_of_ours_is_known_as_ours():
+def test_every_name_of_ours_is_known_as_ours() -> None:
     ours = name_id(b"l5d-dst-override")
     assert ours
     for name in (
@@ -39,7 +39,7 @@ def test_every_name_of_ours_is_known_as_ours():
     assert name_id(b"xl5d-a") == 0
 
 
-def test_lengths_are_digits_only():
+def test_lengths_are_digits_only() -> None:
     assert length_of(b"0") == 0
     assert length_of(b"007") == 7
     assert length_of(b"9" * 18) == 10**18 - 1

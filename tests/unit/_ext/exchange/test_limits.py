@@ -5,7 +5,7 @@ import pytest
 from linkerd2_py._ext.exchange.limits import BOUNDS, Limits
 
 
-def test_defaults_are_the_documented_ones():
+def test_defaults_are_the_documented_ones() -> None:
     limits = Limits()
     assert (limits.head_bytes, limits.head_fields, limits.request_line_bytes) == (65536, 100, 32768)
     assert (limits.chunk_line_bytes, limits.chunk_extension_bytes, limits.trailer_bytes) == (
@@ -34,7 +34,7 @@ def test_defaults_are_the_documented_ones():
 
 
 @pytest.mark.parametrize("name", list(BOUNDS))
-def test_each_number_has_bounds_and_is_read_only(name: str):
+def test_each_number_has_bounds_and_is_read_only(name: str) -> None:
     low, high = BOUNDS[name]
     assert getattr(Limits(**{name: low}), name) == low
     assert getattr(Limits(**{name: high}), name) == high
@@ -45,6 +45,6 @@ def test_each_number_has_bounds_and_is_read_only(name: str):
         setattr(Limits(), name, low)
 
 
-def test_only_keywords_are_taken():
+def test_only_keywords_are_taken() -> None:
     with pytest.raises(TypeError):
-        Limits(65536)  # type: ignore[misc]
+        Limits(65536)  # type: ignore[call-arg]

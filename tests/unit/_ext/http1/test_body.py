@@ -9,22 +9,22 @@ STEPS = [0, 1, 2, 3, 5, 8]
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_length_takes_its_bytes_and_no_more(step: int):
+def test_a_length_takes_its_bytes_and_no_more(step: int) -> None:
     assert read_body(b"abcdeREST", length=5, step=step) == (b"abcde", [], [], 5, True)
 
 
-def test_a_short_body_is_not_done():
+def test_a_short_body_is_not_done() -> None:
     body, _, _, used, done = read_body(b"abc", length=5)
     assert (body, used, done) == (b"abc", 3, False)
 
 
-def test_until_close_takes_everything_and_is_never_done():
+def test_until_close_takes_everything_and_is_never_done() -> None:
     body, _, _, used, done = read_body(b"abc")
     assert (body, used, done) == (b"abc", 3, False)
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_chunks_are_joined_and_trailers_read(step: int):
+def test_chunks_are_joined_and_trailers_read(step: int) -> None:
     message = (
         b'3\r\nabc\r\n00A;name="v" x\r\n0123456789\r\n0\r\nX-Sum: 1\r\ngrpc-status: 0\r\n\r\nREST'
     )
@@ -37,11 +37,11 @@ def test_chunks_are_joined_and_trailers_read(step: int):
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_an_empty_chunked_body(step: int):
+def test_an_empty_chunked_body(step: int) -> None:
     assert read_body(b"0\r\n\r\nREST", chunked=True, step=step) == (b"", [], [], 5, True)
 
 
-def test_every_cut_of_a_chunked_body_is_unfinished():
+def test_every_cut_of_a_chunked_body_is_unfinished() -> None:
     message = b"3\r\nabc\r\n0\r\nA: b\r\n\r\n"
     assert not any(read_body(message[:cut], chunked=True)[4] for cut in range(len(message)))
 
@@ -87,19 +87,19 @@ def test_every_cut_of_a_chunked_body_is_unfinished():
         (b"0\r\n b: c\r\n\r\n", "folded header field"),
     ],
 )
-def test_broken_chunks_are_refused(message: bytes, text: str, step: int):
+def test_broken_chunks_are_refused(message: bytes, text: str, step: int) -> None:
     with pytest.raises(ParseError) as refused:
         read_body(message, chunked=True, step=step)
     assert refused.value.text == text
 
 
-def test_the_largest_size_is_read():
+def test_the_largest_size_is_read() -> None:
     body, _, _, used, done = read_body(b"7FFFFFFFFFFFFFFF\r\nabc", chunked=True)
     assert (body, used, done) == (b"abc", 21, False)
 
 
 @pytest.mark.parametrize("step", [0, 1])
-def test_bounds_on_lines_extensions_and_trailers(step: int):
+def test_bounds_on_lines_extensions_and_trailers(step: int) -> None:
     limits = Limits(chunk_line_bytes=16, chunk_extension_bytes=20, trailer_bytes=32, head_fields=2)
     for message, text in (
         (b"3;" + b"a" * 20, "chunk line too long"),
@@ -113,7 +113,7 @@ def test_bounds_on_lines_extensions_and_trailers(step: int):
         assert refused.value.text == text
 
 
-def test_framing_and_routing_fields_never_trail():
+def test_framing_and_routing_fields_never_trail() -> None:
     names = (
         b"Host Connection Keep-Alive Proxy-Connection TE Trailer Transfer-Encoding Upgrade Content-Length Content-Type Content-Encoding "
         b"Content-Range Expect Authorization Cookie Set-Cookie Cache-Control Max-Forwards HTTP2-Settings Proxy-Authorization "

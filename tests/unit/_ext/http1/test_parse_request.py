@@ -25,7 +25,7 @@ def refused(message: bytes, limits: Limits | None = None) -> tuple[int, str]:
     return whole.value.status, whole.value.text
 
 
-def test_a_plain_request_is_read_into_its_parts():
+def test_a_plain_request_is_read_into_its_parts() -> None:
     head = parse_request_bytes(
         b"GET /a?b=c HTTP/1.1\r\nHost: web:8080\r\nAccept:\t*/* \r\n\r\nrest"
     )
@@ -39,7 +39,7 @@ def test_a_plain_request_is_read_into_its_parts():
 
 
 @pytest.mark.parametrize("step", [0, 1, 2, 3, 5, 16])
-def test_a_head_is_the_same_however_it_arrives(step: int):
+def test_a_head_is_the_same_however_it_arrives(step: int) -> None:
     message = (
         b"\r\nPOST http://h:1/p HTTP/1.1\r\nhost: h\r\nContent-Length: 3\r\nX: "
         + b"y" * 300
@@ -48,7 +48,7 @@ def test_a_head_is_the_same_however_it_arrives(step: int):
     assert parse_request_bytes(message, step=step) == parse_request_bytes(message)
 
 
-def test_an_incomplete_head_asks_for_more():
+def test_an_incomplete_head_asks_for_more() -> None:
     message = request(b"X: y")
     assert all(parse_request_bytes(message[:cut]) is None for cut in range(len(message)))
 
@@ -66,7 +66,9 @@ def test_an_incomplete_head_asks_for_more():
         (b"http://[::1]:8080/", "absolute", b"[::1]:8080", b"/", b"http"),
     ],
 )
-def test_target_forms(target: bytes, form: str, authority: bytes, path: bytes, scheme: bytes):
+def test_target_forms(
+    target: bytes, form: str, authority: bytes, path: bytes, scheme: bytes
+) -> None:
     head = parse_request_bytes(request(line=b"GET " + target + b" HTTP/1.1"))
     assert head is not None
     assert (head["form"], head["authority"], head["path"], head["scheme"]) == (
@@ -79,14 +81,14 @@ def test_target_forms(target: bytes, form: str, authority: bytes, path: bytes, s
     assert (b"Host", b"a") in head["fields"]
 
 
-def test_asterisk_and_pathless_absolute_form_of_options():
+def test_asterisk_and_pathless_absolute_form_of_options() -> None:
     for target in (b"*", b"http://b"):
         head = parse_request_bytes(request(line=b"OPTIONS " + target + b" HTTP/1.1"))
         assert head is not None
         assert head["path"] == b"*"
 
 
-def test_connect_takes_host_and_port_from_its_target():
+def test_connect_takes_host_and_port_from_its_target() -> None:
     head = parse_request_bytes(request(line=b"CONNECT b:443 HTTP/1.1"))
     assert head is not None
     assert (head["form"], head["authority"], head["path"], head["end"]) == (
@@ -148,17 +150,17 @@ def test_connect_takes_host_and_port_from_its_target():
         (b"CONNECT * HTTP/1.1", 400),
     ],
 )
-def test_request_lines_that_are_refused(line: bytes, status: int):
+def test_request_lines_that_are_refused(line: bytes, status: int) -> None:
     assert refused(request(line=line))[0] == status
 
 
-def test_one_empty_line_before_the_request_is_skipped_and_no_second():
+def test_one_empty_line_before_the_request_is_skipped_and_no_second() -> None:
     assert parse_request_bytes(b"\r\n" + request()) is not None
     assert refused(b"\r\n\r\n" + request()) == (400, "malformed request line")
 
 
 @pytest.mark.parametrize("byte", [*range(9), *range(11, 13), *range(14, 32), 127])
-def test_control_bytes_are_refused_in_names_values_and_targets(byte: int):
+def test_control_bytes_are_refused_in_names_values_and_targets(byte: int) -> None:
     control = bytes([byte])
     for message in (
         request(b"X" + control + b": y"),
@@ -195,11 +197,11 @@ def test_control_bytes_are_refused_in_names_values_and_targets(byte: int):
         (GET + b"[]: z\r\n\r\n", "invalid header field name"),
     ],
 )
-def test_broken_lines_are_refused(message: bytes, text: str):
+def test_broken_lines_are_refused(message: bytes, text: str) -> None:
     assert refused(message) == (400, text)
 
 
-def test_a_broken_line_is_refused_before_the_head_is_complete():
+def test_a_broken_line_is_refused_before_the_head_is_complete() -> None:
     with pytest.raises(ParseError, match="bare LF"):
         parse_request_bytes(b"GET / HTTP/1.1\n")
 
@@ -222,11 +224,11 @@ def test_a_broken_line_is_refused_before_the_head_is_complete():
         b'"a"',
     ],
 )
-def test_a_malformed_host_is_refused(value: bytes):
+def test_a_malformed_host_is_refused(value: bytes) -> None:
     assert refused(request(host=value)) == (400, "invalid Host header field")
 
 
-def test_host_must_occur_once_in_1_1():
+def test_host_must_occur_once_in_1_1() -> None:
     assert refused(b"GET / HTTP/1.1\r\n\r\n") == (400, "missing Host header field")
     assert refused(request(b"Host: a")) == (400, "repeated Host header field")
     assert refused(request(b"HOST: b")) == (400, "repeated Host header field")
@@ -236,7 +238,7 @@ def test_host_must_occur_once_in_1_1():
     )
 
 
-def test_host_may_be_missing_in_1_0_and_empty_in_1_1():
+def test_host_may_be_missing_in_1_0_and_empty_in_1_1() -> None:
     for message in (request(line=b"GET / HTTP/1.0", host=None), request(host=b"")):
         head = parse_request_bytes(message)
         assert head is not None
@@ -261,11 +263,11 @@ def test_host_may_be_missing_in_1_0_and_empty_in_1_1():
         b"\xb2",
     ],
 )
-def test_a_length_that_is_not_plain_digits_is_refused(value: bytes):
+def test_a_length_that_is_not_plain_digits_is_refused(value: bytes) -> None:
     assert refused(request(b"Content-Length: " + value)) == (400, "invalid Content-Length")
 
 
-def test_length_and_coding_conflicts_are_refused():
+def test_length_and_coding_conflicts_are_refused() -> None:
     assert refused(request(b"Content-Length: 3", b"Content-Length: 3")) == (
         400,
         "repeated Content-Length",
@@ -300,31 +302,31 @@ def test_length_and_coding_conflicts_are_refused():
         (b"", 400),
     ],
 )
-def test_codings_other_than_chunked_are_refused(value: bytes, status: int):
+def test_codings_other_than_chunked_are_refused(value: bytes, status: int) -> None:
     assert refused(request(b"Transfer-Encoding: " + value, line=b"POST / HTTP/1.1"))[0] == status
 
 
-def test_two_coding_lines_are_refused():
+def test_two_coding_lines_are_refused() -> None:
     twice = request(b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked")
     assert refused(twice) == (400, "invalid Transfer-Encoding")
 
 
 @pytest.mark.parametrize("value", [b"chunked", b"Chunked", b"CHUNKED", b"  chunked\t"])
-def test_chunked_is_understood_in_any_case(value: bytes):
+def test_chunked_is_understood_in_any_case(value: bytes) -> None:
     head = parse_request_bytes(request(b"Transfer-Encoding: " + value))
     assert head is not None
     assert (head["chunked"], head["end"], head["content_length"]) == (True, False, -1)
     assert all(name != b"Transfer-Encoding" for name, _ in head["fields"])
 
 
-def test_lengths_decide_whether_a_body_follows():
+def test_lengths_decide_whether_a_body_follows() -> None:
     for value, end in ((b"0", True), (b"00", True), (b"7", False)):
         head = parse_request_bytes(request(b"Content-Length: " + value))
         assert head is not None
         assert (head["content_length"], head["end"]) == (int(value), end)
 
 
-def test_limits_of_line_head_and_fields():
+def test_limits_of_line_head_and_fields() -> None:
     limits = Limits(head_bytes=512, request_line_bytes=100, head_fields=3)
     line = b"GET /" + b"a" * 86 + b" HTTP/1.1"
     assert len(line) == 100
@@ -340,7 +342,7 @@ def test_limits_of_line_head_and_fields():
     assert refused(b"GET / HTTP/1.1\r\nA: " + b"x" * 600, limits) == (431, "message head too large")
 
 
-def test_connection_options_take_their_fields_away():
+def test_connection_options_take_their_fields_away() -> None:
     head = parse_request_bytes(
         request(
             b"Connection: X-Hop, keep-alive",
@@ -354,7 +356,7 @@ def test_connection_options_take_their_fields_away():
     assert head["fields"] == [(b"Host", b"a"), (b"Y", b"3")]
 
 
-def test_connection_options_never_take_framing_routing_or_our_fields_away():
+def test_connection_options_never_take_framing_routing_or_our_fields_away() -> None:
     named = b"Connection: host, content-length, transfer-encoding, l5d-dst-override, l5d-orig-proto, l5d-x"
     head = parse_request_bytes(
         request(
@@ -376,7 +378,7 @@ def test_connection_options_never_take_framing_routing_or_our_fields_away():
     assert head["content_length"] == 2
 
 
-def test_connection_must_be_a_bounded_list_of_tokens():
+def test_connection_must_be_a_bounded_list_of_tokens() -> None:
     assert refused(request(b"Connection: close;x")) == (400, "invalid Connection header field")
     assert refused(request(b"Connection: a b")) == (400, "invalid Connection header field")
     assert refused(request(b"Connection: " + b"a," * 33)) == (
@@ -398,14 +400,14 @@ def test_connection_must_be_a_bounded_list_of_tokens():
         (b"1.0", b"Keep-Alive, close", True),
     ],
 )
-def test_who_wants_the_connection_closed(version: bytes, value: bytes | None, close: bool):
+def test_who_wants_the_connection_closed(version: bytes, value: bytes | None, close: bool) -> None:
     fields = [] if value is None else [b"Connection: " + value]
     head = parse_request_bytes(request(*fields, line=b"GET / HTTP/" + version))
     assert head is not None
     assert head["wants_close"] is close
 
 
-def test_a_valid_upgrade_is_kept():
+def test_a_valid_upgrade_is_kept() -> None:
     head = parse_request_bytes(request(b"Connection: keep-alive, Upgrade", b"Upgrade: websocket"))
     assert head is not None
     assert head["upgrade"]
@@ -428,14 +430,14 @@ def test_a_valid_upgrade_is_kept():
         (b"Connection: upgrade", b"Upgrade: websocket", b"Transfer-Encoding: chunked"),
     ],
 )
-def test_an_upgrade_that_is_not_offered_on_is_stripped(fields: tuple[bytes, ...]):
+def test_an_upgrade_that_is_not_offered_on_is_stripped(fields: tuple[bytes, ...]) -> None:
     head = parse_request_bytes(request(*fields))
     assert head is not None
     assert not head["upgrade"]
     assert all(name != b"Upgrade" for name, _ in head["fields"])
 
 
-def test_http2_settings_never_travels():
+def test_http2_settings_never_travels() -> None:
     head = parse_request_bytes(
         request(b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAM")
     )
@@ -443,7 +445,7 @@ def test_http2_settings_never_travels():
     assert head["fields"] == [(b"Host", b"a")]
 
 
-def test_upgrade_needs_1_1():
+def test_upgrade_needs_1_1() -> None:
     head = parse_request_bytes(
         request(b"Connection: upgrade", b"Upgrade: x", line=b"GET / HTTP/1.0")
     )
@@ -451,7 +453,7 @@ def test_upgrade_needs_1_1():
     assert not head["upgrade"]
 
 
-def test_te_keeps_only_trailers():
+def test_te_keeps_only_trailers() -> None:
     for value, left in (
         (b"trailers", [b"trailers"]),
         (b"gzip;q=1, trailers", [b"trailers"]),
@@ -469,7 +471,7 @@ def test_te_keeps_only_trailers():
         assert [v for n, v in head["fields"] if n == b"TE"] == left
 
 
-def test_expect_is_seen_in_1_1_only():
+def test_expect_is_seen_in_1_1_only() -> None:
     for version, seen in ((b"1.1", True), (b"1.0", False)):
         head = parse_request_bytes(
             request(b"Expect: 100-Continue", b"Content-Length: 1", line=b"PUT / HTTP/" + version)
@@ -478,7 +480,7 @@ def test_expect_is_seen_in_1_1_only():
         assert head["expect_continue"] is seen
 
 
-def test_connect_with_a_body_is_refused():
+def test_connect_with_a_body_is_refused() -> None:
     for field in (b"Content-Length: 1", b"Transfer-Encoding: chunked"):
         assert refused(request(field, line=b"CONNECT b:1 HTTP/1.1")) == (
             400,
@@ -489,7 +491,7 @@ def test_connect_with_a_body_is_refused():
     )
 
 
-def test_every_fault_has_a_status_and_a_header_safe_text():
+def test_every_fault_has_a_status_and_a_header_safe_text() -> None:
     for _, status, text in faults():
         assert status in {400, 414, 431, 501, 502, 505}
         assert text.isascii()
@@ -497,7 +499,7 @@ def test_every_fault_has_a_status_and_a_header_safe_text():
     assert len({text for _, _, text in faults()}) == len(faults())
 
 
-def test_more_fields_than_the_first_room_are_kept():
+def test_more_fields_than_the_first_room_are_kept() -> None:
     fields = [b"X-%d: %d" % (i, i) for i in range(99)]
     head = parse_request_bytes(request(*fields))
     assert head is not None

@@ -19,7 +19,7 @@ def refused(message: bytes, method: bytes = b"GET") -> str:
     return whole.value.text
 
 
-def test_a_plain_response_is_read_into_its_parts():
+def test_a_plain_response_is_read_into_its_parts() -> None:
     head = parse_response_bytes(response(b"Content-Length: 5", b"X: y"))
     assert head is not None
     assert (head["status"], head["reason"], head["version"]) == (200, b"OK", "1.1")
@@ -36,7 +36,7 @@ def test_a_plain_response_is_read_into_its_parts():
         (b"HTTP/1.1 100 C", 100, b"C"),
     ],
 )
-def test_status_lines(line: bytes, status: int, reason: bytes):
+def test_status_lines(line: bytes, status: int, reason: bytes) -> None:
     head = parse_response_bytes(response(line=line))
     assert head is not None
     assert (head["status"], head["reason"]) == (status, reason)
@@ -62,44 +62,40 @@ def test_status_lines(line: bytes, status: int, reason: bytes):
         b"HTTP/1.x 200 OK",
     ],
 )
-def test_malformed_status_lines_are_refused(line: bytes):
+def test_malformed_status_lines_are_refused(line: bytes) -> None:
     assert refused(response(line=line)) == "malformed status line"
 
 
-def test_other_versions_are_refused():
+def test_other_versions_are_refused() -> None:
     for version in (b"0.9", b"1.2", b"2.0"):
         assert refused(response(line=b"HTTP/" + version + b" 200 OK")) == "unsupported HTTP version"
 
 
 @pytest.mark.parametrize(
-    ("method", "status", "fields", "end", "length", "until_close"),
+    ("method", "status", "fields", "framing"),
     [
-        (b"GET", 200, (), False, -1, True),
-        (b"GET", 200, (b"Content-Length: 0",), True, 0, False),
-        (b"GET", 200, (b"Transfer-Encoding: chunked",), False, -1, False),
-        (b"HEAD", 200, (b"Content-Length: 9",), True, 9, False),
-        (b"HEAD", 200, (b"Transfer-Encoding: chunked",), True, -1, False),
-        (b"HEAD", 200, (), True, -1, False),
-        (b"GET", 304, (b"Content-Length: 9",), True, 9, False),
-        (b"GET", 204, (b"Content-Length: 9",), True, -1, False),
-        (b"GET", 204, (b"Transfer-Encoding: chunked",), True, -1, False),
-        (b"GET", 103, (b"Content-Length: 9",), True, -1, False),
-        (b"GET", 205, (b"Content-Length: 9",), False, 9, False),
-        (b"CONNECT", 200, (b"Content-Length: 9",), True, -1, False),
-        (b"CONNECT", 299, (b"Transfer-Encoding: chunked",), True, -1, False),
-        (b"CONNECT", 407, (b"Content-Length: 9",), False, 9, False),
+        (b"GET", 200, (), (False, -1, True)),
+        (b"GET", 200, (b"Content-Length: 0",), (True, 0, False)),
+        (b"GET", 200, (b"Transfer-Encoding: chunked",), (False, -1, False)),
+        (b"HEAD", 200, (b"Content-Length: 9",), (True, 9, False)),
+        (b"HEAD", 200, (b"Transfer-Encoding: chunked",), (True, -1, False)),
+        (b"HEAD", 200, (), (True, -1, False)),
+        (b"GET", 304, (b"Content-Length: 9",), (True, 9, False)),
+        (b"GET", 204, (b"Content-Length: 9",), (True, -1, False)),
+        (b"GET", 204, (b"Transfer-Encoding: chunked",), (True, -1, False)),
+        (b"GET", 103, (b"Content-Length: 9",), (True, -1, False)),
+        (b"GET", 205, (b"Content-Length: 9",), (False, 9, False)),
+        (b"CONNECT", 200, (b"Content-Length: 9",), (True, -1, False)),
+        (b"CONNECT", 299, (b"Transfer-Encoding: chunked",), (True, -1, False)),
+        (b"CONNECT", 407, (b"Content-Length: 9",), (False, 9, False)),
     ],
 )
 def test_which_responses_have_a_body(
-    method: bytes, status: int, fields: tuple[bytes, ...], end: bool, length: int, until_close: bool
-):
+    method: bytes, status: int, fields: tuple[bytes, ...], framing: tuple[bool, int, bool]
+) -> None:
     head = parse_response_bytes(response(*fields, line=b"HTTP/1.1 %d X" % status), method=method)
     assert head is not None
-    assert (head["end"], head["content_length"], head["close_delimited"]) == (
-        end,
-        length,
-        until_close,
-    )
+    assert (head["end"], head["content_length"], head["close_delimited"]) == framing
     if status in {103, 204} or (method == b"CONNECT" and status < 300):
         assert head["fields"] == []
 
@@ -122,18 +118,20 @@ def test_which_responses_have_a_body(
         ((b"Connection: (",), "invalid Connection header field"),
     ],
 )
-def test_ambiguous_responses_are_refused(method: bytes, fields: tuple[bytes, ...], text: str):
+def test_ambiguous_responses_are_refused(
+    method: bytes, fields: tuple[bytes, ...], text: str
+) -> None:
     assert refused(response(*fields), method) == text
 
 
-def test_a_coding_in_1_0_is_refused():
+def test_a_coding_in_1_0_is_refused() -> None:
     assert (
         refused(response(b"Transfer-Encoding: chunked", line=b"HTTP/1.0 200 OK"))
         == "Transfer-Encoding in HTTP/1.0"
     )
 
 
-def test_a_response_head_has_bounds():
+def test_a_response_head_has_bounds() -> None:
     with pytest.raises(ParseError, match="too large"):
         parse_response_bytes(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 600, limits=Limits(head_bytes=512))
     with pytest.raises(ParseError, match="too many"):
@@ -151,13 +149,15 @@ def test_a_response_head_has_bounds():
         (b"HTTP/1.0 200 OK", (b"Connection: keep-alive",), True),
     ],
 )
-def test_which_responses_end_their_connection(line: bytes, fields: tuple[bytes, ...], close: bool):
+def test_which_responses_end_their_connection(
+    line: bytes, fields: tuple[bytes, ...], close: bool
+) -> None:
     head = parse_response_bytes(response(*fields, line=line))
     assert head is not None
     assert head["wants_close"] is close
 
 
-def test_upgrade_survives_on_101_and_426_only():
+def test_upgrade_survives_on_101_and_426_only() -> None:
     for status, upgrade, kept in ((101, True, 1), (426, False, 1), (200, False, 0)):
         head = parse_response_bytes(
             response(b"Connection: upgrade", b"Upgrade: websocket", line=b"HTTP/1.1 %d X" % status)
@@ -167,7 +167,7 @@ def test_upgrade_survives_on_101_and_426_only():
         assert len(head["fields"]) == kept
 
 
-def test_hop_by_hop_fields_are_dropped():
+def test_hop_by_hop_fields_are_dropped() -> None:
     head = parse_response_bytes(
         response(
             b"Connection: x-a",
