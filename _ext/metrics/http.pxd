@@ -1,5 +1,6 @@
 """request_total, response_total, response_latency_ms of one label set, split by status, classification and grpc status in C."""
 
+from cython cimport final
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from linkerd2_py._ext.metrics.histogram cimport Histogram
 from linkerd2_py._ext.metrics.series cimport Series
@@ -36,6 +37,7 @@ cdef struct LatencyCell:
     uint32_t status           # cells are sorted by it
     Histogram histogram
 
+@final
 cdef class HttpMetrics(Series):
     cdef uint64_t requests
     cdef uint64_t lost            # samples dropped for want of memory

@@ -1,6 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """Counters and latency histograms of one HTTP label set. Exchanges add to them; exposition reads them. No Python object per response."""
 
+from cython cimport final
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memmove, memset
@@ -22,6 +23,7 @@ ERROR_TEXTS[:] = [
 ]
 
 
+@final
 cdef class HttpMetrics(Series):
     """One label set. Made by Registry; `labels` is the label text that every series of it starts with."""
 

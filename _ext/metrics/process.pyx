@@ -69,18 +69,18 @@ cdef class ProcessSample:
         cdef rlimit files
         cdef uint64_t pages[2]
         cdef uint64_t page = sysconf(_SC_PAGESIZE)
-        write_seconds(text, b"process_start_time_seconds", b"gauge", b"Time that the process started (in seconds since the UNIX epoch)",
+        write_seconds(text, b"process_start_time_seconds", b"gauge", b"When the process started, in seconds since 1970.",
                       STARTED)
         clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu)
-        write_seconds(text, b"process_cpu_seconds_total", b"counter", b"Total user and system CPU time spent in seconds.",
+        write_seconds(text, b"process_cpu_seconds_total", b"counter", b"CPU time used, user and system, in seconds.",
                       cpu.tv_sec + cpu.tv_nsec / 1e9)
         if self.open_fds >= 0:
-            write_number(text, b"process_open_fds", b"Number of open file descriptors.", self.open_fds)
+            write_number(text, b"process_open_fds", b"File descriptors open now.", self.open_fds)
         if getrlimit(RLIMIT_NOFILE, &files) == 0 and files.rlim_cur != RLIM_INFINITY:
-            write_number(text, b"process_max_fds", b"Maximum number of open file descriptors.", files.rlim_cur)
+            write_number(text, b"process_max_fds", b"File descriptors that may be open.", files.rlim_cur)
         if read_pages(pages):
-            write_number(text, b"process_virtual_memory_bytes", b"Virtual memory size in bytes.", pages[0] * page)
-            write_number(text, b"process_resident_memory_bytes", b"Resident memory size in bytes.", pages[1] * page)
+            write_number(text, b"process_virtual_memory_bytes", b"Address space in bytes.", pages[0] * page)
+            write_number(text, b"process_resident_memory_bytes", b"Memory resident in bytes.", pages[1] * page)
         return 0
 
 

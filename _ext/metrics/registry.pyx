@@ -177,21 +177,21 @@ cdef class Registry:
 
 cdef list http_families(bytes prefix, list series):
     return [
-        family_of(FAMILY_REQUESTS, prefix + b"request_total", b"Total count of HTTP requests.", series),
-        family_of(FAMILY_RESPONSES, prefix + b"response_total", b"Total count of HTTP responses.", series),
+        family_of(FAMILY_REQUESTS, prefix + b"request_total", b"Requests whose headers arrived.", series),
+        family_of(FAMILY_RESPONSES, prefix + b"response_total", b"Responses that ended, by status and classification.", series),
         family_of(
             FAMILY_LATENCIES, prefix + b"response_latency_ms",
-            b"Elapsed times between a request's headers being received and its response stream completing", series,
+            b"From request headers to the first frame of the response body, or its end, in milliseconds.", series,
         ),
     ]
 
 
 cdef list tcp_families(list series):
     return [
-        family_of(FAMILY_TCP_OPENS, b"tcp_open_total", b"Total count of opened connections", series),
-        family_of(FAMILY_TCP_OPEN_NOW, b"tcp_open_connections", b"Number of currently-open connections", series),
-        family_of(FAMILY_TCP_READ, b"tcp_read_bytes_total", b"Total count of bytes read from peers", series),
-        family_of(FAMILY_TCP_WRITE, b"tcp_write_bytes_total", b"Total count of bytes written to peers", series),
-        family_of(FAMILY_TCP_CLOSES, b"tcp_close_total", b"Total count of closed connections", series),
-        family_of(FAMILY_TCP_DURATIONS, b"tcp_connection_duration_ms", b"Connection lifetimes", series),
+        family_of(FAMILY_TCP_OPENS, b"tcp_open_total", b"Connections opened.", series),
+        family_of(FAMILY_TCP_OPEN_NOW, b"tcp_open_connections", b"Connections open now.", series),
+        family_of(FAMILY_TCP_READ, b"tcp_read_bytes_total", b"Bytes read from peers.", series),
+        family_of(FAMILY_TCP_WRITE, b"tcp_write_bytes_total", b"Bytes written to peers.", series),
+        family_of(FAMILY_TCP_CLOSES, b"tcp_close_total", b"Connections closed, by errno (empty: clean).", series),
+        family_of(FAMILY_TCP_DURATIONS, b"tcp_connection_duration_ms", b"How long closed connections were open, in milliseconds.", series),
     ]

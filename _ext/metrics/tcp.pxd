@@ -1,5 +1,6 @@
 """tcp_open_total, tcp_open_connections, tcp_close_total{errno}, tcp_read_bytes_total, tcp_write_bytes_total, tcp_connection_duration_ms of one label set."""
 
+from cython cimport final
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from linkerd2_py._ext.metrics.histogram cimport Histogram
 from linkerd2_py._ext.metrics.series cimport Series
@@ -8,6 +9,7 @@ cdef struct CloseCell:
     int code                      # errno, 0 = clean; cells are sorted by it
     Histogram durations           # its counts add up to tcp_close_total
 
+@final
 cdef class TcpMetrics(Series):
     cdef uint64_t read_bytes      # transports add directly
     cdef uint64_t write_bytes

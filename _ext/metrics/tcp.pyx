@@ -1,6 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """Connection counters of one label set. Transports add to them; exposition reads them."""
 
+from cython cimport final
 from libc.limits cimport INT_MAX
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
@@ -14,6 +15,7 @@ cdef enum:
     OTHER_CODE = INT_MAX      # stands for all codes that have no name of their own
 
 
+@final
 cdef class TcpMetrics(Series):
     """One label set. Made by Registry; `labels` is the label text that every series of it starts with."""
 
