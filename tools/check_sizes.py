@@ -81,7 +81,8 @@ def main() -> int:
     all_functions: list[Size] = []
     all_files: list[Size] = []
     for folder in FOLDERS:
-        paths = sorted(p for kind in ("*.py", "*.pyx") for p in Path(folder).rglob(kind))
+        found = (p for kind in ("*.py", "*.pyx") for p in Path(folder).rglob(kind))
+        paths = sorted(path for path in found if "gen" not in path.parts)
         functions: list[Size] = []
         for path in paths:
             measure = python_functions if path.suffix == ".py" else cython_functions
