@@ -80,7 +80,7 @@ cdef class Timer:
 
 
 cdef class Source(Actor):
-    def __cinit__(self, *args, **kwargs):
+    def __cinit__(self):
         self.fd = -1
 
     def __dealloc__(self):

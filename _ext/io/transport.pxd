@@ -1,0 +1,146 @@
+"""A byte stream over a socket, and the session on top of it.
+
+`Transport` owns the fd, the unread bytes and the unsent bytes; `Session` is whoever understands them (detection, a codec, a pump). A session can be
+replaced in place (`attach`): bytes already read stay in `inbox`, so first bytes are delivered exactly once on every path.
+A later TLS transport overrides recv_raw/sendv_raw/shutdown_raw only.
+"""
+
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+from linkerd2_py._ext.core.buffer cimport Buffer
+from linkerd2_py._ext.core.fault cimport FaultKind
+from linkerd2_py._ext.io.address cimport Address, SocketOptions
+from linkerd2_py._ext.io.loop cimport Actor, Loop, Source, Timer
+from linkerd2_py._ext.metrics.tcp cimport TcpMetrics
+
+cdef class Transport
+
+# Why reading is paused. Counted per reason, so that several parties can pause; reading goes on when all counts are zero.
+cdef enum PauseReason:
+    PAUSE_PARKED       # the exchange or connection waits for discovery, an endpoint or a connect
+    PAUSE_PEER_FULL    # the other side's unsent bytes are above their mark
+    PAUSE_TURN         # HTTP/1 pipelining: the next request waits for the current response
+    PAUSE_DRAIN        # shutting down: no new messages are read
+    PAUSE_REASONS
+
+cdef enum ReadOutcome:
+    READ_SOME, READ_AGAIN, READ_EOF, READ_FAULT
+
+cdef class Session(Actor):
+    """What stands on a transport. All calls come from the transport, never re-entrantly for the same transport."""
+    cdef Transport transport                # owned while attached; None after detach. The transport owns the session too: detach/close breaks the cycle
+    cdef int on_attached(self) except -1    # may find bytes in transport.inbox already (it must look), and transport.read_eof set
+    cdef int on_readable(self) except -1    # transport.inbox has new bytes; consume with inbox.skip(); what is left stays. After resume(): the bytes that were left
+    cdef int on_read_eof(self) except -1    # the peer sent FIN and the kernel holds no more bytes; inbox may still; called once, even while reading is paused
+    cdef int on_drained(self) except -1     # unsent bytes fell to the low mark after send/flush had answered SEND_FULL
+    cdef int on_fault(self, FaultKind kind, int code) except -1   # the transport is dead; last call; code = errno or 0
+    cdef int on_idle_since(self) except -1
+
+cdef enum SendOutcome:
+    SEND_OK = 0
+    SEND_FULL = 1        # accepted all the same; stop producing until on_drained
+
+cdef class Transport(Source):
+    cdef Session session                    # owned
+    cdef Buffer inbox                       # leased while it holds unread bytes; None when empty
+    cdef Buffer outbox                      # leased while it holds unsent bytes (first of the queue)
+    cdef Buffer outlast                     # the last of outbox + outqueue; None when nothing is unsent
+    cdef list outqueue                      # further leased Buffers, or None
+    cdef size_t unsent                      # bytes in outbox + outqueue
+    cdef size_t high_mark                   # unsent above it => SEND_FULL (default 64 KiB); low mark is half
+    cdef bint told_full
+    cdef bint readable, writable            # edge-triggered memory: a recv/send may make progress
+    cdef bint hangup_seen                   # EPOLLRDHUP/HUP/ERR/PRI was reported: read on to EOF or EAGAIN even after a short read
+    cdef bint error_seen                    # EPOLLERR was reported: the kernel holds an error for us
+    cdef bint read_eof                      # FIN received and all bytes handed out
+    cdef bint write_closing, write_closed   # shutdown requested (after unsent), done
+    cdef bint connecting
+    cdef bint dead                          # fd closed
+    cdef bint read_due, drained_due         # what on_deferred has to do
+    cdef bint lingering                     # closed by its session: sends the rest, discards input, then ends by itself
+    # Settable by the session. `linger_for_input`, before close(): the peer may still be sending; its bytes are discarded (bounded) until its FIN, so that
+    # no RST overtakes our last bytes. `reads_before_fault`: a reset that comes while reading is paused waits until the bytes before it were read.
+    cdef bint linger_for_input, reads_before_fault
+    cdef bint counted                       # metrics.opened was called
+    cdef uint32_t pauses                    # sum of pause counts
+    cdef uint16_t[4] pause_count
+    cdef size_t read_size                   # BUFFER_SMALL; sessions in bulk mode may raise it to BUFFER_LARGE
+    cdef size_t discarded                   # input thrown away while lingering
+    cdef int64_t linger_end                 # loop ns: lingering ends then, progress or not
+    cdef uint64_t rx_bytes, tx_bytes
+    cdef int64_t opened_at
+    cdef FaultKind fault_kind               # a write failed: what on_fault will say once the readable bytes are handed out
+    cdef int fault_code
+    cdef TcpMetrics metrics                 # owned or None; open/close/bytes are recorded here by the transport itself
+    cdef Timer connect_timer                # connect timeout, later the bound of lingering; made when first needed
+    cdef Address peer, local                # known or asked for once; None until then
+
+    cdef int attach(self, Session session) except -1        # replaces (old one is detached without callbacks), then session.on_attached()
+    # -- reading
+    cdef int pause(self, PauseReason reason) except -1
+    cdef int resume(self, PauseReason reason) except -1     # when the last one goes: deferred read if bytes or an edge wait (never re-entrant)
+    # -- writing: everything goes through the outbox; flush writes now, flush_later at the end of this loop batch (coalesces HTTP/2 frames)
+    cdef char* reserve(self, size_t count) except NULL      # room for count contiguous bytes in the outbox; follow with commit
+    cdef int commit(self, size_t count) except -1
+    cdef int send(self, const char* src, size_t count) except -1   # SendOutcome. Small: copied to the outbox. >= 16 KiB: writev(outbox + src) at once, rest copied
+    cdef int flush(self) except -1                          # SendOutcome; faults are delivered to session.on_fault deferred, never from inside
+    cdef int flush_later(self) except -1
+    # Writes what the socket takes of src now, keeps nothing: bytes taken. If fewer than count, on_drained follows (unless the transport is failing).
+    cdef Py_ssize_t try_write(self, const char* src, size_t count) except -1
+    cdef int shutdown_write(self) except -1                 # FIN after all unsent bytes
+    # -- ending
+    cdef int close(self) except -1                          # orderly: flush what can be, then close(2); unsent rest lingers (bounded, timer) with no session. Idempotent
+    cdef int abort(self) except -1                          # SO_LINGER 0 + close(2): the peer sees RST. Idempotent. Session gets no callback
+    # Sockets: peer/local address for logs and labels; None when the socket is gone before anyone asked
+    cdef Address peer_address(self)
+    cdef Address local_address(self)
+    cdef int recv_raw(self, char* dst, size_t room) noexcept       # bytes, 0 = EOF, -errno
+    cdef ssize_t sendv_raw(self, void* iov, int count) noexcept    # bytes, -errno
+    cdef int shutdown_raw(self) noexcept                           # our FIN: 0, -errno
+
+    # -- private
+    cdef int finish_connect(self, uint32_t events) except -1
+    cdef int connect_failed(self, FaultKind kind, int code) except -1
+    cdef int read_ready(self) except -1
+    cdef Py_ssize_t fill(self) except -1
+    cdef int received_end(self, int outcome) except -1
+    cdef int hand_over(self) except -1
+    cdef int after_hangup(self) except -1
+    cdef int deliver_eof(self) except -1
+    cdef int deliver_fault(self, FaultKind kind, int code) except -1
+    cdef int release_empty_inbox(self) except -1
+    cdef Buffer extend(self, size_t count)
+    cdef int append(self, const char* src, size_t count) except -1
+    cdef int send_large(self, const char* src, size_t count) except -1
+    cdef int write_out(self) except -1
+    cdef int wrote(self, size_t count) except -1
+    cdef int settle(self) except -1
+    cdef int outcome(self) noexcept
+    cdef int write_failed(self, int code) except -1
+    cdef int drop_unsent(self) except -1
+    cdef int detach(self) except -1
+    cdef int start_lingering(self) except -1
+    cdef int linger_on(self) except -1
+    cdef int discard_input(self) except -1
+    cdef int pending_error(self) noexcept
+    cdef int end(self, int code) except -1
+    cdef int release(self, int code) except -1
+    cdef int fail_later(self, FaultKind kind, int code) except -1
+    cdef int peek_raw(self) noexcept
+    cdef int reset_on_close(self) noexcept
+    cdef bint connected_to_itself(self)
+    cdef Timer timer(self)
+
+# Wraps an accepted fd (takes ownership).
+cdef Transport accepted(Loop loop, int fd, TcpMetrics metrics)
+# The same for a socket that already has our options (inherited from its listener).
+cdef Transport wrap(Loop loop, int fd, TcpMetrics metrics)
+
+cdef class Connecting(Session):
+    """The session while connecting: exactly one of the two is called, once."""
+    cdef int on_connected(self) except -1                   # attach the real session now
+    cdef int on_connect_failed(self, FaultKind kind, int code) except -1   # transport is already dead
+
+# Starts a connect; the session hears of its end from the loop, never from inside this call. The address is copied.
+cdef Transport connect(Loop loop, Address address, Connecting session, int64_t timeout_ns, SocketOptions options, TcpMetrics metrics)
+# The same on a fresh socket of the caller's (takes ownership).
+cdef Transport connect_fd(Loop loop, int fd, Address address, Connecting session, int64_t timeout_ns, SocketOptions options, TcpMetrics metrics)

@@ -1,0 +1,821 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""Bytes between a socket and a session. Nothing here knows a protocol.
+
+Readiness is edge-triggered and remembered in `readable` and `writable`; an exchange of bytes costs one recv and one send and no other call.
+Whatever can end a transport is told to its session from the loop, never from inside a call the session makes.
+Every method that may let go of the last reference to `self` or to the session holds one of its own while it runs.
+"""
+
+from libc.errno cimport EAGAIN, ECONNREFUSED, EINPROGRESS, EINTR, ETIMEDOUT, errno
+from posix.unistd cimport close
+
+from linkerd2_py._ext.core.buffer cimport BUFFER_LARGE, BUFFER_SMALL, give_back, lease
+from linkerd2_py._ext.core.debug cimport L5D_DEBUG, LIVE_SESSION, LIVE_TRANSPORT, born, check, gone
+from linkerd2_py._ext.core.fault cimport FAULT_CONNECT_TIMEOUT, FAULT_IO, FAULT_LOCAL, FAULT_NONE, fault_of_errno
+from linkerd2_py._ext.io.address cimport apply_options, local_address_of, peer_address_of
+from linkerd2_py._ext.io.linux cimport (
+    EPOLLERR,
+    EPOLLHUP,
+    EPOLLIN,
+    EPOLLOUT,
+    EPOLLPRI,
+    EPOLLRDHUP,
+    MSG_NOSIGNAL,
+    MSG_PEEK,
+    SHUT_WR,
+    SO_ERROR,
+    SO_LINGER,
+    SOCK_CLOEXEC,
+    SOCK_NONBLOCK,
+    SOCK_STREAM,
+    SOL_SOCKET,
+    c_connect,
+    c_send,
+    getsockopt,
+    iovec,
+    linger,
+    msghdr,
+    recv,
+    sendmsg,
+    setsockopt,
+    shutdown,
+    sockaddr,
+    socket,
+    socklen_t,
+)
+
+from linkerd2_py._ext.io import address as _address
+
+# Python finds the values beside the transport, too; a cimported name alone is not in the module's dict.
+globals().update(Address=_address.Address, SocketOptions=_address.SocketOptions)
+
+cdef enum:
+    HIGH_MARK = 65536              # unsent bytes above which a producer should stop
+    READ_TURN = 262144             # bytes one transport reads before the others get their turn
+    DIRECT = 16384                 # sends of this size go to the socket without a copy
+    IOVECS = 16
+    LINGER_BYTES = 4194304         # unsent bytes a closed transport may still hold
+    LINGER_INPUT = 1048576         # input a closed transport throws away before it stops being polite
+    WATCHED = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI
+    # PRI: recv stops at an urgent mark, so a short read does not mean drained once urgent bytes were seen.
+    TROUBLE = EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI
+
+cdef int64_t LINGER_NS = 5000000000          # without progress
+cdef int64_t LINGER_TOTAL_NS = 60000000000   # a peer that takes a byte now and then does not hold us for ever
+
+
+cdef class Session(Actor):
+    def __cinit__(self):
+        if L5D_DEBUG:
+            born(LIVE_SESSION)
+
+    def __dealloc__(self):
+        if L5D_DEBUG:
+            gone(LIVE_SESSION)
+
+    cdef int on_attached(self) except -1:
+        return 0
+
+    cdef int on_readable(self) except -1:
+        return 0
+
+    cdef int on_read_eof(self) except -1:
+        return 0
+
+    cdef int on_drained(self) except -1:
+        return 0
+
+    cdef int on_fault(self, FaultKind kind, int code) except -1:
+        return 0
+
+    cdef int on_idle_since(self) except -1:
+        return 0
+
+    cdef int on_broken(self) except -1:
+        return 0 if self.transport is None else self.transport.on_broken()
+
+
+cdef class Connecting(Session):
+    cdef int on_connected(self) except -1:
+        return 0
+
+    cdef int on_connect_failed(self, FaultKind kind, int code) except -1:
+        return 0
+
+
+cdef class Transport(Source):
+    def __cinit__(self):
+        self.high_mark = HIGH_MARK
+        self.read_size = BUFFER_SMALL
+        if L5D_DEBUG:
+            born(LIVE_TRANSPORT)
+
+    def __dealloc__(self):
+        if L5D_DEBUG:
+            gone(LIVE_TRANSPORT)
+
+    cdef int attach(self, Session session) except -1:
+        cdef Transport alive = self
+        self.detach()
+        session.transport = alive
+        self.session = session
+        self.told_full = False
+        self.drained_due = False
+        if self.dead:
+            # Too late: the session hears so from the loop.
+            return self.fail_later(FAULT_LOCAL, 0)
+        return session.on_attached()
+
+    cdef int detach(self) except -1:
+        cdef Session session = self.session
+        if session is not None:
+            self.session = None
+            if session.transport is self:
+                session.transport = None
+        return 0
+
+    # -- events
+
+    cdef int on_event(self, uint32_t events) except -1:
+        if self.connecting:
+            self.finish_connect(events)
+            if self.connecting or self.dead:
+                return 0
+            self.flush()
+            self.settle()
+        if events & (EPOLLIN | TROUBLE):
+            self.readable = True
+            if events & TROUBLE:
+                self.hangup_seen = True
+                if events & EPOLLERR:
+                    self.error_seen = True
+        if not self.writable and events & (EPOLLOUT | EPOLLERR | EPOLLHUP) and self.fault_kind == FAULT_NONE:
+            self.writable = True
+            if self.unsent:
+                self.write_out()
+            self.settle()
+        if self.readable or self.lingering:
+            self.read_ready()
+        return 0
+
+    cdef int on_deferred(self) except -1:
+        cdef Session session = self.session
+        if self.dead:
+            return self.deliver_fault(self.fault_kind, self.fault_code)
+        if self.drained_due:
+            self.drained_due = False
+            if session is not None and not self.told_full and self.fault_kind == FAULT_NONE:
+                session.on_drained()
+        if self.readable or self.read_due or self.hangup_seen or self.lingering:
+            self.read_ready()
+        return 0
+
+    cdef int on_flush(self) except -1:
+        self.flush()
+        return 0
+
+    cdef int on_timer(self, Timer timer) except -1:
+        if self.connecting:
+            return self.connect_failed(FAULT_CONNECT_TIMEOUT, ETIMEDOUT)
+        if self.lingering:
+            # Bytes that were not delivered: the end must not look clean.
+            if self.unsent:
+                self.reset_on_close()
+            return self.end(ETIMEDOUT if self.unsent else 0)
+        return 0
+
+    cdef int on_broken(self) except -1:
+        if self.dead:
+            return 0
+        self.reset_on_close()
+        return self.deliver_fault(FAULT_IO, 0)
+
+    cdef int on_loop_closed(self) except -1:
+        return self.abort()
+
+    # -- reading
+
+    cdef int pause(self, PauseReason reason) except -1:
+        self.pause_count[<int> reason] += 1
+        self.pauses += 1
+        return 0
+
+    cdef int resume(self, PauseReason reason) except -1:
+        if self.pause_count[<int> reason] == 0:
+            if L5D_DEBUG:
+                check(False, b"resume without pause")
+            return 0
+        self.pause_count[<int> reason] -= 1
+        self.pauses -= 1
+        if self.pauses == 0 and not self.dead and (self.inbox is not None or self.readable):
+            self.read_due = True
+            self.loop.defer(self)
+        return 0
+
+    cdef int read_ready(self) except -1:
+        """Reads and hands over until the socket is drained, the session pauses or its turn is over. Only called from the loop."""
+        cdef Py_ssize_t got
+        cdef Py_ssize_t budget = READ_TURN
+        if self.lingering:
+            return self.linger_on()
+        if self.read_due:
+            self.read_due = False
+            if self.inbox is not None and self.pauses == 0:
+                self.hand_over()
+        while self.readable and self.pauses == 0 and not self.read_eof and self.session is not None:
+            got = self.fill()
+            if got == 0:
+                break
+            self.hand_over()
+            budget -= got
+            if budget <= 0 and self.readable:
+                self.loop.defer(self)
+                return 0
+        if self.hangup_seen and self.session is not None:
+            self.after_hangup()
+        return 0
+
+    cdef Py_ssize_t fill(self) except -1:
+        """One recv into the inbox: bytes; 0 when there is nothing to hand over (drained, ended, or no room left by the session)."""
+        cdef Buffer buffer = self.inbox
+        cdef size_t room
+        cdef int got
+        if buffer is None:
+            buffer = lease(self.read_size)
+            self.inbox = buffer
+        elif buffer.start and buffer.room() < buffer.capacity >> 3:
+            buffer.compact()
+        room = buffer.room()
+        if room == 0:
+            return 0
+        got = self.recv_raw(buffer.tail(), room)
+        if got <= 0:
+            self.readable = False
+            self.release_empty_inbox()
+            self.received_end(got)
+            return 0
+        buffer.end += got
+        self.rx_bytes += got
+        if self.metrics is not None:
+            self.metrics.read_bytes += got
+        # A short read has drained the socket: no second recv to learn EAGAIN. The next byte is a fresh edge.
+        if <size_t> got < room and not self.hangup_seen:
+            self.readable = False
+        return got
+
+    cdef int received_end(self, int outcome) except -1:
+        if outcome == 0:
+            return self.deliver_eof()
+        if outcome == -EAGAIN:
+            return 0
+        return self.deliver_fault(fault_of_errno(-outcome, False), -outcome)
+
+    cdef int hand_over(self) except -1:
+        cdef Session session = self.session
+        if session is not None:
+            session.on_readable()
+        return self.release_empty_inbox()
+
+    cdef int release_empty_inbox(self) except -1:
+        cdef Buffer buffer = self.inbox
+        if buffer is not None and buffer.start == buffer.end:
+            self.inbox = None
+            give_back(buffer)
+        return 0
+
+    cdef int after_hangup(self) except -1:
+        """The peer hung up and reading cannot go on now: tells what must not wait for it."""
+        cdef int code
+        if self.pauses and self.reads_before_fault and not self.read_eof:
+            return 0
+        if self.fault_kind != FAULT_NONE:
+            return self.deliver_fault(self.fault_kind, self.fault_code)
+        if self.error_seen:
+            self.error_seen = False
+            code = self.pending_error()
+            if code:
+                return self.deliver_fault(fault_of_errno(code, False), code)
+        # Paused: only a FIN with nothing before it may be told.
+        if self.pauses and not self.read_eof:
+            code = self.peek_raw()
+            if code <= 0:
+                return self.received_end(code)
+        return 0
+
+    cdef int deliver_eof(self) except -1:
+        cdef Session session = self.session
+        # After a failed write the kernel's EOF is what is left of a reset.
+        if self.fault_kind != FAULT_NONE:
+            return self.deliver_fault(self.fault_kind, self.fault_code)
+        self.read_eof = True
+        self.readable = False
+        return 0 if session is None else session.on_read_eof()
+
+    cdef int deliver_fault(self, FaultKind kind, int code) except -1:
+        cdef Transport alive = self
+        cdef Session session = self.session
+        if self.connecting:
+            return self.connect_failed(kind, code)
+        self.session = None
+        self.release(code)
+        if session is None:
+            return 0
+        try:
+            session.on_fault(kind, code)
+        finally:
+            if session.transport is alive:
+                session.transport = None
+        return 0
+
+    # -- writing
+
+    cdef char* reserve(self, size_t count) except NULL:
+        cdef Buffer last = self.outlast
+        if last is None or last.room() < count:
+            last = self.extend(count)
+        return last.tail()
+
+    cdef int commit(self, size_t count) except -1:
+        cdef Buffer last = self.outlast
+        if L5D_DEBUG:
+            check(last is not None and last.room() >= count, b"commit without reserve")
+            check(not self.write_closing or self.dead or self.fault_kind != FAULT_NONE, b"bytes after shutdown_write")
+        last.end += count
+        self.unsent += count
+        if self.unsent == 0 or self.dead or self.fault_kind != FAULT_NONE:
+            return self.drop_unsent()
+        return 0
+
+    cdef Buffer extend(self, size_t count):
+        cdef Buffer fresh = lease(count)
+        if self.outlast is None:
+            self.outbox = fresh
+        elif self.outqueue is None:
+            self.outqueue = [fresh]
+        else:
+            self.outqueue.append(fresh)
+        self.outlast = fresh
+        return fresh
+
+    cdef int send(self, const char* src, size_t count) except -1:
+        if self.dead or self.fault_kind != FAULT_NONE or count == 0:
+            return SEND_OK
+        if L5D_DEBUG:
+            check(not self.write_closing, b"bytes after shutdown_write")
+        if count >= DIRECT and self.writable:
+            self.send_large(src, count)
+            self.settle()
+        else:
+            self.append(src, count)
+        return self.outcome()
+
+    cdef int append(self, const char* src, size_t count) except -1:
+        cdef Buffer last = self.outlast
+        cdef size_t piece
+        while count:
+            if last is None or last.room() == 0:
+                last = self.extend(min(count, <size_t> BUFFER_LARGE))
+            piece = min(count, last.room())
+            last.append(src, piece)
+            self.unsent += piece
+            src += piece
+            count -= piece
+        return 0
+
+    cdef int send_large(self, const char* src, size_t count) except -1:
+        """Writes what is unsent and `src` in one call; only what the socket does not take is copied."""
+        cdef iovec[2] vectors
+        cdef size_t before
+        cdef ssize_t sent
+        # More than one buffer unsent is rare: they go first, by themselves.
+        if self.outqueue is not None:
+            self.write_out()
+            if self.unsent or not self.writable:
+                return self.append(src, count) if self.fault_kind == FAULT_NONE else 0
+        before = self.unsent
+        if before:
+            vectors[0].iov_base = self.outbox.head()
+            vectors[0].iov_len = before
+        vectors[1].iov_base = <void*> src
+        vectors[1].iov_len = count
+        if before:
+            sent = self.sendv_raw(vectors, 2)
+        else:
+            sent = self.sendv_raw(&vectors[1], 1)
+        if sent < 0:
+            if sent == -EAGAIN:
+                self.writable = False
+                return self.append(src, count)
+            return self.write_failed(<int> -sent)
+        if <size_t> sent < before + count:
+            self.writable = False
+        if <size_t> sent <= before:
+            self.wrote(sent)
+            return self.append(src, count)
+        if before:
+            self.wrote(before)
+            sent -= before
+        self.tx_bytes += sent
+        if self.metrics is not None:
+            self.metrics.write_bytes += sent
+        return self.append(src + sent, count - sent)
+
+    cdef Py_ssize_t try_write(self, const char* src, size_t count) except -1:
+        cdef iovec vector
+        cdef ssize_t sent = 0
+        if self.unsent:
+            self.flush()
+        if self.unsent == 0 and self.writable:
+            vector.iov_base = <void*> src
+            vector.iov_len = count
+            sent = self.sendv_raw(&vector, 1)
+            if sent < 0 and sent != -EAGAIN:
+                self.write_failed(<int> -sent)
+                return 0
+            if sent < 0:
+                sent = 0
+            self.tx_bytes += sent
+            if self.metrics is not None:
+                self.metrics.write_bytes += sent
+            if <size_t> sent < count:
+                self.writable = False
+        if <size_t> sent < count:
+            self.told_full = True
+        return sent
+
+    cdef int flush(self) except -1:
+        if self.unsent and self.writable:
+            self.write_out()
+            self.settle()
+        return self.outcome()
+
+    cdef int flush_later(self) except -1:
+        return 0 if self.dead else self.loop.flush_later(self)
+
+    cdef int outcome(self) noexcept:
+        if self.unsent > self.high_mark:
+            self.told_full = True
+            return SEND_FULL
+        return SEND_OK
+
+    cdef int write_out(self) except -1:
+        """Writes unsent bytes until none are left or the socket is full."""
+        cdef iovec[IOVECS] vectors
+        cdef Buffer buffer
+        cdef size_t wanted
+        cdef ssize_t sent
+        cdef int count
+        while self.unsent and self.writable:
+            vectors[0].iov_base = self.outbox.head()
+            vectors[0].iov_len = wanted = self.outbox.size()
+            count = 1
+            if self.outqueue is not None:
+                for buffer in self.outqueue[:IOVECS - 1]:
+                    vectors[count].iov_base = buffer.head()
+                    vectors[count].iov_len = buffer.size()
+                    wanted += buffer.size()
+                    count += 1
+            sent = self.sendv_raw(vectors, count)
+            if sent < 0:
+                if sent == -EAGAIN:
+                    self.writable = False
+                    return 0
+                return self.write_failed(<int> -sent)
+            # A short write means a full socket: the kernel will say when there is room.
+            if <size_t> sent < wanted:
+                self.writable = False
+            self.wrote(sent)
+        return 0
+
+    cdef int wrote(self, size_t count) except -1:
+        cdef Buffer buffer
+        cdef size_t size
+        self.tx_bytes += count
+        self.unsent -= count
+        if self.metrics is not None:
+            self.metrics.write_bytes += count
+        if self.lingering:
+            self.loop.arm(self.timer(), self, min(LINGER_NS, self.linger_end - self.loop.now))
+        while True:
+            buffer = self.outbox
+            size = buffer.size()
+            if count < size:
+                buffer.skip(count)
+                return 0
+            count -= size
+            if self.outqueue is None:
+                self.outbox = None
+                self.outlast = None
+                give_back(buffer)
+                return 0
+            self.outbox = <Buffer> self.outqueue.pop(0)
+            if not self.outqueue:
+                self.outqueue = None
+            give_back(buffer)
+            if count == 0:
+                return 0
+
+    cdef int settle(self) except -1:
+        """After writing: the FIN that was waiting, and the news that a producer may go on."""
+        if self.unsent == 0 and self.write_closing and not self.write_closed and not self.connecting:
+            self.write_closed = True
+            self.shutdown_raw()
+        # Nothing unsent and not writable: try_write was refused and waits for the socket, not for the outbox.
+        if self.told_full and self.unsent <= self.high_mark >> 1 and (self.writable or self.unsent):
+            self.told_full = False
+            self.drained_due = True
+            self.loop.defer(self)
+        return 0
+
+    cdef int write_failed(self, int code) except -1:
+        """Remembers the fault. What the peer sent before it died is still readable and is handed over first."""
+        self.drop_unsent()
+        self.writable = False
+        self.fault_kind = fault_of_errno(code, False)
+        self.fault_code = code
+        self.readable = not self.read_eof
+        self.hangup_seen = True
+        self.loop.defer(self)
+        return 0
+
+    cdef int drop_unsent(self) except -1:
+        cdef Buffer buffer
+        self.unsent = 0
+        if self.outbox is None:
+            return 0
+        give_back(self.outbox)
+        if self.outqueue is not None:
+            for buffer in self.outqueue:
+                give_back(buffer)
+        self.outbox = None
+        self.outlast = None
+        self.outqueue = None
+        return 0
+
+    cdef int shutdown_write(self) except -1:
+        if self.dead or self.write_closing or self.fault_kind != FAULT_NONE:
+            return 0
+        self.write_closing = True
+        self.flush()
+        return self.settle()
+
+    # -- ending
+
+    cdef int close(self) except -1:
+        cdef Transport alive = self
+        self.detach()
+        if self.dead or self.lingering:
+            return 0
+        if self.connecting or self.fault_kind != FAULT_NONE:
+            return self.end(self.fault_code)
+        # close(2) with unread bytes in the kernel sends a RST, which may overtake what we sent.
+        if not self.read_eof and (self.inbox is not None or self.readable):
+            self.linger_for_input = True
+        if self.unsent and self.writable:
+            self.write_out()
+        if self.fault_kind != FAULT_NONE:
+            return self.end(self.fault_code)
+        if self.unsent > LINGER_BYTES:
+            return self.abort()
+        if self.unsent == 0 and (self.read_eof or not self.linger_for_input):
+            return self.end(0)
+        return self.start_lingering()
+
+    cdef int start_lingering(self) except -1:
+        cdef Buffer buffer = self.inbox
+        self.inbox = None
+        give_back(buffer)
+        self.lingering = True
+        self.write_closing = True
+        self.told_full = False
+        self.linger_end = self.loop.now + LINGER_TOTAL_NS
+        self.loop.arm(self.timer(), self, LINGER_NS)
+        self.settle()
+        return self.loop.defer(self) if self.readable else 0
+
+    cdef int linger_on(self) except -1:
+        if self.fault_kind == FAULT_NONE and self.readable:
+            self.discard_input()
+        if self.dead:
+            return 0
+        if self.fault_kind != FAULT_NONE:
+            return self.end(self.fault_code)
+        if self.unsent == 0 and (self.read_eof or not self.linger_for_input):
+            return self.end(0)
+        return 0
+
+    cdef int discard_input(self) except -1:
+        cdef Buffer scratch = lease(BUFFER_SMALL)
+        cdef int got = 1
+        while got > 0 and self.discarded < LINGER_INPUT:
+            got = self.recv_raw(scratch.mem, scratch.capacity)
+            if got > 0:
+                self.discarded += got
+                self.rx_bytes += got
+                if self.metrics is not None:
+                    self.metrics.read_bytes += got
+        give_back(scratch)
+        if got > 0:
+            self.linger_for_input = False
+            self.readable = False
+            return 0
+        self.readable = False
+        if got == 0:
+            self.read_eof = True
+        elif got != -EAGAIN:
+            return self.end(-got)
+        return 0
+
+    cdef int abort(self) except -1:
+        cdef Transport alive = self
+        self.detach()
+        if self.dead:
+            return 0
+        if not self.connecting:
+            self.reset_on_close()
+        return self.end(self.fault_code)
+
+    cdef int end(self, int code) except -1:
+        self.detach()
+        return self.release(code)
+
+    cdef int release(self, int code) except -1:
+        """Gives everything back. The session, if any, is the caller's business."""
+        cdef Transport alive = self
+        cdef Buffer buffer = self.inbox
+        if self.dead:
+            return 0
+        self.dead = True
+        self.readable = self.writable = self.lingering = False
+        self.loop.disarm(self.connect_timer)
+        self.loop.remove(self)
+        if self.fd >= 0:
+            close(self.fd)
+            self.fd = -1
+        self.drop_unsent()
+        self.inbox = None
+        give_back(buffer)
+        if self.counted:
+            self.counted = False
+            self.metrics.closed(code, self.loop.now - self.opened_at, self.loop.now)
+        return 0
+
+    cdef int fail_later(self, FaultKind kind, int code) except -1:
+        """Dead already; the session hears of it from the loop."""
+        self.fault_kind = kind
+        self.fault_code = code
+        self.release(code)
+        return self.loop.defer(self)
+
+    # -- connecting
+
+    cdef int finish_connect(self, uint32_t events) except -1:
+        cdef int code = self.pending_error()
+        cdef Session session = self.session
+        if code == 0 and not events & EPOLLOUT:
+            return 0
+        if code == 0 and self.connected_to_itself():
+            code = ECONNREFUSED
+        if code:
+            return self.connect_failed(fault_of_errno(code, True), code)
+        self.connecting = False
+        self.writable = True
+        self.loop.disarm(self.connect_timer)
+        self.opened_at = self.loop.now
+        if self.metrics is not None:
+            self.counted = True
+            self.metrics.opened(self.opened_at)
+        return 0 if session is None else (<Connecting?> session).on_connected()
+
+    cdef int connect_failed(self, FaultKind kind, int code) except -1:
+        cdef Transport alive = self
+        cdef Session session = self.session
+        self.session = None
+        self.release(code)
+        self.connecting = False
+        if session is None:
+            return 0
+        try:
+            (<Connecting?> session).on_connect_failed(kind, code)
+        finally:
+            if session.transport is alive:
+                session.transport = None
+        return 0
+
+    cdef bint connected_to_itself(self):
+        """A connect to a port nobody listens on may pick that very port as its own: TCP's simultaneous open, on loopback."""
+        cdef Address local = local_address_of(self.fd)
+        return local is not None and local.same(self.peer)
+
+    cdef Timer timer(self):
+        if self.connect_timer is None:
+            self.connect_timer = Timer()
+        return self.connect_timer
+
+    # -- the socket
+
+    cdef Address peer_address(self):
+        if self.peer is None:
+            self.peer = peer_address_of(self.fd)
+        return self.peer
+
+    cdef Address local_address(self):
+        if self.local is None:
+            self.local = local_address_of(self.fd)
+        return self.local
+
+    cdef int recv_raw(self, char* dst, size_t room) noexcept:
+        cdef ssize_t got = recv(self.fd, dst, room, 0)
+        while got < 0 and errno == EINTR:
+            got = recv(self.fd, dst, room, 0)
+        return <int> got if got >= 0 else -errno
+
+    cdef int peek_raw(self) noexcept:
+        cdef char byte
+        cdef ssize_t got = recv(self.fd, &byte, 1, MSG_PEEK)
+        while got < 0 and errno == EINTR:
+            got = recv(self.fd, &byte, 1, MSG_PEEK)
+        return <int> got if got >= 0 else -errno
+
+    cdef ssize_t sendv_raw(self, void* iov, int count) noexcept:
+        cdef iovec* vectors = <iovec*> iov
+        cdef msghdr message
+        cdef ssize_t sent
+        if count == 1:
+            sent = c_send(self.fd, vectors[0].iov_base, vectors[0].iov_len, MSG_NOSIGNAL)
+            while sent < 0 and errno == EINTR:
+                sent = c_send(self.fd, vectors[0].iov_base, vectors[0].iov_len, MSG_NOSIGNAL)
+            return sent if sent >= 0 else -errno
+        message.msg_name = NULL
+        message.msg_namelen = 0
+        message.msg_iov = vectors
+        message.msg_iovlen = count
+        message.msg_control = NULL
+        message.msg_controllen = 0
+        message.msg_flags = 0
+        sent = sendmsg(self.fd, &message, MSG_NOSIGNAL)
+        while sent < 0 and errno == EINTR:
+            sent = sendmsg(self.fd, &message, MSG_NOSIGNAL)
+        return sent if sent >= 0 else -errno
+
+    cdef int shutdown_raw(self) noexcept:
+        return 0 if shutdown(self.fd, SHUT_WR) == 0 else -errno
+
+    cdef int pending_error(self) noexcept:
+        cdef int code = 0
+        cdef socklen_t size = sizeof(code)
+        if getsockopt(self.fd, SOL_SOCKET, SO_ERROR, &code, &size) < 0:
+            return errno
+        return code
+
+    cdef int reset_on_close(self) noexcept:
+        cdef linger setting
+        setting.l_onoff = 1
+        setting.l_linger = 0
+        return setsockopt(self.fd, SOL_SOCKET, SO_LINGER, &setting, sizeof(setting))
+
+
+cdef Transport accepted(Loop loop, int fd, TcpMetrics metrics):
+    apply_options(fd, None)
+    return wrap(loop, fd, metrics)
+
+
+cdef Transport wrap(Loop loop, int fd, TcpMetrics metrics):
+    cdef Transport transport = Transport.__new__(Transport)
+    transport.fd = fd
+    transport.writable = True
+    transport.metrics = metrics
+    transport.opened_at = loop.now
+    loop.add(transport, WATCHED)
+    if metrics is not None:
+        transport.counted = True
+        metrics.opened(loop.now)
+    return transport
+
+
+cdef Transport connect(Loop loop, Address address, Connecting session, int64_t timeout_ns, SocketOptions options, TcpMetrics metrics):
+    cdef int fd = socket((<sockaddr*> address.raw).sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
+    return connect_fd(loop, fd if fd >= 0 else -errno, address, session, timeout_ns, options, metrics)
+
+
+cdef Transport connect_fd(Loop loop, int fd, Address address, Connecting session, int64_t timeout_ns, SocketOptions options, TcpMetrics metrics):
+    cdef Transport transport = Transport.__new__(Transport)
+    cdef int code = -fd if fd < 0 else 0
+    transport.loop = loop
+    transport.peer = address
+    transport.metrics = metrics
+    transport.connecting = True
+    transport.opened_at = loop.now
+    transport.session = session
+    session.transport = transport
+    if code == 0:
+        transport.fd = fd
+        apply_options(fd, options)
+        if c_connect(fd, <sockaddr*> address.raw, address.raw_len) < 0 and errno not in (EINPROGRESS, EINTR):
+            code = errno
+    if code:
+        transport.fail_later(fault_of_errno(code, True), code)
+        return transport
+    loop.add(transport, WATCHED)
+    loop.arm(transport.timer(), transport, timeout_ns)
+    return transport
