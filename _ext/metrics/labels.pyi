@@ -1,5 +1,6 @@
 from collections.abc import Iterable, Mapping
+from typing import TypeAlias
 
-LabelPairs = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
+LabelPairs: TypeAlias = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
 
 def make_labels(pairs: LabelPairs) -> bytes: ...

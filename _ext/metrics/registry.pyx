@@ -78,7 +78,11 @@ cdef class ScalarFamily(Handles):
 
 
 cdef class Registry:
-    """Every series of the process, and its text."""
+    """Every series of the process, and its text.
+
+    `max_series`: label sets per family; more share one series labelled `overflow="true"`.
+    `retain_idle_ns`: how long a series stays that nobody holds and nothing changes.
+    """
 
     def __init__(self, *, max_series = 2000, retain_idle_ns = TEN_MINUTES_NS):
         if max_series < 1 or retain_idle_ns < 0:
@@ -144,18 +148,28 @@ cdef class Registry:
     cdef Series scalar(self, type kind, bytes name, bytes help, bytes labels):
         return self.admit(self.scalar_family(kind, name, help), labels, name)
 
-    def counter(self, str name, str help, labels = ()):
-        return self.scalar(Counter, name.encode(), help.encode(), make_labels(labels))
+    def counter(self, str name, str help_text, labels = ()):
+        """The counter of these labels: the same object for the same labels. ValueError for a bad or taken name.
 
-    def gauge(self, str name, str help, labels = ()):
-        return self.scalar(Gauge, name.encode(), help.encode(), make_labels(labels))
+        Keep it: a counter that nobody holds is forgotten when idle.
+        """
+        return self.scalar(Counter, name.encode(), help_text.encode(), make_labels(labels))
 
-    def info(self, str name, str help, labels):
-        cdef Gauge gauge = self.gauge(name, help, labels)
+    def gauge(self, str name, str help_text, labels = ()):
+        """As `counter`."""
+        return self.scalar(Gauge, name.encode(), help_text.encode(), make_labels(labels))
+
+    def info(self, str name, str help_text, labels):
+        """A constant 1 whose labels are the message, such as proxy_build_info; it stays."""
+        cdef Gauge gauge = self.gauge(name, help_text, labels)
         gauge.level = 1
         self.held.append(gauge)
 
     def render(self, now = None):
+        """The text format 0.0.4 of this moment's series: an iterator of bytes, each of 1 to 65,536, cut anywhere.
+
+        `now`: CLOCK_MONOTONIC ns, read from the clock when absent. Idle series are dropped first.
+        """
         self.latest_ns = now_ns() if now is None else now
         cdef Handles handles
         for handles in [*self.http_handles.values(), self.tcp_handles, *self.scalars.values()]:

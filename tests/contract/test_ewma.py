@@ -42,7 +42,10 @@ STEPS = st.lists(
 
 
 @given(
-    decay=st.integers(MS, 1000 * SECOND), default=st.integers(MS, SECOND), start=st.integers(0, 2**60), steps=STEPS
+    decay=st.integers(MS, 1000 * SECOND),
+    default=st.integers(MS, SECOND),
+    start=st.integers(0, 2**60),
+    steps=STEPS,
 )
 def test_the_estimate_follows_the_model(
     decay: int, default: int, start: int, steps: list[tuple[int, int, int]]
@@ -89,9 +92,7 @@ def test_membership_follows_a_set(changes: list[tuple[bool, int]], seed: int) ->
         assert picked in model if model else picked is None
 
 
-@given(
-    loads=st.lists(st.integers(0, 5), min_size=2, max_size=12), seed=st.integers(0, 2**64 - 1)
-)
+@given(loads=st.lists(st.integers(0, 5), min_size=2, max_size=12), seed=st.integers(0, 2**64 - 1))
 def test_the_most_loaded_of_all_is_never_picked(loads: list[int], seed: int) -> None:
     ready = door.ready_set(seed=seed)
     for load in [*loads, 7]:
@@ -130,9 +131,7 @@ def slow_share(
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_one_slow_endpoint_of_a_hundred_gets_far_less_than_round_robin(seed: int) -> None:
-    share = slow_share(
-        endpoints=100, fast_ns=MS, slow_ns=100 * MS, rate=5000, seconds=4, seed=seed
-    )
+    share = slow_share(endpoints=100, fast_ns=MS, slow_ns=100 * MS, rate=5000, seconds=4, seed=seed)
     assert share < (1 / 100) / 50
 
 
