@@ -21,7 +21,7 @@ def project(tmp_path: Path) -> Path:
     core = tmp_path / "src/linkerd2_py/_ext/core"
     core.mkdir(parents=True)
     for package in (core, core.parent, core.parent.parent):
-        (package / "__init__.py").touch()
+        (package / "__init__.py").write_text('__version__ = "0"\n')
     (core / "one.pyx").write_text("def number():\n    return 1\n")
     (core / "one.pyi").write_text("def number() -> int: ...\n")
     (core / "testing.pyx").write_text("def door():\n    return 2\n")
