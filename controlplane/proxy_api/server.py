@@ -6,6 +6,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from linkerd2_py.controlplane.destination.destination import Destination
+from linkerd2_py.controlplane.errors import BindError
 from linkerd2_py.controlplane.proxy_api.limits import (
     STREAMS_IN_ALL,
     STREAMS_PER_PROXY,
@@ -31,10 +32,6 @@ _OPTIONS = (
 )
 
 logger = logging.getLogger(__name__)
-
-
-class BindError(OSError):
-    """The address cannot be listened on."""
 
 
 class ProxyApi:

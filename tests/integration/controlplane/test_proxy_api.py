@@ -11,7 +11,8 @@ from prometheus_client import CollectorRegistry
 
 from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.proxy_api.limits import StreamLimiter
-from linkerd2_py.controlplane.proxy_api.server import BindError, ProxyApi
+from linkerd2_py.controlplane.errors import BindError
+from linkerd2_py.controlplane.proxy_api.server import ProxyApi
 from linkerd2_py.controlplane.proxy_api.service import SERVICE
 from linkerd2_py.controlplane.registry.registry import Registry
 from linkerd2_py.controlplane.registry.types import Pod, PortSpec, Service

@@ -1,0 +1,95 @@
+"""The embedded control plane: every component of a local mesh in one event loop, started and stopped together."""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from prometheus_client import CollectorRegistry
+
+from linkerd2_py.base.clock import SystemClock
+from linkerd2_py.controlplane.destination.destination import Destination
+from linkerd2_py.controlplane.proxy_api.server import ProxyApi
+from linkerd2_py.controlplane.proxy_api.service import SERVICE
+from linkerd2_py.controlplane.public_api.operations import Sources, operations
+from linkerd2_py.controlplane.public_api.ring import SampleStore
+from linkerd2_py.controlplane.public_api.scraper import INTERVAL_S, Scraper
+from linkerd2_py.controlplane.public_api.server import WebServer
+from linkerd2_py.controlplane.public_api.web import web_app
+from linkerd2_py.controlplane.registry.registry import Registry
+
+# For the self-check to ask the proxy-api how it is.
+_HEALTH_TIMEOUT_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where to listen; port 0 takes any that is free."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+
+
+@dataclass(slots=True)
+class EmbeddedControlPlane:
+    """A running control plane: `proxy_api` is `host:port` (gRPC), `public_api` a URL without a path."""
+
+    proxy_api: str
+    public_api: str
+    _running: AsyncExitStack
+
+    async def stop(self) -> None:
+        """Stop all components, last started first. May be repeated."""
+        await self._running.aclose()
+
+
+async def build_embedded(
+    registry: Registry,
+    *,
+    proxy_api: Listen = Listen(),
+    public_api: Listen = Listen(),
+    scrape_interval_s: float = INTERVAL_S,
+) -> EmbeddedControlPlane:
+    """Start destination, proxy-api, scraper and public-api over `registry`.
+
+    Raises `BindError` when an address cannot be listened on; nothing is left running then.
+    """
+    async with AsyncExitStack() as starting:
+        metrics = CollectorRegistry()
+        destination = Destination(registry, metrics=metrics)
+        starting.callback(destination.close)
+        grpc_server = ProxyApi(destination)
+        starting.push_async_callback(grpc_server.stop)
+        grpc_address = await grpc_server.start(host=proxy_api.host, port=proxy_api.port)
+
+        store = SampleStore()
+        scraper = Scraper(registry, store=store, interval_s=scrape_interval_s)
+        scraper.start()
+        starting.push_async_callback(scraper.stop)
+
+        sources = Sources(
+            registry=registry,
+            destination=destination,
+            store=store,
+            scraper=scraper,
+            clock=SystemClock(),
+            proxy_api_problem=lambda: _health_problem(grpc_address),
+        )
+        web = WebServer(web_app(operations(sources), metrics=metrics))
+        starting.push_async_callback(web.stop)
+        web_address = await web.start(host=public_api.host, port=public_api.port)
+        return EmbeddedControlPlane(grpc_address, f"http://{web_address}", starting.pop_all())
+
+
+async def _health_problem(address: str) -> str:
+    """Ask over the network, as proxies do; "" when Destination is served."""
+    request = health_pb2.HealthCheckRequest(service=SERVICE)
+    async with grpc.aio.insecure_channel(address) as channel:
+        try:
+            health = health_pb2_grpc.HealthStub(channel)
+            answer = await health.Check(request, timeout=_HEALTH_TIMEOUT_S)
+        except grpc.aio.AioRpcError as error:
+            return f"{address}: {error.details()}"
+    if answer.status != health_pb2.HealthCheckResponse.SERVING:
+        return f"{address}: does not serve {SERVICE}"
+    return ""

@@ -1,0 +1,183 @@
+"""The closed set of query shapes that Linkerd's tools use, over the sample store, with Prometheus' semantics.
+
+- `sum(increase(F{M}[W])) by (G)`: counter resets undone, extrapolated to the window as Prometheus does.
+- `histogram_quantile(Q, sum(irate(F{M}[W])) by (le, G))`: the last two samples in the window. At a scrape interval
+  of 2 s that is the latency of the last 2 s with traffic counted then, not of the whole window.
+- `sum(F{M}) by (G)` of a gauge: the newest sample.
+
+Tested for equality against a real Prometheus.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from linkerd2_py.controlplane.public_api.ring import SampleStore
+
+# How long Prometheus looks back for the newest sample of an instant vector.
+LOOKBACK_S = 300.0
+# Prometheus extrapolates to a boundary that is at most this many sample distances away.
+_EXTRAPOLATE_WITHIN = 1.1
+
+Samples = Sequence[tuple[float, float]]
+Group = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which series count, and by which labels they are grouped."""
+
+    matching: Mapping[str, str]
+    group_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The time that ends at `end` (seconds since the epoch) and is `length_s` long."""
+
+    end: float
+    length_s: float
+
+    @property
+    def start(self) -> float:
+        """Its beginning, which belongs to it."""
+        return self.end - self.length_s
+
+
+def sum_increase(
+    store: SampleStore, family: str, *, selection: Selection, window: Window
+) -> dict[Group, float]:
+    """By how much counters grew in the window, summed by group."""
+    return _sum(store, family, selection, lambda samples: increase(samples, window=window), window)
+
+
+def sum_irate(
+    store: SampleStore, family: str, *, selection: Selection, window: Window
+) -> dict[Group, float]:
+    """How fast counters grow a second by their last two samples in the window, summed by group."""
+    return _sum(store, family, selection, irate, window)
+
+
+def sum_latest(
+    store: SampleStore, family: str, *, selection: Selection, at: float
+) -> dict[Group, float]:
+    """The newest values of gauges, summed by group."""
+    sums: dict[Group, float] = defaultdict(float)
+    for series in store.select(family, matching=selection.matching):
+        value = series.latest(start=at - LOOKBACK_S, end=at)
+        if value is not None:
+            sums[_group(series.labels, by=selection.group_by)] += value
+    return dict(sums)
+
+
+def quantiles(
+    store: SampleStore,
+    family: str,
+    *,
+    selection: Selection,
+    window: Window,
+    wanted: Sequence[float],
+) -> dict[Group, tuple[float, ...]]:
+    """Quantiles of histograms in their unit by group; NaN where nothing was observed."""
+    by_bound = Selection(selection.matching, (*selection.group_by, "le"))
+    # By bound as a number: proxies may write the same one as 1 and as 1.0.
+    buckets: dict[Group, dict[float, float]] = defaultdict(lambda: defaultdict(float))
+    rates = sum_irate(store, family, selection=by_bound, window=window)
+    for (*group, bound), rate in rates.items():
+        upper = _bound(bound)
+        if upper is not None:
+            buckets[tuple(group)][upper] += rate
+    return {
+        group: tuple(histogram_quantile(quantile, tuple(pairs.items())) for quantile in wanted)
+        for group, pairs in buckets.items()
+    }
+
+
+def increase(samples: Samples, *, window: Window) -> float | None:
+    """Prometheus' increase of one counter; None for fewer than two samples."""
+    if len(samples) < 2:
+        return None
+    (first_time, first), (last_time, last) = samples[0], samples[-1]
+    grown = last - first + _lost_in_resets(samples)
+    sampled = last_time - first_time
+    to_start, to_end = first_time - window.start, window.end - last_time
+    if grown > 0 and first >= 0:
+        # A counter cannot have been below zero: it began there at the earliest.
+        to_start = min(to_start, sampled * (first / grown))
+    distance = sampled / (len(samples) - 1)
+    covered = sampled
+    for gap in (to_start, to_end):
+        covered += gap if gap < distance * _EXTRAPOLATE_WITHIN else distance / 2
+    return grown * (covered / sampled)
+
+
+def irate(samples: Samples) -> float | None:
+    """Prometheus' irate of one counter; None for fewer than two samples."""
+    if len(samples) < 2:
+        return None
+    (before_time, before), (last_time, last) = samples[-2], samples[-1]
+    grown = last if last < before else last - before
+    return grown / (last_time - before_time)
+
+
+def histogram_quantile(quantile: float, buckets: Sequence[tuple[float, float]]) -> float:
+    """Prometheus' estimate from cumulative (upper bound, count) pairs; NaN without observations."""
+    cumulative = _monotonic(sorted(buckets))
+    if len(cumulative) < 2 or not math.isinf(cumulative[-1][0]) or not cumulative[-1][1]:
+        return math.nan
+    rank = quantile * cumulative[-1][1]
+    index = next(i for i, (_, count) in enumerate(cumulative) if count >= rank)
+    upper, count = cumulative[index]
+    if index == len(cumulative) - 1:
+        return cumulative[-2][0]
+    if index == 0 and upper <= 0:
+        return upper
+    lower, below = cumulative[index - 1] if index else (0.0, 0.0)
+    return lower + (upper - lower) * ((rank - below) / (count - below))
+
+
+def _sum(
+    store: SampleStore,
+    family: str,
+    selection: Selection,
+    of: Callable[[Samples], float | None],
+    window: Window,
+) -> dict[Group, float]:
+    sums: dict[Group, float] = defaultdict(float)
+    for series in store.select(family, matching=selection.matching):
+        value = of(series.window(start=window.start, end=window.end))
+        if value is not None:
+            sums[_group(series.labels, by=selection.group_by)] += value
+    return dict(sums)
+
+
+def _group(labels: Mapping[str, str], *, by: tuple[str, ...]) -> Group:
+    return tuple(labels.get(name, "") for name in by)
+
+
+def _lost_in_resets(samples: Samples) -> float:
+    lost = 0.0
+    before = samples[0][1]
+    for _, value in samples:
+        if value < before:
+            lost += before
+        before = value
+    return lost
+
+
+def _monotonic(buckets: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    # Buckets of one histogram are scraped together, but their groups are summed apart.
+    highest = -math.inf
+    result = []
+    for bound, count in buckets:
+        highest = max(highest, count)
+        result.append((bound, highest))
+    return result
+
+
+def _bound(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

@@ -1,0 +1,204 @@
+"""The samples of the last minutes, in memory: one timeline a scraped pod, one array of values a series.
+
+All series of a pod share the times of its scrapes. A series that a scrape did not bring, and every series when
+a scrape fails, gets a gap there, so that nothing is drawn on beyond its end.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from linkerd2_py.controlplane.public_api.exposition import ExpositionError, parse_head, read_lines
+from linkerd2_py.controlplane.registry.types import Key
+
+# Longer than any window the tools offer by default, and small: 8 bytes a sample.
+RETENTION_S = 600.0
+# A proxy bounds its own series far below; this bounds what a broken one can make us keep.
+MOST_SERIES = 50_000
+# Trimming looks at every series, so it is done once a minute rather than once a scrape.
+TRIM_SLACK_S = 60.0
+GAP = math.nan
+FAMILIES = frozenset(
+    {
+        "response_total",
+        "response_latency_ms_bucket",
+        "tcp_open_connections",
+        "tcp_read_bytes_total",
+        "tcp_write_bytes_total",
+        "process_start_time_seconds",
+        "proxy_build_info",
+    }
+)
+
+
+class TooManySeriesError(ExpositionError):
+    """The text has more series of interest than are kept for one pod."""
+
+
+@dataclass(slots=True)
+class Timeline:
+    """When a pod was scraped: seconds since the epoch, rising."""
+
+    times: array[float] = field(default_factory=lambda: array("d"))
+
+
+@dataclass(slots=True)
+class Series:
+    """One series; `values` ends where its timeline ends and may begin later."""
+
+    name: str
+    labels: Mapping[str, str]
+    timeline: Timeline
+    values: array[float] = field(default_factory=lambda: array("d"))
+
+    def window(self, *, start: float, end: float) -> list[tuple[float, float]]:
+        """The samples with start <= time <= end, without gaps."""
+        times, values = self.timeline.times, self.values
+        offset = len(times) - len(values)
+        low = max(bisect_left(times, start), offset)
+        high = bisect_right(times, end)
+        return [
+            (times[at], values[at - offset])
+            for at in range(low, high)
+            if not math.isnan(values[at - offset])
+        ]
+
+    def latest(self, *, start: float, end: float) -> float | None:
+        """The value of the newest scrape in the window, unless that left a gap."""
+        times = self.timeline.times
+        last = bisect_right(times, end) - 1
+        at = last - (len(times) - len(self.values))
+        if last < 0 or at < 0 or times[last] < start or math.isnan(self.values[at]):
+            return None
+        return self.values[at]
+
+
+class PodSamples:
+    """Everything kept of one pod."""
+
+    def __init__(self, labels: Mapping[str, str]) -> None:
+        self._labels = labels
+        self._timeline = Timeline()
+        # Heads as written lead to their series; None for what nobody asks about.
+        self._by_head: dict[str, Series | None] = {}
+
+    @property
+    def series(self) -> Iterable[Series]:
+        """The series kept."""
+        return (series for series in self._by_head.values() if series is not None)
+
+    @property
+    def last_time(self) -> float:
+        """When it was last heard of; minus infinity if never."""
+        times = self._timeline.times
+        return times[-1] if times else -math.inf
+
+    def append(self, text: str, *, at: float) -> None:
+        """Take up one exposition; nothing is kept of one that raises `ExpositionError`."""
+        seen = self._read(text)
+        self._advance(at, seen=seen)
+
+    def leave_gap(self, *, at: float) -> None:
+        """Note that there was nothing to read at this time."""
+        self._advance(at, seen={})
+
+    def forget_before(self, start: float) -> None:
+        """Drop what is older, and series that have nothing left."""
+        times = self._timeline.times
+        if not times or times[0] >= start - TRIM_SLACK_S:
+            return
+        drop = bisect_left(times, start)
+        del times[:drop]
+        kept = len(times)
+        for series in self.series:
+            excess = len(series.values) - kept
+            if excess > 0:
+                del series.values[:excess]
+        self._by_head = {
+            head: series for head, series in self._by_head.items() if series and _is_alive(series)
+        }
+
+    def _read(self, text: str) -> dict[str, tuple[Series, float]]:
+        seen: dict[str, tuple[Series, float]] = {}
+        fresh: dict[str, Series | None] = {}
+        for line, head, value in read_lines(text):
+            series = self._by_head.get(head) or fresh.get(head)
+            if series is None:
+                if head in self._by_head or head in fresh:
+                    continue
+                series = fresh[head] = self._new_series(head, line=line)
+                if series is None:
+                    continue
+            if head in seen:
+                raise ExpositionError(f"line {line}: series is given twice: {head[:80]!r}")
+            seen[head] = series, value
+        if len(self._by_head) + len(fresh) > MOST_SERIES:
+            raise TooManySeriesError(f"more than {MOST_SERIES} series")
+        self._by_head.update(fresh)
+        return seen
+
+    def _new_series(self, head: str, *, line: int) -> Series | None:
+        parsed = parse_head(head, line=line)
+        if parsed.name not in FAMILIES:
+            return None
+        # What the pod says of itself does not replace what the mesh knows of it.
+        return Series(parsed.name, {**parsed.labels, **self._labels}, self._timeline)
+
+    def _advance(self, at: float, *, seen: Mapping[str, tuple[Series, float]]) -> None:
+        if at <= self.last_time:
+            return
+        self._timeline.times.append(at)
+        for head, series in self._by_head.items():
+            if series is None:
+                continue
+            found = seen.get(head)
+            series.values.append(found[1] if found else GAP)
+
+
+def _is_alive(series: Series) -> bool:
+    return any(not math.isnan(value) for value in series.values)
+
+
+class SampleStore:
+    """The samples of all pods; a pod that is gone stays until its samples are too old."""
+
+    def __init__(self, *, retention_s: float = RETENTION_S) -> None:
+        self.retention_s = retention_s
+        self._pods: dict[Key, PodSamples] = {}
+
+    @property
+    def pods(self) -> int:
+        """Of how many pods there are samples."""
+        return len(self._pods)
+
+    def append(self, pod: Key, *, labels: Mapping[str, str], text: str, at: float) -> None:
+        """Take up an exposition of a pod whose series get `labels`."""
+        samples = self._pods.get(pod)
+        if samples is None:
+            samples = self._pods[pod] = PodSamples(labels)
+        samples.append(text, at=at)
+        samples.forget_before(at - self.retention_s)
+
+    def leave_gap(self, pod: Key, *, at: float) -> None:
+        """Note that a pod did not answer, or is gone."""
+        if pod in self._pods:
+            self._pods[pod].leave_gap(at=at)
+
+    def forget(self, *, now: float) -> None:
+        """Drop pods that were last heard of before the retention."""
+        oldest = now - self.retention_s
+        for pod in [pod for pod, kept in self._pods.items() if kept.last_time < oldest]:
+            del self._pods[pod]
+
+    def select(self, family: str, *, matching: Mapping[str, str]) -> Iterator[Series]:
+        """The series of a family whose labels have these values; an empty value matches a missing label."""
+        for pod in self._pods.values():
+            for series in pod.series:
+                if series.name == family and all(
+                    series.labels.get(name, "") == value for name, value in matching.items()
+                ):
+                    yield series

@@ -1,0 +1,71 @@
+"""What the control plane finds when it looks at itself, for `check`."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from linkerd2_py.controlplane.public_api.scraper import Scraper
+from linkerd2_py.controlplane.registry.types import Key, Mesh
+
+CATEGORY = "linkerd-api"
+# A proxy that was not read for so many turns is shown as a problem.
+_TURNS_UNTIL_LATE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One line of the check; `message` is empty when all is well."""
+
+    description: str
+    status: Literal["ok", "warning", "error"] = "ok"
+    message: str = ""
+
+    def as_json(self) -> dict[str, str]:
+        """An entry of `/api/v1/self-check`."""
+        return {
+            "category": CATEGORY,
+            "description": self.description,
+            "status": self.status,
+            "message": self.message,
+        }
+
+
+async def self_check(
+    *, mesh: Mesh, scraper: Scraper, now: float, proxy_api_problem: Callable[[], Awaitable[str]]
+) -> list[CheckResult]:
+    """Ask every part that answers for the mesh; `proxy_api_problem` gives "" when proxies are served."""
+    return [
+        _check_mesh(mesh),
+        await _check_proxy_api(proxy_api_problem),
+        _check_scraper(scraper, now=now),
+    ]
+
+
+def _check_mesh(mesh: Mesh) -> CheckResult:
+    description = "control plane can read the mesh"
+    if not mesh.deployments:
+        return CheckResult(description, "warning", "the mesh has no workloads")
+    return CheckResult(description)
+
+
+async def _check_proxy_api(problem: Callable[[], Awaitable[str]]) -> CheckResult:
+    description = "control plane can talk to the proxy-api"
+    message = await problem()
+    return CheckResult(description, "error", message) if message else CheckResult(description)
+
+
+def _check_scraper(scraper: Scraper, *, now: float) -> CheckResult:
+    description = "control plane can read the metrics of every proxy"
+    late_after_s = _TURNS_UNTIL_LATE * scraper.interval_s
+    late = [
+        _shown(pod)
+        for pod, report in scraper.reports.items()
+        if report.last_success is None or now - report.last_success > late_after_s
+    ]
+    if not late:
+        return CheckResult(description)
+    return CheckResult(description, "warning", f"not read lately: {', '.join(sorted(late))}")
+
+
+def _shown(pod: Key) -> str:
+    return f"{pod.namespace}/{pod.name}"

@@ -1,0 +1,72 @@
+"""Serves an ASGI application on a socket of ours, in the running loop, without touching signals."""
+
+import asyncio
+import logging
+import socket
+from typing import Any
+
+import uvicorn
+
+from linkerd2_py.base.tasks import spawn
+from linkerd2_py.controlplane.errors import BindError
+
+# Clients ask and leave; more at once than this is a fault of one of them.
+MOST_REQUESTS_AT_ONCE = 200
+_STOP_GRACE_S = 2
+
+logger = logging.getLogger(__name__)
+
+
+class WebServer:
+    """One listener; `address` is where it listens once started."""
+
+    def __init__(self, app: Any) -> None:
+        self._config = uvicorn.Config(
+            app,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ws="none",
+            limit_concurrency=MOST_REQUESTS_AT_ONCE,
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=_STOP_GRACE_S,
+        )
+        self._server = uvicorn.Server(self._config)
+        self._serving: asyncio.Task[None] | None = None
+        self._socket: socket.socket | None = None
+        self.address = ""
+
+    async def start(self, *, host: str = "127.0.0.1", port: int = 0) -> str:
+        """Listen and serve; returns the bound `host:port`, raises `BindError`."""
+        self._socket = _listen(host, port=port)
+        # `serve()` would take over the process' signals; these are its steps without that.
+        self._config.load()
+        self._server.lifespan = self._config.lifespan_class(self._config)
+        await self._server.startup(sockets=[self._socket])
+        self._serving = spawn(self._server.main_loop(), name="public-api")
+        self.address = f"{host}:{self._socket.getsockname()[1]}"
+        logger.info("public-api listens on %s", self.address)
+        return self.address
+
+    async def stop(self) -> None:
+        """Answer what was asked, then close. May be repeated, and without a start."""
+        if self._serving is None or self._socket is None:
+            return
+        self._server.should_exit = True
+        await self._serving
+        await self._server.shutdown(sockets=[self._socket])
+        self._serving = None
+
+
+def _listen(host: str, *, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        reason = f"public-api: cannot listen on {host}:{port}: {error.strerror}"
+        raise BindError(reason) from error
+    return listener

@@ -1,0 +1,73 @@
+"""The public API over HTTP: starlette routes made from the operations, every error as JSON of one line."""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request as HttpRequest
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from linkerd2_py.controlplane.public_api.openapi import document
+from linkerd2_py.controlplane.public_api.operations import Operation, Request
+from linkerd2_py.controlplane.public_api.parameters import check_parameters
+from linkerd2_py.controlplane.public_api.resources import InvalidQueryError
+
+Endpoint = Callable[[HttpRequest], Awaitable[Response]]
+
+logger = logging.getLogger(__name__)
+
+
+def web_app(operations: Sequence[Operation], *, metrics: CollectorRegistry) -> Starlette:
+    """The application: the operations, their OpenAPI document, and the control plane's own metrics."""
+    described = document(operations)
+
+    async def openapi(_request: HttpRequest) -> Response:
+        return JSONResponse(described)
+
+    async def own_metrics(_request: HttpRequest) -> Response:
+        return Response(generate_latest(metrics), media_type=CONTENT_TYPE_LATEST)
+
+    routes = [Route(operation.path, _endpoint(operation)) for operation in operations]
+    routes.append(Route("/openapi.json", openapi))
+    routes.append(Route("/metrics", own_metrics))
+    return Starlette(
+        routes=routes,
+        exception_handlers={
+            InvalidQueryError: _on_invalid_query,
+            HTTPException: _on_http_error,
+            Exception: _on_failure,
+        },
+    )
+
+
+def _endpoint(operation: Operation) -> Endpoint:
+    async def run(request: HttpRequest) -> Response:
+        given = request.query_params
+        params = check_parameters(given, known=operation.parameters)
+        checked = Request(params, tuple(given.getlist("authority")))
+        return JSONResponse(await operation.run(checked))
+
+    return run
+
+
+async def _on_invalid_query(_request: HttpRequest, error: Exception) -> Response:
+    return _error(str(error), status=400)
+
+
+async def _on_http_error(request: HttpRequest, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    reasons = {404: f"no such path: {request.url.path[:80]}", 405: "only GET is allowed here"}
+    return _error(reasons.get(status, str(error)), status=status)
+
+
+async def _on_failure(request: HttpRequest, error: Exception) -> Response:
+    # The server logs the traceback when this has been sent.
+    logger.error("public-api failed on %s: %r", request.url.path, error)
+    return _error("internal error; see the log of the control plane", status=500)
+
+
+def _error(reason: str, *, status: int) -> Response:
+    return JSONResponse({"error": reason.replace("\n", " ")}, status_code=status)
