@@ -63,7 +63,9 @@ cdef class ReadySet:
         cdef Candidate last
         if at < 0:
             return 0
-        check(self.member(at) is candidate, b"a candidate is removed from a set that it is not in")
+        if at >= self.size() or self.member(at) is not candidate:
+            check(False, b"a candidate is removed from a set that it is not in")
+            return 0
         candidate.position = -1
         last = <Candidate> self.members.pop()
         if last is not candidate:

@@ -63,14 +63,14 @@ cdef class HttpMetrics(Series):
 
     cdef ResponseCell* response_cell(self, uint32_t key) noexcept:
         cdef uint32_t at = self.response_last
+        cdef uint32_t folded
         if at < self.response_count and self.responses[at].key == key:
             return &self.responses[at]
         at = find_response(self.responses, self.response_count, key)
         if at == self.response_count or self.responses[at].key != key:
-            if self.response_count >= CELLS_MAX and key_status(key) != STATUS_UNKNOWN:
-                return self.response_cell(
-                    pack_key(STATUS_UNKNOWN, NO_GRPC_STATUS, CLASS_FAILURE if key_failure(key) else CLASS_SUCCESS, ERROR_NONE)
-                )
+            folded = pack_key(STATUS_UNKNOWN, NO_GRPC_STATUS, CLASS_FAILURE if key_failure(key) else CLASS_SUCCESS, ERROR_NONE)
+            if self.response_count >= CELLS_MAX and key != folded:
+                return self.response_cell(folded)
             if not self.insert_response(at, key):
                 return NULL
         self.response_last = at

@@ -133,21 +133,35 @@ def test_a_negative_round_trip_counts_as_none() -> None:
     assert 0 <= door.estimate_ns(candidate) < 30 * MS
 
 
-def test_one_completion_too_many_never_underflows() -> None:
-    """A debug build ends the process, a release build stays at zero."""
-    program = (
+@pytest.mark.parametrize(
+    ("program", "complaint"),
+    [
+        ("door.cancel(c); print(door.pending(c) == 0)", "completes more than was dispatched"),
+        (
+            "one, other = door.ready_set(seed=1), door.ready_set(seed=1); door.add(one, c, now=0);"
+            "door.remove(other, c); print(door.members(one) == [c])",
+            "removed from a set that it is not in",
+        ),
+    ],
+)
+def test_misuse_ends_a_debug_build_and_is_harmless_in_a_release(
+    program: str, complaint: str
+) -> None:
+    preface = (
         "from linkerd2_py._ext.balance import testing as door\n"
-        "from linkerd2_py._ext.balance.p2c import Candidate\n"
-        "c = Candidate()\ndoor.cancel(c)\nprint(door.pending(c))"
+        "from linkerd2_py._ext.balance.p2c import Candidate\nc = Candidate()\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=30
+        [sys.executable, "-c", preface + program],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
     )
     if enabled():
-        assert done.returncode < 0
-        assert "completes more than was dispatched" in done.stderr
+        assert done.returncode < 0 and complaint in done.stderr
     else:
-        assert done.stdout == "0\n"
+        assert done.stdout == "True\n"
 
 
 @pytest.mark.parametrize("count", [2, 3, 100])
