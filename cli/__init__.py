@@ -1,0 +1,5 @@
+"""The command line: asks the control plane's public API over HTTP/JSON and prints what it says.
+
+`main` is the door; `commands` has one file per command; `render` turns rows into text and knows
+nothing else; `checks` holds the health checks as values.
+"""

@@ -43,7 +43,7 @@ def main() -> int:
         return _fail(reports, text=str(error))
     finally:
         reports.close()
-        lock.release()
+    # The lock is left to the end of this process: whoever sees it free knows that we are gone.
     return 0
 
 

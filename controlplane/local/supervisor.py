@@ -15,11 +15,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from linkerd2_py.controlplane.app import EmbeddedControlPlane, build_embedded
-
 from linkerd2_py import __version__
 from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.base.tasks import cancel_all, spawn
+from linkerd2_py.controlplane.app import EmbeddedControlPlane, build_embedded
 from linkerd2_py.controlplane.local.addresses import AddressError
 from linkerd2_py.controlplane.local.fleet import Fleet
 from linkerd2_py.controlplane.local.plan import base_env

@@ -1,0 +1,1 @@
+"""The health checks of `linkerd2-py check`, and the loop that runs them."""

@@ -1,0 +1,142 @@
+"""The checks themselves, against the public API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from linkerd2_py import __version__
+from linkerd2_py.cli import api
+from linkerd2_py.cli.checks.run import Check, NotYetError, Outcome, Result, WarnedError
+from linkerd2_py.cli.errors import CliError
+
+API: Final = "linkerd-api"
+DATA_PLANE: Final = "linkerd-data-plane"
+VERSION: Final = "linkerd-version"
+STALE_S: Final = 30.0
+"""A proxy that has not been heard of for this long is not being scraped."""
+_OUTCOMES: Final[Mapping[str, Outcome]] = {"ok": "success", "warning": "warning"}
+
+Pod = Mapping[str, Any]
+
+
+class MeshChecks:
+    """All checks of one control plane; keeps the connection that the first ones make."""
+
+    def __init__(self, *, api_addr: str | None, namespace: str | None, verbose: bool) -> None:
+        self._api_addr = api_addr
+        self._namespace = namespace or ""
+        self._verbose = verbose
+        self._api: api.Api | None = None
+
+    def all(self) -> list[Check]:
+        """In the order in which they make sense."""
+        up = "run `linkerd2-py local up`, or give --api-addr"
+        return [
+            Check(API, "control plane is known", self._find, hint=up, fatal=True),
+            Check(
+                API,
+                "can query the control plane API",
+                self._query,
+                hint="see `linkerd2-py local status` and `linkerd2-py local logs control-plane`",
+                fatal=True,
+            ),
+            Check(API, "control plane checks itself", self._self_check),
+            Check(
+                DATA_PLANE,
+                "pods are running",
+                self._running,
+                hint="see `linkerd2-py get pods` and `linkerd2-py local logs POD`",
+            ),
+            Check(
+                DATA_PLANE,
+                "data plane proxies are ready",
+                self._proxies_ready,
+                hint="see `linkerd2-py local logs POD -c proxy`",
+            ),
+            Check(DATA_PLANE, "data plane proxy metrics are present", self._reporting),
+            Check(VERSION, "control plane and cli versions match", self._server_version),
+            Check(VERSION, "data plane and cli versions match", self._proxy_versions),
+        ]
+
+    def close(self) -> None:
+        if self._api is not None:
+            self._api.close()
+
+    def _find(self) -> None:
+        target = api.find(self._api_addr)
+        if target is None:
+            raise CliError("no local mesh is running, and no --api-addr is given")
+        self._api = api.Api(target, verbose=self._verbose)
+
+    def _query(self) -> None:
+        try:
+            self._connected().get("/version")
+        except CliError as error:
+            raise NotYetError(str(error)) from error
+
+    def _self_check(self) -> Sequence[Result]:
+        results = self._connected().get("/self-check")["results"]
+        return [
+            Result(
+                result["category"],
+                result["description"],
+                _OUTCOMES.get(result["status"], "error"),
+                result.get("message") or "",
+            )
+            for result in results
+        ]
+
+    def _running(self) -> None:
+        pods = self._pods()
+        if not pods:
+            raise NotYetError("there are no pods")
+        self._require([p for p in pods if p["status"] == "Running"], of=pods, what="not running")
+
+    def _proxies_ready(self) -> None:
+        meshed = self._meshed()
+        if not meshed:
+            raise WarnedError("no pod is meshed")
+        self._require([p for p in meshed if p["proxy_ready"]], of=meshed, what="not ready")
+
+    def _reporting(self) -> None:
+        meshed = self._meshed()
+        fresh = [pod for pod in meshed if _reports(pod)]
+        self._require(fresh, of=meshed, what="without metrics")
+
+    def _server_version(self) -> None:
+        server = self._connected().get("/version").get("version")
+        if server != __version__:
+            raise WarnedError(
+                f"the control plane is version {server}, this command is {__version__}"
+            )
+
+    def _proxy_versions(self) -> None:
+        other = {str(pod["proxy_version"]) for pod in self._meshed()} - {__version__, "", "None"}
+        if other:
+            versions = ", ".join(sorted(other))
+            raise WarnedError(
+                f"there are proxies of version {versions}, this command is {__version__}"
+            )
+
+    def _require(self, good: Sequence[Pod], *, of: Sequence[Pod], what: str) -> None:
+        bad = [f"{pod['namespace']}/{pod['name']}" for pod in of if pod not in good]
+        if bad:
+            raise NotYetError(f"{len(bad)} of {len(of)} pods {what}: {', '.join(bad)}")
+
+    def _meshed(self) -> list[Pod]:
+        return [pod for pod in self._pods() if pod["meshed"]]
+
+    def _pods(self) -> list[Pod]:
+        pods: list[Pod] = self._connected().get("/pods", namespace=self._namespace)["pods"]
+        return pods
+
+    def _connected(self) -> api.Api:
+        if self._api is None:
+            raise CliError(api.NOT_FOUND)
+        return self._api
+
+
+def _reports(pod: Pod) -> bool:
+    age = pod["since_last_report_s"]
+    return age is not None and float(age) < STALE_S

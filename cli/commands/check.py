@@ -1,0 +1,58 @@
+"""`check`: is the mesh healthy, and if not, what to do."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from linkerd2_py.cli import output
+from linkerd2_py.cli.checks.mesh import MeshChecks
+from linkerd2_py.cli.checks.run import Result, run_checks
+from linkerd2_py.cli.durations import parse_duration
+from linkerd2_py.cli.errors import EXIT_FAILURE
+from linkerd2_py.cli.options import ApiAddr, Namespace, Verbose
+from linkerd2_py.cli.render.check import CheckLines, as_json, succeeded
+
+
+def check(
+    form: Annotated[str, typer.Option("--output", "-o", help="table, json or short.")] = "table",
+    wait: Annotated[
+        str, typer.Option("--wait", help="Retry this long what may still come up.")
+    ] = "5m",
+    namespace: Namespace = None,
+    api_addr: ApiAddr = None,
+    verbose: Verbose = False,
+) -> None:
+    """Check the control plane and the proxies; exit status 1 if something failed."""
+    output.one_of(form, allowed=("table", "json", "short"))
+    wait_s = parse_duration(wait, flag="--wait")
+    checks = MeshChecks(api_addr=api_addr, namespace=namespace, verbose=verbose)
+    lines = CheckLines(paint=output.paint_for(sys.stdout), short=form == "short")
+    results: list[Result] = []
+    try:
+        for result in run_checks(checks.all(), wait_s=wait_s, on_wait=_on_wait):
+            results.append(result)
+            if form != "json":
+                _show(lines.lines(result))
+    finally:
+        checks.close()
+    if form == "json":
+        output.write_json(as_json(results))
+    else:
+        _show(lines.verdict(results))
+    if not succeeded(results):
+        raise typer.Exit(EXIT_FAILURE)
+
+
+def _show(lines: list[str]) -> None:
+    for line in lines:
+        output.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _on_wait(reason: str) -> None:
+    """Tell a waiting person why; a pipe sees nothing."""
+    if sys.stderr.isatty():
+        output.note(f"waiting: {reason}")

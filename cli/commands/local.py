@@ -1,0 +1,193 @@
+"""`local up`, `down`, `status`, `logs`: a whole mesh on this machine, without root."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from linkerd2_py.cli import output
+from linkerd2_py.cli.durations import parse_duration
+from linkerd2_py.cli.errors import CliError, bad_usage
+from linkerd2_py.cli.options import ApiAddr, Namespace, Verbose
+from linkerd2_py.cli.render.live import tick, where_to_look
+from linkerd2_py.controlplane.local.state_dir import State
+
+app = typer.Typer(
+    help="Run a mesh on this machine: up, down, status, logs.",
+    rich_markup_mode=None,
+)
+
+
+@app.command("up")
+def up(
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", "-f", help="mesh.yaml (default: the sample application)."),
+    ] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Return when everything is ready.")
+    ] = False,
+    wait: Annotated[str, typer.Option("--wait", help="How long the start may take.")] = "60s",
+    _namespace: Namespace = None,
+    _api_addr: ApiAddr = None,
+    _verbose: Verbose = False,
+) -> None:
+    """Start control plane, workloads and proxies; in the foreground until Ctrl-C, or detached."""
+    from linkerd2_py.cli import live
+    from linkerd2_py.controlplane.local import launcher, state_dir
+
+    wait_s = parse_duration(wait, flag="--wait")
+    directory = state_dir.default_state_dir()
+    mesh_file = file.absolute() if file else launcher.SAMPLE_MESH_FILE
+    try:
+        directory.create()
+        running = state_dir.running_pid(directory)
+    except state_dir.StateError as error:
+        raise CliError(str(error)) from error
+    if running is not None:
+        raise CliError(
+            f"a local mesh is already running (pid {running}): `linkerd2-py local down` stops it"
+        )
+    directory.remove_state()
+    launch = launcher.Launch(mesh_file, directory, detach=detach, start_limit_s=wait_s)
+    supervising = launcher.Supervising(launch)
+    _raise_on_signals()
+    sample = mesh_file == launcher.SAMPLE_MESH_FILE
+    try:
+        started = live.follow_start(supervising.reports())
+        state = directory.live()
+        if state is None or (started.problems and not directory.state_file.exists()):
+            supervising.wait()
+            raise _failed(started.problems)
+        if detach:
+            _finish_detached(started.problems, state=state, sample=sample)
+            return
+        for problem in started.problems:
+            output.note(f"linkerd2-py: {problem}")
+        live.show_until_stopped(supervising, state=state, sample=sample)
+    except KeyboardInterrupt:
+        output.note("\nstopping…")
+        supervising.ask_to_stop()
+        supervising.wait()
+    finally:
+        supervising.close()
+
+
+@app.command("down")
+def down(
+    _namespace: Namespace = None, _api_addr: ApiAddr = None, _verbose: Verbose = False
+) -> None:
+    """Stop the local mesh; returns when its last process has ended."""
+    from linkerd2_py.controlplane.local import launcher, state_dir
+
+    directory = state_dir.default_state_dir()
+    try:
+        stopped = launcher.stop_mesh(directory)
+    except (state_dir.StateError, PermissionError) as error:
+        raise CliError(str(error)) from error
+    output.write("the local mesh is stopped" if stopped else "no local mesh is running")
+
+
+@app.command("status")
+def status(
+    form: Annotated[str, typer.Option("--output", "-o", help="table or json.")] = "table",
+    _namespace: Namespace = None,
+    _api_addr: ApiAddr = None,
+    verbose: Verbose = False,
+) -> None:
+    """Show the local mesh: its pods, its addresses, its file. Exit status 1 if none runs."""
+    from dataclasses import asdict
+
+    from linkerd2_py.cli.api import Api, Target
+    from linkerd2_py.cli.commands.get import pod_table
+    from linkerd2_py.controlplane.local import state_dir
+
+    output.one_of(form, allowed=("table", "json"))
+    state = state_dir.default_state_dir().live()
+    if state is None:
+        raise CliError("no local mesh is running: `linkerd2-py local up` starts one")
+    with Api(Target(state.public_api), verbose=verbose) as api:
+        pods = api.get("/pods", namespace=state.namespace)["pods"]
+    if form == "json":
+        output.write_json({**asdict(state), "pods": pods})
+        return
+    facts = {
+        "mesh": state.mesh_file,
+        "namespace": state.namespace,
+        "public API": state.public_api,
+        "proxy API": state.proxy_api,
+        "supervisor": f"pid {state.pid}",
+    }
+    output.write("\n".join(f"{name + ':':<12} {value}" for name, value in facts.items()))
+    output.write("\n" + pod_table(pods, namespaces=False) + "\n")
+    if state.links:
+        output.write("\n" + "\n".join(f"{name:<24} {url}" for name, url in state.links.items()))
+
+
+@app.command("logs")
+def logs(
+    name: Annotated[
+        str, typer.Argument(metavar="[POD]", help="A pod, deploy/NAME, or control-plane.")
+    ] = "",
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as they grow.")] = False,
+    container: Annotated[
+        str, typer.Option("--container", "-c", help="proxy or app (default: both).")
+    ] = "",
+    tail: Annotated[
+        int, typer.Option("--tail", min=-1, help="Lines to begin with (-1: all).")
+    ] = -1,
+    _namespace: Namespace = None,
+    _api_addr: ApiAddr = None,
+    _verbose: Verbose = False,
+) -> None:
+    """Print what pods and the control plane have logged, also of a mesh that has ended."""
+    from linkerd2_py.cli import logs as reading
+    from linkerd2_py.controlplane.local.state_dir import default_state_dir
+
+    if container not in {"", "proxy", "app"}:
+        raise bad_usage(f"-c: {container!r} is not a container: use proxy or app")
+    paths = reading.select(default_state_dir().logs, reading.Selection(name, container))
+    reader = reading.LogReader(paths, tail=None if tail < 0 else tail)
+    if not follow:
+        _show(reader.read())
+        return
+    reading.follow(reader, show=_show)
+
+
+def _show(lines: Sequence[str]) -> None:
+    if lines:
+        output.write("\n".join(lines))
+        sys.stdout.flush()
+
+
+def _finish_detached(problems: tuple[str, ...], *, state: State, sample: bool) -> None:
+    """The last words of a detached start; CliError if not everything is ready."""
+    paint = output.paint_for(sys.stdout)
+    if problems:
+        output.note("the rest keeps running; `linkerd2-py local down` stops it")
+        raise _failed(problems)
+    output.write(tick("everything is ready", paint=paint) + ("\n\n" if state.links else ""))
+    lines = where_to_look(state.links, sample=sample, paint=paint, namespace=state.namespace)
+    output.write("\n".join([*lines, "", "`linkerd2-py local down` stops it."]))
+
+
+def _failed(problems: tuple[str, ...]) -> CliError:
+    """All problems but the last are notes; the last becomes the error's line."""
+    for problem in problems[:-1]:
+        output.note(f"linkerd2-py: {problem}")
+    return CliError(problems[-1] if problems else "the mesh ended while starting")
+
+
+def _raise_on_signals() -> None:
+    """A SIGTERM ends the foreground as Ctrl-C does."""
+
+    def interrupt(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)

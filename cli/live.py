@@ -1,0 +1,120 @@
+"""The foreground of `local up`: shows the start, then a table that refreshes until Ctrl-C."""
+
+from __future__ import annotations
+
+import queue
+import shutil
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from linkerd2_py.cli import output
+from linkerd2_py.cli.api import Api, find
+from linkerd2_py.cli.errors import CliError
+from linkerd2_py.cli.render import live as render
+from linkerd2_py.cli.render import stat as render_stat
+from linkerd2_py.controlplane.local.launcher import Supervising
+from linkerd2_py.controlplane.local.reports import Report
+from linkerd2_py.controlplane.local.state_dir import State
+
+REFRESH_S: Final = 2.0
+WINDOW: Final = "10s"
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """How the start ended; `problems` has one line for each thing that is wrong."""
+
+    problems: tuple[str, ...] = ()
+
+
+def follow_start(reports: Iterator[Report]) -> Started:
+    """Print ticks until the start has ended one way or the other."""
+    paint = output.paint_for(sys.stdout)
+    for report in reports:
+        if report.kind == "ready":
+            return Started()
+        if report.kind == "failed":
+            return Started(tuple(report.text.splitlines()))
+        line = render.tick if report.kind == "step" else render.cross
+        output.write(line(report.text, paint=paint))
+        sys.stdout.flush()
+    return Started(("the supervisor ended early; `linkerd2-py local logs control-plane` says why",))
+
+
+def show_until_stopped(supervising: Supervising, *, state: State, sample: bool) -> None:
+    """Refresh until the supervisor ends (CliError: nobody asked for that) or KeyboardInterrupt."""
+    news: queue.SimpleQueue[Report | None] = queue.SimpleQueue()
+    threading.Thread(target=_pass_on, args=(supervising, news.put), daemon=True).start()
+    paint = output.paint_for(sys.stdout)
+    below = render.where_to_look(state.links, sample=sample, paint=paint, namespace=state.namespace)
+    screen = Screen(below=[*below, "", render.STOP_HINT])
+    target = find(None)
+    if target is None:
+        raise CliError("the mesh has gone")
+    with Api(target) as api:
+        while True:
+            screen.show(table_of(api, namespace=state.namespace))
+            try:
+                report = news.get(timeout=REFRESH_S)
+            except queue.Empty:
+                continue
+            if report is None:
+                raise CliError("the mesh has ended; see `linkerd2-py local logs control-plane`")
+            screen.say(report)
+
+
+def table_of(api: Api, *, namespace: str) -> str:
+    """`stat deploy` as text; empty while there is nothing to show."""
+    try:
+        answer = api.get("/stat", type="deploy", namespace=namespace, window=WINDOW)
+    except CliError:
+        return ""
+    style = render_stat.StatStyle(paint=output.paint_for(sys.stdout))
+    return render_stat.render_tables(render_stat.collect_rows([answer]), style=style)
+
+
+class Screen:
+    """Redraws in place on a terminal; elsewhere prints the table once, when it has traffic."""
+
+    def __init__(self, *, below: list[str]) -> None:
+        self._below = below
+        self._drawn = 0
+        self._printed = False
+
+    def show(self, table: str) -> None:
+        if not sys.stdout.isatty():
+            self._print_once(table)
+            return
+        lines = render.frame(table, below=self._below, width=shutil.get_terminal_size().columns)
+        self._clear()
+        output.write("\n".join(lines))
+        sys.stdout.flush()
+        self._drawn = len(lines)
+
+    def say(self, report: Report) -> None:
+        """A line above the table, which stays there."""
+        self._clear()
+        paint = output.paint_for(sys.stdout)
+        line = render.cross if report.kind == "problem" else render.tick
+        output.write(line(report.text, paint=paint))
+        sys.stdout.flush()
+
+    def _print_once(self, table: str) -> None:
+        if not self._printed and "rps" in table:
+            self._printed = True
+            output.write("\n".join(render.frame(table, below=self._below, width=10_000)))
+            sys.stdout.flush()
+
+    def _clear(self) -> None:
+        if self._drawn:
+            sys.stdout.write(f"\x1b[{self._drawn}F\x1b[J")
+            self._drawn = 0
+
+
+def _pass_on(supervising: Supervising, put: Callable[[Report | None], None]) -> None:
+    for report in supervising.reports():
+        put(report)
+    put(None)

@@ -1,0 +1,105 @@
+"""The `linkerd2-py` command: dispatch, and one place where errors become lines and statuses."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+PROGRAM: Final = "linkerd2-py"
+_VALUED: Final = ("-n", "--namespace", "--api-addr")
+_PLAIN: Final = ("--verbose",)
+
+
+def main() -> None:
+    """Run the command of sys.argv and exit."""
+    if sys.argv[1:2] == ["proxy"]:
+        # The sidecar is counted by the megabyte: it must start without the command line's imports.
+        from linkerd2_py.proxy.__main__ import main as proxy_main
+
+        del sys.argv[1]
+        raise SystemExit(proxy_main())
+    raise SystemExit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command and return its exit status."""
+    _force_utf8()
+    try:
+        status = _run(hoist_globals(arguments) or ["--help"])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has seen enough (`| head`). Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return status
+
+
+def hoist_globals(arguments: Sequence[str]) -> list[str]:
+    """Move global flags that stand before the command behind it, where every command takes them."""
+    flags: list[str] = []
+    rest = list(arguments)
+    while rest and (taken := _globals_at(rest)):
+        flags += rest[:taken]
+        rest = rest[taken:]
+    if not rest or rest[0].startswith("-"):
+        return list(arguments)
+    end = rest.index("--") if "--" in rest else len(rest)
+    return [*rest[:end], *flags, *rest[end:]]
+
+
+def _globals_at(words: Sequence[str]) -> int:
+    """How many words the global flag at the front takes; 0 if there is none."""
+    first = words[0]
+    if first in _PLAIN:
+        return 1
+    if first in _VALUED:
+        return min(2, len(words))
+    glued = first.startswith(("--namespace=", "--api-addr="))
+    short = first.startswith("-n") and not first.startswith("--")
+    return 1 if glued or short else 0
+
+
+def _run(arguments: Sequence[str]) -> int:
+    # Plain help without boxes; read by typer when it is imported.
+    os.environ["TYPER_USE_RICH"] = "0"
+    import typer
+
+    from linkerd2_py.cli.app import app
+    from linkerd2_py.cli.errors import EXIT_USAGE, CliError
+
+    command = typer.main.get_command(app)
+    try:
+        status = command.main(list(arguments), prog_name=PROGRAM, standalone_mode=False)
+    except CliError as error:
+        return _complain(str(error), status=error.status)
+    except KeyboardInterrupt:
+        return 130
+    except typer.Abort:
+        return 130
+    except Exception as error:
+        # typer's own usage errors; their class has moved between its releases.
+        describe = getattr(error, "format_message", None)
+        if describe is None:
+            raise
+        return _complain(describe(), status=EXIT_USAGE)
+    return status if isinstance(status, int) else 0
+
+
+def _complain(message: str, *, status: int) -> int:
+    sys.stdout.flush()
+    sys.stderr.write(f"{PROGRAM}: {' '.join(message.split())}\n")
+    return status
+
+
+def _force_utf8() -> None:
+    """Marks and emoji must not crash under LANG=C."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="replace")
+
+
+if __name__ == "__main__":
+    main()

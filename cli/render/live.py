@@ -1,0 +1,57 @@
+"""What `local up` shows: the ticks of the start, where to look, and the table that refreshes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from linkerd2_py.cli.render.check import MARKS
+from linkerd2_py.cli.render.paint import Paint
+
+SAMPLE_PAGE: Final = "web-svc"
+FAULT_HUNT: Final = (
+    ("linkerd2-py stat deploy", "which workload fails?"),
+    ("linkerd2-py stat au --from deploy/web", "which service, asked by whom?"),
+    (
+        "linkerd2-py diagnostics proxy-metrics deploy/voting | grep 'grpc_status=\"2\"'",
+        "how? (2 is UNKNOWN)",
+    ),
+)
+METHOD_HINT: Final = "`linkerd2-py local logs voting-0` names the method."
+STOP_HINT: Final = "Ctrl-C stops everything."
+
+
+def tick(text: str, *, paint: Paint) -> str:
+    """A step that is done."""
+    return f"{paint.green(MARKS['success'])} {text}"
+
+
+def cross(text: str, *, paint: Paint) -> str:
+    """A step that failed."""
+    return f"{paint.red(MARKS['error'])} {text}"
+
+
+def where_to_look(
+    links: Mapping[str, str], *, sample: bool, paint: Paint, namespace: str
+) -> list[str]:
+    """The page, the other doors, and for the sample the commands that find its fault."""
+    lines = []
+    page = links.get(SAMPLE_PAGE) if sample else None
+    if page is not None:
+        lines += [f"Open the page:  {paint.bold(page)}", ""]
+    elif links:
+        lines += [f"Services of {namespace}, through the mesh:"]
+        lines += [f"  {name:<24} {url}" for name, url in links.items()]
+        lines += [""]
+    if sample:
+        lines += ["Something is wrong with the vote. Find it:"]
+        width = max(len(command) for command, _ in FAULT_HUNT)
+        lines += [f"  {command:<{width}}   # {why}" for command, why in FAULT_HUNT]
+        lines += [f"  {METHOD_HINT}"]
+    return lines
+
+
+def frame(table: str, *, below: Sequence[str], width: int) -> list[str]:
+    """The lines of one refresh; lines of a plain table wider than the terminal are cut."""
+    above = table.split("\n") if table else ["waiting for traffic…"]
+    return [line if "\x1b" in line else line[: max(width - 1, 20)] for line in [*above, "", *below]]
