@@ -12,7 +12,9 @@ from linkerd2_py._ext.io.loop cimport Actor
 # What Linkerd's proxy gives its balancers.
 cdef double DECAY_NS = 10e9
 cdef double DEFAULT_RTT_NS = 30e6
+# Named, for a literal of this size in an expression would be a Python int.
 cdef uint64_t GOLDEN = <uint64_t> 0x9E3779B97F4A7C15
+cdef uint64_t STAR = <uint64_t> 0x2545F4914F6CDD1D
 
 
 cdef class Candidate(Actor):
@@ -85,7 +87,7 @@ cdef class ReadySet:
         random = self.next_random()
         # High and low halves scaled to [0, count) and [0, count - 1); stepping over `one` makes the pair distinct and uniform.
         one = <uint32_t> ((random >> 32) * count >> 32)
-        other = <uint32_t> ((random & 0xFFFFFFFF) * (count - 1) >> 32)
+        other = <uint32_t> (<uint64_t> <uint32_t> random * (count - 1) >> 32)
         if other >= one:
             other += 1
         first, second = self.member(one), self.member(other)
@@ -107,4 +109,4 @@ cdef class ReadySet:
         x ^= x << 25
         x ^= x >> 27
         self.seed = x
-        return x * <uint64_t> 0x2545F4914F6CDD1D
+        return x * STAR
