@@ -78,6 +78,7 @@ cdef class Transport(Source):
     # -- reading
     cdef int pause(self, PauseReason reason) except -1
     cdef int resume(self, PauseReason reason) except -1     # when the last one goes: deferred read if bytes or an edge wait (never re-entrant)
+    cdef int forget_pauses(self) except -1                  # for a session that takes over everything: all counts zero, as if resumed
     # -- writing: everything goes through the outbox; flush writes now, flush_later at the end of this loop batch (coalesces HTTP/2 frames)
     cdef char* reserve(self, size_t count) except NULL      # room for count contiguous bytes in the outbox; follow with commit
     cdef int commit(self, size_t count) except -1
@@ -100,6 +101,7 @@ cdef class Transport(Source):
     # -- private
     cdef int finish_connect(self, uint32_t events) except -1
     cdef int connect_failed(self, FaultKind kind, int code) except -1
+    cdef int read_later(self) except -1
     cdef int read_ready(self) except -1
     cdef Py_ssize_t fill(self) except -1
     cdef int received_end(self, int outcome) except -1

@@ -207,10 +207,22 @@ cdef class Transport(Source):
             return 0
         self.pause_count[<int> reason] -= 1
         self.pauses -= 1
-        if self.pauses == 0 and not self.dead and (self.inbox is not None or self.readable):
-            self.read_due = True
-            self.loop.defer(self)
-        return 0
+        return self.read_later() if self.pauses == 0 else 0
+
+    cdef int forget_pauses(self) except -1:
+        cdef int reason
+        if self.pauses == 0:
+            return 0
+        for reason in range(<int> PAUSE_REASONS):
+            self.pause_count[reason] = 0
+        self.pauses = 0
+        return self.read_later()
+
+    cdef int read_later(self) except -1:
+        if self.dead or (self.inbox is None and not self.readable):
+            return 0
+        self.read_due = True
+        return self.loop.defer(self)
 
     cdef int read_ready(self) except -1:
         """Reads and hands over until the socket is drained, the session pauses or its turn is over. Only called from the loop."""

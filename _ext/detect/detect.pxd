@@ -1,0 +1,12 @@
+"""Which protocol a client speaks, from its first bytes."""
+
+cdef enum Protocol:
+    PROTO_MORE = 0        # undecided: wait for more bytes (bounded by the caller: 1024 bytes or the timeout => opaque)
+    PROTO_HTTP1
+    PROTO_HTTP2
+    PROTO_TLS             # a ClientHello record header
+    PROTO_OPAQUE
+
+# HTTP/2: the first 14 bytes of the client preface; HTTP/1: a plausible request line (method token, SP, target, version) even if incomplete stays MORE; bytes that can no longer become either are opaque at once.
+# A client that sends "GE", pauses, then "T / HTTP/1.1" is HTTP/1 (reliability.md trap 4).
+cdef Protocol detect(const char* p, size_t n) noexcept nogil

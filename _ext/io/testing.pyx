@@ -1,0 +1,423 @@
+# cython: language_level=3
+"""The engine's sockets for tests: sessions that record or echo, and Python calls for what is otherwise cimported. Not part of a wheel."""
+
+from libc.stdint cimport int64_t
+
+from linkerd2_py._ext.core.buffer cimport Buffer
+from linkerd2_py._ext.core.fault cimport FaultKind, fault_of_errno, fault_text, errno_name
+from linkerd2_py._ext.io.address cimport Address, SocketOptions
+from linkerd2_py._ext.io.listener cimport Accepting
+from linkerd2_py._ext.io.loop cimport Actor, Loop, Timer
+from linkerd2_py._ext.io.original_dst cimport original_dst
+from linkerd2_py._ext.io.pump cimport Pump, PumpOwner, pump_between
+from linkerd2_py._ext.io.transport cimport (
+    PAUSE_DRAIN,
+    PAUSE_PARKED,
+    PAUSE_PEER_FULL,
+    PAUSE_TURN,
+    SEND_FULL,
+    Connecting,
+    PauseReason,
+    Session,
+    Transport,
+    accepted,
+    connect,
+    connect_fd,
+)
+from linkerd2_py._ext.metrics.tcp cimport TcpMetrics
+
+FAULTS = (
+    "none", "refused", "unreachable", "connect_timeout", "reset", "timeout", "eof", "protocol", "idle", "no_fds", "no_memory", "local", "io",
+)
+PAUSES = {
+    "parked": <int> PAUSE_PARKED,
+    "peer_full": <int> PAUSE_PEER_FULL,
+    "turn": <int> PAUSE_TURN,
+    "drain": <int> PAUSE_DRAIN,
+}
+
+
+cdef class RecorderSession(Connecting):
+    """Writes down every call as a tuple in `events`. `consume`: takes what it reads into `received`.
+
+    `hook(name, session)`, if set, runs inside the call, after it was written down: whatever a session may do, it may do there.
+    """
+    cdef readonly list events
+    cdef readonly object received
+    cdef public object hook
+    cdef public bint consume
+
+    def __init__(self, hook: object = None, *, consume: bool = True):
+        self.events = []
+        self.received = bytearray()
+        self.hook = hook
+        self.consume = consume
+
+    cdef int note(self, tuple entry) except -1:
+        self.events.append(entry)
+        if self.hook is not None:
+            self.hook(entry[0], self)
+        return 0
+
+    cdef int on_connected(self) except -1:
+        return self.note(("connected",))
+
+    cdef int on_connect_failed(self, FaultKind kind, int code) except -1:
+        return self.note(("connect_failed", FAULTS[<int> kind], code))
+
+    cdef int on_attached(self) except -1:
+        self.note(("attached",))
+        if self.consume and self.transport is not None and self.transport.inbox is not None:
+            self.take()
+        return 0
+
+    cdef int on_readable(self) except -1:
+        chunk = self.take() if self.consume else self.peek()
+        return self.note(("readable", chunk))
+
+    cdef int on_read_eof(self) except -1:
+        return self.note(("read_eof",))
+
+    cdef int on_drained(self) except -1:
+        return self.note(("drained",))
+
+    cdef int on_fault(self, FaultKind kind, int code) except -1:
+        return self.note(("fault", FAULTS[<int> kind], code))
+
+    def names(self) -> list[str]:
+        """The calls without their arguments."""
+        return [entry[0] for entry in self.events]
+
+    def peek(self) -> bytes:
+        """What stands in the inbox."""
+        cdef Buffer inbox = self.transport.inbox if self.transport is not None else None
+        return b"" if inbox is None else inbox.head()[: inbox.size()]
+
+    def take(self, count: int | None = None) -> bytes:
+        """Consumes `count` bytes of the inbox, or all."""
+        chunk = self.peek()[:count]
+        if chunk:
+            self.transport.inbox.skip(len(chunk))
+            self.received += chunk
+        return chunk
+
+    cdef Transport live(self):
+        if self.transport is None:
+            raise RuntimeError("the session has no transport")
+        return self.transport
+
+    def send(self, data: bytes, *, flush: bool = True) -> bool:
+        """Whether the transport takes more."""
+        cdef int outcome = self.live().send(data, len(data))
+        if flush:
+            outcome = self.live().flush()
+        return outcome != SEND_FULL
+
+    def send_reserved(self, data: bytes) -> None:
+        """The same through reserve and commit, flushed with the batch."""
+        cdef char* room = self.live().reserve(len(data))
+        for index, byte in enumerate(data):
+            room[index] = <char> <unsigned char> byte
+        self.live().commit(len(data))
+        self.live().flush_later()
+
+    def try_write(self, data: bytes) -> int:
+        return self.live().try_write(data, len(data))
+
+    def shutdown_write(self) -> None:
+        self.live().shutdown_write()
+
+    def close(self) -> None:
+        self.live().close()
+
+    def abort(self) -> None:
+        self.live().abort()
+
+    def pause(self, reason: str = "parked") -> None:
+        self.live().pause(<PauseReason> <int> PAUSES[reason])
+
+    def resume(self, reason: str = "parked") -> None:
+        self.live().resume(<PauseReason> <int> PAUSES[reason])
+
+    def hand_to(self, Session other not None) -> None:
+        """`other` takes this session's place."""
+        self.live().attach(other)
+
+    def hold(self) -> object:
+        """The transport itself, which outlives its session's interest in it."""
+        return Held(self)
+
+    @property
+    def attached(self) -> bool:
+        return self.transport is not None
+
+    def configure(
+        self, *, high_mark: int | None = None, read_size: int | None = None, linger_for_input: bool = False, reads_before_fault: bool = False
+    ) -> None:
+        cdef Transport transport = self.live()
+        if high_mark is not None:
+            transport.high_mark = high_mark
+        if read_size is not None:
+            transport.read_size = read_size
+        transport.linger_for_input = linger_for_input
+        transport.reads_before_fault = reads_before_fault
+
+
+cdef class Held:
+    """A look at a transport, whether or not a session stands on it."""
+    cdef Transport transport
+
+    def __init__(self, RecorderSession session not None):
+        self.transport = session.live()
+
+    def state(self) -> dict[str, object]:
+        cdef Transport t = self.transport
+        return {
+            "fd": t.fd,
+            "dead": bool(t.dead),
+            "unsent": t.unsent,
+            "inbox": -1 if t.inbox is None else t.inbox.size(),
+            "inbox_capacity": 0 if t.inbox is None else t.inbox.capacity,
+            "outbox": t.outbox is not None,
+            "pauses": t.pauses,
+            "read_eof": bool(t.read_eof),
+            "write_closed": bool(t.write_closed),
+            "lingering": bool(t.lingering),
+            "rx_bytes": t.rx_bytes,
+            "tx_bytes": t.tx_bytes,
+            "writable": bool(t.writable),
+            "session": t.session is not None,
+        }
+
+    def attach(self, Session session not None) -> None:
+        self.transport.attach(session)
+
+    def abort(self) -> None:
+        self.transport.abort()
+
+    def close(self) -> None:
+        self.transport.close()
+
+    def peer(self) -> Address | None:
+        return self.transport.peer_address()
+
+    def local(self) -> Address | None:
+        return self.transport.local_address()
+
+
+cdef class EchoSession(Connecting):
+    """Sends back what it reads; stops reading while its own sends wait; passes FIN on; closes when both directions have ended."""
+    cdef readonly int64_t exchanges
+    cdef public bint alive
+
+    def __init__(self):
+        self.alive = True
+
+    cdef int on_attached(self) except -1:
+        return self.on_readable() if self.transport.inbox is not None else 0
+
+    cdef int on_readable(self) except -1:
+        cdef Transport transport = self.transport
+        cdef Buffer inbox = transport.inbox
+        cdef size_t count = inbox.size()
+        self.exchanges += 1
+        transport.send(inbox.head(), count)
+        inbox.skip(count)
+        if transport.flush() == SEND_FULL and transport.pause_count[<int> PAUSE_PEER_FULL] == 0:
+            transport.pause(PAUSE_PEER_FULL)
+        return 0
+
+    cdef int on_drained(self) except -1:
+        if self.transport.pause_count[<int> PAUSE_PEER_FULL]:
+            self.transport.resume(PAUSE_PEER_FULL)
+        return 0
+
+    cdef int on_read_eof(self) except -1:
+        self.alive = False
+        return self.transport.close()
+
+    cdef int on_fault(self, FaultKind kind, int code) except -1:
+        self.alive = False
+        return 0
+
+
+cdef class AcceptWith(Accepting):
+    """Attaches what `factory()` gives to every accepted connection; None leaves it unattached."""
+    cdef public object factory
+    cdef readonly list sessions
+
+    def __init__(self, factory: object):
+        self.factory = factory
+        self.sessions = []
+
+    cdef int on_accepted(self, Transport transport) except -1:
+        session = self.factory()
+        if session is None:
+            return 0
+        self.sessions.append(session)
+        return transport.attach(<Session?> session)
+
+
+cdef class PumpWatch(PumpOwner):
+    """Starts pumps and writes down how they ended: (fault, errno)."""
+    cdef readonly list ended
+    cdef list running
+
+    def __init__(self):
+        self.ended = []
+        self.running = []
+
+    cdef int on_pump_closed(self, Pump pump, FaultKind kind, int code) except -1:
+        self.running.remove(pump)
+        self.ended.append((FAULTS[<int> kind], code))
+        return 0
+
+    def start(self, RecorderSession client not None, RecorderSession server not None) -> None:
+        """Both sessions give their transports to a new pump."""
+        cdef Pump pump = pump_between(client.live(), server.live(), self)
+        self.running.append(pump)
+        pump.start()
+
+    def held_bytes(self) -> list[tuple[int, int]]:
+        """Capacity of the buffers each running pump holds: (client to server, server to client)."""
+        cdef Pump pump
+        return [(_held(pump.client), _held(pump.server)) for pump in self.running]
+
+    def stop(self) -> None:
+        """Stops the running pumps without callbacks."""
+        cdef Pump pump
+        for pump in self.running:
+            pump.stop()
+        self.running.clear()
+
+
+cdef size_t _held(Transport transport):
+    cdef size_t total = 0
+    if transport.inbox is not None:
+        total += transport.inbox.capacity
+    if transport.outbox is not None:
+        total += transport.outbox.capacity
+    return total
+
+
+cdef class PumpAccepting(Accepting):
+    """Pumps every accepted connection to `target`: a plain TCP proxy."""
+    cdef Loop loop
+    cdef Address target
+    cdef readonly PumpWatch watch
+
+    def __init__(self, Loop loop, Address target):
+        self.loop = loop
+        self.target = target
+        self.watch = PumpWatch()
+
+    cdef int on_accepted(self, Transport transport) except -1:
+        cdef RecorderSession client = RecorderSession(consume=False)
+        cdef RecorderSession server = RecorderSession(self.server_event)
+        transport.attach(client)
+        transport.pause(PAUSE_PARKED)
+        server.events.append(client)
+        connect(self.loop, self.target, server, 5000000000, None, None)
+        return 0
+
+    def server_event(self, name: str, RecorderSession server) -> None:
+        cdef RecorderSession client = server.events[0]
+        if name == "connected":
+            self.watch.start(client, server)
+        elif client.attached:
+            client.abort()
+
+
+cdef class AlarmActor(Actor):
+    """Named timers: arm, disarm; `fired` gets (name, loop time)."""
+    cdef readonly list fired
+    cdef public object hook
+    cdef Loop loop
+    cdef dict timers
+
+    def __init__(self, Loop loop not None, hook: object = None):
+        self.loop = loop
+        self.fired = []
+        self.timers = {}
+        self.hook = hook
+
+    cdef int on_timer(self, Timer timer) except -1:
+        self.fired.append((timer.kind, self.loop.now))
+        if self.hook is not None:
+            self.hook(timer.kind, self)
+        return 0
+
+    def arm(self, kind: int, delay_ns: int) -> int:
+        """The deadline in loop time."""
+        cdef Timer timer = self.timers.setdefault(kind, Timer(self, kind))
+        self.loop.arm(timer, self, delay_ns)
+        return timer.deadline
+
+    def disarm(self, kind: int) -> None:
+        cdef Timer timer = self.timers.get(kind)
+        self.loop.disarm(timer)
+
+    def armed(self) -> set[int]:
+        cdef Timer timer
+        return {timer.kind for timer in self.timers.values() if timer.armed}
+
+
+cdef class DeferActor(Actor):
+    """Calls `run(self)` when deferred; `broken` counts exceptions that escaped it."""
+    cdef Loop loop
+    cdef public object run
+    cdef readonly int broken
+
+    def __init__(self, Loop loop not None, run: object):
+        self.loop = loop
+        self.run = run
+
+    cdef int on_deferred(self) except -1:
+        self.run(self)
+        return 0
+
+    cdef int on_broken(self) except -1:
+        self.broken += 1
+        return 0
+
+    def defer(self) -> None:
+        self.loop.defer(self)
+
+
+def adopt(Loop loop not None, fd: int, Session session not None, TcpMetrics metrics=None) -> None:
+    """An accepted, non-blocking descriptor becomes a transport; takes ownership."""
+    accepted(loop, fd, metrics).attach(session)
+
+
+def connect_to(
+    Loop loop not None,
+    Address address not None,
+    Connecting session not None,
+    timeout_ns: int = 5_000_000_000,
+    SocketOptions options=None,
+    TcpMetrics metrics=None,
+) -> None:
+    """The session hears connected or connect_failed."""
+    connect(loop, address, session, timeout_ns, options, metrics)
+
+
+def connect_socket(Loop loop not None, fd: int, Address address not None, Connecting session not None, timeout_ns: int = 5_000_000_000) -> None:
+    """The same on a prepared socket; takes ownership."""
+    connect_fd(loop, fd, address, session, timeout_ns, None, None)
+
+
+def original_destination(fd: int) -> Address | None:
+    return original_dst(fd)
+
+
+def fault_name(code: int, *, connecting: bool) -> str:
+    """The fault an errno stands for."""
+    return FAULTS[<int> fault_of_errno(code, connecting)]
+
+
+def errno_label(code: int) -> str:
+    return errno_name(code).decode()
+
+
+def fault_texts() -> dict[str, str]:
+    return {name: fault_text(<FaultKind> index).decode() for index, name in enumerate(FAULTS)}
