@@ -1,6 +1,7 @@
 # cython: language_level=3
 """The proxy's own requests go the way of all traffic (balancer, connections, metrics); its admin server stands on the same codec."""
 
+from linkerd2_py._ext.core.clock cimport now_ns
 from linkerd2_py._ext.core.fault cimport FAULT_LOCAL, FaultKind, fault_text
 from libc.stdint cimport uint32_t
 from linkerd2_py._ext.core.types cimport Span
@@ -45,6 +46,7 @@ cdef class LocalClient:
         on_head(status, headers), on_body(chunk), on_end(trailers or None), on_reset(text, http2 error code)."""
         cdef ConnectionRouter router = ConnectionRouter.__new__(ConnectionRouter)
         cdef LocalRequest request = LocalRequest.__new__(LocalRequest)
+        self.table.loop.now = now_ns()
         router.loop = self.table.loop
         router.outbound = True
         router.table = self.table

@@ -1,6 +1,10 @@
 # cython: language_level=3
-"""The target table and its targets. The shell installs what it learns; exchanges and opaque connections choose here."""
+"""The target table and its targets. The shell installs what it learns; exchanges and opaque connections choose here.
 
+What the shell calls comes from outside the inner loop, whose time may then be old: those methods read the clock first.
+"""
+
+from linkerd2_py._ext.core.clock cimport now_ns
 from linkerd2_py._ext.core.debug cimport LIVE_TARGET, born, gone
 from linkerd2_py._ext.exchange.backend cimport UNAVAILABLE_CLOSED, UNAVAILABLE_FAILFAST, UNAVAILABLE_LOOP, UNAVAILABLE_REJECTED, UNAVAILABLE_SHED
 from linkerd2_py._ext.metrics.labels import make_labels
@@ -128,6 +132,7 @@ cdef class Target(Roster):
 
     def configure(self, *, bint opaque=False, bytes logical=None, tuple labels=()):
         """The profile is known: connections parked for it go on. May be called again when it changes (new connections follow it)."""
+        self.table.loop.now = now_ns()
         cdef Waiter waiter
         self.configured = True
         self.opaque = opaque
@@ -148,6 +153,7 @@ cdef class Target(Roster):
         self.remove([address for address in self.endpoints if address not in wanted])
 
     def add(self, list specs not None):
+        self.table.loop.now = now_ns()
         cdef EndpointSpec spec
         cdef Endpoint known
         self.unreject()
@@ -168,6 +174,7 @@ cdef class Target(Roster):
 
     def remove(self, list addresses not None):
         cdef Endpoint endpoint
+        self.table.loop.now = now_ns()
         for address in addresses:
             endpoint = self.endpoints.pop(address, None)
             if endpoint is not None:
@@ -182,6 +189,7 @@ cdef class Target(Roster):
 
     def forward(self, Address address not None, *, bint h2=False, tuple labels=()):
         """One endpoint without balancing; connect errors are answered at once."""
+        self.table.loop.now = now_ns()
         self.remove(list(self.endpoints))
         self.unreject()
         if self.leads_back(address):
@@ -295,6 +303,7 @@ cdef class TargetTable(Actor):
 
     def lookup(self, bytes key not None):
         """The target of that key, asking the shell when it is new: as traffic does."""
+        self.loop.now = now_ns()
         return self.find(key)
 
     def install(self, bytes key not None):

@@ -1,0 +1,84 @@
+"""gRPC through one and through two proxies, with grpcio at both ends."""
+
+import asyncio
+
+import grpc
+import grpc.aio
+import pytest
+
+from tests.support.engine import Engine, engine
+from tests.support.grpc_echo import EchoServer, echo_client, echo_server
+
+
+def hop(made: Engine, server: EchoServer, proxies: int) -> tuple[str, int]:
+    if proxies == 1:
+        return made.outbound(server.address)[1]
+    return made.outbound(made.inbound(server.address), h2=True)[1]
+
+
+@pytest.mark.parametrize("proxies", [1, 2])
+async def test_every_shape_of_call(proxies: int) -> None:
+    async with engine() as made, echo_server() as server, echo_client(hop(made, server, proxies)) as client:
+        assert await client.unary(b"hello") == b"hello"
+        assert [m async for m in client.server_stream(b"a\nb\nc")] == [b"a", b"b", b"c"]
+        assert await client.client_stream(iter([b"1", b"2", b"3"])) == b"123"
+        call = client.bidi()
+        for i in range(50):
+            await call.write(b"%d" % i)
+            assert await call.read() == b"%d" % i
+        await call.done_writing()
+        assert await call.code() is grpc.StatusCode.OK
+
+
+@pytest.mark.parametrize("proxies", [1, 2])
+@pytest.mark.parametrize("size", [100_000, 4 * 1024 * 1024])
+async def test_large_messages(proxies: int, size: int) -> None:
+    message = bytes(i % 253 for i in range(size))
+    async with engine() as made, echo_server() as server, echo_client(hop(made, server, proxies)) as client:
+        assert await client.unary(message) == message
+
+
+@pytest.mark.parametrize("proxies", [1, 2])
+async def test_statuses_and_trailers(proxies: int) -> None:
+    async with engine() as made, echo_server() as server, echo_client(hop(made, server, proxies)) as client:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await client.unary(b"x", metadata=(("x-status", "NOT_FOUND"), ("x-message", "no such thing"), ("x-trailer", "t")))
+        assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+        assert caught.value.details() == "no such thing"
+        assert ("x-trailer", "t") in tuple(caught.value.trailing_metadata())
+        assert 'grpc_status="5"' in made.metrics()
+        assert 'classification="failure"' in made.metrics()
+
+
+@pytest.mark.parametrize("proxies", [1, 2])
+async def test_cancel_reaches_the_server(proxies: int) -> None:
+    async with engine() as made, echo_server() as server, echo_client(hop(made, server, proxies)) as client:
+        call = client.unary(b"x", metadata=(("x-hold", "1"),))
+        await asyncio.wait_for(server.seen.held.wait(), 10)
+        call.cancel()
+        await asyncio.wait_for(server.seen.cancelled.wait(), 10)
+
+
+@pytest.mark.parametrize("proxies", [1, 2])
+async def test_deadlines_end_the_call_at_both_ends(proxies: int) -> None:
+    async with engine() as made, echo_server() as server, echo_client(hop(made, server, proxies)) as client:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await client.unary(b"x", metadata=(("x-hold", "1"),), timeout=0.3)
+        assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        await asyncio.wait_for(server.seen.cancelled.wait(), 10)
+
+
+async def test_no_endpoint_is_unavailable_for_grpc() -> None:
+    async with engine(failfast_ns=50_000_000) as made:
+        _target, address = made.outbound()
+        async with echo_client(address) as client:
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await client.unary(b"x", timeout=10)
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert "fail-fast" in (caught.value.details() or "")
+
+
+async def test_many_concurrent_calls_share_connections() -> None:
+    async with engine() as made, echo_server() as server, echo_client(hop(made, server, 2)) as client:
+        answers = await asyncio.gather(*(client.unary(b"%d" % i) for i in range(300)))
+    assert answers == [b"%d" % i for i in range(300)]

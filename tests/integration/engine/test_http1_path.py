@@ -1,0 +1,162 @@
+"""HTTP/1 exchanges through one and through two proxies, byte for byte."""
+
+import asyncio
+import socket
+
+import pytest
+
+from linkerd2_py._ext.io.transport import Address
+from linkerd2_py._ext.route.target import EndpointSpec
+from tests.support.engine import Engine, engine
+from tests.support.origin import Origin, origin, talk
+
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+
+
+async def through(made: Engine, server: Origin, *, proxies: int) -> tuple[str, int]:
+    """Where a client connects to reach `server` over so many proxies."""
+    if proxies == 1:
+        return made.outbound(server.address)[1]
+    return made.outbound(made.inbound(server.address), h2=True)[1]
+
+
+@pytest.mark.parametrize("proxies", [1, 2])
+async def test_a_request_and_its_response_pass(proxies: int) -> None:
+    async with engine() as made, origin(lambda _head, _body: OK) as server:
+        address = await through(made, server, proxies=proxies)
+        answer = await talk(address, b"GET /a?b=c HTTP/1.1\r\nHost: svc.test\r\nX-One: 1\r\n\r\n", until=b"ok")
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.endswith(b"\r\n\r\nok")
+    head = server.heads[0]
+    assert head.startswith(b"GET /a?b=c HTTP/1.1\r\n")
+    assert b"host: svc.test" in head.lower()
+    assert b"l5d-orig-proto" not in head.lower()
+    assert b"l5d-orig-proto" not in answer.lower()
+
+
+@pytest.mark.parametrize("proxies", [1, 2])
+async def test_keep_alive_reuses_one_connection(proxies: int) -> None:
+    async with engine() as made, origin(lambda _head, _body: OK) as server:
+        address = await through(made, server, proxies=proxies)
+        reader, writer = await asyncio.open_connection(*address)
+        for _ in range(5):
+            writer.write(b"GET / HTTP/1.1\r\nHost: svc.test\r\n\r\n")
+            await reader.readuntil(b"\r\n\r\nok")
+        writer.close()
+        await writer.wait_closed()
+    assert len(server.heads) == 5
+    assert server.connections <= 2
+
+
+@pytest.mark.parametrize("proxies", [1, 2])
+async def test_pipelined_requests_are_answered_in_order(proxies: int) -> None:
+    def answer(head: bytes, _body: bytes) -> bytes:
+        path = head.split()[1]
+        return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(path), path)
+
+    async with engine() as made, origin(answer) as server:
+        address = await through(made, server, proxies=proxies)
+        burst = b"".join(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % i for i in range(20))
+        got = await talk(address, burst, until=b"/19")
+    bodies = [part.split(b"\r\n\r\n")[1] for part in got.split(b"HTTP/1.1 ")[1:]]
+    assert bodies == [b"/%d" % i for i in range(20)]
+
+
+@pytest.mark.parametrize("proxies", [1, 2])
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("size", [0, 1, 5000, 3_000_000])
+async def test_request_bodies_arrive_whole(proxies: int, size: int, *, chunked: bool) -> None:
+    body = bytes(i % 251 for i in range(size))
+    async with engine() as made, origin(lambda _head, got: OK if got == body else b"") as server:
+        address = await through(made, server, proxies=proxies)
+        if chunked:
+            pieces = [body[i : i + 7001] for i in range(0, size, 7001)]
+            framed = b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in pieces) + b"0\r\n\r\n"
+            head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        else:
+            framed, head = body, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size
+        got = await talk(address, head + framed, until=b"ok")
+    assert got.startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("proxies", [1, 2])
+@pytest.mark.parametrize("size", [1, 20_000, 3_000_000])
+async def test_response_bodies_arrive_whole(proxies: int, size: int) -> None:
+    body = bytes(i % 251 for i in range(size))
+    response = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size + body
+    async with engine() as made, origin(lambda _head, _body: response) as server:
+        address = await through(made, server, proxies=proxies)
+        got = await talk(address, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert got.split(b"\r\n\r\n", 1)[1] == body
+
+
+@pytest.mark.parametrize("proxies", [1, 2])
+async def test_chunked_responses_keep_their_trailers(proxies: int) -> None:
+    response = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: x-sum\r\n\r\n3\r\nabc\r\n0\r\nx-sum: 7\r\n\r\n"
+    async with engine() as made, origin(lambda _head, _body: response) as server:
+        address = await through(made, server, proxies=proxies)
+        got = await talk(address, b"GET / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\n\r\n", until=b"\r\n0\r\nx-sum: 7\r\n\r\n")
+    assert b"3\r\nabc\r\n" in got
+
+
+async def test_a_truncated_response_is_never_a_clean_end() -> None:
+    def answer(_head: bytes, _body: bytes) -> bytes:
+        return b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n"
+
+    async with engine() as made, origin(answer, close_after=1) as server:
+        address = await through(made, server, proxies=1)
+        got = await talk(address, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert b"abc" in got
+    assert not got.endswith(b"0\r\n\r\n")
+
+
+async def test_connection_refused_is_502_with_the_proxys_headers() -> None:
+    async with engine() as made:
+        table = made.table()
+        target = table.install(b"gone.test:80")
+        target.configure()
+        target.forward(unused())
+        _server, address = made.server(table, target=target)
+        got = await talk(address, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    head = got.lower()
+    assert head.startswith(b"http/1.1 502 ")
+    assert b"l5d-proxy-error: " in head
+    assert b"l5d-proxy-connection: close" in head
+    assert b"connection: close" in head
+    assert b"content-length: 0" in head
+
+
+async def test_no_ready_endpoint_is_504_and_then_503_at_once() -> None:
+    async with engine(failfast_ns=50_000_000) as made:
+        target, address = made.outbound()
+        first = await talk(address, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        second = await talk(address, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        async with origin(lambda _head, _body: OK) as server:
+            target.replace([spec(server.address)])
+            third = await talk(address, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert first.startswith(b"HTTP/1.1 504 ")
+    assert second.startswith(b"HTTP/1.1 503 ")
+    assert third.startswith(b"HTTP/1.1 ")
+
+
+async def test_a_waiting_request_goes_when_an_endpoint_comes() -> None:
+    async with engine(failfast_ns=5_000_000_000) as made, origin(lambda _head, body: OK if body == b"abc" else b"") as server:
+        target, address = made.outbound()
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc")
+        await writer.drain()
+        target.replace([spec(server.address)])
+        await reader.readuntil(b"\r\n\r\nok")
+        writer.close()
+        await writer.wait_closed()
+
+
+def unused() -> Address:
+    """An address nobody listens on: bound once, then released."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return Address(*probe.getsockname())
+
+
+def spec(address: tuple[str, int]) -> EndpointSpec:
+    return EndpointSpec(Address(*address))

@@ -1,0 +1,101 @@
+"""Proxies made of the engine alone, in this process: no environment, no discovery; the test installs targets itself."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from linkerd2_py._ext.exchange.limits import Limits
+from linkerd2_py._ext.io.loop import Loop
+from linkerd2_py._ext.io.transport import Address
+from linkerd2_py._ext.metrics.registry import Registry
+from linkerd2_py._ext.pool.settings import PoolSettings
+from linkerd2_py._ext.route.server import ProxyServer
+from linkerd2_py._ext.route.target import EndpointSpec, Target, TargetTable
+
+MS = 1_000_000
+
+
+@dataclass(slots=True)
+class Engine:
+    """One inner loop on the running outer loop, and what was made on it."""
+
+    loop: Loop
+    registry: Registry
+    settings: PoolSettings
+    tables: list[TargetTable] = field(default_factory=list)
+    servers: list[ProxyServer] = field(default_factory=list)
+    errors: list[BaseException] = field(default_factory=list)
+
+    def table(
+        self,
+        direction: str = "outbound",
+        *,
+        on_unknown: Callable[[Target], None] = lambda _target: None,
+        settings: PoolSettings | None = None,
+    ) -> TargetTable:
+        table = TargetTable(
+            self.loop,
+            self.registry,
+            direction=direction,
+            settings=settings or self.settings,
+            on_unknown_target=on_unknown,
+        )
+        self.tables.append(table)
+        return table
+
+    def server(self, table: TargetTable, **options: object) -> tuple[ProxyServer, tuple[str, int]]:
+        """A proxy server on a free port, and where it listens."""
+        server = ProxyServer(self.loop, table, direction=table.direction, **options)  # type: ignore[arg-type]
+        self.servers.append(server)
+        address = server.listen("127.0.0.1", 0)
+        return server, (address.host, address.port)
+
+    def outbound(
+        self, *endpoints: tuple[str, int], h2: bool = False, opaque: bool = False, key: bytes = b"svc.test:80"
+    ) -> tuple[Target, tuple[str, int]]:
+        """A static outbound port whose target has these endpoints."""
+        table = self.table("outbound")
+        target = table.install(key)
+        target.configure(opaque=opaque)
+        if endpoints:
+            target.replace([EndpointSpec(Address(*endpoint), h2=h2) for endpoint in endpoints])
+        return target, self.server(table, target=target)[1]
+
+    def inbound(self, workload: tuple[str, int], *, opaque: bool = False) -> tuple[str, int]:
+        """A static inbound port in front of a workload."""
+        table = self.table("inbound")
+        target = table.install(b"workload:80")
+        target.configure()
+        target.forward(Address(*workload))
+        return self.server(table, target=target, orig_proto=True, opaque=opaque)[1]
+
+    def metrics(self) -> str:
+        return b"".join(self.registry.render()).decode()
+
+    def close(self) -> None:
+        for server in self.servers:
+            server.drain()
+            server.abort_all()
+        for table in self.tables:
+            table.close()
+        self.loop.run_until(lambda: True, 0)
+
+
+@asynccontextmanager
+async def engine(**settings: object) -> AsyncIterator[Engine]:
+    """An engine that closes everything at the end and fails the test if a callback raised."""
+    loop = Loop()
+    errors: list[BaseException] = []
+    loop.on_error = lambda error, actor: errors.append(error)
+    outer = asyncio.get_running_loop()
+    outer.add_reader(loop.fileno(), loop.drain)
+    options = {"connect_timeout_ns": 500 * MS, "failfast_ns": 300 * MS, **settings}
+    made = Engine(loop, Registry(), PoolSettings(limits=Limits(), **options), errors=errors)  # type: ignore[arg-type]
+    try:
+        yield made
+    finally:
+        made.close()
+        outer.remove_reader(loop.fileno())
+        loop.close()
+    assert not errors, errors
