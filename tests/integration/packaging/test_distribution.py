@@ -3,16 +3,22 @@
 Nothing here sees the source tree: the folder is copied, packed, unpacked and built, and programs run elsewhere.
 """
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tarfile
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+import psutil
 import pytest
+
+from tests.support.processes import assert_gone
+from tests.support.wait import eventually
 
 ROOT = Path(__file__).parents[3]
 NOT_SOURCE = (
@@ -42,14 +48,15 @@ class Distribution:
 
     def run(self, program: str, *words: str) -> str:
         """Output of a program of the fresh environment, started outside of any checkout."""
-        return run([self.venv / "bin" / program, *words], self.elsewhere)
+        state = {"LINKERD2_PY_STATE_DIR": str(self.elsewhere / "state")}
+        return run([self.venv / "bin" / program, *words], self.elsewhere, state)
 
 
-def run(argv: list[str | Path], folder: Path) -> str:
+def run(argv: list[str | Path], folder: Path, extra: Mapping[str, str] | None = None) -> str:
     """Standard output; the test fails with everything that was written when the status is not 0."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     done = subprocess.run(
-        argv, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        argv, cwd=folder, env={**kept, **(extra or {})}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, f"{argv}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
     return done.stdout
@@ -121,3 +128,25 @@ def test_every_engine_module_imports_outside_the_checkout(distribution: Distribu
 def test_the_console_script_answers(distribution: Distribution) -> None:
     assert "0.1.0" in distribution.run("linkerd2-py", "version", "--client")
     assert "Usage" in distribution.run("linkerd2-py", "--help")
+
+
+def test_a_local_mesh_runs_and_stops_outside_the_checkout(distribution: Distribution) -> None:
+    def has_traffic() -> bool:
+        rows = json.loads(distribution.run("linkerd2-py", "stat", "deploy", "-A", "-o", "json"))
+        return any(row["rps"] for row in rows)
+
+    distribution.run("linkerd2-py", "local", "up", "--detach")
+    started = processes_of(distribution.venv)
+    try:
+        assert started
+        eventually(has_traffic, deadline_s=60, what="traffic in `stat deploy`")
+    finally:
+        distribution.run("linkerd2-py", "local", "down")
+    assert_gone(*started)
+
+
+def processes_of(venv: Path) -> list[int]:
+    """Every process whose interpreter belongs to `venv`."""
+    everything = psutil.process_iter(["cmdline"])
+    prefix = str(venv)
+    return [p.pid for p in everything if (p.info["cmdline"] or [""])[0].startswith(prefix)]
