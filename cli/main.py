@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 PROGRAM: Final = "linkerd2-py"
+COMPLETE_VARIABLE: Final = "_LINKERD2_PY_COMPLETE"
 _VALUED: Final = ("-n", "--namespace", "--api-addr")
 _PLAIN: Final = ("--verbose",)
 
@@ -70,6 +71,10 @@ def _run(arguments: Sequence[str]) -> int:
     from linkerd2_py.cli.app import app
     from linkerd2_py.cli.errors import EXIT_USAGE, CliError
 
+    if COMPLETE_VARIABLE in os.environ:
+        from typer.completion import completion_init  # type: ignore[attr-defined]
+
+        completion_init()
     command = typer.main.get_command(app)
     try:
         status = command.main(list(arguments), prog_name=PROGRAM, standalone_mode=False)

@@ -1,0 +1,177 @@
+"""The command as a whole: statuses, one-line errors, clean stdout, quick starts."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from linkerd2_py import __version__
+from linkerd2_py.cli.main import run
+
+ENTRY = [sys.executable, "-m", "linkerd2_py.cli.main"]
+HEAVY = ("grpc", "httpx2", "starlette", "uvicorn", "yaml", "rich", "websockets", "google.protobuf")
+
+
+@pytest.fixture(autouse=True)
+def _no_mesh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("LINKERD2_PY_STATE_DIR", str(tmp_path))
+    monkeypatch.delenv("LINKERD2_PY_API_ADDR", raising=False)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("bogus", "No such command 'bogus'."),
+        ("--bogus", "No such option: --bogus"),
+        ("stat", "no resource is given"),
+        ("stat foo", "unknown resource type 'foo'"),
+        ("stat deploy -o yaml", "-o: 'yaml' is not an output format"),
+        ("stat deploy -t 10ms", "-t: 10ms is too short"),
+        ("stat deploy -t x", "-t: 'x' is not a duration"),
+        ("stat deploy --to a --from b", "--to and --from exclude each other"),
+        ("stat deploy/web -A", "by name across all namespaces"),
+        ("get secrets", "unknown resource type 'secrets'"),
+        ("get deploy", "cannot be listed"),
+        ("get pods -o yaml", "-o: 'yaml'"),
+        ("completion tcsh", "no completion for 'tcsh'"),
+        ("check --wait soon", "--wait: 'soon'"),
+        ("check -o yaml", "-o: 'yaml'"),
+        ("diagnostics", "Missing command."),
+        ("diagnostics proxy-metrics svc/web", "needs one pod, deployment or namespace"),
+        ("diagnostics endpoints x -o yaml", "-o: 'yaml'"),
+        ("local", "Missing command."),
+        ("local logs -c sidecar", "'sidecar' is not a container"),
+        ("local up --wait x", "--wait: 'x'"),
+        ("local status -o yaml", "-o: 'yaml'"),
+    ],
+)
+def test_bad_usage_is_one_line_on_stderr(
+    words: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = run(words.split())
+    captured = capsys.readouterr()
+    assert status == 2
+    assert captured.out == ""
+    assert captured.err.startswith("linkerd2-py: ")
+    assert captured.err.count("\n") == 1
+    assert message in captured.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("stat deploy", "no linkerd2-py control plane found: run `linkerd2-py local up`"),
+        ("get pods", "no linkerd2-py control plane found"),
+        ("diagnostics endpoints web", "no linkerd2-py control plane found"),
+        ("--api-addr 127.0.0.1:1 stat deploy", "cannot reach the control plane at http://127"),
+        ("--api-addr http://[ stat deploy", "http://["),
+        ("local status", "no local mesh is running"),
+        ("local logs web-0", "no log of web-0; there are: none"),
+        ("local up -f /nowhere.yaml", "/nowhere.yaml: cannot be read: No such file"),
+    ],
+)
+def test_failures_are_one_line_on_stderr(
+    words: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = run(words.split())
+    captured = capsys.readouterr()
+    assert (status, captured.out, captured.err.count("\n")) == (1, "", 1)
+    assert message in captured.err
+
+
+def test_down_without_a_mesh_is_fine(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["local", "down"]) == 0
+    assert capsys.readouterr().out == "no local mesh is running\n"
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["-n", "any", "version"]) == 0
+    expected = f"Client version: {__version__}\nServer version: unavailable\n"
+    assert capsys.readouterr().out == expected
+    assert run(["version", "--client", "--short"]) == 0
+    assert capsys.readouterr().out == f"{__version__}\n"
+
+
+def test_no_words_print_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([]) == 0
+    out = capsys.readouterr().out
+    assert "local" in out
+    assert "diagnostics" in out
+
+
+def test_namespaces_are_checked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LINKERD2_PY_API_ADDR", "127.0.0.1:1")
+    assert run(["stat", "deploy", "-n", "a/b"]) == 2
+    assert "'a/b' is not a valid namespace" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_name_the_command(
+    shell: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["completion", shell]) == 0
+    out = capsys.readouterr().out
+    assert "linkerd2-py" in out
+    assert "_LINKERD2_PY_COMPLETE" in out
+
+
+def test_bash_completes_commands(tmp_path: Path) -> None:
+    command = tmp_path / "linkerd2-py"
+    command.write_text(f'#!/bin/sh\nexec {" ".join(ENTRY)} "$@"\n')
+    command.chmod(0o755)
+    script = (
+        "source <(linkerd2-py completion bash)\n"
+        "COMP_WORDS=(linkerd2-py st) COMP_CWORD=1\n"
+        "_linkerd2_py_completion linkerd2-py st linkerd2-py\n"
+        'printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    env = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    argv = ["bash", "-c", script]
+    done = subprocess.run(argv, capture_output=True, text=True, env=env, timeout=30, check=False)
+    assert done.stdout.split() == ["stat"], done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", ["--help", "version --client", "completion bash", "stat --help", "local --help"]
+)
+def test_quick_commands_import_nothing_heavy(words: str) -> None:
+    code = (
+        "import sys; from linkerd2_py.cli.main import run; run(sys.argv[2:]);"
+        "found = [m for m in sys.argv[1].split(',') if m in sys.modules];"
+        "sys.stderr.write(','.join(found))"
+    )
+    argv = [sys.executable, "-c", code, ",".join(HEAVY), *words.split()]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=True)
+    assert done.stderr == ""
+
+
+def test_marks_do_not_crash_without_utf8() -> None:
+    env = os.environ | {"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run([*ENTRY, "check"], capture_output=True, env=env, timeout=30, check=False)
+    assert done.returncode == 1
+    assert "Status check results are ×" in done.stdout.decode("utf-8")
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    command = " ".join(f"'{word}'" for word in ENTRY)
+    script = f"set -o pipefail; {command} stat --help | true"
+    argv = ["bash", "-c", script]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_colour_on_a_terminal_unless_refused(no_color: str, coloured: bool) -> None:
+    env = os.environ | {"NO_COLOR": no_color, "TERM": "xterm"}
+    child = pexpect.spawn(ENTRY[0], [*ENTRY[1:], "check"], env=env, encoding="utf-8", timeout=30)
+    child.expect(pexpect.EOF)
+    child.close()
+    assert ("\x1b[31m×\x1b[0m" in child.before) == coloured
+    assert "×" in child.before

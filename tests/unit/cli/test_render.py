@@ -1,0 +1,183 @@
+"""Rows to text, against golden files; L5D_UPDATE_GOLDEN=1 writes them anew."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from linkerd2_py.cli.checks.run import Result
+from linkerd2_py.cli.commands.diagnostics import endpoint_table
+from linkerd2_py.cli.commands.get import pod_table, service_table
+from linkerd2_py.cli.render import live, stat
+from linkerd2_py.cli.render.check import CheckLines, as_json
+from linkerd2_py.cli.render.paint import Paint
+from linkerd2_py.cli.render.table import Cell, Column, render_table, width_of
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "cli"
+PLAIN = Paint()
+
+
+def _golden(name: str, text: str) -> None:
+    path = GOLDEN / name
+    if os.environ.get("L5D_UPDATE_GOLDEN"):
+        path.write_text(text + "\n", encoding="utf-8")
+    assert text + "\n" == path.read_text(encoding="utf-8")
+
+
+def _row(kind: str, name: str, *, meshed: int | None = 1, **stats: Any) -> dict[str, Any]:
+    numbers = {
+        "success": 100.0,
+        "failure": 0.0,
+        "success_rate": 1.0,
+        "rps": 1.66,
+        "latency_ms_p50": 1,
+        "latency_ms_p95": 20,
+        "latency_ms_p99": 300,
+        "tls_percent": 0.0,
+        "tcp_open_connections": 3,
+        "tcp_read_bytes_rate": 1234.5,
+        "tcp_write_bytes_rate": 0.0,
+    }
+    return {
+        "namespace": "emojivoto",
+        "type": kind,
+        "name": name,
+        "status": "",
+        "meshed": meshed,
+        "running": meshed,
+        "failed": 0,
+        "stats": None if stats.get("idle") else numbers | stats,
+    }
+
+
+FAILING = {"success": 80.0, "failure": 20.0, "success_rate": 0.8}
+TCP_ONLY = {"success": 0.0, "failure": 0.0, "success_rate": 0.0, "rps": 0.0}
+DEPLOYMENTS = [
+    _row("deployment", "voting", meshed=2, **FAILING),
+    _row("deployment", "chat", **TCP_ONLY),
+    _row("deployment", "web"),
+    _row("deployment", "idle", meshed=0, idle=True),
+]
+AUTHORITIES = [_row("authority", "web-svc.emojivoto.svc.cluster.local:80", meshed=None)]
+
+
+def _tables(**tables: list[dict[str, Any]]) -> dict[str, list[stat.Row]]:
+    return stat.collect_rows(
+        [{"tables": [{"type": kind, "rows": rows} for kind, rows in tables.items()]}]
+    )
+
+
+def test_stat_table() -> None:
+    text = stat.render_tables(_tables(deployment=DEPLOYMENTS), style=stat.StatStyle())
+    _golden("stat_deploy.golden", text)
+
+
+def test_stat_of_several_types_wide_over_all_namespaces() -> None:
+    tables = _tables(deployment=DEPLOYMENTS, authority=AUTHORITIES, pod=[])
+    style = stat.StatStyle(wide=True, namespaces=True)
+    _golden("stat_all_wide.golden", stat.render_tables(tables, style=style))
+
+
+def test_stat_json() -> None:
+    document = stat.as_json(_tables(deployment=DEPLOYMENTS, authority=AUTHORITIES))
+    _golden("stat_json.golden", json.dumps(document, indent=2))
+
+
+def test_rows_of_several_answers_appear_once() -> None:
+    answers = [{"tables": [{"type": "pod", "rows": [_row("pod", name)]}]} for name in "bab"]
+    assert [row["name"] for row in stat.collect_rows(answers)["pod"]] == ["a", "b"]
+
+
+def test_failures_are_red_on_a_terminal_and_keep_their_column() -> None:
+    style = stat.StatStyle(paint=Paint(enabled=True))
+    painted = stat.render_tables(_tables(deployment=DEPLOYMENTS), style=style)
+    assert "\x1b[31m80.00%\x1b[0m" in painted
+    plain = stat.render_tables(_tables(deployment=DEPLOYMENTS), style=stat.StatStyle())
+    assert painted.replace("\x1b[31m", "").replace("\x1b[0m", "") == plain
+
+
+def test_table_counts_columns_of_wide_characters() -> None:
+    assert [width_of(text) for text in ("abc", "🍩", "e\u0301", "√")] == [3, 2, 1, 1]
+    text = render_table([Column("A", right=False), Column("B")], [["🍩", "1"], ["abc", Cell("22")]])
+    assert text == "A      B\n🍩     1\nabc   22"
+
+
+PODS = [
+    {
+        "namespace": "emojivoto",
+        "name": f"web-{number}",
+        "owner": "deploy/web",
+        "status": "Running",
+        "meshed": meshed,
+        "proxy_ready": True,
+        "restarts": number,
+        "ip": "127.0.16.1",
+        "uptime_s": uptime,
+    }
+    for number, (meshed, uptime) in enumerate([(True, 61.0), (False, None)])
+]
+
+
+def test_pods() -> None:
+    _golden("get_pods.golden", pod_table(PODS, namespaces=True))
+
+
+def test_services() -> None:
+    ports = [{"port": 80, "opaque": False}, {"port": 9000, "opaque": True}]
+    services = [{"namespace": "emojivoto", "name": "chat-svc", "ports": ports}]
+    _golden("get_services.golden", service_table(services, namespaces=False))
+
+
+def test_endpoints() -> None:
+    found = {"namespace": "n", "ip": "127.0.16.1", "port": 8080, "pod": "web-0", "service": "web"}
+    _golden("endpoints.golden", endpoint_table([found]))
+
+
+RESULTS = [
+    Result("linkerd-api", "control plane is known", "success"),
+    Result("linkerd-data-plane", "pods are running", "error", "1 of 2 pods", "see the logs"),
+    Result("linkerd-data-plane", "proxies are ready", "warning", "none is meshed"),
+    Result("linkerd-version", "versions match", "success"),
+]
+
+
+def _check_text(results: list[Result], *, short: bool) -> str:
+    lines = CheckLines(paint=PLAIN, short=short)
+    text = [line for result in results for line in lines.lines(result)]
+    return "\n".join([*text, *lines.verdict(results)])
+
+
+def test_check_table() -> None:
+    _golden("check_table.golden", _check_text(RESULTS, short=False))
+
+
+def test_check_short_shows_what_is_wrong() -> None:
+    _golden("check_short.golden", _check_text(RESULTS, short=True))
+
+
+def test_check_short_of_a_healthy_mesh_is_one_line() -> None:
+    assert _check_text(RESULTS[:1], short=True) == "Status check results are √"
+
+
+def test_check_json() -> None:
+    _golden("check_json.golden", json.dumps(as_json(RESULTS), indent=2))
+
+
+LINKS = {"web-svc": "http://127.0.0.1:7080/", "feed-svc": "tcp://127.0.0.1:7081"}
+
+
+def test_where_to_look_in_the_sample() -> None:
+    lines = live.where_to_look(LINKS, sample=True, paint=PLAIN, namespace="emojivoto")
+    _golden("local_sample.golden", "\n".join(lines))
+
+
+def test_where_to_look_in_another_mesh() -> None:
+    lines = live.where_to_look(LINKS, sample=False, paint=PLAIN, namespace="shop")
+    _golden("local_links.golden", "\n".join(lines))
+
+
+def test_a_frame_is_cut_to_the_terminal() -> None:
+    assert live.frame("x" * 100, below=["y"], width=30) == ["x" * 29, "", "y"]
+    assert live.frame("", below=[], width=80)[0] == "waiting for traffic…"
