@@ -44,7 +44,7 @@ def read_lines(text: str) -> Iterator[tuple[int, str, float]]:
         if end:
             head, rest = line[:end], line[end:].split()
         else:
-            head, *rest = line.split()
+            head, *rest = line.split() or ("",)
         if not 1 <= len(rest) <= 2:
             raise ExpositionError(f"line {number}: not NAME{{LABELS}} VALUE: {line[:80]!r}")
         if len(rest) == 2 and not rest[1].lstrip("-").isdecimal():

@@ -19,7 +19,9 @@ def pods_json(
 ) -> list[dict[str, object]]:
     """Every pod, or those of one namespace, as `/api/v1/pods` shows them."""
     everything = Selection({}, _POD_LABELS)
-    starts = sum_latest(store, "process_start_time_seconds", selection=everything, at=now)
+    starts = sum_latest(
+        store, "process_start_time_seconds", selection=everything, at_ms=int(now * 1000)
+    )
     reports = scraper.reports
     return [
         _pod_json(
@@ -89,7 +91,7 @@ def _pod_json(
 def _proxy_version(pod: Pod, *, store: SampleStore, now: float) -> str:
     one_pod = {LABEL_NAMESPACE: pod.namespace, LABEL_POD: pod.name}
     builds = sum_latest(
-        store, "proxy_build_info", selection=Selection(one_pod, ("version",)), at=now
+        store, "proxy_build_info", selection=Selection(one_pod, ("version",)), at_ms=int(now * 1000)
     )
     return next((version for (version,) in builds), "")
 

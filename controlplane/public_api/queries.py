@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from linkerd2_py.controlplane.public_api.ring import SampleStore
 
 # How long Prometheus looks back for the newest sample of an instant vector.
-LOOKBACK_S = 300.0
+LOOKBACK_MS = 300_000
 # Prometheus extrapolates to a boundary that is at most this many sample distances away.
 _EXTRAPOLATE_WITHIN = 1.1
 
-Samples = Sequence[tuple[float, float]]
+Samples = Sequence[tuple[int, float]]
 Group = tuple[str, ...]
 
 
@@ -34,15 +34,15 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The time that ends at `end` (seconds since the epoch) and is `length_s` long."""
+    """The time that ends at `end_ms` (since the epoch) and is `length_ms` long."""
 
-    end: float
-    length_s: float
+    end_ms: int
+    length_ms: int
 
     @property
-    def start(self) -> float:
+    def start_ms(self) -> int:
         """Its beginning, which belongs to it."""
-        return self.end - self.length_s
+        return self.end_ms - self.length_ms
 
 
 def sum_increase(
@@ -60,12 +60,12 @@ def sum_irate(
 
 
 def sum_latest(
-    store: SampleStore, family: str, *, selection: Selection, at: float
+    store: SampleStore, family: str, *, selection: Selection, at_ms: int
 ) -> dict[Group, float]:
     """The newest values of gauges, summed by group."""
     sums: dict[Group, float] = defaultdict(float)
     for series in store.select(family, matching=selection.matching):
-        value = series.latest(start=at - LOOKBACK_S, end=at)
+        value = series.latest(start_ms=at_ms - LOOKBACK_MS, end_ms=at_ms)
         if value is not None:
             sums[_group(series.labels, by=selection.group_by)] += value
     return dict(sums)
@@ -101,12 +101,13 @@ def increase(samples: Samples, *, window: Window) -> float | None:
     (first_time, first), (last_time, last) = samples[0], samples[-1]
     grown = last - first + _lost_in_resets(samples)
     sampled = last_time - first_time
-    to_start, to_end = first_time - window.start, window.end - last_time
+    to_start: float
+    to_start, to_end = first_time - window.start_ms, window.end_ms - last_time
     if grown > 0 and first >= 0:
         # A counter cannot have been below zero: it began there at the earliest.
         to_start = min(to_start, sampled * (first / grown))
     distance = sampled / (len(samples) - 1)
-    covered = sampled
+    covered = float(sampled)
     for gap in (to_start, to_end):
         covered += gap if gap < distance * _EXTRAPOLATE_WITHIN else distance / 2
     return grown * (covered / sampled)
@@ -118,7 +119,7 @@ def irate(samples: Samples) -> float | None:
         return None
     (before_time, before), (last_time, last) = samples[-2], samples[-1]
     grown = last if last < before else last - before
-    return grown / (last_time - before_time)
+    return grown * 1000 / (last_time - before_time)
 
 
 def histogram_quantile(quantile: float, buckets: Sequence[tuple[float, float]]) -> float:
@@ -146,7 +147,7 @@ def _sum(
 ) -> dict[Group, float]:
     sums: dict[Group, float] = defaultdict(float)
     for series in store.select(family, matching=selection.matching):
-        value = of(series.window(start=window.start, end=window.end))
+        value = of(series.window(start_ms=window.start_ms, end_ms=window.end_ms))
         if value is not None:
             sums[_group(series.labels, by=selection.group_by)] += value
     return dict(sums)

@@ -20,7 +20,7 @@ RETENTION_S = 600.0
 # A proxy bounds its own series far below; this bounds what a broken one can make us keep.
 MOST_SERIES = 50_000
 # Trimming looks at every series, so it is done once a minute rather than once a scrape.
-TRIM_SLACK_S = 60.0
+TRIM_SLACK_MS = 60_000
 GAP = math.nan
 FAMILIES = frozenset(
     {
@@ -41,9 +41,12 @@ class TooManySeriesError(ExpositionError):
 
 @dataclass(slots=True)
 class Timeline:
-    """When a pod was scraped: seconds since the epoch, rising."""
+    """When a pod was scraped: milliseconds since the epoch, rising.
 
-    times: array[float] = field(default_factory=lambda: array("d"))
+    Whole numbers, as in Prometheus: differences of epoch seconds as floats are off by 1e-7.
+    """
+
+    times: array[int] = field(default_factory=lambda: array("q"))
 
 
 @dataclass(slots=True)
@@ -55,24 +58,24 @@ class Series:
     timeline: Timeline
     values: array[float] = field(default_factory=lambda: array("d"))
 
-    def window(self, *, start: float, end: float) -> list[tuple[float, float]]:
-        """The samples with start <= time <= end, without gaps."""
+    def window(self, *, start_ms: int, end_ms: int) -> list[tuple[int, float]]:
+        """The samples with start <= time <= end as (time in ms, value), without gaps."""
         times, values = self.timeline.times, self.values
         offset = len(times) - len(values)
-        low = max(bisect_left(times, start), offset)
-        high = bisect_right(times, end)
+        low = max(bisect_left(times, start_ms), offset)
+        high = bisect_right(times, end_ms)
         return [
             (times[at], values[at - offset])
             for at in range(low, high)
             if not math.isnan(values[at - offset])
         ]
 
-    def latest(self, *, start: float, end: float) -> float | None:
+    def latest(self, *, start_ms: int, end_ms: int) -> float | None:
         """The value of the newest scrape in the window, unless that left a gap."""
         times = self.timeline.times
-        last = bisect_right(times, end) - 1
+        last = bisect_right(times, end_ms) - 1
         at = last - (len(times) - len(self.values))
-        if last < 0 or at < 0 or times[last] < start or math.isnan(self.values[at]):
+        if last < 0 or at < 0 or times[last] < start_ms or math.isnan(self.values[at]):
             return None
         return self.values[at]
 
@@ -92,26 +95,26 @@ class PodSamples:
         return (series for series in self._by_head.values() if series is not None)
 
     @property
-    def last_time(self) -> float:
-        """When it was last heard of; minus infinity if never."""
+    def last_time_ms(self) -> int:
+        """When it was last asked, in ms since the epoch; 0 if never."""
         times = self._timeline.times
-        return times[-1] if times else -math.inf
+        return times[-1] if times else 0
 
-    def append(self, text: str, *, at: float) -> None:
+    def append(self, text: str, *, at_ms: int) -> None:
         """Take up one exposition; nothing is kept of one that raises `ExpositionError`."""
         seen = self._read(text)
-        self._advance(at, seen=seen)
+        self._advance(at_ms, seen=seen)
 
-    def leave_gap(self, *, at: float) -> None:
+    def leave_gap(self, *, at_ms: int) -> None:
         """Note that there was nothing to read at this time."""
-        self._advance(at, seen={})
+        self._advance(at_ms, seen={})
 
-    def forget_before(self, start: float) -> None:
+    def forget_before(self, start_ms: int) -> None:
         """Drop what is older, and series that have nothing left."""
         times = self._timeline.times
-        if not times or times[0] >= start - TRIM_SLACK_S:
+        if not times or times[0] >= start_ms - TRIM_SLACK_MS:
             return
-        drop = bisect_left(times, start)
+        drop = bisect_left(times, start_ms)
         del times[:drop]
         kept = len(times)
         for series in self.series:
@@ -148,10 +151,10 @@ class PodSamples:
         # What the pod says of itself does not replace what the mesh knows of it.
         return Series(parsed.name, {**parsed.labels, **self._labels}, self._timeline)
 
-    def _advance(self, at: float, *, seen: Mapping[str, tuple[Series, float]]) -> None:
-        if at <= self.last_time:
+    def _advance(self, at_ms: int, *, seen: Mapping[str, tuple[Series, float]]) -> None:
+        if at_ms <= self.last_time_ms:
             return
-        self._timeline.times.append(at)
+        self._timeline.times.append(at_ms)
         for head, series in self._by_head.items():
             if series is None:
                 continue
@@ -168,6 +171,7 @@ class SampleStore:
 
     def __init__(self, *, retention_s: float = RETENTION_S) -> None:
         self.retention_s = retention_s
+        self._retention_ms = int(retention_s * 1000)
         self._pods: dict[Key, PodSamples] = {}
 
     @property
@@ -175,23 +179,23 @@ class SampleStore:
         """Of how many pods there are samples."""
         return len(self._pods)
 
-    def append(self, pod: Key, *, labels: Mapping[str, str], text: str, at: float) -> None:
+    def append(self, pod: Key, *, labels: Mapping[str, str], text: str, at_ms: int) -> None:
         """Take up an exposition of a pod whose series get `labels`."""
         samples = self._pods.get(pod)
         if samples is None:
             samples = self._pods[pod] = PodSamples(labels)
-        samples.append(text, at=at)
-        samples.forget_before(at - self.retention_s)
+        samples.append(text, at_ms=at_ms)
+        samples.forget_before(at_ms - self._retention_ms)
 
-    def leave_gap(self, pod: Key, *, at: float) -> None:
+    def leave_gap(self, pod: Key, *, at_ms: int) -> None:
         """Note that a pod did not answer, or is gone."""
         if pod in self._pods:
-            self._pods[pod].leave_gap(at=at)
+            self._pods[pod].leave_gap(at_ms=at_ms)
 
-    def forget(self, *, now: float) -> None:
-        """Drop pods that were last heard of before the retention."""
-        oldest = now - self.retention_s
-        for pod in [pod for pod, kept in self._pods.items() if kept.last_time < oldest]:
+    def forget(self, *, now_ms: int) -> None:
+        """Drop pods that were last asked before the retention."""
+        oldest = now_ms - self._retention_ms
+        for pod in [pod for pod, kept in self._pods.items() if kept.last_time_ms < oldest]:
             del self._pods[pod]
 
     def select(self, family: str, *, matching: Mapping[str, str]) -> Iterator[Series]:

@@ -84,15 +84,18 @@ class Scraper:
 
     async def scrape(self, pod: Pod) -> None:
         """One turn: read a pod's metrics into the store, or a gap and the reason."""
-        at = round(self._clock.wall(), 3)
+        at_ms = self._now_ms()
         try:
             text = await self._read(f"http://{pod.admin_addr}/metrics")
-            self._store.append(pod.key, labels=_labels(pod), text=text, at=at)
+            self._store.append(pod.key, labels=_labels(pod), text=text, at_ms=at_ms)
         except (ScrapeError, ExpositionError) as error:
-            self._store.leave_gap(pod.key, at=at)
+            self._store.leave_gap(pod.key, at_ms=at_ms)
             self._fail(pod, reason=str(error))
         else:
-            self._reports[pod.key] = Report(last_success=at)
+            self._reports[pod.key] = Report(last_success=at_ms / 1000)
+
+    def _now_ms(self) -> int:
+        return int(self._clock.wall() * 1000)
 
     async def _read(self, url: str) -> str:
         try:
@@ -137,14 +140,14 @@ class Scraper:
             return
         self._tasks.pop(key).cancel()
         self._reports.pop(key, None)
-        self._store.leave_gap(key, at=round(self._clock.wall(), 3))
+        self._store.leave_gap(key, at_ms=self._now_ms())
 
     async def _repeat(self, key: Key) -> None:
         loop = asyncio.get_running_loop()
         due = loop.time()
         while True:
             await self.scrape(self._targets[key])
-            self._store.forget(now=self._clock.wall())
+            self._store.forget(now_ms=self._now_ms())
             # Turns that a slow answer has used up are left out, not caught up with.
             due = max(due + self._interval_s, loop.time())
             await asyncio.sleep(due - loop.time())

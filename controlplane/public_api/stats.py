@@ -94,7 +94,7 @@ def answer(query: StatQuery, *, store: SampleStore, mesh: Mesh, now: float) -> d
     if query.to is not None and query.target.kind is Kind.ALL:
         # A service is no client: it has no traffic of its own to anything.
         kinds = tuple(kind for kind in kinds if kind is not Kind.SERVICE)
-    window = Window(now, query.window_s)
+    window = Window(int(now * 1000), int(query.window_s * 1000))
     tables = [
         {
             "type": kind.value,
@@ -133,10 +133,10 @@ def _name_of(group: Group) -> Key:
 
 def _stats(selection: Selection, *, store: SampleStore, window: Window) -> dict[Group, Stats]:
     """One set of queries, as Linkerd asks them, merged by group."""
-    rows: defaultdict[Group, Stats] = defaultdict(lambda: Stats(window.length_s))
+    rows: defaultdict[Group, Stats] = defaultdict(lambda: Stats(window.length_ms / 1000))
     _add_requests(rows, selection=selection, store=store, window=window)
     connections = tcp_selection(selection)
-    open_now = sum_latest(store, "tcp_open_connections", selection=connections, at=window.end)
+    open_now = sum_latest(store, "tcp_open_connections", selection=connections, at_ms=window.end_ms)
     for group, count in open_now.items():
         rows[group].tcp_open_connections = count
     read = sum_increase(store, "tcp_read_bytes_total", selection=connections, window=window)

@@ -10,8 +10,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client import CollectorRegistry
 
 from linkerd2_py.controlplane.destination.destination import Destination
-from linkerd2_py.controlplane.proxy_api.limits import StreamLimiter
 from linkerd2_py.controlplane.errors import BindError
+from linkerd2_py.controlplane.proxy_api.limits import StreamLimiter
 from linkerd2_py.controlplane.proxy_api.server import ProxyApi
 from linkerd2_py.controlplane.proxy_api.service import SERVICE
 from linkerd2_py.controlplane.registry.registry import Registry
