@@ -23,6 +23,9 @@ class Stage:
 
 def read(path: Path) -> Stage:
     """One report; errors (of fixtures, of collection) count as failed."""
+    if not path.exists():
+        # The interpreter itself went down; its last words are in the output above.
+        return Stage(f"{path.stem} (did not finish)", 0, 1, (), 0.0)
     suite = ET.parse(path).getroot().find("testsuite")  # noqa: S314 - our own pytest wrote it
     if suite is None:
         raise SystemExit(f"{path}: not a JUnit report")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.release_only
+
 ROOT = Path(__file__).parents[3]
 TOOL = ROOT / "tools/check_cimports.py"
 

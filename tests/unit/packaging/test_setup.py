@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.release_only
+
 ROOT = Path(__file__).parents[3]
 
 

@@ -4,6 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.release_only
+
 TOOL = Path(__file__).parents[3] / "tools/summarize_tests.py"
 
 
@@ -45,3 +49,10 @@ def test_something_else_than_a_report_is_named(tmp_path: Path) -> None:
     done = summary(path)
     assert done.returncode == 1
     assert f"{path}: not a JUnit report" in done.stderr
+
+
+def test_a_stage_that_left_no_report_has_failed(tmp_path: Path) -> None:
+    done = summary(tmp_path / "debug.xml")
+    assert done.returncode == 1
+    assert "debug (did not finish)" in done.stdout
+    assert done.stdout.splitlines()[-1] == "0 passed, 1 failed, 0 skipped"
