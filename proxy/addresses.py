@@ -89,6 +89,16 @@ def is_multicast(host: str) -> bool:
     return 224 <= packed[0] <= 239 or packed == b"\xff" * 4
 
 
+def is_local(host: str) -> bool:
+    """Whether the IP literal is one of this machine's addresses: no other can be bound to."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        try:
+            probe.bind((host, 0))
+        except OSError:
+            return False
+    return True
+
+
 def join_host_port(host: str, *, port: int) -> str:
     """`host:port`, with brackets around IPv6."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -149,6 +149,7 @@ def _build(values: Values, *, not_used_yet: tuple[str, ...]) -> Config:
         shutdown_grace_s=values["SHUTDOWN_GRACE_PERIOD"],
         shutdown_endpoint=values["SHUTDOWN_ENDPOINT_ENABLED"],
         informational_headers=not values["OUTBOUND_DISABLE_INFORMATIONAL_HEADERS"],
+        inbound_authority_labels=bool(values["INBOUND_METRICS_AUTHORITY_LABELS"]),
         not_used_yet=not_used_yet,
     )
 

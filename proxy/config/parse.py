@@ -52,6 +52,14 @@ def positive_duration(text: str) -> float:
     return seconds
 
 
+def up_to_an_hour(text: str) -> float:
+    """A duration above zero that the engine's HTTP/2 timers take."""
+    seconds = positive_duration(text)
+    if seconds > 3600:
+        raise ValueError(f"must not be longer than an hour, not {text!r}")
+    return seconds
+
+
 def whole(*, low: int, high: int) -> Callable[[str], int]:
     """A parser for whole numbers from `low` to `high`."""
 

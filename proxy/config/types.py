@@ -136,4 +136,5 @@ class Config:
     shutdown_grace_s: float
     shutdown_endpoint: bool
     informational_headers: bool
+    inbound_authority_labels: bool
     not_used_yet: tuple[str, ...]

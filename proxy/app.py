@@ -1,0 +1,274 @@
+"""The composition root: the only place that constructs the proxy's parts. `build` reads as the path of a
+connection: where it comes in, what its target is, who serves it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from linkerd2_py import __version__
+from linkerd2_py._ext.io.loop import Actor, Loop
+from linkerd2_py._ext.metrics.registry import Registry
+from linkerd2_py._ext.route.local import LocalClient, LocalServer
+from linkerd2_py._ext.route.server import ProxyServer
+from linkerd2_py._ext.route.target import Target, TargetTable
+from linkerd2_py.base.clock import SystemClock
+from linkerd2_py.proxy.addresses import Authority, SocketAddr
+from linkerd2_py.proxy.admin import Admin
+from linkerd2_py.proxy.backoff import Backoff
+from linkerd2_py.proxy.config.types import Config, Side
+from linkerd2_py.proxy.discovery.resolver import Resolver
+from linkerd2_py.proxy.discovery.sources import Sources
+from linkerd2_py.proxy.dns.resolver import Resolver as DnsResolver
+from linkerd2_py.proxy.dns.settings import Hosts, read_settings
+from linkerd2_py.proxy.dns.watch import TtlBounds
+from linkerd2_py.proxy.drain import drain
+from linkerd2_py.proxy.grpc.client import GrpcClient
+from linkerd2_py.proxy.inbound import InboundTargets
+from linkerd2_py.proxy.listeners import Listening, listen
+from linkerd2_py.proxy.log_level import LogLevel
+from linkerd2_py.proxy.settings import (
+    CONTROL_BACKOFF,
+    control_pool_settings,
+    limits,
+    ns,
+    pool_settings,
+    socket_options,
+)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Proxy:
+    """A built proxy. Whoever built it calls `run`, then `close`."""
+
+    config: Config
+    engine: Loop
+    listening: Listening = field(default_factory=Listening)
+    servers: list[ProxyServer] = field(default_factory=list)
+    closers: list[Callable[[], None]] = field(default_factory=list)
+    ready: bool = False
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def shut_down(self) -> None:
+        """Ask for the orderly end; asking again changes nothing."""
+        self.ending.set()
+
+    async def run(self) -> None:
+        """Serve until asked to end, then drain."""
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self.engine.fileno(), self.engine.drain)
+        logger.info("listening %s", self.listening)
+        self.ready = True
+        await self.ending.wait()
+        self.ready = False
+        logger.info("draining for up to %g s", self.config.shutdown_grace_s)
+        await drain(self.servers, grace_s=self.config.shutdown_grace_s, clock=SystemClock())
+        logger.info("drained")
+
+    def close(self) -> None:
+        """Give everything back. Idempotent."""
+        while self.closers:
+            self.closers.pop()()
+
+
+def build(config: Config, *, log_level: LogLevel) -> Proxy:
+    """Build the proxy on the running loop and bind its listeners. ListenError when one is taken."""
+    engine = Loop()
+    proxy = Proxy(config=config, engine=engine)
+    proxy.closers.append(partial(_close_engine, engine, loop=asyncio.get_running_loop()))
+    engine.on_error = _on_engine_error
+    registry = Registry(retain_idle_ns=ns(config.metrics_retain_idle_s))
+    registry.info("proxy_build_info", "The version of this proxy.", {"version": __version__})
+    try:
+        _build_admin(proxy, registry=registry, log_level=log_level)
+        _build_inbound(proxy, registry=registry)
+        _build_outbound(proxy, registry=registry)
+    except BaseException:
+        proxy.close()
+        raise
+    return proxy
+
+
+def _build_inbound(proxy: Proxy, *, registry: Registry) -> None:
+    """From the world to the workload."""
+    config, side = proxy.config, proxy.config.inbound
+    targets = InboundTargets(own_ips=config.inbound_ips, opaque_ports=side.opaque_ports)
+    table = TargetTable(
+        proxy.engine,
+        registry,
+        direction="inbound",
+        settings=pool_settings(side),
+        on_unknown_target=targets.on_unknown_target,
+        on_idle_target=lambda target: None if target.key in static else table.remove(target),
+        idle_ns=ns(side.discovery_idle_s),
+    )
+    static = {str(port.workload).encode() for port in config.inbound_static}
+    proxy.closers.append(table.close)
+    server = _server(proxy, table, side=side, target=None)
+    for address in side.listen:
+        proxy.listening.inbound.append(
+            _bind(server, address, side=side, name="INBOUND_LISTEN_ADDR")
+        )
+    for port in config.inbound_static:
+        target = table.install(str(port.workload).encode())
+        targets.adopt(target, workload=port.workload, opaque=port.opaque)
+        server = _server(proxy, table, side=side, target=target, opaque=port.opaque)
+        bound = _bind(server, port.listen, side=side, name="INBOUND_STATIC_PORTS")
+        proxy.listening.inbound_static.append((bound, str(port.workload)))
+    table.refused.update((own.host, own.port) for own in proxy.listening.inbound)
+
+
+def _build_outbound(proxy: Proxy, *, registry: Registry) -> None:
+    """From the workload to the world."""
+    config, side = proxy.config, proxy.config.outbound
+    sources = _build_sources(proxy, registry=registry)
+    resolver = Resolver(sources)
+    table = TargetTable(
+        proxy.engine,
+        registry,
+        direction="outbound",
+        settings=pool_settings(side),
+        on_unknown_target=resolver.on_unknown_target,
+        on_idle_target=lambda target: resolver.on_idle_target(target, table=table),
+        idle_ns=ns(side.discovery_idle_s),
+    )
+    proxy.closers.append(table.close)
+    proxy.closers.append(resolver.close)
+    server = _server(proxy, table, side=side, target=None)
+    name = "OUTBOUND_LISTEN_ADDRS" if len(side.listen) > 1 else "OUTBOUND_LISTEN_ADDR"
+    for address in side.listen:
+        proxy.listening.outbound.append(_bind(server, address, side=side, name=name))
+    for port in config.outbound_static:
+        target = table.install(str(port.target).encode())
+        server = _server(proxy, table, side=side, target=target)
+        bound = _bind(server, port.listen, side=side, name="OUTBOUND_STATIC_PORTS")
+        proxy.listening.outbound_static.append((bound, str(port.target)))
+    table.refused.update((own.host, own.port) for own in proxy.listening.outbound_addresses())
+    for port in config.outbound_static:
+        resolver.adopt(table.install(str(port.target).encode()))
+
+
+def _build_sources(proxy: Proxy, *, registry: Registry) -> Sources:
+    """Whom discovery may ask."""
+    config = proxy.config
+    source, clock = random.Random(), SystemClock()
+    skipped = registry.counter(
+        "control_destination_skipped_addresses_total",
+        "Addresses from the control plane that cannot be connected to.",
+    )
+    sources = Sources(
+        client=None,
+        rules=config.destination,
+        resolver=_build_dns(config, registry=registry),
+        ttl=TtlBounds(min_s=config.dns.min_ttl_s, max_s=config.dns.max_ttl_s),
+        make_backoff=lambda: Backoff(CONTROL_BACKOFF, source=source, clock=clock),
+        opaque_ports=config.outbound.opaque_ports,
+        leads_back=proxy.listening.leads_back,
+        on_skipped=skipped.inc,
+    )
+    if config.destination.address is None:
+        return sources
+    client = _build_control(proxy, sources, registry=registry, address=config.destination.address)
+    return replace(sources, client=client)
+
+
+def _build_control(
+    proxy: Proxy, sources: Sources, *, registry: Registry, address: Authority
+) -> GrpcClient:
+    """The control plane is a target like any other, found by DNS or at an address."""
+    rules = replace(sources.rules, address=None, profile_networks=())
+    resolver = Resolver(replace(sources, rules=rules, leads_back=_never))
+    table = TargetTable(
+        proxy.engine,
+        registry,
+        direction="control",
+        settings=control_pool_settings(),
+        on_unknown_target=resolver.on_unknown_target,
+        metrics_prefix=b"control_",
+    )
+    proxy.closers.append(table.close)
+    proxy.closers.append(resolver.close)
+    target = table.install(str(address).encode())
+    resolver.adopt(target)
+    return GrpcClient(LocalClient(table), target=target, authority=str(address))
+
+
+def _build_dns(config: Config, *, registry: Registry) -> DnsResolver:
+    counters = {
+        (kind, result): registry.counter(
+            "control_dns_resolutions_total",
+            "Questions to name servers, by record type and result.",
+            {"client": "outbound", "record_type": kind, "result": result},
+        )
+        for kind in ("A", "AAAA")
+        for result in ("ok", "not_found", "error")
+    }
+    return DnsResolver(
+        read_settings(config.dns.resolv_conf),
+        hosts=Hosts(),
+        count=lambda kind, result: counters[kind, result].inc(),
+    )
+
+
+def _build_admin(proxy: Proxy, *, registry: Registry, log_level: LogLevel) -> None:
+    """For Prometheus, the kubelet and whoever operates this proxy."""
+    admin = Admin(
+        render=lambda: registry.render(time.monotonic_ns()),
+        ready=lambda: proxy.ready,
+        listeners=proxy.listening.as_json,
+        log_level=log_level,
+        shut_down=proxy.shut_down if proxy.config.shutdown_endpoint else None,
+    )
+    server = LocalServer(proxy.engine, on_request=admin.on_request)
+    proxy.closers.append(server.drain)
+    bound = listen(server.listen, proxy.config.admin_listen, variable="ADMIN_LISTEN_ADDR")
+    proxy.listening.admin = bound
+
+
+def _server(
+    proxy: Proxy, table: TargetTable, *, side: Side, target: Target | None, opaque: bool = False
+) -> ProxyServer:
+    inbound = table.direction == "inbound"
+    server = ProxyServer(
+        proxy.engine,
+        table,
+        direction=table.direction,
+        limits=limits(side.http2),
+        detect_timeout_ns=ns(side.detect_timeout_s),
+        target=target,
+        opaque=opaque,
+        orig_proto=inbound,
+        # Inbound may tell only identified peers; without identity there are none.
+        informational_headers=proxy.config.informational_headers and not inbound,
+        authority_labels=inbound and proxy.config.inbound_authority_labels,
+    )
+    proxy.servers.append(server)
+    proxy.closers.append(server.abort_all)
+    proxy.closers.append(server.drain)
+    return server
+
+
+def _bind(server: ProxyServer, address: SocketAddr, *, side: Side, name: str) -> SocketAddr:
+    bind = partial(server.listen, backlog=side.backlog, options=socket_options(side.accept_socket))
+    return listen(bind, address, variable=name)
+
+
+def _close_engine(engine: Loop, *, loop: asyncio.AbstractEventLoop) -> None:
+    loop.remove_reader(engine.fileno())
+    engine.close()
+
+
+def _on_engine_error(error: BaseException, actor: Actor) -> None:
+    logger.error("the engine failed in %s: %r", type(actor).__name__, error, exc_info=error)
+
+
+def _never(_: SocketAddr) -> bool:
+    return False

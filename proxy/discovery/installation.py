@@ -1,0 +1,115 @@
+"""One target of the engine, told what discovery found: first how it is treated, then where it is.
+
+Endpoints wait here until the profile is known (or given up), because the engine opens connections in the
+manner the profile asks for. Addresses that lead back to this proxy are left out; when nothing else is
+left the target answers 502 instead of going round in circles.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from linkerd2_py._ext.io.transport import Address
+from linkerd2_py._ext.route.target import EndpointSpec, Target
+from linkerd2_py.proxy.addresses import SocketAddr
+from linkerd2_py.proxy.discovery.endpoint_set import Added, Change, Emptied, Removed, Replaced
+from linkerd2_py.proxy.discovery.translate import Endpoint
+
+logger = logging.getLogger(__name__)
+
+LeadsBack = Callable[[SocketAddr], bool]
+
+_LOOP_STATUS: Final = 502
+_LOOP_TEXT: Final = "request loop: the target is this proxy"
+
+
+class Installation:
+    """What one target is now, and how it gets there."""
+
+    def __init__(self, target: Target, *, leads_back: LeadsBack) -> None:
+        self.target = target
+        self.configured = False
+        self._leads_back = leads_back
+        self._opaque = False
+        self._endpoints: dict[SocketAddr, Endpoint] = {}
+        self._install: Callable[[], None] | None = None
+
+    def configure(self, *, opaque: bool, logical: str = "") -> None:
+        """The profile is known, or it is not going to be. May be called again when it changes."""
+        self.target.configure(opaque=opaque, logical=logical.encode() or None)
+        again = self.configured and opaque != self._opaque
+        fresh = not self.configured
+        self.configured, self._opaque = True, opaque
+        if (again or fresh) and self._install is not None:
+            self._install()
+
+    def apply(self, change: Change) -> None:
+        """Endpoints came, went, or are none."""
+        match change:
+            case Replaced(endpoints):
+                self._endpoints = {one.address: one for one in endpoints}
+                self._set(self._replace)
+            case Added(endpoints):
+                self._endpoints.update((one.address, one) for one in endpoints)
+                self._set(self._replace, now=lambda: self._add(endpoints))
+            case Removed(addresses):
+                for address in addresses:
+                    self._endpoints.pop(address, None)
+                self._set(self._replace, now=lambda: self.target.remove(_plain(addresses)))
+            case Emptied(exists):
+                self._endpoints = {}
+                self._set(lambda: self.target.empty(exists))
+
+    def forward(self, endpoint: Endpoint) -> None:
+        """This one address, without balancing."""
+        self._endpoints = {}
+        self._set(lambda: self._forward(endpoint))
+
+    def reject(self, status: int, *, text: str) -> None:
+        """Every request is answered with `status`."""
+        self.target.reject(status, text)
+
+    def _set(self, install: Callable[[], None], *, now: Callable[[], None] | None = None) -> None:
+        """From here on `install` makes the target what it is; `now` is a shorter way to get there."""
+        self._install = install
+        if self.configured:
+            (now or install)()
+
+    def _replace(self) -> None:
+        specs = self._specs(self._endpoints.values())
+        if specs or not self._endpoints:
+            self.target.replace(specs)
+        else:
+            self._refuse()
+
+    def _add(self, endpoints: Iterable[Endpoint]) -> None:
+        specs = self._specs(endpoints)
+        if specs:
+            self.target.add(specs)
+
+    def _forward(self, endpoint: Endpoint) -> None:
+        if self._leads_back(endpoint.address):
+            self._refuse()
+            return
+        self.target.forward(_address(endpoint.address), h2=endpoint.h2, labels=endpoint.labels)
+
+    def _refuse(self) -> None:
+        logger.warning("%s leads back to this proxy", self.target.key.decode(errors="replace"))
+        self.target.reject(_LOOP_STATUS, _LOOP_TEXT)
+
+    def _specs(self, endpoints: Iterable[Endpoint]) -> list[EndpointSpec]:
+        return [
+            EndpointSpec(_address(one.address), h2=one.h2, labels=one.labels)
+            for one in endpoints
+            if not self._leads_back(one.address)
+        ]
+
+
+def _address(address: SocketAddr) -> Address:
+    return Address(address.host, address.port)
+
+
+def _plain(addresses: Iterable[SocketAddr]) -> list[Address]:
+    return [_address(address) for address in addresses]

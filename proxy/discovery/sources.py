@@ -1,0 +1,83 @@
+"""Where answers come from: the destination API's two streams, and DNS. One for all targets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from linkerd2_py.base.tasks import spawn
+from linkerd2_py.proto.gen import destination_pb2 as destination
+from linkerd2_py.proxy.addresses import Authority, SocketAddr
+from linkerd2_py.proxy.backoff import BackoffMaker
+from linkerd2_py.proxy.config.types import Destination
+from linkerd2_py.proxy.discovery.endpoint_set import Emptied, Replaced
+from linkerd2_py.proxy.discovery.follow import Follower, follow
+from linkerd2_py.proxy.discovery.installation import Installation, LeadsBack
+from linkerd2_py.proxy.discovery.translate import Endpoint
+from linkerd2_py.proxy.dns.resolver import Resolver
+from linkerd2_py.proxy.dns.watch import NameListener, TtlBounds, watch_name
+from linkerd2_py.proxy.grpc.client import GrpcClient
+
+_SERVICE: Final = "/io.linkerd.proxy.destination.Destination"
+_SCHEME: Final = "k8s"  # the controllers of 2018 answer no other; today's do not read it
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Everything a watch may ask. `client` is None without a control plane."""
+
+    client: GrpcClient | None
+    rules: Destination
+    resolver: Resolver
+    ttl: TtlBounds
+    make_backoff: BackoffMaker
+    opaque_ports: frozenset[int]
+    leads_back: LeadsBack
+    on_skipped: Callable[[int], None]
+
+    def get(self, name: Authority, *, follower: Follower) -> asyncio.Task[None]:
+        """Follow the endpoints of a name of the mesh."""
+        return self._follow("Get", path=str(name), follower=follower)
+
+    def get_profile(self, path: str, *, follower: Follower) -> asyncio.Task[None]:
+        """Follow the profile of a name or an address."""
+        return self._follow("GetProfile", path=path, follower=follower)
+
+    def dns(self, name: Authority, *, installation: Installation) -> asyncio.Task[None]:
+        """Follow a name in DNS; all its addresses are endpoints."""
+
+        def on_addresses(addresses: tuple[str, ...]) -> None:
+            found = tuple(Endpoint(SocketAddr(host, name.port)) for host in addresses)
+            installation.apply(Replaced(found))
+
+        listener = NameListener(
+            on_addresses=on_addresses,
+            on_absent=lambda: installation.apply(Emptied(exists=False)),
+        )
+        watch = watch_name(
+            name.host,
+            resolver=self.resolver,
+            listener=listener,
+            bounds=self.ttl,
+            backoff=self.make_backoff(),
+        )
+        return spawn(watch, name=f"dns {name}")
+
+    def _follow(self, method: str, *, path: str, follower: Follower) -> asyncio.Task[None]:
+        if self.client is None:
+            raise RuntimeError("no control plane is configured")
+        request = destination.GetDestination(
+            scheme=_SCHEME, path=path, context_token=self.rules.context_token
+        )
+        stream = follow(
+            self.client,
+            path=f"{_SERVICE}/{method}",
+            request=request.SerializeToString(),
+            label=f"{method} {path}",
+            follower=follower,
+            limits=self.rules.streams,
+            backoff=self.make_backoff(),
+        )
+        return spawn(stream, name=f"{method} {path}")

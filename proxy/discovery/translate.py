@@ -1,0 +1,100 @@
+"""Messages of the destination API to plain values. The content is checked: an address that cannot be one
+is skipped and counted by the caller, labels are bounded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from linkerd2_py.proto.gen import destination_pb2 as destination
+from linkerd2_py.proto.gen import net_pb2 as net
+from linkerd2_py.proxy.addresses import SocketAddr, is_multicast, is_unspecified, unpack_ip
+
+Labels = tuple[tuple[str, str], ...]
+
+_LABEL: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}", re.ASCII)
+_LABELS_MAX: Final = 32
+_VALUE_MAX: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One address with what a client must know of it. `h2`: a meshed peer; `labels` without `dst_`."""
+
+    address: SocketAddr
+    h2: bool = False
+    labels: Labels = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How a target is treated. `name`: fully qualified, without port, empty when it has none."""
+
+    opaque: bool
+    name: str
+    endpoint: Endpoint | None
+
+
+def socket_addr(message: net.TcpAddress) -> SocketAddr | None:
+    """The address, None when nothing can be connected to there."""
+    packed = _packed(message.ip)
+    if packed is None or not 0 < message.port <= 65535:
+        return None
+    host = unpack_ip(packed)
+    return None if is_unspecified(host) or is_multicast(host) else SocketAddr(host, message.port)
+
+
+def endpoint(message: destination.WeightedAddr, *, shared: Mapping[str, str]) -> Endpoint | None:
+    """One endpoint; its own labels win over those of the set. None when its address is unusable."""
+    address = socket_addr(message.addr)
+    if address is None:
+        return None
+    return Endpoint(
+        address=address,
+        h2=message.protocol_hint.HasField("h2"),
+        labels=_labels({**shared, **message.metric_labels}),
+    )
+
+
+def endpoints(message: destination.WeightedAddrSet) -> tuple[tuple[Endpoint, ...], int]:
+    """The usable endpoints, and how many were skipped."""
+    found = [endpoint(addr, shared=message.metric_labels) for addr in message.addrs]
+    usable = tuple(one for one in found if one is not None)
+    return usable, len(found) - len(usable)
+
+
+def addresses(message: destination.AddrSet) -> tuple[tuple[SocketAddr, ...], int]:
+    """The usable addresses, and how many were skipped."""
+    found = [socket_addr(addr) for addr in message.addrs]
+    usable = tuple(one for one in found if one is not None)
+    return usable, len(found) - len(usable)
+
+
+def profile(message: destination.DestinationProfile) -> Profile:
+    """What we use of a profile; an endpoint that cannot be read counts as none."""
+    known = endpoint(message.endpoint, shared={}) if message.HasField("endpoint") else None
+    return Profile(
+        opaque=message.opaque_protocol, name=message.fully_qualified_name, endpoint=known
+    )
+
+
+def _packed(ip: net.IPAddress) -> bytes | None:
+    kind = ip.WhichOneof("ip")
+    if kind == "ipv4":
+        return ip.ipv4.to_bytes(4)
+    if kind == "ipv6":
+        return ip.ipv6.first.to_bytes(8) + ip.ipv6.last.to_bytes(8)
+    return None
+
+
+def _labels(labels: Mapping[str, str]) -> Labels:
+    """Sorted by name, as Linkerd writes them; names that no label may have are left out."""
+    return tuple(_bounded(sorted(labels.items())))
+
+
+def _bounded(labels: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    named = [(name, value[:_VALUE_MAX]) for name, value in labels if _LABEL.fullmatch(name)]
+    return named[:_LABELS_MAX]

@@ -1,0 +1,251 @@
+"""The watches of one target: a name of the mesh, an address inside it, a name in DNS, or nothing at all.
+
+Each begins when the target becomes known and is closed when nobody has used the target for a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, Protocol
+
+from linkerd2_py._ext.route.target import Target
+from linkerd2_py.proto.gen import destination_pb2 as destination
+from linkerd2_py.proxy.addresses import Authority, SocketAddr
+from linkerd2_py.proxy.discovery import translate
+from linkerd2_py.proxy.discovery.endpoint_set import Change, Emptied, EndpointSet
+from linkerd2_py.proxy.discovery.installation import Installation
+from linkerd2_py.proxy.discovery.names import (
+    ByAddress,
+    ByDns,
+    ByService,
+    Decision,
+    Forwarded,
+    Rejected,
+)
+from linkerd2_py.proxy.discovery.sources import Sources
+from linkerd2_py.proxy.discovery.translate import Endpoint, Profile
+
+_SPELLED_WAIT_S: Final = 1.0
+"""How long a completed name may go without an answer before it is also looked for as it was spelled:
+well inside the fail-fast period of 3 s, so that names outside the mesh survive a control plane that is
+away."""
+
+
+class Watch(Protocol):
+    """Keeps one target up to date until closed."""
+
+    def close(self) -> None:
+        """Stop asking. Idempotent."""
+
+
+def start(target: Target, *, decision: Decision, sources: Sources) -> Watch:
+    """Begin to follow `target` in the way that was decided."""
+    installation = Installation(target, leads_back=sources.leads_back)
+    match decision:
+        case Rejected(status, text):
+            installation.reject(status, text=text)
+            return _Nothing()
+        case Forwarded(address):
+            installation.configure(opaque=address.port in sources.opaque_ports)
+            installation.forward(Endpoint(address))
+            return _Nothing()
+        case ByDns(name):
+            installation.configure(opaque=name.port in sources.opaque_ports)
+            return _TaskWatch(sources.dns(name, installation=installation))
+        case ByService():
+            return ServiceWatch(decision, installation=installation, sources=sources)
+        case ByAddress(address):
+            return AddressWatch(address, installation=installation, sources=sources)
+
+
+class _Nothing:
+    def close(self) -> None:
+        """Nothing was begun."""
+
+
+class _TaskWatch:
+    def __init__(self, task: asyncio.Task[None]) -> None:
+        self._task = task
+
+    def close(self) -> None:
+        self._task.cancel()
+
+
+class ServiceWatch:
+    """`Get` and `GetProfile` of one name at once; DNS too for a completed name the mesh does not know."""
+
+    def __init__(self, service: ByService, *, installation: Installation, sources: Sources) -> None:
+        self._service = service
+        self._installation = installation
+        self._sources = sources
+        self._dns: asyncio.Task[None] | None = None
+        self._set = EndpointSet(on_skipped=sources.on_skipped)
+        self._profile = ProfileFollower(service.name, watch=self, sources=sources)
+        self._get = sources.get(service.name, follower=_EndpointsFollower(self._set, watch=self))
+        self._timer = asyncio.get_running_loop().call_later(_SPELLED_WAIT_S, self.on_failed)
+        if not service.with_profile:
+            self.on_no_profile()
+
+    def close(self) -> None:
+        self._get.cancel()
+        self._profile.close()
+        self._timer.cancel()
+        self._stop_dns()
+
+    def on_profile(self, profile: Profile) -> None:
+        name = Authority(profile.name, self._service.name.port) if profile.name else None
+        opaque = profile.opaque or self._service.name.port in self._sources.opaque_ports
+        self._installation.configure(opaque=opaque, logical=str(name or self._service.name))
+
+    def on_no_profile(self) -> None:
+        if not self._installation.configured:
+            opaque = self._service.name.port in self._sources.opaque_ports
+            self._installation.configure(opaque=opaque, logical=str(self._service.name))
+
+    def on_change(self, change: Change) -> None:
+        if isinstance(change, Emptied) and not change.exists and self._service.spelled:
+            self._start_dns(self._service.spelled)
+            return
+        self._stop_dns()
+        self._installation.apply(change)
+
+    def on_failed(self) -> None:
+        """No answer yet, from a control plane that may be away."""
+        if self._service.spelled and not self._set.answered:
+            self._start_dns(self._service.spelled)
+
+    def on_rejected(self) -> None:
+        """Not the control plane's business: the name is looked for as it was spelled."""
+        self._start_dns(self._service.spelled or self._service.name)
+
+    def _start_dns(self, name: Authority) -> None:
+        if self._dns is None:
+            self._dns = self._sources.dns(name, installation=self._installation)
+
+    def _stop_dns(self) -> None:
+        if self._dns is not None:
+            self._dns.cancel()
+            self._dns = None
+
+
+class AddressWatch:
+    """`GetProfile` of an address: it is one known pod, stands for a service, or is only an address."""
+
+    def __init__(
+        self, address: SocketAddr, *, installation: Installation, sources: Sources
+    ) -> None:
+        self._address = address
+        self._installation = installation
+        self._sources = sources
+        self._name: Authority | None = None
+        self._get: asyncio.Task[None] | None = None
+        self._profile = ProfileFollower(address, watch=self, sources=sources)
+
+    def close(self) -> None:
+        self._profile.close()
+        self._follow(None)
+
+    def on_profile(self, profile: Profile) -> None:
+        opaque = profile.opaque or self._address.port in self._sources.opaque_ports
+        if profile.endpoint is not None:
+            self._forward(profile.endpoint, opaque=opaque)
+        elif profile.name:
+            name = Authority(profile.name, self._address.port)
+            self._installation.configure(opaque=opaque, logical=str(name))
+            self._follow(name)
+        else:
+            self._forward(Endpoint(self._address), opaque=opaque)
+
+    def on_no_profile(self) -> None:
+        """It does not hold up the workload: the address is used as it is until an answer comes."""
+        if not self._installation.configured:
+            opaque = self._address.port in self._sources.opaque_ports
+            self._forward(Endpoint(self._address), opaque=opaque)
+
+    def on_change(self, change: Change) -> None:
+        self._installation.apply(change)
+
+    def on_failed(self) -> None:
+        """The last known endpoints stay."""
+
+    def on_rejected(self) -> None:
+        self._installation.forward(Endpoint(self._address))
+
+    def _forward(self, endpoint: Endpoint, *, opaque: bool) -> None:
+        self._follow(None)
+        self._installation.configure(opaque=opaque)
+        self._installation.forward(endpoint)
+
+    def _follow(self, name: Authority | None) -> None:
+        """Ask for the endpoints of `name`, and of no other name any more."""
+        if name == self._name:
+            return
+        if self._get is not None:
+            self._get.cancel()
+        self._name, self._get = name, None
+        if name is not None:
+            found = EndpointSet(on_skipped=self._sources.on_skipped)
+            self._get = self._sources.get(name, follower=_EndpointsFollower(found, watch=self))
+
+
+class _Watching(Protocol):
+    """What the followers below tell."""
+
+    def on_profile(self, profile: Profile) -> None: ...
+    def on_no_profile(self) -> None: ...
+    def on_change(self, change: Change) -> None: ...
+    def on_failed(self) -> None: ...
+    def on_rejected(self) -> None: ...
+
+
+class ProfileFollower:
+    """The profile stream of one target; gives up waiting for its first answer after a while."""
+
+    def __init__(
+        self, target: Authority | SocketAddr, *, watch: _Watching, sources: Sources
+    ) -> None:
+        self._watch = watch
+        wait_s = sources.rules.profile_initial_timeout_s
+        self._timer = asyncio.get_running_loop().call_later(wait_s, watch.on_no_profile)
+        self._task = sources.get_profile(str(target), follower=self)
+
+    def close(self) -> None:
+        self._timer.cancel()
+        self._task.cancel()
+
+    def on_connected(self) -> None:
+        """A profile holds until another one comes."""
+
+    def on_message(self, raw: bytes) -> None:
+        self._timer.cancel()
+        message = destination.DestinationProfile.FromString(raw)
+        self._watch.on_profile(translate.profile(message))
+
+    def on_failed(self) -> None:
+        """The timer decides how long that may take."""
+
+    def on_rejected(self) -> None:
+        self._timer.cancel()
+        self._watch.on_no_profile()
+
+
+class _EndpointsFollower:
+    """The endpoint stream of one name."""
+
+    def __init__(self, found: EndpointSet, *, watch: _Watching) -> None:
+        self._set = found
+        self._watch = watch
+
+    def on_connected(self) -> None:
+        self._set.reconnected()
+
+    def on_message(self, raw: bytes) -> None:
+        change = self._set.apply(destination.Update.FromString(raw))
+        if change is not None:
+            self._watch.on_change(change)
+
+    def on_failed(self) -> None:
+        self._watch.on_failed()
+
+    def on_rejected(self) -> None:
+        self._watch.on_rejected()

@@ -1,0 +1,55 @@
+"""The inbound side's targets: the workload's own addresses and nothing else.
+
+Whoever reaches the inbound port could otherwise be sent anywhere by a forged authority, to the proxy's
+own admin port on loopback first of all.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from linkerd2_py._ext.io.transport import Address
+from linkerd2_py._ext.route.target import Target
+from linkerd2_py.proxy.addresses import SocketAddr, is_local, is_loopback, pack_ip, split_host_port
+
+_REFUSED: Final = (404, "not an address of this workload")
+
+
+class InboundTargets:
+    """Forwards to the original destination when it is one of the workload's addresses: those of
+    LINKERD2_PROXY_INBOUND_IPS, else every address of this machine but loopback.
+    """
+
+    def __init__(self, *, own_ips: frozenset[bytes], opaque_ports: frozenset[int]) -> None:
+        self._own_ips = own_ips
+        self._opaque_ports = opaque_ports
+
+    def on_unknown_target(self, target: Target) -> None:
+        """Decide at once: nothing needs to be asked."""
+        address = self.accepted(target.key)
+        if address is None:
+            target.reject(*_REFUSED)
+            return
+        target.configure(opaque=address.port in self._opaque_ports)
+        target.forward(Address(address.host, address.port))
+
+    def adopt(self, target: Target, *, workload: SocketAddr, opaque: bool) -> None:
+        """The workload behind a static port."""
+        target.configure(opaque=opaque or workload.port in self._opaque_ports)
+        target.forward(Address(workload.host, workload.port))
+
+    def accepted(self, key: bytes) -> SocketAddr | None:
+        """The address in `key` when it is the workload's, else None."""
+        try:
+            host, port = split_host_port(key.decode("ascii"))
+        except ValueError:
+            return None
+        packed = pack_ip(host)
+        if packed is None or port == 0 or not any(packed):
+            return None
+        own = packed in self._own_ips if self._own_ips else _is_own(host)
+        return SocketAddr(host, port) if own else None
+
+
+def _is_own(host: str) -> bool:
+    return is_local(host) and not is_loopback(host)

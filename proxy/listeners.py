@@ -1,0 +1,94 @@
+"""The addresses this proxy listens on: bound in one place, so that a taken port is one clear error, and
+remembered, so that traffic cannot be sent round in circles.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from linkerd2_py._ext.io.transport import Address
+from linkerd2_py.base.names import PROXY_ENV_PREFIX
+from linkerd2_py.proxy.addresses import SocketAddr, is_local, is_unspecified
+
+
+class ListenError(Exception):
+    """An address cannot be listened on; the text names the address and the variable."""
+
+
+class Bind(Protocol):
+    """Binds and listens; the engine's `listen` with its options already given."""
+
+    def __call__(self, host: str, port: int) -> Address: ...
+
+
+def listen(bind: Bind, address: SocketAddr, *, variable: str) -> SocketAddr:
+    """Where it really listens. ListenError when the system refuses."""
+    try:
+        bound = bind(address.host, address.port)
+    except OSError as error:
+        raise ListenError(_refusal(address, error=error, variable=variable)) from error
+    return SocketAddr(bound.host, bound.port)
+
+
+@dataclass(slots=True)
+class Listening:
+    """All bound addresses, by what they are for."""
+
+    outbound: list[SocketAddr] = field(default_factory=list)
+    inbound: list[SocketAddr] = field(default_factory=list)
+    outbound_static: list[tuple[SocketAddr, str]] = field(default_factory=list)
+    inbound_static: list[tuple[SocketAddr, str]] = field(default_factory=list)
+    admin: SocketAddr | None = None
+
+    def outbound_addresses(self) -> list[SocketAddr]:
+        """Where the workload's calls come in."""
+        return [*self.outbound, *(address for address, _ in self.outbound_static)]
+
+    def leads_back(self, address: SocketAddr) -> bool:
+        """Whether connecting there would come out at an outbound listener of ours."""
+        return any(_reaches(address, own=own) for own in self.outbound_addresses())
+
+    def as_json(self) -> Mapping[str, Any]:
+        """For `GET /listeners`."""
+        return {
+            "outbound": [str(address) for address in self.outbound],
+            "inbound": [str(address) for address in self.inbound],
+            "outbound_static": _static(self.outbound_static),
+            "inbound_static": _static(self.inbound_static),
+            "admin": str(self.admin),
+        }
+
+    def __str__(self) -> str:
+        """For the line in the log."""
+        parts = [f"outbound={_joined(self.outbound)}", f"inbound={_joined(self.inbound)}"]
+        parts += [f"outbound-static={address}={to}" for address, to in self.outbound_static]
+        parts += [f"inbound-static={address}={to}" for address, to in self.inbound_static]
+        return " ".join([*parts, f"admin={self.admin}"])
+
+
+def _reaches(address: SocketAddr, *, own: SocketAddr) -> bool:
+    if address.port != own.port:
+        return False
+    if address.host == own.host:
+        return True
+    # A listener on all addresses is reached at every one of this machine's.
+    return is_unspecified(own.host) and is_local(address.host)
+
+
+def _refusal(address: SocketAddr, *, error: OSError, variable: str) -> str:
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    advice = "; stop what listens there, or choose another address or port"
+    hint = advice if error.errno in {errno.EADDRINUSE, errno.EADDRNOTAVAIL} else ""
+    return f"{PROXY_ENV_PREFIX}{variable}: cannot listen on {address}: {reason}{hint}"
+
+
+def _joined(addresses: list[SocketAddr]) -> str:
+    return ",".join(str(address) for address in addresses)
+
+
+def _static(entries: list[tuple[SocketAddr, str]]) -> list[dict[str, str]]:
+    return [{"listen": str(address), "target": target} for address, target in entries]

@@ -1,0 +1,84 @@
+"""The configuration in the engine's units: nanoseconds, and its own value types."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from linkerd2_py._ext.exchange.limits import Limits
+from linkerd2_py._ext.io.transport import SocketOptions
+from linkerd2_py._ext.pool.settings import PoolSettings
+from linkerd2_py.proxy.config.types import BackoffRange, Http2Server, Side, SocketTuning
+
+CONTROL_BACKOFF: Final = BackoffRange(min_s=0.1, max_s=10.0, jitter=0.5)
+"""Between two tries of a control stream. The jitter is wide: all proxies lose a control plane at once."""
+
+_CONTROL_QUEUE: Final = 100
+_CONTROL_FAILFAST_S: Final = 10.0
+_CONTROL_CONNECT_S: Final = 3.0
+_CONTROL_KEEPALIVE_S: Final = 10
+_CONTROL_USER_TIMEOUT_MS: Final = 20_000
+
+
+def ns(seconds: float) -> int:
+    """Whole nanoseconds."""
+    return round(seconds * 1_000_000_000)
+
+
+def socket_options(tuning: SocketTuning) -> SocketOptions:
+    """Keep-alive is counted in whole seconds; a shorter one is one second."""
+    keepalive = max(1, round(tuning.keepalive_s)) if tuning.keepalive_s else 0
+    return SocketOptions(keepalive_s=keepalive, user_timeout_ms=round(tuning.user_timeout_s * 1000))
+
+
+def limits(http2: Http2Server) -> Limits:
+    """The engine's own bounds, with what the environment says of HTTP/2."""
+    given = {
+        "max_concurrent_streams": http2.max_concurrent_streams,
+        "max_frame_size": http2.max_frame_size,
+        "header_list_bytes": http2.header_list_bytes,
+        "reset_budget": http2.pending_resets,
+        "ping_interval_ns": _optional_ns(http2.keepalive_interval_s),
+        "ping_timeout_ns": _optional_ns(http2.keepalive_timeout_s),
+    }
+    return Limits(
+        initial_stream_window=http2.stream_window,
+        initial_connection_window=http2.connection_window,
+        **{name: value for name, value in given.items() if value is not None},
+    )
+
+
+def pool_settings(side: Side) -> PoolSettings:
+    """How one direction connects to its endpoints."""
+    return PoolSettings(
+        failfast_ns=ns(side.failfast_s),
+        queue_capacity=side.queue_capacity,
+        max_in_flight=side.max_in_flight,
+        connect_timeout_ns=ns(side.connect_timeout_s),
+        backoff_min_ns=ns(side.connect_backoff.min_s),
+        backoff_max_ns=ns(side.connect_backoff.max_s),
+        backoff_jitter=side.connect_backoff.jitter,
+        http1_idle_ns=ns(side.http1_idle_s),
+        http1_max_idle=side.http1_max_idle,
+        socket=socket_options(side.connect_socket),
+        limits=limits(side.http2),
+    )
+
+
+def control_pool_settings() -> PoolSettings:
+    """How the control plane is connected to: a silent peer must not keep a stream for long."""
+    return PoolSettings(
+        failfast_ns=ns(_CONTROL_FAILFAST_S),
+        queue_capacity=_CONTROL_QUEUE,
+        connect_timeout_ns=ns(_CONTROL_CONNECT_S),
+        backoff_min_ns=ns(CONTROL_BACKOFF.min_s),
+        backoff_max_ns=ns(CONTROL_BACKOFF.max_s),
+        backoff_jitter=CONTROL_BACKOFF.jitter,
+        socket=SocketOptions(
+            keepalive_s=_CONTROL_KEEPALIVE_S, user_timeout_ms=_CONTROL_USER_TIMEOUT_MS
+        ),
+        limits=Limits(),
+    )
+
+
+def _optional_ns(seconds: float | None) -> int | None:
+    return None if seconds is None else ns(seconds)
