@@ -1,0 +1,49 @@
+"""Between libnghttp2's header fields and our heads: blocks received, name/value arrays to send."""
+
+from libc.stdint cimport uint8_t, uint32_t
+from linkerd2_py._ext.exchange.head cimport Head
+from linkerd2_py._ext.exchange.limits cimport Limits
+from linkerd2_py._ext.http2.nghttp2 cimport nghttp2_nv, nghttp2_rcbuf
+
+cdef enum Collected:
+    COLLECTED
+    COLLECTED_NOT          # over a limit: the field is forgotten, the message will be refused
+    COLLECTED_BOMB         # far over: decoding on would be work for nothing
+
+cdef enum Verdict:
+    VERDICT_GOOD
+    VERDICT_MALFORMED
+    VERDICT_OVERSIZED
+    VERDICT_CONNECT
+
+cdef class Block:
+    """One header block while it arrives, and as long as its head is read: the head's spans point into buffers this holds."""
+    cdef Head head                   # owned; from the free list of heads
+    cdef nghttp2_rcbuf** held        # owned array of owned references
+    cdef int held_count, held_room
+    cdef uint32_t bytes              # decoded size as RFC 9113 section 6.5.2 counts it
+    cdef uint32_t fields             # with cookie crumbs
+    cdef int crumbs
+    cdef bint oversized
+
+    cdef Collected collect(self, nghttp2_rcbuf* name, nghttp2_rcbuf* value, uint8_t flags, Limits limits) except? COLLECTED_BOMB
+    cdef Verdict finish_request(self) except? VERDICT_CONNECT
+    cdef Verdict finish_response(self) except? VERDICT_CONNECT
+    cdef int drop_framing(self) noexcept                 # trailers: what frames or routes must not arrive late
+    cdef int hold(self, nghttp2_rcbuf* buffer) except -1
+    cdef int pseudo(self, const char* name, size_t length, const char* value, size_t value_len) noexcept
+    cdef bint settle_authority(self) noexcept
+    cdef int read_known(self) except -1
+    cdef int join_cookies(self) except -1
+    cdef int clear(self) except -1
+
+cdef Block take_block()
+cdef int drop_block(Block block) except -1
+
+# Fill a shared array (valid until the next call; libnghttp2 copies from it) and return how many.
+cdef int request_fields(Head head) except -1
+cdef int response_fields(Head head) except -1
+cdef int trailer_fields(Head head) except -1
+cdef nghttp2_nv* shared_fields() noexcept
+# A copy that outlives the head: one allocation, to be freed by the caller.
+cdef nghttp2_nv* pack_fields(int count) except NULL

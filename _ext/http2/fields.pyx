@@ -1,0 +1,381 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""Header blocks in both directions. Received values stay in libnghttp2's reference-counted buffers; nothing is copied but split cookies."""
+
+from libc.stdio cimport snprintf
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memchr, memcmp, memcpy
+from linkerd2_py._ext.core.types cimport Span
+from linkerd2_py._ext.exchange.head cimport (
+    FIELD_DROPPED, FIELD_LOWER, FIELD_SENSITIVE, FORM_ASTERISK, FORM_AUTHORITY, FORM_ORIGIN, H_CONNECTION, H_CONTENT_LENGTH, H_CONTENT_TYPE, H_EXPECT, H_HOST,
+    H_HTTP2_SETTINGS, H_KEEP_ALIVE, H_PROXY_CONNECTION, H_TE, H_TRAILER, H_TRANSFER_ENCODING, H_UPGRADE, HTTP_2, METHOD_CONNECT, METHOD_OPTIONS, Field,
+    drop_head, equals_lower, field_id, method_id, parse_length, take_head,
+)
+from linkerd2_py._ext.http2.nghttp2 cimport (
+    NGHTTP2_NV_FLAG_NO_COPY_NAME, NGHTTP2_NV_FLAG_NO_INDEX, NGHTTP2_NV_FLAG_NONE, nghttp2_rcbuf_decref, nghttp2_rcbuf_get_buf, nghttp2_rcbuf_incref,
+    nghttp2_rcbuf_is_static, nghttp2_vec,
+)
+
+cdef enum:
+    FIELD_OVERHEAD = 32        # RFC 9113 section 6.5.2
+    BOMB_FACTOR = 4            # this many limits decoded: the connection goes, not only the stream
+    FIRST_HELD = 32
+    KEPT_BLOCKS = 1024
+    COOKIE_BYTES = 65536       # what a head's arena holds
+
+cdef list free_blocks = []
+
+
+cdef class Block:
+    def __cinit__(self):
+        self.held = <nghttp2_rcbuf**> malloc(FIRST_HELD * sizeof(nghttp2_rcbuf*))
+        if self.held == NULL:
+            raise MemoryError
+        self.held_room = FIRST_HELD
+
+    def __dealloc__(self):
+        cdef int i
+        for i in range(self.held_count):
+            nghttp2_rcbuf_decref(self.held[i])
+        free(self.held)
+        self.held = NULL
+
+    cdef Collected collect(self, nghttp2_rcbuf* name, nghttp2_rcbuf* value, uint8_t flags, Limits limits) except? COLLECTED_BOMB:
+        cdef nghttp2_vec key = nghttp2_rcbuf_get_buf(name)
+        cdef nghttp2_vec val = nghttp2_rcbuf_get_buf(value)
+        cdef const char* text = <const char*> key.base
+        self.bytes += <uint32_t> (key.len + val.len + FIELD_OVERHEAD)
+        self.fields += 1
+        if self.bytes > limits.header_list_bytes or self.fields > limits.header_fields:
+            self.oversized = True
+            if self.bytes > BOMB_FACTOR * limits.header_list_bytes or self.fields > BOMB_FACTOR * limits.header_fields:
+                return COLLECTED_BOMB
+            return COLLECTED_NOT
+        self.hold(value)
+        if key.len and text[0] == 58:
+            self.pseudo(text, key.len, <const char*> val.base, val.len)
+            return COLLECTED
+        if not nghttp2_rcbuf_is_static(name):
+            self.hold(name)
+        if key.len == 6 and memcmp(text, <const char*> "cookie", 6) == 0:
+            self.crumbs += 1
+        self.head.add(
+            text, key.len, <const char*> val.base, val.len, field_id(text, key.len),
+            FIELD_LOWER | FIELD_SENSITIVE if flags & NGHTTP2_NV_FLAG_NO_INDEX else FIELD_LOWER,
+        )
+        return COLLECTED
+
+    cdef int hold(self, nghttp2_rcbuf* buffer) except -1:
+        cdef nghttp2_rcbuf** more
+        if self.held_count == self.held_room:
+            more = <nghttp2_rcbuf**> realloc(self.held, 2 * self.held_room * sizeof(nghttp2_rcbuf*))
+            if more == NULL:
+                raise MemoryError
+            self.held = more
+            self.held_room *= 2
+        nghttp2_rcbuf_incref(buffer)
+        self.held[self.held_count] = buffer
+        self.held_count += 1
+        return 0
+
+    cdef int pseudo(self, const char* name, size_t length, const char* value, size_t value_len) noexcept:
+        # libnghttp2 has refused duplicates and unknown ones.
+        cdef Span span
+        span.ptr = value
+        span.len = value_len
+        if length == 5:
+            self.head.path = span
+        elif length == 10:
+            self.head.authority = span
+        elif memcmp(name, <const char*> ":method", 7) == 0:
+            self.head.method = span
+        elif memcmp(name, <const char*> ":scheme", 7) == 0:
+            self.head.scheme = span
+        elif memcmp(name, <const char*> ":status", 7) == 0:
+            self.head.status = <int> parse_length(value, value_len)
+        return 0
+
+    cdef Verdict finish_request(self) except? VERDICT_CONNECT:
+        cdef Head head = self.head
+        if self.oversized:
+            return VERDICT_OVERSIZED
+        head.method_id = method_id(head.method.ptr, head.method.len)
+        if not self.settle_authority():
+            return VERDICT_MALFORMED
+        if head.method_id == METHOD_CONNECT:
+            head.form = FORM_AUTHORITY
+            return VERDICT_CONNECT
+        if not plain_path(head):
+            return VERDICT_MALFORMED
+        head.form = FORM_ASTERISK if head.path.ptr[0] == 42 else FORM_ORIGIN
+        self.read_known()
+        self.join_cookies()
+        return VERDICT_OVERSIZED if self.oversized else VERDICT_GOOD
+
+    cdef bint settle_authority(self) noexcept:
+        """One authority, never two that differ (RFC 9113 section 8.3.1), never with user information; the Host field is not kept beside it."""
+        cdef Head head = self.head
+        cdef Field* host = head.find(H_HOST)
+        if host != NULL:
+            if head.authority.len == 0:
+                head.authority.ptr = host.value
+                head.authority.len = host.value_len
+            elif not same_letters(head.authority.ptr, head.authority.len, host.value, host.value_len):
+                return False
+            head.drop(H_HOST)
+        return head.authority.len > 0 and memchr(head.authority.ptr, 64, head.authority.len) == NULL
+
+    cdef Verdict finish_response(self) except? VERDICT_CONNECT:
+        if self.oversized:
+            return VERDICT_OVERSIZED
+        self.read_known()
+        return VERDICT_GOOD
+
+    cdef int read_known(self) except -1:
+        cdef Head head = self.head
+        cdef Field* field
+        cdef int i
+        for i in range(head.count):
+            field = &head.fields[i]
+            if field.id == H_CONTENT_LENGTH:
+                head.content_length = parse_length(field.value, field.value_len)
+            elif field.id == H_CONTENT_TYPE:
+                head.is_grpc = field.value_len >= 16 and equals_lower(field.value, 16, "application/grpc", 16)
+            elif field.id == H_EXPECT:
+                head.expect_continue = equals_lower(field.value, field.value_len, "100-continue", 12)
+        return 0
+
+    cdef int join_cookies(self) except -1:
+        """One Cookie field, as HTTP/1 wants it (RFC 9113 section 8.2.3)."""
+        cdef Head head = self.head
+        cdef Field* field
+        cdef Field* first = NULL
+        cdef size_t total = 0
+        cdef char* place
+        cdef char* joined
+        cdef int i
+        if self.crumbs < 2:
+            return 0
+        for i in range(head.count):
+            if is_cookie(&head.fields[i]):
+                total += head.fields[i].value_len + 2
+        if total > COOKIE_BYTES:
+            self.oversized = True
+            return 0
+        joined = place = head.alloc(total)
+        for i in range(head.count):
+            field = &head.fields[i]
+            if not is_cookie(field):
+                continue
+            if first == NULL:
+                first = field
+            else:
+                memcpy(place, <const char*> "; ", 2)
+                place += 2
+                field.flags |= FIELD_DROPPED
+            memcpy(place, field.value, field.value_len)
+            place += field.value_len
+        first.value = joined
+        first.value_len = <uint32_t> (place - joined)
+        return 0
+
+    cdef int drop_framing(self) noexcept:
+        cdef int i
+        for i in range(self.head.count):
+            if self.head.fields[i].id in (H_CONTENT_LENGTH, H_HOST, H_TE, H_TRAILER, H_EXPECT):
+                self.head.fields[i].flags |= FIELD_DROPPED
+        return 0
+
+    cdef int clear(self) except -1:
+        cdef int i
+        for i in range(self.held_count):
+            nghttp2_rcbuf_decref(self.held[i])
+        self.held_count = 0
+        if self.head is not None:
+            drop_head(self.head)
+            self.head = None
+        return 0
+
+
+cdef inline bint is_cookie(Field* field) noexcept:
+    return field.name_len == 6 and memcmp(field.name, <const char*> "cookie", 6) == 0
+
+
+cdef bint same_letters(const char* left, size_t left_len, const char* right, size_t right_len) noexcept nogil:
+    cdef size_t i
+    cdef unsigned char a, b
+    if left_len != right_len:
+        return False
+    for i in range(left_len):
+        a = <unsigned char> left[i]
+        b = <unsigned char> right[i]
+        if a != b and ((a | 32) != (b | 32) or not 97 <= (a | 32) <= 122):
+            return False
+    return True
+
+
+cdef bint plain_path(Head head) noexcept:
+    """Origin-form, or `*` for OPTIONS, whatever the scheme; a fragment is never sent (RFC 9113 section 8.3.1)."""
+    cdef Span path = head.path
+    if path.len == 0:
+        return False
+    if path.ptr[0] == 42:
+        return path.len == 1 and head.method_id == METHOD_OPTIONS
+    return path.ptr[0] == 47 and memchr(path.ptr, 35, path.len) == NULL
+
+
+cdef Block take_block():
+    cdef Block block = <Block> free_blocks.pop() if free_blocks else Block.__new__(Block)
+    block.head = take_head()
+    block.head.version = HTTP_2
+    block.bytes = block.fields = 0
+    block.crumbs = 0
+    block.oversized = False
+    return block
+
+
+cdef int drop_block(Block block) except -1:
+    if block is None or block.head is None:
+        return 0
+    block.clear()
+    if len(free_blocks) < KEPT_BLOCKS:
+        free_blocks.append(block)
+    return 0
+
+
+# ---- sending
+
+cdef nghttp2_nv* shared = NULL
+cdef int shared_room = 0
+# The status, then the content length.
+cdef char digits[64]
+
+
+cdef nghttp2_nv* shared_fields() noexcept:
+    return shared
+
+
+cdef int make_room(int count) except -1:
+    global shared, shared_room
+    cdef nghttp2_nv* more
+    if count <= shared_room:
+        return 0
+    more = <nghttp2_nv*> realloc(shared, count * sizeof(nghttp2_nv))
+    if more == NULL:
+        raise MemoryError
+    shared = more
+    shared_room = count
+    return 0
+
+
+cdef inline void put_literal(int at, const char* name, size_t name_len, const char* value, size_t value_len) noexcept:
+    shared[at].name = <uint8_t*> name
+    shared[at].namelen = name_len
+    shared[at].value = <uint8_t*> value
+    shared[at].valuelen = value_len
+    shared[at].flags = NGHTTP2_NV_FLAG_NO_COPY_NAME
+
+
+cdef int request_fields(Head head) except -1:
+    cdef int at = 3
+    make_room(head.count + 4)
+    put_literal(0, ":method", 7, head.method.ptr, head.method.len)
+    if head.scheme.len:
+        put_literal(1, ":scheme", 7, head.scheme.ptr, head.scheme.len)
+    else:
+        put_literal(1, ":scheme", 7, "http", 4)
+    if head.path.len:
+        put_literal(2, ":path", 5, head.path.ptr, head.path.len)
+    else:
+        put_literal(2, ":path", 5, "/", 1)
+    if head.authority.len:
+        put_literal(3, ":authority", 10, head.authority.ptr, head.authority.len)
+        at = 4
+    return put_regular(head, at)
+
+
+cdef int response_fields(Head head) except -1:
+    make_room(head.count + 1)
+    # libnghttp2 copies the value before the next head is written into `digits`.
+    put_literal(0, ":status", 7, digits, snprintf(digits, 16, "%d", head.status))
+    return put_regular(head, 1)
+
+
+cdef int trailer_fields(Head head) except -1:
+    make_room(head.count + 1)
+    return put_regular(head, 0)
+
+
+cdef int put_regular(Head head, int at) except -1:
+    cdef int i
+    cdef Field* field
+    cdef bint length_written = False
+    for i in range(head.count):
+        field = &head.fields[i]
+        if field.flags & FIELD_DROPPED:
+            continue
+        if field.id in (H_CONNECTION, H_KEEP_ALIVE, H_PROXY_CONNECTION, H_TRANSFER_ENCODING, H_UPGRADE, H_HTTP2_SETTINGS, H_HOST):
+            continue
+        if field.id == H_TE:
+            if names_trailers(field.value, field.value_len):
+                put_literal(at, "te", 2, "trailers", 8)
+                at += 1
+            continue
+        if field.id == H_CONTENT_LENGTH:
+            if length_written:
+                continue
+            length_written = True
+        put_field(at, field)
+        if field.id == H_CONTENT_LENGTH and head.content_length >= 0:
+            shared[at].value = <uint8_t*> digits + 16
+            shared[at].valuelen = snprintf(digits + 16, 48, "%lld", <long long> head.content_length)
+        at += 1
+    return at
+
+
+cdef inline void put_field(int at, Field* field) noexcept:
+    shared[at].name = <uint8_t*> field.name
+    shared[at].namelen = field.name_len
+    shared[at].value = <uint8_t*> field.value
+    shared[at].valuelen = field.value_len
+    shared[at].flags = NGHTTP2_NV_FLAG_NO_INDEX if field.flags & FIELD_SENSITIVE else NGHTTP2_NV_FLAG_NONE
+
+
+cdef bint names_trailers(const char* value, size_t length) noexcept nogil:
+    """Whether the list holds the bare token `trailers`: all that TE may say in HTTP/2 (RFC 9113 section 8.2.2)."""
+    cdef size_t start = 0, end, stop
+    while start < length:
+        end = start
+        while end < length and value[end] != 44:
+            end += 1
+        stop = end
+        while start < stop and value[start] in (32, 9):
+            start += 1
+        while stop > start and value[stop - 1] in (32, 9):
+            stop -= 1
+        if equals_lower(value + start, stop - start, "trailers", 8):
+            return True
+        start = end + 1
+    return False
+
+
+cdef nghttp2_nv* pack_fields(int count) except NULL:
+    cdef size_t total = count * sizeof(nghttp2_nv)
+    cdef nghttp2_nv* packed
+    cdef uint8_t* place
+    cdef int i
+    for i in range(count):
+        total += shared[i].namelen + shared[i].valuelen
+    packed = <nghttp2_nv*> malloc(total + 1)
+    if packed == NULL:
+        raise MemoryError
+    place = <uint8_t*> (packed + count)
+    for i in range(count):
+        packed[i] = shared[i]
+        packed[i].flags = shared[i].flags & NGHTTP2_NV_FLAG_NO_INDEX
+        packed[i].name = place
+        memcpy(place, shared[i].name, shared[i].namelen)
+        place += shared[i].namelen
+        packed[i].value = place
+        memcpy(place, shared[i].value, shared[i].valuelen)
+        place += shared[i].valuelen
+    return packed

@@ -1,0 +1,24 @@
+"""What a peer's frames cost us beyond what they bring: raw frame headers counted before they are parsed, and budgets that refill with time and use."""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
+
+cdef struct FrameMeter:
+    uint32_t skip          # bytes to pass before the next frame header: payload, or the client preface
+    uint32_t have          # bytes of `header` already collected
+    uint8_t header[9]
+    uint32_t cheap         # frames of the last call that cost more than they carry
+    uint32_t resets        # RST_STREAM frames of the last call
+
+cdef enum:
+    PREFACE_BYTES = 24     # the client connection preface (RFC 9113 section 3.4), before the first frame
+
+cdef void meter_frames(FrameMeter* meter, const uint8_t* p, size_t n) noexcept nogil
+
+# Spent within the current period; earned units count below zero, to a floor, so that a busy peer's burst is covered by the work that came before it.
+cdef struct Budget:
+    int64_t since
+    int32_t spent
+    int32_t limit
+
+cdef bint spend(Budget* budget, uint32_t count, int64_t now) noexcept nogil    # true: exceeded
+cdef void earn(Budget* budget, int32_t count) noexcept nogil

@@ -1,0 +1,66 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""The frame meter reads nine bytes of each frame and nothing of its payload; libnghttp2 stays the only parser."""
+
+from linkerd2_py._ext.http2.nghttp2 cimport NGHTTP2_DATA, NGHTTP2_FLAG_ACK, NGHTTP2_FLAG_END_STREAM, NGHTTP2_HEADERS, NGHTTP2_PING, NGHTTP2_RST_STREAM, NGHTTP2_SETTINGS
+
+cdef enum:
+    HEADER_BYTES = 9
+    FLOOR = 10                 # limits that may be saved up: covers one window update per stream of a full burst
+
+cdef int64_t PERIOD_NS = 10000000000
+
+
+cdef inline void count_frame(FrameMeter* meter) noexcept nogil:
+    cdef uint8_t* h = meter.header
+    cdef uint32_t length = (<uint32_t> h[0] << 16) | (<uint32_t> h[1] << 8) | h[2]
+    cdef uint8_t kind = h[3]
+    meter.skip = length
+    if kind == NGHTTP2_HEADERS:
+        return
+    if kind == NGHTTP2_DATA:
+        if length == 0 and not h[4] & NGHTTP2_FLAG_END_STREAM:
+            meter.cheap += 1
+        return
+    if kind == NGHTTP2_RST_STREAM:
+        meter.resets += 1
+        return
+    # An answer to our own frame costs us nothing more; everything else (PRIORITY, CONTINUATION, WINDOW_UPDATE, unknown types) is counted.
+    if (kind == NGHTTP2_PING or kind == NGHTTP2_SETTINGS) and h[4] & NGHTTP2_FLAG_ACK:
+        return
+    meter.cheap += 1
+
+
+cdef void meter_frames(FrameMeter* meter, const uint8_t* p, size_t n) noexcept nogil:
+    meter.cheap = meter.resets = 0
+    while n:
+        if meter.skip:
+            if meter.skip >= n:
+                meter.skip -= <uint32_t> n
+                return
+            p += meter.skip
+            n -= meter.skip
+            meter.skip = 0
+        meter.header[meter.have] = p[0]
+        meter.have += 1
+        p += 1
+        n -= 1
+        if meter.have == HEADER_BYTES:
+            meter.have = 0
+            count_frame(meter)
+
+
+cdef bint spend(Budget* budget, uint32_t count, int64_t now) noexcept nogil:
+    if count == 0:
+        return False
+    if now - budget.since > PERIOD_NS:
+        budget.since = now
+        if budget.spent > 0:
+            budget.spent = 0
+    budget.spent += <int32_t> count
+    return budget.spent > budget.limit
+
+
+cdef void earn(Budget* budget, int32_t count) noexcept nogil:
+    cdef int64_t left = <int64_t> budget.spent - count
+    if left >= -<int64_t> FLOOR * budget.limit:
+        budget.spent = <int32_t> left

@@ -1,0 +1,208 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""HTTP/2 towards a client: requests become exchanges, responses leave in the order their bytes can go."""
+
+from cpython.ref cimport PyObject
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcmp
+from linkerd2_py._ext.core.fault cimport FAULT_IDLE, FAULT_PROTOCOL, FaultKind
+from linkerd2_py._ext.exchange.head cimport drop_head, take_head
+from linkerd2_py._ext.exchange.limits cimport Limits
+from linkerd2_py._ext.exchange.stream cimport Peer
+from linkerd2_py._ext.http2.fields cimport VERDICT_CONNECT, VERDICT_GOOD, VERDICT_MALFORMED, VERDICT_OVERSIZED, Verdict, response_fields, shared_fields
+from linkerd2_py._ext.http2.nghttp2 cimport *
+from linkerd2_py._ext.http2.callbacks cimport body_provider, new_server
+from linkerd2_py._ext.io.transport cimport SEND_OK
+
+cdef extern from "Python.h":
+    Py_ssize_t Py_REFCNT(PyObject* ob) noexcept
+
+cdef enum:
+    DRAIN = 3
+    DRAIN_NS = 1000000000        # a client that does not answer our ping has seen the notice by then, or never will
+    KEPT_HALVES = 1024
+
+cdef bytes DRAIN_TEXT = b"l5d-done"
+cdef const uint8_t* DRAIN_PING = <const uint8_t*> <const char*> DRAIN_TEXT
+
+cdef list resting = []
+
+
+cdef class Http2Server(Http2Session):
+    def __init__(self, Dispatch dispatch not None, Limits limits not None):
+        self.dispatch = dispatch
+        self.limits = limits
+        self.serves = True
+        self.meter.skip = 24
+
+    cdef nghttp2_session* open_session(self) except NULL:
+        return new_server(self)
+
+    cdef int open_settings(self) except -1:
+        cdef nghttp2_settings_entry entries[4]
+        entries[0].settings_id = NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS
+        entries[0].value = self.limits.max_concurrent_streams
+        entries[1].settings_id = NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE
+        entries[1].value = self.limits.initial_stream_window
+        entries[2].settings_id = NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE
+        entries[2].value = self.limits.header_list_bytes
+        entries[3].settings_id = NGHTTP2_SETTINGS_MAX_FRAME_SIZE
+        entries[3].value = self.limits.max_frame_size
+        return nghttp2_submit_settings(self.h2, NGHTTP2_FLAG_NONE, entries, 4)
+
+    cdef Http2Half make_half(self):
+        cdef Http2ServerHalf half
+        if resting:
+            half = <Http2ServerHalf> resting.pop()
+            # Whoever still refers to it would command a stream of somebody else.
+            if Py_REFCNT(<PyObject*> half) == 1:
+                return half
+        return Http2ServerHalf.__new__(Http2ServerHalf)
+
+    # ---- received
+
+    cdef int on_block(self, Http2Half half, Block block, int category, bint end) except -1:
+        if category == NGHTTP2_HCAT_REQUEST:
+            return self.on_request(half, block, end)
+        return self.on_trailers(half, block)
+
+    cdef int on_request(self, Http2Half half, Block block, bint end) except -1:
+        cdef Verdict verdict = block.finish_request()
+        cdef Peer peer
+        half.in_ended = end
+        if verdict == VERDICT_OVERSIZED:
+            return self.answer(half, 431)
+        if verdict == VERDICT_CONNECT:
+            return self.answer(half, 501)
+        if verdict == VERDICT_MALFORMED:
+            return self.fail_half(half, FAULT_PROTOCOL, NGHTTP2_PROTOCOL_ERROR)
+        block.head.end = end
+        half.block = block
+        peer = self.dispatch.new_exchange(half)
+        half.peer = peer
+        return peer.on_request_head(half, block.head)
+
+    cdef int on_trailers(self, Http2Half half, Block block) except -1:
+        cdef Peer peer = half.peer
+        if block.oversized:
+            return self.fail_half(half, FAULT_PROTOCOL, NGHTTP2_ENHANCE_YOUR_CALM)
+        half.in_ended = True
+        block.drop_framing()
+        block.head.end = True
+        if peer is not None:
+            peer.on_request_trailers(block.head)
+        return half.settle()
+
+    cdef int answer(self, Http2Half half, int status) except -1:
+        """A response of the codec's own, without an exchange."""
+        cdef Head head = take_head()
+        try:
+            head.status = status
+            head.end = True
+            head.add("content-length", 14, "0", 1, 0, 0)
+            return (<Http2ServerHalf> half).submit(head)
+        finally:
+            drop_head(head)
+
+    # ---- written
+
+    cdef int on_end_written(self, Http2Half half) except -1:
+        # The rest of the request is of no use any more: say so, or the client sends it for nothing (RFC 9113 section 8.1).
+        if half.in_ended or half.aborted:
+            return 0
+        half.aborted = half.excused = True
+        nghttp2_submit_rst_stream(self.h2, NGHTTP2_FLAG_NONE, half.id, NGHTTP2_NO_ERROR)
+        return 0
+
+    cdef int on_stalled(self, Http2Half half) except -1:
+        return self.fail_half(half, FAULT_IDLE, NGHTTP2_CANCEL)
+
+    # ---- ends
+
+    cdef int drain(self) except -1:
+        if self.over or self.draining:
+            return 0
+        self.draining = True
+        if self.h2 == NULL:
+            return 0
+        nghttp2_submit_shutdown_notice(self.h2)
+        nghttp2_submit_ping(self.h2, NGHTTP2_FLAG_NONE, DRAIN_PING)
+        self.drain_timer = Timer(self, DRAIN)
+        self.loop.arm(self.drain_timer, self, DRAIN_NS)
+        return self.schedule()
+
+    cdef int on_pong(self, const uint8_t* opaque_bytes) except -1:
+        if self.draining and memcmp(opaque_bytes, DRAIN_PING, 8) == 0:
+            return self.finish_drain()
+        return 0
+
+    cdef int on_timer(self, Timer timer) except -1:
+        if timer is self.drain_timer:
+            return self.finish_drain()
+        return Http2Session.on_timer(self, timer)
+
+    cdef int finish_drain(self) except -1:
+        """After a round trip every stream that raced with the notice is known: the true last stream can be named."""
+        if self.over or self.drained:
+            return 0
+        self.drained = True
+        self.loop.disarm(self.drain_timer)
+        nghttp2_submit_goaway(self.h2, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(self.h2), NGHTTP2_NO_ERROR, NULL, 0)
+        return self.schedule()
+
+    cdef int on_ended(self, FaultKind kind, int code) except -1:
+        if self.drain_timer is not None:
+            self.loop.disarm(self.drain_timer)
+        return 0
+
+
+cdef class Http2ServerHalf(Http2Half):
+
+    cdef int send_head(self, Head head) except -1:
+        if self.session is None or self.aborted or self.out_ended:
+            return SEND_OK
+        return self.submit(head)
+
+    cdef int submit(self, Head head) except -1:
+        cdef nghttp2_data_provider provider
+        cdef int count = response_fields(head)
+        body_provider(&provider, self)
+        nghttp2_submit_response(self.session.h2, self.id, shared_fields(), count, NULL if head.end else &provider)
+        self.session.schedule()
+        if head.end:
+            self.end_out()
+        return SEND_OK
+
+    cdef int send_interim(self, Head head) except -1:
+        cdef int count
+        if self.session is None or self.aborted or self.out_ended:
+            return SEND_OK
+        count = response_fields(head)
+        nghttp2_submit_headers(self.session.h2, NGHTTP2_FLAG_NONE, self.id, NULL, shared_fields(), count, NULL)
+        return self.session.schedule()
+
+    cdef int reset(self, FaultKind kind, uint32_t code) except -1:
+        # A whole response stays whole: it is sent to its end, and the reset that follows it by itself says the same.
+        if code == NGHTTP2_NO_ERROR and self.out_ended:
+            self.peer = None
+            return 0
+        return Http2Half.reset(self, kind, code)
+
+    cdef int settle(self) except -1:
+        # Once the response is queued to its end nothing of the request matters any more.
+        if self.out_ended:
+            self.peer = None
+        return 0
+
+    cdef int report_body(self, Peer peer, const char* p, size_t n, bint end) except -1:
+        return peer.on_request_body(p, n, end)
+
+    cdef int report_reset(self, Peer peer, FaultKind kind, uint32_t code, bint refused) except -1:
+        return peer.on_request_reset(kind, code)
+
+    cdef int report_room(self, Peer peer) except -1:
+        return peer.on_response_room()
+
+    cdef int rest_again(self) except -1:
+        if len(resting) < KEPT_HALVES:
+            resting.append(self)
+        return 0
