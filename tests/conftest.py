@@ -18,7 +18,7 @@ settings.register_profile("deep", settings.get_profile("fast"), max_examples=500
 settings.load_profile(os.environ.get("L5D_HYPOTHESIS", "fast"))
 
 # Long enough for libraries that close sockets from threads of their own.
-_SETTLE_S = 2.0
+SETTLE_S = 2.0
 
 
 def live_objects() -> dict[str, int]:
@@ -76,7 +76,7 @@ def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
         return not any(left())
 
     try:
-        eventually(settled, deadline_s=_SETTLE_S)
+        eventually(settled, deadline_s=SETTLE_S)
     except AssertionError:
         grown, opened = left()
         pytest.fail(f"left behind: engine objects {grown}, descriptors {opened}", pytrace=False)
