@@ -59,7 +59,12 @@ def pack_ip(text: str) -> bytes | None:
         packed = socket.inet_pton(family, text)
     except (OSError, ValueError):
         return None
-    return packed[12:] if packed.startswith(_V4_MAPPED) else packed
+    return unmapped(packed)
+
+
+def unmapped(packed: bytes) -> bytes:
+    """The IPv4 address in an IPv4-mapped IPv6 one; any other as it is."""
+    return packed[12:] if len(packed) == 16 and packed.startswith(_V4_MAPPED) else packed
 
 
 def unpack_ip(packed: bytes) -> str:

@@ -10,7 +10,14 @@ from typing import Final
 
 from linkerd2_py._ext.io.transport import Address
 from linkerd2_py._ext.route.target import Target
-from linkerd2_py.proxy.addresses import SocketAddr, is_local, is_loopback, pack_ip, split_host_port
+from linkerd2_py.proxy.addresses import (
+    SocketAddr,
+    is_local,
+    is_loopback,
+    pack_ip,
+    split_host_port,
+    unpack_ip,
+)
 
 _REFUSED: Final = (404, "not an address of this workload")
 
@@ -47,8 +54,9 @@ class InboundTargets:
         packed = pack_ip(host)
         if packed is None or port == 0 or not any(packed):
             return None
-        own = packed in self._own_ips if self._own_ips else _is_own(host)
-        return SocketAddr(host, port) if own else None
+        plain = unpack_ip(packed)
+        own = packed in self._own_ips if self._own_ips else _is_own(plain)
+        return SocketAddr(plain, port) if own else None
 
 
 def _is_own(host: str) -> bool:

@@ -15,6 +15,7 @@ from linkerd2_py.proxy.addresses import (
     matches_suffix,
     pack_ip,
     split_host_port,
+    unpack_ip,
 )
 from linkerd2_py.proxy.config.types import Destination
 
@@ -72,7 +73,7 @@ def decide(key: bytes, *, rules: Destination) -> Decision:
         return Rejected(400, "the target is not a host and a port")
     packed = pack_ip(host)
     if packed is not None:
-        return _by_ip(SocketAddr(host, port), packed=packed, rules=rules)
+        return _by_ip(SocketAddr(unpack_ip(packed), port), packed=packed, rules=rules)
     if not is_host_name(host) or port == 0:
         return Rejected(400, "the target is neither an address nor a host name")
     if rules.address is None:

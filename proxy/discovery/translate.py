@@ -11,7 +11,13 @@ from typing import Final
 
 from linkerd2_py.proto.gen import destination_pb2 as destination
 from linkerd2_py.proto.gen import net_pb2 as net
-from linkerd2_py.proxy.addresses import SocketAddr, is_multicast, is_unspecified, unpack_ip
+from linkerd2_py.proxy.addresses import (
+    SocketAddr,
+    is_multicast,
+    is_unspecified,
+    unmapped,
+    unpack_ip,
+)
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -86,7 +92,7 @@ def _packed(ip: net.IPAddress) -> bytes | None:
     if kind == "ipv4":
         return ip.ipv4.to_bytes(4)
     if kind == "ipv6":
-        return ip.ipv6.first.to_bytes(8) + ip.ipv6.last.to_bytes(8)
+        return unmapped(ip.ipv6.first.to_bytes(8) + ip.ipv6.last.to_bytes(8))
     return None
 
 

@@ -70,9 +70,9 @@ async def test_a_name_that_does_not_exist_and_for_how_long() -> None:
 
 
 async def test_a_name_without_addresses_is_absent_too() -> None:
-    with DnsServer({("web.test", 16): Rows(())}) as server:
-        with pytest.raises(NameAbsentError) as caught:
-            await resolver(server).resolve("web.test")
+    zone = {("web.test", 16): Rows(())}
+    with DnsServer(zone) as server, pytest.raises(NameAbsentError) as caught:
+        await resolver(server).resolve("web.test")
     assert caught.value.ttl_s == 5
 
 

@@ -18,7 +18,9 @@ from linkerd2_py.proxy.grpc.status import (
 def test_messages_survive_any_slicing(messages: list[bytes], step: int) -> None:
     raw = b"".join(frame(message) for message in messages)
     reader = FrameReader()
-    found = [message for at in range(0, len(raw), step) for message in reader.feed(raw[at : at + step])]
+    found = [
+        message for at in range(0, len(raw), step) for message in reader.feed(raw[at : at + step])
+    ]
     assert found == messages
     assert reader.at_boundary
 

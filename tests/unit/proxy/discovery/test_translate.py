@@ -1,0 +1,83 @@
+"""Messages of the destination API as values."""
+
+import socket
+
+import pytest
+
+from linkerd2_py.proto.gen import destination_pb2 as destination
+from linkerd2_py.proto.gen import net_pb2 as net
+from linkerd2_py.proxy.addresses import SocketAddr
+from linkerd2_py.proxy.discovery import translate
+from tests.support.destination_messages import tcp_address, weighted
+
+
+def test_an_endpoint_with_everything() -> None:
+    message = destination.WeightedAddrSet(
+        addrs=[weighted("10.0.0.1", 8080, h2=True, labels={"pod": "web-0", "namespace": "mine"})],
+        metric_labels={"service": "web", "namespace": "theirs"},
+    )
+    (found,), skipped = translate.endpoints(message)
+    assert found.address == SocketAddr("10.0.0.1", 8080)
+    assert found.h2
+    assert found.labels == (("namespace", "mine"), ("pod", "web-0"), ("service", "web"))
+    assert skipped == 0
+
+
+def test_ipv6_and_mapped_addresses() -> None:
+    assert translate.socket_addr(tcp_address("fd00::7", 1)) == SocketAddr("fd00::7", 1)
+    assert translate.socket_addr(tcp_address("::ffff:10.0.0.1", 1)) == SocketAddr(
+        "10.0.0.1", 1
+    )
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        net.TcpAddress(port=80),
+        net.TcpAddress(ip=net.IPAddress(ipv4=0), port=80),
+        net.TcpAddress(ip=net.IPAddress(ipv4=0xE0000001), port=80),
+        net.TcpAddress(ip=net.IPAddress(ipv4=0x0A000001), port=0),
+        net.TcpAddress(ip=net.IPAddress(ipv4=0x0A000001), port=65536),
+    ],
+)
+def test_addresses_nobody_is_at_are_skipped(message: net.TcpAddress) -> None:
+    update = destination.WeightedAddrSet(
+        addrs=[destination.WeightedAddr(addr=message), weighted("10.0.0.1", 1)]
+    )
+    found, skipped = translate.endpoints(update)
+    assert [one.address.host for one in found] == ["10.0.0.1"]
+    assert skipped == 1
+    assert translate.addresses(destination.AddrSet(addrs=[message])) == ((), 1)
+
+
+def test_labels_are_bounded() -> None:
+    labels = {f"name_{number:02}": "x" * 1000 for number in range(50)} | {"no-label": "1", "": "2"}
+    (found,), _ = translate.endpoints(
+        destination.WeightedAddrSet(addrs=[weighted("10.0.0.1", 1, labels=labels)])
+    )
+    assert len(found.labels) == 32
+    assert {len(value) for _, value in found.labels} == {256}
+
+
+def test_a_profile() -> None:
+    message = destination.DestinationProfile(
+        opaque_protocol=True,
+        fully_qualified_name="web.ns.svc.cluster.local",
+        endpoint=weighted("10.0.0.1", 80),
+    )
+    found = translate.profile(message)
+    assert (found.opaque, found.name) == (True, "web.ns.svc.cluster.local")
+    assert found.endpoint is not None
+    assert found.endpoint.address == SocketAddr("10.0.0.1", 80)
+
+
+def test_a_profile_whose_endpoint_cannot_be_read_has_none() -> None:
+    message = destination.DestinationProfile(endpoint=destination.WeightedAddr())
+    assert translate.profile(message).endpoint is None
+    assert translate.profile(destination.DestinationProfile()).endpoint is None
+
+
+def test_addresses_travel_as_the_api_says() -> None:
+    assert tcp_address("10.0.0.1", 80).ip.ipv4 == 0x0A000001
+    packed = socket.inet_pton(socket.AF_INET6, "fd00::7")
+    assert tcp_address("fd00::7", 80).ip.ipv6.first == int.from_bytes(packed[:8])

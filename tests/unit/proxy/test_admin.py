@@ -1,0 +1,132 @@
+"""The admin paths, without a connection."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from linkerd2_py.base import logs
+from linkerd2_py.proxy.addresses import SocketAddr
+from linkerd2_py.proxy.admin import Admin, Fields
+from linkerd2_py.proxy.log_level import LogLevel
+
+LOCAL, REMOTE = SocketAddr("127.0.0.1", 9), SocketAddr("10.0.0.1", 9)
+
+
+@dataclass
+class Asked:
+    """A request that keeps its answer."""
+
+    method: bytes
+    path: bytes
+    peer: SocketAddr = LOCAL
+    body: bytes = b""
+    status: int = 0
+    fields: dict[bytes, bytes] = field(default_factory=dict)
+    answer: bytes = b""
+
+    def respond(
+        self, status: int, headers: Fields = (), body: bytes | Iterator[bytes] = b""
+    ) -> None:
+        self.status, self.fields = status, dict(headers)
+        self.answer = body if isinstance(body, bytes) else b"".join(body)
+
+
+class Setup:
+    """An admin with everything recorded."""
+
+    def __init__(self, *, shutdown: bool = False, ready: bool = True) -> None:
+        self.shut_downs = 0
+        self.level = LogLevel(logs.DEFAULT_FILTER)
+        self.admin = Admin(
+            render=lambda: iter([b"a 1\n", b"b 2\n"]),
+            ready=lambda: ready,
+            listeners=lambda: {"admin": "127.0.0.1:4191"},
+            log_level=self.level,
+            shut_down=self._shut_down if shutdown else None,
+        )
+
+    def _shut_down(self) -> None:
+        self.shut_downs += 1
+
+    def ask(self, method: str, path: str, *, peer: SocketAddr = LOCAL, body: bytes = b"") -> Asked:
+        asked = Asked(method.encode(), path.encode(), peer=peer, body=body)
+        self.admin.on_request(asked)
+        return asked
+
+
+@pytest.fixture(autouse=True)
+def _levels() -> Iterator[None]:
+    yield
+    logs.set_filter("warn")
+
+
+def test_metrics_are_pulled_in_slices() -> None:
+    asked = Setup().ask("GET", "/metrics?x=1")
+    assert (asked.status, asked.answer) == (200, b"a 1\nb 2\n")
+    assert asked.fields[b"content-type"].startswith(b"text/plain; version=0.0.4")
+
+
+def test_health() -> None:
+    assert Setup().ask("GET", "/live").answer == b"live\n"
+    assert Setup().ask("GET", "/ready").status == 200
+    assert Setup(ready=False).ask("HEAD", "/ready").status == 503
+
+
+def test_listeners() -> None:
+    asked = Setup().ask("GET", "/listeners", peer=REMOTE)
+    assert json.loads(asked.answer) == {"admin": "127.0.0.1:4191"}
+
+
+@pytest.mark.parametrize("path", ["/", "", "*", "/metrics/", "/env.json", "/shutdown"])
+def test_other_paths_are_not_found(path: str) -> None:
+    assert Setup().ask("POST", path).status == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("POST", "/metrics", b"GET, HEAD"),
+        ("DELETE", "/proxy-log-level", b"GET, PUT, HEAD"),
+        ("GET", "/shutdown", b"POST"),
+    ],
+)
+def test_other_methods_are_not_allowed(method: str, path: str, allowed: bytes) -> None:
+    asked = Setup(shutdown=True).ask(method, path)
+    assert (asked.status, asked.fields[b"allow"]) == (405, allowed)
+
+
+def test_the_log_level_is_read_and_changed() -> None:
+    setup = Setup()
+    assert setup.ask("GET", "/proxy-log-level").answer == b"warn,linkerd=info\n"
+    assert setup.ask("PUT", "/proxy-log-level", body=b"warn,linkerd=debug\n").status == 204
+    assert setup.ask("GET", "/proxy-log-level").answer == b"warn,linkerd=debug\n"
+
+
+@pytest.mark.parametrize("body", [b"loud", b"=info", b"\xff"])
+def test_a_filter_that_is_none_is_refused_and_changes_nothing(body: bytes) -> None:
+    setup = Setup()
+    assert setup.ask("PUT", "/proxy-log-level", body=body).status == 400
+    assert setup.level.text == logs.DEFAULT_FILTER
+
+
+def test_a_filter_has_a_bound() -> None:
+    assert Setup().ask("PUT", "/proxy-log-level", body=b"a" * 5000).status == 413
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/proxy-log-level"), ("PUT", "/proxy-log-level"), ("POST", "/shutdown")],
+)
+def test_strangers_change_nothing(method: str, path: str) -> None:
+    setup = Setup(shutdown=True)
+    assert setup.ask(method, path, peer=REMOTE, body=b"info").status == 403
+    assert setup.shut_downs == 0
+    assert setup.level.text == logs.DEFAULT_FILTER
+
+
+def test_shutdown_where_it_is_switched_on() -> None:
+    setup = Setup(shutdown=True)
+    assert setup.ask("POST", "/shutdown").status == 200
+    assert setup.shut_downs == 1
