@@ -133,6 +133,9 @@ def proxy_env(plan: PodPlan, *, base: Mapping[str, str], proxy_api: str) -> dict
         "DESTINATION_SVC_ADDR": proxy_api,
         "DESTINATION_CONTEXT": json.dumps({"ns": plan.spec.namespace, "pod": plan.name}),
         "IDENTITY_DISABLED": "1",
+        "INBOUND_IPS": plan.ip,
+        # A local mesh has few names, and `stat au` is answered from what inbound proxies saw.
+        "INBOUND_METRICS_AUTHORITY_LABELS": "unsafe",
         "SHUTDOWN_GRACE_PERIOD": f"{DRAIN_S}s",
     }
     named = {PROXY_ENV_PREFIX + name: value for name, value in settings.items() if value}

@@ -1,0 +1,35 @@
+"""The environment local mode gives to a sidecar, read by the sidecar's own configuration."""
+
+from __future__ import annotations
+
+import pytest
+
+from linkerd2_py.controlplane.local.launcher import SAMPLE_MESH_FILE
+from linkerd2_py.controlplane.local.plan import PodPlan, plan_pod, proxy_env
+from linkerd2_py.controlplane.registry.mesh_file import load_mesh_file
+from linkerd2_py.proxy.config.load import load
+
+MESH = load_mesh_file(SAMPLE_MESH_FILE)
+IP = "127.0.14.7"
+
+
+def _plan(name: str) -> PodPlan:
+    return plan_pod(MESH.workloads[name], name=f"{name}-0", ip=IP, door=lambda out: out.authority)
+
+
+@pytest.mark.parametrize("name", list(MESH.workloads))
+def test_every_workload_of_the_sample_gets_an_environment_its_proxy_takes(name: str) -> None:
+    plan = _plan(name)
+    config = load(proxy_env(plan, base={"PATH": "/bin"}, proxy_api="127.0.0.1:8086"))
+    assert str(config.admin_listen) == plan.admin_addr
+    assert len(config.outbound_static) == len(plan.statics)
+    assert len(config.inbound_static) == len(plan.ports)
+    assert config.shutdown_grace_s == 5
+    assert config.destination is not None
+
+
+def test_the_feed_is_opaque_and_the_chat_is_not() -> None:
+    plan = _plan("chat")
+    config = load(proxy_env(plan, base={}, proxy_api="127.0.0.1:8086"))
+    opaque = {static.listen.port: static.opaque for static in config.inbound_static}
+    assert opaque == {plan.ports[8080]: False, plan.ports[9000]: True}

@@ -1,0 +1,100 @@
+"""The command line against a state directory of the test's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+ENTRY = (sys.executable, "-m", "linkerd2_py.cli.main")
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True, slots=True)
+class MeshCli:
+    """Runs `linkerd2-py` commands; `stop` leaves nothing behind whatever happened."""
+
+    root: Path
+
+    @property
+    def env(self) -> dict[str, str]:
+        return os.environ | {"LINKERD2_PY_STATE_DIR": str(self.root / "state"), "NO_COLOR": ""}
+
+    def run(self, *words: str, timeout_s: float = 60) -> Done:
+        done = subprocess.run(
+            [*ENTRY, *words],
+            capture_output=True,
+            text=True,
+            env=self.env,
+            cwd=self.root,
+            timeout=timeout_s,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def ok(self, *words: str, timeout_s: float = 60) -> str:
+        """The output of a command that must succeed."""
+        done = self.run(*words, timeout_s=timeout_s)
+        assert done.status == 0, f"{words}: {done}\n{self.logs()}"
+        return done.out
+
+    def json(self, *words: str) -> Any:
+        return json.loads(self.ok(*words, "-o", "json"))
+
+    def logs(self) -> str:
+        """The ends of all logs, for a failure's message."""
+        paths = sorted((self.root / "state" / "logs").glob("*.log"))
+        return "\n".join(f"--- {p.name}\n{p.read_text(errors='replace')[-1500:]}" for p in paths)
+
+    def state(self) -> dict[str, Any]:
+        state: dict[str, Any] = json.loads((self.root / "state" / "state.json").read_text())
+        return state
+
+    def family(self) -> list[psutil.Process]:
+        """The supervisor and everything below it."""
+        supervisor = psutil.Process(self.state()["pid"])
+        return [supervisor, *supervisor.children(recursive=True)]
+
+    def stop(self) -> None:
+        """End the mesh by force if asking does not help."""
+        if self.run("local", "down").status != 0 and (self.root / "state/state.json").exists():
+            os.kill(self.state()["pid"], signal.SIGKILL)
+
+
+def edit(path: Path, pattern: str, replacement: str) -> None:
+    """Change a file in one step, as editors do."""
+    changed, count = re.subn(pattern, replacement, path.read_text())
+    assert count == 1, f"{pattern!r} is {count} times in {path}"
+    fresh = path.with_suffix(".new")
+    fresh.write_text(changed)
+    fresh.replace(path)
+
+
+def assert_ended(processes: Sequence[psutil.Process]) -> None:
+    """Every one has ended."""
+    _gone, alive = psutil.wait_procs(list(processes), timeout=10)
+    assert not alive
+
+
+def addresses_of(processes: Sequence[psutil.Process]) -> list[tuple[str, int]]:
+    """What they listen on."""
+    connections = [found for process in processes for found in process.net_connections("tcp")]
+    listening = [found for found in connections if found.status == psutil.CONN_LISTEN]
+    return [(found.laddr.ip, found.laddr.port) for found in listening]

@@ -1,0 +1,159 @@
+"""The story of `local up`: the sample in two proxies a hop, its fault found, scaled, stopped."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from linkerd2_py.controlplane.local.launcher import SAMPLE_MESH_FILE
+from tests.integration.local.mesh_cli import MeshCli, addresses_of, assert_ended, edit
+from tests.support.ports import is_listening
+from tests.support.wait import eventually
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+REPLICAS = {"web": 1, "emoji": 2, "voting": 2, "chat": 1, "vote-bot": 1}
+TRAFFIC_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshCli]:
+    """One running mesh for all tests of this file, from a copy of the sample's file."""
+    made = MeshCli(tmp_path_factory.mktemp("mesh"))
+    shutil.copy(SAMPLE_MESH_FILE, made.root / "mesh.yaml")
+    made.ok("local", "up", "-f", "mesh.yaml", "--detach", timeout_s=120)
+    yield made
+    made.stop()
+
+
+def _stats(cli: MeshCli, *words: str) -> dict[str, dict[str, Any]]:
+    return {row["name"]: row for row in cli.json("stat", *words)}
+
+
+def _page(cli: MeshCli) -> str:
+    return str(cli.state()["links"]["web-svc"])
+
+
+def test_every_workload_is_meshed_and_only_the_planted_one_fails(cli: MeshCli) -> None:
+    def rows() -> dict[str, dict[str, Any]] | None:
+        found = _stats(cli, "deploy", "-t", "30s")
+        busy = found.keys() == REPLICAS.keys() and all(row["rps"] for row in found.values())
+        return found if busy and found["voting"]["success"] < 1 else None
+
+    found = eventually(rows, deadline_s=TRAFFIC_S, what="traffic at every workload")
+    assert found is not None
+    assert {name: row["meshed"] for name, row in found.items()} == {
+        name: f"{count}/{count}" for name, count in REPLICAS.items()
+    }
+    assert {name for name, row in found.items() if row["success"] < 1} == {"voting"}
+
+
+def test_check_passes(cli: MeshCli) -> None:
+    out = cli.ok("check", "--wait", "30s")
+    assert "×" not in out
+    assert out.endswith("Status check results are √\n")
+
+
+def test_the_page_and_its_votes_go_through_the_mesh(cli: MeshCli) -> None:
+    with httpx2.Client(base_url=_page(cli), trust_env=False, timeout=10) as person:
+        page = person.get("/")
+        assert (page.status_code, "Emoji vote" in page.text) == (200, True)
+        assert person.post("/api/vote/joy").json()["counted"] is True
+        refused = person.post("/api/vote/doughnut")
+        assert refused.status_code == 200
+        assert refused.json() == {"counted": False, "reason": "UNKNOWN: ballot has a hole in it"}
+        assert person.post("/api/vote/nothing").status_code == 404
+
+
+def test_the_tools_find_the_fault(cli: MeshCli) -> None:
+    callers = eventually(
+        lambda: _stats(cli, "deploy", "--to", "deploy/voting"), deadline_s=TRAFFIC_S
+    )
+    assert set(callers) == {"web"}
+    assert callers["web"]["success"] < 1
+    asked = _stats(cli, "au", "--from", "deploy/web")
+    failing = {
+        name for name, row in asked.items() if row["success"] is not None and row["success"] < 1
+    }
+    assert failing == {"voting-svc.emojivoto.svc.cluster.local:8080"}
+    metrics = cli.ok("diagnostics", "proxy-metrics", "deploy/voting")
+    assert re.search(
+        r'^response_total\{[^}]*classification="failure"[^}]*grpc_status="2"', metrics, re.MULTILINE
+    )
+    assert "VoteDoughnut failed: UNKNOWN" in cli.ok("local", "logs", "deploy/voting", "-c", "app")
+
+
+def test_the_websocket_and_the_feed_work(cli: MeshCli) -> None:
+    def done() -> dict[str, int] | None:
+        bot = httpx2.get(f"{_page(cli)}api/view", trust_env=False, timeout=10).json()["bot"]
+        return bot if bot.get("messages") and bot.get("lines") else None
+
+    bot = eventually(done, deadline_s=TRAFFIC_S)
+    assert bot is not None
+    assert bot.get("failed", 0) == 0
+
+
+def test_scaling_under_load_fails_no_request(cli: MeshCli) -> None:
+    statuses: Counter[int | str] = Counter()
+    stop = threading.Event()
+
+    def load() -> None:
+        with httpx2.Client(base_url=_page(cli), trust_env=False, timeout=10) as client:
+            while not stop.is_set():
+                try:
+                    statuses[client.get("/").status_code] += 1
+                except httpx2.HTTPError as error:
+                    statuses[repr(error)] += 1
+
+    clients = [threading.Thread(target=load) for _ in range(4)]
+    for client in clients:
+        client.start()
+    path = cli.root / "mesh.yaml"
+    try:
+        pattern = r"(sample\.voting\]\n    replicas): 2"
+        edit(path, pattern, r"\1: 4")
+        eventually(lambda: _ready(cli, "voting") == 4, deadline_s=40)
+        edit(path, r"(sample\.voting\]\n    replicas): 4", r"\1: 1")
+        eventually(lambda: _ready(cli, "voting") == 1, deadline_s=40)
+        edit(path, r"(sample\.voting\]\n    replicas): 1", r"\1: 2")
+        eventually(lambda: _ready(cli, "voting") == 2, deadline_s=40)
+    finally:
+        stop.set()
+        for client in clients:
+            client.join()
+    assert set(statuses) == {200}, f"{statuses}\n{cli.logs()}"
+
+
+def test_down_leaves_nothing(cli: MeshCli) -> None:
+    family = cli.family()
+    addresses = addresses_of(family)
+    cli.ok("local", "down")
+    assert_ended(family)
+    assert not [address for address in addresses if is_listening(address)]
+    assert not (cli.root / "state" / "state.json").exists()
+
+
+def test_without_a_file_the_sample_starts_and_says_how_to_find_its_fault(tmp_path: Path) -> None:
+    made = MeshCli(tmp_path)
+    try:
+        out = made.ok("local", "up", "--detach", timeout_s=120)
+        assert re.search(r"Open the page:  http://127\.0\.0\.1:\d+/", out)
+        assert "linkerd2-py stat deploy" in out
+        assert json.loads(made.ok("stat", "deploy", "-o", "json"))
+    finally:
+        made.stop()
+
+
+def _ready(cli: MeshCli, workload: str) -> int:
+    pods = [pod for pod in cli.json("get", "pods") if pod["owner"] == f"deploy/{workload}"]
+    settled = all(pod["status"] == "Running" and pod["proxy_ready"] for pod in pods)
+    return len(pods) if settled else -1
