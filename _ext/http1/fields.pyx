@@ -457,6 +457,14 @@ cdef void settle_trailers(Head trailers) noexcept:
             field.flags |= FIELD_DROPPED
 
 
+cdef bint has_fields(Head trailers) noexcept:
+    cdef int i
+    for i in range(trailers.count):
+        if not trailers.fields[i].flags & FIELD_DROPPED:
+            return True
+    return False
+
+
 cdef bint may_trail(Field* field) noexcept:
     if field.id in (H_GRPC_STATUS, H_GRPC_MESSAGE, H_DATE, H_SERVER):
         return True
