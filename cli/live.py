@@ -8,16 +8,19 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from linkerd2_py.cli import output
 from linkerd2_py.cli.api import Api, find
 from linkerd2_py.cli.errors import CliError
 from linkerd2_py.cli.render import live as render
 from linkerd2_py.cli.render import stat as render_stat
-from linkerd2_py.controlplane.local.launcher import Supervising
 from linkerd2_py.controlplane.local.reports import Report
 from linkerd2_py.controlplane.local.state_dir import State
+
+if TYPE_CHECKING:
+    # It brings asyncio along, which quick commands do without.
+    from linkerd2_py.controlplane.local.launcher import Supervising
 
 REFRESH_S: Final = 2.0
 WINDOW: Final = "10s"
@@ -25,22 +28,33 @@ WINDOW: Final = "10s"
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """How the start ended; `problems` has one line for each thing that is wrong."""
+    """How the start ended: `problems` has one line for each thing that is wrong, `shown` those
+    of them that a person has read already.
+    """
 
     problems: tuple[str, ...] = ()
+    shown: tuple[str, ...] = ()
+
+    @property
+    def news(self) -> tuple[str, ...]:
+        """The problems that nobody has read yet."""
+        return tuple(problem for problem in self.problems if problem not in self.shown)
 
 
 def follow_start(reports: Iterator[Report]) -> Started:
-    """Print ticks until the start has ended one way or the other."""
-    paint = output.paint_for(sys.stdout)
+    """Print ticks (problems on stderr) until the start has ended one way or the other."""
+    shown: list[str] = []
     for report in reports:
         if report.kind == "ready":
             return Started()
         if report.kind == "failed":
-            return Started(tuple(report.text.splitlines()))
-        line = render.tick if report.kind == "step" else render.cross
-        output.write(line(report.text, paint=paint))
-        sys.stdout.flush()
+            return Started(tuple(report.text.splitlines()), shown=tuple(shown))
+        if report.kind == "problem":
+            output.note(render.cross(report.text, paint=output.paint_for(sys.stderr)))
+            shown.append(report.text)
+        else:
+            output.write(render.tick(report.text, paint=output.paint_for(sys.stdout)))
+            sys.stdout.flush()
     return Started(("the supervisor ended early; `linkerd2-py local logs control-plane` says why",))
 
 

@@ -13,8 +13,9 @@ import typer
 from linkerd2_py.cli import output
 from linkerd2_py.cli.durations import parse_duration
 from linkerd2_py.cli.errors import CliError, bad_usage
+from linkerd2_py.cli.live import Started, follow_start, show_until_stopped
 from linkerd2_py.cli.options import ApiAddr, Namespace, Verbose
-from linkerd2_py.cli.render.live import tick, where_to_look
+from linkerd2_py.cli.render.live import cross, tick, where_to_look
 from linkerd2_py.controlplane.local.state_dir import State
 
 app = typer.Typer(
@@ -38,7 +39,6 @@ def up(
     _verbose: Verbose = False,
 ) -> None:
     """Start control plane, workloads and proxies; in the foreground until Ctrl-C, or detached."""
-    from linkerd2_py.cli import live
     from linkerd2_py.controlplane.local import launcher, state_dir
 
     wait_s = parse_duration(wait, flag="--wait")
@@ -59,17 +59,17 @@ def up(
     _raise_on_signals()
     sample = mesh_file == launcher.SAMPLE_MESH_FILE
     try:
-        started = live.follow_start(supervising.reports())
+        started = follow_start(supervising.reports())
         state = directory.live()
         if state is None or (started.problems and not directory.state_file.exists()):
             supervising.wait()
-            raise _failed(started.problems)
+            raise _failed(started.news)
         if detach:
-            _finish_detached(started.problems, state=state, sample=sample)
+            _finish_detached(started, state=state, sample=sample)
             return
-        for problem in started.problems:
+        for problem in started.news:
             output.note(f"linkerd2-py: {problem}")
-        live.show_until_stopped(supervising, state=state, sample=sample)
+        show_until_stopped(supervising, state=state, sample=sample)
     except KeyboardInterrupt:
         output.note("\nstopping…")
         supervising.ask_to_stop()
@@ -165,12 +165,15 @@ def _show(lines: Sequence[str]) -> None:
         sys.stdout.flush()
 
 
-def _finish_detached(problems: tuple[str, ...], *, state: State, sample: bool) -> None:
+def _finish_detached(started: Started, *, state: State, sample: bool) -> None:
     """The last words of a detached start; CliError if not everything is ready."""
     paint = output.paint_for(sys.stdout)
-    if problems:
-        output.note("the rest keeps running; `linkerd2-py local down` stops it")
-        raise _failed(problems)
+    if started.problems:
+        for problem in started.news:
+            output.note(cross(problem, paint=output.paint_for(sys.stderr)))
+        rest = "what did start keeps running; `linkerd2-py local down` stops it"
+        count = len(started.problems)
+        raise CliError(f"{count} {'problem' if count == 1 else 'problems'}, see above; {rest}")
     output.write(tick("everything is ready", paint=paint) + ("\n\n" if state.links else ""))
     lines = where_to_look(state.links, sample=sample, paint=paint, namespace=state.namespace)
     output.write("\n".join([*lines, "", "`linkerd2-py local down` stops it."]))

@@ -52,8 +52,8 @@ def _row(kind: str, name: str, *, meshed: int | None = 1, **stats: Any) -> dict[
     }
 
 
-FAILING = {"success": 80.0, "failure": 20.0, "success_rate": 0.8}
-TCP_ONLY = {"success": 0.0, "failure": 0.0, "success_rate": 0.0, "rps": 0.0}
+FAILING: dict[str, Any] = {"success": 80.0, "failure": 20.0, "success_rate": 0.8}
+TCP_ONLY: dict[str, Any] = {"success": 0.0, "failure": 0.0, "success_rate": 0.0, "rps": 0.0}
 DEPLOYMENTS = [
     _row("deployment", "voting", meshed=2, **FAILING),
     _row("deployment", "chat", **TCP_ONLY),
