@@ -10,7 +10,7 @@ Tested for equality against a real Prometheus.
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from linkerd2_py.controlplane.public_api.ring import SampleStore
@@ -49,26 +49,35 @@ def sum_increase(
     store: SampleStore, family: str, *, selection: Selection, window: Window
 ) -> dict[Group, float]:
     """By how much counters grew in the window, summed by group."""
-    return _sum(store, family, selection, lambda samples: increase(samples, window=window), window)
+    start_ms, end_ms = window.start_ms, window.end_ms
+    found = (
+        (series.labels, increase(series.window(start_ms=start_ms, end_ms=end_ms), window=window))
+        for series in store.select(family, matching=selection.matching)
+    )
+    return _sum(found, by=selection.group_by)
 
 
 def sum_irate(
     store: SampleStore, family: str, *, selection: Selection, window: Window
 ) -> dict[Group, float]:
     """How fast counters grow a second by their last two samples in the window, summed by group."""
-    return _sum(store, family, selection, irate, window)
+    start_ms, end_ms = window.start_ms, window.end_ms
+    found = (
+        (series.labels, irate(series.last_two(start_ms=start_ms, end_ms=end_ms)))
+        for series in store.select(family, matching=selection.matching)
+    )
+    return _sum(found, by=selection.group_by)
 
 
 def sum_latest(
     store: SampleStore, family: str, *, selection: Selection, at_ms: int
 ) -> dict[Group, float]:
     """The newest values of gauges, summed by group."""
-    sums: dict[Group, float] = defaultdict(float)
-    for series in store.select(family, matching=selection.matching):
-        value = series.latest(start_ms=at_ms - LOOKBACK_MS, end_ms=at_ms)
-        if value is not None:
-            sums[_group(series.labels, by=selection.group_by)] += value
-    return dict(sums)
+    found = (
+        (series.labels, series.latest(start_ms=at_ms - LOOKBACK_MS, end_ms=at_ms))
+        for series in store.select(family, matching=selection.matching)
+    )
+    return _sum(found, by=selection.group_by)
 
 
 def quantiles(
@@ -139,22 +148,13 @@ def histogram_quantile(quantile: float, buckets: Sequence[tuple[float, float]]) 
 
 
 def _sum(
-    store: SampleStore,
-    family: str,
-    selection: Selection,
-    of: Callable[[Samples], float | None],
-    window: Window,
+    found: Iterable[tuple[Mapping[str, str], float | None]], *, by: tuple[str, ...]
 ) -> dict[Group, float]:
     sums: dict[Group, float] = defaultdict(float)
-    for series in store.select(family, matching=selection.matching):
-        value = of(series.window(start_ms=window.start_ms, end_ms=window.end_ms))
+    for labels, value in found:
         if value is not None:
-            sums[_group(series.labels, by=selection.group_by)] += value
+            sums[tuple([labels.get(name, "") for name in by])] += value
     return dict(sums)
-
-
-def _group(labels: Mapping[str, str], *, by: tuple[str, ...]) -> Group:
-    return tuple(labels.get(name, "") for name in by)
 
 
 def _lost_in_resets(samples: Samples) -> float:

@@ -70,6 +70,20 @@ class Series:
             if not math.isnan(values[at - offset])
         ]
 
+    def last_two(self, *, start_ms: int, end_ms: int) -> list[tuple[int, float]]:
+        """The newest two samples of `window`, or fewer; costs no more for a longer window."""
+        times, values = self.timeline.times, self.values
+        offset = len(times) - len(values)
+        found: list[tuple[int, float]] = []
+        at = bisect_right(times, end_ms) - 1
+        while at >= offset and times[at] >= start_ms and len(found) < 2:
+            value = values[at - offset]
+            if not math.isnan(value):
+                found.append((times[at], value))
+            at -= 1
+        found.reverse()
+        return found
+
     def latest(self, *, start_ms: int, end_ms: int) -> float | None:
         """The value of the newest scrape in the window, unless that left a gap."""
         times = self.timeline.times
@@ -88,11 +102,11 @@ class PodSamples:
         self._timeline = Timeline()
         # Heads as written lead to their series; None for what nobody asks about.
         self._by_head: dict[str, Series | None] = {}
+        self._by_family: dict[str, list[Series]] = {}
 
-    @property
-    def series(self) -> Iterable[Series]:
-        """The series kept."""
-        return (series for series in self._by_head.values() if series is not None)
+    def family(self, name: str) -> Iterable[Series]:
+        """The series of one family."""
+        return self._by_family.get(name, ())
 
     @property
     def last_time_ms(self) -> int:
@@ -117,13 +131,17 @@ class PodSamples:
         drop = bisect_left(times, start_ms)
         del times[:drop]
         kept = len(times)
-        for series in self.series:
+        for series in self._by_head.values():
+            if series is None:
+                continue
             excess = len(series.values) - kept
             if excess > 0:
                 del series.values[:excess]
         self._by_head = {
             head: series for head, series in self._by_head.items() if series and _is_alive(series)
         }
+        self._by_family.clear()
+        self._index(self._by_head.values())
 
     def _read(self, text: str) -> dict[str, tuple[Series, float]]:
         seen: dict[str, tuple[Series, float]] = {}
@@ -142,7 +160,13 @@ class PodSamples:
         if len(self._by_head) + len(fresh) > MOST_SERIES:
             raise TooManySeriesError(f"more than {MOST_SERIES} series")
         self._by_head.update(fresh)
+        self._index(fresh.values())
         return seen
+
+    def _index(self, added: Iterable[Series | None]) -> None:
+        for series in added:
+            if series is not None:
+                self._by_family.setdefault(series.name, []).append(series)
 
     def _new_series(self, head: str, *, line: int) -> Series | None:
         parsed = parse_head(head, line=line)
@@ -200,9 +224,12 @@ class SampleStore:
 
     def select(self, family: str, *, matching: Mapping[str, str]) -> Iterator[Series]:
         """The series of a family whose labels have these values; an empty value matches a missing label."""
+        wanted = tuple(matching.items())
         for pod in self._pods.values():
-            for series in pod.series:
-                if series.name == family and all(
-                    series.labels.get(name, "") == value for name, value in matching.items()
-                ):
+            for series in pod.family(family):
+                labels = series.labels
+                for name, value in wanted:
+                    if labels.get(name, "") != value:
+                        break
+                else:
                     yield series
