@@ -73,7 +73,7 @@ async def build_embedded(
             store=store,
             scraper=scraper,
             clock=SystemClock(),
-            proxy_api_problem=lambda: _health_problem(grpc_address),
+            proxy_api_problem=lambda: health_problem(grpc_address),
         )
         web = WebServer(web_app(operations(sources), metrics=metrics))
         starting.push_async_callback(web.stop)
@@ -81,7 +81,7 @@ async def build_embedded(
         return EmbeddedControlPlane(grpc_address, f"http://{web_address}", starting.pop_all())
 
 
-async def _health_problem(address: str) -> str:
+async def health_problem(address: str) -> str:
     """Ask over the network, as proxies do; "" when Destination is served."""
     request = health_pb2.HealthCheckRequest(service=SERVICE)
     async with grpc.aio.insecure_channel(address) as channel:
