@@ -25,9 +25,7 @@ def test_an_endpoint_with_everything() -> None:
 
 def test_ipv6_and_mapped_addresses() -> None:
     assert translate.socket_addr(tcp_address("fd00::7", 1)) == SocketAddr("fd00::7", 1)
-    assert translate.socket_addr(tcp_address("::ffff:10.0.0.1", 1)) == SocketAddr(
-        "10.0.0.1", 1
-    )
+    assert translate.socket_addr(tcp_address("::ffff:10.0.0.1", 1)) == SocketAddr("10.0.0.1", 1)
 
 
 @pytest.mark.parametrize(
