@@ -50,6 +50,7 @@ cdef enum:
     WHEEL = 4096              # ticks: 41 s a revolution, so that nearly every timer is found once, when it is due
     WORDS = 64                # WHEEL / 64
     DUE = 4096                # the wheel's extra slot
+    LOOK_MS = 10              # run_until, between two looks at its predicate
     MAX_DELAY_NS = 31536000000000000   # a year: keeps deadlines far from overflow
 
 cdef enum Phase:
@@ -591,7 +592,8 @@ cdef class Loop:
         while not predicate():
             if now_ns() >= end or self.epfd < 0:
                 return False
-            timeout_ms = <int> ((end - now_ns()) // 1000000 + 1)
+            # The predicate may depend on what happens outside the loop: look again now and then.
+            timeout_ms = <int> min((end - now_ns()) // 1000000 + 1, <int64_t> LOOK_MS)
             waiting.fd = self.epfd
             waiting.events = POLLIN
             waiting.revents = 0

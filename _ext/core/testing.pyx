@@ -1,0 +1,42 @@
+# cython: language_level=3
+"""Buffers for tests: a Python handle on a leased one. Not part of a wheel."""
+
+from linkerd2_py._ext.core.buffer cimport BUFFER_LARGE, BUFFER_SMALL, Buffer, give_back, lease
+
+SMALL = BUFFER_SMALL
+LARGE = BUFFER_LARGE
+
+
+cdef class Lease:
+    """One leased buffer."""
+    cdef Buffer buffer
+
+    def __init__(self, capacity: int):
+        self.buffer = lease(capacity)
+
+    def append(self, data: bytes) -> None:
+        """Like the engine's callers, proves the room first."""
+        if self.buffer.room() < len(data):
+            raise ValueError("no room")
+        self.buffer.append(data, len(data))
+
+    def skip(self, count: int) -> None:
+        self.buffer.skip(count)
+
+    def compact(self) -> None:
+        self.buffer.compact()
+
+    def content(self) -> bytes:
+        return self.buffer.head()[: self.buffer.size()]
+
+    def room(self) -> int:
+        return self.buffer.room()
+
+    def capacity(self) -> int:
+        return self.buffer.capacity
+
+    def give_back(self) -> None:
+        give_back(self.buffer)
+
+    def same_memory(self, Lease other not None) -> bool:
+        return self.buffer is other.buffer
