@@ -104,9 +104,12 @@ def missing_program(program: Program) -> str:
 
 
 def describe_exit(status: int, *, last_line: str) -> str:
-    """`exited with status 3: <its last words>`, or the name of the signal."""
-    how = f"exited with status {status}" if status >= 0 else f"ended by {_signal_name(-status)}"
-    return f"{how}: {last_line}" if last_line else how
+    """`exited with status 3: <its last words>`, or the name of the signal, which leaves none."""
+    if status < 0:
+        return f"ended by {_signal_name(-status)}"
+    return (
+        f"exited with status {status}: {last_line}" if last_line else f"exited with status {status}"
+    )
 
 
 def last_line(program: Program) -> str:

@@ -139,7 +139,9 @@ def proxy_env(plan: PodPlan, *, base: Mapping[str, str], proxy_api: str) -> dict
         "SHUTDOWN_GRACE_PERIOD": f"{DRAIN_S}s",
     }
     named = {PROXY_ENV_PREFIX + name: value for name, value in settings.items() if value}
-    return {**base, **{k: os.environ[k] for k in _PASSED_ON & os.environ.keys()}, **named}
+    passed = {name: os.environ[name] for name in _PASSED_ON & os.environ.keys()}
+    # A crash leaves the Python stack in the proxy's log.
+    return {**base, "PYTHONFAULTHANDLER": "1", **passed, **named}
 
 
 def outbound_statics(statics: tuple[StaticPort, ...]) -> str:

@@ -114,7 +114,7 @@ def test_backoff_doubles_up_to_its_limit() -> None:
     ("status", "words", "expected"),
     [
         (1, "", "exited with status 1"),
-        (-9, "", "ended by SIGKILL"),
+        (-9, "its last line", "ended by SIGKILL"),
         (-40, "", "ended by signal 40"),
         (2, "no such port", "exited with status 2: no such port"),
     ],
