@@ -104,17 +104,14 @@ def _other(params: Mapping[str, str], *, side: str, target: Resource) -> Resourc
     namespace = params.get(f"{side}_namespace", "")
     if not (kind_name or name or namespace):
         return None
-    if namespace and target.kind is Kind.NAMESPACE:
-        raise InvalidQueryError(
-            f"--{side}-namespace flag is incompatible with namespace resource type"
-        )
     if name and not kind_name:
         raise InvalidQueryError(f"{side}_name needs {side}_type")
     kind = parse_kind(kind_name) if kind_name else target.kind
     if kind is Kind.ALL:
         raise InvalidQueryError("resource type 'all' is not supported as a filter")
     if kind is Kind.NAMESPACE:
-        return Resource(kind, "", name)
+        # A namespace is named by either parameter, and is in none.
+        return Resource(kind, "", name or namespace)
     # A named thing is in the target's namespace unless told otherwise.
     return Resource(kind, namespace or (target.namespace if name else ""), name)
 

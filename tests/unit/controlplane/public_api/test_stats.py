@@ -182,6 +182,17 @@ def test_namespaces_sum_their_pods() -> None:
     assert stats(found[NS])["tcp_open_connections"] == 5
 
 
+def test_namespaces_have_traffic_to_things_and_namespaces() -> None:
+    for params in (
+        {"to_type": "deploy", "to_name": "voting", "to_namespace": NS},
+        {"to_namespace": NS},
+        {"to_type": "ns", "to_name": NS, "to_namespace": "ignored"},
+    ):
+        found = rows(type="ns", **params)
+        assert stats(found[NS])["rps"] == pytest.approx(4)
+    assert rows(type="ns", to_namespace="elsewhere") == {}
+
+
 def test_all_is_a_table_of_each_kind() -> None:
     assert list(tables(type="all", namespace=NS)) == ["authority", "deployment", "pod", "service"]
     to = tables(type="all", namespace=NS, to_type="svc", to_name="voting-svc")
@@ -238,7 +249,6 @@ def test_labels_and_groups_are_linkerds() -> None:
         ({"from_type": "au", "from_name": "x"}, "cannot query traffic --from an authority"),
         ({"from_type": "svc"}, "service only supported as a target on 'from' queries"),
         ({"type": "svc", "to_type": "po"}, "service only supported as a target"),
-        ({"type": "ns", "to_namespace": "x"}, "incompatible with namespace resource type"),
         ({"name": "x", "all_namespaces": "true"}, "by name across all namespaces"),
         ({"window": "1"}, "invalid time window '1'"),
         ({"window": "1.5m"}, "invalid time window"),
