@@ -1,0 +1,289 @@
+"""What a client must not make us do: every budget, spent on purpose, ends the connection with ENHANCE_YOUR_CALM; busy clients stay below."""
+
+from collections.abc import Callable
+from typing import Any
+
+import h2.events
+import pytest
+from hpack import Encoder
+
+from tests.contract.http2.peers import (
+    CONTINUATION,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    PADDED,
+    PING,
+    POST,
+    PRIORITY,
+    REQUEST,
+    RST_STREAM,
+    SETTINGS,
+    WINDOW_UPDATE,
+    RawPeer,
+    Scene,
+    frame,
+    headers_frame,
+)
+
+CALM = 11
+CANCEL = (8).to_bytes(4, "big")
+
+
+def ended_calmly(client: RawPeer) -> Callable[[], object]:
+    return lambda: client.closed and client.goaway is not None and client.goaway[1] == CALM
+
+
+def answer(peer: Any, name: str) -> None:
+    if peer.ended and name != "reset":
+        peer.respond(200)
+        peer.send(b"x", end=True)
+
+
+CHEAP = {
+    "PING": frame(PING, 0, 0, b"12345678"),
+    "SETTINGS": frame(SETTINGS),
+    "PRIORITY": frame(PRIORITY, 0, 1, b"\0\0\0\0\x10"),
+    "unknown type": frame(0xBB, 0xFF, 1, b"abc"),
+    "WINDOW_UPDATE": frame(WINDOW_UPDATE, 0, 0, b"\0\0\0\1"),
+    "empty DATA": frame(DATA, 0, 1),
+    "DATA that is all padding": frame(DATA, PADDED, 1, b"\x03\0\0\0"),
+}
+
+
+@pytest.mark.parametrize("cheap", CHEAP.values(), ids=CHEAP.keys())
+def test_frames_that_carry_nothing_are_bounded(scene: Scene, cheap: bytes) -> None:
+    door, client = scene.raw_server()
+    client.send(headers_frame(1, POST, end=False) + cheap * 90)
+    scene.until(lambda: door.peers)
+    scene.settle()
+    assert not door.over
+    client.send(cheap * 20)
+    scene.until(ended_calmly(client))
+    assert door.over
+    assert door.peers[0].events[-1] == ("reset", "protocol", 0)
+
+
+def test_a_flood_inside_one_read_is_seen_before_it_is_parsed(scene: Scene) -> None:
+    door, client = scene.raw_server()
+    client.send(headers_frame(1) + CHEAP["PING"] * 500)
+    scene.until(ended_calmly(client))
+    assert len(client.of(PING)) < 500
+    assert door.over
+
+
+def test_rapid_reset_is_bounded_and_cancels_what_it_opened(scene: Scene) -> None:
+    door, client = scene.raw_server()
+    encoder = Encoder()
+    for number in range(120):
+        stream = 2 * number + 1
+        client.send(headers_frame(stream, encoder=encoder) + frame(RST_STREAM, 0, stream, CANCEL))
+        scene.turn()
+    scene.until(ended_calmly(client))
+    assert len(door.peers) <= 101
+    assert all(peer.events[-1][0] == "reset" for peer in door.peers)
+    assert door.streams == 0
+
+
+def test_completed_streams_pay_for_resets(scene: Scene) -> None:
+    door, client = scene.raw_server(answer)
+    encoder = Encoder()
+    for number in range(150):
+        stream = 4 * number + 1
+        client.send(headers_frame(stream, encoder=encoder))
+        client.send(headers_frame(stream + 2, POST, end=False, encoder=encoder))
+        scene.until(lambda stream=stream: client.of(DATA, stream))
+        client.send(frame(RST_STREAM, 0, stream + 2, CANCEL))
+    scene.settle()
+    assert not door.over
+
+
+def window_update_of_zero(stream: int) -> bytes:
+    return frame(WINDOW_UPDATE, 0, stream, b"\0\0\0\0")
+
+
+def window_overflow(stream: int) -> bytes:
+    return frame(WINDOW_UPDATE, 0, stream, b"\x7f\xff\xff\xff")
+
+
+def too_long(stream: int) -> bytes:
+    return frame(DATA, 0, stream, b"longer")
+
+
+PROVOKED = {
+    "zero window update": window_update_of_zero,
+    "window overflow": window_overflow,
+    "content length": too_long,
+}
+
+
+@pytest.mark.parametrize("provoke", PROVOKED.values(), ids=PROVOKED.keys())
+def test_resets_that_the_client_provokes_are_charged(
+    scene: Scene, provoke: Callable[[int], bytes]
+) -> None:
+    door, client = scene.raw_server(anomaly_budget=10_000)
+    encoder = Encoder()
+    for number in range(120):
+        if client.closed:
+            break
+        stream = 2 * number + 1
+        fields = [*POST, ("content-length", "1")]
+        client.send(headers_frame(stream, fields, end=False, encoder=encoder) + provoke(stream))
+        scene.turn()
+    scene.until(ended_calmly(client))
+    assert len(door.peers) <= 102
+    assert all(peer.events[-1][0] == "reset" for peer in door.peers)
+
+
+def test_streams_beyond_the_limit_are_charged(scene: Scene) -> None:
+    door, client = scene.raw_server(max_concurrent_streams=1)
+    encoder = Encoder()
+    for number in range(120):
+        client.send(headers_frame(2 * number + 1, encoder=encoder))
+    scene.until(ended_calmly(client))
+    assert len(door.peers) == 1
+
+
+def test_malformed_requests_are_charged(scene: Scene) -> None:
+    door, client = scene.raw_server()
+    encoder = Encoder()
+    for number in range(120):
+        client.send(headers_frame(2 * number + 1, REQUEST[:3], encoder=encoder))
+    scene.until(ended_calmly(client))
+    assert door.peers == []
+
+
+def test_resets_by_our_side_are_not_charged(scene: Scene) -> None:
+    door, client = scene.raw_server(lambda peer, name: name == "head" and peer.reset(2))
+    encoder = Encoder()
+    for number in range(300):
+        client.send(headers_frame(2 * number + 1, encoder=encoder))
+        scene.turn()
+    scene.until(lambda: len(client.of(RST_STREAM)) == 300)
+    assert not door.over
+
+
+@pytest.mark.parametrize("piece", [b"", b"\x00\x01x\x01y"], ids=["empty", "a field each"])
+def test_continuation_frames_are_bounded(scene: Scene, piece: bytes) -> None:
+    door, client = scene.raw_server(anomaly_budget=10_000)
+    client.send(frame(HEADERS, END_STREAM, 1, Encoder().encode(REQUEST)))
+    client.send(frame(CONTINUATION, 0, 1, piece) * 1000)
+    scene.until(ended_calmly(client))
+    assert door.peers == []
+
+
+def test_a_head_in_a_few_continuations_is_served(scene: Scene) -> None:
+    door, client = scene.raw_server(answer)
+    block = Encoder().encode([*REQUEST, ("x", "y" * 500)])
+    client.send(frame(HEADERS, END_STREAM, 1, block[:9]))
+    for start in range(9, len(block), 100):
+        piece = block[start : start + 100]
+        last = start + 100 >= len(block)
+        client.send(frame(CONTINUATION, END_HEADERS if last else 0, 1, piece))
+    scene.until(lambda: client.of(DATA, 1))
+    assert not door.over
+
+
+def bomb(value: bytes, repeats: int) -> bytes:
+    """One entry put into the dynamic table, then referred to by one byte each time."""
+    size = len(value)
+    length = bytes([size]) if size < 127 else b"\x7f" + _varint(size - 127)
+    insert = b"\x40\x01x" + length + value
+    return Encoder().encode(REQUEST, huffman=False) + insert + b"\xbe" * repeats
+
+
+def _varint(number: int) -> bytes:
+    out = b""
+    while number >= 128:
+        out += bytes([number % 128 + 128])
+        number //= 128
+    return out + bytes([number])
+
+
+@pytest.mark.parametrize(
+    "block",
+    [bomb(b"v" * 3900, 8000), bomb(b"", 8000)],
+    ids=["large entry", "tiny entry"],
+)
+def test_a_header_bomb_ends_the_connection_early(scene: Scene, block: bytes) -> None:
+    door, client = scene.raw_server()
+    client.send(frame(HEADERS, END_STREAM | END_HEADERS, 1, block))
+    scene.until(ended_calmly(client))
+    assert door.peers == []
+    assert door.streams == 0
+
+
+def test_a_small_bomb_costs_its_stream_only(scene: Scene) -> None:
+    door, client = scene.raw_server()
+    client.send(frame(HEADERS, END_STREAM | END_HEADERS, 1, bomb(b"v" * 3900, 20)))
+    client.send(headers_frame(3))
+    scene.until(lambda: door.peers)
+    assert b"431" in client.of(HEADERS, 1)[0][3]
+    assert not door.over
+
+
+def test_replies_to_a_client_that_does_not_read_are_bounded(scene: Scene) -> None:
+    def swamp(peer: Any, name: str) -> None:
+        peer.respond(200)
+        peer.send(b"x" * 200_000)
+
+    door, client = scene.raw_server(
+        swamp, buffer=4096, control_queue=50, anomaly_budget=100_000, max_concurrent_streams=100
+    )
+    client.reading = False
+    encoder = Encoder()
+    update = frame(SETTINGS, 0, 0, b"\0\x04\x7f\xff\xff\xff") + frame(
+        WINDOW_UPDATE, 0, 0, b"\x7f\0\0\0"
+    )
+    client.send(update + b"".join(headers_frame(2 * n + 1, encoder=encoder) for n in range(40)))
+    scene.until(lambda: door.unsent > 65_536)
+    for _ in range(20):
+        client.send(frame(PING, 0, 0, b"12345678") * 10)
+        scene.turn()
+    scene.until(lambda: door.over)
+    assert all(peer.events[-1][0] == "reset" for peer in door.peers)
+
+
+def test_a_body_pulled_out_a_byte_at_a_time_is_bounded(scene: Scene) -> None:
+    def swamp(peer: Any, name: str) -> None:
+        if name == "head":
+            peer.respond(200)
+            peer.send(b"x" * 60_000, end=True)
+
+    door, client = scene.raw_server(swamp)
+    client.send(frame(SETTINGS, 0, 0, b"\0\x04\0\0\0\0") + headers_frame(1))
+    scene.until(lambda: client.of(HEADERS, 1))
+    for _ in range(300):
+        client.send(frame(WINDOW_UPDATE, 0, 1, b"\0\0\0\1"))
+        scene.turn()
+        if door.over:
+            break
+    scene.until(ended_calmly(client))
+
+
+def test_a_client_that_pings_per_answer_stays(scene: Scene) -> None:
+    # What gRPC clients do to estimate bandwidth.
+    door, client = scene.raw_server(answer)
+    encoder = Encoder()
+    for number in range(300):
+        stream = 2 * number + 1
+        client.send(frame(PING, 0, 0, b"12345678") + headers_frame(stream, encoder=encoder))
+        client.send(frame(WINDOW_UPDATE, 0, 0, b"\0\0\0\1"))
+        scene.until(lambda stream=stream: client.of(DATA, stream))
+    assert not door.over
+    assert len(client.of(PING)) == 300
+
+
+def test_a_burst_of_window_updates_after_a_burst_of_answers_stays(scene: Scene) -> None:
+    def big(peer: Any, name: str) -> None:
+        if name == "head":
+            peer.respond(200)
+            peer.send(b"x" * 60_000, end=True)
+
+    door, client = scene.server(big, max_concurrent_streams=250)
+    streams = [client.request() for _ in range(200)]
+    scene.until(lambda: all(client.ended(s) for s in streams), timeout_s=20)
+    assert not door.over
+    assert all(len(client.bodies[s]) == 60_000 for s in streams)
+    assert len(client.of(h2.events.ConnectionTerminated)) == 0
