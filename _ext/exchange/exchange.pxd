@@ -11,7 +11,7 @@ from linkerd2_py._ext.exchange.head cimport Field, Head, Version
 from linkerd2_py._ext.exchange.stream cimport Stream
 from linkerd2_py._ext.io.loop cimport Loop
 from linkerd2_py._ext.io.transport cimport Transport
-from linkerd2_py._ext.metrics.http cimport HttpMetrics
+from linkerd2_py._ext.metrics.http cimport HttpMetrics, ResponseError
 
 cdef enum ResponseState:
     RESPONSE_NONE, RESPONSE_HEAD, RESPONSE_DONE
@@ -37,9 +37,10 @@ cdef class Exchange(Waiter):
     cdef Version client_version       # what the client's application speaks
     cdef int orig_proto_field         # index of the field we added to the request, -1
     cdef int attempts, status, grpc_status
+    cdef ResponseError error          # why the proxy made the response itself, or why it broke
     cdef int64_t started, dispatched, latency   # loop ns; latency -1 until the first response body frame
 
-    cdef int fail(self, int status, const char* text, size_t text_len, bint close) except -1
+    cdef int fail(self, int status, const char* text, size_t text_len, bint close, ResponseError error) except -1
     cdef int finish(self) except -1
     cdef int begin(self, Router router) except -1
     cdef int route(self, Head head) except -1
@@ -61,5 +62,6 @@ cdef class Exchange(Waiter):
     cdef int hold_server(self) except -1
     cdef int hold_client(self) except -1
     cdef int note_grpc_status(self, Head head) except -1
+    cdef int record(self) except -1
 
 cdef Exchange take_exchange(Router router)

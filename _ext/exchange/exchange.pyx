@@ -6,9 +6,9 @@ from libc.string cimport memcpy, strlen
 
 from linkerd2_py._ext.core.buffer cimport BUFFER_SMALL, Buffer, give_back, lease
 from linkerd2_py._ext.core.debug cimport LIVE_EXCHANGE, born, gone
-from linkerd2_py._ext.core.fault cimport FAULT_CONNECT_TIMEOUT, FAULT_LOCAL, FAULT_PROTOCOL, FaultKind
+from linkerd2_py._ext.core.fault cimport FAULT_CONNECT_TIMEOUT, FAULT_LOCAL, FAULT_PROTOCOL, FAULT_REFUSED, FAULT_TIMEOUT, FAULT_UNREACHABLE, FaultKind
 from linkerd2_py._ext.exchange.backend cimport (
-    UNAVAILABLE_FAILFAST, UNAVAILABLE_LOOP, UNAVAILABLE_REJECTED, WANTS_HTTP1, WANTS_HTTP2, WANTS_TRANSPORT, Backend, Router, Unavailable, Waiter, Wants,
+    UNAVAILABLE_CLOSED, UNAVAILABLE_FAILFAST, UNAVAILABLE_LOOP, UNAVAILABLE_REJECTED, UNAVAILABLE_SHED, WANTS_HTTP1, WANTS_HTTP2, WANTS_TRANSPORT, Backend, Router, Unavailable, Waiter, Wants,
 )
 from linkerd2_py._ext.exchange.head cimport (
     FIELD_DROPPED, FORM_ABSOLUTE, FORM_ORIGIN, H_GRPC_STATUS, H_HOST, H_L5D_PROXY_CONNECTION, H_L5D_PROXY_ERROR, HTTP_11, HTTP_2, METHOD_CONNECT, Field, Head,
@@ -18,7 +18,10 @@ from linkerd2_py._ext.exchange.orig_proto cimport mark_request, mark_response, r
 from linkerd2_py._ext.exchange.rescue cimport Rescue, rescue_of_fault, send_grpc_trailers, send_rescue
 from linkerd2_py._ext.exchange.stream cimport Stream
 from linkerd2_py._ext.io.transport cimport SEND_FULL, Transport
-from linkerd2_py._ext.metrics.http cimport NO_GRPC_STATUS, classify
+from linkerd2_py._ext.metrics.http cimport (
+    CLASS_FAILURE, ERROR_CANCELLED, ERROR_CONNECT, ERROR_CONNECT_TIMEOUT, ERROR_FAILFAST, ERROR_IO, ERROR_LOAD_SHED, ERROR_LOOP, ERROR_NO_ROUTE, ERROR_NONE,
+    ERROR_PROTOCOL, ERROR_RESET, ERROR_TIMEOUT, ERROR_UNEXPECTED, NO_GRPC_STATUS, Classification, ResponseError, classify,
+)
 
 cdef extern from "Python.h":
     Py_ssize_t Py_REFCNT(PyObject* ob) noexcept
@@ -27,11 +30,32 @@ cdef enum:
     MAX_ATTEMPTS = 4          # backends tried while nothing was written
     MAX_RESTING = 256         # recycled exchanges kept
     BACKLOG_BYTES = 1048576   # body that may arrive before there is a client half: an HTTP/2 stream window, with room for larger configured ones
-    ERROR_CANCEL = 8          # HTTP/2 CANCEL
-    ERROR_INTERNAL = 2
-    ERROR_NONE = 0
+    H2_NO_ERROR = 0
+    H2_INTERNAL_ERROR = 2
+    H2_CANCEL = 8
 
 cdef list resting = []
+
+
+cdef ResponseError error_of_fault(FaultKind kind) noexcept:
+    """What the `error` label of response_total says about a fault."""
+    if kind == FAULT_REFUSED or kind == FAULT_UNREACHABLE:
+        return ERROR_CONNECT
+    if kind == FAULT_CONNECT_TIMEOUT:
+        return ERROR_CONNECT_TIMEOUT
+    if kind == FAULT_TIMEOUT:
+        return ERROR_TIMEOUT
+    return ERROR_PROTOCOL if kind == FAULT_PROTOCOL else ERROR_IO
+
+
+cdef ResponseError error_of_unavailable(Unavailable why, int status) noexcept:
+    if why == UNAVAILABLE_FAILFAST:
+        return ERROR_FAILFAST
+    if why == UNAVAILABLE_SHED or why == UNAVAILABLE_CLOSED:
+        return ERROR_LOAD_SHED
+    if why == UNAVAILABLE_LOOP:
+        return ERROR_LOOP
+    return ERROR_NO_ROUTE if status == 404 else ERROR_UNEXPECTED
 
 
 cdef Exchange take_exchange(Router router):
@@ -62,6 +86,7 @@ cdef class Exchange(Waiter):
         self.attempts = 0
         self.status = 0
         self.latency = -1
+        self.error = ERROR_NONE
         self.grpc_status = NO_GRPC_STATUS
         born(LIVE_EXCHANGE)
         return 0
@@ -136,7 +161,8 @@ cdef class Exchange(Waiter):
         if self.over:
             return 0
         if self.client is not None:
-            self.client.reset(kind, code if code else ERROR_CANCEL)
+            self.client.reset(kind, code if code else H2_CANCEL)
+        self.error = ERROR_CANCELLED
         return self.finish()
 
     cdef int on_request_room(self) except -1:
@@ -155,7 +181,7 @@ cdef class Exchange(Waiter):
         for buffer in self.backlog:
             kept += buffer.size()
         if kept + n > BACKLOG_BYTES:
-            self.fail(503, "request body too large to hold while waiting for an endpoint", 60, True)
+            self.fail(503, "request body too large to hold while waiting for an endpoint", 60, True, ERROR_LOAD_SHED)
             return 0
         if n:
             buffer = lease(n if n > BUFFER_SMALL else BUFFER_SMALL)
@@ -247,7 +273,7 @@ cdef class Exchange(Waiter):
         cdef Head head = self.request
         cdef int outcome
         if self.over:
-            half.reset(FAULT_LOCAL, ERROR_CANCEL)
+            half.reset(FAULT_LOCAL, H2_CANCEL)
             return 0
         self.client = half
         self.mark_orig_proto(head, half)
@@ -310,7 +336,7 @@ cdef class Exchange(Waiter):
         if self.over:
             return 0
         # Only a rejection is about this one request; the others say that the client should look for another proxy or come back later.
-        return self.fail(status, text, len(text), why != UNAVAILABLE_REJECTED or status == 502)
+        return self.fail(status, text, len(text), why != UNAVAILABLE_REJECTED or status == 502, error_of_unavailable(why, status))
 
     cdef int on_backend_failed(self, FaultKind kind, int code) except -1:
         """No connection could be had and nothing was written: another backend may serve, unless this was the only one there is."""
@@ -322,7 +348,7 @@ cdef class Exchange(Waiter):
             self.backend = None
             return self.logical.choose(self)
         rescue = rescue_of_fault(kind)
-        return self.fail(rescue.status, rescue.text, strlen(rescue.text), rescue.close)
+        return self.fail(rescue.status, rescue.text, strlen(rescue.text), rescue.close, error_of_fault(kind))
 
     # ---- response: from the client half
 
@@ -397,7 +423,7 @@ cdef class Exchange(Waiter):
     cdef int response_ended(self) except -1:
         """The client has its whole answer. What is left of the request no longer matters to the endpoint."""
         if not self.request_done and self.client is not None:
-            self.client.reset(FAULT_LOCAL, ERROR_NONE)
+            self.client.reset(FAULT_LOCAL, H2_NO_ERROR)
         return self.finish()
 
     cdef int on_response_room(self) except -1:
@@ -418,27 +444,30 @@ cdef class Exchange(Waiter):
                 return self.logical.choose(self)
             return self.fail_unanswered(kind, code)
         rescue = rescue_of_fault(kind)
+        self.error = ERROR_RESET if code else error_of_fault(kind)
         if self.is_grpc and self.server.version == HTTP_2 and kind != FAULT_PROTOCOL:
             # A connection died under a gRPC response: the client learns why instead of a truncated message.
             self.grpc_status = 14
             send_grpc_trailers(self.server, rescue.status, rescue.text)
         else:
-            self.server.reset(kind, code if code else ERROR_INTERNAL)
+            self.server.reset(kind, code if code else H2_INTERNAL_ERROR)
         return self.finish()
 
     cdef int fail_unanswered(self, FaultKind kind, uint32_t code) except -1:
         cdef Rescue rescue = rescue_of_fault(kind)
         if kind == FAULT_PROTOCOL and code and self.client_version == HTTP_2 and self.server.version == HTTP_2:
             # Between two HTTP/2 peers a reset stays a reset.
+            self.error = ERROR_RESET
             self.server.reset(kind, code)
             return self.finish()
-        return self.fail(rescue.status, rescue.text, strlen(rescue.text), rescue.close)
+        return self.fail(rescue.status, rescue.text, strlen(rescue.text), rescue.close, error_of_fault(kind))
 
     # ---- ends
 
-    cdef int fail(self, int status, const char* text, size_t text_len, bint close) except -1:
+    cdef int fail(self, int status, const char* text, size_t text_len, bint close, ResponseError error) except -1:
         """Answers with an error of our own; only before a response head was sent."""
         self.status = status
+        self.error = error
         self.response = RESPONSE_DONE
         if self.metrics is None and self.logical is not None:
             self.metrics = self.router.metrics_for(self.logical, self.backend, self.request)
@@ -449,15 +478,10 @@ cdef class Exchange(Waiter):
 
     cdef int finish(self) except -1:
         """Records, lets go of everything, rests. Idempotent."""
-        cdef int64_t now
         if self.over:
             return 0
         self.over = True
-        now = self.router.loop.now
-        if self.metrics is not None and self.status:
-            self.metrics.response(
-                self.status, classify(self.status, self.grpc_status, self.is_grpc), self.grpc_status, now - self.started if self.latency < 0 else self.latency, now,
-            )
+        self.record()
         self.unpend()
         self.drop_kept()
         if self.logical is not None and self.client is None:
@@ -478,6 +502,23 @@ cdef class Exchange(Waiter):
         gone(LIVE_EXCHANGE)
         if len(resting) < MAX_RESTING:
             resting.append(self)
+        return 0
+
+    cdef int record(self) except -1:
+        """response_total and response_latency_ms. A cancelled response counts as if it had ended without trailers (linkerd2-proxy); one that broke is a failure."""
+        cdef int64_t now = self.router.loop.now
+        cdef int64_t latency = now - self.started if self.latency < 0 else self.latency
+        cdef Classification found
+        if self.metrics is None or self.status == 0:
+            return 0
+        if self.error == ERROR_NONE:
+            found = classify(self.status, self.grpc_status, self.is_grpc)
+            self.metrics.response(self.status, found, self.grpc_status, latency, now)
+            return 0
+        found = CLASS_FAILURE
+        if self.error == ERROR_CANCELLED or self.error == ERROR_NO_ROUTE or self.error == ERROR_UNEXPECTED:
+            found = classify(self.status, self.grpc_status, False)
+        self.metrics.failed(self.status, found, self.grpc_status, self.error, latency, now)
         return 0
 
     cdef int first_byte(self) except -1:

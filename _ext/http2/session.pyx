@@ -254,15 +254,16 @@ cdef class Http2Session(Session):
     cdef int parse(self, const uint8_t* p, size_t n) except -1:
         cdef ssize_t taken
         meter_frames(&self.meter, p, n)
-        if spend(&self.anomalies, self.meter.cheap, self.loop.now) or (
-            self.serves and spend(&self.resets, self.meter.resets, self.loop.now)
-        ):
-            return self.kill(NGHTTP2_ENHANCE_YOUR_CALM)
         self.busy = True
         taken = nghttp2_session_mem_recv(self.h2, p, n)
         self.leave()
         if self.over:
             return 0
+        # Charged after the chunk, which is bounded: a burst of honest calls earns in it what its window updates cost.
+        if spend(&self.anomalies, self.meter.cheap, self.loop.now) or (
+            self.serves and spend(&self.resets, self.meter.resets, self.loop.now)
+        ):
+            return self.kill(NGHTTP2_ENHANCE_YOUR_CALM)
         if taken < 0:
             return self.kill(self.kill_code or kill_code_of(<int> taken))
         self.schedule()

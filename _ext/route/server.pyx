@@ -8,6 +8,7 @@ from linkerd2_py._ext.http1.server cimport Http1Server
 from linkerd2_py._ext.http2.server cimport Http2Server
 from linkerd2_py._ext.io.listener cimport Listener
 from linkerd2_py._ext.io.original_dst cimport original_dst
+from linkerd2_py._ext.io.pump cimport pump_between
 from linkerd2_py._ext.io.transport cimport PAUSE_PARKED, Address, SocketOptions
 from linkerd2_py._ext.metrics.labels import make_labels
 from linkerd2_py._ext.route.target import NO_TLS
@@ -79,6 +80,7 @@ cdef class ProxyServer(Tunnels):
     cdef int serve(self, Transport transport, Target target, int protocol) except -1:
         """Puts the codec on the transport; its router makes the exchanges."""
         cdef ConnectionRouter router = ConnectionRouter.__new__(ConnectionRouter)
+        cdef Http1Server codec
         router.loop = self.loop
         router.outbound = self.outbound
         router.informational = self.informational
@@ -89,7 +91,9 @@ cdef class ProxyServer(Tunnels):
         router.default_port = self.default_port
         router.authority_labels = self.authority_labels
         if protocol == PROTO_HTTP1:
-            return transport.attach(Http1Server(router, self.limits))
+            codec = Http1Server(router, self.limits)
+            codec.informational = self.informational
+            return transport.attach(codec)
         return transport.attach(Http2Server(router, self.limits))
 
     cdef int relay(self, Transport transport, Target target) except -1:
@@ -113,8 +117,6 @@ cdef class ProxyServer(Tunnels):
 
     cdef int tunnel(self, Transport client, Transport server, Target target) except -1:
         cdef OpaqueConnection connection = self.park(client, target)
-        connection.pending = False
-        server.pause(PAUSE_PARKED)
         return connection.join(server)
 
     # ---- from the shell
@@ -263,12 +265,9 @@ cdef class OpaqueConnection(Waiter):
 
     cdef int join(self, Transport transport) except -1:
         cdef PumpEnd end = PumpEnd.__new__(PumpEnd)
-        cdef Transport client = self.client
         end.connection = self
-        self.pump = Pump(client, transport, end)
-        self.pump.start()
-        client.resume(PAUSE_PARKED)
-        return transport.resume(PAUSE_PARKED)
+        self.pump = pump_between(self.client, transport, end)
+        return self.pump.start()
 
     cdef int fail(self) except -1:
         """No byte was answered: the client sees RST."""
