@@ -52,6 +52,7 @@ class Proxy:
     config: Config
     engine: Loop
     listening: Listening = field(default_factory=Listening)
+    tables: list[TargetTable] = field(default_factory=list)
     servers: list[ProxyServer] = field(default_factory=list)
     closers: list[Callable[[], None]] = field(default_factory=list)
     ready: bool = False
@@ -111,6 +112,7 @@ def _build_inbound(proxy: Proxy, *, registry: Registry) -> None:
         idle_ns=ns(side.discovery_idle_s),
     )
     static = {str(port.workload).encode() for port in config.inbound_static}
+    proxy.tables.append(table)
     proxy.closers.append(table.close)
     server = _server(proxy, table, side=side, target=None)
     for address in side.listen:
@@ -140,6 +142,7 @@ def _build_outbound(proxy: Proxy, *, registry: Registry) -> None:
         on_idle_target=lambda target: resolver.on_idle_target(target, table=table),
         idle_ns=ns(side.discovery_idle_s),
     )
+    proxy.tables.append(table)
     proxy.closers.append(table.close)
     proxy.closers.append(resolver.close)
     server = _server(proxy, table, side=side, target=None)
@@ -194,6 +197,7 @@ def _build_control(
         on_unknown_target=resolver.on_unknown_target,
         metrics_prefix=b"control_",
     )
+    proxy.tables.append(table)
     proxy.closers.append(table.close)
     proxy.closers.append(resolver.close)
     target = table.install(str(address).encode())

@@ -80,15 +80,14 @@ class ServiceWatch:
         self._sources = sources
         self._dns: asyncio.Task[None] | None = None
         self._set = EndpointSet(on_skipped=sources.on_skipped)
-        self._profile = ProfileFollower(service.name, watch=self, sources=sources)
+        self._profile = self._follow_profile()
         self._get = sources.get(service.name, follower=_EndpointsFollower(self._set, watch=self))
         self._timer = asyncio.get_running_loop().call_later(_SPELLED_WAIT_S, self.on_failed)
-        if not service.with_profile:
-            self.on_no_profile()
 
     def close(self) -> None:
         self._get.cancel()
-        self._profile.close()
+        if self._profile is not None:
+            self._profile.close()
         self._timer.cancel()
         self._stop_dns()
 
@@ -117,6 +116,12 @@ class ServiceWatch:
     def on_rejected(self) -> None:
         """Not the control plane's business: the name is looked for as it was spelled."""
         self._start_dns(self._service.spelled or self._service.name)
+
+    def _follow_profile(self) -> ProfileFollower | None:
+        if self._service.with_profile:
+            return ProfileFollower(self._service.name, watch=self, sources=self._sources)
+        self.on_no_profile()
+        return None
 
     def _start_dns(self, name: Authority) -> None:
         if self._dns is None:

@@ -42,7 +42,11 @@ class DestinationStub(service.DestinationServicer):
     def __init__(self) -> None:
         self.endpoints: dict[str, destination.Update] = {}
         self.profiles: dict[str, destination.DestinationProfile] = {}
+        self.default_profile: destination.DestinationProfile | None = (
+            destination.DestinationProfile()
+        )
         self.refusals: dict[str, grpc.StatusCode] = {}
+        self.profile_refusals: dict[str, grpc.StatusCode] = {}
         self.gets: list[Stream] = []
         self.profile_gets: list[Stream] = []
         self.port = 0
@@ -96,7 +100,7 @@ class DestinationStub(service.DestinationServicer):
         self.gets.append(stream)
         if request.path in self.endpoints:
             stream.send(self.endpoints[request.path])
-        async for message in self._play(stream, context):
+        async for message in self._play(stream, self.refusals, context):
             yield message
 
     async def GetProfile(  # noqa: N802  # gRPC's name
@@ -104,15 +108,18 @@ class DestinationStub(service.DestinationServicer):
     ) -> AsyncIterator[destination.DestinationProfile]:
         stream = Stream(request.path, request.context_token)
         self.profile_gets.append(stream)
-        if request.path in self.profiles:
-            stream.send(self.profiles[request.path])
-        async for message in self._play(stream, context):
+        profile = self.profiles.get(request.path, self.default_profile)
+        if profile is not None:
+            stream.send(profile)
+        async for message in self._play(stream, self.profile_refusals, context):
             yield message
 
-    async def _play(self, stream: Stream, context: Any) -> AsyncIterator[Any]:
+    async def _play(
+        self, stream: Stream, refusals: dict[str, grpc.StatusCode], context: Any
+    ) -> AsyncIterator[Any]:
         try:
-            if stream.path in self.refusals:
-                await context.abort(self.refusals[stream.path], "refused by the test")
+            if stream.path in refusals:
+                await context.abort(refusals[stream.path], "refused by the test")
             while (message := await stream.queue.get()) is not None:
                 if isinstance(message, tuple):
                     await context.abort(*message)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from linkerd2_py._ext.route.target import Target
 from linkerd2_py.base import logs
 from linkerd2_py.base.tasks import spawn
 from linkerd2_py.proxy.app import Proxy, build
@@ -86,6 +87,15 @@ class InProcess(Sidecar):
     """A proxy on the test's own loop."""
 
     proxy: Proxy = field(kw_only=True)
+
+    def targets(self, direction: str) -> list[Target]:
+        """The targets of one direction."""
+        return [
+            target
+            for table in self.proxy.tables
+            if table.direction == direction
+            for target in table.targets()
+        ]
 
 
 @asynccontextmanager
