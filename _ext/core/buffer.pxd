@@ -34,5 +34,7 @@ cdef class Buffer:
 
 # Lease: returns an empty buffer of at least `capacity` bytes (SMALL or LARGE from free lists; others malloc'ed). Raises MemoryError.
 cdef Buffer lease(size_t capacity)
+# The same, but small once many large ones are out: for readers whose consumer may stall with the buffer in hand, so that stalls cost 16 KiB each, not 256.
+cdef Buffer lease_for_reading(size_t capacity)
 # Gives it back (idempotent: a buffer not leased is ignored). The caller drops its reference afterwards.
 cdef void give_back(Buffer buffer) noexcept

@@ -10,8 +10,12 @@ from linkerd2_py._ext.core.debug cimport L5D_DEBUG, LIVE_BUFFER, born, check, go
 cdef Py_ssize_t SPARE_SMALL = 256
 cdef Py_ssize_t SPARE_LARGE = 8
 
+# Large buffers that stalled consumers may hold at once (8 MiB); a reader that is not stalled returns its own within its turn.
+cdef Py_ssize_t LARGE_OUT = 32
+
 cdef list spare_small = []
 cdef list spare_large = []
+cdef Py_ssize_t large_out = 0
 
 
 cdef class Buffer:
@@ -23,8 +27,13 @@ cdef class Buffer:
         self.leased = False
 
     def __dealloc__(self):
-        if L5D_DEBUG and self.leased:
-            gone(LIVE_BUFFER)
+        global large_out
+        # Dropped with its holder, not given back.
+        if self.leased:
+            if self.capacity == BUFFER_LARGE:
+                large_out -= 1
+            if L5D_DEBUG:
+                gone(LIVE_BUFFER)
         free(self.mem)
 
     cdef void compact(self) noexcept:
@@ -45,11 +54,13 @@ cdef class Buffer:
 
 
 cdef Buffer lease(size_t capacity):
+    global large_out
     cdef Buffer buffer
     if capacity <= BUFFER_SMALL:
         buffer = <Buffer> spare_small.pop() if spare_small else _allocate(BUFFER_SMALL)
     elif capacity <= BUFFER_LARGE:
         buffer = <Buffer> spare_large.pop() if spare_large else _allocate(BUFFER_LARGE)
+        large_out += 1
     else:
         buffer = _allocate(capacity)
     buffer.start = 0
@@ -58,6 +69,10 @@ cdef Buffer lease(size_t capacity):
     if L5D_DEBUG:
         born(LIVE_BUFFER)
     return buffer
+
+
+cdef Buffer lease_for_reading(size_t capacity):
+    return lease(capacity if large_out < LARGE_OUT else <size_t> BUFFER_SMALL)
 
 
 cdef Buffer _allocate(size_t capacity):
@@ -70,11 +85,14 @@ cdef Buffer _allocate(size_t capacity):
 
 
 cdef void give_back(Buffer buffer) noexcept:
+    global large_out
     if buffer is None or not buffer.leased:
         return
     buffer.leased = False
     if L5D_DEBUG:
         gone(LIVE_BUFFER)
+    if buffer.capacity == BUFFER_LARGE:
+        large_out -= 1
     if buffer.capacity == BUFFER_SMALL and len(spare_small) < SPARE_SMALL:
         spare_small.append(buffer)
     elif buffer.capacity == BUFFER_LARGE and len(spare_large) < SPARE_LARGE:

@@ -16,7 +16,7 @@ cdef class Lease:
 
     def append(self, data: bytes) -> None:
         """Like the engine's callers, proves the room first."""
-        if self.buffer.room() < len(data):
+        if len(data) > <Py_ssize_t> self.buffer.room():
             raise ValueError("no room")
         self.buffer.append(data, len(data))
 

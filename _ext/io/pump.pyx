@@ -9,7 +9,6 @@ from linkerd2_py._ext.core.debug cimport L5D_DEBUG, LIVE_PUMP, born, gone
 from linkerd2_py._ext.core.fault cimport FAULT_IO, FAULT_NONE
 from linkerd2_py._ext.io.transport cimport PAUSE_PEER_FULL
 
-
 cdef class PumpOwner(Actor):
     cdef int on_pump_closed(self, Pump pump, FaultKind kind, int code) except -1:
         return 0

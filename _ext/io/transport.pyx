@@ -9,7 +9,7 @@ Every method that may let go of the last reference to `self` or to the session h
 from libc.errno cimport EAGAIN, ECONNREFUSED, EINPROGRESS, EINTR, ETIMEDOUT, errno
 from posix.unistd cimport close
 
-from linkerd2_py._ext.core.buffer cimport BUFFER_LARGE, BUFFER_SMALL, give_back, lease
+from linkerd2_py._ext.core.buffer cimport BUFFER_LARGE, BUFFER_SMALL, give_back, lease, lease_for_reading
 from linkerd2_py._ext.core.debug cimport L5D_DEBUG, LIVE_SESSION, LIVE_TRANSPORT, born, check, gone
 from linkerd2_py._ext.core.fault cimport FAULT_CONNECT_TIMEOUT, FAULT_IO, FAULT_LOCAL, FAULT_NONE, fault_of_errno
 from linkerd2_py._ext.io.address cimport apply_options, local_address_of, peer_address_of
@@ -253,7 +253,7 @@ cdef class Transport(Source):
         cdef size_t room
         cdef int got
         if buffer is None:
-            buffer = lease(self.read_size)
+            buffer = lease_for_reading(self.read_size)
             self.inbox = buffer
         elif buffer.start and buffer.room() < buffer.capacity >> 3:
             buffer.compact()
