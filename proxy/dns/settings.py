@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 from linkerd2_py.proxy.addresses import SocketAddr, is_host_name, pack_ip, split_host_port
@@ -27,7 +27,7 @@ class ResolverSettings:
 
 def read_settings(path: str) -> ResolverSettings:
     """The settings in the file; defaults when it is missing or unreadable."""
-    return parse_resolv_conf(_read(Path(path)))
+    return parse_resolv_conf(_read(path))
 
 
 def parse_resolv_conf(text: str) -> ResolverSettings:
@@ -59,14 +59,14 @@ def parse_resolv_conf(text: str) -> ResolverSettings:
 class Hosts:
     """The hosts file, read again when it has changed."""
 
-    path: Path = Path("/etc/hosts")
+    path: str = "/etc/hosts"
     _stamp: tuple[int, int] | None = None
     _names: dict[str, tuple[bytes, ...]] = field(default_factory=dict)
 
     def addresses(self, name: str) -> tuple[bytes, ...]:
         """Packed addresses of `name`, none when the file does not list it."""
         try:
-            status = self.path.stat()
+            status = os.stat(self.path)  # noqa: PTH116  # pathlib is 0.4 MiB
         except OSError:
             return ()
         stamp = (status.st_mtime_ns, status.st_size)
@@ -110,9 +110,9 @@ def _read_options(words: list[str], *, numbers: dict[str, int]) -> None:
             numbers[name] = int(value[:4])
 
 
-def _read(path: Path) -> str:
+def _read(path: str) -> str:
     try:
-        with path.open("rb") as file:
+        with open(path, "rb") as file:  # noqa: PTH123  # pathlib is 0.4 MiB
             return file.read(_FILE_MAX).decode("utf-8", "replace")
     except OSError:
         return ""

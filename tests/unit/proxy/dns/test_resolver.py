@@ -34,7 +34,7 @@ def resolver(
         timeout_s=timeout_s,
         attempts=1,
     )
-    return Resolver(settings, hosts=Hosts(path=hosts), count=count)
+    return Resolver(settings, hosts=Hosts(path=str(hosts)), count=count)
 
 
 async def test_both_families_and_the_shortest_ttl() -> None:

@@ -53,7 +53,7 @@ def test_hosts_lists_addresses_in_order() -> None:
 
 def test_hosts_is_read_again_when_it_changed(tmp_path: Path) -> None:
     path = tmp_path / "hosts"
-    hosts = Hosts(path=path)
+    hosts = Hosts(path=str(path))
     assert hosts.addresses("web") == ()
     path.write_text("10.0.0.1 web\n")
     assert hosts.addresses("WEB.") == (bytes([10, 0, 0, 1]),)

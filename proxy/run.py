@@ -1,0 +1,78 @@
+"""One run of a sidecar: environment, build, serve, drain, exit status."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from linkerd2_py.base import logs
+from linkerd2_py.proxy import app, process
+from linkerd2_py.proxy.config.load import ConfigError, load
+from linkerd2_py.proxy.config.types import Config
+from linkerd2_py.proxy.event_loop import new_event_loop
+from linkerd2_py.proxy.listeners import ListenError
+from linkerd2_py.proxy.log_level import LogLevel
+
+logger = logging.getLogger(__name__)
+
+EXIT_FAILED: Final = 1
+EXIT_USAGE: Final = 64  # EX_USAGE of sysexits.h
+
+_USAGE: Final = (
+    "usage: linkerd2-py proxy\n\n"
+    "Runs a sidecar proxy. It takes no arguments: it is configured by LINKERD2_PROXY_* in its "
+    "environment.\n"
+)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a proxy until it is told to stop. Its exit status: 0 drained, 1 cannot start, 64 misconfigured."""
+    if arguments:
+        return _answer_arguments(arguments)
+    try:
+        config = load(os.environ)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return EXIT_USAGE
+    logs.configure(filter_text=config.logs.filter_text, style=config.logs.style)
+    process.forbid_dumps()
+    try:
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            runner.run(_serve(config))
+    except ListenError as error:
+        print(error, file=sys.stderr)
+        return EXIT_FAILED
+    return 0
+
+
+async def _serve(config: Config) -> None:
+    loop = asyncio.get_running_loop()
+    for name in config.not_used_yet:
+        logger.info("%s is not used yet", name)
+    proxy = app.build(config, log_level=LogLevel(config.logs.filter_text))
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, _on_signal, proxy, number)
+        process.give_back_start_up_memory()
+        process.tame_collector(loop)
+        await proxy.run()
+    finally:
+        proxy.close()
+
+
+def _on_signal(proxy: app.Proxy, number: signal.Signals) -> None:
+    logger.info("received %s", signal.Signals(number).name)
+    proxy.shut_down()
+
+
+def _answer_arguments(arguments: Sequence[str]) -> int:
+    if list(arguments) in (["--help"], ["-h"]):
+        print(_USAGE, end="")
+        return 0
+    print(f"linkerd2-py proxy: unexpected argument {arguments[0]!r}\n{_USAGE}", file=sys.stderr)
+    return EXIT_USAGE
