@@ -1,16 +1,35 @@
 # cython: language_level=3
 """Python doors to the HTTP/1 parser for tests and fuzzers; not part of a wheel."""
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
+from linkerd2_py._ext.core.fault cimport FAULT_LOCAL, FaultKind
 from linkerd2_py._ext.core.types cimport Span
-from linkerd2_py._ext.exchange.head cimport FIELD_DROPPED, Field, Head, drop_head, field_id, method_id, parse_length, take_head
+from linkerd2_py._ext.exchange.head cimport (
+    FIELD_DROPPED,
+    FORM_ABSOLUTE,
+    HTTP_11,
+    Field,
+    Head,
+    Version,
+    drop_head,
+    field_id,
+    method_id,
+    parse_length,
+    take_head,
+)
 from linkerd2_py._ext.exchange.limits cimport Limits
+from linkerd2_py._ext.exchange.stream cimport ConnectionOwner, Dispatch, Peer, Stream
 from linkerd2_py._ext.http1.body cimport Body, body_begin, body_next
+from linkerd2_py._ext.http1.client cimport Http1Client
 from linkerd2_py._ext.http1.faults cimport PARSE_FAULTS, parse_fault_status, parse_fault_text
 from linkerd2_py._ext.http1.parser cimport parse_request, parse_response
+from linkerd2_py._ext.http1.serializer cimport reason_phrase
+from linkerd2_py._ext.http1.server cimport Http1Server
+from linkerd2_py._ext.io.loop cimport Loop
+from linkerd2_py._ext.io.transport cimport Session, Transport, accepted
 
 METHODS = ("OTHER", "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH", "CONNECT")
 FORMS = ("origin", "absolute", "authority", "asterisk")
@@ -186,3 +205,351 @@ def parse_many(bytes message, int rounds, *, bint request=True):
             answer = parse_response(copy.mem, copy.size, &scanned, head, default_limits, 1)
     drop_head(head)
     return answer
+
+
+# ---- codecs: recorders at the other side of a half, and doors to commands
+
+
+KINDS = (
+    "none", "refused", "unreachable", "connect_timeout", "reset", "timeout", "eof", "protocol", "idle", "no_fds", "no_memory", "local", "io",
+)
+
+
+cdef class Recorder(Peer):
+    """Writes down what a half reports and gives it commands. `react(recorder, event)` runs inside the report, as an exchange's answer would."""
+    cdef readonly list events
+    cdef public object react
+    cdef Stream half
+
+    def __init__(self, react=None):
+        self.events = []
+        self.react = react
+
+    cdef int note(self, tuple event) except -1:
+        self.events.append(event)
+        if self.react is not None:
+            self.react(self, event)
+        return 0
+
+    cdef int on_request_head(self, Stream half, Head head) except -1:
+        self.half = half
+        return self.note(("head", request_of(head)))
+
+    cdef int on_request_body(self, const char* p, size_t n, bint end) except -1:
+        return self.note(("body", p[:n] if n else b"", bool(end)))
+
+    cdef int on_request_trailers(self, Head trailers) except -1:
+        return self.note(("trailers", described(trailers)["fields"]))
+
+    cdef int on_request_reset(self, FaultKind kind, uint32_t code) except -1:
+        return self.note(("reset", KINDS[<int> kind]))
+
+    cdef int on_response_room(self) except -1:
+        return self.note(("room",))
+
+    cdef int on_interim_head(self, Head head) except -1:
+        return self.note(("interim", response_of(head)))
+
+    cdef int on_response_head(self, Head head) except -1:
+        return self.note(("head", response_of(head)))
+
+    cdef int on_response_body(self, const char* p, size_t n, bint end) except -1:
+        return self.note(("body", p[:n] if n else b"", bool(end)))
+
+    cdef int on_response_trailers(self, Head trailers) except -1:
+        return self.note(("trailers", described(trailers)["fields"]))
+
+    cdef int on_response_reset(self, FaultKind kind, uint32_t code, bint refused) except -1:
+        return self.note(("reset", KINDS[<int> kind], bool(refused)))
+
+    cdef int on_request_room(self) except -1:
+        return self.note(("room",))
+
+    def names(self):
+        """The kinds of events so far, in order."""
+        return [event[0] for event in self.events]
+
+    def body(self):
+        """The body bytes so far."""
+        return b"".join(event[1] for event in self.events if event[0] == "body")
+
+    @property
+    def ended(self):
+        """Whether the message was reported to its end."""
+        last = self.events[-1] if self.events else None
+        if last is None:
+            return False
+        return last[0] == "trailers" or (last[0] == "body" and last[2]) or (last[0] == "head" and last[1]["end"])
+
+    @property
+    def live(self):
+        """Whether the half still reports here."""
+        return self.half is not None and self.half.peer is self
+
+    def respond(self, int status, fields=(), *, bytes body=b"", bint end=True, int64_t length=-2, bint close=False, bytes reason=b"", int version=HTTP_11):
+        """A final head, then the body in the same call. `length` -2: that of the body; -1: unknown."""
+        cdef Head head = take_head()
+        head.status = status
+        head.version = <Version> version
+        head.reason.ptr, head.reason.len = reason, len(reason)
+        head.content_length = len(body) if length == -2 else length
+        head.wants_close = close
+        head.end = end and not body
+        try:
+            fill(head, fields)
+            outcome = self.half.send_head(head)
+        finally:
+            drop_head(head)
+        if body:
+            outcome = self.half.send_body(<char*> body, len(body), end)
+        return outcome
+
+    def interim(self, int status, fields=()):
+        cdef Head head = take_head()
+        head.status = status
+        try:
+            fill(head, fields)
+            return self.half.send_interim(head)
+        finally:
+            drop_head(head)
+
+    def request(self, bytes method=b"GET", bytes target=b"/", fields=((b"host", b"a"),), *, bint end=True, int64_t length=-1, int version=HTTP_11,
+                bytes authority=b"a", bint upgrade=False, bytes absolute=b""):
+        """A request head on a client half. `absolute`: the whole target in absolute-form."""
+        cdef Head head = take_head()
+        head.version = <Version> version
+        head.method.ptr, head.method.len = method, len(method)
+        head.method_id = method_id(method, len(method))
+        head.path.ptr, head.path.len = target, len(target)
+        head.target = head.path
+        head.authority.ptr, head.authority.len = authority, len(authority)
+        if absolute:
+            head.form = FORM_ABSOLUTE
+            head.target.ptr, head.target.len = absolute, len(absolute)
+        head.content_length = length
+        head.end = end
+        head.upgrade = upgrade
+        try:
+            fill(head, fields)
+            return self.half.send_head(head)
+        finally:
+            drop_head(head)
+
+    def send(self, bytes body, *, bint end=False):
+        return self.half.send_body(<char*> body, len(body), end)
+
+    def trailers(self, fields, *, int version=HTTP_11):
+        cdef Head head = take_head()
+        head.version = <Version> version
+        try:
+            fill(head, fields)
+            return self.half.send_trailers(head)
+        finally:
+            drop_head(head)
+
+    def reset(self):
+        return self.half.reset(FAULT_LOCAL, 0)
+
+    def hold(self):
+        return self.half.hold()
+
+    def unhold(self):
+        return self.half.unhold()
+
+    def release_head(self):
+        return self.half.release_head()
+
+    def into_tunnel(self):
+        """Gives up the transport: (bytes it had read, a session that keeps it)."""
+        cdef Transport transport = self.half.into_tunnel()
+        cdef Tunnel tunnel = Tunnel()
+        transport.attach(tunnel)
+        return tunnel
+
+
+cdef int fill(Head head, fields) except -1:
+    for name, value in fields:
+        copy = head.alloc(len(name))
+        memcpy(copy, <char*> <bytes> name, len(name))
+        head.put(copy, len(name), <char*> <bytes> value, len(value), field_id(copy, len(name)))
+    return 0
+
+
+cdef class Tunnel(Session):
+    """Takes the bytes of a transport that a codec gave up."""
+    cdef readonly bytes received
+    cdef readonly bint ended
+
+    def __init__(self):
+        self.received = b""
+
+    cdef int on_attached(self) except -1:
+        return self.on_readable()
+
+    cdef int on_readable(self) except -1:
+        cdef Transport transport = self.transport
+        if transport.inbox is not None:
+            self.received += transport.inbox.head()[:transport.inbox.size()]
+            transport.inbox.skip(transport.inbox.size())
+        return 0
+
+    cdef int on_read_eof(self) except -1:
+        self.ended = True
+        return 0
+
+    def send(self, bytes content):
+        self.transport.send(<char*> content, len(content))
+        self.transport.flush()
+
+    def close(self):
+        self.transport.close()
+
+
+cdef class Recording(Dispatch):
+    """Makes a Recorder for each request; `peers` are in order of arrival."""
+    cdef readonly list peers
+    cdef public object react
+
+    def __init__(self, react=None):
+        self.peers = []
+        self.react = react
+
+    cdef Peer new_exchange(self, Stream half):
+        recorder = Recorder(self.react)
+        self.peers.append(recorder)
+        return recorder
+
+
+cdef class Owner(ConnectionOwner):
+    """Writes down what client connections report; `react(client)` runs when one has room again."""
+    cdef readonly list events
+    cdef public object react
+
+    def __init__(self):
+        self.events = []
+
+    cdef int on_connection_room(self, object connection) except -1:
+        self.events.append(("room",))
+        if self.react is not None:
+            self.react(connection)
+        return 0
+
+    cdef int on_connection_retired(self, object connection) except -1:
+        self.events.append(("retired",))
+        return 0
+
+    cdef int on_connection_closed(self, object connection, FaultKind kind, int code) except -1:
+        self.events.append(("closed", KINDS[<int> kind]))
+        return 0
+
+
+cdef class Relay(Peer):
+    """The smallest exchange there is: one server half, one client half, everything passed on."""
+    cdef Stream server, client
+    cdef Http1Client connection
+
+    cdef int on_request_head(self, Stream half, Head head) except -1:
+        self.server = half
+        self.client = self.connection.open_stream(self)
+        self.client.send_head(head)
+        return 0
+
+    cdef int on_request_body(self, const char* p, size_t n, bint end) except -1:
+        self.server.release_head()
+        self.client.send_body(p, n, end)
+        return 0
+
+    cdef int on_request_trailers(self, Head trailers) except -1:
+        self.client.send_trailers(trailers)
+        return 0
+
+    cdef int on_request_reset(self, FaultKind kind, uint32_t code) except -1:
+        return self.client.reset(kind, code)
+
+    cdef int on_interim_head(self, Head head) except -1:
+        self.server.send_interim(head)
+        return 0
+
+    cdef int on_response_head(self, Head head) except -1:
+        self.server.release_head()
+        self.server.send_head(head)
+        return 0
+
+    cdef int on_response_body(self, const char* p, size_t n, bint end) except -1:
+        self.server.send_body(p, n, end)
+        return 0
+
+    cdef int on_response_trailers(self, Head trailers) except -1:
+        self.server.send_trailers(trailers)
+        return 0
+
+    cdef int on_response_reset(self, FaultKind kind, uint32_t code, bint refused) except -1:
+        return self.server.reset(kind, code)
+
+
+cdef class Relaying(Dispatch):
+    """Relays every request over one client connection."""
+    cdef Http1Client connection
+
+    def __init__(self, Http1Client connection):
+        self.connection = connection
+
+    cdef Peer new_exchange(self, Stream half):
+        cdef Relay relay = Relay.__new__(Relay)
+        relay.connection = self.connection
+        return relay
+
+
+def serve(Loop loop, int fd, Dispatch dispatch, *, Limits limits=default_limits, bint informational=False):
+    """A server codec on a connected socket; takes the descriptor."""
+    cdef Http1Server server = Http1Server(dispatch, limits)
+    cdef Transport transport = accepted(loop, fd, None)
+    server.informational = informational
+    transport.attach(server)
+    return server
+
+
+def call(Loop loop, int fd, ConnectionOwner owner, *, Limits limits=default_limits):
+    """A client codec on a connected socket; takes the descriptor."""
+    cdef Http1Client client = Http1Client(owner, limits)
+    cdef Transport transport = accepted(loop, fd, None)
+    transport.attach(client)
+    return client
+
+
+def open_stream(Http1Client client, react=None):
+    """A Recorder on a new stream."""
+    cdef Recorder recorder = Recorder(react)
+    recorder.half = client.open_stream(recorder)
+    return recorder
+
+
+def drain(Http1Server server):
+    return server.drain()
+
+
+def abort(Http1Server server):
+    return server.abort()
+
+
+def retire(Http1Client client):
+    return client.retire()
+
+
+def connection(session):
+    """What a test may know of a codec's connection."""
+    cdef Transport transport = (<Session> session).transport
+    if transport is None:
+        return {"open": False}
+    return {
+        "open": not transport.dead, "inbox": transport.inbox is not None, "outbox": transport.outbox is not None,
+        "paused": bool(transport.pauses), "unsent": transport.unsent, "sent": transport.tx_bytes, "received": transport.rx_bytes,
+    }
+
+
+def is_reusable(Http1Client client):
+    return bool(client.reusable)
+
+
+def phrase(int status):
+    return reason_phrase(status)

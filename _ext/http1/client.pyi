@@ -1,0 +1,5 @@
+from linkerd2_py._ext.exchange.limits import Limits
+from linkerd2_py._ext.exchange.stream import ConnectionOwner
+
+class Http1Client:
+    def __init__(self, owner: ConnectionOwner, limits: Limits) -> None: ...
