@@ -3,7 +3,7 @@
 import select
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import h2.config
@@ -12,6 +12,7 @@ import h2.errors
 import h2.events
 import h2.exceptions
 import h2.settings
+from h2.settings import SettingCodes
 from hpack import Encoder
 
 from linkerd2_py._ext.exchange.limits import Limits
@@ -22,7 +23,18 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 REQUEST = [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "test")]
 POST = [(":method", "POST"), *REQUEST[1:]]
 
-DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
+(
+    DATA,
+    HEADERS,
+    PRIORITY,
+    RST_STREAM,
+    SETTINGS,
+    PUSH_PROMISE,
+    PING,
+    GOAWAY,
+    WINDOW_UPDATE,
+    CONTINUATION,
+) = range(10)
 END_STREAM = ACK = 0x1
 END_HEADERS = 0x4
 PADDED = 0x8
@@ -37,7 +49,7 @@ def frame(kind: int, flags: int = 0, stream: int = 0, payload: bytes = b"") -> b
 
 def headers_frame(
     stream: int,
-    fields: list[tuple[str, str]] | None = None,
+    fields: Sequence[tuple[str, str]] | None = None,
     *,
     end: bool = True,
     encoder: Encoder | None = None,
@@ -215,7 +227,11 @@ class H2Peer(_Peer):
         self.auto_credit = True
         self.bodies: dict[int, bytes] = {}
         if settings:
-            self.h2.local_settings.update(settings)  # announced as initial values
+            # `update` would only announce them once acknowledged.
+            self.h2.local_settings = h2.settings.Settings(
+                client=client,
+                initial_values={SettingCodes(code): value for code, value in settings.items()},
+            )
         self.h2.initiate_connection()
         self.flush()
 
@@ -235,9 +251,7 @@ class H2Peer(_Peer):
             if isinstance(event, h2.events.DataReceived):
                 self.bodies[event.stream_id] = self.bodies.get(event.stream_id, b"") + event.data
                 if self.auto_credit and event.flow_controlled_length:
-                    self.h2.acknowledge_received_data(
-                        event.flow_controlled_length, event.stream_id
-                    )
+                    self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
         self.flush()
 
     def flush(self) -> None:

@@ -1,6 +1,7 @@
 """What a client must not make us do: every budget, spent on purpose, ends the connection with ENHANCE_YOUR_CALM; busy clients stay below."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import h2.events
@@ -16,6 +17,7 @@ from tests.contract.http2.peers import (
     PADDED,
     PING,
     POST,
+    PREFACE,
     PRIORITY,
     REQUEST,
     RST_STREAM,
@@ -93,14 +95,10 @@ def test_completed_streams_pay_for_resets(scene: Scene) -> None:
         stream = 4 * number + 1
         client.send(headers_frame(stream, encoder=encoder))
         client.send(headers_frame(stream + 2, POST, end=False, encoder=encoder))
-        scene.until(lambda stream=stream: client.of(DATA, stream))
+        scene.until(partial(client.of, DATA, stream))
         client.send(frame(RST_STREAM, 0, stream + 2, CANCEL))
     scene.settle()
     assert not door.over
-
-
-def window_update_of_zero(stream: int) -> bytes:
-    return frame(WINDOW_UPDATE, 0, stream, b"\0\0\0\0")
 
 
 def window_overflow(stream: int) -> bytes:
@@ -112,7 +110,6 @@ def too_long(stream: int) -> bytes:
 
 
 PROVOKED = {
-    "zero window update": window_update_of_zero,
     "window overflow": window_overflow,
     "content length": too_long,
 }
@@ -136,12 +133,30 @@ def test_resets_that_the_client_provokes_are_charged(
     assert all(peer.events[-1][0] == "reset" for peer in door.peers)
 
 
+def test_a_stream_window_update_of_zero_ends_the_connection(scene: Scene) -> None:
+    door, client = scene.raw_server()
+    client.send(headers_frame(1, POST, end=False) + frame(WINDOW_UPDATE, 0, 1, b"\0\0\0\0"))
+    scene.until(lambda: client.closed)
+    assert client.goaway == (1, 1)
+    assert door.peers[0].events[-1][0] == "reset"
+
+
 def test_streams_beyond_the_limit_are_charged(scene: Scene) -> None:
-    door, client = scene.raw_server(max_concurrent_streams=1)
+    # Our SETTINGS are not acknowledged, so each is refused for itself.
+    door, client = scene.fresh_server(PREFACE + frame(SETTINGS), max_concurrent_streams=1)
     encoder = Encoder()
     for number in range(120):
         client.send(headers_frame(2 * number + 1, encoder=encoder))
     scene.until(ended_calmly(client))
+    assert len(door.peers) == 1
+
+
+def test_a_stream_beyond_an_acknowledged_limit_ends_the_connection(scene: Scene) -> None:
+    door, client = scene.raw_server(max_concurrent_streams=1)
+    client.send(headers_frame(1) + headers_frame(3))
+    scene.until(lambda: client.closed)
+    assert client.goaway is not None
+    assert client.goaway[1] == 1
     assert len(door.peers) == 1
 
 
@@ -270,7 +285,7 @@ def test_a_client_that_pings_per_answer_stays(scene: Scene) -> None:
         stream = 2 * number + 1
         client.send(frame(PING, 0, 0, b"12345678") + headers_frame(stream, encoder=encoder))
         client.send(frame(WINDOW_UPDATE, 0, 0, b"\0\0\0\1"))
-        scene.until(lambda stream=stream: client.of(DATA, stream))
+        scene.until(partial(client.of, DATA, stream))
     assert not door.over
     assert len(client.of(PING)) == 300
 

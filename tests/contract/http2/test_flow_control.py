@@ -1,9 +1,8 @@
 """Windows: credit goes back when the peer took the bytes, a stalled stream stalls only itself, nothing leaks."""
 
+from functools import partial
 from typing import Any
 
-import h2.events
-import h2.settings
 import pytest
 
 from tests.contract.http2.peers import (
@@ -55,10 +54,11 @@ def test_a_held_stream_gets_one_window_and_no_more(scene: Scene) -> None:
 
 
 def test_a_held_stream_does_not_hold_others(scene: Scene) -> None:
-    door, client = scene.server(
-        lambda peer, name: name == "head" and peer is door_peers[0] and peer.hold()
-    )
-    door_peers = door.peers
+    def on_event(peer: Any, name: str) -> None:
+        if name == "head" and len(door.peers) == 1:
+            peer.hold()
+
+    door, client = scene.server(on_event)
     held = client.request(POST, end=False)
     scene.until(lambda: client.h2.outbound_flow_control_window == CONNECTION_WINDOW)
     fill(client, held, STREAM_WINDOW)
@@ -89,15 +89,21 @@ def test_hold_and_unhold_are_idempotent(scene: Scene) -> None:
 
 
 LEAKS = {
-    "data on a stream we reset": lambda n: headers_frame(n, POST, end=False)
-    + frame(DATA, 0, n, b"x" * 16_000),
-    "padded data on a stream we reset": lambda n: headers_frame(n, POST, end=False)
-    + frame(DATA, PADDED, n, b"\xff" + b"x" * 15_000 + b"\0" * 255),
-    "data, then the client's reset": lambda n: headers_frame(n, POST, end=False)
-    + frame(DATA, PADDED, n, b"\x10" + b"x" * 15_000 + b"\0" * 16)
-    + frame(RST_STREAM, 0, n, b"\0\0\0\x08"),
-    "data of a malformed request": lambda n: headers_frame(n, [*POST, ("x", "\0")], end=False)
-    + frame(DATA, 0, n, b"x" * 16_000),
+    "data on a stream we reset": lambda n: (
+        headers_frame(n, POST, end=False) + frame(DATA, 0, n, b"x" * 16_000)
+    ),
+    "padded data on a stream we reset": lambda n: (
+        headers_frame(n, POST, end=False)
+        + frame(DATA, PADDED, n, b"\xff" + b"x" * 15_000 + b"\0" * 255)
+    ),
+    "data, then the client's reset": lambda n: (
+        headers_frame(n, POST, end=False)
+        + frame(DATA, PADDED, n, b"\x10" + b"x" * 15_000 + b"\0" * 16)
+        + frame(RST_STREAM, 0, n, b"\0\0\0\x08")
+    ),
+    "data of a malformed request": lambda n: (
+        headers_frame(n, [*POST, ("x", "\0")], end=False) + frame(DATA, 0, n, b"x" * 16_000)
+    ),
 }
 
 
@@ -184,7 +190,7 @@ def test_a_stream_without_window_stalls_only_itself(scene: Scene) -> None:
         other = client.request()
         client.h2.increment_flow_control_window(1_000_000, other)
         client.flush()
-        scene.until(lambda other=other: client.ended(other))
+        scene.until(partial(client.ended, other))
         assert len(client.bodies[other]) == 200_000
     assert len(client.bodies[stalled]) == STREAM_WINDOW
     assert door.streams == 1

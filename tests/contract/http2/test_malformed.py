@@ -1,5 +1,7 @@
 """What a client must not send: each is refused, and nothing of it reaches an exchange as a whole message."""
 
+from typing import Any
+
 import pytest
 from hpack import Encoder
 from hpack.struct import NeverIndexedHeaderTuple
@@ -154,7 +156,9 @@ BROKEN = {
     + frame(SETTINGS)
     + frame(HEADERS, END_STREAM, 1, Encoder().encode(REQUEST))
     + frame(PRIORITY, 0, 1, b"\0\0\0\0\x10"),
-    "PADDED without its length": PREFACE + frame(SETTINGS) + frame(HEADERS, END_HEADERS | PADDED, 1),
+    "PADDED without its length": PREFACE
+    + frame(SETTINGS)
+    + frame(HEADERS, END_HEADERS | PADDED, 1),
     "more padding than frame": PREFACE
     + frame(SETTINGS)
     + frame(HEADERS, END_HEADERS | PADDED, 1, b"\xff" + Encoder().encode(REQUEST)),
@@ -166,7 +170,9 @@ BROKEN = {
     "index 0": PREFACE + frame(SETTINGS) + frame(HEADERS, 5, 1, b"\x80"),
     "endless integer": PREFACE + frame(SETTINGS) + frame(HEADERS, 5, 1, b"\xff" + b"\xff" * 20),
     "table over its limit": PREFACE + frame(SETTINGS) + frame(HEADERS, 5, 1, b"\x3f\xe2\x1f\x82"),
-    "broken Huffman": PREFACE + frame(SETTINGS) + frame(HEADERS, 5, 1, b"\x00\x81\x00\x84\xff\xff\xff\xff"),
+    "broken Huffman": PREFACE
+    + frame(SETTINGS)
+    + frame(HEADERS, 5, 1, b"\x00\x81\x00\x84\xff\xff\xff\xff"),
     "forty SETTINGS entries": PREFACE + frame(SETTINGS, 0, 0, b"\0\x03\0\0\0\x01" * 40),
 }
 
@@ -202,7 +208,9 @@ def test_a_head_over_the_byte_limit_is_answered_431(scene: Scene) -> None:
 @pytest.mark.parametrize("name", ["x", "cookie"])
 def test_a_head_over_the_field_limit_is_answered_431(scene: Scene, name: str) -> None:
     door, client = scene.raw_server(header_fields=20)
-    client.send(headers_frame(1, [*REQUEST, *[(name, "a")] * 17]) + headers_frame(3, POST, end=False))
+    client.send(
+        headers_frame(1, [*REQUEST, *[(name, "a")] * 17]) + headers_frame(3, POST, end=False)
+    )
     scene.until(lambda: client.of(HEADERS, 1) and door.peers)
     assert b"431" in client.of(HEADERS, 1)[0][3]
     assert len(door.peers) == 1
@@ -225,7 +233,8 @@ def test_oversized_trailers_reset_the_stream(scene: Scene) -> None:
 
 def test_sensitive_fields_and_known_names_pass(scene: Scene) -> None:
     door, client = scene.raw_server()
-    fields = [*REQUEST, NeverIndexedHeaderTuple("authorization", "secret"), ("te", "trailers")]
+    secret: Any = NeverIndexedHeaderTuple("authorization", "secret")
+    fields = [*REQUEST, secret, ("te", "trailers")]
     client.send(headers_frame(1, fields))
     scene.until(lambda: door.peers)
     assert door.peers[0].events[0][1]["fields"] == [

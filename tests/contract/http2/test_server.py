@@ -73,7 +73,9 @@ def test_trailers_go_both_ways(scene: Scene) -> None:
     door, client = scene.server(on_event)
     stream = client.request([*POST, ("content-type", "application/grpc+proto")], end=False)
     client.body(stream, b"ask")
-    client.h2.send_headers(stream, [("x-checksum", "abc"), ("content-length", "3")], end_stream=True)
+    client.h2.send_headers(
+        stream, [("x-checksum", "abc"), ("content-length", "3")], end_stream=True
+    )
     client.flush()
     scene.until(lambda: client.ended(stream))
     peer = door.peers[0]
