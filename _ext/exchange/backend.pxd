@@ -61,6 +61,8 @@ cdef class Router(Dispatch):
     cdef bint is_forward_proxy(self) noexcept                   # CONNECT is addressed to us, not to the target
     # backend is None when the exchange failed before one was found. May be None: not counted.
     cdef HttpMetrics metrics_for(self, Logical logical, Backend backend, Head head)
+    # Before the request head goes to `backend` for the first time: our own l5d-* fields in or out.
+    cdef int stamp(self, Logical logical, Backend backend, Head head) except -1
     cdef int ended(self, Logical logical) except -1                              # an exchange that logical_for admitted is over
     # CONNECT to us as a forward proxy was accepted: what follows on the transport is a new connection to that logical.
     cdef int take_over(self, Transport transport, Logical logical) except -1

@@ -53,6 +53,9 @@ cdef class Router(Dispatch):
     cdef HttpMetrics metrics_for(self, Logical logical, Backend backend, Head head):
         return None if backend is None else backend.http
 
+    cdef int stamp(self, Logical logical, Backend backend, Head head) except -1:
+        return 0
+
     cdef int ended(self, Logical logical) except -1:
         return 0
 

@@ -281,6 +281,7 @@ cdef class Exchange(Waiter):
             self.metrics = self.router.metrics_for(self.logical, self.backend, head)
             if self.metrics is not None:
                 self.metrics.request(self.router.loop.now)
+        self.router.stamp(self.logical, self.backend, head)
         outcome = half.send_head(head)
         if self.backlog is not None or self.early_trailers is not None:
             outcome = self.send_kept()

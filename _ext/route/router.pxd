@@ -1,5 +1,6 @@
 """Where the exchanges of one server connection go, and what they are counted as."""
 
+from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.backend cimport Backend, Logical, Router, Waiter
 from linkerd2_py._ext.exchange.head cimport Head
 from linkerd2_py._ext.exchange.stream cimport Peer, Stream
@@ -9,6 +10,7 @@ from linkerd2_py._ext.route.target cimport Target, TargetTable
 
 cdef enum:
     AUTHORITY_ROOM = 256      # a DNS name is at most 255 bytes
+    CANONICAL_LEN = 17
 
 cdef class Tunnels:
     """Takes transports that are no longer HTTP (the server implements it)."""
@@ -30,4 +32,4 @@ cdef class ConnectionRouter(Router):
     cdef size_t labelled_len
     cdef char[AUTHORITY_ROOM] labelled_authority
     cdef Target by_authority(self, Head head)
-    cdef HttpMetrics label_authority(self, Backend backend, Head head)
+    cdef HttpMetrics label_authority(self, Backend backend, Span name)

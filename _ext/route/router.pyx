@@ -5,6 +5,7 @@ from libc.string cimport memcmp, memcpy
 
 from linkerd2_py._ext.exchange.backend cimport UNAVAILABLE_REJECTED, UNAVAILABLE_SHED
 from linkerd2_py._ext.exchange.exchange cimport take_exchange
+from linkerd2_py._ext.exchange.head cimport FIELD_DROPPED, FIELD_LOWER, H_L5D_OTHER, Field, equals_lower
 from linkerd2_py._ext.metrics.labels import make_labels
 
 
@@ -18,6 +19,33 @@ def canonical(bytes authority, int default_port):
         return None
     name = name.lower().removesuffix(b".")
     return name + b":%d" % int(port) if name else None
+
+
+cdef const char* CANONICAL = "l5d-dst-canonical"
+
+
+cdef Field* canonical_field(Head head) noexcept:
+    """The l5d-dst-canonical field (linkerd2-proxy 2.1), or NULL."""
+    cdef int i
+    cdef Field* field
+    for i in range(head.count):
+        field = &head.fields[i]
+        if (
+            field.id == H_L5D_OTHER and not field.flags & FIELD_DROPPED
+            and equals_lower(field.name, field.name_len, CANONICAL, CANONICAL_LEN)
+        ):
+            return field
+    return NULL
+
+
+cdef Span named(Head head) noexcept:
+    """What the request is addressed to: as the peer proxy says, else its authority."""
+    cdef Field* field = canonical_field(head)
+    cdef Span name = head.authority
+    if field != NULL:
+        name.ptr = field.value
+        name.len = field.value_len
+    return name
 
 
 cdef class Tunnels:
@@ -75,28 +103,36 @@ cdef class ConnectionRouter(Router):
         return self.last
 
     cdef HttpMetrics metrics_for(self, Logical logical, Backend backend, Head head):
-        cdef size_t length
+        cdef Span name
         if backend is None:
             return (<Target> logical).unplaced()
         if not self.authority_labels or head is None:
             return backend.http
-        length = head.authority.len
-        if length == 0 or length > AUTHORITY_ROOM:
+        name = named(head)
+        if name.len == 0 or name.len > AUTHORITY_ROOM:
             return backend.http
-        if backend is self.labelled_backend and length == self.labelled_len and memcmp(head.authority.ptr, self.labelled_authority, length) == 0:
+        if backend is self.labelled_backend and name.len == self.labelled_len and memcmp(name.ptr, self.labelled_authority, name.len) == 0:
             return self.labelled
-        return self.label_authority(backend, head)
+        return self.label_authority(backend, name)
 
-    cdef HttpMetrics label_authority(self, Backend backend, Head head):
+    cdef HttpMetrics label_authority(self, Backend backend, Span name):
         """The same series with an authority label; resolved once per connection and authority."""
-        cdef size_t length = head.authority.len
-        text = head.authority.ptr[:length].decode("ascii", "replace").lower()
-        labels = make_labels([("authority", text)])
+        labels = make_labels([("authority", name.ptr[:name.len].decode("ascii", "replace").lower())])
         self.labelled = self.table.registry.http(self.table.metrics_prefix, labels + b"," + backend.http_labels)
         self.labelled_backend = backend
-        self.labelled_len = length
-        memcpy(self.labelled_authority, head.authority.ptr, length)
+        self.labelled_len = name.len
+        memcpy(self.labelled_authority, name.ptr, name.len)
         return self.labelled
+
+    cdef int stamp(self, Logical logical, Backend backend, Head head) except -1:
+        """Outbound names the target for the peer proxy, which cannot see what a static port stood for; inbound keeps it from the workload."""
+        cdef Field* field = canonical_field(head)
+        cdef bytes name = (<Target> logical).logical
+        if field != NULL:
+            field.flags |= FIELD_DROPPED
+        if self.outbound and backend.h2:
+            return head.add(CANONICAL, CANONICAL_LEN, name, len(name), H_L5D_OTHER, FIELD_LOWER)
+        return 0
 
     cdef int take_over(self, Transport transport, Logical logical) except -1:
         return self.tunnels.take_over(transport, <Target> logical)
