@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 from linkerd2_py.cli import output
 from linkerd2_py.cli.api import Api, find
+from linkerd2_py.cli.checks.mesh import MeshChecks
+from linkerd2_py.cli.checks.run import run_checks
 from linkerd2_py.cli.errors import CliError
 from linkerd2_py.cli.render import live as render
 from linkerd2_py.cli.render import stat as render_stat
+from linkerd2_py.cli.render.check import paint_mark
 from linkerd2_py.controlplane.local.reports import Report
 from linkerd2_py.controlplane.local.state_dir import State
 
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from linkerd2_py.controlplane.local.launcher import Supervising
 
 REFRESH_S: Final = 2.0
+CHECKS_WAIT_S: Final = 10.0
+"""Long enough for the first metrics of every proxy to have been read."""
 WINDOW: Final = "10s"
 
 
@@ -56,6 +61,20 @@ def follow_start(reports: Iterator[Report]) -> Started:
             output.write(render.tick(report.text, paint=output.paint_for(sys.stdout)))
             sys.stdout.flush()
     return Started(("the supervisor ended early; `linkerd2-py local logs control-plane` says why",))
+
+
+def show_checks() -> None:
+    """Ask everything `check` asks, once the mesh has started; one line each."""
+    checks = MeshChecks(api_addr=None, namespace=None, verbose=False)
+    paint = output.paint_for(sys.stdout)
+    try:
+        for result in run_checks(checks.all(), wait_s=CHECKS_WAIT_S, on_wait=lambda _reason: None):
+            detail = f": {result.message}" if result.message else ""
+            mark = paint_mark(result.outcome, paint=paint)
+            output.write(f"{mark} {result.category}: {result.description}{detail}")
+            sys.stdout.flush()
+    finally:
+        checks.close()
 
 
 def show_until_stopped(supervising: Supervising, *, state: State, sample: bool) -> None:
@@ -102,7 +121,9 @@ class Screen:
         if not sys.stdout.isatty():
             self._print_once(table)
             return
-        lines = render.frame(table, below=self._below, width=shutil.get_terminal_size().columns)
+        terminal = shutil.get_terminal_size()
+        size = render.Size(terminal.columns, terminal.lines)
+        lines = render.frame(table, below=self._below, size=size)
         self._clear()
         output.write("\n".join(lines))
         sys.stdout.flush()
@@ -119,7 +140,7 @@ class Screen:
     def _print_once(self, table: str) -> None:
         if not self._printed and "rps" in table:
             self._printed = True
-            output.write("\n".join(render.frame(table, below=self._below, width=10_000)))
+            output.write("\n".join([table, "", *self._below]))
             sys.stdout.flush()
 
     def _clear(self) -> None:

@@ -13,7 +13,7 @@ import typer
 from linkerd2_py.cli import output
 from linkerd2_py.cli.durations import parse_duration
 from linkerd2_py.cli.errors import CliError, bad_usage
-from linkerd2_py.cli.live import Started, follow_start, show_until_stopped
+from linkerd2_py.cli.live import Started, follow_start, show_checks, show_until_stopped
 from linkerd2_py.cli.options import ApiAddr, Namespace, Verbose
 from linkerd2_py.cli.render.live import cross, tick, where_to_look
 from linkerd2_py.controlplane.local.state_dir import State
@@ -69,6 +69,9 @@ def up(
             return
         for problem in started.news:
             output.note(f"linkerd2-py: {problem}")
+        if not started.problems:
+            show_checks()
+        output.write("\n")
         show_until_stopped(supervising, state=state, sample=sample)
     except KeyboardInterrupt:
         output.note("\nstopping…")
@@ -174,6 +177,7 @@ def _finish_detached(started: Started, *, state: State, sample: bool) -> None:
         rest = "what did start keeps running; `linkerd2-py local down` stops it"
         count = len(started.problems)
         raise CliError(f"{count} {'problem' if count == 1 else 'problems'}, see above; {rest}")
+    show_checks()
     output.write(tick("everything is ready", paint=paint) + ("\n\n" if state.links else ""))
     lines = where_to_look(state.links, sample=sample, paint=paint, namespace=state.namespace)
     output.write("\n".join([*lines, "", "`linkerd2-py local down` stops it."]))

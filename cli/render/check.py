@@ -28,7 +28,8 @@ class CheckLines:
             gap = [""] if self._category else []
             lines += [*gap, result.category, "-" * len(result.category)]
             self._category = result.category
-        lines.append(f"{self._mark(result.outcome)} {result.description}")
+        mark = paint_mark(result.outcome, paint=self._paint)
+        lines.append(f"{mark} {result.description}")
         lines += [f"    {text}" for text in (result.message, _hint(result)) if text]
         return lines
 
@@ -36,15 +37,13 @@ class CheckLines:
         """The last line, and the empty one before it."""
         gap = [""] if self._category else []
         passed: Outcome = "success" if succeeded(results) else "error"
-        return [*gap, f"Status check results are {self._mark(passed)}"]
+        return [*gap, f"Status check results are {paint_mark(passed, paint=self._paint)}"]
 
-    def _mark(self, outcome: Outcome) -> str:
-        colours = {
-            "success": self._paint.green,
-            "warning": self._paint.yellow,
-            "error": self._paint.red,
-        }
-        return colours[outcome](MARKS[outcome])
+
+def paint_mark(outcome: Outcome, *, paint: Paint) -> str:
+    """√, ‼ or × in its colour."""
+    colours = {"success": paint.green, "warning": paint.yellow, "error": paint.red}
+    return colours[outcome](MARKS[outcome])
 
 
 def succeeded(results: Iterable[Result]) -> bool:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from linkerd2_py.cli.render.check import MARKS
 from linkerd2_py.cli.render.paint import Paint
+from linkerd2_py.cli.render.table import clip
 
 SAMPLE_PAGE: Final = "web-svc"
 FAULT_HUNT: Final = (
@@ -51,7 +53,16 @@ def where_to_look(
     return lines
 
 
-def frame(table: str, *, below: Sequence[str], width: int) -> list[str]:
-    """The lines of one refresh; lines of a plain table wider than the terminal are cut."""
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A terminal, in columns and lines."""
+
+    columns: int
+    lines: int
+
+
+def frame(table: str, *, below: Sequence[str], size: Size) -> list[str]:
+    """The lines of one refresh, cut to the terminal: a line that wraps could not be redrawn."""
     above = table.split("\n") if table else ["waiting for traffic…"]
-    return [line if "\x1b" in line else line[: max(width - 1, 20)] for line in [*above, "", *below]]
+    lines = [*above, "", *below][: max(size.lines - 1, 1)]
+    return [clip(line, width=max(size.columns - 1, 20)) for line in lines]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 GAP: Final = "   "
+_RESET: Final = "\x1b[0m"
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
+_PIECES: Final = re.compile(r"\x1b\[[0-9;]*m|.")
 
 Colour = Callable[[str], str]
 
@@ -48,6 +52,20 @@ def render_table(columns: Sequence[Column], rows: Sequence[Sequence[str | Cell]]
 def width_of(text: str) -> int:
     """Columns a terminal gives to `text`: wide characters take two, combining ones none."""
     return sum(_char_width(char) for char in text)
+
+
+def clip(line: str, *, width: int) -> str:
+    """`line` cut to what `width` columns show; colour codes take none and are always closed."""
+    if width_of(_COLOUR.sub("", line)) <= width:
+        return line
+    kept, used = [], 0
+    for part in _PIECES.findall(line):
+        columns = 0 if part.startswith("\x1b") else width_of(part)
+        if used + columns > width:
+            break
+        kept.append(part)
+        used += columns
+    return "".join(kept) + (_RESET if "\x1b" in line else "")
 
 
 def _char_width(char: str) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import struct
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,6 +18,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 STATE_DIR_VARIABLE: Final = "LINKERD2_PY_STATE_DIR"
+_FLOCK: Final = "hhqqi"
+"""struct flock of fcntl(2): type, whence, start, length, process id."""
 
 
 class StateError(Exception):
@@ -123,29 +126,36 @@ def default_state_dir() -> StateDir:
 
 def try_lock(directory: StateDir) -> Lock | None:
     """Take the lock without waiting; None if another process has it. StateError if unusable."""
+    fd = _open_lock(directory)
     try:
-        fd = os.open(directory.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise StateError(f"{directory.lock_file}: {error.strerror}") from error
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(fd)
         return None
-    os.ftruncate(fd, 0)
-    os.write(fd, str(os.getpid()).encode())
     return Lock(fd)
 
 
 def running_pid(directory: StateDir) -> int | None:
-    """The process that has the lock, or None. StateError if the directory is unusable."""
+    """The process that has the lock, or None. StateError if the directory is unusable.
+
+    Only looks: it can never keep a supervisor from taking the lock. Not for the process that
+    itself has the lock, which would lose it.
+    """
     if not directory.lock_file.exists():
         return None
-    lock = try_lock(directory)
-    if lock is not None:
-        lock.release()
-        return None
+    fd = _open_lock(directory)
     try:
-        return int(directory.lock_file.read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return None
+        wanted = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        kind, _whence, _start, _length, pid = struct.unpack(
+            _FLOCK, fcntl.fcntl(fd, fcntl.F_GETLK, wanted)
+        )
+    finally:
+        os.close(fd)
+    return None if kind == fcntl.F_UNLCK else int(pid)
+
+
+def _open_lock(directory: StateDir) -> int:
+    try:
+        return os.open(directory.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StateError(f"{directory.lock_file}: {error.strerror}") from error

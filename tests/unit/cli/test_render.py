@@ -13,7 +13,7 @@ from linkerd2_py.cli.commands.get import pod_table, service_table
 from linkerd2_py.cli.render import live, stat
 from linkerd2_py.cli.render.check import CheckLines, as_json
 from linkerd2_py.cli.render.paint import Paint
-from linkerd2_py.cli.render.table import Cell, Column, render_table, width_of
+from linkerd2_py.cli.render.table import Cell, Column, clip, render_table, width_of
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "cli"
 PLAIN = Paint()
@@ -179,5 +179,13 @@ def test_where_to_look_in_another_mesh() -> None:
 
 
 def test_a_frame_is_cut_to_the_terminal() -> None:
-    assert live.frame("x" * 100, below=["y"], width=30) == ["x" * 29, "", "y"]
-    assert live.frame("", below=[], width=80)[0] == "waiting for traffic…"
+    assert live.frame("x" * 100, below=["y"], size=live.Size(30, 24)) == ["x" * 29, "", "y"]
+    assert live.frame("", below=[], size=live.Size(80, 24))[0] == "waiting for traffic…"
+    assert live.frame("a\nb\nc", below=["d"], size=live.Size(80, 3)) == ["a", "b"]
+
+
+def test_cutting_a_line_counts_what_is_seen_and_closes_colours() -> None:
+    red = Paint(enabled=True).red("seven")
+    assert clip(red, width=5) == red
+    assert clip(f"{red} more", width=5) == f"{red}\x1b[0m"
+    assert clip("🍩🍩", width=3) == "🍩"
