@@ -118,7 +118,7 @@ def sidecar_process(log: Path, **variables: str) -> Iterator[tuple[Sidecar, Chil
     """A proxy as a process of its own, once it serves."""
     argv = [sys.executable, "-m", "linkerd2_py.proxy"]
     with Child.start(argv, log=log, env=environment(**variables)) as child:
-        admin = address_of(child.wait_for_line(r"listening .*admin=(\S+)").group(1))
+        admin = address_of(child.wait_for_line(r"listening .*admin=([0-9.]+:[0-9]+)").group(1))
         with Http1Client.connect(admin) as client:
             answer = client.request(b"GET /listeners HTTP/1.1\r\nhost: admin\r\n\r\n")
         yield Sidecar(json.loads(answer.body)), child
