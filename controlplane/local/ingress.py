@@ -67,6 +67,7 @@ class Ingress:
         """Open a door for every service port that has none. AddressError if ports run out."""
         if not needs_doors(mesh):
             return
+        self._links.clear()
         fresh: list[StaticPort] = []
         for service in mesh.services.values():
             for number, target in enumerate(_targets(service)):

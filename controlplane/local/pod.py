@@ -102,9 +102,11 @@ class PodRunner:
         """End both programs. With `drain`, clients leave first and what is in flight finishes."""
         self._terminating = True
         await cancel_all([self._watching])
+        served = self.ready and bool(self.plan.ports)
         self._set_ready(ready=False)
-        if drain and self._proxy is not None and self._proxy.running:
+        if drain and served:
             await asyncio.sleep(DEREGISTER_S)
+        if drain and self._proxy is not None:
             await self._proxy.stop(grace_s=DRAIN_S + 1)
         stops = [self._app.stop(grace_s=APP_GRACE_S)]
         if self._proxy is not None:

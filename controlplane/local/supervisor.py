@@ -22,7 +22,7 @@ from linkerd2_py.controlplane.app import EmbeddedControlPlane, build_embedded
 from linkerd2_py.controlplane.local.addresses import AddressError
 from linkerd2_py.controlplane.local.fleet import Fleet
 from linkerd2_py.controlplane.local.plan import base_env
-from linkerd2_py.controlplane.local.pod import Surroundings
+from linkerd2_py.controlplane.local.pod import PodRunner, Surroundings
 from linkerd2_py.controlplane.local.process import Guard
 from linkerd2_py.controlplane.local.reports import Report, ReportPipe
 from linkerd2_py.controlplane.local.state_dir import State, StateDir
@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 LOG_LIMIT_BYTES: Final = 16 * 1024 * 1024
 """A log that has grown beyond this is started over, so that a forgotten mesh cannot fill a disk."""
 LOG_CHECK_S: Final = 10.0
+READY: Final = "ready"
 
 
 class StartError(Exception):
@@ -60,7 +61,7 @@ class Supervisor:
         self._reports = reports
         self._stop = asyncio.Event()
         self._registry = Registry()
-        self._announced: set[str] = set()
+        self._told: dict[str, str] = {}
         self._state: State | None = None
         self._fleet: Fleet | None = None
 
@@ -72,7 +73,7 @@ class Supervisor:
         plane = await _start_plane(self._registry)
         guard = Guard()
         try:
-            self._announce("control plane")
+            self._reports.send(Report("step", "control plane"))
             await self._run_mesh(mesh, plane=plane, guard=guard, file_stamp=file_stamp)
         finally:
             self._settings.state_dir.remove_state()
@@ -129,9 +130,9 @@ class Supervisor:
         try:
             mesh = load_mesh_file(self._settings.mesh_file)
             self._apply(mesh)
-        except (MeshFileError, AddressError) as error:
+        except (MeshFileError, AddressError, OSError) as error:
             for line in str(error).splitlines():
-                self._problem(f"{line} (the last good mesh stays)")
+                self._report_problem(f"{line} (the last good mesh stays)")
             return
         logger.info(
             "%s was edited: now %d workloads", self._settings.mesh_file, len(mesh.workloads)
@@ -150,27 +151,27 @@ class Supervisor:
             self._fleet.apply(mesh)
 
     def _on_change(self) -> None:
-        """Tell about pods that became ready or failed, once each."""
+        """Tell about pods that became ready or failed, whenever that is news."""
         if self._fleet is None:
             return
-        for pod in self._fleet.pods:
-            if pod.ready:
-                self._announce(f"pod {pod.plan.name}")
-            elif pod.failed and pod.problem:
-                self._problem(f"pod {pod.plan.name}: {pod.problem}")
-        if self._fleet.ingress.problem:
-            self._problem(self._fleet.ingress.problem)
+        states = {pod.plan.name: _state_of(pod) for pod in self._fleet.pods}
+        states["ingress"] = self._fleet.ingress.problem
+        for name, state in states.items():
+            if state and state != self._told.get(name):
+                self._tell(name, state=state)
+        # A pod that is neither keeps what was told of it; one that is gone may come back as news.
+        told = self._told | {name: state for name, state in states.items() if state}
+        self._told = {name: state for name, state in told.items() if name in states}
 
-    def _announce(self, text: str) -> None:
-        if text not in self._announced:
-            self._announced.add(text)
-            self._reports.send(Report("step", text))
+    def _tell(self, name: str, *, state: str) -> None:
+        if state == READY:
+            self._reports.send(Report("step", f"pod {name}"))
+        else:
+            self._report_problem(state)
 
-    def _problem(self, text: str) -> None:
-        if text not in self._announced:
-            self._announced.add(text)
-            logger.warning("%s", text)
-            self._reports.send(Report("problem", text))
+    def _report_problem(self, text: str) -> None:
+        logger.warning("%s", text)
+        self._reports.send(Report("problem", text))
 
     def _write_state(self, mesh: MeshSpec, *, plane: EmbeddedControlPlane) -> None:
         self._state = State(
@@ -203,6 +204,13 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._stop.set)
+
+
+def _state_of(pod: PodRunner) -> str:
+    """`READY`, the line that says why it failed, or nothing while it is on its way."""
+    if pod.ready:
+        return READY
+    return f"pod {pod.plan.name}: {pod.problem}" if pod.failed and pod.problem else ""
 
 
 async def _start_plane(registry: Registry) -> EmbeddedControlPlane:

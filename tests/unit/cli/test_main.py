@@ -152,6 +152,27 @@ def test_quick_commands_import_nothing_heavy(words: str) -> None:
     assert done.stderr == ""
 
 
+def test_the_sidecar_starts_without_the_command_lines_imports() -> None:
+    code = (
+        "import sys; from linkerd2_py.cli.main import main\n"
+        "sys.argv = ['linkerd2-py', 'proxy', '--help']\n"
+        "try: main()\n"
+        "except SystemExit as end: print(end.code, 'typer' in sys.modules)"
+    )
+    argv = [sys.executable, "-c", code]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=True)
+    assert "usage: linkerd2-py proxy" in done.stdout
+    assert done.stdout.endswith("0 False\n")
+
+
+def test_a_misconfigured_sidecar_ends_with_its_own_status() -> None:
+    env = os.environ | {"LINKERD2_PROXY_BOGUS": "1"}
+    argv = [*ENTRY, "proxy"]
+    done = subprocess.run(argv, capture_output=True, text=True, env=env, timeout=30, check=False)
+    assert done.returncode == 64
+    assert "LINKERD2_PROXY_BOGUS" in done.stderr
+
+
 def test_marks_do_not_crash_without_utf8() -> None:
     env = os.environ | {"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     done = subprocess.run([*ENTRY, "check"], capture_output=True, env=env, timeout=30, check=False)

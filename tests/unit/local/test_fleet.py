@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from linkerd2_py.base.clock import SystemClock
+from linkerd2_py.controlplane.local import pod as pods
 from linkerd2_py.controlplane.local.fleet import Fleet
 from linkerd2_py.controlplane.local.pod import Surroundings
 from linkerd2_py.controlplane.local.process import Guard
@@ -75,6 +76,11 @@ workloads:
     async def close(self) -> None:
         await self.fleet.stop()
         self.guard.close()
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pods, "DEREGISTER_S", 0.01)
 
 
 @pytest.fixture
