@@ -105,6 +105,9 @@ cdef int take_frame(Http2Session session, const nghttp2_frame* frame) except -1:
         session.slot_due = True
         return session.on_peer_settings()
     if kind == NGHTTP2_PING and frame.hd.flags & NGHTTP2_FLAG_ACK:
+        if session.awaiting_pong:
+            session.awaiting_pong = False
+            session.start_alarm()
         return session.on_pong(frame.ping.opaque_data)
     if kind == NGHTTP2_GOAWAY:
         return session.on_goaway(frame.goaway.last_stream_id, frame.goaway.error_code)
@@ -269,7 +272,7 @@ cdef int send_body_frame(nghttp2_session* h2, nghttp2_frame* frame, const uint8_
     cdef Http2Session session = <Http2Session> user
     cdef Http2Half half = session.at(<uint64_t> source.ptr)
     cdef char* room
-    if session.over or half is None:
+    if session.over or session.transport is None or half is None:
         return NGHTTP2_ERR_CALLBACK_FAILURE
     try:
         room = session.transport.reserve(FRAME_HEADER + length)

@@ -127,6 +127,7 @@ cdef class Http2Session(Session):
     cdef int pay(self, Http2Half half) except -1
     cdef int leave(self) except -1
     # -- ends
+    cdef int shut(self) except -1                # everything, now: streams reset, the owner told, RST
     cdef int kill(self, uint32_t code) except -1
     cdef int end(self, FaultKind kind, int code) except -1
     cdef int report_end(self, FaultKind kind) except -1

@@ -282,6 +282,10 @@ cdef class Http2Session(Session):
 
     cdef int on_fault(self, FaultKind kind, int code) except -1:
         self.transport_dead = True
+        if self.loop is None:
+            # It was dead before we were attached: there are no streams and no timers.
+            self.over = True
+            return self.on_ended(kind, code)
         if self.over:
             return self.loop.disarm(self.alarm)
         return self.end(kind, code)
@@ -309,13 +313,13 @@ cdef class Http2Session(Session):
         self.busy = True
         while True:
             more = keep.pull()
-            if self.over or more < 0:
+            if self.over or more < 0 or self.transport is None:
                 break
             if transport.flush() == SEND_FULL or not more:
                 break
             self.overdue = 0
         self.leave()
-        if self.over:
+        if self.over or self.transport is None:
             return 0
         if more < 0:
             return self.kill(self.kill_code or NGHTTP2_INTERNAL_ERROR)
@@ -343,7 +347,7 @@ cdef class Http2Session(Session):
             n = nghttp2_session_mem_send(self.h2, &wire)
             if n < 0 or self.failure is not None:
                 return -1
-            if n == 0 or self.over:
+            if n == 0 or self.over or self.transport is None:
                 return 0
             transport.send(<const char*> wire, n)
 
@@ -424,7 +428,10 @@ cdef class Http2Session(Session):
         half.peer = None
         half.session = None
         if self.block_half is half:
+            # Its header block was given up half-way.
             self.block_half = None
+            drop_block(self.block)
+            self.block = None
         self.slot_due = True
         half.rest_again()
         return self.on_stream_gone()
@@ -468,6 +475,13 @@ cdef class Http2Session(Session):
 
     # ---- ends
 
+    cdef int shut(self) except -1:
+        cdef Transport transport = self.transport
+        self.transport_dead = True
+        if self.loop is not None:
+            self.end(FAULT_LOCAL, 0)
+        return 0 if transport is None else transport.abort()
+
     cdef int kill(self, uint32_t code) except -1:
         """The peer broke the protocol or a budget: GOAWAY with the true last stream, written beside libnghttp2, and the end."""
         cdef uint8_t wire[17]
@@ -507,6 +521,8 @@ cdef class Http2Session(Session):
     cdef int report_end(self, FaultKind kind) except -1:
         cdef Http2Half half
         cdef Peer peer
+        # Whoever answers our preface with something else than SETTINGS speaks no HTTP/2 and has read no request.
+        cdef bint foreign = kind == FAULT_PROTOCOL and not self.settings_seen
         for half in list(self.table):
             if half is None:
                 continue
@@ -514,7 +530,7 @@ cdef class Http2Session(Session):
             half.peer = None
             half.aborted = True
             if peer is not None:
-                half.report_reset(peer, FAULT_LOCAL if kind == FAULT_NONE else kind, 0, not half.head_written)
+                half.report_reset(peer, FAULT_LOCAL if kind == FAULT_NONE else kind, 0, foreign or not half.head_written)
             self.forget(half)
         return 0
 

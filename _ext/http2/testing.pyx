@@ -236,6 +236,9 @@ cdef class SessionDoor:
     def abort(self):
         self.transport.abort()
 
+    def shut(self):
+        self.session.shut()
+
     @property
     def closed(self):
         return bool(self.transport.dead)
@@ -296,13 +299,15 @@ cdef class ServerDoor(SessionDoor):
 cdef class ClientDoor(SessionDoor):
     cdef RecorderOwner owner
 
-    def __init__(self, Loop loop, int fd, Limits limits, *, bint keepalive=False, on_room=None):
+    def __init__(self, Loop loop, int fd, Limits limits, *, bint keepalive=False, on_room=None, bint dead=False):
         self.owner = RecorderOwner()
         self.owner.events = []
         self.owner.on_room = on_room
         self.session = Http2Client(self.owner, limits)
         (<Http2Client> self.session).keepalive = keepalive
         self.transport = accepted(loop, fd, None)
+        if dead:
+            self.transport.abort()
         self.transport.attach(self.session)
 
     @property

@@ -549,3 +549,40 @@ def test_a_held_response_waits_in_the_endpoint(scene: Scene) -> None:
     assert server.h2.local_flow_control_window(stream) == 0
     peer.unhold()
     scene.until(lambda: server.h2.local_flow_control_window(stream) == 65_535)
+
+
+def test_a_transport_that_died_first_is_reported_from_the_loop(scene: Scene) -> None:
+    fd, sock = scene.sockets()
+    door = ClientDoor(scene.loop, fd, Limits(), dead=True)
+    assert door.room() == 0
+    assert door.events == []
+    scene.until(lambda: door.over)
+    assert door.events == [("closed", "local", 0, 0)]
+    door.retire()
+    sock.close()
+
+
+def test_shutting_ends_everything_at_once(scene: Scene) -> None:
+    door, server = scene.client()
+    peer = door.open()
+    peer.request(b"GET", b"/")
+    scene.until(lambda: requests(server))
+    door.shut()
+    door.shut()
+    assert peer.events == [("reset", "local", 0, False)]
+    assert door.events[-1] == ("closed", "local", 0, 0)
+    scene.until(lambda: server.closed)
+    assert server.reset_seen
+
+
+def test_an_abort_from_inside_a_report_is_survived(scene: Scene) -> None:
+    door, server = scene.client()
+    peer = door.open(lambda peer, name: door.abort())
+    peer.request(b"GET", b"/")
+    scene.until(lambda: requests(server))
+    stream = requests(server)[0].stream_id
+    server.respond(stream)
+    server.body(stream, b"x" * 100, end=True)
+    scene.until(lambda: server.closed)
+    assert peer.names()[0] == "head"
+    door.shut()

@@ -63,7 +63,6 @@ def test_frames_that_carry_nothing_are_bounded(scene: Scene, cheap: bytes) -> No
     assert not door.over
     client.send(cheap * 20)
     scene.until(ended_calmly(client))
-    assert door.over
     assert door.peers[0].events[-1] == ("reset", "protocol", 0)
 
 
