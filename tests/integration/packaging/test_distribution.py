@@ -135,9 +135,10 @@ def test_a_local_mesh_runs_and_stops_outside_the_checkout(distribution: Distribu
         rows = json.loads(distribution.run("linkerd2-py", "stat", "deploy", "-A", "-o", "json"))
         return any(row["rps"] for row in rows)
 
-    distribution.run("linkerd2-py", "local", "up", "--detach")
-    started = processes_of(distribution.venv)
+    started: list[int] = []
     try:
+        distribution.run("linkerd2-py", "local", "up", "--detach")
+        started = processes_of(distribution.venv)
         assert started
         eventually(has_traffic, deadline_s=60, what="traffic in `stat deploy`")
     finally:
