@@ -251,17 +251,17 @@ cdef ssize_t read_body(
     cdef size_t n
     if half is None or half.aborted:
         return NGHTTP2_ERR_DEFERRED
-    n = min(half.queued, length)
+    n = min(half.queue.size, length)
     if n == 0 and not half.out_ended:
         half.deferred = True
         return NGHTTP2_ERR_DEFERRED
     flags[0] |= NGHTTP2_DATA_FLAG_NO_COPY
-    if n == half.queued and half.out_ended:
+    if n == half.queue.size and half.out_ended:
         flags[0] |= NGHTTP2_DATA_FLAG_EOF
         if half.trailers != NULL:
             flags[0] |= NGHTTP2_DATA_FLAG_NO_END_STREAM
             nghttp2_submit_trailer(h2, id, half.trailers, half.trailer_count)
-    elif n < half.queued and n < DRIBBLE_BYTES and spend(&session.anomalies, EARNED_PER_FRAME + 1, session.loop.now):
+    elif n < half.queue.size and n < DRIBBLE_BYTES and spend(&session.anomalies, EARNED_PER_FRAME + 1, session.loop.now):
         # A window opened by a few bytes at a time makes us pay a frame for each.
         session.kill_code = NGHTTP2_ENHANCE_YOUR_CALM
         return NGHTTP2_ERR_CALLBACK_FAILURE
@@ -280,7 +280,7 @@ cdef int send_body_frame(nghttp2_session* h2, nghttp2_frame* frame, const uint8_
         if length:
             half.dequeue(room + FRAME_HEADER, length)
         session.transport.commit(FRAME_HEADER + length)
-        if half.told_full and half.queued <= QUEUE_LOW:
+        if half.told_full and half.queue.size <= QUEUE_LOW:
             half.told_full = False
             session.owe(half)
     except BaseException as error:

@@ -6,11 +6,11 @@ Commands only queue and schedule one pump per loop turn, so the frames of many s
 
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from libc.stdlib cimport free
-from libc.string cimport memcpy
-from linkerd2_py._ext.core.buffer cimport BUFFER_LARGE, BUFFER_SMALL, give_back, lease
+from linkerd2_py._ext.core.buffer cimport Buffer
 from linkerd2_py._ext.core.debug cimport L5D_DEBUG, LIVE_STREAM, born, check, gone
 from linkerd2_py._ext.core.fault cimport FAULT_EOF, FAULT_IDLE, FAULT_LOCAL, FAULT_NONE, FAULT_PROTOCOL, FAULT_TIMEOUT
 from linkerd2_py._ext.exchange.head cimport HTTP_2, Head
+from linkerd2_py._ext.http2.body_queue cimport BodyQueue
 from linkerd2_py._ext.http2.fields cimport drop_block, pack_fields, trailer_fields
 from linkerd2_py._ext.http2.meter cimport earn, meter_frames, spend
 from linkerd2_py._ext.http2.nghttp2 cimport *
@@ -32,6 +32,7 @@ cdef const uint8_t* PING = <const uint8_t*> <const char*> PING_TEXT
 cdef class Http2Half(Stream):
     def __cinit__(self):
         self.version = HTTP_2
+        self.queue = BodyQueue.__new__(BodyQueue)
 
     def __dealloc__(self):
         free(self.trailers)
@@ -47,7 +48,7 @@ cdef class Http2Half(Stream):
         if end:
             self.end_out()
         self.wake()
-        if self.queued < QUEUE_HIGH:
+        if self.queue.size < QUEUE_HIGH:
             return SEND_OK
         self.told_full = True
         return SEND_FULL
@@ -117,62 +118,25 @@ cdef class Http2Half(Stream):
     # ---- the queue of body bytes
 
     cdef int enqueue(self, const char* p, size_t n) except -1:
-        cdef Buffer last = self.last
-        cdef size_t part
-        if self.queued == 0:
+        if self.queue.size == 0:
             self.progress_at = self.session.loop.now
-        self.queued += n
+        self.queue.put(p, n)
         self.session.queued += n
-        while n:
-            if last is None or last.room() == 0:
-                last = self.last = lease(BUFFER_LARGE if n > BUFFER_SMALL else BUFFER_SMALL)
-                if self.first is None:
-                    self.first = last
-                elif self.rest is None:
-                    self.rest = [last]
-                else:
-                    self.rest.append(last)
-            part = min(n, last.room())
-            last.append(p, part)
-            p += part
-            n -= part
         return 0
 
     cdef int dequeue(self, char* to, size_t n) except -1:
-        cdef size_t part
-        self.queued -= n
+        self.queue.take(to, n)
         self.session.queued -= n
         self.progress_at = self.session.loop.now
-        while n:
-            part = min(n, self.first.size())
-            memcpy(to, self.first.head(), part)
-            self.first.skip(part)
-            to += part
-            n -= part
-            if self.first.size() == 0:
-                give_back(self.first)
-                self.first = <Buffer> self.rest.pop(0) if self.rest else None
-                if self.first is None:
-                    self.last = None
         return 0
 
     cdef int drop_queue(self) except -1:
-        cdef Buffer buffer
         free(self.trailers)
         self.trailers = NULL
         self.trailer_count = 0
-        if self.first is None:
-            return 0
-        give_back(self.first)
-        self.first = self.last = None
-        if self.rest is not None:
-            for buffer in self.rest:
-                give_back(buffer)
-            self.rest = None
-        if self.session is not None:
-            self.session.queued -= self.queued
-        self.queued = 0
-        return 0
+        if self.queue.size and self.session is not None:
+            self.session.queued -= self.queue.size
+        return self.queue.clear()
 
     cdef int refuse(self) except -1:
         self.doomed = True
@@ -195,7 +159,7 @@ cdef class Http2Half(Stream):
 cdef void refresh(Http2Half half) noexcept:
     """A recycled half as new."""
     half.id = 0
-    half.withheld = half.queued = 0
+    half.withheld = 0
     half.interims = 0
     half.doomed = half.held = half.deferred = half.told_full = half.in_ended = half.out_ended = half.out_sent = False
     half.head_written = half.got_head = half.aborted = half.excused = half.peer_reset = False
@@ -603,7 +567,7 @@ cdef class Http2Session(Session):
             self.end(FAULT_IDLE, 0)
             return transport.abort()
         for half in list(self.table):
-            if half is not None and half.queued and not half.aborted and half.progress_at <= oldest:
+            if half is not None and half.queue.size and not half.aborted and half.progress_at <= oldest:
                 self.on_stalled(half)
         if self.queued or transport.unsent:
             return self.loop.arm(self.stall, self, max(self.limits.stalled_send_ns // 4, <int64_t> MIN_STALL_NS))
