@@ -38,6 +38,7 @@ cdef class Backend(Candidate):
     """One endpoint: an address with its connections, load and metrics."""
     cdef readonly Address address
     cdef readonly bint h2            # protocol hint: a meshed peer that takes HTTP/2 and l5d-orig-proto
+    cdef bint http1_only             # answered an HTTP/2 preface with something else; learned, until it is connected anew after a failure
     cdef readonly bint alone         # forwarded, not balanced: connect errors are answered at once
     cdef HttpMetrics http            # owned; response families of this endpoint
     cdef bytes http_labels

@@ -101,11 +101,10 @@ cdef class Exchange(Waiter):
         self.is_grpc = head.is_grpc
         self.is_connect = head.method_id == METHOD_CONNECT
         self.is_upgrade = head.upgrade
-        if half.version == HTTP_2:
-            if self.router.accept_orig_proto:
-                self.orig_proto_in = restore_request(head)
-            else:
-                strip(head)
+        if half.version == HTTP_2 and self.router.accept_orig_proto:
+            self.orig_proto_in = restore_request(head)
+        else:
+            strip(head)
         self.client_version = head.version
         self.route(head)
         if self.client is None and not self.over and not self.request_done:
@@ -259,12 +258,12 @@ cdef class Exchange(Waiter):
         return backend.serve(self, self.wants(backend))
 
     cdef Wants wants(self, Backend backend):
-        """HTTP/1 travels as HTTP/2 to a meshed peer, but never an upgrade or a CONNECT."""
+        """HTTP/1 travels as HTTP/2 to a meshed peer, but never an upgrade or a CONNECT. HTTP/2 stays HTTP/2 unless the server knows none (gRPC needs it)."""
         if self.is_connect and self.router.is_forward_proxy():
             return WANTS_TRANSPORT
         if self.client_version == HTTP_2:
-            return WANTS_HTTP2
-        if backend.h2 and not self.is_upgrade and not self.is_connect:
+            return WANTS_HTTP1 if backend.http1_only and not self.is_grpc else WANTS_HTTP2
+        if backend.h2 and not self.is_upgrade and not self.is_connect and self.request.authority.len:
             return WANTS_HTTP2
         return WANTS_HTTP1
 
@@ -441,6 +440,8 @@ cdef class Exchange(Waiter):
         self.unpend()
         if self.response == RESPONSE_NONE:
             if refused and self.request is not None and self.attempts < MAX_ATTEMPTS:
+                if kind == FAULT_PROTOCOL:
+                    self.backend.http1_only = True
                 self.backend = None
                 return self.logical.choose(self)
             return self.fail_unanswered(kind, code)

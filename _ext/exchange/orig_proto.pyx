@@ -46,11 +46,13 @@ cdef int strip(Head head) noexcept:
 
 cdef int restore_absolute(Head head) except -1:
     """Rebuilds the absolute-form target, which HTTP/2 had split into pseudo-header fields."""
-    cdef size_t length = 7 + head.authority.len + head.path.len
+    # OPTIONS without a path: its "*" is not part of an absolute form (RFC 9112 section 3.2.4).
+    cdef size_t path_len = 0 if head.path.len == 1 and head.path.ptr[0] == c"*" else head.path.len
+    cdef size_t length = 7 + head.authority.len + path_len
     cdef char* text = head.alloc(length)
     memcpy(text, <const char*> "http://", 7)
     memcpy(text + 7, head.authority.ptr, head.authority.len)
-    memcpy(text + 7 + head.authority.len, head.path.ptr, head.path.len)
+    memcpy(text + 7 + head.authority.len, head.path.ptr, path_len)
     head.form = FORM_ABSOLUTE
     head.target.ptr = text
     head.target.len = length

@@ -178,6 +178,7 @@ cdef class Endpoint(Backend):
     cdef int become_failing(self) except -1:
         cdef int64_t delay
         self.failures += 1
+        self.http1_only = False
         if self.alone:
             return 0
         delay = self.settings.backoff_min_ns << (self.failures - 1 if self.failures < 20 else 19)

@@ -160,3 +160,16 @@ def unused() -> Address:
 
 def spec(address: tuple[str, int]) -> EndpointSpec:
     return EndpointSpec(Address(*address))
+
+
+async def test_an_http2_request_reaches_a_server_that_speaks_only_http1() -> None:
+    def answer(head: bytes, _body: bytes) -> bytes:
+        return OK if head.startswith(b"GET / HTTP/1.1\r\n") else b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n"
+
+    async with engine() as made, origin(answer, close_after=3) as server:
+        address = made.inbound(server.address)
+        for _ in range(2):
+            curl = await asyncio.create_subprocess_exec(
+                "curl", "-s", "--http2-prior-knowledge", f"http://{address[0]}:{address[1]}/", stdout=asyncio.subprocess.PIPE
+            )
+            assert (await curl.communicate())[0] == b"ok"
