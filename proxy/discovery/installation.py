@@ -34,6 +34,7 @@ class Installation:
         self._leads_back = leads_back
         self._opaque = False
         self._endpoints: dict[SocketAddr, Endpoint] = {}
+        self._forwarded: Endpoint | None = None
         self._install: Callable[[], None] | None = None
 
     def configure(self, *, opaque: bool, logical: str = "") -> None:
@@ -60,12 +61,15 @@ class Installation:
                 self._set(self._replace, now=lambda: self.target.remove(_plain(addresses)))
             case Emptied(exists):
                 self._endpoints = {}
-                self._set(lambda: self.target.empty(exists))
+                self._set(lambda: self._empty(exists=exists))
 
     def forward(self, endpoint: Endpoint) -> None:
-        """This one address, without balancing."""
+        """This one address, without balancing. Saying so again keeps its connections."""
+        if endpoint == self._forwarded:
+            return
         self._endpoints = {}
         self._set(lambda: self._forward(endpoint))
+        self._forwarded = endpoint
 
     def reject(self, status: int, *, text: str) -> None:
         """Every request is answered with `status`."""
@@ -73,7 +77,7 @@ class Installation:
 
     def _set(self, install: Callable[[], None], *, now: Callable[[], None] | None = None) -> None:
         """From here on `install` makes the target what it is; `now` is a shorter way to get there."""
-        self._install = install
+        self._install, self._forwarded = install, None
         if self.configured:
             (now or install)()
 
@@ -83,6 +87,10 @@ class Installation:
             self.target.replace(specs)
         else:
             self._refuse()
+
+    def _empty(self, *, exists: bool) -> None:
+        self.target.replace([])
+        self.target.empty(exists)
 
     def _add(self, endpoints: Iterable[Endpoint]) -> None:
         specs = self._specs(endpoints)

@@ -6,6 +6,7 @@ Nothing is remembered here but running watches: a target that was evicted is dec
 from __future__ import annotations
 
 import logging
+from typing import Final
 
 from linkerd2_py._ext.route.target import Target, TargetTable
 from linkerd2_py.proxy.discovery.names import Decision, decide
@@ -14,12 +15,16 @@ from linkerd2_py.proxy.discovery.watch import Watch, start
 
 logger = logging.getLogger(__name__)
 
+_WATCHES_MAX: Final = 5_000
+"""A workload that invents names costs a few streams each until they are idle: some 50 MiB at the most."""
+
 
 class Resolver:
     """The outbound side's discovery. `on_unknown_target` and `on_idle_target` are the engine's hooks."""
 
-    def __init__(self, sources: Sources) -> None:
+    def __init__(self, sources: Sources, *, watches_max: int = _WATCHES_MAX) -> None:
         self._sources = sources
+        self._watches_max = watches_max
         self._watches: dict[bytes, Watch] = {}
         self._lasting: set[bytes] = set()
 
@@ -37,8 +42,8 @@ class Resolver:
 
     def adopt(self, target: Target) -> None:
         """Follow the target of a static port for as long as the process lives."""
-        self._lasting.add(target.key)
-        if target.key not in self._watches:
+        if target.key not in self._lasting:
+            self._lasting.add(target.key)
             self.on_unknown_target(target)
 
     def close(self) -> None:
@@ -49,7 +54,13 @@ class Resolver:
     def _begin(self, target: Target, *, decision: Decision) -> None:
         logger.debug("%s: %s", target.key.decode(errors="replace"), decision)
         self._end(target.key)
-        self._watches[target.key] = start(target, decision=decision, sources=self._sources)
+        if len(self._watches) >= self._watches_max:
+            logger.warning("too many targets at once: more than %d", self._watches_max)
+            target.reject(503, "too many targets at once")
+            return
+        watch = start(target, decision=decision, sources=self._sources)
+        if watch is not None:
+            self._watches[target.key] = watch
 
     def _end(self, key: bytes) -> None:
         watch = self._watches.pop(key, None)

@@ -38,17 +38,17 @@ class Watch(Protocol):
         """Stop asking. Idempotent."""
 
 
-def start(target: Target, *, decision: Decision, sources: Sources) -> Watch:
-    """Begin to follow `target` in the way that was decided."""
+def start(target: Target, *, decision: Decision, sources: Sources) -> Watch | None:
+    """Begin to follow `target` in the way that was decided; None when there is nothing to follow."""
     installation = Installation(target, leads_back=sources.leads_back)
     match decision:
         case Rejected(status, text):
             installation.reject(status, text=text)
-            return _Nothing()
+            return None
         case Forwarded(address):
             installation.configure(opaque=address.port in sources.opaque_ports)
             installation.forward(Endpoint(address))
-            return _Nothing()
+            return None
         case ByDns(name):
             installation.configure(opaque=name.port in sources.opaque_ports)
             return _TaskWatch(sources.dns(name, installation=installation))
@@ -56,11 +56,6 @@ def start(target: Target, *, decision: Decision, sources: Sources) -> Watch:
             return ServiceWatch(decision, installation=installation, sources=sources)
         case ByAddress(address):
             return AddressWatch(address, installation=installation, sources=sources)
-
-
-class _Nothing:
-    def close(self) -> None:
-        """Nothing was begun."""
 
 
 class _TaskWatch:

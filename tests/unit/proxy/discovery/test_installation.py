@@ -1,0 +1,95 @@
+"""What the engine is told, and when: a real target without traffic."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from linkerd2_py._ext.io.loop import Loop
+from linkerd2_py._ext.metrics.registry import Registry
+from linkerd2_py._ext.pool.settings import PoolSettings
+from linkerd2_py._ext.route.target import Target, TargetTable
+from linkerd2_py.proxy.addresses import SocketAddr
+from linkerd2_py.proxy.discovery.endpoint_set import Added, Emptied, Removed, Replaced
+from linkerd2_py.proxy.discovery.installation import Installation
+from linkerd2_py.proxy.discovery.translate import Endpoint
+
+A, B, OWN = (Endpoint(SocketAddr("127.0.0.1", port)) for port in (1, 2, 4140))
+
+
+@contextmanager
+def installation() -> Iterator[Installation]:
+    loop = Loop()
+    table = TargetTable(
+        loop,
+        Registry(),
+        direction="outbound",
+        settings=PoolSettings(),
+        on_unknown_target=lambda _: None,
+    )
+    try:
+        yield Installation(
+            table.install(b"web:80"), leads_back=lambda address: address.port == 4140
+        )
+    finally:
+        table.close()
+        loop.close()
+
+
+def ports(target: Target) -> set[int]:
+    return {int(one["address"].rpartition(":")[2]) for one in target.endpoints_state()}
+
+
+def test_endpoints_wait_for_the_profile() -> None:
+    with installation() as found:
+        found.apply(Replaced((A,)))
+        found.apply(Added((B,)))
+        assert ports(found.target) == set()
+        found.configure(opaque=True, logical="web.ns:80")
+        assert ports(found.target) == {1, 2}
+        assert found.target.is_opaque
+        assert found.target.logical == b"web.ns:80"
+
+
+def test_changes_after_the_profile_go_straight_through() -> None:
+    with installation() as found:
+        found.configure(opaque=False)
+        found.apply(Replaced((A,)))
+        found.apply(Added((B,)))
+        found.apply(Removed((A.address,)))
+        assert ports(found.target) == {2}
+        found.apply(Replaced((A,)))
+        assert ports(found.target) == {1}
+        found.apply(Emptied(exists=True))
+        assert ports(found.target) == set()
+
+
+def test_a_profile_that_changes_keeps_the_set() -> None:
+    with installation() as found:
+        found.configure(opaque=False)
+        found.apply(Replaced((A,)))
+        found.apply(Added((B,)))
+        found.configure(opaque=True)
+        assert ports(found.target) == {1, 2}
+
+
+def test_forwarding_gives_way_to_a_set_and_back() -> None:
+    with installation() as found:
+        found.configure(opaque=False)
+        found.forward(A)
+        found.forward(A)
+        assert ports(found.target) == {1}
+        found.apply(Emptied(exists=True))
+        assert ports(found.target) == set()
+        found.forward(A)
+        found.apply(Replaced((B,)))
+        assert ports(found.target) == {2}
+        found.forward(A)
+        assert ports(found.target) == {1}
+
+
+def test_our_own_address_is_left_out() -> None:
+    with installation() as found:
+        found.configure(opaque=False)
+        found.apply(Replaced((A, OWN)))
+        assert ports(found.target) == {1}
+        found.apply(Added((OWN,)))
+        assert ports(found.target) == {1}

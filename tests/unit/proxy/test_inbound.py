@@ -1,0 +1,65 @@
+"""Where the inbound side lets traffic go."""
+
+import pytest
+
+from linkerd2_py._ext.io.loop import Loop
+from linkerd2_py._ext.metrics.registry import Registry
+from linkerd2_py._ext.pool.settings import PoolSettings
+from linkerd2_py._ext.route.target import TargetTable
+from linkerd2_py.proxy.addresses import SocketAddr, pack_ip
+from linkerd2_py.proxy.inbound import InboundTargets
+
+
+def targets(*own: str) -> InboundTargets:
+    packed = frozenset(found for ip in own if (found := pack_ip(ip)))
+    return InboundTargets(own_ips=packed, opaque_ports=frozenset({25}))
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        b"127.0.0.1:4191",
+        b"[::1]:80",
+        b"[::ffff:127.0.0.1]:80",
+        b"0.0.0.0:80",
+        b"192.0.2.1:80",
+        b"web:80",
+        b"10.0.0.1:0",
+        b"\xff:1",
+        b"",
+    ],
+)
+def test_without_own_addresses_only_this_machines_are_accepted_and_never_loopback(
+    key: bytes,
+) -> None:
+    assert targets().accepted(key) is None
+
+
+def test_own_addresses_are_accepted_and_no_others() -> None:
+    found = targets("10.0.0.1", "fd00::1")
+    assert found.accepted(b"10.0.0.1:80") == SocketAddr("10.0.0.1", 80)
+    assert found.accepted(b"[::ffff:10.0.0.1]:80") == SocketAddr("10.0.0.1", 80)
+    assert found.accepted(b"[fd00::1]:80") == SocketAddr("fd00::1", 80)
+    assert found.accepted(b"10.0.0.2:80") is None
+    assert found.accepted(b"127.0.0.1:80") is None
+
+
+def test_the_engine_is_told() -> None:
+    loop = Loop()
+    found = targets("10.0.0.1")
+    table = TargetTable(
+        loop,
+        Registry(),
+        direction="inbound",
+        settings=PoolSettings(),
+        on_unknown_target=found.on_unknown_target,
+    )
+    try:
+        (endpoint,) = table.lookup(b"10.0.0.1:25").endpoints_state()
+        assert endpoint["address"] == "10.0.0.1:25"
+        assert table.lookup(b"10.0.0.1:25").is_opaque
+        assert not table.lookup(b"10.0.0.1:80").is_opaque
+        assert table.lookup(b"10.0.0.2:80").endpoints_state() == []
+    finally:
+        table.close()
+        loop.close()
