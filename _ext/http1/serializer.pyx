@@ -111,7 +111,8 @@ cdef int write_request(Transport transport, Head head, Framing framing, bint abs
     at = put_span(start, head.method)
     at = put(at, " ", 1)
     at = put_target(at, head, absolute_form)
-    at = put(at, " HTTP/1.0\r\n" if head.version == HTTP_10 else " HTTP/1.1\r\n", 11)
+    # Chunks do not exist in 1.0: a body without a length, which came over HTTP/2, needs 1.1.
+    at = put(at, " HTTP/1.0\r\n" if head.version == HTTP_10 and framing != FRAME_CHUNKED else " HTTP/1.1\r\n", 11)
     if host and (head.authority.len or head.version != HTTP_10):
         at = put(at, "host: ", 6)
         at = put_span(at, head.authority)
