@@ -105,15 +105,16 @@ cdef int write_request(Transport transport, Head head, Framing framing, bint abs
     cdef char* start
     cdef char* at
     cdef int skipped = OURS
+    # Chunks do not exist in 1.0: a body without a length, which came over HTTP/2, needs 1.1.
+    cdef bint is_10 = head.version == HTTP_10 and framing != FRAME_CHUNKED
     cdef bint host = head.find(H_HOST) == NULL or (head.version == HTTP_2 and head.authority.len > 0)
     cdef size_t bound = FIXED_BYTES + fields_size(head) + head.method.len + head.target.len + head.scheme.len + head.path.len
     start = transport.reserve(bound + 2 * head.authority.len)
     at = put_span(start, head.method)
     at = put(at, " ", 1)
     at = put_target(at, head, absolute_form)
-    # Chunks do not exist in 1.0: a body without a length, which came over HTTP/2, needs 1.1.
-    at = put(at, " HTTP/1.0\r\n" if head.version == HTTP_10 and framing != FRAME_CHUNKED else " HTTP/1.1\r\n", 11)
-    if host and (head.authority.len or head.version != HTTP_10):
+    at = put(at, " HTTP/1.0\r\n" if is_10 else " HTTP/1.1\r\n", 11)
+    if host and (head.authority.len or not is_10):
         at = put(at, "host: ", 6)
         at = put_span(at, head.authority)
         at = put_line_end(at)

@@ -144,6 +144,14 @@ def test_a_body_of_unknown_length_is_chunked_with_its_trailers(bench: Bench) -> 
     wire.expect(head + b"3\r\nabc\r\n0\r\nx: y\r\n\r\n")
 
 
+def test_a_body_of_unknown_length_needs_1_1_whatever_its_head_said(bench: Bench) -> None:
+    wire, _, _, peer = bench.exchange()
+    peer.request(b"POST", fields=(), authority=b"", version=0, end=False)
+    peer.send(b"abc", end=True)
+    head = b"POST / HTTP/1.1\r\nhost: \r\ntransfer-encoding: chunked\r\n\r\n"
+    wire.expect(head + b"3\r\nabc\r\n0\r\n\r\n")
+
+
 def test_head_and_small_body_travel_together(bench: Bench) -> None:
     _, _, client, peer = bench.exchange()
     peer.request(b"POST", end=False, length=3)
