@@ -15,6 +15,8 @@ _HEADS: Final = (
     *("MESHED", "SUCCESS", "RPS", "LATENCY_P50", "LATENCY_P95", "LATENCY_P99", "TLS", "TCP_CONN"),
 )
 _WIDE_HEADS: Final = ("READ_BYTES/SEC", "WRITE_BYTES/SEC")
+_BYTE_RATES: Final = ("tcp_read_bytes_rate", "tcp_write_bytes_rate")
+_TCP: Final = ("tcp_open_connections", *_BYTE_RATES)
 _LATENCIES: Final = ("latency_ms_p50", "latency_ms_p95", "latency_ms_p99")
 
 Row = Mapping[str, Any]
@@ -67,13 +69,12 @@ def _render_one(rows: Sequence[Row], *, prefix: str, style: StatStyle) -> str:
 
 def _cells(row: Row, *, prefix: str, style: StatStyle) -> list[str | Cell]:
     names = [row["namespace"]] if style.namespaces else []
-    stats = row["stats"]
     cells: list[str | Cell] = [*names, f"{prefix}{row['name']}", _meshed(row)]
-    cells += _request_cells(stats, paint=style.paint)
-    cells.append(str(int(stats["tcp_open_connections"])) if _has_tcp(stats) else NOTHING)
+    cells += _request_cells(row["stats"], paint=style.paint)
+    tcp = _tcp_of(row)
+    cells.append(NOTHING if tcp is None else str(int(tcp["tcp_open_connections"])))
     if style.wide:
-        for name in ("tcp_read_bytes_rate", "tcp_write_bytes_rate"):
-            cells.append(f"{stats[name]:.1f}B/s" if _has_tcp(stats) else NOTHING)
+        cells += [NOTHING if tcp is None else f"{tcp[name]:.1f}B/s" for name in _BYTE_RATES]
     return cells
 
 
@@ -91,7 +92,7 @@ def _request_cells(stats: Row | None, *, paint: Paint) -> list[str | Cell]:
 
 
 def _json_row(row: Row) -> dict[str, Any]:
-    stats = row["stats"]
+    stats, tcp = row["stats"], _tcp_of(row)
     busy = stats is not None and _has_requests(stats)
     meshed = None if row["meshed"] is None else _meshed(row)
     return {
@@ -103,9 +104,7 @@ def _json_row(row: Row) -> dict[str, Any]:
         "rps": stats["rps"] if busy else None,
         **{name: stats[name] if busy else None for name in _LATENCIES},
         "tls": stats.get("tls_percent") if busy else None,
-        "tcp_open_connections": stats["tcp_open_connections"] if _has_tcp(stats) else None,
-        "tcp_read_bytes_rate": stats["tcp_read_bytes_rate"] if _has_tcp(stats) else None,
-        "tcp_write_bytes_rate": stats["tcp_write_bytes_rate"] if _has_tcp(stats) else None,
+        **{name: None if tcp is None else tcp[name] for name in _TCP},
     }
 
 
@@ -117,5 +116,9 @@ def _has_requests(stats: Row) -> bool:
     return bool(stats["success"] + stats["failure"] > 0)
 
 
-def _has_tcp(stats: Row | None) -> bool:
-    return stats is not None and stats.get("tcp_open_connections") is not None
+def _tcp_of(row: Row) -> Row | None:
+    """The numbers of connections, if there are any: an authority is asked for, not connected to."""
+    stats: Row | None = row["stats"]
+    if stats is None or row["type"] == "authority":
+        return None
+    return stats if stats.get("tcp_open_connections") is not None else None
