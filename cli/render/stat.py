@@ -87,12 +87,14 @@ def _request_cells(stats: Row | None, *, paint: Paint) -> list[str | Cell]:
         Cell(f"{rate * 100:.2f}%", paint.red if rate < 1 else None),
         f"{stats['rps']:.1f}rps",
         *(f"{int(stats[name])}ms" for name in _LATENCIES),
-        NOTHING if tls is None else f"{float(tls) * 100:.0f}%",
+        NOTHING if tls is None else f"{float(tls):.0f}%",
     ]
 
 
 def _json_row(row: Row) -> dict[str, Any]:
     stats, tcp = row["stats"], _tcp_of(row)
+    # Linkerd's JSON gives ratios where its tables give percents.
+    tls = stats.get("tls_percent") if stats is not None else None
     busy = stats is not None and _has_requests(stats)
     meshed = None if row["meshed"] is None else _meshed(row)
     return {
@@ -103,7 +105,7 @@ def _json_row(row: Row) -> dict[str, Any]:
         "success": stats["success_rate"] if busy else None,
         "rps": stats["rps"] if busy else None,
         **{name: stats[name] if busy else None for name in _LATENCIES},
-        "tls": stats.get("tls_percent") if busy else None,
+        "tls": tls / 100 if busy and tls is not None else None,
         **{name: None if tcp is None else tcp[name] for name in _TCP},
     }
 

@@ -35,7 +35,7 @@ def _row(kind: str, name: str, *, meshed: int | None = 1, **stats: Any) -> dict[
         "latency_ms_p50": 1,
         "latency_ms_p95": 20,
         "latency_ms_p99": 300,
-        "tls_percent": 0.0,
+        "tls_percent": 50.0,
         "tcp_open_connections": 3,
         "tcp_read_bytes_rate": 1234.5,
         "tcp_write_bytes_rate": 0.0,
