@@ -67,6 +67,7 @@ cdef class Http1ClientHalf(Stream):
     cdef int64_t left                       # of a FRAME_LENGTH body
     cdef uint64_t sent_before               # transport.tx_bytes when the request began
     cdef int begin(self, Http1Client client, Peer peer) except -1
+    cdef bint is_live(self) noexcept
     cdef bint untouched(self) noexcept
     cdef bint choose_framing(self, Head head) noexcept
     cdef int write_run(self, const char* p, size_t n) except -1

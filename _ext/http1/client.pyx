@@ -48,7 +48,7 @@ cdef class Http1Client(Session):
 
     cdef int retire(self) except -1:
         self.reusable = False
-        return self.close_stale(FAULT_LOCAL) if self.state == CLIENT_IDLE else 0
+        return self.close_stale(FAULT_LOCAL) if self.state == CLIENT_IDLE and self.transport is not None else 0
 
     # ---- from the transport
 
@@ -88,13 +88,14 @@ cdef class Http1Client(Session):
             self.broken = FAULT_NONE
             peer = self.half.peer
             if self.state != CLIENT_OVER:
-                self.transport.abort()
+                if self.transport is not None:
+                    self.transport.abort()
                 self.close_due = True
                 self.close_kind = kind
             self.let_go()
             if peer is not None:
                 peer.on_response_reset(kind, 0, self.half.refused)
-        if self.eof_due and self.state != CLIENT_OVER and not self.held:
+        if self.eof_due and self.state != CLIENT_OVER and not self.held and self.transport is not None:
             self.eof_due = False
             self.ended_by_peer()
         if self.close_due:
@@ -105,7 +106,7 @@ cdef class Http1Client(Session):
     # ---- reading
 
     cdef int advance(self) except -1:
-        if self.advancing or self.state == CLIENT_OVER:
+        if self.advancing or self.state == CLIENT_OVER or self.transport is None:
             return 0
         self.advancing = True
         try:
@@ -113,12 +114,15 @@ cdef class Http1Client(Session):
                 pass
         finally:
             self.advancing = False
-        return 0 if self.state == CLIENT_OVER else self.settle_inbox()
+        return 0 if self.state == CLIENT_OVER or self.transport is None else self.settle_inbox()
 
     # True while there may be more to do with the bytes at hand.
     cdef bint step(self) except -1:
-        cdef Buffer inbox = self.transport.inbox
-        if self.broken != FAULT_NONE or self.held or inbox is None or inbox.size() == 0:
+        cdef Buffer inbox
+        if self.broken != FAULT_NONE or self.held or self.transport is None:
+            return False
+        inbox = self.transport.inbox
+        if inbox is None or inbox.size() == 0:
             return False
         if self.state == CLIENT_HEAD and self.half.started:
             return self.read_head()
@@ -163,7 +167,7 @@ cdef class Http1Client(Session):
             # Persistence is this connection's affair; a head that is sent on says nothing about it.
             head.wants_close = False
             peer.on_response_head(head)
-        if self.state == CLIENT_OVER:
+        if self.state == CLIENT_OVER or self.transport is None:
             return False
         self.transport.inbox.skip(self.pending)
         self.pending = 0
@@ -190,7 +194,7 @@ cdef class Http1Client(Session):
                 self.half.peer.on_response_body(run.ptr, run.len, self.body.done)
         finally:
             drop_head(trailers)
-        if self.body.done and self.state != CLIENT_OVER:
+        if self.body.done and self.state != CLIENT_OVER and self.transport is not None:
             self.end_exchange()
         return self.state != CLIENT_OVER
 
@@ -227,7 +231,7 @@ cdef class Http1Client(Session):
             self.body.done = True
             peer = self.half.peer
             peer.on_response_body(NULL, 0, True)
-            return 0 if self.state == CLIENT_OVER else self.end_exchange()
+            return 0 if self.state == CLIENT_OVER or self.transport is None else self.end_exchange()
         return self.fail(FAULT_EOF, 0)
 
     # ---- ends
@@ -277,7 +281,8 @@ cdef class Http1Client(Session):
     cdef int fail_later(self, FaultKind kind) except -1:
         if self.broken == FAULT_NONE:
             self.broken = kind
-            self.half.refused = self.half.untouched()
+            # What cannot be written to this endpoint cannot be written to another.
+            self.half.refused = kind != FAULT_PROTOCOL and self.half.untouched()
             self.loop.defer(self)
         return 0
 
@@ -308,6 +313,10 @@ cdef class Http1ClientHalf(Stream):
         self.interims = 0
         return 0
 
+    # Whoever owns the transport may have ended it without telling us.
+    cdef bint is_live(self) noexcept:
+        return self.peer is not None and self.client.transport is not None
+
     # Nothing of this request has left us, so the endpoint cannot have acted on it.
     cdef bint untouched(self) noexcept:
         cdef Transport transport = self.client.transport if self.client is not None else None
@@ -322,7 +331,7 @@ cdef class Http1ClientHalf(Stream):
             return SEND_OK
         self.method = head.method_id
         self.is_upgrade = head.upgrade
-        if client.state == CLIENT_OVER:
+        if client.state == CLIENT_OVER or client.transport is None:
             return client.fail_later(FAULT_EOF)
         transport = client.transport
         self.sent_before = transport.tx_bytes
@@ -350,7 +359,7 @@ cdef class Http1ClientHalf(Stream):
 
     cdef int send_body(self, const char* p, size_t n, bint end) except -1:
         cdef Http1Client client = self.client
-        if self.peer is None or not self.started or self.ended or client.broken != FAULT_NONE:
+        if not self.is_live() or not self.started or self.ended or client.broken != FAULT_NONE:
             return SEND_OK
         if n:
             self.write_run(p, n)
@@ -369,7 +378,7 @@ cdef class Http1ClientHalf(Stream):
 
     cdef int send_trailers(self, Head trailers) except -1:
         cdef Http1Client client = self.client
-        if self.peer is None or not self.started or self.ended or client.broken != FAULT_NONE:
+        if not self.is_live() or not self.started or self.ended or client.broken != FAULT_NONE:
             return SEND_OK
         if self.framing != FRAME_CHUNKED:
             return self.end_request()
@@ -394,7 +403,7 @@ cdef class Http1ClientHalf(Stream):
         if self.peer is None or client is None:
             return 0
         live = client.state != CLIENT_OVER
-        if live:
+        if live and client.transport is not None:
             client.transport.abort()
         client.let_go()
         return client.closed_later(kind) if live else 0
@@ -403,14 +412,14 @@ cdef class Http1ClientHalf(Stream):
 
     cdef int hold(self) except -1:
         cdef Http1Client client = self.client
-        if self.peer is None or client.held or client.state == CLIENT_OVER:
+        if not self.is_live() or client.held:
             return 0
         client.held = True
         return client.transport.pause(PAUSE_PEER_FULL)
 
     cdef int unhold(self) except -1:
         cdef Http1Client client = self.client
-        if self.peer is None or not client.held:
+        if not self.is_live() or not client.held:
             return 0
         client.held = False
         client.transport.resume(PAUSE_PEER_FULL)
@@ -423,7 +432,7 @@ cdef class Http1ClientHalf(Stream):
     cdef Transport into_tunnel(self):
         cdef Http1Client client = self.client
         cdef Transport transport
-        if self.peer is None or client.state == CLIENT_OVER:
+        if not self.is_live():
             raise RuntimeError("the connection is gone: nothing to tunnel through")
         transport = client.transport
         if client.pending:

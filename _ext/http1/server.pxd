@@ -74,6 +74,7 @@ cdef class Http1ServerHalf(Stream):
     cdef Framing framing
     cdef int64_t left                  # of a FRAME_LENGTH body
     cdef int begin(self, Head head) except -1
+    cdef bint is_live(self) noexcept
     cdef bint is_last(self) noexcept
     cdef bint choose_framing(self, Head head) noexcept
     cdef int write_run(self, const char* p, size_t n) except -1

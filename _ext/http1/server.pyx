@@ -64,7 +64,7 @@ cdef class Http1Server(Session):
         return 0 if peer is None else peer.on_request_reset(kind, 0)
 
     cdef int on_timer(self, Timer timer) except -1:
-        if self.state != SERVER_HEAD:
+        if self.state != SERVER_HEAD or self.transport is None:
             return 0
         if timer.kind == CLOCK_IDLE or self.transport.inbox is None:
             return self.close()
@@ -75,7 +75,8 @@ cdef class Http1Server(Session):
         cdef Peer peer
         if kind == FAULT_NONE or self.state == SERVER_OVER:
             return 0
-        self.transport.abort()
+        if self.transport is not None:
+            self.transport.abort()
         peer = self.let_go()
         return 0 if peer is None else peer.on_request_reset(kind, 0)
 
@@ -84,7 +85,7 @@ cdef class Http1Server(Session):
     cdef int drain(self) except -1:
         self.draining = True
         self.close_after = True
-        if self.state == SERVER_HEAD and self.transport.inbox is None:
+        if self.state == SERVER_HEAD and self.transport is not None and self.transport.inbox is None:
             return self.close()
         return 0
 
@@ -94,13 +95,14 @@ cdef class Http1Server(Session):
         if self.state == SERVER_OVER:
             return 0
         peer = self.let_go()
-        transport.abort()
+        if transport is not None:
+            transport.abort()
         return 0 if peer is None else peer.on_request_reset(FAULT_LOCAL, 0)
 
     # ---- reading
 
     cdef int advance(self) except -1:
-        if self.advancing or self.state == SERVER_OVER:
+        if self.advancing or self.state == SERVER_OVER or self.transport is None:
             return 0
         self.advancing = True
         try:
@@ -108,11 +110,11 @@ cdef class Http1Server(Session):
                 pass
         finally:
             self.advancing = False
-        return 0 if self.state == SERVER_OVER else self.settle_inbox()
+        return 0 if self.state == SERVER_OVER or self.transport is None else self.settle_inbox()
 
     # True while there may be more to do with the bytes at hand.
     cdef bint step(self) except -1:
-        if self.broken != FAULT_NONE or self.transport.inbox is None:
+        if self.broken != FAULT_NONE or self.transport is None or self.transport.inbox is None:
             return False
         if self.state == SERVER_HEAD:
             return self.read_head()
@@ -394,12 +396,16 @@ cdef class Http1ServerHalf(Stream):
         self.started = self.ended = False
         return 0
 
+    # Whoever owns the transport may have ended it without telling us.
+    cdef bint is_live(self) noexcept:
+        return self.peer is not None and self.server.transport is not None
+
     # ---- the response
 
     cdef int send_head(self, Head head) except -1:
         cdef Http1Server server = self.server
         cdef bint tunnel = (head.status == 101 and self.is_upgrade) or (self.is_connect and 200 <= head.status < 300)
-        if self.peer is None or self.started:
+        if not self.is_live() or self.started:
             return SEND_OK
         self.started = True
         if head.status < 200 and not tunnel or head.version == HTTP_2 and not is_sendable(head):
@@ -445,7 +451,7 @@ cdef class Http1ServerHalf(Stream):
         return True
 
     cdef int send_interim(self, Head head) except -1:
-        if self.peer is None or self.started or self.client_version == HTTP_10:
+        if not self.is_live() or self.started or self.client_version == HTTP_10:
             return SEND_OK
         if head.version == HTTP_2 and not is_sendable(head):
             return self.server.fail_later(FAULT_PROTOCOL)
@@ -454,7 +460,7 @@ cdef class Http1ServerHalf(Stream):
 
     cdef int send_body(self, const char* p, size_t n, bint end) except -1:
         cdef Http1Server server = self.server
-        if self.peer is None or not self.started or self.ended or server.broken != FAULT_NONE:
+        if not self.is_live() or not self.started or self.ended or server.broken != FAULT_NONE:
             return SEND_OK
         if n and self.framing != FRAME_NONE:
             self.write_run(p, n)
@@ -475,7 +481,7 @@ cdef class Http1ServerHalf(Stream):
 
     cdef int send_trailers(self, Head trailers) except -1:
         cdef Http1Server server = self.server
-        if self.peer is None or not self.started or self.ended or server.broken != FAULT_NONE:
+        if not self.is_live() or not self.started or self.ended or server.broken != FAULT_NONE:
             return SEND_OK
         if self.framing != FRAME_CHUNKED:
             return self.end_response()
@@ -508,14 +514,14 @@ cdef class Http1ServerHalf(Stream):
     # ---- the request
 
     cdef int hold(self) except -1:
-        if self.peer is None or self.server.held:
+        if not self.is_live() or self.server.held:
             return 0
         self.server.held = True
         return self.server.transport.pause(PAUSE_PEER_FULL)
 
     cdef int unhold(self) except -1:
         cdef Http1Server server = self.server
-        if self.peer is None or not server.held:
+        if not self.is_live() or not server.held:
             return 0
         server.held = False
         server.transport.resume(PAUSE_PEER_FULL)
@@ -525,14 +531,14 @@ cdef class Http1ServerHalf(Stream):
         return 0
 
     cdef int release_head(self) except -1:
-        if self.peer is None or not self.server.head_held:
+        if not self.is_live() or not self.server.head_held:
             return 0
         return self.server.release_spans()
 
     cdef Transport into_tunnel(self):
         cdef Http1Server server = self.server
         cdef Transport transport
-        if self.peer is None:
+        if not self.is_live():
             raise RuntimeError("the connection is gone: nothing to tunnel through")
         transport = server.transport
         server.release_spans()

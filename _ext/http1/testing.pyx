@@ -532,6 +532,11 @@ def abort(Http1Server server):
     return server.abort()
 
 
+def cut(session):
+    """Ends the transport under a codec, as its owner may: the codec hears nothing."""
+    return (<Session> session).transport.abort()
+
+
 def retire(Http1Client client):
     return client.retire()
 

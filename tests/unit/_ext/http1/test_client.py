@@ -11,6 +11,7 @@ from linkerd2_py._ext.http1.testing import (
     Recorder,
     call,
     connection,
+    cut,
     is_reusable,
     open_stream,
     retire,
@@ -193,7 +194,7 @@ def test_heads_that_cannot_be_written_faithfully_are_refused(
     assert peer.events == []
     wire.until(lambda: wire.ended)
     assert wire.received == b""
-    assert peer.events == [("reset", "protocol", True)]
+    assert peer.events == [("reset", "protocol", False)]
     assert owner.events == [("closed", "protocol")]
     assert not is_reusable(client)
 
@@ -637,3 +638,21 @@ def test_commands_after_the_end_do_nothing(bench: Bench) -> None:
     assert peer.names() == ["head", "body"]
     with pytest.raises(RuntimeError):
         peer.into_tunnel()
+
+
+def test_a_transport_ended_by_its_owner_leaves_a_quiet_codec(bench: Bench) -> None:
+    _, owner, client, peer = bench.exchange()
+    peer.request(b"POST", end=False)
+    cut(client)
+    peer.send(b"x", end=True)
+    peer.hold()
+    peer.unhold()
+    peer.reset()
+    assert bench.loop.run_until(lambda: owner.events)
+    assert peer.events == []
+    _, _, client = bench.client()
+    cut(client)
+    late = open_stream(client)
+    late.request()
+    assert bench.loop.run_until(lambda: late.events)
+    assert late.events == [("reset", "eof", True)]

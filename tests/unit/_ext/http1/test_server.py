@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from linkerd2_py._ext.exchange.limits import Limits
-from linkerd2_py._ext.http1.testing import Recorder, Recording, abort, connection, drain
+from linkerd2_py._ext.http1.testing import Recorder, Recording, abort, connection, cut, drain
 from tests.support.http1_bench import Bench
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -685,6 +685,30 @@ def test_commands_after_the_end_do_nothing(bench: Bench) -> None:
     peer.reset()
     with pytest.raises(RuntimeError):
         peer.into_tunnel()
+
+
+def test_a_transport_ended_by_its_owner_leaves_a_quiet_codec(bench: Bench) -> None:
+    wire, dispatch, server = bench.server(limits=Limits(head_timeout_ns=20_000_000))
+    other, others, another = bench.server()
+    other.send(POST)
+    cut(server)
+    cut(another)
+    peer = others.peers[0]
+    peer.respond(200, end=False, length=-1)
+    peer.send(b"x", end=True)
+    peer.interim(100)
+    peer.hold()
+    peer.unhold()
+    peer.release_head()
+    drain(server)
+    drain(another)
+    wire.expect_cut()
+    slow, _, _ = bench.server(limits=Limits(head_timeout_ns=40_000_000))
+    slow.expect_end()
+    abort(another)
+    assert peer.events[-1] == ("reset", "local")
+    peer.reset()
+    assert not dispatch.peers
 
 
 def test_an_answer_to_close_is_announced_and_done(bench: Bench) -> None:
