@@ -11,6 +11,8 @@ import pytest
 from linkerd2_py._ext.core import debug
 from linkerd2_py._ext.io.address import Address, SocketOptions
 from linkerd2_py._ext.io.testing import RecorderSession, adopt, connect_socket, connect_to
+from linkerd2_py._ext.metrics import testing as door
+from linkerd2_py._ext.metrics.registry import Registry
 from tests.support.raw_socket import End, RawListener
 
 MIB = 1 << 20
@@ -761,3 +763,36 @@ def test_a_closed_loop_takes_no_transport(pair):
     ours, theirs = socket.socketpair()
     with theirs, pytest.raises(RuntimeError, match="closed"):
         adopt(loop, ours.detach(), RecorderSession())
+
+
+# -- counting
+
+
+def test_opens_bytes_and_the_reason_of_the_close_are_counted(loop):
+    registry = Registry()
+    metrics = door.tcp(registry, b"")
+    for end in ("fin", "reset"):
+        ours, theirs = socket.socket(), None
+        with RawListener() as server:
+            ours.connect(server.address)
+            theirs = server.accept()
+        ours.setblocking(False)
+        session = RecorderSession(lambda name, s: name == "read_eof" and s.close())
+        adopt(loop, ours.detach(), session, metrics)
+        theirs.send(b"12345")
+        assert loop.run_until(lambda: session.received == b"12345")  # noqa: B023 - called before the next turn
+        session.send(b"123")
+        assert theirs.receive(3) == b"123"
+        theirs.close() if end == "fin" else theirs.reset()
+        assert loop.run_until(lambda: not session.attached)  # noqa: B023 - called before the next turn
+    text = b"".join(registry.render(0)).decode()
+    found = {
+        line.split()[0]: line.split()[1] for line in text.splitlines() if not line.startswith("#")
+    }
+    assert found["tcp_open_total"] == "2"
+    assert found["tcp_open_connections"] == "0"
+    assert found["tcp_read_bytes_total"] == "10"
+    assert found["tcp_write_bytes_total"] == "6"
+    closes = {name: count for name, count in found.items() if name.startswith("tcp_close_total")}
+    assert sum(map(int, closes.values())) == 2
+    assert any("ECONNRESET" in name for name in closes)
