@@ -166,9 +166,12 @@ class Scene:
 
     def close(self) -> None:
         for door in self.doors:
-            door.abort()
+            door.shut()
         for peer in self.peers:
             peer.sock.close()
+        # The test item refers to the scene until long after the look for leaks.
+        self.doors.clear()
+        self.peers.clear()
         self.loop.close()
 
 

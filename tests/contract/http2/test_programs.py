@@ -1,16 +1,18 @@
-"""Our HTTP/2 codec against independent programs: nghttpd, curl and h2load, as installed."""
+"""Our HTTP/2 codec against independent programs: gRPC, and nghttpd, curl and h2load where installed."""
 
 import re
 import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import grpc
 import pytest
 
 from linkerd2_py._ext.exchange.limits import Limits
-from linkerd2_py._ext.http2.testing import ClientDoor, FixedServer
+from linkerd2_py._ext.http2.testing import ClientDoor, FixedServer, RecorderPeer, ServerDoor
 from tests.contract.http2.peers import Scene
 from tests.support.ports import free_port, is_listening
 from tests.support.wait import eventually
@@ -91,3 +93,29 @@ def test_our_client_against_nghttpd(scene: Scene, nghttpd: int) -> None:
     assert upload.body == b"u" * 200_000
     door.retire()
     scene.until(lambda: door.over)
+
+
+def test_a_grpc_client_streams_through_our_server(scene: Scene) -> None:
+    def echo(peer: RecorderPeer, name: str) -> None:
+        if name == "head":
+            peer.respond(200, [(b"content-type", b"application/grpc")])
+        elif name == "end":
+            peer.send(peer.body)
+            peer.trailers([(b"grpc-status", b"0"), (b"grpc-message", b"")])
+
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        ThreadPoolExecutor(1) as pool,
+        grpc.insecure_channel(f"127.0.0.1:{listener.getsockname()[1]}") as channel,
+    ):
+        call = channel.stream_stream("/test.Echo/Stream")
+        sent = [bytes([n]) * 50_000 for n in range(40)]
+        future = pool.submit(lambda: list(call(iter(sent), timeout=20)))
+        ours = listener.accept()[0]
+        ours.setblocking(False)
+        door = ServerDoor(scene.loop, ours.detach(), Limits(), echo)
+        scene.doors.append(door)
+        scene.until(future.done, timeout_s=30)
+        assert future.result() == sent
+        assert door.peers[0].events[0][1]["is_grpc"] is True
+        assert not door.over
