@@ -1,0 +1,122 @@
+"""A server that keeps exactly what arrives, and reads it with h11: a second opinion about every byte."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import h11
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """One complete request as h11 reads it; field names in lower case."""
+
+    method: bytes
+    target: bytes
+    version: bytes
+    fields: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+    trailers: tuple[tuple[bytes, bytes], ...]
+
+    def all(self, name: bytes) -> list[bytes]:
+        return [value for key, value in self.fields if key == name]
+
+
+@dataclass(slots=True)
+class Line:
+    """One connection: its bytes, the requests in them, and what is wrong with them."""
+
+    wire: bytearray = field(default_factory=bytearray)
+    requests: list[Arrived] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(slots=True)
+class Recording:
+    address: tuple[str, int] = ("", 0)
+    lines: list[Line] = field(default_factory=list)
+
+    @property
+    def requests(self) -> list[Arrived]:
+        return [request for line in self.lines for request in line.requests]
+
+    @property
+    def wrong(self) -> list[str]:
+        return [text for line in self.lines for text in line.wrong]
+
+
+def answer_to(request: Arrived) -> bytes:
+    """200 whose body says what was asked, so that an answer given to the wrong client shows."""
+    body = request.method + b" " + request.target
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body)
+    return head if request.method == b"HEAD" else head + body
+
+
+async def _serve(line: Line, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    parser = h11.Connection(h11.SERVER, max_incomplete_event_size=1 << 20)
+    head: h11.Request | None = None
+    body = b""
+    while True:
+        event = parser.next_event()
+        if event is h11.NEED_DATA:
+            piece = await reader.read(65536)
+            line.wire += piece
+            parser.receive_data(piece)
+            if not piece:
+                return
+        elif isinstance(event, h11.Request):
+            head, body = event, b""
+        elif isinstance(event, h11.Data):
+            body += event.data
+        elif isinstance(event, h11.EndOfMessage):
+            assert head is not None
+            fields = tuple((bytes(k), bytes(v)) for k, v in head.headers)
+            request = Arrived(
+                head.method, head.target, head.http_version, fields, body, tuple(event.headers)
+            )
+            line.requests.append(request)
+            writer.write(answer_to(request))
+            await writer.drain()
+            parser.send(h11.Response(status_code=200, headers=[("content-length", "0")]))
+            parser.send(h11.EndOfMessage())
+            if parser.our_state is not h11.DONE:
+                return
+            parser.start_next_cycle()
+        elif event is h11.PAUSED or isinstance(event, h11.ConnectionClosed):
+            return
+
+
+@contextlib.asynccontextmanager
+async def recording_origin() -> AsyncIterator[Recording]:
+    seen = Recording()
+    writers: set[asyncio.StreamWriter] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        line = Line()
+        seen.lines.append(line)
+        writers.add(writer)
+        try:
+            await _serve(line, reader, writer)
+        except h11.RemoteProtocolError as error:
+            # A message cut off by the end of the connection was never complete: that is how refusal looks from here.
+            if "without sending complete message body" not in str(error):
+                line.wrong.append(f"{error}: {bytes(line.wire)[-200:]!r}")
+        except ConnectionError:
+            pass
+        line.ended.set()
+        writers.discard(writer)
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    seen.address = server.sockets[0].getsockname()
+    try:
+        yield seen
+    finally:
+        server.close()
+        for writer in list(writers):
+            writer.close()
+        await server.wait_closed()
