@@ -27,7 +27,8 @@ cdef class Exchange(Waiter):
     cdef list backlog                 # leased Buffers of body that came before there was a client half; None when empty
     cdef Head early_trailers          # owned copy of trailers that came before there was a client half
     cdef bint backlog_end             # the backlog holds the whole rest of the request
-    cdef bint request_done, replayable
+    cdef bint request_done
+    cdef bint idempotent, repeated    # sent again after a pooled connection ended under it
     cdef ResponseState response
     cdef bint over, counted, pending  # admitted by the router; backend.begin() was called and not yet completed
     cdef bint server_held, client_held
@@ -63,5 +64,6 @@ cdef class Exchange(Waiter):
     cdef int hold_client(self) except -1
     cdef int note_grpc_status(self, Head head) except -1
     cdef int record(self) except -1
+    cdef bint may_repeat(self, FaultKind kind, uint32_t code) noexcept
 
 cdef Exchange take_exchange(Router router)

@@ -6,12 +6,13 @@ from libc.string cimport memcpy, strlen
 
 from linkerd2_py._ext.core.buffer cimport BUFFER_SMALL, Buffer, give_back, lease
 from linkerd2_py._ext.core.debug cimport LIVE_EXCHANGE, born, gone
-from linkerd2_py._ext.core.fault cimport FAULT_CONNECT_TIMEOUT, FAULT_LOCAL, FAULT_PROTOCOL, FAULT_REFUSED, FAULT_TIMEOUT, FAULT_UNREACHABLE, FaultKind
+from linkerd2_py._ext.core.fault cimport FAULT_CONNECT_TIMEOUT, FAULT_LOCAL, FAULT_PROTOCOL, FAULT_EOF, FAULT_REFUSED, FAULT_RESET, FAULT_TIMEOUT, FAULT_UNREACHABLE, FaultKind
 from linkerd2_py._ext.exchange.backend cimport (
     UNAVAILABLE_CLOSED, UNAVAILABLE_FAILFAST, UNAVAILABLE_LOOP, UNAVAILABLE_REJECTED, UNAVAILABLE_SHED, WANTS_HTTP1, WANTS_HTTP2, WANTS_TRANSPORT, Backend, Router, Unavailable, Waiter, Wants,
 )
 from linkerd2_py._ext.exchange.head cimport (
-    FIELD_DROPPED, FORM_ABSOLUTE, FORM_ORIGIN, H_GRPC_STATUS, H_HOST, H_L5D_PROXY_CONNECTION, H_L5D_PROXY_ERROR, HTTP_11, HTTP_2, METHOD_CONNECT, Field, Head,
+    FIELD_DROPPED, FORM_ABSOLUTE, FORM_ORIGIN, H_GRPC_STATUS, H_HOST, H_L5D_PROXY_CONNECTION, H_L5D_PROXY_ERROR, HTTP_11, HTTP_2, METHOD_CONNECT,
+    METHOD_DELETE, METHOD_GET, METHOD_HEAD, METHOD_OPTIONS, METHOD_PUT, METHOD_TRACE, Field, Head, Method,
     drop_head, take_head,
 )
 from linkerd2_py._ext.exchange.orig_proto cimport mark_request, mark_response, restore_request, restore_response, strip
@@ -33,6 +34,7 @@ cdef enum:
     H2_NO_ERROR = 0
     H2_INTERNAL_ERROR = 2
     H2_CANCEL = 8
+    H2_HTTP_1_1_REQUIRED = 13
 
 cdef list resting = []
 
@@ -46,6 +48,10 @@ cdef ResponseError error_of_fault(FaultKind kind) noexcept:
     if kind == FAULT_TIMEOUT:
         return ERROR_TIMEOUT
     return ERROR_PROTOCOL if kind == FAULT_PROTOCOL else ERROR_IO
+
+
+cdef bint is_idempotent(Method method) noexcept:
+    return method in (METHOD_GET, METHOD_HEAD, METHOD_OPTIONS, METHOD_PUT, METHOD_DELETE, METHOD_TRACE)
 
 
 cdef ResponseError error_of_unavailable(Unavailable why, int status) noexcept:
@@ -80,7 +86,7 @@ cdef class Exchange(Waiter):
         self.server_held = self.client_held = False
         self.is_grpc = self.is_connect = self.is_upgrade = self.is_tunnel = False
         self.orig_proto_in = self.orig_proto_out = False
-        self.replayable = True
+        self.repeated = False
         self.response = RESPONSE_NONE
         self.orig_proto_field = -1
         self.attempts = 0
@@ -101,6 +107,7 @@ cdef class Exchange(Waiter):
         self.is_grpc = head.is_grpc
         self.is_connect = head.method_id == METHOD_CONNECT
         self.is_upgrade = head.upgrade
+        self.idempotent = is_idempotent(head.method_id)
         if half.version == HTTP_2 and self.router.accept_orig_proto:
             self.orig_proto_in = restore_request(head)
         else:
@@ -434,13 +441,15 @@ cdef class Exchange(Waiter):
 
     cdef int on_response_reset(self, FaultKind kind, uint32_t code, bint refused) except -1:
         cdef Rescue rescue
+        cdef bint repeatable
         if self.over:
             return 0
+        repeatable = refused or self.may_repeat(kind, code)
         self.client = None
         self.unpend()
         if self.response == RESPONSE_NONE:
-            if refused and self.request is not None and self.attempts < MAX_ATTEMPTS:
-                if kind == FAULT_PROTOCOL:
+            if repeatable and self.request is not None and self.attempts < MAX_ATTEMPTS:
+                if code == H2_HTTP_1_1_REQUIRED:
                     self.backend.http1_only = True
                 self.backend = None
                 return self.logical.choose(self)
@@ -455,9 +464,16 @@ cdef class Exchange(Waiter):
             self.server.reset(kind, code if code else H2_INTERNAL_ERROR)
         return self.finish()
 
+    cdef bint may_repeat(self, FaultKind kind, uint32_t code) noexcept:
+        """A pooled connection that ended under a request: once more, if the method allows it (RFC 9110 section 9.2.2) and no body was sent."""
+        if self.repeated or self.client is None or not self.client.pooled or code or not self.idempotent:
+            return False
+        self.repeated = True
+        return kind == FAULT_RESET or kind == FAULT_EOF
+
     cdef int fail_unanswered(self, FaultKind kind, uint32_t code) except -1:
         cdef Rescue rescue = rescue_of_fault(kind)
-        if kind == FAULT_PROTOCOL and code and self.client_version == HTTP_2 and self.server.version == HTTP_2:
+        if kind == FAULT_PROTOCOL and code and code != H2_HTTP_1_1_REQUIRED and self.client_version == HTTP_2 and self.server.version == HTTP_2:
             # Between two HTTP/2 peers a reset stays a reset.
             self.error = ERROR_RESET
             self.server.reset(kind, code)

@@ -35,6 +35,7 @@ cdef class Peer(Actor):
 cdef class Stream(Actor):
     cdef Peer peer                       # owned while the half is live; None after finish: breaks the cycle
     cdef Version version                  # HTTP version of this half's codec
+    cdef bint pooled                     # client half: set by the pool when its connection carried an exchange before
     # ---- either half
     cdef int send_head(self, Head head) except -1          # request (client half) or final response (server half); head.end = nothing follows. SendOutcome
     cdef int send_body(self, const char* p, size_t n, bint end) except -1   # SendOutcome; n may be 0 with end

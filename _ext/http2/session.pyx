@@ -486,7 +486,7 @@ cdef class Http2Session(Session):
         cdef Http2Half half
         cdef Peer peer
         # Whoever answers our preface with something else than SETTINGS speaks no HTTP/2 and has read no request.
-        cdef bint foreign = kind == FAULT_PROTOCOL and not self.settings_seen
+        cdef bint foreign = not self.settings_seen and self.transport is not None and self.transport.rx_bytes > 0
         for half in list(self.table):
             if half is None:
                 continue
@@ -494,7 +494,7 @@ cdef class Http2Session(Session):
             half.peer = None
             half.aborted = True
             if peer is not None:
-                half.report_reset(peer, FAULT_LOCAL if kind == FAULT_NONE else kind, 0, foreign or not half.head_written)
+                half.report_reset(peer, FAULT_LOCAL if kind == FAULT_NONE else kind, NGHTTP2_HTTP_1_1_REQUIRED if foreign else 0, foreign or not half.head_written)
             self.forget(half)
         return 0
 

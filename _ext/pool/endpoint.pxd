@@ -3,7 +3,7 @@
 from libc.stdint cimport int64_t
 from linkerd2_py._ext.core.fault cimport FaultKind
 from linkerd2_py._ext.exchange.backend cimport Backend, Logical, Waiter, Wants
-from linkerd2_py._ext.exchange.stream cimport ConnectionOwner
+from linkerd2_py._ext.exchange.stream cimport ConnectionOwner, Stream
 from linkerd2_py._ext.http1.client cimport Http1Client
 from linkerd2_py._ext.http2.client cimport Http2Client
 from linkerd2_py._ext.io.loop cimport Actor, Loop, Timer
@@ -56,6 +56,7 @@ cdef class Endpoint(Backend):
     cdef Transport adopt_spare(self)
     cdef int watch_idle(self) except -1
     cdef int retire_idle(self) except -1
+    cdef int hand_out(self, Stream half, bint pooled, Waiter waiter) except -1
 
 cdef class Connections(ConnectionOwner):
     cdef Endpoint endpoint            # owned

@@ -86,10 +86,10 @@ cdef class Endpoint(Backend):
         while self.idle:
             client = <Http1Client> self.idle.pop()
             if client.reusable:
-                return waiter.on_stream(client.open_stream(waiter))
+                return self.hand_out(client.open_stream(waiter), client.exchanges > 1, waiter)
         if self.spare is not None:
             client = self.new_http1(self.adopt_spare())
-            return waiter.on_stream(client.open_stream(waiter))
+            return self.hand_out(client.open_stream(waiter), False, waiter)
         self.waiting_http1[waiter] = None
         return self.dial(WANTS_HTTP1, None, False)
 
@@ -97,14 +97,18 @@ cdef class Endpoint(Backend):
         cdef Http2Client client
         for client in self.multiplexed:
             if client.room() > 0:
-                return waiter.on_stream(client.open_stream(waiter))
+                return self.hand_out(client.open_stream(waiter), True, waiter)
         if self.spare is not None:
             client = self.new_http2(self.adopt_spare())
             if client.room() > 0:
-                return waiter.on_stream(client.open_stream(waiter))
+                return self.hand_out(client.open_stream(waiter), False, waiter)
         self.waiting_http2[waiter] = None
         # One dial serves many waiters: its streams.
         return 0 if self.dialing_http2 else self.dial(WANTS_HTTP2, None, False)
+
+    cdef int hand_out(self, Stream half, bint pooled, Waiter waiter) except -1:
+        half.pooled = pooled
+        return waiter.on_stream(half)
 
     cdef int withdraw(self, Waiter waiter) except -1:
         self.waiting_http1.pop(waiter, None)
@@ -217,14 +221,14 @@ cdef class Endpoint(Backend):
     cdef int serve_waiting_http1(self, Http1Client client) except -1:
         cdef Waiter waiter = <Waiter> next(iter(self.waiting_http1))
         del self.waiting_http1[waiter]
-        return waiter.on_stream(client.open_stream(waiter))
+        return self.hand_out(client.open_stream(waiter), client.exchanges > 1, waiter)
 
     cdef int serve_waiting_http2(self, Http2Client client) except -1:
         cdef Waiter waiter
         while self.waiting_http2 and client.room() > 0:
             waiter = <Waiter> next(iter(self.waiting_http2))
             del self.waiting_http2[waiter]
-            waiter.on_stream(client.open_stream(waiter))
+            self.hand_out(client.open_stream(waiter), False, waiter)
         if self.waiting_http2 and not self.dialing_http2 and client.room() == 0 and client.live() > 0:
             # Full with others still waiting: one more connection, unless the peer allows no streams at all.
             self.dial(WANTS_HTTP2, None, False)

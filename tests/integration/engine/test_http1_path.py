@@ -162,14 +162,34 @@ def spec(address: tuple[str, int]) -> EndpointSpec:
     return EndpointSpec(Address(*address))
 
 
-async def test_an_http2_request_reaches_a_server_that_speaks_only_http1() -> None:
-    def answer(head: bytes, _body: bytes) -> bytes:
-        return OK if head.startswith(b"GET / HTTP/1.1\r\n") else b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n"
+@pytest.mark.parametrize("ending", [b"", b"connection: close\r\n"])
+async def test_an_http2_request_reaches_a_server_that_speaks_only_http1(ending: bytes) -> None:
+    refusal = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 7\r\n" + ending + b"\r\nInvalid"
 
-    async with engine() as made, origin(answer, close_after=3) as server:
+    def answer(head: bytes, _body: bytes) -> bytes:
+        return OK if head.startswith(b"GET / HTTP/1.1\r\n") else refusal
+
+    async with engine() as made, origin(answer, close_after=1 if ending else 0) as server:
         address = made.inbound(server.address)
-        for _ in range(2):
+        for _ in range(3):
             curl = await asyncio.create_subprocess_exec(
                 "curl", "-s", "--http2-prior-knowledge", f"http://{address[0]}:{address[1]}/", stdout=asyncio.subprocess.PIPE
             )
             assert (await curl.communicate())[0] == b"ok"
+
+
+@pytest.mark.parametrize(("method", "status"), [(b"GET", b"200"), (b"POST", b"502")])
+async def test_a_pooled_connection_that_ends_under_a_request(method: bytes, status: bytes) -> None:
+    seen: list[bytes] = []
+
+    def answer(head: bytes, _body: bytes) -> bytes:
+        seen.append(head.split()[1])
+        return b"" if seen.count(b"/die") == 1 and seen[-1] == b"/die" else OK
+
+    async with engine() as made, origin(answer) as server:
+        _target, address = made.outbound(server.address)
+        assert b" 200 " in await talk(address, b"GET /first HTTP/1.1\r\nHost: a\r\n\r\n", until=b"ok")
+        request = method + b" /die HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+        got = await talk(address, request)
+    assert got.startswith(b"HTTP/1.1 " + status)
+    assert seen.count(b"/die") == (2 if method == b"GET" else 1)
