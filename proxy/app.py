@@ -54,6 +54,7 @@ class Proxy:
     listening: Listening = field(default_factory=Listening)
     tables: list[TargetTable] = field(default_factory=list)
     servers: list[ProxyServer] = field(default_factory=list)
+    resolvers: list[Resolver] = field(default_factory=list)
     closers: list[Callable[[], None]] = field(default_factory=list)
     ready: bool = False
     ending: asyncio.Event = field(default_factory=asyncio.Event)
@@ -63,13 +64,22 @@ class Proxy:
         self.ending.set()
 
     async def run(self) -> None:
-        """Serve until asked to end, then drain."""
+        """Serve until asked to end, then drain and stop asking the control plane."""
         loop = asyncio.get_running_loop()
         loop.add_reader(self.engine.fileno(), self.engine.drain)
         logger.info("listening %s", self.listening)
         self.ready = True
-        await self.ending.wait()
-        self.ready = False
+        try:
+            await self.ending.wait()
+            self.ready = False
+            await self._drain()
+        finally:
+            for resolver in self.resolvers:
+                resolver.close()
+            for resolver in self.resolvers:
+                await resolver.settled()
+
+    async def _drain(self) -> None:
         logger.info("draining for up to %g s", self.config.shutdown_grace_s)
         await drain(self.servers, grace_s=self.config.shutdown_grace_s, clock=SystemClock())
         logger.info("drained")
@@ -144,6 +154,7 @@ def _build_outbound(proxy: Proxy, *, registry: Registry) -> None:
     )
     proxy.tables.append(table)
     proxy.closers.append(table.close)
+    proxy.resolvers.append(resolver)
     proxy.closers.append(resolver.close)
     server = _server(proxy, table, side=side, target=None)
     name = "OUTBOUND_LISTEN_ADDRS" if len(side.listen) > 1 else "OUTBOUND_LISTEN_ADDR"
@@ -199,6 +210,7 @@ def _build_control(
     )
     proxy.tables.append(table)
     proxy.closers.append(table.close)
+    proxy.resolvers.append(resolver)
     proxy.closers.append(resolver.close)
     target = table.install(str(address).encode())
     resolver.adopt(target)

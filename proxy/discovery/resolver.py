@@ -24,9 +24,14 @@ class Resolver:
 
     def __init__(self, sources: Sources, *, watches_max: int = _WATCHES_MAX) -> None:
         self._sources = sources
-        self._watches_max = watches_max
+        self.watches_max = watches_max
         self._watches: dict[bytes, Watch] = {}
         self._lasting: set[bytes] = set()
+
+    @property
+    def asks_control_plane(self) -> bool:
+        """Whether names of the mesh are known to it."""
+        return self._sources.client is not None
 
     def on_unknown_target(self, target: Target) -> None:
         """Begin to find out what `target` is."""
@@ -51,11 +56,15 @@ class Resolver:
         for key in list(self._watches):
             self._end(key)
 
+    async def settled(self) -> None:
+        """After `close` of every resolver: until no call of theirs is left in the engine."""
+        await self._sources.settled()
+
     def _begin(self, target: Target, *, decision: Decision) -> None:
         logger.debug("%s: %s", target.key.decode(errors="replace"), decision)
         self._end(target.key)
-        if len(self._watches) >= self._watches_max:
-            logger.warning("too many targets at once: more than %d", self._watches_max)
+        if len(self._watches) >= self.watches_max:
+            logger.warning("too many targets at once: more than %d", self.watches_max)
             target.reject(503, "too many targets at once")
             return
         watch = start(target, decision=decision, sources=self._sources)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from linkerd2_py.base.tasks import spawn
@@ -36,6 +36,12 @@ class Sources:
     opaque_ports: frozenset[int]
     leads_back: LeadsBack
     on_skipped: Callable[[int], None]
+    running: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def settled(self) -> None:
+        """Until everything that was cancelled has let go of what it held in the engine."""
+        if self.running:
+            await asyncio.wait(self.running)
 
     def get(self, name: Authority, *, follower: Follower) -> asyncio.Task[None]:
         """Follow the endpoints of a name of the mesh."""
@@ -63,7 +69,7 @@ class Sources:
             bounds=self.ttl,
             backoff=self.make_backoff(),
         )
-        return spawn(watch, name=f"dns {name}")
+        return self._keep(spawn(watch, name=f"dns {name}"))
 
     def _follow(self, method: str, *, path: str, follower: Follower) -> asyncio.Task[None]:
         if self.client is None:
@@ -80,4 +86,9 @@ class Sources:
             limits=self.rules.streams,
             backoff=self.make_backoff(),
         )
-        return spawn(stream, name=f"{method} {path}")
+        return self._keep(spawn(stream, name=f"{method} {path}"))
+
+    def _keep(self, task: asyncio.Task[None]) -> asyncio.Task[None]:
+        self.running.add(task)
+        task.add_done_callback(self.running.discard)
+        return task

@@ -101,7 +101,7 @@ class InProcess(Sidecar):
 @asynccontextmanager
 async def sidecar(**variables: str) -> AsyncIterator[InProcess]:
     """A running proxy; it is drained and closed at the end."""
-    config = load(environment(SHUTDOWN_GRACE_PERIOD="0", **variables))
+    config = load(environment(**{"SHUTDOWN_GRACE_PERIOD": "5s", **variables}))
     proxy = build(config, log_level=LogLevel(logs.DEFAULT_FILTER))
     running = spawn(proxy.run(), name="sidecar")
     try:

@@ -449,3 +449,21 @@ async def test_a_stream_is_renewed_when_its_lifetime_ends() -> None:
         assert await answers(proxy) == "one"
         await eventually_async(lambda: stub.count(PATH) >= 2)
         assert await answers(proxy) == "one"
+
+
+async def test_it_ends_with_streams_open_and_a_control_plane_that_is_a_name() -> None:
+    async with workload("one") as one, DestinationStub() as stub:
+        stub.endpoints[PATH] = add(one)
+        async with sidecar(DESTINATION_SVC_ADDR=f"localhost:{stub.port}") as proxy:
+            assert await answers(proxy) == "one"
+        await eventually_async(lambda: not stub.open_gets(PATH))
+
+
+async def test_a_workload_that_invents_names_is_bounded() -> None:
+    async with workload("one") as one, mesh() as (stub, proxy):
+        stub.endpoints[PATH] = add(one)
+        (resolver,) = (one for one in proxy.proxy.resolvers if one.asks_control_plane)
+        resolver.watches_max = 1
+        assert await answers(proxy) == "one"
+        assert await answers(proxy, "http://another.ns.svc.cluster.local/") == "503"
+        assert await answers(proxy) == "one"
