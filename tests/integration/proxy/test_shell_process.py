@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import h2.config
+import h2.connection
+import h2.events
 import pytest
 
 from tests.support.http1_client import Http1Client
@@ -292,3 +295,49 @@ def test_an_idle_proxy_is_small(tmp_path: Path) -> None:
     # Above what we measure (27 and 15 MiB) by what versions of Python and its libraries differ.
     assert found["VmRSS"] < 40 * 1024
     assert found["RssAnon"] < 22 * 1024
+
+
+def test_http2_clients_are_told_to_go_away_and_finish(tmp_path: Path) -> None:
+    with (
+        behind(tmp_path) as (server, proxy, child),
+        RawConnection.connect(proxy.static(direction="inbound")) as client,
+        RawConnection.connect(proxy.static(direction="inbound")) as idle,
+    ):
+        codec = h2.connection.H2Connection()
+        codec.initiate_connection()
+        idle.send(codec.data_to_send())
+        client.send(H2_PREFACE)
+        codec.send_headers(1, H2_REQUEST, end_stream=True)
+        client.send(codec.data_to_send())
+        with server.accept() as peer:
+            peer_codec = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
+            peer_codec.initiate_connection()
+            peer.send(peer_codec.data_to_send())
+            while not any(
+                isinstance(one, h2.events.RequestReceived)
+                for one in peer_codec.receive_data(peer.sock.recv(65536))
+            ):
+                pass
+            child.send(signal.SIGTERM)
+            until_frame(client, H2_GOAWAY)
+            peer_codec.send_headers(1, [(":status", "200")])
+            peer_codec.send_data(1, b"ok", end_stream=True)
+            peer.send(peer_codec.data_to_send())
+            assert until_frame(client, H2_DATA) == b"ok"
+            assert client.receive_to_end()[1] is End.FIN
+        assert idle.receive_to_end()[1] is End.FIN
+        assert child.wait() == 0
+
+
+H2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"
+H2_REQUEST = [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "web")]
+H2_DATA, H2_GOAWAY = 0, 7
+
+
+def until_frame(connection: RawConnection, kind: int) -> bytes:
+    """The payload of the next frame of that kind."""
+    while True:
+        head = connection.receive(9)
+        payload = connection.receive(int.from_bytes(head[:3]))
+        if head[3] == kind and (payload or kind != H2_DATA):
+            return payload
