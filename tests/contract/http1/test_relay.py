@@ -183,3 +183,63 @@ def test_a_large_body_crosses_whole(bench: Bench) -> None:
     endpoint.answer(200, body, chunked=False)
     wire.until(lambda: len(wire.received) > len(body))
     assert wire.received.endswith(body[-1000:])
+
+
+RESPONSES = [
+    b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX: y\r\n\r\n",
+    b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+]
+REQUESTS = [
+    b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
+    b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX: y\r\n\r\n",
+]
+
+
+def is_complete(received: bytes, *, request: bool) -> bool:
+    """Whether h11 sees a whole message; for a response, a final one."""
+    reader = h11.Connection(h11.SERVER if request else h11.CLIENT)
+    if not request:
+        reader.send(h11.Request(method="GET", target="/", headers=[("host", "a")]))
+        reader.send(h11.EndOfMessage())
+    if not received:
+        return False
+    reader.receive_data(received)
+    while True:
+        event = reader.next_event()
+        if event is h11.NEED_DATA or event is h11.PAUSED:
+            return False
+        if isinstance(event, h11.EndOfMessage):
+            return True
+
+
+@pytest.mark.parametrize("orderly", [True, False])
+@pytest.mark.parametrize("response", RESPONSES)
+def test_no_cut_of_a_response_looks_complete(bench: Bench, response: bytes, orderly: bool) -> None:
+    for end in range(len(response)):
+        wire, line = relay(bench)
+        wire.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        line.send(response[:end])
+        if orderly:
+            line.finish()
+        else:
+            line.cut()
+        wire.expect_cut()
+        assert not is_complete(bytes(wire.received), request=False)
+
+
+@pytest.mark.parametrize("orderly", [True, False])
+@pytest.mark.parametrize("request_bytes", REQUESTS)
+def test_no_cut_of_a_request_looks_complete(
+    bench: Bench, request_bytes: bytes, orderly: bool
+) -> None:
+    head = request_bytes.index(b"\r\n\r\n") + 4
+    for end in range(head, len(request_bytes)):
+        wire, line = relay(bench)
+        wire.send(request_bytes[:end])
+        if orderly:
+            wire.finish()
+        else:
+            wire.cut()
+        line.expect_cut()
+        assert not is_complete(bytes(line.received), request=True)
