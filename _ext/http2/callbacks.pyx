@@ -84,7 +84,6 @@ cdef int on_frame_recv(nghttp2_session* h2, const nghttp2_frame* frame, void* us
 cdef int take_frame(Http2Session session, const nghttp2_frame* frame) except -1:
     cdef int kind = frame.hd.type
     cdef bint end = frame.hd.flags & NGHTTP2_FLAG_END_STREAM
-    cdef Http2Half half
     if kind == NGHTTP2_HEADERS:
         return take_headers(session, frame.headers.cat, end)
     if kind == NGHTTP2_DATA:
@@ -93,17 +92,12 @@ cdef int take_frame(Http2Session session, const nghttp2_frame* frame) except -1:
         if frame.hd.length == frame.data.padlen and frame.hd.length and spend(&session.anomalies, 1, session.loop.now):
             return session.kill(NGHTTP2_ENHANCE_YOUR_CALM)
         return 0
-    if kind == NGHTTP2_RST_STREAM:
-        half = session.half_of(frame.hd.stream_id)
-        if half is not None:
-            half.peer_reset = True
-        return 0
     if kind == NGHTTP2_SETTINGS and not frame.hd.flags & NGHTTP2_FLAG_ACK:
         if not session.settings_seen:
             session.settings_seen = True
             session.start_alarm()
         session.slot_due = True
-        return session.on_peer_settings()
+        return 0
     if kind == NGHTTP2_PING and frame.hd.flags & NGHTTP2_FLAG_ACK:
         if session.awaiting_pong:
             session.awaiting_pong = False

@@ -96,7 +96,6 @@ cdef class Http2Client(Http2Session):
             if half.interims > self.limits.interim_responses:
                 return self.fail_half(half, FAULT_PROTOCOL, NGHTTP2_ENHANCE_YOUR_CALM)
             return 0 if peer is None else peer.on_interim_head(block.head)
-        half.got_head = True
         half.in_ended = block.head.end = end
         if peer is not None:
             peer.on_response_head(block.head)

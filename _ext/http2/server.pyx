@@ -8,7 +8,8 @@ from linkerd2_py._ext.core.fault cimport FAULT_IDLE, FAULT_PROTOCOL, FaultKind
 from linkerd2_py._ext.exchange.head cimport drop_head, take_head
 from linkerd2_py._ext.exchange.limits cimport Limits
 from linkerd2_py._ext.exchange.stream cimport Peer
-from linkerd2_py._ext.http2.fields cimport VERDICT_CONNECT, VERDICT_GOOD, VERDICT_MALFORMED, VERDICT_OVERSIZED, Verdict, response_fields, shared_fields
+from linkerd2_py._ext.http2.fields cimport VERDICT_CONNECT, VERDICT_MALFORMED, VERDICT_OVERSIZED, Verdict, response_fields, shared_fields
+from linkerd2_py._ext.http2.meter cimport PREFACE_BYTES
 from linkerd2_py._ext.http2.nghttp2 cimport *
 from linkerd2_py._ext.http2.callbacks cimport body_provider, new_server
 from linkerd2_py._ext.io.transport cimport SEND_OK
@@ -32,7 +33,7 @@ cdef class Http2Server(Http2Session):
         self.dispatch = dispatch
         self.limits = limits
         self.serves = True
-        self.meter.skip = 24
+        self.meter.skip = PREFACE_BYTES
 
     cdef nghttp2_session* open_session(self) except NULL:
         return new_server(self)

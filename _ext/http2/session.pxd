@@ -41,10 +41,8 @@ cdef class Http2Half(Stream):
     cdef bint out_ended              # ours was queued to its end
     cdef bint out_sent               # END_STREAM is written
     cdef bint head_written           # our HEADERS left libnghttp2
-    cdef bint got_head               # client: the final response head came
     cdef bint aborted                # RST_STREAM by us was asked for, or the stream is gone
     cdef bint excused                # our RST_STREAM is not the other side's doing: it costs no budget
-    cdef bint peer_reset             # RST_STREAM came
 
     cdef uint64_t key(self) noexcept
     cdef int enqueue(self, const char* p, size_t n) except -1
@@ -98,7 +96,6 @@ cdef class Http2Session(Session):
     cdef Http2Half make_half(self)
     cdef int on_block(self, Http2Half half, Block block, int category, bint end) except -1   # owns neither
     cdef int on_end_written(self, Http2Half half) except -1
-    cdef int on_peer_settings(self) except -1
     cdef int on_goaway(self, int32_t last_id, uint32_t code) except -1
     cdef int on_pong(self, const uint8_t* opaque_bytes) except -1
     cdef int on_stream_gone(self) except -1

@@ -162,7 +162,7 @@ cdef void refresh(Http2Half half) noexcept:
     half.withheld = 0
     half.interims = 0
     half.doomed = half.held = half.deferred = half.told_full = half.in_ended = half.out_ended = half.out_sent = False
-    half.head_written = half.got_head = half.aborted = half.excused = half.peer_reset = False
+    half.head_written = half.aborted = half.excused = False
 
 
 # ---- the session
@@ -588,9 +588,6 @@ cdef class Http2Session(Session):
         raise NotImplementedError("Http2Session.on_block")
 
     cdef int on_end_written(self, Http2Half half) except -1:
-        return 0
-
-    cdef int on_peer_settings(self) except -1:
         return 0
 
     cdef int on_goaway(self, int32_t last_id, uint32_t code) except -1:

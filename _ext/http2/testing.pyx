@@ -401,6 +401,7 @@ cdef class FixedServer(Accepting):
 
     def close(self):
         self.listener.close()
+        self.listener = None
         self.dispatch.server = None
 
 

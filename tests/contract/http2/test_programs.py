@@ -1,5 +1,6 @@
 """Our HTTP/2 codec against independent programs: gRPC, and nghttpd, curl and h2load where installed."""
 
+import os
 import re
 import shutil
 import socket
@@ -31,10 +32,20 @@ def fixed(scene: Scene) -> Iterator[FixedServer]:
 
 def run(scene: Scene, *command: str) -> str:
     """Output of a program that talks to the scene's loop."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as program:
-        scene.until(lambda: program.poll() is not None, timeout_s=30)
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=plain_environment()
+    ) as program:
+        try:
+            scene.until(lambda: program.poll() is not None, timeout_s=30)
+        finally:
+            program.kill()
         assert program.stdout is not None
         return program.stdout.read().decode()
+
+
+def plain_environment() -> dict[str, str]:
+    """Ours without what a sanitized run preloads: that is meant for Python alone."""
+    return {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
 
 
 @needs("curl")
@@ -62,10 +73,13 @@ def nghttpd(tmp_path: Path) -> Iterator[int]:
         [*command, "-d", str(tmp_path), str(port)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        env=plain_environment(),
     ) as program:
-        eventually(lambda: is_listening(("127.0.0.1", port)))
-        yield port
-        program.terminate()
+        try:
+            eventually(lambda: is_listening(("127.0.0.1", port)))
+            yield port
+        finally:
+            program.kill()
 
 
 @needs("nghttpd")
