@@ -15,7 +15,7 @@ from linkerd2_py.proxy.config import parse
 
 _WINDOW_MAX: Final = 2**31 - 1  # RFC 9113 section 6.9.1
 _MANY: Final = 1_000_000
-_BACKLOG: Final = 1024  # the kernel cuts it to net.core.somaxconn
+_BACKLOG: Final = 4096  # the kernel cuts it to net.core.somaxconn
 _SUFFIX: Final = ("svc.cluster.local",)
 
 
