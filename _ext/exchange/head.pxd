@@ -57,7 +57,7 @@ cdef class Head:
     cdef bint close_delimited     # response body ends with the connection
     cdef bint end                 # no body and no trailers follow
     cdef bint expect_continue
-    cdef bint wants_close         # HTTP/1: the sender will close / asked to close after this message
+    cdef bint wants_close         # HTTP/1: close the connection after this message. Each codec consumes what it parsed; on a head to send it is a command
     cdef bint upgrade             # request: a valid `Connection: upgrade` + Upgrade other than h2c; response: 101
     cdef bint is_grpc             # HTTP/2 and content-type application/grpc*
     cdef Buffer arena             # leased for values we add or copy (see put), None when unused

@@ -558,3 +558,56 @@ def is_reusable(Http1Client client):
 
 def phrase(int status):
     return reason_phrase(status)
+
+
+# ---- heads and bare halves
+
+
+def put_values(list values):
+    """Copies every value into one head, then reads all of them back."""
+    cdef Head head = take_head()
+    try:
+        for value in values:
+            head.put("x", 1, <char*> <bytes> value, len(value), 0)
+        return [head.fields[i].value[:head.fields[i].value_len] for i in range(head.count)]
+    finally:
+        drop_head(head)
+
+
+def drop_and_find(list names, bytes dropped, bytes sought):
+    """(fields flagged, index found by id or None, whether found by lower-case name) after dropping an id."""
+    cdef Head head = take_head()
+    cdef Field* field
+    try:
+        for name in names:
+            copy = head.alloc(len(name))
+            memcpy(copy, <char*> <bytes> name, len(name))
+            head.add(copy, len(name), "v", 1, field_id(copy, len(name)), 0)
+        count = head.drop(field_id(dropped, len(dropped)))
+        field = head.find(field_id(sought, len(sought)))
+        by_name = head.find_name(sought, len(sought)) != NULL
+        return count, None if field == NULL else <int> (field - head.fields), by_name
+    finally:
+        drop_head(head)
+
+
+def bare_half(str command):
+    """One command on a half that no codec stands behind."""
+    cdef Stream half = Stream()
+    cdef Head head = take_head()
+    try:
+        if command == "send_head":
+            return half.send_head(head)
+        if command == "send_body":
+            return half.send_body(b"", 0, True)
+        if command == "send_trailers":
+            return half.send_trailers(head)
+        if command == "send_interim":
+            return half.send_interim(head)
+        if command == "reset":
+            return half.reset(FAULT_LOCAL, 0)
+        if command == "into_tunnel":
+            return half.into_tunnel() is None
+        return half.hold() + half.unhold() + half.release_head()
+    finally:
+        drop_head(head)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from linkerd2_py._ext.http1.testing import length_of, name_id
+from linkerd2_py._ext.http1.testing import bare_half, drop_and_find, length_of, name_id, put_values
 
 KNOWN = (
     b"host connection keep-alive proxy-connection proxy-authenticate proxy-authorization te trailer transfer-encoding upgrade "
@@ -45,3 +45,37 @@ def test_lengths_are_digits_only() -> None:
     assert length_of(b"9" * 18) == 10**18 - 1
     for value in (b"", b"9" * 19, b"+1", b"-1", b" 1", b"1 ", b"0x1", b"1_0", b"1e3", b"\xd9\xa1"):
         assert length_of(value) == -1
+
+
+def test_copies_stay_where_they_are_while_more_are_made() -> None:
+    values = [bytes([n]) * (n * 37 % 900) for n in range(100)]
+    assert put_values(values) == values
+    large = [b"a" * 10_000, b"b" * 30_000, b"c" * 20_000]
+    assert put_values(large) == large
+
+
+def test_copies_are_bounded() -> None:
+    assert put_values([b"x" * 65_536]) == [b"x" * 65_536]
+    for values in ([b"x" * 65_537], [b"x" * 40_000, b"y" * 25_537]):
+        with pytest.raises(ValueError, match="64 KiB"):
+            put_values(values)
+
+
+def test_dropped_fields_are_not_found() -> None:
+    names = [b"Host", b"X", b"TE", b"te", b"Upgrade"]
+    assert drop_and_find(names, b"te", b"te") == (2, None, False)
+    assert drop_and_find(names, b"te", b"upgrade") == (2, 4, True)
+    assert drop_and_find(names, b"expect", b"host") == (0, 0, True)
+    assert drop_and_find(names, b"expect", b"expect") == (0, None, False)
+
+
+@pytest.mark.parametrize(
+    "command", ["send_head", "send_body", "send_trailers", "send_interim", "reset", "into_tunnel"]
+)
+def test_a_half_without_a_codec_takes_no_commands(command: str) -> None:
+    with pytest.raises(NotImplementedError):
+        bare_half(command)
+
+
+def test_a_half_without_a_codec_may_be_held_and_released() -> None:
+    assert bare_half("hold") == 0
