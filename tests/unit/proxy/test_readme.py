@@ -1,26 +1,63 @@
-"""The documentation of the environment is complete."""
+"""The README's configuration tables say what the proxy knows, no more and no less."""
 
 import re
 from pathlib import Path
 
+import pytest
+
 from linkerd2_py.proxy.config.table import VARIABLES
 
-README = Path(__file__).parents[3] / "proxy" / "README.md"
+README = Path(__file__).parents[3] / "README.md"
+NO_DEFAULT = "—"
+LATER = "Accepted without effect"
+REFUSED = "Refused by name"
 
 
-def documented() -> set[str]:
-    """Every name in backquotes, braces written out."""
-    found = set()
-    for name in re.findall(r"`([A-Z0-9_{},]+)`", README.read_text()):
-        match = re.fullmatch(r"\{([A-Z,]+)\}(\w+)", name)
-        found |= {side + match[2] for side in match[1].split(",")} if match else {name}
+def _section() -> str:
+    text = README.read_text(encoding="utf-8")
+    return text[text.index("## The proxy's configuration") : text.index("## Metrics")]
+
+
+def _quoted(text: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", text)
+
+
+def _paragraph(start: str) -> list[str]:
+    found = re.search(rf"^{start}.*?\n\n", _section(), re.MULTILINE | re.DOTALL)
+    assert found is not None
+    return _quoted(found[0])
+
+
+def _rows() -> list[tuple[str, str]]:
+    """Every documented variable with the text of its default."""
+    found: list[tuple[str, str]] = []
+    for names, default in re.findall(r"^\| (`[A-Z].*?) \| (.*?) \|", _section(), re.MULTILINE):
+        listed = _quoted(names)
+        defaults = _quoted(default) or [NO_DEFAULT]
+        found += zip(
+            listed, defaults * len(listed) if len(defaults) == 1 else defaults, strict=True
+        )
     return found
 
 
-def test_every_variable_is_documented() -> None:
-    assert VARIABLES.keys() - documented() == set()
+def test_every_variable_is_there_once() -> None:
+    used = [name for name, _ in _rows()]
+    documented = used + _paragraph(LATER) + _paragraph(REFUSED)
+    assert sorted(documented) == sorted(VARIABLES)
+    assert {name for name in used if not VARIABLES[name].used} == set()
+    assert {name for name in _paragraph(LATER) if VARIABLES[name].used} == set()
 
 
-def test_nothing_else_is_documented_as_a_variable() -> None:
-    prose = {"TCP_USER_TIMEOUT", "LINKERD2_PROXY_", "LINKERD2_PROXY_X", "INBOUND_X", "OUTBOUND_X"}
-    assert {name for name in documented() if "_" in name} - VARIABLES.keys() - prose == set()
+@pytest.mark.parametrize(("name", "default"), _rows())
+def test_the_default_is_the_proxys(name: str, default: str) -> None:
+    variable = VARIABLES[name]
+    if default == NO_DEFAULT:
+        assert not variable.default
+    else:
+        assert variable.parse(default) == variable.default
+
+
+@pytest.mark.parametrize("name", _paragraph(REFUSED))
+def test_what_is_said_to_be_refused_is(name: str) -> None:
+    with pytest.raises(ValueError, match="available"):
+        VARIABLES[name].parse("true")
