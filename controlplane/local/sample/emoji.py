@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -63,4 +62,4 @@ def service() -> grpc.GenericRpcHandler:
 
 
 if __name__ == "__main__":
-    asyncio.run(serving.serve_grpc(service(), at=serving.place()))
+    serving.run(serving.serve_grpc(service(), at=serving.place()))

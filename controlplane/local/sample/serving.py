@@ -7,8 +7,9 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import Generator
+from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 import uvicorn
@@ -38,6 +39,20 @@ def place() -> Place:
         port=int(os.environ.get("PORT", "0")),
         pod=os.environ.get("POD_NAME", "pod"),
     )
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    """Run a program of the sample to its end, on uvloop where it is installed."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(main)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        import uvloop  # noqa: PLC0415  # part of the [fast] extra
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop
 
 
 def address_of(service: str) -> str:

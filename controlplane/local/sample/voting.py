@@ -5,7 +5,6 @@ VoteDoughnut always fails: it is the planted fault that the mesh's tools are the
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -70,4 +69,4 @@ def service(*, pod: str) -> grpc.GenericRpcHandler:
 
 if __name__ == "__main__":
     at = serving.place()
-    asyncio.run(serving.serve_grpc(service(pod=at.pod), at=at))
+    serving.run(serving.serve_grpc(service(pod=at.pod), at=at))

@@ -1,4 +1,7 @@
-"""The front end: HTTP/1, one page and a small JSON API; asks every other service on each view.
+"""The front end: HTTP/1, one page and a small JSON API over every other service.
+
+All who look within half a second see the same view: the services are asked twice a second however
+many people there are. Votes are passed on one by one.
 
 A vote that the ballot box refuses is an answer here (`counted: false`), not an error: the fault
 stays visible where it is, in `voting`.
@@ -7,6 +10,7 @@ stays visible where it is, in `voting`.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -20,12 +24,15 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.controlplane.local.sample import page, serving
 from linkerd2_py.controlplane.local.sample.emoji import CATALOGUE
 from linkerd2_py.controlplane.local.sample.gen import emojivoto_pb2 as pb
+from linkerd2_py.controlplane.local.sample.shared import Shared
 from linkerd2_py.controlplane.local.sample.voting import method_of
 
 CALL_TIMEOUT_S = 5.0
+VIEW_FRESH_S = 0.5
 Reply = TypeVar("Reply", bound=Message)
 logger = logging.getLogger("linkerd2_py.sample.web")
 
@@ -41,6 +48,14 @@ class Tally:
 
     def votes(self, shortcode: str) -> int:
         return sum(share.get(shortcode, 0) for share in self.shares.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """One view as the two bodies that are asked for."""
+
+    html: bytes
+    json: bytes
 
 
 class Front:
@@ -59,12 +74,13 @@ class Front:
         self._chat = _client("chat-svc")
         self._bot = _client("vote-bot-svc")
         self._tally = Tally()
+        self._rendered = Shared(self._render, fresh_s=VIEW_FRESH_S, clock=SystemClock())
 
     async def show(self, request: Request) -> Response:
-        return HTMLResponse(page.render(await self._view()))
+        return HTMLResponse((await self._rendered.get()).html)
 
     async def view(self, request: Request) -> Response:
-        return JSONResponse(await self._view())
+        return Response((await self._rendered.get()).json, media_type="application/json")
 
     async def vote(self, request: Request) -> Response:
         """Count a vote; 404 for an emoji that is not in the catalogue."""
@@ -79,6 +95,10 @@ class Front:
             logger.info("vote for %s not counted: %s", choice, reason)
             return JSONResponse({"counted": False, "reason": reason})
         return JSONResponse({"counted": True, "votes": reply.votes})
+
+    async def _render(self) -> Rendered:
+        view = await self._view()
+        return Rendered(html=page.render(view).encode(), json=json.dumps(view).encode())
 
     async def _view(self) -> page.View:
         listed, results, chat, bot = await asyncio.gather(
@@ -157,4 +177,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    serving.run(main())

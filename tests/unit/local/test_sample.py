@@ -12,9 +12,12 @@ import grpc
 import pytest
 from grpc_tools import protoc
 
+from linkerd2_py.base.clock import ManualClock
+from linkerd2_py.base.tasks import spawn
 from linkerd2_py.controlplane.local import sample
 from linkerd2_py.controlplane.local.sample import chat, emoji, page, voting, web
 from linkerd2_py.controlplane.local.sample.gen import emojivoto_pb2 as pb
+from linkerd2_py.controlplane.local.sample.shared import Shared
 from linkerd2_py.controlplane.registry.mesh_file import load_mesh_file
 
 SAMPLE = Path(str(files(sample)))
@@ -110,6 +113,49 @@ async def test_feed_speaks_first_and_repeats_what_is_said() -> None:
     writer.close()
     await writer.wait_closed()
     server.close()
+
+
+class Source:
+    """Something that is asked: answers when told to, and counts."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.answer = asyncio.Event()
+        self.failing = False
+
+    async def ask(self) -> int:
+        self.asked += 1
+        await self.answer.wait()
+        if self.failing:
+            raise ConnectionError("away")
+        return self.asked
+
+
+async def test_readers_of_one_moment_share_one_question() -> None:
+    source, clock = Source(), ManualClock()
+    shared = Shared(source.ask, fresh_s=0.5, clock=clock)
+    readers = [spawn(shared.get(), name="reader") for _ in range(5)]
+    await asyncio.sleep(0)
+    readers[0].cancel()
+    source.answer.set()
+    assert await asyncio.gather(*readers[1:]) == [1, 1, 1, 1]
+    clock.advance(0.4)
+    assert await shared.get() == 1
+    clock.advance(0.2)
+    assert await shared.get() == 2
+    assert source.asked == 2
+
+
+async def test_a_failure_is_told_to_those_who_waited_and_then_forgotten() -> None:
+    source = Source()
+    source.failing = True
+    source.answer.set()
+    shared = Shared(source.ask, fresh_s=60, clock=ManualClock())
+    outcomes = await asyncio.gather(shared.get(), shared.get(), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [ConnectionError, ConnectionError]
+    assert source.asked == 1
+    source.failing = False
+    assert await shared.get() == 2
 
 
 def _descriptor(text: str) -> str:
