@@ -214,6 +214,8 @@ cdef class Endpoint(Backend):
 
     cdef Http2Client new_http2(self, Transport transport):
         cdef Http2Client client = Http2Client(self.connections, self.settings.limits)
+        # Plain gRPC servers take pings on an idle connection for abuse; a peer proxy expects them.
+        client.keepalive = self.h2
         transport.attach(client)
         self.multiplexed.append(client)
         return client

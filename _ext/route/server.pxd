@@ -32,6 +32,7 @@ cdef class ProxyServer(Tunnels):
     cdef OpaqueConnection park(self, Transport transport, Target target)
     cdef bint owns(self, Session session)
     cdef bint routes(self, object dispatch)
+    cdef int drain_session(self, Session session) except -1
 
 cdef class Doorway(Accepting):
     """What a listener hands transports to."""
@@ -45,6 +46,7 @@ cdef class Arrival(Session):
     cdef int look(self) except -1
     cdef int settle(self, Protocol found) except -1
     cdef int close(self) except -1
+    cdef int hasten(self) except -1
 
 cdef class OpaqueConnection(Waiter):
     """An accepted connection that waits for its profile or for an endpoint, and then is pumped."""

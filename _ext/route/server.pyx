@@ -1,7 +1,7 @@
 # cython: language_level=3
 """From accept to codec, in order: target (static port, original destination, or none) -> profile -> detection -> HTTP/1, HTTP/2 or opaque."""
 
-from linkerd2_py._ext.core.fault cimport FAULT_NONE
+from linkerd2_py._ext.core.clock cimport now_ns
 from linkerd2_py._ext.detect.detect cimport PROTO_HTTP1, PROTO_HTTP2, PROTO_MORE, PROTO_OPAQUE, Protocol, detect
 from linkerd2_py._ext.exchange.backend cimport WANTS_TRANSPORT, Unavailable
 from linkerd2_py._ext.http1.server cimport Http1Server
@@ -16,6 +16,7 @@ from linkerd2_py._ext.route.target import NO_TLS
 cdef enum:
     DETECT_BYTES = 1024       # linkerd2-proxy's peek; undecided after so many is opaque
     MAX_ATTEMPTS = 4
+    DRAIN_WAIT_NS = 100000000
 
 
 cdef class Doorway(Accepting):
@@ -75,7 +76,8 @@ cdef class ProxyServer(Tunnels):
         cdef Arrival arrival = Arrival.__new__(Arrival)
         arrival.server = self
         arrival.target = target
-        return transport.attach(arrival)
+        transport.attach(arrival)
+        return self.drain_session(transport.session) if self.draining and transport.session is arrival else 0
 
     cdef int serve(self, Transport transport, Target target, int protocol) except -1:
         """Puts the codec on the transport; its router makes the exchanges."""
@@ -93,8 +95,10 @@ cdef class ProxyServer(Tunnels):
         if protocol == PROTO_HTTP1:
             codec = Http1Server(router, self.limits)
             codec.informational = self.informational
-            return transport.attach(codec)
-        return transport.attach(Http2Server(router, self.limits))
+            transport.attach(codec)
+        else:
+            transport.attach(Http2Server(router, self.limits))
+        return self.drain_session(transport.session) if self.draining else 0
 
     cdef int relay(self, Transport transport, Target target) except -1:
         return target.choose(self.park(transport, target))
@@ -127,25 +131,28 @@ cdef class ProxyServer(Tunnels):
         return len(self.opaque_connections) + sum(1 for _ in self.sessions())
 
     def drain(self):
-        """Closes the listeners; idle HTTP/1 connections close, busy ones say `connection: close`; HTTP/2 says GOAWAY; opaque ones go on."""
+        """Closes the listeners; connections of which nothing came yet get a moment; idle HTTP/1 connections close, busy ones say `connection: close`; HTTP/2 says GOAWAY; opaque ones go on."""
         self.draining = True
+        self.loop.now = now_ns()
         for listener in self.listeners:
             listener.close()
         self.listeners = []
-        for session in list(self.sessions()):
-            if isinstance(session, Http1Server):
-                (<Http1Server> session).drain()
-            elif isinstance(session, Http2Server):
-                (<Http2Server> session).drain()
-            else:
-                (<Arrival> session).close()
+        for session in self.sessions():
+            self.drain_session(session)
+
+    cdef int drain_session(self, Session session) except -1:
+        if isinstance(session, Http1Server):
+            return (<Http1Server> session).drain()
+        if isinstance(session, Http2Server):
+            return (<Http2Server> session).drain()
+        return (<Arrival> session).hasten() if isinstance(session, Arrival) else 0
 
     def abort_all(self):
-        """Ends what the grace period did not."""
+        """Ends what the grace period did not; exchanges under way are told."""
         for connection in list(self.opaque_connections):
             (<OpaqueConnection> connection).fail()
-        for session in list(self.sessions()):
-            (<Session> session).transport.abort()
+        for session in self.sessions():
+            (<Session> session).transport.on_broken()
 
     def sessions(self):
         """The sessions on transports that came in through this server."""
@@ -203,8 +210,16 @@ cdef class Arrival(Session):
         return self.settle(PROTO_OPAQUE)
 
     cdef int on_timer(self, Timer timer) except -1:
-        """A client that waits for the server to speak first, or for nothing: opaque from here on."""
-        return 0 if self.transport is None else self.settle(PROTO_OPAQUE)
+        """A client that waits for the server to speak first, or for nothing: opaque from here on, but nothing new begins while draining."""
+        if self.transport is None:
+            return 0
+        if self.server.draining and (self.transport.inbox is None or self.transport.inbox.size() == 0):
+            return self.close()
+        return self.settle(PROTO_OPAQUE)
+
+    cdef int hasten(self) except -1:
+        """The server drains: what the client has sent is on its way to us, or it has sent nothing."""
+        return self.server.loop.arm(self.timeout, self, DRAIN_WAIT_NS)
 
     cdef int on_drained(self) except -1:
         return 0
