@@ -74,6 +74,8 @@ class Proxy:
             self.ready = False
             await self._drain()
         finally:
+            # From here on nothing happens in the engine by itself: only what is closed below.
+            loop.remove_reader(self.engine.fileno())
             for resolver in self.resolvers:
                 resolver.close()
             for resolver in self.resolvers:

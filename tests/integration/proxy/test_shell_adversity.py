@@ -1,6 +1,7 @@
 """Control planes that misbehave, disappear under load, or are no control planes; other loops and families."""
 
 import asyncio
+import contextlib
 import os
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 from linkerd2_py.base.tasks import cancel_all, spawn
 from tests.support.destination_messages import add
 from tests.support.destination_stub import DestinationStub
-from tests.support.origin import origin
+from tests.support.origin import origin, talk
 from tests.support.processes import Child
 from tests.support.sidecar import InProcess, Sidecar, address_of, environment, sidecar
 from tests.support.wait import eventually_async
@@ -193,3 +194,42 @@ def test_the_modules_of_the_shell_do_not_reach_the_control_plane() -> None:
         env=dict(os.environ),
     )
     assert out.stdout.strip() == "[]"
+
+
+async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A server that promises more than it sends and then hangs up."""
+    with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n" + bytes(50_000))
+        await writer.drain()
+        await reader.read()
+    writer.close()
+
+
+async def test_the_end_of_the_grace_period_under_load_is_an_orderly_end(tmp_path: Path) -> None:
+    server = await asyncio.start_server(trickle, "127.0.0.1", 0)
+    argv = [sys.executable, "-m", "linkerd2_py.proxy"]
+    async with server, DestinationStub() as stub:
+        stub.endpoints[PATH] = add(server.sockets[0].getsockname())
+        env = environment(
+            SHUTDOWN_GRACE_PERIOD="50ms",
+            OUTBOUND_STATIC_PORTS=f"127.0.0.1:0={PATH}",
+            DESTINATION_SVC_ADDR=stub.address,
+        )
+        with Child.start(argv, log=tmp_path / "log", env=env) as child:
+            found = child.wait_for_line(r"outbound-static=([0-9.:]+)=")
+            address = address_of(found.group(1))
+            calls = [spawn(call_for_ever(address), name=f"call {number}") for number in range(30)]
+            await asyncio.wait(calls, timeout=0.5)
+            child.process.terminate()
+            status = await asyncio.to_thread(child.wait)
+            await cancel_all(calls)
+            assert status == 0
+
+
+async def call_for_ever(address: tuple[str, int]) -> None:
+    while True:
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(0.05):
+                await talk(address, b"GET / HTTP/1.1\r\nhost: web\r\n\r\n")
+        await asyncio.sleep(0)
