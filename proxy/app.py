@@ -119,11 +119,10 @@ def _build_inbound(proxy: Proxy, *, registry: Registry) -> None:
         registry,
         direction="inbound",
         settings=pool_settings(side),
-        on_unknown_target=targets.on_unknown_target,
-        on_idle_target=lambda target: None if target.key in static else table.remove(target),
+        on_unknown_target=lambda target: targets.on_unknown_target(target, table=table),
+        on_idle_target=lambda target: targets.on_idle_target(target, table=table),
         idle_ns=ns(side.discovery_idle_s),
     )
-    static = {str(port.workload).encode() for port in config.inbound_static}
     proxy.tables.append(table)
     proxy.closers.append(table.close)
     server = _server(proxy, table, side=side, target=None)
@@ -150,7 +149,7 @@ def _build_outbound(proxy: Proxy, *, registry: Registry) -> None:
         registry,
         direction="outbound",
         settings=pool_settings(side),
-        on_unknown_target=resolver.on_unknown_target,
+        on_unknown_target=lambda target: resolver.on_unknown_target(target, table=table),
         on_idle_target=lambda target: resolver.on_idle_target(target, table=table),
         idle_ns=ns(side.discovery_idle_s),
     )
@@ -207,7 +206,7 @@ def _build_control(
         registry,
         direction="control",
         settings=control_pool_settings(),
-        on_unknown_target=resolver.on_unknown_target,
+        on_unknown_target=lambda target: resolver.on_unknown_target(target, table=table),
         metrics_prefix=b"control_",
     )
     proxy.tables.append(table)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from linkerd2_py._ext.io.transport import Address
-from linkerd2_py._ext.route.target import Target
+from linkerd2_py._ext.route.target import Target, TargetTable
 from linkerd2_py.proxy.addresses import (
     SocketAddr,
     is_local,
@@ -18,6 +18,7 @@ from linkerd2_py.proxy.addresses import (
     split_host_port,
     unpack_ip,
 )
+from linkerd2_py.proxy.refusal import TARGETS_MAX, TOO_MANY, refuse
 
 _REFUSED: Final = (404, "not an address of this workload")
 
@@ -30,18 +31,29 @@ class InboundTargets:
     def __init__(self, *, own_ips: frozenset[bytes], opaque_ports: frozenset[int]) -> None:
         self._own_ips = own_ips
         self._opaque_ports = opaque_ports
+        self._named: set[bytes] = set()
+        self._static: set[bytes] = set()
 
-    def on_unknown_target(self, target: Target) -> None:
+    def on_unknown_target(self, target: Target, *, table: TargetTable) -> None:
         """Decide at once: nothing needs to be asked."""
         address = self.accepted(target.key)
-        if address is None:
-            target.reject(*_REFUSED)
+        if address is None or len(self._named) >= TARGETS_MAX:
+            status, text = _REFUSED if address is None else TOO_MANY
+            refuse(target, status=status, text=text, table=table)
             return
+        self._named.add(target.key)
         target.configure(opaque=address.port in self._opaque_ports)
         target.forward(Address(address.host, address.port))
 
+    def on_idle_target(self, target: Target, *, table: TargetTable) -> None:
+        """Nobody used it for a while: forget it, unless it belongs to a static port."""
+        if target.key not in self._static:
+            self._named.discard(target.key)
+            table.remove(target)
+
     def adopt(self, target: Target, *, workload: SocketAddr, opaque: bool) -> None:
         """The workload behind a static port."""
+        self._static.add(target.key)
         target.configure(opaque=opaque or workload.port in self._opaque_ports)
         target.forward(Address(workload.host, workload.port))
 

@@ -463,7 +463,18 @@ async def test_a_workload_that_invents_names_is_bounded() -> None:
     async with workload("one") as one, mesh() as (stub, proxy):
         stub.endpoints[PATH] = add(one)
         (resolver,) = (one for one in proxy.proxy.resolvers if one.asks_control_plane)
-        resolver.watches_max = 1
+        resolver.targets_max = 1
         assert await answers(proxy) == "one"
         assert await answers(proxy, "http://another.ns.svc.cluster.local/") == "503"
         assert await answers(proxy) == "one"
+        assert [target.key for target in proxy.targets("outbound")] == [PATH.encode()]
+
+
+async def test_refused_targets_leave_nothing_behind() -> None:
+    async with sidecar() as proxy:
+        for number in range(1, 20):
+            assert await answers(proxy, f"http://0.0.0.0:{number}/") == "502"
+            wire = f"GET / HTTP/1.1\r\nhost: name{number}\r\nconnection: close\r\n\r\n"
+            assert (await talk(proxy.inbound, wire.encode())).startswith(b"HTTP/1.1 404 ")
+        await eventually_async(lambda: not proxy.targets("outbound"))
+        await eventually_async(lambda: not proxy.targets("inbound"))

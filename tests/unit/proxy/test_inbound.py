@@ -44,7 +44,7 @@ def test_own_addresses_are_accepted_and_no_others() -> None:
     assert found.accepted(b"127.0.0.1:80") is None
 
 
-def test_the_engine_is_told() -> None:
+async def test_the_engine_is_told() -> None:
     loop = Loop()
     found = targets("10.0.0.1")
     table = TargetTable(
@@ -52,7 +52,7 @@ def test_the_engine_is_told() -> None:
         Registry(),
         direction="inbound",
         settings=PoolSettings(),
-        on_unknown_target=found.on_unknown_target,
+        on_unknown_target=lambda target: found.on_unknown_target(target, table=table),
     )
     try:
         (endpoint,) = table.lookup(b"10.0.0.1:25").endpoints_state()

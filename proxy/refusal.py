@@ -1,0 +1,22 @@
+"""Targets that are refused: answered, and forgotten in the next turn of the loop, so that whoever invents
+authorities leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from linkerd2_py._ext.route.target import Target, TargetTable
+
+TARGETS_MAX: Final = 5_000
+"""Targets of one direction that traffic may name at once. Each costs some KiB, and a stream or two when
+the control plane or DNS is asked about it, until it is idle: 50 MiB at the most."""
+
+TOO_MANY: Final = (503, "too many targets at once")
+
+
+def refuse(target: Target, *, status: int, text: str, table: TargetTable) -> None:
+    """Answer what is addressed to `target` now with `status`."""
+    target.reject(status, text)
+    asyncio.get_running_loop().call_soon(table.remove, target)
