@@ -39,7 +39,7 @@ class Ingress:
         self._around = around
         self._addresses = addresses
         self._on_change = on_change
-        self._ports = PortPicker(HOST)
+        self._ports = PortPicker(HOST, shared=True)
         self._doors: dict[str, str] = {}
         self._links: dict[str, str] = {}
         self._proxies: list[_DoorProxy] = []
@@ -82,6 +82,7 @@ class Ingress:
 
     async def stop(self) -> None:
         await asyncio.gather(*(proxy.stop() for proxy in self._proxies))
+        self._ports.close()
 
     def _open(self, target: OutboundSpec) -> StaticPort:
         listen = f"{HOST}:{self._ports.pick(FIRST_PORT + len(self._doors))}"

@@ -21,8 +21,9 @@ from linkerd2_py.controlplane.registry.mesh_spec import OutboundSpec, WorkloadSp
 INBOUND_PORT: Final = 4143
 OUTBOUND_PORT: Final = 4140
 ADMIN_PORT: Final = 4191
+# Below the ports that outgoing connections usually get.
 STATIC_FIRST_PORT: Final = 31001
-APP_FIRST_PORT: Final = 40001
+APP_FIRST_PORT: Final = 30001
 DRAIN_S: Final = 5
 """How long a proxy that is told to stop waits for what is in flight."""
 

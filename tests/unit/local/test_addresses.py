@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -49,19 +50,56 @@ def test_preferred_port_is_given_when_free() -> None:
     assert PortPicker("127.0.0.1").pick(port) == port
 
 
-def test_a_taken_port_is_replaced() -> None:
+@pytest.mark.parametrize("preferred", [0, 80, 65535])
+def test_a_replaced_port_is_none_that_outgoing_connections_get(
+    preferred: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        addresses, "_can_bind", lambda _address, *, port: port not in {0, 80, 65535}
+    )
+    port = PortPicker("127.0.0.1").pick(preferred)
+    assert port not in addresses.ephemeral_ports()
+    assert 1024 <= port < 65535
+
+
+def test_a_taken_port_is_replaced_by_the_next() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert PortPicker("127.0.0.1").pick(port) not in {0, port}
+        found = PortPicker("127.0.0.1").pick(port)
+    assert found != port
+    assert found not in addresses.ephemeral_ports()
+
+
+def test_ports_that_connections_get_are_better_than_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    ephemeral = addresses.ephemeral_ports()
+    monkeypatch.setattr(addresses, "_can_bind", lambda _address, *, port: port in ephemeral)
+    assert PortPicker("127.0.0.1").pick(80) in ephemeral
+
+
+def test_without_proc_the_usual_ports_are_avoided(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(addresses, "_EPHEMERAL", tmp_path / "absent")
+    assert addresses.ephemeral_ports() == range(32768, 61000)
 
 
 def test_a_port_is_never_given_twice() -> None:
     picker = PortPicker("127.0.0.1")
-    first = picker.pick(0)
+    first = picker.pick(9080)
     assert picker.pick(first) != first
 
 
+def test_two_meshes_never_share_a_door() -> None:
+    one, other = (PortPicker("127.0.0.1", shared=True) for _ in range(2))
+    first = one.pick(9080)
+    assert other.pick(first) != first
+    one.close()
+    one.close()
+    assert PortPicker("127.0.0.1").pick(first) == first
+    other.close()
+
+
 def test_no_port_left_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(addresses, "_try_bind", lambda _address, *, port: None)
+    monkeypatch.setattr(addresses, "_can_bind", lambda _address, *, port: False)
     with pytest.raises(AddressError, match=r"no free port is left at 127\.0\.0\.1"):
         PortPicker("127.0.0.1").pick(1)
