@@ -71,7 +71,8 @@ cdef class Http1Client(Session):
         return self.advance()
 
     cdef int on_drained(self) except -1:
-        return 0 if self.half.peer is None or self.half.ended else self.half.peer.on_request_room()
+        cdef Peer peer = self.half.peer
+        return 0 if peer is None or self.half.ended else peer.on_request_room()
 
     cdef int on_fault(self, FaultKind kind, int code) except -1:
         cdef bint refused = self.half.untouched()
@@ -178,6 +179,8 @@ cdef class Http1Client(Session):
     cdef bint read_body(self) except -1:
         cdef Buffer inbox = self.transport.inbox
         cdef Head trailers = take_head()
+        # Ours, not the half's: the peer may let go of itself before it returns.
+        cdef Peer peer = self.half.peer
         cdef Span run
         cdef int64_t used
         try:
@@ -189,9 +192,9 @@ cdef class Http1Client(Session):
                 return False
             inbox.skip(used)
             if self.body.done and has_fields(trailers):
-                self.half.peer.on_response_trailers(trailers)
+                peer.on_response_trailers(trailers)
             elif self.body.done or run.len:
-                self.half.peer.on_response_body(run.ptr, run.len, self.body.done)
+                peer.on_response_body(run.ptr, run.len, self.body.done)
         finally:
             drop_head(trailers)
         if self.body.done and self.state != CLIENT_OVER and self.transport is not None:

@@ -55,8 +55,9 @@ cdef class Http1Server(Session):
         return self.advance()
 
     cdef int on_drained(self) except -1:
-        if self.half.peer is not None:
-            return self.half.peer.on_response_room()
+        cdef Peer peer = self.half.peer
+        if peer is not None:
+            return peer.on_response_room()
         return self.advance()
 
     cdef int on_fault(self, FaultKind kind, int code) except -1:
@@ -161,6 +162,8 @@ cdef class Http1Server(Session):
     cdef bint read_body(self) except -1:
         cdef Buffer inbox = self.transport.inbox
         cdef Head trailers = take_head()
+        # Ours, not the half's: the peer may let go of itself before it returns.
+        cdef Peer peer = self.half.peer
         cdef Span run
         cdef int64_t used
         try:
@@ -176,9 +179,9 @@ cdef class Http1Server(Session):
             elif run.len == 0:
                 return True
             if self.body.done and has_fields(trailers):
-                self.half.peer.on_request_trailers(trailers)
+                peer.on_request_trailers(trailers)
             else:
-                self.half.peer.on_request_body(run.ptr, run.len, self.body.done)
+                peer.on_request_body(run.ptr, run.len, self.body.done)
         finally:
             drop_head(trailers)
         return self.state != SERVER_OVER
@@ -492,13 +495,14 @@ cdef class Http1ServerHalf(Stream):
         return server.response_ended()
 
     cdef int end_response(self) except -1:
+        cdef Http1Server server = self.server
         # Fewer bytes than promised must not look like a complete message.
-        if self.framing == FRAME_LENGTH and self.left or self.server.broken != FAULT_NONE:
-            return self.server.fail_later(FAULT_PROTOCOL)
+        if self.framing == FRAME_LENGTH and self.left or server.broken != FAULT_NONE:
+            return server.fail_later(FAULT_PROTOCOL)
         self.ended = True
         if self.framing == FRAME_CHUNKED:
-            write_last_chunk(self.server.transport, None)
-        return self.server.response_ended()
+            write_last_chunk(server.transport, None)
+        return server.response_ended()
 
     cdef int reset(self, FaultKind kind, uint32_t code) except -1:
         cdef Http1Server server = self.server

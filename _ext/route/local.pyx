@@ -93,16 +93,19 @@ cdef class LocalRequest(Stream):
 
     def begin(self, bytes body, bint end):
         cdef const char* text
-        self.peer.on_request_head(self, self.head)
+        # Ours: the peer may let go of itself before it returns.
+        cdef Peer peer = self.peer
+        peer.on_request_head(self, self.head)
         if body and self.peer is not None:
             text = body
-            self.peer.on_request_body(text, len(body), end)
+            peer.on_request_body(text, len(body), end)
 
     def send(self, bytes body not None, *, bint end=False):
         """More of an open request. Look at `held` before sending much."""
         cdef const char* text = body
-        if self.peer is not None:
-            self.peer.on_request_body(text, len(body), end)
+        cdef Peer peer = self.peer
+        if peer is not None:
+            peer.on_request_body(text, len(body), end)
 
     def cancel(self):
         """Resets the exchange; no callback follows. Idempotent."""
