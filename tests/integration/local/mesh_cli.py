@@ -79,11 +79,16 @@ class MeshCli:
 
 
 def edit(path: Path, pattern: str, replacement: str) -> None:
-    """Change a file in one step, as editors do."""
+    """Change one place of a file."""
     changed, count = re.subn(pattern, replacement, path.read_text())
     assert count == 1, f"{pattern!r} is {count} times in {path}"
+    replace(path, changed)
+
+
+def replace(path: Path, text: str) -> None:
+    """Write a file in one step, as editors do."""
     fresh = path.with_suffix(".new")
-    fresh.write_text(changed)
+    fresh.write_text(text)
     fresh.replace(path)
 
 

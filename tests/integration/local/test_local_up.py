@@ -7,15 +7,17 @@ import re
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+import yaml
 
 from linkerd2_py.controlplane.local.launcher import SAMPLE_MESH_FILE
-from tests.integration.local.mesh_cli import MeshCli, addresses_of, assert_ended, edit
+from tests.integration.local.load_tools import Doors, run_all
+from tests.integration.local.mesh_cli import MeshCli, addresses_of, assert_ended, replace
 from tests.support.ports import is_listening
 from tests.support.wait import eventually
 
@@ -117,20 +119,38 @@ def test_scaling_under_load_fails_no_request(cli: MeshCli) -> None:
     clients = [threading.Thread(target=load) for _ in range(4)]
     for client in clients:
         client.start()
-    path = cli.root / "mesh.yaml"
     try:
-        pattern = r"(sample\.voting\]\n    replicas): 2"
-        edit(path, pattern, r"\1: 4")
-        eventually(lambda: _ready(cli, "voting") == 4, deadline_s=40)
-        edit(path, r"(sample\.voting\]\n    replicas): 4", r"\1: 1")
-        eventually(lambda: _ready(cli, "voting") == 1, deadline_s=40)
-        edit(path, r"(sample\.voting\]\n    replicas): 1", r"\1: 2")
-        eventually(lambda: _ready(cli, "voting") == 2, deadline_s=40)
+        for count in (4, 1, REPLICAS["voting"]):
+            _scale(cli, {"voting": count})
     finally:
         stop.set()
         for client in clients:
             client.join()
     assert set(statuses) == {200}, f"{statuses}\n{cli.logs()}"
+
+
+@pytest.mark.skipif(
+    not all(map(shutil.which, ("wrk", "hey", "h2load"))), reason="load tools are not installed"
+)
+def test_load_tools_meet_no_error_while_replicas_come_and_go(cli: MeshCli, tmp_path: Path) -> None:
+    links = cli.state()["links"]
+    doors = Doors(web=links["web-svc"], emoji=links["emoji-svc"])
+    problems: list[str] = []
+    scaled = threading.Event()
+
+    def load() -> None:
+        while not (scaled.is_set() or problems):
+            problems.extend(run_all(doors, scratch=tmp_path))
+
+    loading = threading.Thread(target=load)
+    loading.start()
+    try:
+        _scale(cli, {"web": 3, "emoji": 3, "voting": 1})
+        _scale(cli, REPLICAS)
+    finally:
+        scaled.set()
+        loading.join()
+    assert not problems, "\n".join([*problems, cli.logs()])
 
 
 def test_down_leaves_nothing(cli: MeshCli) -> None:
@@ -151,6 +171,20 @@ def test_without_a_file_the_sample_starts_and_says_how_to_find_its_fault(tmp_pat
         assert json.loads(made.ok("stat", "deploy", "-o", "json"))
     finally:
         made.stop()
+
+
+def _scale(cli: MeshCli, replicas: Mapping[str, int]) -> None:
+    """Edit the file and wait until the pods are what it says."""
+    path = cli.root / "mesh.yaml"
+    mesh = yaml.safe_load(path.read_text())
+    for name, count in replicas.items():
+        mesh["workloads"][name]["replicas"] = count
+    replace(path, yaml.safe_dump(mesh))
+
+    def done() -> bool:
+        return all(_ready(cli, name) == count for name, count in replicas.items())
+
+    eventually(done, deadline_s=60, what=f"pods as in {replicas}")
 
 
 def _ready(cli: MeshCli, workload: str) -> int:
