@@ -1,0 +1,1 @@
+"""Which endpoint serves next: power of two choices (`p2c`) over peak-EWMA loads (`ewma`)."""

@@ -1,1 +1,1 @@
-"""The health checks of `linkerd2-py check`, and the loop that runs them."""
+"""The health checks of `linkerd2-py check`: `mesh` holds them as values, `run` asks them in order."""
