@@ -16,7 +16,11 @@ MS = 1_000_000
 
 
 def echo(head: bytes, body: bytes) -> bytes:
-    return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\nx-path: %s\r\n\r\n" % (len(body), head.split()[1]) + body
+    return (
+        b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\nx-path: %s\r\n\r\n"
+        % (len(body), head.split()[1])
+        + body
+    )
 
 
 def post(path: str, *, chunked: bool = False) -> bytes:
@@ -50,11 +54,19 @@ async def test_cut_anywhere(direction: Towards, *, hard: bool, h2: bool) -> None
             reader, writer = await asyncio.open_connection(*bystander)
             for number, point in enumerate([*range(0, 330, 3), *range(330, 1600, 41)]):
                 path = f"/{number}"
-                link.weather[direction] = Weather(reset_after=point) if hard else Weather(cut_after=point)
+                link.weather[direction] = (
+                    Weather(reset_after=point) if hard else Weather(cut_after=point)
+                )
                 answer, _was_reset = await converse(address, post(path), half_close=False)
-                arrived = [head for head in server.heads if head.startswith(f"POST {path} ".encode())]
+                arrived = [
+                    head for head in server.heads if head.startswith(f"POST {path} ".encode())
+                ]
                 assert len(arrived) <= 1, point
-                assert is_whole(answer, path) or answer.startswith(FAILURES) or not answer.endswith(BODY), answer[:200]
+                assert (
+                    is_whole(answer, path)
+                    or answer.startswith(FAILURES)
+                    or not answer.endswith(BODY)
+                ), answer[:200]
                 assert not is_whole(answer, path) or arrived
                 link.weather[direction] = Weather()
                 # Whatever still stands was promised its end at that many bytes: it is not used again.
@@ -76,7 +88,9 @@ async def test_one_byte_at_a_time(*, chunked: bool, h2: bool) -> None:
                 link.weather[direction].slice_bytes = 1
             address = linked(made, link, h2=h2)
             for number in range(3):
-                answer, _ = await converse(address, post(f"/{number}", chunked=chunked), half_close=False)
+                answer, _ = await converse(
+                    address, post(f"/{number}", chunked=chunked), half_close=False
+                )
                 assert answer.startswith(b"HTTP/1.1 200 ")
                 assert answer.endswith(BODY)
 
@@ -89,8 +103,12 @@ async def test_delay_reorders_nothing(*, h2: bool) -> None:
                 link.weather[direction].delay_s = 0.01
             address = linked(made, link, h2=h2)
             paths = [f"/{number}" for number in range(40)]
-            answers = await asyncio.gather(*(converse(address, post(path), half_close=False) for path in paths))
-            assert all(is_whole(answer, path) for (answer, _), path in zip(answers, paths, strict=True))
+            answers = await asyncio.gather(
+                *(converse(address, post(path), half_close=False) for path in paths)
+            )
+            assert all(
+                is_whole(answer, path) for (answer, _), path in zip(answers, paths, strict=True)
+            )
 
 
 @pytest.mark.parametrize("h2", [False, True])
@@ -104,7 +122,9 @@ async def test_a_reset_under_load_repeats_no_post(*, h2: bool) -> None:
             async def client() -> None:
                 for _ in range(30):
                     path = f"/{next(numbers)}"
-                    outcomes.append((path, (await converse(address, post(path), half_close=False))[0]))
+                    outcomes.append(
+                        (path, (await converse(address, post(path), half_close=False))[0])
+                    )
 
             async def storm() -> None:
                 for turn in range(40):
