@@ -3,3 +3,7 @@
 `main` is the door; `commands` has one file per command; `render` turns rows into text and knows
 nothing else; `checks` holds the health checks as values.
 """
+
+from typing import Final
+
+PROGRAM: Final = "linkerd2-py"

@@ -15,6 +15,7 @@ from linkerd2_py.cli.api import Api, find
 from linkerd2_py.cli.checks.mesh import MeshChecks
 from linkerd2_py.cli.checks.run import run_checks
 from linkerd2_py.cli.errors import CliError
+from linkerd2_py.cli.program import shown_program
 from linkerd2_py.cli.render import live as render
 from linkerd2_py.cli.render import stat as render_stat
 from linkerd2_py.cli.render.check import paint_mark
@@ -81,9 +82,8 @@ def show_until_stopped(supervising: Supervising, *, state: State, sample: bool) 
     """Refresh until the supervisor ends (CliError: nobody asked for that) or KeyboardInterrupt."""
     news: queue.SimpleQueue[Report | None] = queue.SimpleQueue()
     threading.Thread(target=_pass_on, args=(supervising, news.put), daemon=True).start()
-    paint = output.paint_for(sys.stdout)
-    below = render.where_to_look(state.links, sample=sample, paint=paint, namespace=state.namespace)
-    screen = Screen(below=[*below, "", render.STOP_HINT])
+    show_where_to_look(state, sample=sample)
+    screen = Screen()
     target = find(None)
     if target is None:
         raise CliError("the mesh has gone")
@@ -99,6 +99,14 @@ def show_until_stopped(supervising: Supervising, *, state: State, sample: bool) 
             screen.say(report)
 
 
+def show_where_to_look(state: State, *, sample: bool) -> None:
+    """The addresses and commands to go on with. Not redrawn, so that they may wrap and be copied."""
+    words = render.Words(paint=output.paint_for(sys.stdout), program=shown_program())
+    lines = render.where_to_look(state.links, sample=sample, words=words, namespace=state.namespace)
+    output.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()
+
+
 def table_of(api: Api, *, namespace: str) -> str:
     """`stat deploy` as text; empty while there is nothing to show."""
     try:
@@ -112,8 +120,7 @@ def table_of(api: Api, *, namespace: str) -> str:
 class Screen:
     """Redraws in place on a terminal; elsewhere prints the table once, when it has traffic."""
 
-    def __init__(self, *, below: list[str]) -> None:
-        self._below = below
+    def __init__(self) -> None:
         self._drawn = 0
         self._printed = False
 
@@ -123,7 +130,7 @@ class Screen:
             return
         terminal = shutil.get_terminal_size()
         size = render.Size(terminal.columns, terminal.lines)
-        lines = render.frame(table, below=self._below, size=size)
+        lines = render.frame(table, size=size)
         self._clear()
         output.write("\n".join(lines))
         sys.stdout.flush()
@@ -140,7 +147,7 @@ class Screen:
     def _print_once(self, table: str) -> None:
         if not self._printed and "rps" in table:
             self._printed = True
-            output.write("\n".join([table, "", *self._below]))
+            output.write(f"{table}\n\n{render.STOP_HINT}")
             sys.stdout.flush()
 
     def _clear(self) -> None:

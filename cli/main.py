@@ -8,7 +8,8 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-PROGRAM: Final = "linkerd2-py"
+from linkerd2_py.cli import PROGRAM
+
 COMPLETE_VARIABLE: Final = "_LINKERD2_PY_COMPLETE"
 _VALUED: Final = ("-n", "--namespace", "--api-addr")
 _PLAIN: Final = ("--verbose",)

@@ -13,9 +13,16 @@ import typer
 from linkerd2_py.cli import output
 from linkerd2_py.cli.durations import parse_duration
 from linkerd2_py.cli.errors import CliError, bad_usage
-from linkerd2_py.cli.live import Started, follow_start, show_checks, show_until_stopped
+from linkerd2_py.cli.live import (
+    Started,
+    follow_start,
+    show_checks,
+    show_until_stopped,
+    show_where_to_look,
+)
 from linkerd2_py.cli.options import ApiAddr, Namespace, Verbose
-from linkerd2_py.cli.render.live import cross, tick, where_to_look
+from linkerd2_py.cli.program import shown_program
+from linkerd2_py.cli.render.live import cross, tick
 from linkerd2_py.controlplane.local.state_dir import State
 
 app = typer.Typer(
@@ -178,9 +185,9 @@ def _finish_detached(started: Started, *, state: State, sample: bool) -> None:
         count = len(started.problems)
         raise CliError(f"{count} {'problem' if count == 1 else 'problems'}, see above; {rest}")
     show_checks()
-    output.write(tick("everything is ready", paint=paint) + ("\n\n" if state.links else ""))
-    lines = where_to_look(state.links, sample=sample, paint=paint, namespace=state.namespace)
-    output.write("\n".join([*lines, "", "`linkerd2-py local down` stops it."]))
+    output.write(tick("everything is ready", paint=paint) + "\n\n")
+    show_where_to_look(state, sample=sample)
+    output.write(f"`{shown_program()} local down` stops it.")
 
 
 def _failed(problems: tuple[str, ...]) -> CliError:

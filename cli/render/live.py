@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,14 +12,14 @@ from linkerd2_py.cli.render.table import clip
 
 SAMPLE_PAGE: Final = "web-svc"
 FAULT_HUNT: Final = (
-    ("linkerd2-py stat deploy", "which workload fails?"),
-    ("linkerd2-py stat au --from deploy/web", "which service, asked by whom?"),
+    ("which workload fails?", "stat deploy"),
+    ("which service, asked by whom?", "stat au --from deploy/web"),
     (
-        "linkerd2-py diagnostics proxy-metrics deploy/voting | grep 'grpc_status=\"2\"'",
         "how? (2 is UNKNOWN)",
+        "diagnostics proxy-metrics deploy/voting | grep 'grpc_status=\"2\"'",
     ),
+    ("which method?", "local logs deploy/voting -c app --tail 3"),
 )
-METHOD_HINT: Final = "`linkerd2-py local logs voting-0` names the method."
 STOP_HINT: Final = "Ctrl-C stops everything."
 
 
@@ -33,23 +33,31 @@ def cross(text: str, *, paint: Paint) -> str:
     return f"{paint.red(MARKS['error'])} {text}"
 
 
+@dataclass(frozen=True, slots=True)
+class Words:
+    """How the hints are written: `program` is what a person types to call us."""
+
+    paint: Paint
+    program: str
+
+
 def where_to_look(
-    links: Mapping[str, str], *, sample: bool, paint: Paint, namespace: str
+    links: Mapping[str, str], *, sample: bool, words: Words, namespace: str
 ) -> list[str]:
     """The page, the other doors, and for the sample the commands that find its fault."""
     lines = []
     page = links.get(SAMPLE_PAGE) if sample else None
     if page is not None:
-        lines += [f"Open the page:  {paint.bold(page)}", ""]
+        lines += [f"Open the page:  {words.paint.bold(page)}", ""]
     elif links:
         lines += [f"Services of {namespace}, through the mesh:"]
         lines += [f"  {name:<24} {url}" for name, url in links.items()]
         lines += [""]
     if sample:
         lines += ["Something is wrong with the vote. Find it:"]
-        width = max(len(command) for command, _ in FAULT_HUNT)
-        lines += [f"  {command:<{width}}   # {why}" for command, why in FAULT_HUNT]
-        lines += [f"  {METHOD_HINT}"]
+        for question, command in FAULT_HUNT:
+            lines += [f"  # {question}", f"  {words.program} {command}"]
+        lines += [""]
     return lines
 
 
@@ -61,8 +69,8 @@ class Size:
     lines: int
 
 
-def frame(table: str, *, below: Sequence[str], size: Size) -> list[str]:
+def frame(table: str, *, size: Size) -> list[str]:
     """The lines of one refresh, cut to the terminal: a line that wraps could not be redrawn."""
-    above = table.split("\n") if table else ["waiting for traffic…"]
-    lines = [*above, "", *below][: max(size.lines - 1, 1)]
+    rows = table.split("\n") if table else ["waiting for traffic…"]
+    lines = [*rows, "", STOP_HINT][: max(size.lines - 1, 1)]
     return [clip(line, width=max(size.columns - 1, 20)) for line in lines]

@@ -165,23 +165,32 @@ def test_check_json() -> None:
     _golden("check_json.golden", json.dumps(as_json(RESULTS), indent=2))
 
 
+WORDS = live.Words(paint=PLAIN, program="linkerd2-py")
 LINKS = {"web-svc": "http://127.0.0.1:7080/", "feed-svc": "tcp://127.0.0.1:7081"}
 
 
 def test_where_to_look_in_the_sample() -> None:
-    lines = live.where_to_look(LINKS, sample=True, paint=PLAIN, namespace="emojivoto")
+    lines = live.where_to_look(LINKS, sample=True, words=WORDS, namespace="emojivoto")
     _golden("local_sample.golden", "\n".join(lines))
 
 
 def test_where_to_look_in_another_mesh() -> None:
-    lines = live.where_to_look(LINKS, sample=False, paint=PLAIN, namespace="shop")
+    lines = live.where_to_look(LINKS, sample=False, words=WORDS, namespace="shop")
     _golden("local_links.golden", "\n".join(lines))
 
 
+def test_the_hints_fit_a_narrow_terminal() -> None:
+    words = live.Words(paint=PLAIN, program=".venv/bin/linkerd2-py")
+    lines = live.where_to_look(LINKS, sample=True, words=words, namespace="emojivoto")
+    assert "  .venv/bin/linkerd2-py stat deploy" in lines
+    assert max(map(len, lines)) <= 90
+
+
 def test_a_frame_is_cut_to_the_terminal() -> None:
-    assert live.frame("x" * 100, below=["y"], size=live.Size(30, 24)) == ["x" * 29, "", "y"]
-    assert live.frame("", below=[], size=live.Size(80, 24))[0] == "waiting for traffic…"
-    assert live.frame("a\nb\nc", below=["d"], size=live.Size(80, 3)) == ["a", "b"]
+    stop = live.STOP_HINT
+    assert live.frame("x" * 100, size=live.Size(30, 24)) == ["x" * 29, "", stop]
+    assert live.frame("", size=live.Size(80, 24))[0] == "waiting for traffic…"
+    assert live.frame("a\nb\nc", size=live.Size(80, 3)) == ["a", "b"]
 
 
 def test_cutting_a_line_counts_what_is_seen_and_closes_colours() -> None:
