@@ -21,6 +21,7 @@ from linkerd2_py.controlplane.local.sample.shared import Shared
 from linkerd2_py.controlplane.registry.mesh_file import load_mesh_file
 
 SAMPLE = Path(str(files(sample)))
+SOURCE = Path(__file__).resolve().parents[3] / "controlplane/local/sample"
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_every_emoji_has_its_method_in_the_proto() -> None:
 
 def test_generated_messages_are_those_of_the_proto(tmp_path: Path) -> None:
     package = "linkerd2_py/controlplane/local/sample/gen"
-    arguments = [f"--proto_path={package}={SAMPLE}", f"--python_out={tmp_path}"]
+    arguments = [f"--proto_path={package}={SOURCE}", f"--python_out={tmp_path}"]
     assert protoc.main(["protoc", *arguments, f"{package}/emojivoto.proto"]) == 0
     fresh = (tmp_path / package / "emojivoto_pb2.py").read_text()
     committed = (SAMPLE / "gen" / "emojivoto_pb2.py").read_text()
