@@ -511,6 +511,8 @@ cdef class Http1ServerHalf(Stream):
             return 0
         transport = server.transport
         server.let_go()
+        if transport is None:
+            return 0
         # What the endpoint did send is not held back from the client.
         transport.flush()
         return transport.abort()

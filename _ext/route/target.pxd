@@ -42,6 +42,7 @@ cdef class Target(Roster):
     cdef bint leads_back(self, Address address)
     cdef int unreject(self) except -1
     cdef tuple dst_labels(self, EndpointSpec spec)
+    cdef int drop_single(self) except -1
 
 cdef class TargetTable(Actor):
     cdef readonly Loop loop

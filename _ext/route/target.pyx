@@ -157,9 +157,7 @@ cdef class Target(Roster):
         cdef EndpointSpec spec
         cdef Endpoint known
         self.unreject()
-        if self.single is not None:
-            self.single.close()
-            self.single = None
+        self.drop_single()
         for spec in specs:
             if self.leads_back(spec.address):
                 continue
@@ -186,6 +184,7 @@ cdef class Target(Roster):
         """no_endpoints: the service has none (exists) or is unknown. What waits fails when the fail-fast period ends."""
         self.unreject()
         self.remove(list(self.endpoints))
+        self.drop_single()
 
     def forward(self, Address address not None, *, bint h2=False, tuple labels=()):
         """One endpoint without balancing; connect errors are answered at once."""
@@ -196,8 +195,7 @@ cdef class Target(Roster):
             self.reject(502 if self.table.direction == "outbound" else 403, "request loop: the target is this proxy")
             return
         spec = EndpointSpec(address, h2=h2, labels=labels)
-        if self.single is not None:
-            self.single.close()
+        self.drop_single()
         self.single = self.make(spec, True)
         self.single.open()
         self.release_queue()
@@ -228,9 +226,7 @@ cdef class Target(Roster):
         self.table.loop.disarm(self.failfast)
         self.fail_waiting(UNAVAILABLE_CLOSED, 503, b"target closed")
         self.remove(list(self.endpoints))
-        if self.single is not None:
-            self.single.close()
-            self.single = None
+        self.drop_single()
 
     @property
     def in_use(self):
@@ -242,6 +238,11 @@ cdef class Target(Roster):
 
     cdef bint leads_back(self, Address address):
         return (address.host, address.port) in self.table.refused
+
+    cdef int drop_single(self) except -1:
+        cdef Endpoint single = self.single
+        self.single = None
+        return 0 if single is None else single.close()
 
     cdef int unreject(self) except -1:
         self.rejected_status = 0
