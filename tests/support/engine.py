@@ -52,7 +52,11 @@ class Engine:
         return server, (address.host, address.port)
 
     def outbound(
-        self, *endpoints: tuple[str, int], h2: bool = False, opaque: bool = False, key: bytes = b"svc.test:80"
+        self,
+        *endpoints: tuple[str, int],
+        h2: bool = False,
+        opaque: bool = False,
+        key: bytes = b"svc.test:80",
     ) -> tuple[Target, tuple[str, int]]:
         """A static outbound port whose target has these endpoints."""
         table = self.table("outbound")

@@ -20,10 +20,10 @@ class Origin:
 
 
 async def read_body(reader: asyncio.StreamReader, head: bytes) -> bytes:
-    fields = dict(
-        (name.strip().lower(), value.strip())
+    fields = {
+        name.strip().lower(): value.strip()
         for name, _, value in (line.partition(b":") for line in head.split(b"\r\n")[1:])
-    )
+    }
     if fields.get(b"transfer-encoding") == b"chunked":
         body = b""
         while size := int((await reader.readline()).split(b";")[0], 16):

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 
 from linkerd2_py._ext.io.transport import Address
 from linkerd2_py._ext.route.target import EndpointSpec
+from linkerd2_py.base.tasks import spawn
 from tests.support.engine import engine
 from tests.support.origin import Origin, origin
 
@@ -33,7 +34,9 @@ async def ask(address: tuple[str, int], times: int) -> list[bytes]:
 
 async def test_requests_are_spread_over_the_endpoints() -> None:
     async with engine() as made, AsyncExitStack() as stack:
-        servers: list[Origin] = [await stack.enter_async_context(origin(lambda _h, _b: OK)) for _ in range(4)]
+        servers: list[Origin] = [
+            await stack.enter_async_context(origin(lambda _h, _b: OK)) for _ in range(4)
+        ]
         target, address = made.outbound(*[server.address for server in servers])
         await asyncio.gather(*(ask(address, 50) for _ in range(8)))
         assert all(len(server.heads) > 20 for server in servers)
@@ -42,7 +45,9 @@ async def test_requests_are_spread_over_the_endpoints() -> None:
 
 async def test_churn_under_load_fails_nothing() -> None:
     async with engine() as made, AsyncExitStack() as stack:
-        servers: list[Origin] = [await stack.enter_async_context(origin(lambda _h, _b: OK)) for _ in range(6)]
+        servers: list[Origin] = [
+            await stack.enter_async_context(origin(lambda _h, _b: OK)) for _ in range(6)
+        ]
         target, address = made.outbound(*[server.address for server in servers[:3]])
 
         async def churn() -> None:
@@ -57,7 +62,11 @@ async def test_churn_under_load_fails_nothing() -> None:
 
 
 async def test_an_endpoint_that_refuses_never_sees_a_request_fail() -> None:
-    async with engine() as made, origin(lambda _h, _b: OK) as good, origin(lambda _h, _b: OK) as gone:
+    async with (
+        engine() as made,
+        origin(lambda _h, _b: OK) as good,
+        origin(lambda _h, _b: OK) as gone,
+    ):
         dead = gone.address
     async with engine() as made, origin(lambda _h, _b: OK) as good:
         _target, address = made.outbound(good.address, dead)
@@ -84,7 +93,7 @@ async def test_in_flight_requests_finish_when_their_endpoint_goes() -> None:
     server = await asyncio.start_server(slow, "127.0.0.1", 0)
     async with engine() as made:
         target, address = made.outbound(server.sockets[0].getsockname())
-        asking = asyncio.create_task(ask(address, 1))
+        asking = spawn(ask(address, 1), name="client")
         await started.wait()
         target.empty(exists=True)
         release.set()
@@ -101,6 +110,10 @@ async def test_metrics_count_requests_responses_and_connections() -> None:
     host, port = server.address
     labels = f'direction="outbound",authority="svc.test:80",target_addr="{host}:{port}"'
     assert f"request_total{{{labels}" in text
-    assert [line for line in text.splitlines() if line.startswith("response_total") and 'status_code="200"' in line and line.endswith(" 7")]
+    assert [
+        line
+        for line in text.splitlines()
+        if line.startswith("response_total") and 'status_code="200"' in line and line.endswith(" 7")
+    ]
     assert 'tcp_open_total{direction="outbound",peer="src"' in text
     assert 'tcp_open_total{direction="outbound",peer="dst"' in text

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 
+from linkerd2_py.base.tasks import spawn
 from tests.support.engine import engine
 from tests.support.origin import origin, talk
 
@@ -18,7 +19,7 @@ async def test_a_connection_that_only_the_kernel_accepted_is_answered() -> None:
             client.sendall(REQUEST)
         made.servers[-1].drain()
         for client in clients:
-            client.setblocking(False)  # noqa: FBT003
+            client.setblocking(False)
             reader, writer = await asyncio.open_connection(sock=client)
             answer = await reader.read(-1)
             assert answer.startswith(b"HTTP/1.1 200 ")
@@ -58,7 +59,7 @@ async def test_a_request_under_way_finishes_and_says_close() -> None:
     server = await asyncio.start_server(slow, "127.0.0.1", 0)
     async with engine() as made:
         _target, address = made.outbound(server.sockets[0].getsockname())
-        asking = asyncio.create_task(talk(address, REQUEST))
+        asking = spawn(talk(address, REQUEST), name="client")
         await started.wait()
         made.servers[-1].drain()
         release.set()

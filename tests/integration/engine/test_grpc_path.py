@@ -18,7 +18,11 @@ def hop(made: Engine, server: EchoServer, proxies: int) -> tuple[str, int]:
 
 @pytest.mark.parametrize("proxies", [1, 2])
 async def test_every_shape_of_call(proxies: int) -> None:
-    async with engine() as made, echo_server() as server, echo_client(hop(made, server, proxies)) as client:
+    async with (
+        engine() as made,
+        echo_server() as server,
+        echo_client(hop(made, server, proxies)) as client,
+    ):
         assert await client.unary(b"hello") == b"hello"
         assert [m async for m in client.server_stream(b"a\nb\nc")] == [b"a", b"b", b"c"]
         assert await client.client_stream(iter([b"1", b"2", b"3"])) == b"123"
@@ -34,15 +38,30 @@ async def test_every_shape_of_call(proxies: int) -> None:
 @pytest.mark.parametrize("size", [100_000, 4 * 1024 * 1024])
 async def test_large_messages(proxies: int, size: int) -> None:
     message = bytes(i % 253 for i in range(size))
-    async with engine() as made, echo_server() as server, echo_client(hop(made, server, proxies)) as client:
+    async with (
+        engine() as made,
+        echo_server() as server,
+        echo_client(hop(made, server, proxies)) as client,
+    ):
         assert await client.unary(message) == message
 
 
 @pytest.mark.parametrize("proxies", [1, 2])
 async def test_statuses_and_trailers(proxies: int) -> None:
-    async with engine() as made, echo_server() as server, echo_client(hop(made, server, proxies)) as client:
+    async with (
+        engine() as made,
+        echo_server() as server,
+        echo_client(hop(made, server, proxies)) as client,
+    ):
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await client.unary(b"x", metadata=(("x-status", "NOT_FOUND"), ("x-message", "no such thing"), ("x-trailer", "t")))
+            await client.unary(
+                b"x",
+                metadata=(
+                    ("x-status", "NOT_FOUND"),
+                    ("x-message", "no such thing"),
+                    ("x-trailer", "t"),
+                ),
+            )
         assert caught.value.code() is grpc.StatusCode.NOT_FOUND
         assert caught.value.details() == "no such thing"
         assert ("x-trailer", "t") in tuple(caught.value.trailing_metadata())
@@ -52,7 +71,11 @@ async def test_statuses_and_trailers(proxies: int) -> None:
 
 @pytest.mark.parametrize("proxies", [1, 2])
 async def test_cancel_reaches_the_server(proxies: int) -> None:
-    async with engine() as made, echo_server() as server, echo_client(hop(made, server, proxies)) as client:
+    async with (
+        engine() as made,
+        echo_server() as server,
+        echo_client(hop(made, server, proxies)) as client,
+    ):
         call = client.unary(b"x", metadata=(("x-hold", "1"),))
         await asyncio.wait_for(server.seen.held.wait(), 10)
         call.cancel()
@@ -61,7 +84,11 @@ async def test_cancel_reaches_the_server(proxies: int) -> None:
 
 @pytest.mark.parametrize("proxies", [1, 2])
 async def test_deadlines_end_the_call_at_both_ends(proxies: int) -> None:
-    async with engine() as made, echo_server() as server, echo_client(hop(made, server, proxies)) as client:
+    async with (
+        engine() as made,
+        echo_server() as server,
+        echo_client(hop(made, server, proxies)) as client,
+    ):
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await client.unary(b"x", metadata=(("x-hold", "1"),), timeout=0.3)
         assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
@@ -79,6 +106,10 @@ async def test_no_endpoint_is_unavailable_for_grpc() -> None:
 
 
 async def test_many_concurrent_calls_share_connections() -> None:
-    async with engine() as made, echo_server() as server, echo_client(hop(made, server, 2)) as client:
+    async with (
+        engine() as made,
+        echo_server() as server,
+        echo_client(hop(made, server, 2)) as client,
+    ):
         answers = await asyncio.gather(*(client.unary(b"%d" % i) for i in range(300)))
     assert answers == [b"%d" % i for i in range(300)]

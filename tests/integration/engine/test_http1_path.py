@@ -24,7 +24,9 @@ async def through(made: Engine, server: Origin, *, proxies: int) -> tuple[str, i
 async def test_a_request_and_its_response_pass(proxies: int) -> None:
     async with engine() as made, origin(lambda _head, _body: OK) as server:
         address = await through(made, server, proxies=proxies)
-        answer = await talk(address, b"GET /a?b=c HTTP/1.1\r\nHost: svc.test\r\nX-One: 1\r\n\r\n", until=b"ok")
+        answer = await talk(
+            address, b"GET /a?b=c HTTP/1.1\r\nHost: svc.test\r\nX-One: 1\r\n\r\n", until=b"ok"
+        )
     assert answer.startswith(b"HTTP/1.1 200")
     assert answer.endswith(b"\r\n\r\nok")
     head = server.heads[0]
@@ -95,7 +97,11 @@ async def test_chunked_responses_keep_their_trailers(proxies: int) -> None:
     response = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: x-sum\r\n\r\n3\r\nabc\r\n0\r\nx-sum: 7\r\n\r\n"
     async with engine() as made, origin(lambda _head, _body: response) as server:
         address = await through(made, server, proxies=proxies)
-        got = await talk(address, b"GET / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\n\r\n", until=b"\r\n0\r\nx-sum: 7\r\n\r\n")
+        got = await talk(
+            address,
+            b"GET / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\n\r\n",
+            until=b"\r\n0\r\nx-sum: 7\r\n\r\n",
+        )
     assert b"3\r\nabc\r\n" in got
 
 
@@ -140,7 +146,10 @@ async def test_no_ready_endpoint_is_504_and_then_503_at_once() -> None:
 
 
 async def test_a_waiting_request_goes_when_an_endpoint_comes() -> None:
-    async with engine(failfast_ns=5_000_000_000) as made, origin(lambda _head, body: OK if body == b"abc" else b"") as server:
+    async with (
+        engine(failfast_ns=5_000_000_000) as made,
+        origin(lambda _head, body: OK if body == b"abc" else b"") as server,
+    ):
         target, address = made.outbound()
         reader, writer = await asyncio.open_connection(*address)
         writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc")
@@ -173,7 +182,11 @@ async def test_an_http2_request_reaches_a_server_that_speaks_only_http1(ending: 
         address = made.inbound(server.address)
         for _ in range(3):
             curl = await asyncio.create_subprocess_exec(
-                "curl", "-s", "--http2-prior-knowledge", f"http://{address[0]}:{address[1]}/", stdout=asyncio.subprocess.PIPE
+                "curl",
+                "-s",
+                "--http2-prior-knowledge",
+                f"http://{address[0]}:{address[1]}/",
+                stdout=asyncio.subprocess.PIPE,
             )
             assert (await curl.communicate())[0] == b"ok"
 
@@ -188,7 +201,9 @@ async def test_a_pooled_connection_that_ends_under_a_request(method: bytes, stat
 
     async with engine() as made, origin(answer) as server:
         _target, address = made.outbound(server.address)
-        assert b" 200 " in await talk(address, b"GET /first HTTP/1.1\r\nHost: a\r\n\r\n", until=b"ok")
+        assert b" 200 " in await talk(
+            address, b"GET /first HTTP/1.1\r\nHost: a\r\n\r\n", until=b"ok"
+        )
         request = method + b" /die HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
         got = await talk(address, request)
     assert got.startswith(b"HTTP/1.1 " + status)

@@ -70,7 +70,9 @@ async def test_bytes_sent_before_101_are_held_and_delivered_once() -> None:
         assert b"pgrade: chat" in head
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(reader.read(1), 0.2)
-        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n")
+        writer.write(
+            b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n"
+        )
         seen.extend(await reader.readexactly(5))
         got.set()
         writer.close()
@@ -213,7 +215,9 @@ async def test_connect_through_a_fixed_target_is_answered_by_the_server() -> Non
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     async with engine() as made:
         _target, address = made.outbound(server.sockets[0].getsockname())
-        got = await talk(address, b"CONNECT far.test:443 HTTP/1.1\r\nHost: far.test:443\r\n\r\nping")
+        got = await talk(
+            address, b"CONNECT far.test:443 HTTP/1.1\r\nHost: far.test:443\r\n\r\nping"
+        )
     server.close()
     await server.wait_closed()
     assert got.startswith(b"HTTP/1.1 200 ")
