@@ -1,12 +1,12 @@
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.io.transport import Address
 from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.pool.settings import PoolSettings
 
-Labels = tuple[tuple[str, str], ...]
+Labels: TypeAlias = tuple[tuple[str, str], ...]
 NO_TLS: Labels
 
 class EndpointSpec:
@@ -28,7 +28,9 @@ class Target:
         """Exchanges and opaque connections that use it now."""
     @property
     def is_opaque(self) -> bool: ...
-    def configure(self, *, opaque: bool = False, logical: bytes | None = None, labels: Labels = ()) -> None:
+    def configure(
+        self, *, opaque: bool = False, logical: bytes | None = None, labels: Labels = ()
+    ) -> None:
         """The profile is known: connections parked for it go on."""
     def replace(self, specs: list[EndpointSpec]) -> None:
         """Makes the set exactly `specs`; endpoints that stay keep connections and load."""
