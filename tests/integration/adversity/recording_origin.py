@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 import h11
@@ -54,7 +54,17 @@ def answer_to(request: Arrived) -> bytes:
     return head if request.method == b"HEAD" else head + body
 
 
-async def _serve(line: Line, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+Answer = Callable[[Arrived], bytes]
+
+
+async def _serve(
+    line: Line,
+    answer: Answer,
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    *,
+    close_after_one: bool,
+) -> None:
     parser = h11.Connection(h11.SERVER, max_incomplete_event_size=1 << 20)
     head: h11.Request | None = None
     body = b""
@@ -77,11 +87,11 @@ async def _serve(line: Line, reader: asyncio.StreamReader, writer: asyncio.Strea
                 head.method, head.target, head.http_version, fields, body, tuple(event.headers)
             )
             line.requests.append(request)
-            writer.write(answer_to(request))
+            writer.write(answer(request))
             await writer.drain()
             parser.send(h11.Response(status_code=200, headers=[("content-length", "0")]))
             parser.send(h11.EndOfMessage())
-            if parser.our_state is not h11.DONE:
+            if close_after_one or parser.our_state is not h11.DONE:
                 return
             parser.start_next_cycle()
         elif event is h11.PAUSED or isinstance(event, h11.ConnectionClosed):
@@ -89,7 +99,10 @@ async def _serve(line: Line, reader: asyncio.StreamReader, writer: asyncio.Strea
 
 
 @contextlib.asynccontextmanager
-async def recording_origin() -> AsyncIterator[Recording]:
+async def recording_origin(
+    answer: Answer = answer_to, *, close_after_one: bool = False
+) -> AsyncIterator[Recording]:
+    """Answers whole requests on keep-alive connections, or closes each after its first response."""
     seen = Recording()
     writers: set[asyncio.StreamWriter] = set()
 
@@ -98,7 +111,7 @@ async def recording_origin() -> AsyncIterator[Recording]:
         seen.lines.append(line)
         writers.add(writer)
         try:
-            await _serve(line, reader, writer)
+            await _serve(line, answer, reader, writer, close_after_one=close_after_one)
         except h11.RemoteProtocolError as error:
             # A message cut off by the end of the connection was never complete: that is how refusal looks from here.
             if "without sending complete message body" not in str(error):

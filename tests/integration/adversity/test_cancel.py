@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import h2.config
 import h2.connection
@@ -16,6 +17,7 @@ from tests.integration.adversity.scripted_origin import reset
 from tests.support.engine import engine
 from tests.support.wait import eventually_async
 
+E = TypeVar("E", bound=h2.events.Event)
 both = pytest.mark.parametrize("proxies", [1, 2])
 
 
@@ -121,13 +123,14 @@ class Http2Peer:
     def flush(self) -> None:
         self.writer.write(self.h2.data_to_send())
 
-    async def until(self, kind: type[h2.events.Event]) -> h2.events.Event:
+    async def until(self, kind: type[E]) -> E:
         """The next event of that kind; everything else is kept in `seen`."""
         async with asyncio.timeout(10):
             while True:
-                for index, event in enumerate(self.seen):
+                for event in self.seen:
                     if isinstance(event, kind):
-                        return self.seen.pop(index)
+                        self.seen.remove(event)
+                        return event
                 piece = await self.reader.read(65536)
                 assert piece, f"ended before {kind}"
                 self.seen += self.h2.receive_data(piece)
@@ -273,7 +276,7 @@ async def test_a_stalled_stream_stalls_only_itself() -> None:
 
         async def pour() -> None:
             while left[second.stream_id]:
-                for number in left:
+                for number in tuple(left):
                     room = min(left[number], server.h2.local_flow_control_window(number), 16384)
                     if room:
                         server.h2.send_data(number, bytes(room))
