@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from linkerd2_py.base.clock import Clock, SystemClock
 from linkerd2_py.cli import output
 from linkerd2_py.cli.api import Api, find
 from linkerd2_py.cli.checks.mesh import MeshChecks
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 REFRESH_S: Final = 2.0
 CHECKS_WAIT_S: Final = 10.0
 """Long enough for the first metrics of every proxy to have been read."""
-WINDOW: Final = "10s"
+WINDOW_S: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def show_until_stopped(supervising: Supervising, *, state: State, sample: bool) 
     news: queue.SimpleQueue[Report | None] = queue.SimpleQueue()
     threading.Thread(target=_pass_on, args=(supervising, news.put), daemon=True).start()
     show_where_to_look(state, sample=sample)
-    screen = Screen()
+    screen = Screen(clock=SystemClock())
     target = find(None)
     if target is None:
         raise CliError("the mesh has gone")
@@ -110,7 +111,7 @@ def show_where_to_look(state: State, *, sample: bool) -> None:
 def table_of(api: Api, *, namespace: str) -> str:
     """`stat deploy` as text; empty while there is nothing to show."""
     try:
-        answer = api.get("/stat", type="deploy", namespace=namespace, window=WINDOW)
+        answer = api.get("/stat", type="deploy", namespace=namespace, window=f"{WINDOW_S}s")
     except CliError:
         return ""
     style = render_stat.StatStyle(paint=output.paint_for(sys.stdout))
@@ -118,9 +119,13 @@ def table_of(api: Api, *, namespace: str) -> str:
 
 
 class Screen:
-    """Redraws in place on a terminal; elsewhere prints the table once, when it has traffic."""
+    """Redraws in place on a terminal; elsewhere prints the table once, when it has a whole window
+    of traffic: before that a rare failure may not have happened yet.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, *, clock: Clock) -> None:
+        self._clock = clock
+        self._started = clock.monotonic()
         self._drawn = 0
         self._printed = False
 
@@ -145,7 +150,8 @@ class Screen:
         sys.stdout.flush()
 
     def _print_once(self, table: str) -> None:
-        if not self._printed and "rps" in table:
+        whole = self._clock.monotonic() - self._started >= WINDOW_S
+        if whole and not self._printed and "rps" in table:
             self._printed = True
             output.write(f"{table}\n\n{render.STOP_HINT}")
             sys.stdout.flush()

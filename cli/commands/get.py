@@ -10,10 +10,10 @@ import typer
 from linkerd2_py.cli import output
 from linkerd2_py.cli.api import chosen_namespace, connect
 from linkerd2_py.cli.durations import short_age
-from linkerd2_py.cli.errors import bad_usage
+from linkerd2_py.cli.errors import CliError, bad_usage
 from linkerd2_py.cli.options import AllNamespaces, ApiAddr, Namespace, Verbose
 from linkerd2_py.cli.render.table import Column, render_table
-from linkerd2_py.cli.resources import parse_resource
+from linkerd2_py.cli.resources import Resource, parse_resource
 
 Item = Mapping[str, Any]
 
@@ -36,9 +36,7 @@ def get(
 ) -> None:
     """List pods or services."""
     output.one_of(form, allowed=("table", "name", "json"))
-    wanted = parse_resource(resource)
-    if wanted.kind not in {"pod", "service"}:
-        raise bad_usage(f"{resource!r} cannot be listed: use pods or services")
+    wanted = _listed(resource)
     plural = f"{wanted.kind}s"
     with connect(api_addr, verbose=verbose) as api:
         chosen = "" if all_namespaces else chosen_namespace(namespace, target=api.target)
@@ -54,6 +52,17 @@ def get(
         output.write(pod_table(found, namespaces=all_namespaces))
     else:
         output.write(service_table(found, namespaces=all_namespaces))
+
+
+def _listed(text: str) -> Resource:
+    refusal = bad_usage(f"{text!r} cannot be listed: use pods or services")
+    try:
+        wanted = parse_resource(text)
+    except CliError as error:
+        raise refusal from error
+    if wanted.kind not in {"pod", "service"}:
+        raise refusal
+    return wanted
 
 
 def pod_table(pods: Sequence[Item], *, namespaces: bool) -> str:

@@ -35,7 +35,7 @@ def _no_mesh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("stat deploy -t x", "-t: 'x' is not a duration"),
         ("stat deploy --to a --from b", "--to and --from exclude each other"),
         ("stat deploy/web -A", "by name across all namespaces"),
-        ("get secrets", "unknown resource type 'secrets'"),
+        ("get secrets", "'secrets' cannot be listed"),
         ("get deploy", "cannot be listed"),
         ("get pods -o yaml", "-o: 'yaml'"),
         ("completion tcsh", "no completion for 'tcsh'"),
