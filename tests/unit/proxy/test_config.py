@@ -259,6 +259,8 @@ def test_a_range_must_rise(low: str, high: str) -> None:
         ("OUTBOUND_HTTP_QUEUE_CAPACITY", "many"),
         ("SHUTDOWN_ENDPOINT_ENABLED", "perhaps"),
         ("HTTP2_INITIAL_CONNECTION_WINDOW_SIZE", "1"),
+        ("INBOUND_SERVER_HTTP2_KEEP_ALIVE_INTERVAL", "0"),
+        ("INBOUND_SERVER_HTTP2_KEEP_ALIVE_TIMEOUT", "61m"),
         ("INBOUND_IPS", "localhost"),
         ("DESTINATION_SVC_ADDR", "dst:0"),
         ("DESTINATION_SVC_ADDR", "-dst:1"),

@@ -142,6 +142,7 @@ WRONG = [
     ("LEVEL: 1", "[a]: 1", "14: workloads.web.env: keys must be plain names"),
     ("LEVEL: 1", "EMPTY: 1", "14: workloads.web.env.EMPTY: is given twice"),
     ("[voting-svc, chat-svc:9000]", "[vote-svc]", "15: workloads.web.outbound[0]: there is no service 'vote-svc'; there are: web-svc, voting-svc, chat-svc"),
+    ("chat-svc:9000]", "[chat-svc]]", "15: workloads.web.outbound[1]: must be text, not a list"),
     ("chat-svc:9000]", "chat-svc:9]", "15: workloads.web.outbound[1]: service chat-svc has no port '9'; it has: 9000"),
     ("chat-svc:9000]", "voting-svc:8081]", "15: workloads.web.outbound[1]: service voting-svc is listed twice"),
     ("{http: 80, path: /healthz}", "{path: /}", "16: workloads.web.ready: needs either tcp: PORT or http: PORT"),

@@ -133,3 +133,13 @@ def test_any_bytes_parse_or_raise_the_one_error(tail: bytes) -> None:
     raw = QUERY[:2] + b"\x81\x80\0\1\0\2\0\1\0\0" + QUERY[12:] + tail
     with contextlib.suppress(MessageError):
         parsed(raw)
+
+
+def test_names_that_point_back_are_followed() -> None:
+    """As servers write them: the owner points at the question, an alias into a name before it."""
+    question = 12
+    alias = b"\xc0" + bytes([question]) + struct.pack("!HHIH", CNAME, 1, 9, 6)
+    target = b"\x03api\xc0" + bytes([question + len("\x03web")])
+    record = b"\x03api\xc0" + bytes([question + 4]) + struct.pack("!HHIH", A, 1, 7, 4)
+    answer = parsed(encode_answer(QUERY, [alias + target, record + address("10.0.0.3")]))
+    assert answer == Answer(rcode=0, truncated=False, addresses=(address("10.0.0.3"),), ttl_s=7)

@@ -1,0 +1,200 @@
+"""The public API's client, and the checks on it, against a small HTTP server whose answers the test sets."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+
+from linkerd2_py import __version__
+from linkerd2_py.cli.api import Api, Target
+from linkerd2_py.cli.checks.mesh import DATA_PLANE, VERSION, MeshChecks
+from linkerd2_py.cli.checks.run import run_checks
+from linkerd2_py.cli.commands.diagnostics import meshed_pods, scrape
+from linkerd2_py.cli.errors import EXIT_USAGE, CliError
+from linkerd2_py.cli.resources import Resource
+
+POD = {
+    "namespace": "shop",
+    "name": "web-0",
+    "owner": "deploy/web",
+    "status": "Running",
+    "meshed": True,
+    "admin_addr": "127.0.0.1:1",
+    "proxy_ready": True,
+    "proxy_version": __version__,
+    "since_last_report_s": 1.0,
+}
+
+
+class Server:
+    """`answers` maps a path below /api/v1 to a status and a body; anything but text becomes JSON."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, tuple[int, object]] = {
+            "/version": (200, {"version": __version__}),
+            "/self-check": (200, {"results": []}),
+            "/pods": (200, {"pods": [POD]}),
+        }
+        answers = self.answers
+
+        class Answering(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                path = self.path.partition("?")[0].removeprefix("/api/v1")
+                status, body = answers.get(path, (404, {"error": f"no such path: {path}"}))
+                raw = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+                self.send_response(status)
+                self.send_header("content-length", str(len(raw)))
+                self.end_headers()
+                self.wfile.write(raw)
+
+            def log_message(self, *_: object) -> None: ...
+
+        self._server = HTTPServer(("127.0.0.1", 0), Answering)
+        self.address = f"127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+
+    def set_pods(self, *changes: Mapping[str, Any]) -> None:
+        """One pod for each set of differences from a healthy one."""
+        self.answers["/pods"] = (200, {"pods": [{**POD, **change} for change in changes]})
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    made = Server()
+    yield made
+    made.close()
+
+
+def outcomes(server: Server) -> dict[tuple[str, str], tuple[str, str]]:
+    """What every check says, by category and description."""
+    checks = MeshChecks(api_addr=server.address, namespace=None, verbose=False)
+    try:
+        results = run_checks(checks.all(), wait_s=0, on_wait=lambda _reason: None)
+        return {(r.category, r.description): (r.outcome, r.message) for r in results}
+    finally:
+        checks.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "message"),
+    [
+        (400, {"error": "type is missing"}, "^type is missing$"),
+        (503, {}, "^the control plane answered 503$"),
+        (200, "<html>", "is not a linkerd2-py public API: status 200, no JSON object"),
+        (200, [1], "is not a linkerd2-py public API"),
+    ],
+)
+def test_a_bad_answer_is_one_line(server: Server, status: int, body: object, message: str) -> None:
+    server.answers["/stat"] = (status, body)
+    with Api(Target(f"http://{server.address}")) as api, pytest.raises(CliError, match=message):
+        api.get("/stat", type="deploy")
+
+
+def test_an_address_that_is_none_is_bad_usage() -> None:
+    with pytest.raises(CliError, match="is not an address") as caught:
+        Api(Target("http://127.0.0.1:port"))
+    assert caught.value.status == EXIT_USAGE
+
+
+def test_a_healthy_mesh_passes_every_check(server: Server) -> None:
+    assert {outcome for outcome, _ in outcomes(server).values()} == {"success"}
+
+
+@pytest.mark.parametrize(
+    ("change", "check", "outcome", "message"),
+    [
+        (
+            {"status": "Failed"},
+            (DATA_PLANE, "pods are running"),
+            "error",
+            "1 of 2 pods not running: shop/web-1",
+        ),
+        (
+            {"proxy_ready": False},
+            (DATA_PLANE, "data plane proxies are ready"),
+            "error",
+            "1 of 2 pods not ready: shop/web-1",
+        ),
+        (
+            {"since_last_report_s": None},
+            (DATA_PLANE, "data plane proxy metrics are present"),
+            "error",
+            "1 of 2 pods without metrics: shop/web-1",
+        ),
+        (
+            {"proxy_version": "0.0.1"},
+            (VERSION, "data plane and cli versions match"),
+            "warning",
+            f"there are proxies of version 0.0.1, this command is {__version__}",
+        ),
+    ],
+)
+def test_one_pod_that_is_not_well_is_named(
+    server: Server, change: Mapping[str, Any], check: tuple[str, str], outcome: str, message: str
+) -> None:
+    server.set_pods({}, {"name": "web-1", **change})
+    found = outcomes(server)
+    assert found.pop(check) == (outcome, message)
+    assert {kind for kind, _ in found.values()} == {"success"}
+
+
+def test_a_mesh_without_pods_is_not_running(server: Server) -> None:
+    server.set_pods()
+    found = outcomes(server)
+    assert found[DATA_PLANE, "pods are running"] == ("error", "there are no pods")
+    assert found[DATA_PLANE, "data plane proxies are ready"] == ("warning", "no pod is meshed")
+
+
+def test_another_version_of_the_control_plane_is_a_warning(server: Server) -> None:
+    server.answers["/version"] = (200, {"version": "0.0.1"})
+    outcome, message = outcomes(server)[VERSION, "control plane and cli versions match"]
+    assert (outcome, "0.0.1" in message) == ("warning", True)
+
+
+def test_what_the_control_plane_says_of_itself_is_passed_on(server: Server) -> None:
+    results = [
+        {"category": "api", "description": "store", "status": "warning", "message": "late"},
+        {"category": "api", "description": "registry", "status": "odd", "message": None},
+    ]
+    server.answers["/self-check"] = (200, {"results": results})
+    found = outcomes(server)
+    assert found["api", "store"] == ("warning", "late")
+    assert found["api", "registry"] == ("error", "")
+
+
+def test_nothing_is_asked_of_what_is_no_control_plane(server: Server) -> None:
+    server.answers["/version"] = (200, "hello")
+    *_, (outcome, message) = outcomes(server).values()
+    assert outcome == "error"
+    assert "is not a linkerd2-py public API" in message
+
+
+@pytest.mark.parametrize(
+    ("resource", "admin_addr", "message"),
+    [
+        (Resource("pod", "web-9"), "127.0.0.1:1", "no pod found for po/web-9"),
+        (Resource("deployment", "web"), None, "no meshed pod found for deploy/web"),
+    ],
+)
+def test_metrics_of_nobody_are_refused(
+    server: Server, resource: Resource, admin_addr: str | None, message: str
+) -> None:
+    server.set_pods({"admin_addr": admin_addr})
+    with Api(Target(f"http://{server.address}")) as api, pytest.raises(CliError, match=message):
+        meshed_pods(api, resource=resource, namespace="shop")
+
+
+def test_a_proxy_that_does_not_answer_is_one_line(server: Server) -> None:
+    with pytest.raises(CliError, match=f"the proxy at {server.address} does not answer"):
+        scrape(server.address)
