@@ -37,7 +37,7 @@ async def self_check(
     return [
         _check_mesh(mesh),
         await _check_proxy_api(proxy_api_problem),
-        _check_scraper(scraper, now=now),
+        _check_scraper(mesh, scraper=scraper, now=now),
     ]
 
 
@@ -54,17 +54,23 @@ async def _check_proxy_api(problem: Callable[[], Awaitable[str]]) -> CheckResult
     return CheckResult(description, "error", message) if message else CheckResult(description)
 
 
-def _check_scraper(scraper: Scraper, *, now: float) -> CheckResult:
+def _check_scraper(mesh: Mesh, *, scraper: Scraper, now: float) -> CheckResult:
     description = "control plane can read the metrics of every proxy"
-    late_after_s = _TURNS_UNTIL_LATE * scraper.interval_s
+    good_until_s = _TURNS_UNTIL_LATE * scraper.interval_s
     late = [
         _shown(pod)
         for pod, report in scraper.reports.items()
-        if report.last_success is None or now - report.last_success > late_after_s
+        if now - (report.last_success or _started(mesh, pod=pod)) > good_until_s
     ]
     if not late:
         return CheckResult(description)
     return CheckResult(description, "warning", f"not read lately: {', '.join(sorted(late))}")
+
+
+def _started(mesh: Mesh, *, pod: Key) -> float:
+    """When a pod that was never read could first have been; a new one is not late yet."""
+    found = mesh.pods.get(pod)
+    return found.started if found else 0.0
 
 
 def _shown(pod: Key) -> str:

@@ -19,6 +19,7 @@ from linkerd2_py.controlplane.public_api.selfcheck import self_check
 from linkerd2_py.controlplane.public_api.server import WebServer
 from linkerd2_py.controlplane.public_api.web import web_app
 from linkerd2_py.controlplane.registry.registry import Registry
+from linkerd2_py.controlplane.registry.types import Pod
 
 
 async def test_health_says_when_destination_is_not_served() -> None:
@@ -48,6 +49,26 @@ async def test_self_check_shows_what_the_proxy_api_lacks() -> None:
         "status": "error",
         "message": "127.0.0.1:1: connection refused",
     }
+
+
+async def test_a_proxy_that_is_new_is_not_late_yet() -> None:
+    async def problem() -> str:
+        return ""
+
+    started = 1_700_000_000.0
+    pod = Pod("shop", "web-0", "web", "127.0.0.1", admin_addr="127.0.0.1:1", started=started)
+    registry = Registry()
+    registry.apply(pods=[pod])
+    scraper = Scraper(registry, store=SampleStore())
+    scraper.start()
+    messages = []
+    for now in (started + 1, started + 60):
+        results = await self_check(
+            mesh=registry.mesh, scraper=scraper, now=now, proxy_api_problem=problem
+        )
+        messages.append(results[-1].message)
+    await scraper.stop()
+    assert messages == ["", "not read lately: shop/web-0"]
 
 
 async def test_failing_operation_is_an_error_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
