@@ -7,7 +7,6 @@ from linkerd2_py._ext.io.loop cimport Actor, Loop, Timer
 from linkerd2_py._ext.io.transport cimport Address
 from linkerd2_py._ext.metrics.http cimport HttpMetrics
 from linkerd2_py._ext.metrics.registry cimport Registry
-from linkerd2_py._ext.metrics.tcp cimport TcpMetrics
 from linkerd2_py._ext.pool.endpoint cimport Endpoint, Roster
 from linkerd2_py._ext.pool.settings cimport PoolSettings
 
@@ -28,6 +27,7 @@ cdef class Target(Roster):
     cdef dict parked                    # Waiter -> None: wait for the profile
     cdef dict queue                     # Waiter -> None: wait for a ready endpoint
     cdef bint configured, opaque, gate_shut, closed
+    cdef Unavailable rejected_why
     cdef int rejected_status            # 0 when not rejected
     cdef bytes rejected_text
     cdef int live                       # exchanges, opaque connections and waits that use it
@@ -40,6 +40,7 @@ cdef class Target(Roster):
     cdef int fail_waiting(self, Unavailable why, int status, bytes text) except -1
     cdef int release_queue(self) except -1
     cdef bint leads_back(self, Address address)
+    cdef int refuse(self, Unavailable why, int status, bytes text) except -1
     cdef int unreject(self) except -1
     cdef tuple dst_labels(self, EndpointSpec spec)
     cdef int drop_single(self) except -1

@@ -33,16 +33,16 @@ class Target:
     ) -> None:
         """The profile is known: connections parked for it go on."""
     def replace(self, specs: list[EndpointSpec]) -> None:
-        """Makes the set exactly `specs`; endpoints that stay keep connections and load."""
+        """Makes the set exactly `specs`; endpoints that stay keep connections and load. None: what waits fails when the fail-fast period ends."""
     def add(self, specs: list[EndpointSpec]) -> None: ...
     def remove(self, addresses: list[Address]) -> None:
         """In flight finish, nothing new is dispatched. Unknown addresses are ignored."""
-    def empty(self, exists: bool) -> None:
-        """The service has no endpoints, or is unknown: waiters fail when the fail-fast period ends."""
     def forward(self, address: Address, *, h2: bool = False, labels: Labels = ()) -> None:
         """One endpoint without balancing; its connect errors are answered at once (502, 504)."""
     def reject(self, status: int, text: str) -> None:
         """Every request gets `status` until one of the calls above."""
+    def reject_loop(self) -> None:
+        """The same because the target is this proxy itself: 502 outbound, 403 inbound."""
     def endpoints_state(self) -> list[dict[str, Any]]: ...
     def endpoint_labels(self, spec: EndpointSpec) -> list[tuple[str, str]]: ...
     def close(self) -> None: ...

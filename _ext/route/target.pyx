@@ -58,7 +58,7 @@ cdef class Target(Roster):
         if self.closed:
             return waiter.on_unavailable(UNAVAILABLE_CLOSED, 503, b"target closed")
         if self.rejected_status:
-            return waiter.on_unavailable(UNAVAILABLE_REJECTED, self.rejected_status, self.rejected_text)
+            return waiter.on_unavailable(self.rejected_why, self.rejected_status, self.rejected_text)
         if self.single is not None:
             return waiter.on_backend(self.single)
         endpoint = <Endpoint> self.ready.pick(self.table.loop.now)
@@ -73,7 +73,7 @@ cdef class Target(Roster):
         if self.closed:
             return waiter.on_unavailable(UNAVAILABLE_CLOSED, 503, b"target closed")
         if self.rejected_status:
-            return waiter.on_unavailable(UNAVAILABLE_REJECTED, self.rejected_status, self.rejected_text)
+            return waiter.on_unavailable(self.rejected_why, self.rejected_status, self.rejected_text)
         if self.configured:
             return waiter.on_profile(self.opaque)
         self.parked[waiter] = None
@@ -180,31 +180,27 @@ cdef class Target(Roster):
                 self.ready.remove(endpoint)
                 endpoint.close()
 
-    def empty(self, bint exists):
-        """no_endpoints: the service has none (exists) or is unknown. What waits fails when the fail-fast period ends."""
-        self.unreject()
-        self.remove(list(self.endpoints))
-        self.drop_single()
-
     def forward(self, Address address not None, *, bint h2=False, tuple labels=()):
         """One endpoint without balancing; connect errors are answered at once."""
         self.table.loop.now = now_ns()
         self.remove(list(self.endpoints))
+        self.drop_single()
         self.unreject()
         if self.leads_back(address):
-            self.reject(502 if self.table.direction == "outbound" else 403, "request loop: the target is this proxy")
+            self.reject_loop()
             return
         spec = EndpointSpec(address, h2=h2, labels=labels)
-        self.drop_single()
         self.single = self.make(spec, True)
         self.single.open()
         self.release_queue()
 
     def reject(self, int status, str text not None):
         """Every request is answered with `status` until the shell says otherwise."""
-        self.rejected_status = status
-        self.rejected_text = text.encode("ascii", "replace")
-        self.fail_waiting(UNAVAILABLE_REJECTED, status, self.rejected_text)
+        self.refuse(UNAVAILABLE_REJECTED, status, text.encode("ascii", "replace"))
+
+    def reject_loop(self):
+        """The same because the target is this proxy itself."""
+        self.refuse(UNAVAILABLE_LOOP, 502 if self.table.direction == "outbound" else 403, b"request loop: the target is this proxy")
 
     def endpoints_state(self):
         """One dict an endpoint: address, ready, pending, rtt_ms."""
@@ -243,6 +239,12 @@ cdef class Target(Roster):
         cdef Endpoint single = self.single
         self.single = None
         return 0 if single is None else single.close()
+
+    cdef int refuse(self, Unavailable why, int status, bytes text) except -1:
+        self.rejected_why = why
+        self.rejected_status = status
+        self.rejected_text = text
+        return self.fail_waiting(why, status, text)
 
     cdef int unreject(self) except -1:
         self.rejected_status = 0

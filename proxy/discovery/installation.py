@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import Final
 
 from linkerd2_py._ext.io.transport import Address
 from linkerd2_py._ext.route.target import EndpointSpec, Target
@@ -20,9 +19,6 @@ from linkerd2_py.proxy.discovery.translate import Endpoint
 logger = logging.getLogger(__name__)
 
 LeadsBack = Callable[[SocketAddr], bool]
-
-_LOOP_STATUS: Final = 502
-_LOOP_TEXT: Final = "request loop: the target is this proxy"
 
 
 class Installation:
@@ -59,9 +55,9 @@ class Installation:
                 for address in addresses:
                     self._endpoints.pop(address, None)
                 self._set(self._replace, now=lambda: self.target.remove(_plain(addresses)))
-            case Emptied(exists):
+            case Emptied():
                 self._endpoints = {}
-                self._set(lambda: self._empty(exists=exists))
+                self._set(self._replace)
 
     def forward(self, endpoint: Endpoint) -> None:
         """This one address, without balancing. Saying so again keeps its connections."""
@@ -88,10 +84,6 @@ class Installation:
         else:
             self._refuse()
 
-    def _empty(self, *, exists: bool) -> None:
-        self.target.replace([])
-        self.target.empty(exists)
-
     def _add(self, endpoints: Iterable[Endpoint]) -> None:
         specs = self._specs(endpoints)
         if specs:
@@ -105,7 +97,7 @@ class Installation:
 
     def _refuse(self) -> None:
         logger.warning("%s leads back to this proxy", self.target.key.decode(errors="replace"))
-        self.target.reject(_LOOP_STATUS, _LOOP_TEXT)
+        self.target.reject_loop()
 
     def _specs(self, endpoints: Iterable[Endpoint]) -> list[EndpointSpec]:
         return [

@@ -95,7 +95,7 @@ async def test_in_flight_requests_finish_when_their_endpoint_goes() -> None:
         target, address = made.outbound(server.sockets[0].getsockname())
         asking = spawn(ask(address, 1), name="client")
         await started.wait()
-        target.empty(exists=True)
+        target.replace([])
         release.set()
         assert await asking == [b"HTTP/1.1 200 OK"]
     server.close()
@@ -117,3 +117,14 @@ async def test_metrics_count_requests_responses_and_connections() -> None:
     ]
     assert 'tcp_open_total{direction="outbound",peer="src"' in text
     assert 'tcp_open_total{direction="outbound",peer="dst"' in text
+
+
+async def test_a_target_that_is_the_proxy_itself_is_answered_and_counted_as_a_loop() -> None:
+    async with engine() as made:
+        target, address = made.outbound()
+        made.tables[0].refused.add(address)
+        target.forward(Address(*address))
+        assert await ask(address, 1) == [b"HTTP/1.1 502 Bad Gateway"]
+        (line,) = (one for one in made.metrics().splitlines() if one.startswith("response_total"))
+    assert 'status_code="502"' in line
+    assert 'error="loop"' in line
