@@ -1,10 +1,8 @@
 """Leased byte buffers. An idle connection holds none; the pool keeps a bounded number of free ones."""
 
-from linkerd2_py._ext.core.types cimport Span
-
 cdef enum:
     BUFFER_SMALL = 16384      # heads, small bodies
-    BUFFER_LARGE = 262144     # bulk: as fast as splice from here on (docs/decisions)
+    BUFFER_LARGE = 262144     # bulk: from here on copying is as fast as splice
 
 cdef class Buffer:
     """`mem[start:end]` is content, `mem[end:capacity]` is room. One holder at a time."""

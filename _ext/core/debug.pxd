@@ -15,6 +15,6 @@ cdef enum Kind:
 # In __cinit__ / __dealloc__: `born(LIVE_X)` / `gone(LIVE_X)`. Recycled objects count as live only while leased.
 cdef void born(Kind kind) noexcept nogil
 cdef void gone(Kind kind) noexcept nogil
-# Aborts the process with file-less message in a debug build if `truth` is 0; compiled to nothing in release via `if L5D_DEBUG`.
+# In a debug build ends the process, with `what` on stderr, when `truth` is 0. Does nothing in a release build.
 cdef void check(bint truth, const char* what) noexcept nogil
 # Python: counts() -> dict[str, int] (all zero in a release build), enabled() -> bool.

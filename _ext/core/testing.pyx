@@ -14,11 +14,11 @@ cdef class Lease:
     def __init__(self, capacity: int):
         self.buffer = lease(capacity)
 
-    def append(self, data: bytes) -> None:
+    def append(self, content: bytes) -> None:
         """Like the engine's callers, proves the room first."""
-        if len(data) > <Py_ssize_t> self.buffer.room():
+        if len(content) > <Py_ssize_t> self.buffer.room():
             raise ValueError("no room")
-        self.buffer.append(data, len(data))
+        self.buffer.append(content, len(content))
 
     def skip(self, count: int) -> None:
         self.buffer.skip(count)

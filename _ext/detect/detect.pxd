@@ -7,6 +7,6 @@ cdef enum Protocol:
     PROTO_TLS             # a ClientHello record header
     PROTO_OPAQUE
 
-# HTTP/2: the first 14 bytes of the client preface; HTTP/1: a plausible request line (method token, SP, target, version) even if incomplete stays MORE; bytes that can no longer become either are opaque at once.
-# A client that sends "GE", pauses, then "T / HTTP/1.1" is HTTP/1 (reliability.md trap 4).
+# HTTP/2: the first 14 bytes of the client preface. HTTP/1: a request line (method token, SP, target, version). What may still become one of them is MORE,
+# what cannot is opaque at once: a client that sends "GE", pauses, then "T / HTTP/1.1" speaks HTTP/1.
 cdef Protocol detect(const char* p, size_t n) noexcept nogil

@@ -1,7 +1,7 @@
 # cython: language_level=3
 """Detection for tests: a Python call. Not part of a wheel."""
 
-from linkerd2_py._ext.detect.detect cimport PROTO_HTTP1, PROTO_HTTP2, PROTO_MORE, PROTO_OPAQUE, PROTO_TLS, Protocol, detect
+from linkerd2_py._ext.detect.detect cimport PROTO_HTTP1, PROTO_HTTP2, PROTO_MORE, PROTO_OPAQUE, PROTO_TLS, detect
 
 _NAMES = {
     <int> PROTO_MORE: "more",
@@ -12,6 +12,6 @@ _NAMES = {
 }
 
 
-def detect_bytes(data: bytes) -> str:
+def detect_bytes(content: bytes) -> str:
     """more, http1, http2, tls or opaque."""
-    return _NAMES[<int> detect(data, len(data))]
+    return _NAMES[<int> detect(content, len(content))]

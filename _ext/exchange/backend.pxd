@@ -4,7 +4,6 @@ Flow: Router.begin -> Logical.choose -> Waiter.on_backend -> Backend.serve -> Wa
 unless the waiter withdraws.
 """
 
-from libc.stdint cimport int64_t, uint32_t
 from linkerd2_py._ext.balance.p2c cimport Candidate
 from linkerd2_py._ext.core.fault cimport FaultKind
 from linkerd2_py._ext.exchange.head cimport Head
@@ -13,7 +12,7 @@ from linkerd2_py._ext.io.loop cimport Actor, Loop
 from linkerd2_py._ext.io.transport cimport Address, Transport
 from linkerd2_py._ext.metrics.http cimport HttpMetrics
 
-# Why a target gives no backend (linkerd-compatible answers: docs/architecture, error table).
+# Why a target gives no backend (how it is answered: docs/life-of-a-request.md).
 cdef enum Unavailable:
     UNAVAILABLE_FAILFAST       # nothing became ready within the fail-fast period: 504
     UNAVAILABLE_SHED           # gate shut, queue full or too many in flight: 503

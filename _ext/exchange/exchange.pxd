@@ -9,7 +9,6 @@ from linkerd2_py._ext.core.fault cimport FaultKind
 from linkerd2_py._ext.exchange.backend cimport Backend, Logical, Router, Waiter, Wants
 from linkerd2_py._ext.exchange.head cimport Field, Head, Version
 from linkerd2_py._ext.exchange.stream cimport Stream
-from linkerd2_py._ext.io.loop cimport Loop
 from linkerd2_py._ext.io.transport cimport Transport
 from linkerd2_py._ext.metrics.http cimport HttpMetrics, ResponseError
 
@@ -32,7 +31,7 @@ cdef class Exchange(Waiter):
     cdef ResponseState response
     cdef bint over, counted, pending  # admitted by the router; backend.begin() was called and not yet completed
     cdef bint server_held, client_held
-    cdef bint is_grpc, is_connect, is_upgrade, is_tunnel
+    cdef bint is_grpc, is_connect, is_upgrade
     cdef bint orig_proto_in           # the client is a peer proxy carrying HTTP/1 over HTTP/2
     cdef bint orig_proto_out          # we carry HTTP/1 over HTTP/2 to the backend
     cdef Version client_version       # what the client's application speaks

@@ -84,7 +84,7 @@ cdef class Exchange(Waiter):
         self.router = router
         self.backlog_end = self.request_done = self.over = self.counted = self.pending = False
         self.server_held = self.client_held = False
-        self.is_grpc = self.is_connect = self.is_upgrade = self.is_tunnel = False
+        self.is_grpc = self.is_connect = self.is_upgrade = False
         self.orig_proto_in = self.orig_proto_out = False
         self.repeated = False
         self.response = RESPONSE_NONE

@@ -3,7 +3,7 @@
 Spans are borrowed from memory the codec that filled the head holds (its inbox, or a leased arena) until `Head.reset()`; nothing else may keep them.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t
 from linkerd2_py._ext.core.buffer cimport Buffer
 from linkerd2_py._ext.core.types cimport Span
 

@@ -2,7 +2,7 @@
 """Heads, recycled through a bounded free list, and what field names and methods mean to the engine."""
 
 from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
 from linkerd2_py._ext.core.buffer cimport BUFFER_SMALL, give_back, lease
 

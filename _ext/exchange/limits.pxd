@@ -1,4 +1,4 @@
-"""Numbers that bound what peers may make us hold (reliability: default numeric limits). Python-constructible with keyword arguments, then read-only."""
+"""Numbers that bound what peers may make us hold, with their defaults. Made from Python with keyword arguments, then read-only."""
 
 from libc.stdint cimport int64_t, uint32_t
 
@@ -7,23 +7,23 @@ cdef class Limits:
     cdef readonly int head_bytes            # 64 KiB: request/status line + fields
     cdef readonly int head_fields           # 100
     cdef readonly int request_line_bytes    # 32 KiB
-    cdef readonly int chunk_line_bytes      # 256 per chunk line; chunk_extension_bytes 16 KiB per message
-    cdef readonly int chunk_extension_bytes
+    cdef readonly int chunk_line_bytes      # 256
+    cdef readonly int chunk_extension_bytes # 16 KiB, of a whole message
     cdef readonly int trailer_bytes         # 16 KiB
     cdef readonly int interim_responses     # 100
     cdef readonly int64_t head_timeout_ns   # 15 s from the first byte of a head (and from accept for the first)
-    cdef readonly int64_t keepalive_idle_ns # client-facing idle connection: 0 = never closed by us (Linkerd), else closed
+    cdef readonly int64_t keepalive_idle_ns # 0: an idle connection of a client is never closed by us, as in Linkerd
     # HTTP/2
-    cdef readonly uint32_t max_concurrent_streams      # 256 (100 is nginx-like; Linkerd none): ours to clients
-    cdef readonly uint32_t initial_stream_window       # 65535
+    cdef readonly uint32_t max_concurrent_streams      # 256: what we allow clients
+    cdef readonly uint32_t initial_stream_window       # 65535: what we allow a peer to send on one stream
     cdef readonly uint32_t initial_connection_window   # 1 MiB
     cdef readonly uint32_t max_frame_size              # 16384
     cdef readonly uint32_t header_list_bytes           # 64 KiB decoded (name+value+32 each)
-    cdef readonly uint32_t header_fields               # 100 incl. cookie crumbs
+    cdef readonly uint32_t header_fields               # 100, cookie crumbs counted
     cdef readonly uint32_t continuation_frames         # 8
     cdef readonly uint32_t reset_budget                # 100 per 10 s plus one per completed stream
     cdef readonly uint32_t anomaly_budget              # 100 (empty DATA, PRIORITY, unknown frames, SETTINGS, PING...) per 10 s
-    cdef readonly uint32_t control_queue               # 1000 unsent replies => close
-    cdef readonly int64_t stalled_send_ns              # 30 s without progress on a blocked stream => reset
-    cdef readonly int64_t ping_interval_ns             # 10 s when idle towards meshed endpoints, 0 = off
+    cdef readonly uint32_t control_queue               # 1000 unsent replies; more end the connection
+    cdef readonly int64_t stalled_send_ns              # 30 s without progress; then the blocked stream is reset
+    cdef readonly int64_t ping_interval_ns             # 10 s of silence, towards meshed endpoints; 0 = off
     cdef readonly int64_t ping_timeout_ns              # 3 s

@@ -3,8 +3,7 @@
 
 from libc.string cimport memcmp, memcpy
 
-from linkerd2_py._ext.core.types cimport Span
-from linkerd2_py._ext.exchange.head cimport FIELD_DROPPED, FIELD_LOWER, FORM_ABSOLUTE, FORM_ORIGIN, H_HOST, H_L5D_ORIG_PROTO, HTTP_10, HTTP_11, Field, Head, Version
+from linkerd2_py._ext.exchange.head cimport FIELD_LOWER, FORM_ABSOLUTE, FORM_ORIGIN, H_HOST, H_L5D_ORIG_PROTO, HTTP_10, HTTP_11, Field, Head, Version
 
 cdef const char* NAME = "l5d-orig-proto"
 cdef enum:

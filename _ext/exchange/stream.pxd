@@ -9,7 +9,7 @@ Rules
 - The memory behind `p` in body calls is borrowed for the duration of the call only.
 """
 
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport uint32_t
 from linkerd2_py._ext.core.fault cimport FaultKind
 from linkerd2_py._ext.exchange.head cimport Head, Version
 from linkerd2_py._ext.io.loop cimport Actor

@@ -10,7 +10,6 @@ from linkerd2_py._ext.exchange.head cimport (
     FORM_ORIGIN,
     H_CONNECTION,
     H_CONTENT_LENGTH,
-    H_CONTENT_TYPE,
     H_DATE,
     H_EXPECT,
     H_GRPC_MESSAGE,
@@ -26,7 +25,6 @@ from linkerd2_py._ext.exchange.head cimport (
     H_PROXY_CONNECTION,
     H_SERVER,
     H_TE,
-    H_TRAILER,
     H_TRANSFER_ENCODING,
     H_UPGRADE,
     HTTP_10,
@@ -57,7 +55,7 @@ from linkerd2_py._ext.http1.faults cimport (
     TOO_MANY_FIELDS,
     UNKNOWN_CODING,
 )
-from linkerd2_py._ext.http1.scan cimport ADDRESS, DIGIT, HOST, TOKEN, is_class, skip_class
+from linkerd2_py._ext.http1.scan cimport ADDRESS, DIGIT, HOST, TOKEN, skip_class
 
 cdef enum:
     MAX_OPTIONS = 32       # connection options of one head: they are compared with every field

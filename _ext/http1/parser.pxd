@@ -8,10 +8,8 @@ from linkerd2_py._ext.exchange.head cimport Head
 from linkerd2_py._ext.exchange.limits cimport Limits
 from linkerd2_py._ext.http1.faults cimport ParseFault, parse_fault_status, parse_fault_text
 
-cdef enum ParseResult:
-    PARSE_MORE = 0            # incomplete: call again with more bytes from the same start
-    # > 0: number of bytes of the head, including the empty line
-    # < 0: -ParseFault
+# All three return the number of bytes of the head, with the empty line; 0 when it is incomplete (call again with more bytes from the same start); or
+# -ParseFault.
 
 # Request: fills head (method, target form, authority, path, version, fields, framing). Skips at most one leading CRLF. `p` may be partial;
 # `scanned` is in/out (0 for a new head): bytes already known to hold no complete head, so that byte-by-byte feeding stays linear.

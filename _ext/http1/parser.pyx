@@ -43,7 +43,7 @@ from linkerd2_py._ext.http1.scan cimport DIGIT, TARGET, TOKEN, is_class, next_co
 cdef struct Scan:
     size_t base         # the first byte that counts (after a skipped CRLF)
     size_t reached      # offset of the verdict, or n
-    int verdict         # length, PARSE_MORE or -fault
+    int verdict         # length, 0 for more, or -fault
     size_t first_line   # longest allowed first line, 0 = no bound of its own
     size_t whole        # longest allowed section
 

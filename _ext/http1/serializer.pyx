@@ -7,7 +7,6 @@ from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.head cimport (
     FIELD_DROPPED,
     FORM_ABSOLUTE,
-    FORM_ASTERISK,
     H_CONNECTION,
     H_CONTENT_LENGTH,
     H_HOST,

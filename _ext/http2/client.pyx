@@ -2,7 +2,7 @@
 """HTTP/2 towards an endpoint: exchanges become streams; what the endpoint did not process is said to be refused, so that it may go elsewhere."""
 
 from cpython.ref cimport PyObject
-from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint32_t
 from linkerd2_py._ext.core.fault cimport FAULT_LOCAL, FAULT_NONE, FAULT_PROTOCOL, FaultKind
 from linkerd2_py._ext.exchange.head cimport METHOD_CONNECT, Head
 from linkerd2_py._ext.exchange.limits cimport Limits

@@ -1,6 +1,6 @@
 """The part of libnghttp2 (1.52 or a later 1.x) that the HTTP/2 codec uses; names and meanings are the library's."""
 
-from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t
 
 cdef extern from "<nghttp2/nghttp2.h>":
     ctypedef struct nghttp2_session:
@@ -33,9 +33,6 @@ cdef extern from "<nghttp2/nghttp2.h>":
 
     ctypedef enum nghttp2_headers_category:
         NGHTTP2_HCAT_REQUEST
-        NGHTTP2_HCAT_RESPONSE
-        NGHTTP2_HCAT_PUSH_RESPONSE
-        NGHTTP2_HCAT_HEADERS
 
     ctypedef struct nghttp2_data:
         nghttp2_frame_hd hd
@@ -89,7 +86,6 @@ cdef extern from "<nghttp2/nghttp2.h>":
         NGHTTP2_SETTINGS
         NGHTTP2_PING
         NGHTTP2_GOAWAY
-        NGHTTP2_WINDOW_UPDATE
 
         NGHTTP2_FLAG_NONE
         NGHTTP2_FLAG_END_STREAM
@@ -98,7 +94,6 @@ cdef extern from "<nghttp2/nghttp2.h>":
         NGHTTP2_NV_FLAG_NONE
         NGHTTP2_NV_FLAG_NO_INDEX
         NGHTTP2_NV_FLAG_NO_COPY_NAME
-        NGHTTP2_NV_FLAG_NO_COPY_VALUE
 
         NGHTTP2_DATA_FLAG_EOF
         NGHTTP2_DATA_FLAG_NO_END_STREAM
@@ -113,7 +108,6 @@ cdef extern from "<nghttp2/nghttp2.h>":
         NGHTTP2_NO_ERROR
         NGHTTP2_PROTOCOL_ERROR
         NGHTTP2_INTERNAL_ERROR
-        NGHTTP2_FLOW_CONTROL_ERROR
         NGHTTP2_REFUSED_STREAM
         NGHTTP2_CANCEL
         NGHTTP2_ENHANCE_YOUR_CALM
@@ -124,7 +118,6 @@ cdef extern from "<nghttp2/nghttp2.h>":
         NGHTTP2_ERR_CALLBACK_FAILURE
         NGHTTP2_ERR_BAD_CLIENT_MAGIC
         NGHTTP2_ERR_FLOODED
-        NGHTTP2_ERR_NOMEM
         NGHTTP2_ERR_TOO_MANY_CONTINUATIONS
 
     # ---- header memory
@@ -144,7 +137,6 @@ cdef extern from "<nghttp2/nghttp2.h>":
     ctypedef int (*nghttp2_send_data_callback)(nghttp2_session*, nghttp2_frame*, const uint8_t*, size_t, nghttp2_data_source*, void*) noexcept
 
     int nghttp2_session_callbacks_new(nghttp2_session_callbacks**)
-    void nghttp2_session_callbacks_del(nghttp2_session_callbacks*)
     void nghttp2_session_callbacks_set_on_begin_headers_callback(nghttp2_session_callbacks*, nghttp2_on_begin_headers_callback)
     void nghttp2_session_callbacks_set_on_header_callback2(nghttp2_session_callbacks*, nghttp2_on_header_callback2)
     void nghttp2_session_callbacks_set_on_invalid_header_callback2(nghttp2_session_callbacks*, nghttp2_on_header_callback2)
@@ -164,7 +156,6 @@ cdef extern from "<nghttp2/nghttp2.h>":
     void nghttp2_option_set_max_outbound_ack(nghttp2_option*, size_t)
     void nghttp2_option_set_max_continuations(nghttp2_option*, size_t)
     void nghttp2_option_set_max_send_header_block_length(nghttp2_option*, size_t)
-    void nghttp2_option_set_stream_reset_rate_limit(nghttp2_option*, uint64_t, uint64_t)
 
     # ---- session
     int nghttp2_session_server_new2(nghttp2_session**, const nghttp2_session_callbacks*, void*, const nghttp2_option*)
@@ -185,7 +176,6 @@ cdef extern from "<nghttp2/nghttp2.h>":
     int32_t nghttp2_session_get_effective_local_window_size(nghttp2_session*)
     int32_t nghttp2_session_get_effective_recv_data_length(nghttp2_session*)
     uint32_t nghttp2_session_get_remote_settings(nghttp2_session*, int32_t)
-    uint32_t nghttp2_session_get_next_stream_id(nghttp2_session*)
     int32_t nghttp2_session_get_last_proc_stream_id(nghttp2_session*)
     int nghttp2_session_terminate_session(nghttp2_session*, uint32_t)
 

@@ -2,7 +2,7 @@
 """HTTP/2 towards a client: requests become exchanges, responses leave in the order their bytes can go."""
 
 from cpython.ref cimport PyObject
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcmp
 from linkerd2_py._ext.core.fault cimport FAULT_IDLE, FAULT_PROTOCOL, FaultKind
 from linkerd2_py._ext.exchange.head cimport drop_head, take_head

@@ -3,7 +3,7 @@
 
 from libc.stdint cimport uint32_t
 from linkerd2_py._ext.core.fault cimport FaultKind
-from linkerd2_py._ext.exchange.head cimport FIELD_DROPPED, H_HOST, HTTP_11, HTTP_2, Head, drop_head, field_id, method_id, parse_length, take_head
+from linkerd2_py._ext.exchange.head cimport FIELD_DROPPED, HTTP_11, Head, drop_head, field_id, method_id, parse_length, take_head
 from linkerd2_py._ext.exchange.limits cimport Limits
 from linkerd2_py._ext.exchange.stream cimport ConnectionOwner, Dispatch, Peer, Stream
 from linkerd2_py._ext.http2.client cimport Http2Client

@@ -1,6 +1,6 @@
 """The kernel's interface as far as this folder needs it (header-only)."""
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from posix.time cimport itimerspec
 
 cdef extern from "<sys/epoll.h>" nogil:
@@ -85,7 +85,7 @@ cdef extern from "<netinet/in.h>" nogil:
         sa_family_t sin6_family
         uint16_t sin6_port
         in6_addr sin6_addr
-    enum: IPPROTO_TCP, IPPROTO_IPV6, SOL_IP, SOL_IPV6, IPV6_V6ONLY, INET6_ADDRSTRLEN
+    enum: IPPROTO_TCP, SOL_IP, SOL_IPV6, IPV6_V6ONLY
 
 cdef extern from "<netinet/tcp.h>" nogil:
     enum: TCP_NODELAY, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT

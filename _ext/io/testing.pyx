@@ -106,23 +106,23 @@ cdef class RecorderSession(Connecting):
             raise RuntimeError("the session has no transport")
         return self.transport
 
-    def send(self, data: bytes, *, flush: bool = True) -> bool:
+    def send(self, content: bytes, *, flush: bool = True) -> bool:
         """Whether the transport takes more."""
-        cdef int outcome = self.live().send(data, len(data))
+        cdef int outcome = self.live().send(content, len(content))
         if flush:
             outcome = self.live().flush()
         return outcome != SEND_FULL
 
-    def send_reserved(self, data: bytes) -> None:
+    def send_reserved(self, content: bytes) -> None:
         """The same through reserve and commit, flushed with the batch."""
-        cdef char* room = self.live().reserve(len(data))
-        for index, byte in enumerate(data):
+        cdef char* room = self.live().reserve(len(content))
+        for index, byte in enumerate(content):
             room[index] = <char> <unsigned char> byte
-        self.live().commit(len(data))
+        self.live().commit(len(content))
         self.live().flush_later()
 
-    def try_write(self, data: bytes) -> int:
-        return self.live().try_write(data, len(data))
+    def try_write(self, content: bytes) -> int:
+        return self.live().try_write(content, len(content))
 
     def shutdown_write(self) -> None:
         self.live().shutdown_write()

@@ -2,7 +2,7 @@
 
 `Transport` owns the fd, the unread bytes and the unsent bytes; `Session` is whoever understands them (detection, a codec, a pump). A session can be
 replaced in place (`attach`): bytes already read stay in `inbox`, so first bytes are delivered exactly once on every path.
-A later TLS transport overrides recv_raw/sendv_raw/shutdown_raw only.
+Only recv_raw, sendv_raw and shutdown_raw move bytes or end their stream: what TLS would override, and nothing else.
 """
 
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
@@ -22,9 +22,6 @@ cdef enum PauseReason:
     PAUSE_DRAIN        # shutting down: no new messages are read
     PAUSE_REASONS
 
-cdef enum ReadOutcome:
-    READ_SOME, READ_AGAIN, READ_EOF, READ_FAULT
-
 cdef class Session(Actor):
     """What stands on a transport. All calls come from the transport, never re-entrantly for the same transport."""
     cdef Transport transport                # owned while attached; None after detach. The transport owns the session too: detach/close breaks the cycle
@@ -33,7 +30,6 @@ cdef class Session(Actor):
     cdef int on_read_eof(self) except -1    # the peer sent FIN and the kernel holds no more bytes; inbox may still; called once, even while reading is paused
     cdef int on_drained(self) except -1     # unsent bytes fell to the low mark after send/flush had answered SEND_FULL
     cdef int on_fault(self, FaultKind kind, int code) except -1   # the transport is dead; last call; code = errno or 0
-    cdef int on_idle_since(self) except -1
 
 cdef enum SendOutcome:
     SEND_OK = 0

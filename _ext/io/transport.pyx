@@ -88,9 +88,6 @@ cdef class Session(Actor):
     cdef int on_fault(self, FaultKind kind, int code) except -1:
         return 0
 
-    cdef int on_idle_since(self) except -1:
-        return 0
-
     cdef int on_broken(self) except -1:
         return 0 if self.transport is None else self.transport.on_broken()
 

@@ -4,7 +4,7 @@
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Free
 from libc.math cimport isinf, isnan
-from libc.stdint cimport INT64_MIN, int64_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MIN, uint32_t, uint64_t
 from libc.stdio cimport snprintf
 from linkerd2_py._ext.core.fault cimport errno_name
 from linkerd2_py._ext.core.types cimport Span

@@ -26,7 +26,6 @@ cdef enum ResponseError:
     RESPONSE_ERRORS
 
 cdef enum:
-    LATENCY_BUCKETS = 26      # 1,2,3,4,5,10,20,30,40,50,100,...,50000,+Inf (ms)
     NO_GRPC_STATUS = -1
 
 cdef struct ResponseCell:

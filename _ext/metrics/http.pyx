@@ -2,7 +2,7 @@
 """Counters and latency histograms of one HTTP label set. Exchanges add to them; exposition reads them. No Python object per response."""
 
 from cython cimport final
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memmove, memset
 from linkerd2_py._ext.metrics.histogram cimport record

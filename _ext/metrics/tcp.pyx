@@ -3,7 +3,7 @@
 
 from cython cimport final
 from libc.limits cimport INT_MAX
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memmove, memset, strcmp
 from linkerd2_py._ext.core.debug cimport check

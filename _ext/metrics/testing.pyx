@@ -1,13 +1,12 @@
 # cython: language_level=3
 """Doors for tests into the C interface of the metrics. Not part of a wheel."""
 
-from linkerd2_py._ext.metrics.histogram cimport Histogram, bucket_of
+from linkerd2_py._ext.metrics.histogram cimport bucket_of
 from linkerd2_py._ext.metrics.http cimport (
     CLASS_FAILURE,
     CLASS_SUCCESS,
     NO_GRPC_STATUS,
     RESPONSE_ERRORS,
-    Classification,
     HttpMetrics,
     LatencyCell,
     ResponseCell,

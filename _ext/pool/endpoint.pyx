@@ -4,7 +4,7 @@
 from libc.stdint cimport uint64_t
 from linkerd2_py._ext.balance.ewma cimport ewma_init
 from linkerd2_py._ext.core.debug cimport LIVE_ENDPOINT, born, gone
-from linkerd2_py._ext.core.fault cimport FAULT_LOCAL, FAULT_NONE, FaultKind
+from linkerd2_py._ext.core.fault cimport FAULT_LOCAL, FaultKind
 from linkerd2_py._ext.exchange.backend cimport WANTS_HTTP1, WANTS_HTTP2, WANTS_TRANSPORT
 from linkerd2_py._ext.exchange.stream cimport Stream
 from linkerd2_py._ext.io.transport cimport PAUSE_PARKED, connect
