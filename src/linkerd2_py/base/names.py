@@ -1,4 +1,4 @@
-"""Names that both planes must spell alike: labels, headers, authorities, environment prefixes.
+"""Names that both planes must spell alike: labels, authorities, environment prefixes.
 
 The values are Linkerd's wherever Linkerd has one, so that its dashboards, queries and proxies
 understand ours.
@@ -19,12 +19,6 @@ LABEL_DEPLOYMENT: Final = "deployment"
 LABEL_SERVICE: Final = "service"
 LABEL_SERVICE_ACCOUNT: Final = "serviceaccount"
 LABEL_CONTROL_PLANE_NS: Final = "control_plane_ns"
-
-HEADER_ORIG_PROTO: Final = "l5d-orig-proto"
-HEADER_DST_CANONICAL: Final = "l5d-dst-canonical"
-HEADER_CLIENT_ID: Final = "l5d-client-id"
-HEADER_PROXY_ERROR: Final = "l5d-proxy-error"
-HEADER_PROXY_CONNECTION: Final = "l5d-proxy-connection"
 
 
 def service_name(name: str, *, namespace: str) -> str:
