@@ -35,11 +35,6 @@ class RawConnection:
     def send(self, wire: bytes) -> None:
         self.sock.sendall(wire)
 
-    def send_slices(self, wire: bytes, *, size: int = 1) -> None:
-        """`wire` in segments of `size` bytes (as far as the kernel keeps them apart)."""
-        for start in range(0, len(wire), size):
-            self.sock.sendall(wire[start : start + size])
-
     def receive(self, count: int) -> bytes:
         """Exactly `count` bytes; AssertionError with what arrived when the peer ends before."""
         while len(self.unread) < count:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -122,11 +121,3 @@ def sidecar_process(log: Path, **variables: str) -> Iterator[tuple[Sidecar, Chil
         with Http1Client.connect(admin) as client:
             answer = client.request(b"GET /listeners HTTP/1.1\r\nhost: admin\r\n\r\n")
         yield Sidecar(json.loads(answer.body)), child
-
-
-def unused_port(host: str = "127.0.0.1") -> int:
-    """A port nobody listens on: bound and given back."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
