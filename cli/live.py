@@ -80,7 +80,7 @@ def show_checks() -> None:
 
 
 def show_until_stopped(supervising: Supervising, *, state: State, sample: bool) -> None:
-    """Refresh until the supervisor ends (CliError: nobody asked for that) or KeyboardInterrupt."""
+    """Refresh until the supervisor ends or KeyboardInterrupt. CliError if nobody asked it to end."""
     news: queue.SimpleQueue[Report | None] = queue.SimpleQueue()
     threading.Thread(target=_pass_on, args=(supervising, news.put), daemon=True).start()
     show_where_to_look(state, sample=sample)
@@ -96,8 +96,16 @@ def show_until_stopped(supervising: Supervising, *, state: State, sample: bool) 
             except queue.Empty:
                 continue
             if report is None:
-                raise CliError("the mesh has ended; see `linkerd2-py local logs control-plane`")
+                _tell_the_end(status=supervising.wait())
+                return
             screen.say(report)
+
+
+def _tell_the_end(*, status: int) -> None:
+    """A supervisor that was told to stop, by `local down` elsewhere, ends with status 0."""
+    if status != 0:
+        raise CliError("the mesh has ended; see `linkerd2-py local logs control-plane`")
+    output.note("the local mesh was stopped")
 
 
 def show_where_to_look(state: State, *, sample: bool) -> None:

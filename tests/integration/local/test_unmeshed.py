@@ -125,14 +125,11 @@ def test_a_killed_supervisor_leaves_nothing_and_the_next_up_works(cli: MeshCli) 
     _up(cli)
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
-def test_the_foreground_stops_everything_when_interrupted(
-    cli: MeshCli, end: signal.Signals
-) -> None:
-    words = [*ENTRY[1:], "local", "up", "-f", "mesh.yaml"]
+def _foreground(cli: MeshCli) -> pexpect.spawn[str]:
+    """`local up` on a terminal, showing its table."""
     child = pexpect.spawn(
         ENTRY[0],
-        words,
+        [*ENTRY[1:], "local", "up", "-f", "mesh.yaml"],
         env=cli.env | {"TERM": "xterm"},
         cwd=str(cli.root),
         encoding="utf-8",
@@ -140,6 +137,14 @@ def test_the_foreground_stops_everything_when_interrupted(
     )
     child.expect("√.* pod web-1")
     child.expect("NAME +MESHED")
+    return child
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_the_foreground_stops_everything_when_interrupted(
+    cli: MeshCli, end: signal.Signals
+) -> None:
+    child = _foreground(cli)
     family = cli.family()
     child.kill(end)
     child.expect("stopping")
@@ -148,6 +153,24 @@ def test_the_foreground_stops_everything_when_interrupted(
     assert child.exitstatus == 0
     assert_ended(family)
     assert not (cli.root / "state" / "state.json").exists()
+
+
+def test_the_foreground_ends_well_when_the_mesh_is_stopped_elsewhere(cli: MeshCli) -> None:
+    child = _foreground(cli)
+    cli.ok("local", "down")
+    child.expect("the local mesh was stopped")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+
+
+def test_the_foreground_complains_when_the_mesh_is_killed(cli: MeshCli) -> None:
+    child = _foreground(cli)
+    os.kill(cli.state()["pid"], signal.SIGKILL)
+    child.expect("the mesh has ended; see")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 1
 
 
 def test_the_mesh_ends_with_a_foreground_that_is_killed(cli: MeshCli) -> None:
