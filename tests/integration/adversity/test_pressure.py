@@ -117,8 +117,6 @@ async def test_slow_readers_cost_bounded_memory(tmp_path: Path) -> None:
                 readers += [await slow_reader(address) for _ in range(SLOW_READERS - WARM_READERS)]
                 await stalled(server)
                 grown = process.memory_info().rss - warm
-                if __import__("os").environ.get("ADV"):
-                    print("GROWN", grown, warm, server.poured)
                 assert grown < (SLOW_READERS - WARM_READERS) * BYTES_A_READER, grown >> 20
                 assert server.poured < SLOW_READERS * LARGE // 2
                 answers = await asyncio.gather(
