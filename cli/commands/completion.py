@@ -31,8 +31,8 @@ def completion(
 ) -> None:
     """Print a completion script.
 
-    bash: source <(linkerd2-py completion bash)   |   zsh: the same   |
-    fish: linkerd2-py completion fish | source
+    bash: source <(linkerd2-py completion bash)   |   zsh: the same, after
+    compinit   |   fish: linkerd2-py completion fish | source
     """
     if shell not in SHELLS:
         raise bad_usage(f"no completion for {shell!r}: use {', '.join(SHELLS)}")
