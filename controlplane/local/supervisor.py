@@ -196,14 +196,18 @@ class Supervisor:
         while True:
             await asyncio.sleep(LOG_CHECK_S)
             for path in self._settings.state_dir.logs.glob("*.log"):
-                with contextlib.suppress(OSError):
-                    if path.stat().st_size > LOG_LIMIT_BYTES:
-                        os.truncate(path, 0)
+                _trim(path)
 
     def _listen_for_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._stop.set)
+
+
+def _trim(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        if path.stat().st_size > LOG_LIMIT_BYTES:
+            os.truncate(path, 0)
 
 
 def _state_of(pod: PodRunner) -> str:

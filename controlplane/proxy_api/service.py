@@ -4,14 +4,15 @@ Answers arrive here encoded and leave as they are: the same bytes go to every pr
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError
 
 from linkerd2_py.controlplane.destination.destination import Destination, endpoints_target
-from linkerd2_py.controlplane.destination.stream import StreamOverflowError
+from linkerd2_py.controlplane.destination.stream import StreamOverflowError, UpdateStream
 from linkerd2_py.controlplane.destination.targets import InvalidPathError, Target, parse_target
 from linkerd2_py.controlplane.destination.watches import Watches
 from linkerd2_py.controlplane.proxy_api.limits import StreamLimiter, TooManyStreamsError
@@ -58,13 +59,9 @@ class DestinationService:
         self, watches: Watches[T], *, target: T, call: grpc.aio.ServicerContext
     ) -> AsyncIterator[bytes]:
         try:
-            with self._limiter.stream(call.peer()):
-                stream = watches.subscribe(target)
-                try:
-                    async for message in stream:
-                        yield message
-                finally:
-                    watches.unsubscribe(target, stream=stream)
+            with self._stream(watches, target=target, peer=call.peer()) as stream:
+                async for message in stream:
+                    yield message
         except TooManyStreamsError as error:
             logger.warning("%s: refused a stream: %s", call.peer(), error)
             await call.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
@@ -73,6 +70,15 @@ class DestinationService:
             await call.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many updates queued")
         # The stream was closed by us; a proxy reconnects, elsewhere or later.
         await call.abort(grpc.StatusCode.UNAVAILABLE, "the control plane is shutting down")
+
+    @contextmanager
+    def _stream(self, watches: Watches[T], *, target: T, peer: str) -> Iterator[UpdateStream]:
+        with self._limiter.stream(peer):
+            stream = watches.subscribe(target)
+            try:
+                yield stream
+            finally:
+                watches.unsubscribe(target, stream=stream)
 
 
 async def _target(

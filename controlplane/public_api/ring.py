@@ -227,9 +227,13 @@ class SampleStore:
         wanted = tuple(matching.items())
         for pod in self._pods.values():
             for series in pod.family(family):
-                labels = series.labels
-                for name, value in wanted:
-                    if labels.get(name, "") != value:
-                        break
-                else:
+                if _has(series.labels, wanted):
                     yield series
+
+
+def _has(labels: Mapping[str, str], wanted: tuple[tuple[str, str], ...]) -> bool:
+    # A loop, not all(...): every query asks this of every series of its family.
+    for name, value in wanted:  # noqa: SIM110
+        if labels.get(name, "") != value:
+            return False
+    return True

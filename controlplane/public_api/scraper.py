@@ -102,11 +102,7 @@ class Scraper:
             async with asyncio.timeout(TIMEOUT_S), self._client.stream("GET", url) as response:
                 if response.status_code != 200:
                     raise ScrapeError(f"{url}: status {response.status_code}")
-                content = bytearray()
-                async for chunk in response.aiter_bytes():
-                    content += chunk
-                    if len(content) > LARGEST_ANSWER_BYTES:
-                        raise ScrapeError(f"{url}: more than {LARGEST_ANSWER_BYTES} bytes")
+                content = await _bounded(response, url=url)
             return content.decode("utf-8")
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             raise ScrapeError(f"{url}: {str(error) or type(error).__name__}") from error
@@ -151,6 +147,15 @@ class Scraper:
             # Turns that a slow answer has used up are left out, not caught up with.
             due = max(due + self._interval_s, loop.time())
             await asyncio.sleep(due - loop.time())
+
+
+async def _bounded(response: httpx2.Response, *, url: str) -> bytearray:
+    content = bytearray()
+    async for chunk in response.aiter_bytes():
+        content += chunk
+        if len(content) > LARGEST_ANSWER_BYTES:
+            raise ScrapeError(f"{url}: more than {LARGEST_ANSWER_BYTES} bytes")
+    return content
 
 
 def _labels(pod: Pod) -> dict[str, str]:

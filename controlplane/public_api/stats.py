@@ -98,7 +98,10 @@ def answer(query: StatQuery, *, store: SampleStore, mesh: Mesh, now: float) -> d
     tables = [
         {
             "type": kind.value,
-            "rows": [row.as_json() for row in _rows(query, kind, store, mesh, window)],
+            "rows": [
+                row.as_json()
+                for row in _rows(query, kind=kind, store=store, mesh=mesh, window=window)
+            ],
         }
         for kind in kinds
     ]
@@ -106,7 +109,7 @@ def answer(query: StatQuery, *, store: SampleStore, mesh: Mesh, now: float) -> d
 
 
 def _rows(
-    query: StatQuery, kind: Kind, store: SampleStore, mesh: Mesh, window: Window
+    query: StatQuery, *, kind: Kind, store: SampleStore, mesh: Mesh, window: Window
 ) -> list[Row]:
     found = _stats(request_selection(query, kind=kind), store=store, window=window)
     by_name = {_name_of(group): stats for group, stats in found.items()}
@@ -118,7 +121,7 @@ def _rows(
         ]
     rows = []
     for thing in sorted(
-        _things(query, kind, mesh), key=lambda thing: (thing.namespace, thing.name)
+        _things(query, kind=kind, mesh=mesh), key=lambda thing: (thing.namespace, thing.name)
     ):
         stats = by_name.get(Key(thing.namespace, thing.name))
         if stats is not None or not query.filtered:
@@ -176,10 +179,10 @@ def _milliseconds(value: float) -> int:
     return 0 if math.isnan(value) else math.floor(value + 0.5)
 
 
-def _things(query: StatQuery, kind: Kind, mesh: Mesh) -> Iterable[_Thing]:
+def _things(query: StatQuery, *, kind: Kind, mesh: Mesh) -> Iterable[_Thing]:
     """The objects of the mesh that rows are about."""
     wanted = query.target
-    for thing in _all_things(kind, mesh):
+    for thing in _all_things(kind, mesh=mesh):
         if wanted.name and thing.name != wanted.name:
             continue
         if wanted.namespace and thing.namespace != wanted.namespace:
@@ -187,7 +190,7 @@ def _things(query: StatQuery, kind: Kind, mesh: Mesh) -> Iterable[_Thing]:
         yield thing
 
 
-def _all_things(kind: Kind, mesh: Mesh) -> Iterable[_Thing]:
+def _all_things(kind: Kind, *, mesh: Mesh) -> Iterable[_Thing]:
     if kind is Kind.DEPLOYMENT:
         for key in mesh.deployments:
             yield _Thing(key.namespace, key.name, tuple(mesh.pods_of(key)))

@@ -136,12 +136,15 @@ class Registry:
         self._publishing = True
         try:
             while self._pending:
-                batch = self._pending.popleft()
-                for subscription in tuple(self._subscriptions):
-                    if subscription in self._subscriptions:
-                        subscription.deliver(batch)
+                self._deliver(self._pending.popleft())
         finally:
             self._publishing = False
+
+    def _deliver(self, batch: Sequence[Change]) -> None:
+        for subscription in tuple(self._subscriptions):
+            # A subscriber that was told before this one may have closed it.
+            if subscription in self._subscriptions:
+                subscription.deliver(batch)
 
 
 def _put(held: dict[Key, T], obj: T) -> list[Change]:
