@@ -314,18 +314,6 @@ cdef class OpaqueConnection(Waiter):
 
 
 cdef class Parked(Session):
-    cdef int on_attached(self) except -1:
-        return 0
-
-    cdef int on_readable(self) except -1:
-        return 0
-
-    cdef int on_read_eof(self) except -1:
-        return 0
-
-    cdef int on_drained(self) except -1:
-        return 0
-
     cdef int on_fault(self, FaultKind kind, int code) except -1:
         return self.connection.end()
 
