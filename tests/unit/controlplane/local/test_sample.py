@@ -21,7 +21,7 @@ from linkerd2_py.controlplane.local.sample.shared import Shared
 from linkerd2_py.controlplane.registry.mesh_file import load_mesh_file
 
 SAMPLE = Path(str(files(sample)))
-SOURCE = Path(__file__).resolve().parents[3] / "controlplane/local/sample"
+SOURCE = Path(__file__).resolve().parents[4] / "controlplane/local/sample"
 
 
 @pytest.fixture
