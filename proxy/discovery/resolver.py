@@ -1,6 +1,6 @@
 """Answers the engine's question about a target it does not know, and stops when nobody asks any more.
 
-Nothing is remembered here but running watches: a target that was evicted is decided anew.
+Nothing is remembered here but the targets in use and their watches: one that was evicted is decided anew.
 """
 
 from __future__ import annotations
@@ -24,11 +24,6 @@ class Resolver:
         self.targets_max = targets_max
         self._watches: dict[bytes, Watch | None] = {}
         self._lasting: set[bytes] = set()
-
-    @property
-    def asks_control_plane(self) -> bool:
-        """Whether names of the mesh are known to it."""
-        return self._sources.client is not None
 
     def on_unknown_target(self, target: Target, *, table: TargetTable) -> None:
         """Begin to find out what `target` is, or refuse it."""

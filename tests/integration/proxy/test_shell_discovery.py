@@ -462,8 +462,8 @@ async def test_it_ends_with_streams_open_and_a_control_plane_that_is_a_name() ->
 async def test_a_workload_that_invents_names_is_bounded() -> None:
     async with workload("one") as one, mesh() as (stub, proxy):
         stub.endpoints[PATH] = add(one)
-        (resolver,) = (one for one in proxy.proxy.resolvers if one.asks_control_plane)
-        resolver.targets_max = 1
+        *_of_the_control_plane, outbound = proxy.proxy.resolvers
+        outbound.targets_max = 1
         assert await answers(proxy) == "one"
         assert await answers(proxy, "http://another.ns.svc.cluster.local/") == "503"
         assert await answers(proxy) == "one"
