@@ -5,16 +5,18 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memmove
 
 from linkerd2_py._ext.core.debug cimport L5D_DEBUG, LIVE_BUFFER, born, check, gone
+from linkerd2_py._ext.core.shelf cimport Shelf, shelf_keep, shelf_take
 
 # 4 MiB of small and 2 MiB of large buffers stay warm; a burst beyond that goes back to the allocator.
-cdef Py_ssize_t SPARE_SMALL = 256
-cdef Py_ssize_t SPARE_LARGE = 8
+cdef enum:
+    SPARE_SMALL = 256
+    SPARE_LARGE = 8
 
 # Large buffers that stalled consumers may hold at once (8 MiB); a reader that is not stalled returns its own within its turn.
 cdef Py_ssize_t LARGE_OUT = 32
 
-cdef list spare_small = []
-cdef list spare_large = []
+cdef Shelf spare_small
+cdef Shelf spare_large
 cdef Py_ssize_t large_out = 0
 
 
@@ -57,9 +59,9 @@ cdef Buffer lease(size_t capacity):
     global large_out
     cdef Buffer buffer
     if capacity <= BUFFER_SMALL:
-        buffer = <Buffer> spare_small.pop() if spare_small else _allocate(BUFFER_SMALL)
+        buffer = <Buffer> shelf_take(&spare_small) if spare_small.count else _allocate(BUFFER_SMALL)
     elif capacity <= BUFFER_LARGE:
-        buffer = <Buffer> spare_large.pop() if spare_large else _allocate(BUFFER_LARGE)
+        buffer = <Buffer> shelf_take(&spare_large) if spare_large.count else _allocate(BUFFER_LARGE)
         large_out += 1
     else:
         buffer = _allocate(capacity)
@@ -91,26 +93,27 @@ cdef void give_back(Buffer buffer) noexcept:
     buffer.leased = False
     if L5D_DEBUG:
         gone(LIVE_BUFFER)
+    if buffer.capacity == BUFFER_SMALL and shelf_keep(&spare_small, buffer, SPARE_SMALL):
+        return
     if buffer.capacity == BUFFER_LARGE:
         large_out -= 1
-    if buffer.capacity == BUFFER_SMALL and len(spare_small) < SPARE_SMALL:
-        spare_small.append(buffer)
-    elif buffer.capacity == BUFFER_LARGE and len(spare_large) < SPARE_LARGE:
-        spare_large.append(buffer)
-    else:
-        free(buffer.mem)
-        buffer.mem = NULL
-        buffer.capacity = 0
-        buffer.start = 0
-        buffer.end = 0
+        if shelf_keep(&spare_large, buffer, SPARE_LARGE):
+            return
+    free(buffer.mem)
+    buffer.mem = NULL
+    buffer.capacity = 0
+    buffer.start = 0
+    buffer.end = 0
 
 
 def spare() -> tuple[int, int]:
     """Small and large buffers that wait in the pool."""
-    return len(spare_small), len(spare_large)
+    return spare_small.count, spare_large.count
 
 
 def trim() -> None:
     """Frees every buffer that waits in the pool."""
-    spare_small.clear()
-    spare_large.clear()
+    while spare_small.count:
+        shelf_take(&spare_small)
+    while spare_large.count:
+        shelf_take(&spare_large)

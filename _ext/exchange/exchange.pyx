@@ -5,8 +5,9 @@ from cpython.ref cimport PyObject
 from libc.string cimport memcpy, strlen
 
 from linkerd2_py._ext.core.buffer cimport BUFFER_SMALL, Buffer, give_back, lease
-from linkerd2_py._ext.core.debug cimport LIVE_EXCHANGE, born, gone
+from linkerd2_py._ext.core.debug cimport L5D_DEBUG, LIVE_EXCHANGE, born, gone
 from linkerd2_py._ext.core.fault cimport FAULT_CONNECT_TIMEOUT, FAULT_LOCAL, FAULT_PROTOCOL, FAULT_EOF, FAULT_REFUSED, FAULT_RESET, FAULT_TIMEOUT, FAULT_UNREACHABLE, FaultKind
+from linkerd2_py._ext.core.shelf cimport Shelf, shelf_keep, shelf_take
 from linkerd2_py._ext.exchange.backend cimport (
     UNAVAILABLE_CLOSED, UNAVAILABLE_FAILFAST, UNAVAILABLE_LOOP, UNAVAILABLE_REJECTED, UNAVAILABLE_SHED, WANTS_HTTP1, WANTS_HTTP2, WANTS_TRANSPORT, Backend, Router, Unavailable, Waiter, Wants,
 )
@@ -36,7 +37,7 @@ cdef enum:
     H2_CANCEL = 8
     H2_HTTP_1_1_REQUIRED = 13
 
-cdef list resting = []
+cdef Shelf resting
 
 
 cdef ResponseError error_of_fault(FaultKind kind) noexcept:
@@ -67,8 +68,8 @@ cdef ResponseError error_of_unavailable(Unavailable why, int status) noexcept:
 cdef Exchange take_exchange(Router router):
     """A recycled exchange that nobody refers to any more, or a new one."""
     cdef Exchange exchange
-    if resting:
-        exchange = <Exchange> resting.pop()
+    if resting.count:
+        exchange = <Exchange> shelf_take(&resting)
         # A codec may still hold it while draining a message that was answered early: then it is not ours to reuse.
         if Py_REFCNT(<PyObject*> exchange) == 1:
             exchange.begin(router)
@@ -94,7 +95,8 @@ cdef class Exchange(Waiter):
         self.latency = -1
         self.error = ERROR_NONE
         self.grpc_status = NO_GRPC_STATUS
-        born(LIVE_EXCHANGE)
+        if L5D_DEBUG:
+            born(LIVE_EXCHANGE)
         return 0
 
     # ---- request: from the server half
@@ -517,9 +519,9 @@ cdef class Exchange(Waiter):
         self.logical = None
         self.backend = None
         self.metrics = None
-        gone(LIVE_EXCHANGE)
-        if len(resting) < MAX_RESTING:
-            resting.append(self)
+        if L5D_DEBUG:
+            gone(LIVE_EXCHANGE)
+        shelf_keep(&resting, self, MAX_RESTING)
         return 0
 
     cdef int record(self) except -1:

@@ -39,6 +39,7 @@ cdef class Head:
     """A request or a response head (or trailers: fields only). Recycled through take_head()/drop_head()."""
     cdef Field* fields        # owned array
     cdef int count, room
+    cdef uint32_t present     # one bit per id of a field that was ever added: answers most questions without a look at the fields
     cdef Version version      # as received
     # request
     cdef Method method_id
@@ -64,14 +65,36 @@ cdef class Head:
     cdef list full_arenas         # leased Buffers before `arena`, or None: never moved, spans point into them
     cdef size_t arena_bytes       # handed out so far, over all arenas
 
-    cdef int add(self, const char* name, size_t name_len, const char* value, size_t value_len, int id, int flags) except -1
+    cdef inline int add(self, const char* name, size_t name_len, const char* value, size_t value_len, int id, int flags) except -1:
+        cdef Field* field
+        if self.count == self.room:
+            self.grow()
+        field = &self.fields[self.count]
+        field.name = name
+        field.value = value
+        field.name_len = <uint32_t> name_len
+        field.value_len = <uint32_t> value_len
+        field.id = <uint8_t> id
+        field.flags = <uint8_t> flags
+        self.present |= <uint32_t> 1 << id
+        self.count += 1
+        return 0
+
     # Copies value into the arena first: for values whose memory does not outlive this call.
     cdef int put(self, const char* name, size_t name_len, const char* value, size_t value_len, int id) except -1
-    cdef Field* find(self, int id) noexcept                 # first field with that id not dropped, or NULL
+    # First field with that id not dropped, or NULL.
+    cdef inline Field* find(self, int id) noexcept:
+        return self.search(id) if self.present >> id & 1 else NULL
+
     cdef Field* find_name(self, const char* lower_name, size_t length) noexcept   # case-insensitive
-    cdef int drop(self, int id) noexcept                    # flags all fields with that id; how many
+    # Flags all fields with that id; how many.
+    cdef inline int drop(self, int id) noexcept:
+        return self.drop_all(id) if self.present >> id & 1 else 0
+
     cdef char* alloc(self, size_t count) except NULL        # arena memory, never moved until reset; raises ValueError over 64 KiB in all
     cdef void reset(self) noexcept                          # forgets everything, gives the arena back
+    cdef Field* search(self, int id) noexcept               # private
+    cdef int drop_all(self, int id) noexcept                # private
     cdef int grow(self) except -1                           # private
     cdef int open_arena(self, size_t count) except -1       # private
     cdef void clear(self) noexcept                          # private

@@ -5,6 +5,7 @@ from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy
 
 from linkerd2_py._ext.core.buffer cimport BUFFER_SMALL, give_back, lease
+from linkerd2_py._ext.core.shelf cimport Shelf, shelf_keep, shelf_take
 
 cdef enum:
     FIRST_ROOM = 32            # more fields than most heads have
@@ -15,7 +16,7 @@ cdef Span NOTHING
 NOTHING.ptr = ""
 NOTHING.len = 0
 
-cdef list free_heads = []
+cdef Shelf free_heads
 
 
 cdef class Head:
@@ -29,20 +30,6 @@ cdef class Head:
     def __dealloc__(self):
         free(self.fields)
         self.fields = NULL
-
-    cdef int add(self, const char* name, size_t name_len, const char* value, size_t value_len, int id, int flags) except -1:
-        cdef Field* field
-        if self.count == self.room:
-            self.grow()
-        field = &self.fields[self.count]
-        field.name = name
-        field.value = value
-        field.name_len = <uint32_t> name_len
-        field.value_len = <uint32_t> value_len
-        field.id = <uint8_t> id
-        field.flags = <uint8_t> flags
-        self.count += 1
-        return 0
 
     cdef int grow(self) except -1:
         cdef int room = self.room * 2
@@ -58,7 +45,7 @@ cdef class Head:
         memcpy(copy, value, value_len)
         return self.add(name, name_len, copy, value_len, id, 0)
 
-    cdef Field* find(self, int id) noexcept:
+    cdef Field* search(self, int id) noexcept:
         cdef int i
         for i in range(self.count):
             if self.fields[i].id == id and not self.fields[i].flags & FIELD_DROPPED:
@@ -76,7 +63,7 @@ cdef class Head:
                 return field
         return NULL
 
-    cdef int drop(self, int id) noexcept:
+    cdef int drop_all(self, int id) noexcept:
         cdef int i, dropped = 0
         for i in range(self.count):
             if self.fields[i].id == id and not self.fields[i].flags & FIELD_DROPPED:
@@ -119,6 +106,7 @@ cdef class Head:
     cdef void clear(self) noexcept:
         self.arena_bytes = 0
         self.count = 0
+        self.present = 0
         self.version = HTTP_11
         self.method_id = METHOD_OTHER
         self.form = FORM_ORIGIN
@@ -130,17 +118,16 @@ cdef class Head:
 
 
 cdef Head take_head():
-    if free_heads:
-        return <Head> free_heads.pop()
-    return Head()
+    if free_heads.count:
+        return <Head> shelf_take(&free_heads)
+    return Head.__new__(Head)
 
 
 cdef void drop_head(Head head) noexcept:
     if head is None:
         return
     head.reset()
-    if len(free_heads) < KEPT_HEADS:
-        free_heads.append(head)
+    shelf_keep(&free_heads, head, KEPT_HEADS)
 
 
 cdef bint equals_lower(const char* value, size_t length, const char* lower, size_t lower_len) noexcept nogil:
@@ -157,9 +144,34 @@ cdef bint equals_lower(const char* value, size_t length, const char* lower, size
     return True
 
 
+cdef extern from *:
+    """
+    static inline uint64_t l5d_letters(const char *text, size_t length)
+    {
+        uint64_t word = 0;
+        memcpy(&word, text, length);
+        return word | 0x2020202020202020;
+    }
+
+    /* Equal but for case, a word at a time (the last two may overlap). Both are tokens: no two token bytes but a letter and its capital differ in that bit. */
+    static inline int l5d_same_token(const char *left, const char *right, size_t length)
+    {
+        size_t at;
+        if (length < 4)
+            return l5d_letters(left, length) == l5d_letters(right, length);
+        if (length < 8)
+            return l5d_letters(left, 4) == l5d_letters(right, 4) && l5d_letters(left + length - 4, 4) == l5d_letters(right + length - 4, 4);
+        for (at = 0; at + 8 <= length; at += 8)
+            if (l5d_letters(left + at, 8) != l5d_letters(right + at, 8))
+                return 0;
+        return l5d_letters(left + length - 8, 8) == l5d_letters(right + length - 8, 8);
+    }
+    """
+    bint same_token "l5d_same_token"(const char* left, const char* right, size_t length) noexcept nogil
+
+
 cdef inline int pick(const char* name, size_t length, const char* lower, int id) noexcept nogil:
-    # Most names differ in their first letter: no call for those.
-    return id if name[0] | 32 == lower[0] and equals_lower(name, length, lower, length) else H_OTHER
+    return id if same_token(name, lower, length) else H_OTHER
 
 
 cdef int field_id(const char* name, size_t length) noexcept nogil:
@@ -188,21 +200,21 @@ cdef int known_id(const char* name, size_t length) noexcept nogil:
 
 cdef int rare_id(const char* name, size_t length) noexcept nogil:
     if length == 2:
-        return pick(name, length, "te", H_TE)
+        return pick(name, 2, "te", H_TE)
     if length == 11:
-        return pick(name, length, "grpc-status", H_GRPC_STATUS)
+        return pick(name, 11, "grpc-status", H_GRPC_STATUS)
     if length == 15:
-        return pick(name, length, "l5d-proxy-error", H_L5D_PROXY_ERROR)
+        return pick(name, 15, "l5d-proxy-error", H_L5D_PROXY_ERROR)
     if length == 16:
-        return pick(name, length, "proxy-connection", H_PROXY_CONNECTION)
+        return pick(name, 16, "proxy-connection", H_PROXY_CONNECTION)
     if length == 17:
-        return pick(name, length, "transfer-encoding", H_TRANSFER_ENCODING)
+        return pick(name, 17, "transfer-encoding", H_TRANSFER_ENCODING)
     if length == 18:
-        return pick(name, length, "proxy-authenticate", H_PROXY_AUTHENTICATE)
+        return pick(name, 18, "proxy-authenticate", H_PROXY_AUTHENTICATE)
     if length == 19:
-        return pick(name, length, "proxy-authorization", H_PROXY_AUTHORIZATION)
+        return pick(name, 19, "proxy-authorization", H_PROXY_AUTHORIZATION)
     if length == 20:
-        return pick(name, length, "l5d-proxy-connection", H_L5D_PROXY_CONNECTION)
+        return pick(name, 20, "l5d-proxy-connection", H_L5D_PROXY_CONNECTION)
     return H_OTHER
 
 

@@ -10,7 +10,7 @@ from linkerd2_py._ext.core.debug cimport L5D_DEBUG, check
 from linkerd2_py._ext.core.fault cimport FAULT_EOF, FAULT_LOCAL, FAULT_NONE, FAULT_PROTOCOL
 from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.head cimport FORM_ABSOLUTE, HTTP_2, METHOD_CONNECT, drop_head, take_head
-from linkerd2_py._ext.http1.body cimport BODY_UNTIL_CLOSE, body_begin, body_next
+from linkerd2_py._ext.http1.body cimport BODY_CHUNKED, BODY_UNTIL_CLOSE, body_begin, body_next
 from linkerd2_py._ext.http1.fields cimport has_fields
 from linkerd2_py._ext.http1.parser cimport parse_response
 from linkerd2_py._ext.http1.serializer cimport (
@@ -178,7 +178,8 @@ cdef class Http1Client(Session):
 
     cdef bint read_body(self) except -1:
         cdef Buffer inbox = self.transport.inbox
-        cdef Head trailers = take_head()
+        # Only chunks are followed by trailers.
+        cdef Head trailers = take_head() if self.body.kind == BODY_CHUNKED else None
         # Ours, not the half's: the peer may let go of itself before it returns.
         cdef Peer peer = self.half.peer
         cdef Span run
@@ -191,7 +192,7 @@ cdef class Http1Client(Session):
             if used == 0 and not self.body.done:
                 return False
             inbox.skip(used)
-            if self.body.done and has_fields(trailers):
+            if self.body.done and trailers is not None and has_fields(trailers):
                 peer.on_response_trailers(trailers)
             elif self.body.done or run.len:
                 peer.on_response_body(run.ptr, run.len, self.body.done)

@@ -106,6 +106,7 @@ cdef inline void keep(Head head, const char* name, size_t name_len, const char* 
     field.value = value
     field.value_len = <unsigned int> value_len
     field.id = <unsigned char> id
+    head.present |= <unsigned int> 1 << id
     field.flags = FIELD_SENSITIVE if is_credential(name, name_len) else 0
     head.count += 1
 

@@ -8,7 +8,7 @@ from linkerd2_py._ext.core.buffer cimport give_back, lease
 from linkerd2_py._ext.core.fault cimport FAULT_EOF, FAULT_LOCAL, FAULT_NONE, FAULT_PROTOCOL
 from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.head cimport HTTP_10, HTTP_11, HTTP_2, METHOD_CONNECT, METHOD_HEAD, drop_head, take_head
-from linkerd2_py._ext.http1.body cimport BODY_LENGTH, body_begin, body_next
+from linkerd2_py._ext.http1.body cimport BODY_CHUNKED, BODY_LENGTH, body_begin, body_next
 from linkerd2_py._ext.http1.fields cimport has_fields
 from linkerd2_py._ext.http1.parser cimport parse_fault_status, parse_fault_text, parse_request
 from linkerd2_py._ext.http1.serializer cimport (
@@ -161,7 +161,8 @@ cdef class Http1Server(Session):
 
     cdef bint read_body(self) except -1:
         cdef Buffer inbox = self.transport.inbox
-        cdef Head trailers = take_head()
+        # Only chunks are followed by trailers.
+        cdef Head trailers = take_head() if self.body.kind == BODY_CHUNKED else None
         # Ours, not the half's: the peer may let go of itself before it returns.
         cdef Peer peer = self.half.peer
         cdef Span run
@@ -178,7 +179,7 @@ cdef class Http1Server(Session):
                 self.state = SERVER_WAIT
             elif run.len == 0:
                 return True
-            if self.body.done and has_fields(trailers):
+            if self.body.done and trailers is not None and has_fields(trailers):
                 peer.on_request_trailers(trailers)
             else:
                 peer.on_request_body(run.ptr, run.len, self.body.done)

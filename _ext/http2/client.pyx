@@ -4,6 +4,7 @@
 from cpython.ref cimport PyObject
 from libc.stdint cimport int32_t, uint32_t
 from linkerd2_py._ext.core.fault cimport FAULT_LOCAL, FAULT_NONE, FAULT_PROTOCOL, FaultKind
+from linkerd2_py._ext.core.shelf cimport Shelf, shelf_keep, shelf_take
 from linkerd2_py._ext.exchange.head cimport METHOD_CONNECT, Head
 from linkerd2_py._ext.exchange.limits cimport Limits
 from linkerd2_py._ext.http2.fields cimport VERDICT_GOOD, request_fields, shared_fields
@@ -19,7 +20,7 @@ cdef enum:
     LAST_ID = 0x7FFFFF00         # close to where stream ids run out (RFC 9113 section 5.1.1)
     KEPT_HALVES = 1024
 
-cdef list resting = []
+cdef Shelf resting
 
 
 cdef class Http2Client(Http2Session):
@@ -64,8 +65,8 @@ cdef class Http2Client(Http2Session):
 
     cdef Http2Half make_half(self):
         cdef Http2ClientHalf half
-        if resting:
-            half = <Http2ClientHalf> resting.pop()
+        if resting.count:
+            half = <Http2ClientHalf> shelf_take(&resting)
             # Whoever still refers to it would command a stream of somebody else.
             if Py_REFCNT(<PyObject*> half) == 1:
                 return half
@@ -178,6 +179,5 @@ cdef class Http2ClientHalf(Http2Half):
         return peer.on_request_room()
 
     cdef int rest_again(self) except -1:
-        if len(resting) < KEPT_HALVES:
-            resting.append(self)
+        shelf_keep(&resting, self, KEPT_HALVES)
         return 0

@@ -1,9 +1,10 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """Header blocks in both directions. Received values stay in libnghttp2's reference-counted buffers; nothing is copied but split cookies."""
 
-from libc.stdio cimport snprintf
+from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memchr, memcmp, memcpy
+from linkerd2_py._ext.core.shelf cimport Shelf, shelf_keep, shelf_take
 from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.head cimport (
     FIELD_DROPPED, FIELD_LOWER, FIELD_SENSITIVE, FORM_ASTERISK, FORM_AUTHORITY, FORM_ORIGIN, H_CONNECTION, H_CONTENT_LENGTH, H_CONTENT_TYPE, H_EXPECT, H_HOST,
@@ -22,7 +23,7 @@ cdef enum:
     KEPT_BLOCKS = 1024
     COOKIE_BYTES = 65536       # what a head's arena holds
 
-cdef list free_blocks = []
+cdef Shelf free_blocks
 
 
 cdef class Block:
@@ -224,7 +225,7 @@ cdef bint plain_path(Head head) noexcept:
 
 
 cdef Block take_block():
-    cdef Block block = <Block> free_blocks.pop() if free_blocks else Block.__new__(Block)
+    cdef Block block = <Block> shelf_take(&free_blocks) if free_blocks.count else Block.__new__(Block)
     block.head = take_head()
     block.head.version = HTTP_2
     block.bytes = block.fields = 0
@@ -237,8 +238,7 @@ cdef int drop_block(Block block) except -1:
     if block is None or block.head is None:
         return 0
     block.clear()
-    if len(free_blocks) < KEPT_BLOCKS:
-        free_blocks.append(block)
+    shelf_keep(&free_blocks, block, KEPT_BLOCKS)
     return 0
 
 
@@ -296,7 +296,7 @@ cdef int request_fields(Head head) except -1:
 cdef int response_fields(Head head) except -1:
     make_room(head.count + 1)
     # libnghttp2 copies the value before the next head is written into `digits`.
-    put_literal(0, ":status", 7, digits, snprintf(digits, 16, "%d", head.status))
+    put_literal(0, ":status", 7, digits, put_number(digits, head.status))
     return put_regular(head, 1)
 
 
@@ -327,9 +327,23 @@ cdef int put_regular(Head head, int at) except -1:
         put_field(at, field)
         if field.id == H_CONTENT_LENGTH and head.content_length >= 0:
             shared[at].value = <uint8_t*> digits + 16
-            shared[at].valuelen = snprintf(digits + 16, 48, "%lld", <long long> head.content_length)
+            shared[at].valuelen = put_number(digits + 16, head.content_length)
         at += 1
     return at
+
+
+cdef size_t put_number(char* to, int64_t number) noexcept nogil:
+    """Decimal digits of a number that is not negative, at `to`: how many."""
+    cdef char text[20]
+    cdef int left = 20
+    while True:
+        left -= 1
+        text[left] = <char> (48 + number % 10)
+        number //= 10
+        if number == 0:
+            break
+    memcpy(to, text + left, 20 - left)
+    return 20 - left
 
 
 cdef inline void put_field(int at, Field* field) noexcept:

@@ -10,8 +10,7 @@ cdef enum:
 cdef int64_t PERIOD_NS = 10000000000
 
 
-cdef inline void count_frame(FrameMeter* meter) noexcept nogil:
-    cdef uint8_t* h = meter.header
+cdef inline void count_frame(FrameMeter* meter, const uint8_t* h) noexcept nogil:
     cdef uint32_t length = (<uint32_t> h[0] << 16) | (<uint32_t> h[1] << 8) | h[2]
     cdef uint8_t kind = h[3]
     meter.skip = length
@@ -40,13 +39,18 @@ cdef void meter_frames(FrameMeter* meter, const uint8_t* p, size_t n) noexcept n
             p += meter.skip
             n -= meter.skip
             meter.skip = 0
+        if meter.have == 0 and n >= HEADER_BYTES:
+            count_frame(meter, p)
+            p += HEADER_BYTES
+            n -= HEADER_BYTES
+            continue
         meter.header[meter.have] = p[0]
         meter.have += 1
         p += 1
         n -= 1
         if meter.have == HEADER_BYTES:
             meter.have = 0
-            count_frame(meter)
+            count_frame(meter, meter.header)
 
 
 cdef bint spend(Budget* budget, uint32_t count, int64_t now) noexcept nogil:

@@ -5,6 +5,7 @@ from cpython.ref cimport PyObject
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcmp
 from linkerd2_py._ext.core.fault cimport FAULT_IDLE, FAULT_PROTOCOL, FaultKind
+from linkerd2_py._ext.core.shelf cimport Shelf, shelf_keep, shelf_take
 from linkerd2_py._ext.exchange.head cimport drop_head, take_head
 from linkerd2_py._ext.exchange.limits cimport Limits
 from linkerd2_py._ext.exchange.stream cimport Peer
@@ -25,7 +26,7 @@ cdef enum:
 cdef bytes DRAIN_TEXT = b"l5d-done"
 cdef const uint8_t* DRAIN_PING = <const uint8_t*> <const char*> DRAIN_TEXT
 
-cdef list resting = []
+cdef Shelf resting
 
 
 cdef class Http2Server(Http2Session):
@@ -52,8 +53,8 @@ cdef class Http2Server(Http2Session):
 
     cdef Http2Half make_half(self):
         cdef Http2ServerHalf half
-        if resting:
-            half = <Http2ServerHalf> resting.pop()
+        if resting.count:
+            half = <Http2ServerHalf> shelf_take(&resting)
             # Whoever still refers to it would command a stream of somebody else.
             if Py_REFCNT(<PyObject*> half) == 1:
                 return half
@@ -204,6 +205,5 @@ cdef class Http2ServerHalf(Http2Half):
         return peer.on_response_room()
 
     cdef int rest_again(self) except -1:
-        if len(resting) < KEPT_HALVES:
-            resting.append(self)
+        shelf_keep(&resting, self, KEPT_HALVES)
         return 0

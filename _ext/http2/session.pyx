@@ -401,7 +401,8 @@ cdef class Http2Session(Session):
         return self.on_stream_gone()
 
     cdef Http2Half at(self, uint64_t key):
-        cdef uint32_t slot = <uint32_t> (key & 0xFFFFFFFF)
+        # A cast: a mask of this size would be a Python int.
+        cdef uint32_t slot = <uint32_t> key
         cdef Http2Half half
         if slot == 0 or slot > <uint32_t> PyList_GET_SIZE(self.table):
             return None
