@@ -28,7 +28,7 @@ cdef class Waiter(Peer):
     cdef int on_backend_failed(self, FaultKind kind, int code) except -1
     cdef int on_profile(self, bint opaque) except -1            # answer to Logical.await_profile
     cdef int on_stream(self, Stream half) except -1             # HTTP: send_head now
-    cdef int on_transport(self, Transport transport) except -1  # opaque: connected, no session of consequence attached
+    cdef int on_transport(self, Transport transport) except -1  # opaque: connected; the waiter attaches a session
 
 cdef enum Wants:
     WANTS_HTTP1, WANTS_HTTP2, WANTS_TRANSPORT

@@ -1,6 +1,6 @@
 """One request with its response, between a server half and a client half. The only thing that knows both.
 
-States: a request is OPEN until its last byte was forwarded; a response is NONE, HEAD (sent to the client), DONE. `over` is final: later events are swallowed,
+A request is open until `request_done`; a response has not begun (NONE), its head was sent to the client (HEAD), or it has ended (DONE). `over` is final: later events are swallowed,
 because a codec may still be draining a message whose exchange has already been answered.
 """
 
@@ -27,7 +27,8 @@ cdef class Exchange(Waiter):
     cdef Head early_trailers          # owned copy of trailers that came before there was a client half
     cdef bint backlog_end             # the backlog holds the whole rest of the request
     cdef bint request_done
-    cdef bint idempotent, repeated    # sent again after a pooled connection ended under it
+    cdef bint idempotent
+    cdef bint repeated                # sent again after a pooled connection ended under it
     cdef ResponseState response
     cdef bint over, counted, pending  # admitted by the router; backend.begin() was called and not yet completed
     cdef bint server_held, client_held

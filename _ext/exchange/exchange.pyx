@@ -451,6 +451,7 @@ cdef class Exchange(Waiter):
         self.unpend()
         if self.response == RESPONSE_NONE:
             if repeatable and self.request is not None and self.attempts < MAX_ATTEMPTS:
+                self.repeated = self.repeated or not refused
                 if code == H2_HTTP_1_1_REQUIRED:
                     self.backend.http1_only = True
                 self.backend = None
@@ -470,7 +471,6 @@ cdef class Exchange(Waiter):
         """A pooled connection that ended under a request: once more, if the method allows it (RFC 9110 section 9.2.2) and no body was sent."""
         if self.repeated or self.client is None or not self.client.pooled or code or not self.idempotent:
             return False
-        self.repeated = True
         return kind == FAULT_RESET or kind == FAULT_EOF
 
     cdef int fail_unanswered(self, FaultKind kind, uint32_t code) except -1:

@@ -4,7 +4,7 @@
 faces the endpoint (HTTP/1 or HTTP/2 client codec, or a Python responder). `Exchange` sits between and is the only thing that knows both.
 
 Rules
-- Commands never call back into the exchange synchronously, except reset-free `send_*` answering SEND_FULL. Faults found while sending are reported from a deferred call.
+- Commands never call back into the exchange. `send_*` answers SEND_FULL; faults found while sending are reported from a deferred call.
 - After `on_*_reset` / after both directions ended, the codec drops its reference to the exchange and the exchange drops the half; `reset()` on a finished half is a no-op.
 - The memory behind `p` in body calls is borrowed for the duration of the call only.
 """
@@ -16,7 +16,7 @@ from linkerd2_py._ext.io.loop cimport Actor
 from linkerd2_py._ext.io.transport cimport Transport
 
 cdef class Peer(Actor):
-    """What a half reports to: the exchange (or a test's recorder). All `except -1`."""
+    """What a half reports to: the exchange."""
     # From the server half. The head stays valid until the exchange calls half.release_head(), or the half is finished.
     cdef int on_request_head(self, Stream half, Head head) except -1      # head.end says whether a body follows
     cdef int on_request_body(self, const char* p, size_t n, bint end) except -1
@@ -50,11 +50,11 @@ cdef class Stream(Actor):
     cdef Transport into_tunnel(self)
 
 cdef class Dispatch(Actor):
-    """Where a server codec gets the peer for each new request (the route layer implements it; tests use a recorder)."""
+    """Where a server codec gets the peer for each new request: the route layer."""
     cdef Peer new_exchange(self, Stream half)     # never None
 
 cdef class ConnectionOwner(Actor):
-    """Who owns client connections (the pool implements it). Called by client codecs; never from inside open_stream."""
+    """Who owns client connections: the pool. Called by client codecs; never from inside open_stream."""
     cdef int on_connection_room(self, object connection) except -1    # HTTP/1: idle and reusable; HTTP/2: a stream slot is free again / SETTINGS received
     cdef int on_connection_retired(self, object connection) except -1 # takes no new streams (GOAWAY, connection: close) but live ones go on
     cdef int on_connection_closed(self, object connection, FaultKind kind, int code) except -1   # gone; all its streams were reset before
