@@ -134,6 +134,8 @@ def _foreground(cli: MeshCli) -> pexpect.spawn[str]:
         cwd=str(cli.root),
         encoding="utf-8",
         timeout=30,
+        # A test run in the background ignores Ctrl-C, and so would everything it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     child.expect("√.* pod web-1")
     child.expect("NAME +MESHED")
