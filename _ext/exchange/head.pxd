@@ -66,10 +66,13 @@ cdef class Head:
     cdef size_t arena_bytes       # handed out so far, over all arenas
 
     cdef inline int add(self, const char* name, size_t name_len, const char* value, size_t value_len, int id, int flags) except -1:
-        cdef Field* field
         if self.count == self.room:
             self.grow()
-        field = &self.fields[self.count]
+        return self.append(name, name_len, value, value_len, id, flags)
+
+    # The same where there is room.
+    cdef inline int append(self, const char* name, size_t name_len, const char* value, size_t value_len, int id, int flags) noexcept:
+        cdef Field* field = &self.fields[self.count]
         field.name = name
         field.value = value
         field.name_len = <uint32_t> name_len

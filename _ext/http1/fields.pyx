@@ -55,7 +55,7 @@ from linkerd2_py._ext.http1.faults cimport (
     TOO_MANY_FIELDS,
     UNKNOWN_CODING,
 )
-from linkerd2_py._ext.http1.scan cimport ADDRESS, DIGIT, HOST, TOKEN, skip_class
+from linkerd2_py._ext.http1.scan cimport ADDRESS, DIGIT, HOST, TOKEN, end_of_run, skip_class
 
 cdef enum:
     MAX_OPTIONS = 32       # connection options of one head: they are compared with every field
@@ -69,7 +69,8 @@ cdef int parse_fields(const char* p, const char* end, Head head, Seen* seen, int
     cdef int id
     memset(seen, 0, sizeof(Seen))
     while p[0] != 13:
-        colon = skip_class(p, end, TOKEN)
+        # A complete head ends with CR LF, which ends every run.
+        colon = end_of_run(p, TOKEN)
         if colon[0] != 58 or colon == p:
             return -name_fault(p, colon)
         value = colon + 1
@@ -100,20 +101,12 @@ cdef bint make_room(Head head) noexcept:
 
 
 cdef inline void keep(Head head, const char* name, size_t name_len, const char* value, size_t value_len, int id) noexcept:
-    field = &head.fields[head.count]
-    field.name = name
-    field.name_len = <unsigned int> name_len
-    field.value = value
-    field.value_len = <unsigned int> value_len
-    field.id = <unsigned char> id
-    head.present |= <unsigned int> 1 << id
-    field.flags = FIELD_SENSITIVE if is_credential(name, name_len) else 0
-    head.count += 1
+    head.append(name, name_len, value, value_len, id, FIELD_SENSITIVE if is_credential(name, name_len) else 0)
 
 
 cdef inline bint is_credential(const char* name, size_t length) noexcept:
     if length == 6:
-        return equals_lower(name, length, "cookie", 6)
+        return name[0] | 32 == 99 and equals_lower(name, length, "cookie", 6)
     return length == 13 and equals_lower(name, length, "authorization", 13)
 
 

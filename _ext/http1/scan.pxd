@@ -48,6 +48,13 @@ cdef extern from *:
         return p;
     }
 
+    static inline const char *l5d_end_of_run(const char *p, int kind)
+    {
+        while (l5d_is((unsigned char) *p, kind))
+            p++;
+        return p;
+    }
+
     static inline const char *l5d_next_control(const char *p, const char *end)
     {
     #ifdef __SSE2__
@@ -79,5 +86,7 @@ cdef extern from *:
     # Whether a byte belongs to a class; the end of the run of such bytes.
     bint is_class "l5d_is"(unsigned char c, int kind) noexcept nogil
     const char* skip_class "l5d_skip"(const char* p, const char* end, int kind) noexcept nogil
+    # The same where a byte of no class is known to follow.
+    const char* end_of_run "l5d_end_of_run"(const char* p, int kind) noexcept nogil
     # The first control byte other than HTAB, or DEL; `end` when there is none.
     const char* next_control "l5d_next_control"(const char* p, const char* end) noexcept nogil

@@ -10,7 +10,8 @@ from libc.string cimport memcpy
 from linkerd2_py._ext.core.fault cimport FAULT_LOCAL
 from linkerd2_py._ext.exchange.limits cimport Limits
 from linkerd2_py._ext.exchange.stream cimport Peer
-from linkerd2_py._ext.http2.fields cimport COLLECTED_BOMB, Block, Collected, drop_block, take_block
+from linkerd2_py._ext.http2.fields cimport COLLECTED_BOMB, Block, drop_block, take_block
+from linkerd2_py._ext.http2.memory cimport recycling_memory
 from linkerd2_py._ext.http2.meter cimport earn, spend
 from linkerd2_py._ext.http2.nghttp2 cimport *
 from linkerd2_py._ext.http2.session cimport QUEUE_LOW, Http2Half, Http2Session
@@ -47,17 +48,9 @@ cdef int on_begin_headers(nghttp2_session* h2, const nghttp2_frame* frame, void*
 
 cdef int on_header(nghttp2_session* h2, const nghttp2_frame* frame, nghttp2_rcbuf* name, nghttp2_rcbuf* value, uint8_t flags, void* user) noexcept:
     cdef Http2Session session = <Http2Session> user
-    cdef Collected collected
     if session.over:
         return NGHTTP2_ERR_CALLBACK_FAILURE
-    if session.block is None:
-        return 0
-    try:
-        collected = session.block.collect(name, value, flags, session.limits)
-    except BaseException as error:
-        session.failure = error
-        return NGHTTP2_ERR_CALLBACK_FAILURE
-    if collected == COLLECTED_BOMB:
+    if session.block is not None and session.block.collect(name, value, flags, session.limits) == COLLECTED_BOMB:
         session.kill_code = NGHTTP2_ENHANCE_YOUR_CALM
         return NGHTTP2_ERR_CALLBACK_FAILURE
     return 0
@@ -323,7 +316,7 @@ cdef nghttp2_option* options_of(Limits limits) except NULL:
 cdef nghttp2_session* new_server(Http2Session session) except NULL:
     cdef nghttp2_option* option = options_of(session.limits)
     cdef nghttp2_session* h2 = NULL
-    cdef int failed = nghttp2_session_server_new2(&h2, callbacks, <void*> session, option)
+    cdef int failed = nghttp2_session_server_new3(&h2, callbacks, <void*> session, option, recycling_memory())
     nghttp2_option_del(option)
     if failed:
         raise MemoryError
@@ -333,7 +326,7 @@ cdef nghttp2_session* new_server(Http2Session session) except NULL:
 cdef nghttp2_session* new_client(Http2Session session) except NULL:
     cdef nghttp2_option* option = options_of(session.limits)
     cdef nghttp2_session* h2 = NULL
-    cdef int failed = nghttp2_session_client_new2(&h2, callbacks, <void*> session, option)
+    cdef int failed = nghttp2_session_client_new3(&h2, callbacks, <void*> session, option, recycling_memory())
     nghttp2_option_del(option)
     if failed:
         raise MemoryError

@@ -8,7 +8,7 @@ from linkerd2_py._ext.http2.nghttp2 cimport nghttp2_nv, nghttp2_rcbuf
 cdef enum Collected:
     COLLECTED
     COLLECTED_NOT          # over a limit: the field is forgotten, the message will be refused
-    COLLECTED_BOMB         # far over: decoding on would be work for nothing
+    COLLECTED_BOMB         # far over, or no memory for it: decoding on would be work for nothing
 
 cdef enum Verdict:
     VERDICT_GOOD
@@ -26,11 +26,12 @@ cdef class Block:
     cdef int crumbs
     cdef bint oversized
 
-    cdef Collected collect(self, nghttp2_rcbuf* name, nghttp2_rcbuf* value, uint8_t flags, Limits limits) except? COLLECTED_BOMB
+    cdef Collected collect(self, nghttp2_rcbuf* name, nghttp2_rcbuf* value, uint8_t flags, Limits limits) noexcept
+    cdef bint make_room(self) noexcept                   # for one more field; false: no memory
     cdef Verdict finish_request(self) except? VERDICT_CONNECT
     cdef Verdict finish_response(self) except? VERDICT_CONNECT
     cdef int drop_framing(self) noexcept                 # trailers: what frames or routes must not arrive late
-    cdef int hold(self, nghttp2_rcbuf* buffer) except -1
+    cdef int hold(self, nghttp2_rcbuf* buffer) noexcept  # there must be room
     cdef int pseudo(self, const char* name, size_t length, const char* value, size_t value_len) noexcept
     cdef bint settle_authority(self) noexcept
     cdef int read_known(self) except -1

@@ -40,7 +40,7 @@ cdef class Block:
         free(self.held)
         self.held = NULL
 
-    cdef Collected collect(self, nghttp2_rcbuf* name, nghttp2_rcbuf* value, uint8_t flags, Limits limits) except? COLLECTED_BOMB:
+    cdef Collected collect(self, nghttp2_rcbuf* name, nghttp2_rcbuf* value, uint8_t flags, Limits limits) noexcept:
         cdef nghttp2_vec key = nghttp2_rcbuf_get_buf(name)
         cdef nghttp2_vec val = nghttp2_rcbuf_get_buf(value)
         cdef const char* text = <const char*> key.base
@@ -51,6 +51,8 @@ cdef class Block:
             if self.bytes > BOMB_FACTOR * limits.header_list_bytes or self.fields > BOMB_FACTOR * limits.header_fields:
                 return COLLECTED_BOMB
             return COLLECTED_NOT
+        if (self.held_count + 2 > self.held_room or self.head.count == self.head.room) and not self.make_room():
+            return COLLECTED_BOMB
         self.hold(value)
         if key.len and text[0] == 58:
             self.pseudo(text, key.len, <const char*> val.base, val.len)
@@ -59,20 +61,29 @@ cdef class Block:
             self.hold(name)
         if key.len == 6 and memcmp(text, <const char*> "cookie", 6) == 0:
             self.crumbs += 1
-        self.head.add(
+        self.head.append(
             text, key.len, <const char*> val.base, val.len, field_id(text, key.len),
             FIELD_LOWER | FIELD_SENSITIVE if flags & NGHTTP2_NV_FLAG_NO_INDEX else FIELD_LOWER,
         )
         return COLLECTED
 
-    cdef int hold(self, nghttp2_rcbuf* buffer) except -1:
+    cdef bint make_room(self) noexcept:
         cdef nghttp2_rcbuf** more
-        if self.held_count == self.held_room:
+        if self.held_count + 2 > self.held_room:
             more = <nghttp2_rcbuf**> realloc(self.held, 2 * self.held_room * sizeof(nghttp2_rcbuf*))
             if more == NULL:
-                raise MemoryError
+                return False
             self.held = more
             self.held_room *= 2
+        if self.head.count < self.head.room:
+            return True
+        try:
+            self.head.grow()
+        except MemoryError:
+            return False
+        return True
+
+    cdef int hold(self, nghttp2_rcbuf* buffer) noexcept:
         nghttp2_rcbuf_incref(buffer)
         self.held[self.held_count] = buffer
         self.held_count += 1

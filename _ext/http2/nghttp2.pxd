@@ -158,8 +158,12 @@ cdef extern from "<nghttp2/nghttp2.h>":
     void nghttp2_option_set_max_send_header_block_length(nghttp2_option*, size_t)
 
     # ---- session
-    int nghttp2_session_server_new2(nghttp2_session**, const nghttp2_session_callbacks*, void*, const nghttp2_option*)
-    int nghttp2_session_client_new2(nghttp2_session**, const nghttp2_session_callbacks*, void*, const nghttp2_option*)
+    ctypedef struct nghttp2_mem:
+        pass
+
+    # The options and the memory functions are copied.
+    int nghttp2_session_server_new3(nghttp2_session**, const nghttp2_session_callbacks*, void*, const nghttp2_option*, nghttp2_mem*)
+    int nghttp2_session_client_new3(nghttp2_session**, const nghttp2_session_callbacks*, void*, const nghttp2_option*, nghttp2_mem*)
     void nghttp2_session_del(nghttp2_session*)
     # These two call back into us: the GIL stays held.
     ssize_t nghttp2_session_mem_recv(nghttp2_session*, const uint8_t*, size_t)

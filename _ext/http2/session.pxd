@@ -63,7 +63,8 @@ cdef class Http2Session(Session):
     cdef Limits limits
     cdef Loop loop
     cdef list table                  # slot -> Http2Half or None: the reference that keeps a live stream
-    cdef list free_slots
+    cdef uint32_t* free_slots        # owned; a stack of slots whose half is gone
+    cdef uint32_t free_count, free_room
     cdef int streams                 # live halves
     cdef uint32_t generation
     cdef Block block                 # header block under way, or None
@@ -107,6 +108,7 @@ cdef class Http2Session(Session):
     # -- streams
     cdef Http2Half enter(self, Http2Half half, int32_t id)
     cdef int forget(self, Http2Half half) except -1
+    cdef int add_slot(self) except -1
     cdef Http2Half at(self, uint64_t key)
     cdef Http2Half half_of(self, int32_t id)
     cdef int fail_half(self, Http2Half half, FaultKind kind, uint32_t code) except -1

@@ -5,7 +5,7 @@ Commands only queue and schedule one pump per loop turn, so the frames of many s
 """
 
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
-from libc.stdlib cimport free
+from libc.stdlib cimport free, realloc
 from linkerd2_py._ext.core.buffer cimport Buffer
 from linkerd2_py._ext.core.debug cimport L5D_DEBUG, LIVE_STREAM, born, check, gone
 from linkerd2_py._ext.core.fault cimport FAULT_EOF, FAULT_IDLE, FAULT_LOCAL, FAULT_NONE, FAULT_PROTOCOL, FAULT_TIMEOUT
@@ -15,6 +15,20 @@ from linkerd2_py._ext.http2.fields cimport drop_block, pack_fields, trailer_fiel
 from linkerd2_py._ext.http2.meter cimport earn, meter_frames, spend
 from linkerd2_py._ext.http2.nghttp2 cimport *
 from linkerd2_py._ext.io.transport cimport SEND_FULL, SEND_OK, Transport
+
+cdef extern from *:
+    """
+    /* items[at] = item, where `at` is below the size. */
+    static inline void l5d_put_item(PyObject *items, Py_ssize_t at, PyObject *item)
+    {
+        PyObject *old = PyList_GET_ITEM(items, at);
+        Py_INCREF(item);
+        PyList_SET_ITEM(items, at, item);
+        Py_DECREF(old);
+    }
+    """
+    void put_item "l5d_put_item"(list items, Py_ssize_t at, object item) noexcept
+
 
 cdef enum:
     ALARM = 1
@@ -170,7 +184,6 @@ cdef void refresh(Http2Half half) noexcept:
 cdef class Http2Session(Session):
     def __cinit__(self, *args, **kwargs):
         self.table = []
-        self.free_slots = []
         self.alarm = Timer(self, ALARM)
         self.stall = Timer(self, STALL)
 
@@ -178,6 +191,7 @@ cdef class Http2Session(Session):
         if self.h2 != NULL:
             nghttp2_session_del(self.h2)
             self.h2 = NULL
+        free(self.free_slots)
 
     # ---- from the transport
 
@@ -361,12 +375,11 @@ cdef class Http2Session(Session):
 
     cdef Http2Half enter(self, Http2Half half, int32_t id):
         cdef uint32_t slot
-        if self.free_slots:
-            slot = self.free_slots.pop()
-            self.table[slot] = half
-        else:
-            slot = <uint32_t> len(self.table)
-            self.table.append(half)
+        if self.free_count == 0:
+            self.add_slot()
+        self.free_count -= 1
+        slot = self.free_slots[self.free_count]
+        put_item(self.table, slot, half)
         refresh(half)
         self.generation += 1
         half.session = self
@@ -378,14 +391,31 @@ cdef class Http2Session(Session):
             born(LIVE_STREAM)
         return half
 
+    cdef int add_slot(self) except -1:
+        """One more slot, free; the stack has room for every slot there is, so that giving one back cannot fail."""
+        cdef uint32_t slot = <uint32_t> PyList_GET_SIZE(self.table)
+        cdef uint32_t room = self.free_room * 2 if self.free_room else 16
+        cdef uint32_t* grown
+        if slot == self.free_room:
+            grown = <uint32_t*> realloc(self.free_slots, room * sizeof(uint32_t))
+            if grown == NULL:
+                raise MemoryError
+            self.free_slots = grown
+            self.free_room = room
+        self.table.append(None)
+        self.free_slots[self.free_count] = slot
+        self.free_count += 1
+        return 0
+
     cdef int forget(self, Http2Half half) except -1:
         if half.session is not self:
             return 0
         if L5D_DEBUG:
             check(self.table[half.slot] is half, b"a stream was in another's slot")
             gone(LIVE_STREAM)
-        self.table[half.slot] = None
-        self.free_slots.append(half.slot)
+        put_item(self.table, half.slot, None)
+        self.free_slots[self.free_count] = half.slot
+        self.free_count += 1
         self.streams -= 1
         half.drop_queue()
         half.release_head()
