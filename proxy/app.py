@@ -280,6 +280,8 @@ def _bind(server: ProxyServer, address: SocketAddr, *, side: Side, name: str) ->
 
 def _close_engine(engine: Loop, *, loop: asyncio.AbstractEventLoop) -> None:
     loop.remove_reader(engine.fileno())
+    # What was told to end does so in this one turn: resets are written, streams let go of their sessions.
+    engine.drain()
     engine.close()
 
 
