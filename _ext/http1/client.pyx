@@ -5,7 +5,7 @@ A callback may end the exchange, the connection or both before it returns: every
 The owner is told of a connection's end after its exchange, and never from inside a command.
 """
 
-from linkerd2_py._ext.core.buffer cimport Buffer, give_back, lease
+from linkerd2_py._ext.core.buffer cimport BUFFER_SMALL, Buffer, give_back, lease
 from linkerd2_py._ext.core.debug cimport L5D_DEBUG, check
 from linkerd2_py._ext.core.fault cimport FAULT_EOF, FAULT_LOCAL, FAULT_NONE, FAULT_PROTOCOL
 from linkerd2_py._ext.core.types cimport Span
@@ -191,6 +191,7 @@ cdef class Http1Client(Session):
                 return False
             if used == 0 and not self.body.done:
                 return False
+            self.transport.size_reads()
             inbox.skip(used)
             if self.body.done and trailers is not None and has_fields(trailers):
                 peer.on_response_trailers(trailers)
@@ -256,6 +257,7 @@ cdef class Http1Client(Session):
             self.let_go()
             return self.tell_closed(FAULT_NONE, 0)
         self.state = CLIENT_IDLE
+        transport.read_size = BUFFER_SMALL
         self.idle_since = transport.loop.now
         # Bytes behind a complete response make the connection worthless; the step loop sees them as nobody's.
         if transport.inbox is not None and transport.inbox.size():

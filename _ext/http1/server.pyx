@@ -4,7 +4,7 @@
 A callback into the exchange may end the exchange, the connection or both before it returns: every step looks at `state` again afterwards.
 """
 
-from linkerd2_py._ext.core.buffer cimport give_back, lease
+from linkerd2_py._ext.core.buffer cimport BUFFER_SMALL, give_back, lease
 from linkerd2_py._ext.core.fault cimport FAULT_EOF, FAULT_LOCAL, FAULT_NONE, FAULT_PROTOCOL
 from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.head cimport HTTP_10, HTTP_11, HTTP_2, METHOD_CONNECT, METHOD_HEAD, drop_head, take_head
@@ -174,6 +174,7 @@ cdef class Http1Server(Session):
                 return False
             if used == 0 and not self.body.done:
                 return False
+            self.transport.size_reads()
             self.consume(used)
             if self.body.done:
                 self.state = SERVER_WAIT
@@ -300,6 +301,7 @@ cdef class Http1Server(Session):
         if self.close_after:
             return self.close()
         self.state = SERVER_HEAD
+        self.transport.read_size = BUFFER_SMALL
         return self.look_again()
 
     # The next request may be here already, or the client may have gone silent.

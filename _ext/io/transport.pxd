@@ -6,7 +6,7 @@ Only recv_raw, sendv_raw and shutdown_raw move bytes or end their stream: what T
 """
 
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
-from linkerd2_py._ext.core.buffer cimport Buffer
+from linkerd2_py._ext.core.buffer cimport BUFFER_LARGE, BUFFER_SMALL, Buffer
 from linkerd2_py._ext.core.fault cimport FaultKind
 from linkerd2_py._ext.io.address cimport Address, SocketOptions
 from linkerd2_py._ext.io.loop cimport Actor, Loop, Source, Timer
@@ -106,6 +106,14 @@ cdef class Transport(Source):
     cdef int deliver_eof(self) except -1
     cdef int deliver_fault(self, FaultKind kind, int code) except -1
     cdef int release_empty_inbox(self) except -1
+    # For a session that has a body in the inbox: a read that filled its buffer says bulk, a small one says conversation.
+    cdef inline int size_reads(self) noexcept:
+        if self.inbox.room() == 0:
+            self.read_size = BUFFER_LARGE
+        elif self.inbox.size() < BUFFER_SMALL:
+            self.read_size = BUFFER_SMALL
+        return 0
+
     cdef Buffer extend(self, size_t count)
     cdef int append(self, const char* src, size_t count) except -1
     cdef int send_large(self, const char* src, size_t count) except -1
