@@ -16,7 +16,7 @@ from tests.integration.adversity.rig import close, converse
 from tests.support.http1_client import Http1Client
 from tests.support.processes import Child
 from tests.support.sidecar import Sidecar, environment, sidecar_process
-from tests.support.wait import eventually, eventually_async
+from tests.support.wait import eventually_async
 
 SLOW_READERS = 500
 WARM_READERS = 50
@@ -211,9 +211,14 @@ async def test_without_descriptors_who_is_here_is_served_and_others_later(tmp_pa
             assert sum(process.cpu_times()[:2]) - before < 1
             for sock in crowd:
                 sock.close()
-            eventually(lambda: process.num_fds() < 50)
-            answer, _ = await converse(address, GET % b"/after")
-            assert answer.endswith(b"\r\n\r\nok")
+            await eventually_async(lambda: process.num_fds() < 50)
+
+            async def served() -> bool:
+                answer, _ = await converse(address, GET % b"/after")
+                return answer.endswith(b"\r\n\r\nok")
+
+            # Those of the crowd that the kernel still held may use the descriptors up once more.
+            await eventually_async(served, what="a new connection is served")
             await close(writer)
             assert child.terminate() == 0
             assert "Traceback" not in child.output()
