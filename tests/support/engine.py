@@ -66,13 +66,21 @@ class Engine:
             target.replace([EndpointSpec(Address(*endpoint), h2=h2) for endpoint in endpoints])
         return target, self.server(table, target=target)[1]
 
-    def inbound(self, workload: tuple[str, int], *, opaque: bool = False) -> tuple[str, int]:
+    def inbound(
+        self, workload: tuple[str, int], *, opaque: bool = False, authority_labels: bool = False
+    ) -> tuple[str, int]:
         """A static inbound port in front of a workload."""
         table = self.table("inbound")
         target = table.install(b"workload:80")
         target.configure()
         target.forward(Address(*workload))
-        return self.server(table, target=target, orig_proto=True, opaque=opaque)[1]
+        return self.server(
+            table,
+            target=target,
+            orig_proto=True,
+            opaque=opaque,
+            authority_labels=authority_labels,
+        )[1]
 
     def metrics(self) -> str:
         return b"".join(self.registry.render()).decode()

@@ -145,6 +145,14 @@ async def test_no_ready_endpoint_is_504_and_then_503_at_once() -> None:
     assert third.startswith(b"HTTP/1.1 ")
 
 
+async def test_requests_beyond_the_in_flight_limit_are_shed() -> None:
+    async with engine(max_in_flight=0) as made, origin(lambda _head, _body: OK) as server:
+        _target, address = made.outbound(server.address)
+        answer = await talk(address, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert not server.heads
+
+
 async def test_a_waiting_request_goes_when_an_endpoint_comes() -> None:
     async with (
         engine(failfast_ns=5_000_000_000) as made,
