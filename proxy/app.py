@@ -94,7 +94,7 @@ class Proxy:
 
 def build(config: Config, *, log_level: LogLevel) -> Proxy:
     """Build the proxy on the running loop and bind its listeners. ListenError when one is taken."""
-    engine = Loop()
+    engine = Loop(io_uring=config.io_uring, busy_wait=config.busy_wait)
     proxy = Proxy(config=config, engine=engine)
     proxy.closers.append(partial(_close_engine, engine, loop=asyncio.get_running_loop()))
     engine.on_error = _on_engine_error

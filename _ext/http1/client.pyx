@@ -125,7 +125,8 @@ cdef class Http1Client(Session):
         inbox = self.transport.inbox
         if inbox is None or inbox.size() == 0:
             return False
-        if self.state == CLIENT_HEAD and self.half.started:
+        # Bytes that came before the request left answer something else (the request goes to another connection).
+        if self.state == CLIENT_HEAD and self.half.started and not self.half.untouched():
             return self.read_head()
         if self.state == CLIENT_BODY:
             return self.read_body()
@@ -392,7 +393,8 @@ cdef class Http1ClientHalf(Stream):
             return client.fail_later(FAULT_PROTOCOL)
         self.ended = True
         write_last_chunk(client.transport, trailers)
-        return client.transport.flush()
+        client.transport.flush_later()
+        return client.transport.outcome()
 
     cdef int end_request(self) except -1:
         # Fewer bytes than promised must not look like a complete message.
@@ -401,7 +403,8 @@ cdef class Http1ClientHalf(Stream):
         self.ended = True
         if self.framing == FRAME_CHUNKED:
             write_last_chunk(self.client.transport, None)
-        return self.client.transport.flush()
+        self.client.transport.flush_later()
+        return self.client.transport.outcome()
 
     cdef int reset(self, FaultKind kind, uint32_t code) except -1:
         cdef Http1Client client = self.client

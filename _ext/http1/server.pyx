@@ -273,7 +273,7 @@ cdef class Http1Server(Session):
     # ---- ends
 
     cdef int response_ended(self) except -1:
-        self.transport.flush()
+        self.transport.flush_later()
         if self.state == SERVER_BODY and self.rest_is_here():
             self.consume(<size_t> self.body.remaining)
             self.state = SERVER_WAIT

@@ -3,7 +3,9 @@
 Its fd is registered once with the outer loop (`add_reader(loop.fileno(), loop.drain)`); one `drain` is one Python call per batch.
 """
 
+from cpython.ref cimport PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
+from linkerd2_py._ext.io.ring cimport Ring
 
 cdef class Loop
 cdef class Timer
@@ -40,11 +42,18 @@ cdef class Source(Actor):
     cdef int on_event(self, uint32_t events) except -1   # EPOLL* bits; edge-triggered
     cdef int on_flush(self) except -1                    # queued with Loop.flush_later: the end of this batch
     cdef int on_loop_closed(self) except -1              # release the fd, no callbacks
+    # Reading and writing in one system call for a whole batch. A source puts its call into the ring and is told the result, both without calling anybody
+    # else; False: it has nothing to put and acts by itself in on_event or on_flush. The result may be NOT_MADE.
+    cdef bint put_recv(self, uint32_t events, Ring ring) noexcept   # on_event follows after on_received
+    cdef int on_received(self, int outcome) noexcept
+    cdef bint put_send(self, Ring ring) noexcept
+    cdef int on_sent(self, int outcome) except -1
 
 cdef class Loop:
     cdef int epfd                          # owned
     cdef int timerfd                       # owned; in the epoll set itself
     cdef int wakefd                        # owned; in the epoll set itself: readable when deferred work waits for the next drain
+    cdef public bint busy_wait             # may wait without sleeping, a little, where that pays
     cdef public int64_t now                # ns, refreshed once per epoll_wait and at timer expiry: use this, not the clock, on the hot path
     cdef public object on_error            # callable(exception, actor) or None: prints each type of exception once
     cdef list sources                      # slot -> Source or None; the reference that keeps a registered source alive
@@ -53,10 +62,21 @@ cdef class Loop:
     cdef uint32_t generation               # of the latest registration
     # One turn: what epoll_wait gave, then deferred work, then due timers, then flushes. Kept here so that an exception loses nothing.
     cdef void* events                      # owned epoll_event[BATCH]
+    cdef Ring ring                         # owned; None where the kernel has none, or none is wanted: each source makes its own calls
+    cdef PyObject* batch[64]               # owned references: sources of this round of flushes, in order
+    cdef int[64] outcomes                  # of their sends; ALONE: it had nothing to put into the ring
+    cdef int batch_size, batch_cursor
+    cdef int batch_was                     # events of the last turn
     cdef int ready, cursor
     cdef int phase
     cdef Actor current                     # whose callback runs
     cdef bint draining, woken
+    # Waiting without sleeping: see wait_busily
+    cdef bint spinning                     # the last wait was worth it
+    cdef int64_t slept_at                  # loop ns of the last return to the outer loop
+    cdef uint32_t short_gaps, gaps_wanted  # sleeps that were short, in a row; how many make the next try worth it
+    cdef uint64_t spins, spin_hits
+    cdef uint64_t shared_calls             # made through the ring
     # Deferred and flush queues
     cdef Actor deferred_head, deferred_tail
     cdef Py_ssize_t deferred_count, deferred_round
@@ -93,6 +113,14 @@ cdef class Loop:
     cdef int run_deferred(self) except -1
     cdef int run_timers(self) except -1
     cdef int run_flushes(self) except -1
+    cdef bint wait_busily(self) except -1
+    cdef int learn_gap(self) noexcept
+    cdef int receive_batch(self) noexcept
+    cdef int send_batch(self) noexcept
+    cdef Source take_flush(self)
+    cdef Source source_of(self, const void* ready)
+    cdef int check_ring(self) noexcept
+    cdef int forget_batch(self) noexcept
     cdef int broke(self, object error) except -1
     cdef int report(self, object error, Actor actor) except -1
     cdef int watch(self, int fd) except -1

@@ -9,6 +9,7 @@ import sys
 import traceback
 
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
+from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
 from libc.errno cimport EINTR, errno
 from libc.stdint cimport UINT32_MAX
 from libc.stdlib cimport calloc, free, malloc, realloc
@@ -40,9 +41,10 @@ from linkerd2_py._ext.io.linux cimport (
     timerfd_create,
     timerfd_settime,
 )
+from linkerd2_py._ext.io.ring cimport CALLS, NOT_MADE, Ring, open_ring
 
 cdef enum:
-    BATCH = 64                # events per epoll_wait; about 500 us of work
+    BATCH = CALLS             # events per epoll_wait; about 500 us of work
     BUDGET_EVENTS = 256       # per drain: then the outer loop gets its turn
     BUDGET_NS = 500000
     BUDGET_TIMERS = 256       # per turn
@@ -52,6 +54,13 @@ cdef enum:
     DUE = 4096                # the wheel's extra slot
     LOOK_MS = 10              # run_until, between two looks at its predicate
     MAX_DELAY_NS = 31536000000000000   # a year: keeps deadlines far from overflow
+    SHARED = 2                # calls from which on one system call for all is cheaper than one each
+    ALONE = NOT_MADE - 1
+    SPIN_NS = 50000           # waking a process that sleeps takes about as long
+    SHORT_GAP_NS = 2 * SPIN_NS
+    FEW_EVENTS = 2            # of a batch: with more there is work enough without waiting
+    GAPS_WANTED = 8
+    MOST_GAPS_WANTED = 4096
 
 cdef enum Phase:
     PHASE_EVENTS, PHASE_DEFERRED, PHASE_TIMERS, PHASE_FLUSHES, PHASE_DONE
@@ -96,6 +105,18 @@ cdef class Source(Actor):
     cdef int on_flush(self) except -1:
         return 0
 
+    cdef bint put_recv(self, uint32_t events, Ring ring) noexcept:
+        return False
+
+    cdef int on_received(self, int outcome) noexcept:
+        return 0
+
+    cdef bint put_send(self, Ring ring) noexcept:
+        return False
+
+    cdef int on_sent(self, int outcome) except -1:
+        return 0
+
     cdef int on_loop_closed(self) except -1:
         if self.loop is not None:
             self.loop.remove(self)
@@ -109,9 +130,13 @@ cdef class Source(Actor):
 
 
 cdef class Loop:
-    """One thread's event loop. Not re-entrant: `drain` called from inside a callback returns at once."""
+    """One thread's event loop. Not re-entrant: `drain` called from inside a callback returns at once.
 
-    def __cinit__(self):
+    `io_uring`: batches of reads and writes go through it where the kernel allows; `busy_wait`: a lightly loaded loop may spend up to 50 us in waiting without
+    sleeping, where its last waits were short.
+    """
+
+    def __cinit__(self, *, bint io_uring=True, bint busy_wait=True):
         self.epfd = self.timerfd = self.wakefd = -1
         self.now = now_ns()
         self.wheel_tick = self.now // TICK_NS
@@ -130,8 +155,12 @@ cdef class Loop:
             raise OSError(errno, "cannot create the event loop's descriptors")
         self.watch(self.timerfd)
         self.watch(self.wakefd)
+        self.ring = open_ring() if io_uring else None
+        self.busy_wait = busy_wait
+        self.gaps_wanted = GAPS_WANTED
 
     def __dealloc__(self):
+        self.forget_batch()
         for fd in (self.epfd, self.timerfd, self.wakefd):
             if fd >= 0:
                 close(fd)
@@ -238,9 +267,9 @@ cdef class Loop:
         self.woken = False
         self.drains += 1
         self.now = started = now_ns()
+        self.learn_gap()
         try:
-            # A bounded spin would stand here: one more poll() before giving up while responses are outstanding.
-            while self.poll():
+            while self.poll() or self.wait_busily():
                 spent += self.ready
                 self.run_turn()
                 self.now = now_ns()
@@ -248,6 +277,7 @@ cdef class Loop:
                     break
         finally:
             self.draining = False
+            self.slept_at = self.now
             if self.has_work():
                 self.wake()
         return None
@@ -267,7 +297,38 @@ cdef class Loop:
         if self.ready == 0 and not self.has_work():
             return False
         self.phase = PHASE_EVENTS
+        if self.ready >= SHARED and self.ring is not None:
+            self.receive_batch()
         return True
+
+    # -- waiting without sleeping
+
+    cdef bint wait_busily(self) except -1:
+        """Looks for events again and again for a moment. With little load, where each event waits for a process on another processor, being woken costs more than
+        the work. Tried after some sleeps in a row that were short; after a miss more of them are wanted, so that waiting in vain (for somebody who needs this processor) ends."""
+        cdef int64_t began = self.now
+        if not self.spinning or not self.busy_wait or self.batch_was > FEW_EVENTS or self.epfd < 0:
+            return False
+        self.spins += 1
+        while self.now - began < SPIN_NS:
+            self.now = now_ns()
+            if self.poll():
+                self.spin_hits += 1
+                self.gaps_wanted = GAPS_WANTED
+                return True
+        self.spinning = False
+        self.short_gaps = 0
+        self.gaps_wanted = min(self.gaps_wanted * 2, <uint32_t> MOST_GAPS_WANTED)
+        return False
+
+    cdef int learn_gap(self) noexcept:
+        """At the end of a sleep: was it one that waiting would have saved?"""
+        if self.now - self.slept_at > SHORT_GAP_NS:
+            self.short_gaps = 0
+        else:
+            self.short_gaps += 1
+            self.spinning = self.spinning or self.short_gaps >= self.gaps_wanted
+        return 0
 
     cdef bint has_work(self) noexcept:
         if self.epfd < 0:
@@ -279,6 +340,7 @@ cdef class Loop:
     cdef int run_turn(self) except -1:
         """Runs the turn to its end. A failing actor is ended and reported; only what is not an `Exception` goes through."""
         self.turns += 1
+        self.batch_was = self.ready
         while self.phase != PHASE_DONE:
             try:
                 self.run_phases()
@@ -308,19 +370,49 @@ cdef class Loop:
     cdef int run_events(self) except -1:
         cdef epoll_event* event
         cdef Source source
-        cdef uint32_t slot
         while self.cursor < self.ready:
             event = (<epoll_event*> self.events) + self.cursor
             self.cursor += 1
-            slot = <uint32_t> event.data.u64
-            if slot >= <uint32_t> PyList_GET_SIZE(self.sources):
-                continue
-            source = <Source> PyList_GET_ITEM(self.sources, slot)
-            if source is None or source.generation != <uint32_t> (event.data.u64 >> 32):
+            source = self.source_of(event)
+            if source is None:
                 continue
             self.handled += 1
             self.current = source
             source.on_event(event.events)
+        return 0
+
+    cdef Source source_of(self, const void* ready):
+        """Whom an event is for; None when it is gone."""
+        cdef const epoll_event* event = <const epoll_event*> ready
+        cdef uint32_t slot = <uint32_t> event.data.u64
+        cdef Source source
+        if slot >= <uint32_t> PyList_GET_SIZE(self.sources):
+            return None
+        source = <Source> PyList_GET_ITEM(self.sources, slot)
+        if source is None or source.generation != <uint32_t> (event.data.u64 >> 32):
+            return None
+        return source
+
+    cdef int receive_batch(self) noexcept:
+        """Reads for all that are ready. Nobody is called back here, so what the kernel writes to stays where it is."""
+        cdef const epoll_event* events = <const epoll_event*> self.events
+        cdef Source source
+        cdef uint64_t asked = 0
+        cdef int at, number = 0
+        for at in range(self.ready):
+            source = self.source_of(&events[at])
+            if source is not None and source.put_recv(events[at].events, self.ring):
+                asked |= <uint64_t> 1 << at
+        self.shared_calls += self.ring.submit()
+        for at in range(self.ready):
+            if asked >> at & 1:
+                self.source_of(&events[at]).on_received(self.ring.results[number])
+                number += 1
+        return self.check_ring()
+
+    cdef int check_ring(self) noexcept:
+        if self.ring.mapped == NULL:
+            self.ring = None
         return 0
 
     cdef int run_deferred(self) except -1:
@@ -355,17 +447,58 @@ cdef class Loop:
 
     cdef int run_flushes(self) except -1:
         cdef Source source
-        while self.flush_round > 0 and self.flush_head is not None:
-            self.flush_round -= 1
-            self.flush_count -= 1
-            source = self.flush_head
-            self.flush_head = source.next_flush
-            if self.flush_head is None:
-                self.flush_tail = None
-            source.next_flush = None
-            source.flush_queued = False
+        cdef int outcome
+        while self.batch_cursor < self.batch_size or self.send_batch():
+            source = <Source> self.batch[self.batch_cursor]
+            Py_DECREF(source)
+            outcome = self.outcomes[self.batch_cursor]
+            self.batch_cursor += 1
             self.current = source
-            source.on_flush()
+            if outcome == ALONE:
+                source.on_flush()
+            else:
+                source.on_sent(outcome)
+        return 0
+
+    cdef int send_batch(self) noexcept:
+        """Writes for the sources of this round, as many as fit one batch; how many were taken from the queue."""
+        cdef Source source
+        cdef bint shared = self.ring is not None and self.flush_round >= SHARED
+        cdef int at, number = 0
+        self.batch_cursor = self.batch_size = 0
+        while self.flush_round > 0 and self.flush_head is not None and self.batch_size < BATCH:
+            self.flush_round -= 1
+            source = self.take_flush()
+            Py_INCREF(source)
+            self.batch[self.batch_size] = <PyObject*> source
+            self.outcomes[self.batch_size] = 0 if shared and source.put_send(self.ring) else ALONE
+            self.batch_size += 1
+        if not shared:
+            return self.batch_size
+        self.shared_calls += self.ring.submit()
+        for at in range(self.batch_size):
+            if self.outcomes[at] != ALONE:
+                self.outcomes[at] = self.ring.results[number]
+                number += 1
+        self.check_ring()
+        return self.batch_size
+
+    cdef Source take_flush(self):
+        cdef Source source = self.flush_head
+        self.flush_count -= 1
+        self.flush_head = source.next_flush
+        if self.flush_head is None:
+            self.flush_tail = None
+        source.next_flush = None
+        source.flush_queued = False
+        return source
+
+    cdef int forget_batch(self) noexcept:
+        cdef Source source
+        while self.batch_cursor < self.batch_size:
+            source = <Source> self.batch[self.batch_cursor]
+            self.batch_cursor += 1
+            Py_DECREF(source)
         return 0
 
     cdef int broke(self, object error) except -1:
@@ -545,6 +678,7 @@ cdef class Loop:
         for fd in (self.epfd, self.timerfd, self.wakefd):
             close(fd)
         self.epfd = self.timerfd = self.wakefd = -1
+        self.ring = None
 
     def forget_queues(self) -> None:
         cdef Actor actor
@@ -564,6 +698,7 @@ cdef class Loop:
             source.flush_queued = False
         self.flush_tail = None
         self.flush_count = 0
+        self.forget_batch()
         for slot in range(WHEEL + 1):
             while self.wheel[slot] is not None:
                 timer = <Timer> self.wheel[slot]
@@ -579,6 +714,10 @@ cdef class Loop:
             "wakes": self.wakes,
             "timers_fired": self.fired,
             "errors": self.errors,
+            "spins": self.spins,
+            "spin_hits": self.spin_hits,
+            "io_uring": self.ring is not None,
+            "shared_calls": self.shared_calls,
             "sources": len(self.sources) - self.free_count,
             "timers": self.timers,
             "deferred": self.deferred_count,

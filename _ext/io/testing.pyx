@@ -3,10 +3,11 @@
 
 from libc.stdint cimport int64_t
 
-from linkerd2_py._ext.core.buffer cimport Buffer
+from linkerd2_py._ext.core.buffer cimport BUFFER_SMALL, Buffer, lease_for_reading
 from linkerd2_py._ext.core.fault cimport FaultKind, fault_of_errno, fault_text, errno_name
 from linkerd2_py._ext.io.address cimport Address, SocketOptions
 from linkerd2_py._ext.io.listener cimport Accepting
+from linkerd2_py._ext.io.linux cimport EPOLLIN
 from linkerd2_py._ext.io.loop cimport Actor, Loop, Timer
 from linkerd2_py._ext.io.original_dst cimport original_dst
 from linkerd2_py._ext.io.pump cimport Pump, PumpOwner, pump_between
@@ -112,6 +113,13 @@ cdef class RecorderSession(Connecting):
         if flush:
             outcome = self.live().flush()
         return outcome != SEND_FULL
+
+    def be_told(self, outcome: int) -> None:
+        """As if the batch had read for this transport's event with this outcome: 0, -errno."""
+        cdef Transport transport = self.live()
+        transport.inbox = lease_for_reading(BUFFER_SMALL)
+        transport.on_received(outcome)
+        transport.on_event(EPOLLIN)
 
     def send_reserved(self, content: bytes) -> None:
         """The same through reserve and commit, flushed with the batch."""

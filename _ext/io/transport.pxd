@@ -10,6 +10,7 @@ from linkerd2_py._ext.core.buffer cimport BUFFER_LARGE, BUFFER_SMALL, Buffer
 from linkerd2_py._ext.core.fault cimport FaultKind
 from linkerd2_py._ext.io.address cimport Address, SocketOptions
 from linkerd2_py._ext.io.loop cimport Actor, Loop, Source, Timer
+from linkerd2_py._ext.io.ring cimport Ring
 from linkerd2_py._ext.metrics.tcp cimport TcpMetrics
 
 cdef class Transport
@@ -52,6 +53,7 @@ cdef class Transport(Source):
     cdef bint connecting
     cdef bint dead                          # fd closed
     cdef bint read_due, drained_due         # what on_deferred has to do
+    cdef bint was_read                      # the batch has read for the event that follows
     cdef bint lingering                     # closed by its session: sends the rest, discards input, then ends by itself
     # Settable by the session. `linger_for_input`, before close(): the peer may still be sending; its bytes are discarded (bounded) until its FIN, so that
     # no RST overtakes our last bytes. `reads_before_fault`: a reset that comes while reading is paused waits until the bytes before it were read.
@@ -100,6 +102,7 @@ cdef class Transport(Source):
     cdef int read_later(self) except -1
     cdef int read_ready(self) except -1
     cdef Py_ssize_t fill(self) except -1
+    cdef int received(self, Buffer buffer, int got) noexcept
     cdef int received_end(self, int outcome) except -1
     cdef int hand_over(self) except -1
     cdef int after_hangup(self) except -1

@@ -44,6 +44,8 @@ from linkerd2_py._ext.io.linux cimport (
     socklen_t,
 )
 
+from linkerd2_py._ext.io.ring cimport NOT_MADE, Ring
+
 from linkerd2_py._ext.io import address as _address
 
 # Python finds the values beside the transport, too; a cimported name alone is not in the module's dict.
@@ -140,7 +142,9 @@ cdef class Transport(Source):
                 return 0
             self.flush()
             self.settle()
-        if events & (EPOLLIN | TROUBLE):
+        if self.was_read:
+            self.was_read = False
+        elif events & (EPOLLIN | TROUBLE):
             self.readable = True
             if events & TROUBLE:
                 self.hangup_seen = True
@@ -151,7 +155,7 @@ cdef class Transport(Source):
             if self.unsent:
                 self.write_out()
             self.settle()
-        if self.readable or self.lingering:
+        if self.readable or self.read_due or self.lingering:
             self.read_ready()
         return 0
 
@@ -189,6 +193,59 @@ cdef class Transport(Source):
 
     cdef int on_loop_closed(self) except -1:
         return self.abort()
+
+    # -- in a batch with others: what fill and write_out do in a call of their own
+
+    cdef bint put_recv(self, uint32_t events, Ring ring) noexcept:
+        cdef Buffer buffer
+        if events & (EPOLLIN | TROUBLE) != EPOLLIN or self.inbox is not None or self.pauses or self.session is None:
+            return False
+        if self.connecting or self.lingering or self.read_eof or self.hangup_seen or self.read_size != BUFFER_SMALL:
+            return False
+        try:
+            buffer = lease_for_reading(BUFFER_SMALL)
+        except MemoryError:
+            return False
+        self.inbox = buffer
+        ring.put_recv(self.fd, buffer.tail(), buffer.room())
+        return True
+
+    cdef int on_received(self, int outcome) noexcept:
+        cdef Buffer buffer = self.inbox
+        self.was_read = outcome > 0 or outcome == -EAGAIN
+        if outcome > 0:
+            self.received(buffer, outcome)
+            self.read_due = True
+            return 0
+        self.inbox = None
+        give_back(buffer)
+        # An end is read once more by the event that follows; an error the kernel tells only once.
+        if outcome < 0 and outcome != -EAGAIN and outcome != NOT_MADE and outcome != -EINTR:
+            self.fault_kind = fault_of_errno(-outcome, False)
+            self.fault_code = -outcome
+        return 0
+
+    cdef bint put_send(self, Ring ring) noexcept:
+        if self.unsent < 1 or not self.writable or self.outqueue is not None:
+            return False
+        ring.put_send(self.fd, self.outbox.head(), self.outbox.size())
+        return True
+
+    cdef int on_sent(self, int outcome) except -1:
+        # Ended by somebody before it in the batch.
+        if self.dead or self.unsent == 0:
+            return 0
+        if outcome == NOT_MADE or outcome == -EINTR:
+            self.flush()
+            return 0
+        if outcome == -EAGAIN:
+            self.writable = False
+        elif outcome < 0:
+            self.write_failed(-outcome)
+        else:
+            self.writable = <size_t> outcome == self.unsent
+            self.wrote(outcome)
+        return self.settle()
 
     # -- reading
 
@@ -263,14 +320,17 @@ cdef class Transport(Source):
             self.release_empty_inbox()
             self.received_end(got)
             return 0
+        self.received(buffer, got)
+        return got
+
+    cdef int received(self, Buffer buffer, int got) noexcept:
+        # A short read has drained the socket: no second recv to learn EAGAIN. The next byte is a fresh edge.
+        self.readable = <size_t> got == buffer.room() or self.hangup_seen
         buffer.end += got
         self.rx_bytes += got
         if self.metrics is not None:
             self.metrics.read_bytes += got
-        # A short read has drained the socket: no second recv to learn EAGAIN. The next byte is a fresh edge.
-        if <size_t> got < room and not self.hangup_seen:
-            self.readable = False
-        return got
+        return 0
 
     cdef int received_end(self, int outcome) except -1:
         if outcome == 0:

@@ -150,6 +150,8 @@ def _build(values: Values, *, not_used_yet: tuple[str, ...]) -> Config:
         shutdown_endpoint=values["SHUTDOWN_ENDPOINT_ENABLED"],
         informational_headers=not values["OUTBOUND_DISABLE_INFORMATIONAL_HEADERS"],
         inbound_authority_labels=bool(values["INBOUND_METRICS_AUTHORITY_LABELS"]),
+        io_uring=values["IO_URING"],
+        busy_wait=values["BUSY_WAIT"],
         not_used_yet=not_used_yet,
     )
 

@@ -101,6 +101,8 @@ _OURS: Final[_Table] = {
     "OUTBOUND_STATIC_PORTS": _list(parse.static_outbound, ()),
     "INBOUND_STATIC_PORTS": _list(parse.static_inbound, ()),
     "IDENTITY_DISABLED": Variable(parse.non_empty, default=False),
+    "IO_URING": Variable(parse.switch, default=True),
+    "BUSY_WAIT": Variable(parse.switch, default=True),
 }
 _LISTENERS: Final[_Table] = {
     "OUTBOUND_LISTEN_ADDR": Variable(parse.socket_addr, SocketAddr("127.0.0.1", 4140)),

@@ -137,4 +137,6 @@ class Config:
     shutdown_endpoint: bool
     informational_headers: bool
     inbound_authority_labels: bool
+    io_uring: bool
+    busy_wait: bool
     not_used_yet: tuple[str, ...]

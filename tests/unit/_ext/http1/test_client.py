@@ -154,13 +154,24 @@ def test_a_body_of_unknown_length_needs_1_1_whatever_its_head_said(bench: Bench)
 
 
 def test_head_and_small_body_travel_together(bench: Bench) -> None:
-    _, _, client, peer = bench.exchange()
+    wire, _, client, peer = bench.exchange()
     peer.request(b"POST", end=False, length=3)
-    assert connection(client)["sent"] == 0
     peer.send(b"abc", end=True)
+    assert connection(client)["sent"] == 0  # with the end of the batch, beside those of others
+    wire.settle()
     assert connection(client)["sent"] == len(
         b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\nabc"
     )
+
+
+def test_bytes_that_came_before_the_request_left_are_not_its_response(bench: Bench) -> None:
+    wire, _, client, peer = bench.exchange()
+    peer.request()
+    wire.push(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+    assert connection(client)["sent"] == 0
+    wire.settle()
+    assert [event[0] for event in peer.events] == ["reset"]
+    assert wire.received == b""
 
 
 @pytest.mark.parametrize("sent", [b"abc", b"123456"])

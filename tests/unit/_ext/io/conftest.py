@@ -21,9 +21,13 @@ def failures() -> Failures:
     return Failures()
 
 
-@pytest.fixture
-def loop(failures: Failures) -> Iterator[Loop]:
-    loop = Loop()
+@pytest.fixture(params=[True, False], ids=["io_uring", "one-by-one"])
+def loop(request: pytest.FixtureRequest, failures: Failures) -> Iterator[Loop]:
+    """Both ways of making a batch of calls; they must not differ in anything a session can see."""
+    loop = Loop(io_uring=request.param)
+    if request.param and not loop.stats()["io_uring"]:
+        loop.close()
+        pytest.skip("the kernel offers no io_uring")
     loop.on_error = lambda error, actor: failures.append(f"{type(actor).__name__}: {error!r}")
     yield loop
     loop.close()
