@@ -26,7 +26,7 @@ from linkerd2_py._ext.http1.body cimport Body, body_begin, body_next
 from linkerd2_py._ext.http1.client cimport Http1Client
 from linkerd2_py._ext.http1.faults cimport PARSE_FAULTS, parse_fault_status, parse_fault_text
 from linkerd2_py._ext.http1.parser cimport parse_request, parse_response
-from linkerd2_py._ext.http1.serializer cimport reason_phrase
+from linkerd2_py._ext.http1.serializer cimport FRAME_LENGTH, FRAME_NONE, reason_phrase, write_request, write_response
 from linkerd2_py._ext.http1.server cimport Http1Server
 from linkerd2_py._ext.io.loop cimport Loop
 from linkerd2_py._ext.io.transport cimport Session, Transport, accepted
@@ -611,3 +611,41 @@ def bare_half(str command):
         return half.hold() + half.unhold() + half.release_head()
     finally:
         drop_head(head)
+
+
+# ---- operations in great number, for benchmarks
+
+
+cdef class Writer:
+    """Serialises one head into the outbox of a connection where nothing is sent. Takes the descriptor."""
+    cdef Head head
+    cdef Bytes message
+    cdef Transport transport
+    cdef bint request
+
+    def __init__(self, Loop loop not None, int fd, bytes message, *, bint request=True):
+        self.transport = accepted(loop, fd, None)
+        self.head = take_head()
+        self.message = Bytes(message)
+        self.request = request
+        if run_head(self.message, self.head, default_limits, 0, 1, request) <= 0:
+            self.close()
+            raise ValueError("not a whole head")
+
+    def write_many(self, int times):
+        """Writes the head `times` times, each into an empty outbox: bytes in all."""
+        cdef unsigned long long written = 0
+        cdef int i
+        for i in range(times):
+            if self.request:
+                write_request(self.transport, self.head, FRAME_NONE, False)
+            else:
+                write_response(self.transport, self.head, HTTP_11, FRAME_LENGTH, False)
+            written += self.transport.unsent
+            self.transport.drop_unsent()
+        return written
+
+    def close(self):
+        self.transport.abort()
+        drop_head(self.head)
+        self.head = None

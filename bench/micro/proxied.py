@@ -1,0 +1,187 @@
+"""Whole exchanges through an outbound proxy in this process, between two plain sockets that the same thread drives.
+
+The client and the server are bytes prepared once and a few lines of C that send them, so that nearly all user instructions are the proxy's.
+"""
+
+import re
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+
+from bench.micro import frames
+from bench.micro.messages import BODY, RESPONSE, SIDECAR_REQUEST
+from linkerd2_py._ext.exchange.limits import Limits
+from linkerd2_py._ext.io.loop import Loop
+from linkerd2_py._ext.io.testing import exchange_many
+from linkerd2_py._ext.io.transport import Address
+from linkerd2_py._ext.metrics.registry import Registry
+from linkerd2_py._ext.pool.settings import PoolSettings
+from linkerd2_py._ext.route.server import ProxyServer
+from linkerd2_py._ext.route.target import EndpointSpec, TargetTable
+
+LOOPBACK = "127.0.0.1"
+# What a first exchange may take, also where an instruction takes fifty times as long.
+DEADLINE_S = 20.0
+RESPONSES = re.compile(rb"^response_total\{.* (\d+)$", re.MULTILINE)
+
+
+class Connection:
+    """A plain end of a connection, with all that it has received."""
+
+    def __init__(self, end: socket.socket, loop: Loop) -> None:
+        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        end.setblocking(False)
+        self.end = end
+        self.loop = loop
+        self.received = bytearray()
+
+    def send(self, content: bytes) -> None:
+        self.end.sendall(content)
+
+    def expect(self, content: bytes) -> None:
+        """Runs the proxy until `content` is among what was received."""
+
+        def arrived() -> bool:
+            with suppress(BlockingIOError):
+                self.received += self.end.recv(65536)
+            return content in self.received
+
+        if not self.loop.run_until(arrived, DEADLINE_S):
+            raise TimeoutError(f"expected {content!r}, received {bytes(self.received)!r}")
+
+
+class Proxy:
+    """An outbound proxy with one target that has one endpoint, and what speaks with it."""
+
+    def __init__(self, held: ExitStack, *, h2: bool) -> None:
+        self.held = held
+        self.errors: list[BaseException] = []
+        self.registry = Registry()
+        self.loop = held.enter_context(closing(Loop()))
+        self.loop.on_error = lambda error, _actor: self.errors.append(error)
+        self.listening = held.enter_context(socket.create_server((LOOPBACK, 0)))
+        self.listening.setblocking(False)
+        self.address = self.serve(h2=h2)
+
+    def serve(self, *, h2: bool) -> Address:
+        table = TargetTable(
+            self.loop,
+            self.registry,
+            direction="outbound",
+            settings=PoolSettings(limits=Limits()),
+            on_unknown_target=lambda _target: None,
+        )
+        target = table.install(b"web-svc.emojivoto:80")
+        target.configure()
+        host, port = self.listening.getsockname()
+        target.replace([EndpointSpec(Address(host, port), h2=h2)])
+        server = ProxyServer(self.loop, table, direction="outbound", target=target)
+        self.held.callback(table.close)
+        self.held.callback(server.abort_all)
+        self.held.callback(server.drain)
+        return server.listen(LOOPBACK, 0)
+
+    def client(self) -> Connection:
+        address = (self.address.host, self.address.port)
+        return Connection(self.held.enter_context(socket.create_connection(address)), self.loop)
+
+    def server(self) -> Connection:
+        """What the proxy connects to once there is a request."""
+        ends: list[socket.socket] = []
+
+        def connected() -> bool:
+            try:
+                ends.append(self.listening.accept()[0])
+            except BlockingIOError:
+                return False
+            return True
+
+        if not self.loop.run_until(connected, DEADLINE_S):
+            raise TimeoutError("the proxy does not connect to its endpoint")
+        return Connection(self.held.enter_context(ends[0]), self.loop)
+
+    def responses(self) -> int:
+        """How many responses the proxy has counted."""
+        return sum(int(count) for count in RESPONSES.findall(b"".join(self.registry.render())))
+
+
+Run = Callable[[int], None]
+
+
+@contextmanager
+def counted(proxy: Proxy, exchange: Run) -> Iterator[Run]:
+    """`exchange` with, at the end, a look at the proxy's own count of what it did."""
+    before = proxy.responses()
+    total = 0
+
+    def run(times: int) -> None:
+        nonlocal total
+        exchange(times)
+        total += times
+
+    yield run
+    assert proxy.responses() - before == total
+    assert not proxy.errors
+
+
+@contextmanager
+def http1_exchanges() -> Iterator[Run]:
+    """GET with a response of 128 bytes, over one kept-alive connection on either side."""
+    with ExitStack() as held:
+        proxy = Proxy(held, h2=False)
+        client = proxy.client()
+        client.send(SIDECAR_REQUEST)
+        server = proxy.server()
+        server.expect(b"\r\n\r\n")
+        server.send(RESPONSE + BODY)
+        client.expect(BODY)
+
+        def exchange(times: int) -> None:
+            at_server, at_client = exchange_many(
+                proxy.loop,
+                client.end.fileno(),
+                server.end.fileno(),
+                SIDECAR_REQUEST,
+                RESPONSE + BODY,
+                times,
+            )
+            assert at_server == times * len(server.received)
+            assert at_client == times * len(client.received)
+
+        with counted(proxy, exchange) as run:
+            yield run
+
+
+@contextmanager
+def http2_exchanges() -> Iterator[Run]:
+    """The same over HTTP/2, each exchange on a stream of its own."""
+    with ExitStack() as held:
+        proxy = Proxy(held, h2=True)
+        client = proxy.client()
+        stream = 1
+        client.send(frames.PREFACE + frames.SETTINGS + frames.WINDOW + frames.request(stream))
+        client.expect(frames.SETTINGS_ACK)
+        client.send(frames.SETTINGS_ACK)
+        server = proxy.server()
+        server.expect(frames.PREFACE)
+        server.send(frames.SETTINGS + frames.WINDOW + frames.SETTINGS_ACK)
+        server.expect(frames.SETTINGS_ACK)
+        server.expect(frames.FIRST_REQUEST)
+        server.send(frames.response(stream))
+        client.expect(BODY)
+
+        def exchange(times: int) -> None:
+            nonlocal stream
+            exchange_many(
+                proxy.loop,
+                client.end.fileno(),
+                server.end.fileno(),
+                frames.request(0),
+                frames.response(0),
+                times,
+                stream=stream + 2,
+            )
+            stream += 2 * times
+
+        with counted(proxy, exchange) as run:
+            yield run
