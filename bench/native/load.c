@@ -106,7 +106,6 @@ static void print_errors(void)
         [LEFTOVER] = "leftover",
         [MALFORMED] = "malformed",
         [STREAM_RESET] = "stream_reset",
-        [GOAWAY] = "goaway",
     };
     int64_t all = 0;
     const char *separator = "";

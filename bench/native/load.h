@@ -41,7 +41,6 @@ enum kind {
     LEFTOVER,    /* bytes after the response, or without a request */
     MALFORMED,   /* not the protocol */
     STREAM_RESET,
-    GOAWAY, /* the server refused the stream because it is going away */
     KINDS,
 };
 
@@ -91,7 +90,9 @@ struct exchange {
     struct connection *connection;
     int64_t started; /* when it began, or in an open loop should have begun; nanoseconds of now_ns() */
     bool busy;
-    bool listed; /* stands in the queue of free exchanges */
+    bool listed;    /* stands in the queue of free exchanges */
+    bool postponed; /* was not seen by the server; begins again, with the same start, on the next connection */
+    int32_t stream;
     enum kind wrong;
     bool status_ok;
     bool trailers_ok;
@@ -208,6 +209,7 @@ void connection_fail(struct connection *connection, enum kind kind);
 void connection_closed(struct connection *connection); /* by the server: an error when an exchange is under way */
 void exchange_done(struct exchange *exchange);
 void exchange_failed(struct exchange *exchange, enum kind kind);
+void exchange_postpone(struct exchange *exchange);
 
 /* load_output.c */
 extern struct text request; /* what each exchange sends */

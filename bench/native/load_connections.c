@@ -154,10 +154,14 @@ static void begin(struct exchange *exchange, int64_t started)
 /* A free exchange asks again, or waits for the next request that is due. */
 static void free_exchange(struct exchange *exchange, int64_t now)
 {
-    if (options.rate > 0)
+    if (exchange->postponed) {
+        exchange->postponed = false;
+        begin(exchange, exchange->started);
+    } else if (options.rate > 0) {
         list_free(exchange);
-    else
+    } else {
         begin(exchange, now);
+    }
 }
 
 static void free_all(struct connection *connection, int64_t now)
@@ -210,6 +214,15 @@ void exchange_failed(struct exchange *exchange, enum kind kind)
         connection_end(exchange->connection);
     else
         after_exchange(exchange, now_ns());
+}
+
+/* To be called for an exchange of a connection that is closing. */
+void exchange_postpone(struct exchange *exchange)
+{
+    exchange->busy = false;
+    exchange->postponed = true;
+    exchange->connection->busy--;
+    tally.begun--;
 }
 
 /* Life of a connection. */

@@ -126,7 +126,7 @@ static int on_stream_close(nghttp2_session *session, int32_t stream, uint32_t co
         return 0;
     enum kind wrong = judge(exchange);
     if (code != NGHTTP2_NO_ERROR)
-        wrong = code == NGHTTP2_REFUSED_STREAM && connection->closing ? GOAWAY : STREAM_RESET;
+        wrong = STREAM_RESET;
     if (wrong)
         exchange_failed(exchange, wrong);
     else
@@ -134,15 +134,23 @@ static int on_stream_close(nghttp2_session *session, int32_t stream, uint32_t co
     return 0;
 }
 
+/* No further exchange here; those the server says it did not look at are safe to ask again elsewhere. */
+static void go_away(struct connection *connection, int32_t last_stream)
+{
+    connection->closing = true;
+    for (int i = 0; i < options.streams; i++)
+        if (connection->exchanges[i].busy && connection->exchanges[i].stream > last_stream)
+            exchange_postpone(&connection->exchanges[i]);
+    if (!connection->busy)
+        connection_end(connection);
+}
+
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
     (void)session;
     struct connection *connection = user;
-    if (frame->hd.type == NGHTTP2_GOAWAY) {
-        connection->closing = true;
-        if (!connection->busy)
-            connection_end(connection);
-    }
+    if (frame->hd.type == NGHTTP2_GOAWAY)
+        go_away(connection, frame->goaway.last_stream_id);
     if (frame->hd.type == NGHTTP2_SETTINGS && !(frame->hd.flags & NGHTTP2_FLAG_ACK) && connection->phase == CONNECTING)
         connection_ready(connection);
     return 0;
@@ -223,12 +231,14 @@ static void begin(struct exchange *exchange)
     exchange->status_ok = exchange->trailers_ok = false;
     exchange->prefix_size = exchange->messages = 0;
     exchange->sent = exchange->received = 0;
-    int32_t stream = nghttp2_submit_request(connection->http2->session, NULL, fields, field_count,
-                                            request.size ? &body : NULL, exchange);
-    if (stream == NGHTTP2_ERR_NOMEM)
+    exchange->stream = nghttp2_submit_request(connection->http2->session, NULL, fields, field_count,
+                                              request.size ? &body : NULL, exchange);
+    if (exchange->stream == NGHTTP2_ERR_NOMEM)
         die("out of memory");
-    if (stream < 0) /* out of stream numbers: the others finish, then the connection is replaced */
-        connection_fail(connection, GOAWAY);
+    if (exchange->stream < 0) { /* out of stream numbers: a new connection has them all */
+        exchange->stream = INT32_MAX;
+        go_away(connection, INT32_MAX - 1);
+    }
 }
 
 /* Fills `buffer` with frames; how many bytes. */
@@ -287,7 +297,10 @@ static void flush(struct connection *connection)
     if (http2->unsent_size && !flush_unsent(connection))
         return;
     http2->unsent_size = http2->unsent_sent = 0;
-    for (size_t size; (size = gather(http2, output));) {
+    for (;;) {
+        size_t size = gather(http2, output);
+        if (!size)
+            break;
         ssize_t taken = offer(connection, output, size);
         if (taken == (ssize_t)size)
             continue;
@@ -299,6 +312,8 @@ static void flush(struct connection *connection)
         memcpy(http2->unsent, output + taken, http2->unsent_size);
         return;
     }
+    if (!nghttp2_session_want_read(http2->session)) /* the library has given the session up */
+        connection_fail(connection, MALFORMED);
 }
 
 static void receive(struct connection *connection, const char *bytes, size_t size)

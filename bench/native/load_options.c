@@ -148,18 +148,10 @@ static void check_file_limit(void)
             (unsigned long long)limit.rlim_cur);
 }
 
-static const char *first_target(const char *list)
-{
-    char *first = strdup(list);
-    if (!first)
-        die("out of memory");
-    first[strcspn(first, ",")] = 0;
-    return first;
-}
-
 void read_options(int count, char **words)
 {
     bool closes = false, arrivals = false;
+    const char *first_target = NULL;
     options = (struct options){
         .connections = 1, .streams = 1, .messages = 1, .request_bytes = -1, .bytes = 128, .path = "/",
         .warmup_ns = SECOND_NS / 2, .window_ns = SECOND_NS,
@@ -169,9 +161,8 @@ void read_options(int count, char **words)
         switch (code) {
         case PROTOCOL: options.protocol = protocol_of(optarg); break;
         case TARGET:
-            if (!options.authority)
-                options.authority = first_target(optarg);
-            read_targets(optarg);
+            read_targets(optarg); /* which ends it after the first */
+            first_target = optarg;
             break;
         case CONNECTIONS: options.connections = (int)number_of(name, optarg, 1, 1000000); break;
         case STREAMS: options.streams = (int)number_of(name, optarg, 1, 1000); break;
@@ -196,5 +187,7 @@ void read_options(int count, char **words)
     if (optind < count)
         die("'%s' is not an option; --help lists them", words[optind]);
     check(closes, arrivals);
+    if (!options.authority)
+        options.authority = first_target;
     check_file_limit();
 }
