@@ -67,7 +67,11 @@ static inline struct sockaddr_in address_of(const char *text)
     host[colon - text] = 0;
     if (inet_pton(AF_INET, host, &address.sin_addr) != 1)
         die("'%s' is not an address such as 127.0.0.1:8080", text);
-    address.sin_port = htons((uint16_t)number_of("listen", colon + 1, 0, 65535));
+    char *rest;
+    long port = strtol(colon + 1, &rest, 10);
+    if (rest == colon + 1 || *rest || port < 0 || port > 65535)
+        die("'%s' is not an address such as 127.0.0.1:8080", text);
+    address.sin_port = htons((uint16_t)port);
     return address;
 }
 

@@ -46,6 +46,7 @@ static void end_window(struct window *window)
     struct usage usage = usage_of(options.watched, options.watched_count);
     window->usage.cpu_ns = usage.cpu_ns - window->usage.cpu_ns;
     window->usage.switches = usage.switches - window->usage.switches;
+    window->usage.gone = usage.gone;
 }
 
 static bool limit_reached(void)
@@ -150,7 +151,7 @@ static void report(const struct window *window)
     print_errors();
     printf(",\"unfinished\":%lld",
            (long long)(tally.begun - tally.finished + connections_overdue(window->end_ns)));
-    if (options.watched_count)
+    if (options.watched_count && !window->usage.gone)
         printf(",\"cpu_ns\":%lld,\"switches\":%lld", (long long)window->usage.cpu_ns, (long long)window->usage.switches);
     else
         fputs(",\"cpu_ns\":null,\"switches\":null", stdout);
@@ -161,11 +162,17 @@ static void report(const struct window *window)
     puts("}");
 }
 
-static void write_histogram(void)
+/* Opened before the run: a bad name is told at once. */
+static FILE *open_histogram(void)
 {
-    FILE *file = fopen(options.histogram_file, "we");
-    if (!file)
+    FILE *file = options.histogram_file ? fopen(options.histogram_file, "we") : NULL;
+    if (options.histogram_file && !file)
         die("--histogram %s: %s", options.histogram_file, strerror(errno));
+    return file;
+}
+
+static void write_histogram(FILE *file)
+{
     histogram_write(&tally.latencies, file);
     if (fclose(file))
         die("--histogram %s: %s", options.histogram_file, strerror(errno));
@@ -178,13 +185,14 @@ int main(int count, char **words)
     struct sigaction action = {.sa_handler = stop};
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
+    FILE *histogram = open_histogram();
     connections_prepare();
     if (options.hold)
         hold(&window);
     else
         measure(&window);
-    if (options.histogram_file)
-        write_histogram();
+    if (histogram)
+        write_histogram(histogram);
     report(&window);
     return 0;
 }

@@ -233,6 +233,7 @@ long chunks_take(struct chunks *chunks, const char *bytes, size_t size, chunk_da
 struct usage {
     int64_t cpu_ns;
     int64_t switches; /* how often a thread was put on a processor */
+    bool gone;        /* one of the processes has ended */
 };
 struct usage usage_of(const pid_t *processes, int count); /* with all their descendants */
 

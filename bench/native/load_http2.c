@@ -5,7 +5,7 @@
 
 #include <nghttp2/nghttp2.h>
 
-enum { OUTPUT_SIZE = 64 * 1024, FRAME_ROOM = 17 * 1024, WINDOW = 1 << 30, FIELDS = 7 };
+enum { OUTPUT_SIZE = 64 * 1024, FRAME_ROOM = 17 * 1024, WINDOW = 1 << 30, FIELDS = 7, LONGEST_NAMES = 8000 };
 
 struct http2 {
     nghttp2_session *session;
@@ -156,6 +156,16 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     return 0;
 }
 
+/* A request that cannot be sent: the library has given the session up. Asking again on it would never end. */
+static int on_frame_not_sent(nghttp2_session *session, const nghttp2_frame *frame, int code, void *user)
+{
+    (void)session, (void)code;
+    struct connection *connection = user;
+    if (frame->hd.type == NGHTTP2_HEADERS && !connection->closing)
+        connection_fail(connection, MALFORMED);
+    return 0;
+}
+
 static ssize_t read_request(nghttp2_session *session, int32_t stream, uint8_t *buffer, size_t room, uint32_t *flags,
                             nghttp2_data_source *source, void *connection)
 {
@@ -178,7 +188,10 @@ static void prepare(void)
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
+    nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, on_frame_not_sent);
     request = text_of("", 0, options.request_bytes);
+    if (strlen(options.authority) + strlen(options.path) > LONGEST_NAMES)
+        die("--path and --authority are too long");
     add_field(":method", options.request_bytes ? "POST" : "GET");
     add_field(":scheme", "http");
     add_field(":authority", options.authority);
@@ -299,7 +312,7 @@ static void flush(struct connection *connection)
     http2->unsent_size = http2->unsent_sent = 0;
     for (;;) {
         size_t size = gather(http2, output);
-        if (!size)
+        if (!size || connection->phase == ENDED)
             break;
         ssize_t taken = offer(connection, output, size);
         if (taken == (ssize_t)size)
@@ -312,7 +325,7 @@ static void flush(struct connection *connection)
         memcpy(http2->unsent, output + taken, http2->unsent_size);
         return;
     }
-    if (!nghttp2_session_want_read(http2->session)) /* the library has given the session up */
+    if (!nghttp2_session_want_read(http2->session)) /* given up without a request to send */
         connection_fail(connection, MALFORMED);
 }
 

@@ -6,7 +6,7 @@
 
 #include <dirent.h>
 
-static void add_process(pid_t process, struct usage *usage);
+static bool add_process(pid_t process, struct usage *usage);
 
 static void add_thread(const char *folder, const char *thread, struct usage *usage)
 {
@@ -31,23 +31,25 @@ static void add_thread(const char *folder, const char *thread, struct usage *usa
     }
 }
 
-static void add_process(pid_t process, struct usage *usage)
+/* False when it has ended. */
+static bool add_process(pid_t process, struct usage *usage)
 {
     char folder[32];
     snprintf(folder, sizeof folder, "/proc/%d/task", (int)process);
     DIR *threads = opendir(folder);
     if (!threads)
-        return; /* it has just ended */
+        return false;
     for (struct dirent *entry; (entry = readdir(threads));)
         if (entry->d_name[0] != '.')
             add_thread(folder, entry->d_name, usage);
     closedir(threads);
+    return true;
 }
 
 struct usage usage_of(const pid_t *processes, int count)
 {
     struct usage usage = {0};
     for (int i = 0; i < count; i++)
-        add_process(processes[i], &usage);
+        usage.gone |= !add_process(processes[i], &usage);
     return usage;
 }

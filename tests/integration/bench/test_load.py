@@ -422,6 +422,27 @@ async def test_a_server_that_does_not_speak_http2_is_malformed(program: Path) ->
     assert (report["exchanges"], list(report["error_kinds"])) == (0, ["malformed"])
 
 
+async def test_a_session_given_up_in_the_middle_is_replaced(program: Path) -> None:
+    """A frame that is not allowed, between responses of which others are still awaited."""
+    server = Http2Server(lambda _: Http2Answer(pattern(128)), together=2)
+    connections = 0
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        if connections == 1:
+            writer.write(b"\0\0\0\x04\0\0\0\0\0")  # settings: it is ready
+            await reader.read(10)
+            writer.write(b"\0\0\x01\x06\0\0\0\0\0x")  # a ping of one byte
+            await reader.read()
+        else:
+            await server.handle(reader, writer)
+
+    async with serve(handle) as address:
+        report = await load(program, "http2", address, "--streams", 2)
+    assert (report["exchanges"], list(report["error_kinds"])) == (20, ["malformed"])
+
+
 OK_TRAILERS = [("grpc-status", "0")]
 
 
@@ -650,6 +671,26 @@ async def test_processor_time_of_watched_processes_includes_their_children(
     assert 20e6 < report["cpu_ns"] < 550e6
 
 
+async def test_processor_time_of_a_process_that_has_ended_is_unknown(
+    program: Path, tmp_path: Path
+) -> None:
+    with Child.start(
+        [sys.executable, "-c", "import signal; signal.pause()"], log=tmp_path / "ends.log"
+    ) as child:
+        ended = asyncio.Event()
+        ordinary = stalling_once(1, 0)
+
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            child.kill()  # and waited for: nothing is left of it
+            ended.set()
+            await ordinary(reader, writer)
+
+        async with serve(handle) as address:
+            report = await load(program, "http1", address, "--watch", child.pid)
+    assert ended.is_set()
+    assert (report["exchanges"], report["cpu_ns"]) == (20, None)
+
+
 # Operation
 
 
@@ -722,6 +763,11 @@ TARGET = ("--target", "127.0.0.1:1")
         (("--protocol", "http3", *TARGET), "--protocol takes"),
         (("--protocol", "http1", "--target", "10.0.0.1:80"), "loopback"),
         (("--protocol", "http1", "--target", "localhost"), "'localhost' is not an address"),
+        (
+            ("--protocol", "http1", "--target", "127.0.0.1:http"),
+            "'127.0.0.1:http' is not an address",
+        ),
+        (("--protocol", "http1", "--target", "127.0.0.1:65536"), "is not an address"),
         (("--protocol", "http1", "--target", "127.0.0.1:0"), "with a port"),
         (("--protocol", "http1", *TARGET, "--connections", "many"), "--connections takes"),
         (("--protocol", "http1", *TARGET, "--seconds", "nan"), "--seconds takes"),
@@ -737,6 +783,11 @@ TARGET = ("--target", "127.0.0.1:1")
         (("--protocol", "http1", *TARGET, "--watch", str(2**22 + 1)), "no such process"),
         (("--protocol", "http1", *TARGET, "--connections", "999999"), "open files"),
         (("--protocol", "http1", *TARGET, "extra"), "'extra' is not an option"),
+        (("--protocol", "http1", *TARGET, "--extra"), "unrecognized option"),
+        (
+            ("--protocol", "http1", *TARGET, "--histogram", "/no/such/folder/file"),
+            "--histogram /no",
+        ),
     ],
 )
 async def test_bad_input_is_named_in_one_line(
