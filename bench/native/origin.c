@@ -2,17 +2,18 @@
  *
  * This file: options, the loop, connections, and the queue of answers that are delayed. */
 #include "origin.h"
+#include "signals.h"
 
 #include <getopt.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
 
 #define MAX_LISTENERS 1024
 #define MAX_BYTES (1 << 30)
 #define MAX_DELAY_US 100000000
 #define RECEIVE_BYTES (256 << 10)
 #define EVENTS 256
+#define SLAB 64
 
 static const char usage[] =
     "usage: origin --protocol http1|http2|tcp|websocket --listen ADDR[,ADDR...] [options]\n"
@@ -144,6 +145,29 @@ static void look_for(struct connection *connection, uint32_t interest, int opera
     connection->interest = interest;
 }
 
+/* Memory for connections comes by the slab, and is never given back. */
+struct slab {
+    struct slab *next;
+    struct connection connections[SLAB];
+};
+
+static struct connection *unused_connection(void)
+{
+    static struct slab *slabs;
+    if (!unused) {
+        struct slab *slab = allocated(sizeof *slab);
+        slab->next = slabs;
+        slabs = slab;
+        for (int i = 0; i < SLAB; i++) {
+            slab->connections[i].next = unused;
+            unused = &slab->connections[i];
+        }
+    }
+    struct connection *connection = unused;
+    unused = connection->next;
+    return connection;
+}
+
 static void open_connection(struct listener *listener)
 {
     int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -152,11 +176,7 @@ static void open_connection(struct listener *listener)
             die("no descriptor is left for another connection: raise the limit (ulimit -n)");
         return; /* it is gone again */
     }
-    struct connection *connection = unused;
-    if (connection)
-        unused = connection->next;
-    else
-        connection = allocated(sizeof *connection);
+    struct connection *connection = unused_connection();
     *connection = (struct connection){
         .source = CONNECTION,
         .fd = fd,
@@ -248,10 +268,9 @@ static void print_counts(void)
 
 static void heed_signals(int fd)
 {
-    struct signalfd_siginfo signal;
-    while (read(fd, &signal, sizeof signal) == sizeof signal) {
+    for (int number; (number = next_signal(fd));) {
         print_counts();
-        if (signal.ssi_signo != SIGUSR1)
+        if (number != SIGUSR1)
             exit(0);
     }
 }
@@ -288,19 +307,6 @@ static void loop(int signal_fd)
             flush(connection);
         }
     }
-}
-
-static int signal_descriptor(void)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGUSR1);
-    int fd = -1;
-    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0 || (fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC)) < 0)
-        die("signalfd: %s", strerror(errno));
-    return fd;
 }
 
 static void watch(int fd, void *source)
@@ -343,9 +349,8 @@ static void set_delays(int64_t delay_us, int64_t slow_index, int64_t slow_us)
 static void print_addresses(void)
 {
     for (size_t i = 0; i < listener_count; i++) {
-        char host[INET_ADDRSTRLEN];
-        inet_ntop(AF_INET, &listeners[i].address.sin_addr, host, sizeof host);
-        printf("%s\"%s:%d\"", i ? "," : "{\"addresses\":[", host, ntohs(listeners[i].address.sin_port));
+        char text[ADDRESS_TEXT];
+        printf("%s\"%s\"", i ? "," : "{\"addresses\":[", text_of(&listeners[i].address, text));
     }
     printf("]}\n");
     fflush(stdout);

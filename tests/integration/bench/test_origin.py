@@ -11,7 +11,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,6 +129,24 @@ def test_refuses_a_port_that_is_taken(program: Path, start: Start) -> None:
     host, port = start("tcp").address
     line = refusal(program, "--protocol", "tcp", "--listen", f"{host}:{port}")
     assert f"cannot listen on port {port}" in line
+
+
+@pytest.mark.parametrize(
+    ("protocol", "wire"),
+    [
+        ("http1", b"GET / HTTP/1.1\r\nhalf: "),
+        ("http2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"),
+        ("tcp", b"x"),
+        ("websocket", b"GET"),
+    ],
+)
+def test_ends_at_once_while_connections_are_open(start: Start, protocol: str, wire: bytes) -> None:
+    origin = start(protocol, "--delay-us", "10000000")
+    with ExitStack() as stack:
+        for _ in range(100):
+            stack.enter_context(RawConnection.connect(origin.address)).send(wire)
+        origin.exchanges()
+        assert end(origin.child)["exchanges"] == [0]
 
 
 # ---- HTTP/1
