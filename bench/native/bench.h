@@ -78,7 +78,7 @@ static inline struct sockaddr_in address_of(const char *text)
 #define ADDRESS_TEXT 24
 
 /* As "127.0.0.1:8080" again. */
-static inline const char *text_of(const struct sockaddr_in *address, char text[ADDRESS_TEXT])
+static inline const char *address_text(const struct sockaddr_in *address, char text[ADDRESS_TEXT])
 {
     const uint8_t *host = (const uint8_t *)&address->sin_addr;
     snprintf(text, ADDRESS_TEXT, "%d.%d.%d.%d:%d", host[0], host[1], host[2], host[3], ntohs(address->sin_port));

@@ -350,7 +350,7 @@ static void print_addresses(void)
 {
     for (size_t i = 0; i < listener_count; i++) {
         char text[ADDRESS_TEXT];
-        printf("%s\"%s\"", i ? "," : "{\"addresses\":[", text_of(&listeners[i].address, text));
+        printf("%s\"%s\"", i ? "," : "{\"addresses\":[", address_text(&listeners[i].address, text));
     }
     printf("]}\n");
     fflush(stdout);

@@ -287,7 +287,7 @@ int main(int count, char **words)
     int listener = listen_on(&address), signal_fd = signal_descriptor();
     watch(listener, &listener_source);
     watch(signal_fd, &signal_source);
-    printf("{\"address\":\"%s\"}\n", text_of(&address, text));
+    printf("{\"address\":\"%s\"}\n", address_text(&address, text));
     fflush(stdout);
     loop(listener, signal_fd, 1000 * spin_us);
 }
