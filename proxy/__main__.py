@@ -4,12 +4,13 @@ the process never loads.
 
 import sys
 
+from linkerd2_py.proxy.no_tls import stand_in
+
 
 def main() -> int:
     """Run a proxy with the arguments of the command line; its exit status."""
-    # asyncio does without Python's TLS, and so do we: it would be 5 MiB in every pod.
-    sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]
-    from linkerd2_py.proxy.run import run  # noqa: PLC0415  # after the line above
+    stand_in()
+    from linkerd2_py.proxy.run import run  # noqa: PLC0415  # after the line above: it imports the loop
 
     return run(sys.argv[1:])
 

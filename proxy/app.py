@@ -29,6 +29,7 @@ from linkerd2_py.proxy.dns.resolver import Resolver as DnsResolver
 from linkerd2_py.proxy.dns.settings import Hosts, read_settings
 from linkerd2_py.proxy.dns.watch import TtlBounds
 from linkerd2_py.proxy.drain import drain
+from linkerd2_py.proxy.event_loop import leave, run_inside
 from linkerd2_py.proxy.grpc.client import GrpcClient
 from linkerd2_py.proxy.inbound import InboundTargets
 from linkerd2_py.proxy.listeners import Listening, listen
@@ -66,7 +67,7 @@ class Proxy:
     async def run(self) -> None:
         """Serve until asked to end, then drain and stop asking the control plane."""
         loop = asyncio.get_running_loop()
-        loop.add_reader(self.engine.fileno(), self.engine.drain)
+        run_inside(self.engine, loop)
         logger.info("listening %s", self.listening)
         self.ready = True
         try:
@@ -75,7 +76,7 @@ class Proxy:
             await self._drain()
         finally:
             # From here on nothing happens in the engine by itself: only what is closed below.
-            loop.remove_reader(self.engine.fileno())
+            leave(self.engine, loop)
             for resolver in self.resolvers:
                 resolver.close()
             for resolver in self.resolvers:
@@ -279,7 +280,7 @@ def _bind(server: ProxyServer, address: SocketAddr, *, side: Side, name: str) ->
 
 
 def _close_engine(engine: Loop, *, loop: asyncio.AbstractEventLoop) -> None:
-    loop.remove_reader(engine.fileno())
+    leave(engine, loop)
     # What was told to end does so in this one turn: resets are written, streams let go of their sessions.
     engine.drain()
     engine.close()

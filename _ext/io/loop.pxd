@@ -5,6 +5,7 @@ Its fd is registered once with the outer loop (`add_reader(loop.fileno(), loop.d
 
 from cpython.ref cimport PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
+from linkerd2_py._ext.io.outer cimport OuterLoop
 from linkerd2_py._ext.io.ring cimport Ring
 
 cdef class Loop
@@ -77,6 +78,11 @@ cdef class Loop:
     cdef uint32_t short_gaps, gaps_wanted  # sleeps that were short, in a row; how many make the next try worth it
     cdef uint64_t spins, spin_hits
     cdef uint64_t shared_calls             # made through the ring
+    # Sleeping for the outer loop too: see run_inside
+    cdef OuterLoop outer                   # owned; None: the outer loop sleeps for us
+    cdef bint owning, outer_due            # we sleep for both; the outer loop has an event
+    cdef int64_t entered_at                # loop ns of the last call from the outer loop
+    cdef uint64_t sleeps                   # for both loops
     # Deferred and flush queues
     cdef Actor deferred_head, deferred_tail
     cdef Py_ssize_t deferred_count, deferred_round
@@ -102,9 +108,15 @@ cdef class Loop:
     cdef int disarm(self, Timer timer) except -1          # idempotent
     # Budgeted (256 events or 500 us): then yields to the outer loop. The loop's fd stays readable while work remains, whatever its kind.
     cpdef object drain(self)
-    # Python: fileno(), close(), stats() -> dict, run_until(predicate, timeout_s) for tests without an outer loop.
+    # Python: fileno(), close(), stats() -> dict, run_inside(...), run_until(predicate, timeout_s) for tests without an outer loop.
 
+    cdef bint next_batch(self) except -1
     cdef bint poll(self) except -1
+    cdef bint fetched(self, int ready) except -1
+    cdef bint sleep(self) except -1
+    cdef bint take_over(self) except -1
+    cdef int give_back(self) except -1
+    cdef int outer_wait_ms(self) noexcept
     cdef bint has_work(self) noexcept
     cdef int wake(self) except -1
     cdef int run_turn(self) except -1

@@ -11,12 +11,12 @@ import traceback
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
 from libc.errno cimport EINTR, errno
-from libc.stdint cimport UINT32_MAX
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from posix.time cimport CLOCK_MONOTONIC, itimerspec
 from posix.unistd cimport close
 
-from linkerd2_py._ext.core.clock cimport now_ns
+from linkerd2_py._ext.core.clock cimport MS, now_ns
 from linkerd2_py._ext.core.debug cimport L5D_DEBUG, LIVE_TIMER, born, check, gone
 from linkerd2_py._ext.io.linux cimport (
     EFD_CLOEXEC,
@@ -41,6 +41,7 @@ from linkerd2_py._ext.io.linux cimport (
     timerfd_create,
     timerfd_settime,
 )
+from linkerd2_py._ext.io.outer cimport OuterLoop, open_outer
 from linkerd2_py._ext.io.ring cimport CALLS, NOT_MADE, Ring, open_ring
 
 cdef enum:
@@ -61,6 +62,10 @@ cdef enum:
     FEW_EVENTS = 2            # of a batch: with more there is work enough without waiting
     GAPS_WANTED = 8
     MOST_GAPS_WANTED = 4096
+
+# What events carry that are for no source: slots that cannot be.
+cdef uint64_t NOBODY = <uint64_t> 0xFFFFFFFF
+cdef uint64_t OUTER = <uint64_t> 0xFFFFFFFE
 
 cdef enum Phase:
     PHASE_EVENTS, PHASE_DEFERRED, PHASE_TIMERS, PHASE_FLUSHES, PHASE_DONE
@@ -172,7 +177,7 @@ cdef class Loop:
         # Edge-triggered and never read: each write or expiry is a fresh edge, and a stale count does no harm.
         cdef epoll_event event
         event.events = EPOLLIN | EPOLLET
-        event.data.u64 = UINT32_MAX
+        event.data.u64 = NOBODY
         if epoll_ctl(self.epfd, EPOLL_CTL_ADD, fd, &event) < 0:
             raise OSError(errno, "epoll_ctl")
         return 0
@@ -266,21 +271,31 @@ cdef class Loop:
         self.draining = True
         self.woken = False
         self.drains += 1
-        self.now = started = now_ns()
+        self.now = self.entered_at = started = now_ns()
+        self.batch_was = BATCH
         self.learn_gap()
         try:
-            while self.poll() or self.wait_busily():
+            while self.next_batch():
                 spent += self.ready
                 self.run_turn()
                 self.now = now_ns()
-                if spent >= BUDGET_EVENTS or self.now - started >= BUDGET_NS:
+                if self.outer_wait_ms() == 0 if self.owning else spent >= BUDGET_EVENTS or self.now - started >= BUDGET_NS:
                     break
         finally:
             self.draining = False
             self.slept_at = self.now
+            if self.owning:
+                self.give_back()
             if self.has_work():
                 self.wake()
         return None
+
+    cdef bint next_batch(self) except -1:
+        """Something to do, waited for if need be; false: the outer loop's turn."""
+        # Few came last time: the sleep looks first, too.
+        if (not self.owning or self.batch_was > FEW_EVENTS or self.has_work()) and self.poll():
+            return True
+        return self.wait_busily() or self.sleep()
 
     cdef bint poll(self) except -1:
         """Fetches a batch without waiting; false when there is nothing to do at all."""
@@ -288,11 +303,12 @@ cdef class Loop:
             return False
         if self.phase != PHASE_DONE:
             return True
-        self.ready = epoll_wait(self.epfd, <epoll_event*> self.events, BATCH, 0)
-        if self.ready < 0:
-            self.ready = 0
-            if errno != EINTR:
-                raise OSError(errno, "epoll_wait")
+        return self.fetched(epoll_wait(self.epfd, <epoll_event*> self.events, BATCH, 0))
+
+    cdef bint fetched(self, int ready) except -1:
+        self.ready = max(ready, 0)
+        if ready < 0 and errno != EINTR:
+            raise OSError(errno, "epoll_wait")
         self.cursor = 0
         if self.ready == 0 and not self.has_work():
             return False
@@ -300,6 +316,60 @@ cdef class Loop:
         if self.ready >= SHARED and self.ring is not None:
             self.receive_batch()
         return True
+
+    # -- sleeping for both loops
+
+    cdef bint sleep(self) except -1:
+        """Until there is an event for us or the outer loop's turn; false when it is its turn at once."""
+        cdef int ready, wait_ms
+        if self.outer is None or self.epfd < 0 or self.has_work() or not (self.owning or self.take_over()):
+            return False
+        wait_ms = self.outer_wait_ms()
+        if wait_ms == 0:
+            return False
+        self.sleeps += 1
+        self.slept_at = self.now
+        with nogil:
+            ready = epoll_wait(self.epfd, <epoll_event*> self.events, BATCH, wait_ms)
+        self.now = now_ns()
+        self.learn_gap()
+        self.fetched(ready)
+        # Woken for the outer loop alone: a turn without events.
+        self.phase = PHASE_EVENTS
+        return True
+
+    cdef bint take_over(self) except -1:
+        """From here until give_back the outer loop does not watch us: we watch it. Its descriptor may not be in two circles at once, hence the order."""
+        cdef epoll_event event
+        if self.outer.timeout_ms() == 0:
+            return False
+        self.outer.unwatch()
+        event.events = EPOLLIN
+        event.data.u64 = OUTER
+        if epoll_ctl(self.epfd, EPOLL_CTL_ADD, self.outer.fd, &event) < 0:
+            # Something else in the outer loop watches us: then it has to sleep for us.
+            self.outer.watch()
+            return False
+        self.owning = True
+        self.outer_due = False
+        return True
+
+    cdef int give_back(self) except -1:
+        self.owning = False
+        if self.outer is None:
+            return 0
+        epoll_ctl(self.epfd, EPOLL_CTL_DEL, self.outer.fd, NULL)
+        return self.outer.watch()
+
+    cdef int outer_wait_ms(self) noexcept:
+        """Until the outer loop's turn; 0 when it is now, -1 when it wants none. Its own idea of the time is that of the moment when it called us."""
+        cdef int wait_ms
+        if self.outer_due or self.outer is None:
+            return 0
+        wait_ms = self.outer.timeout_ms()
+        if wait_ms <= 0:
+            return wait_ms
+        return <int> max((self.entered_at - self.now) // MS + wait_ms + 1, <int64_t> 0)
 
     # -- waiting without sleeping
 
@@ -387,6 +457,7 @@ cdef class Loop:
         cdef uint32_t slot = <uint32_t> event.data.u64
         cdef Source source
         if slot >= <uint32_t> PyList_GET_SIZE(self.sources):
+            self.outer_due = self.outer_due or event.data.u64 == OUTER
             return None
         source = <Source> PyList_GET_ITEM(self.sources, slot)
         if source is None or source.generation != <uint32_t> (event.data.u64 >> 32):
@@ -666,6 +737,27 @@ cdef class Loop:
         """What the outer loop watches for reading."""
         return self.epfd
 
+    def run_inside(self, outer: object, *, loop_t: object, library: str) -> bool:
+        """Let a libuv loop call `drain`, and sleep for it: an event then costs one wake-up instead of two, for while nothing is to be done `drain` waits for both
+        and returns when it is the outer loop's turn. False, and nothing is changed, when `library` does not show libuv's functions.
+
+        `outer`: the asyncio loop that owns the uv_loop_t of the capsule `loop_t`. Ended by `close`, before `outer` is closed.
+        """
+        if self.outer is None and self.epfd >= 0:
+            self.outer = open_outer(outer, loop_t, library, self.epfd, self.drain)
+            if self.outer is not None:
+                self.outer.watch()
+        return self.outer is not None
+
+    def leave(self) -> None:
+        """The outer loop calls `drain` no more. Idempotent."""
+        outer, self.outer = self.outer, None
+        if outer is not None:
+            if self.owning:
+                self.owning = False
+                epoll_ctl(self.epfd, EPOLL_CTL_DEL, (<OuterLoop> outer).fd, NULL)
+            (<OuterLoop> outer).close()
+
     def close(self) -> None:
         """Releases every source without callbacks, forgets timers and deferred work. Idempotent."""
         cdef Source source
@@ -675,6 +767,7 @@ cdef class Loop:
             if source is not None:
                 source.on_loop_closed()
         self.forget_queues()
+        self.leave()
         for fd in (self.epfd, self.timerfd, self.wakefd):
             close(fd)
         self.epfd = self.timerfd = self.wakefd = -1
@@ -714,6 +807,7 @@ cdef class Loop:
             "wakes": self.wakes,
             "timers_fired": self.fired,
             "errors": self.errors,
+            "sleeps": self.sleeps,
             "spins": self.spins,
             "spin_hits": self.spin_hits,
             "io_uring": self.ring is not None,
