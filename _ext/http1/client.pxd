@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from linkerd2_py._ext.core.fault cimport FaultKind
+from linkerd2_py._ext.core.types cimport flag
 from linkerd2_py._ext.exchange.head cimport Head
 from linkerd2_py._ext.exchange.limits cimport Limits
 from linkerd2_py._ext.exchange.stream cimport ConnectionOwner, Peer, Stream
@@ -60,7 +61,7 @@ cdef class Http1ClientHalf(Stream):
     cdef Http1Client client                 # owned while the connection lives
     cdef int method                         # of the request: decides the response's body
     cdef bint is_upgrade
-    cdef bint started, ended                # the request
+    cdef flag started, ended                # the request
     cdef bint refused                       # the last failure came before any byte was written
     cdef int interims
     cdef Framing framing

@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t, uint32_t
 from linkerd2_py._ext.core.buffer cimport Buffer
 from linkerd2_py._ext.core.fault cimport FaultKind
+from linkerd2_py._ext.core.types cimport flag
 from linkerd2_py._ext.exchange.head cimport Head, Version
 from linkerd2_py._ext.exchange.limits cimport Limits
 from linkerd2_py._ext.exchange.stream cimport Dispatch, Peer, Stream
@@ -23,7 +24,7 @@ cdef class Http1Server(Session):
     While an exchange is under way reading goes on, up to one inbox, so that a reset is seen at once; a FIN after a complete request is a half-close and is still answered."""
     cdef Dispatch dispatch             # owned
     cdef Limits limits                 # owned
-    cdef bint informational            # refusals of bytes carry l5d-proxy-error; set by the owner after construction
+    cdef flag informational            # refusals of bytes carry l5d-proxy-error; set by the owner after construction
     cdef ServerState state
     cdef readonly uint32_t exchanges   # ended on this connection
     cdef int drain(self) except -1
@@ -33,11 +34,11 @@ cdef class Http1Server(Session):
     cdef Http1ServerHalf half          # owned; the cycle is broken when the connection is over
     cdef Head head                     # owned: of the current exchange, else None
     cdef Buffer aside                  # leased: the inbox that the retained head points into, once reading had to go on elsewhere; else None
-    cdef Timer clock                   # of the head or of keep-alive idleness
+    cdef Timer clock                   # of the head or of keep-alive idleness; None when nothing is limited
     cdef Body body
     cdef size_t scanned                # of an incomplete head
     cdef size_t pending                # bytes at the front of the inbox that are consumed but still behind the head's spans
-    cdef bint head_held, held, turn_paused, advancing, draining, close_after
+    cdef flag head_held, held, turn_paused, advancing, draining, close_after
     cdef FaultKind broken              # found by a command, told by on_deferred
     cdef int advance(self) except -1
     cdef bint step(self) except -1
@@ -69,8 +70,8 @@ cdef class Http1ServerHalf(Stream):
     """One per connection, reused for each exchange of it."""
     cdef Http1Server server            # owned while the connection lives
     cdef Version client_version
-    cdef bint is_head, is_connect, is_upgrade
-    cdef bint started, ended           # the response
+    cdef flag is_head, is_connect, is_upgrade
+    cdef flag started, ended           # the response
     cdef Framing framing
     cdef int64_t left                  # of a FRAME_LENGTH body
     cdef int begin(self, Head head) except -1

@@ -387,8 +387,12 @@ cdef class Http1Server(Session):
         return self.transport.loop.arm(self.clock, self, delay_ns)
 
     cdef int stop_clock(self) except -1:
-        if self.clock is not None and self.clock.armed and self.transport is not None:
-            return self.transport.loop.disarm(self.clock)
+        if self.clock is None or self.transport is None:
+            return 0
+        self.transport.loop.disarm(self.clock)
+        # An idle connection that nothing limits needs none.
+        if self.limits.keepalive_idle_ns == 0:
+            self.clock = None
         return 0
 
 

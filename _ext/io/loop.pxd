@@ -5,6 +5,7 @@ Its fd is registered once with the outer loop (`add_reader(loop.fileno(), loop.d
 
 from cpython.ref cimport PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
+from linkerd2_py._ext.core.types cimport flag
 from linkerd2_py._ext.io.outer cimport OuterLoop
 from linkerd2_py._ext.io.ring cimport Ring
 
@@ -13,7 +14,7 @@ cdef class Timer
 
 cdef class Actor:
     """Anything the loop can call. Deferred and timed actors are kept alive by the loop (it holds a reference)."""
-    cdef bint deferred                     # already in the loop's deferred queue
+    cdef flag deferred                     # already in the loop's deferred queue
     cdef Actor next_deferred               # owned link of that queue; None outside
     cdef int on_deferred(self) except -1   # queued with Loop.defer; runs once, after the current event, before drain returns or in the next drain
     cdef int on_timer(self, Timer timer) except -1
@@ -25,7 +26,7 @@ cdef class Timer:
     unless the wheel's next expiry moves earlier. The loop holds a reference to an armed timer; the timer refers to its owner only while armed."""
     cdef int kind                          # what the owner calls it
     cdef Actor owner                       # set by arm(), cleared on expiry and disarm: no cycle when idle
-    cdef bint armed
+    cdef flag armed
     cdef int64_t deadline                  # loop ns
     cdef Timer prev                        # wheel links (owned by the wheel)
     cdef Timer next
@@ -37,8 +38,8 @@ cdef class Source(Actor):
     cdef int fd                            # owned; -1 after close
     cdef uint32_t slot                     # index in loop.sources; meaningful while registered
     cdef uint32_t generation
-    cdef bint registered
-    cdef bint flush_queued                 # already in the loop's flush queue
+    cdef flag registered
+    cdef flag flush_queued                 # already in the loop's flush queue
     cdef Source next_flush                 # owned link of that queue; None outside
     cdef int on_event(self, uint32_t events) except -1   # EPOLL* bits; edge-triggered
     cdef int on_flush(self) except -1                    # queued with Loop.flush_later: the end of this batch

@@ -8,6 +8,7 @@ Only recv_raw, sendv_raw and shutdown_raw move bytes or end their stream: what T
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 from linkerd2_py._ext.core.buffer cimport BUFFER_LARGE, BUFFER_SMALL, Buffer
 from linkerd2_py._ext.core.fault cimport FaultKind
+from linkerd2_py._ext.core.types cimport flag
 from linkerd2_py._ext.io.address cimport Address, SocketOptions
 from linkerd2_py._ext.io.loop cimport Actor, Loop, Source, Timer
 from linkerd2_py._ext.io.ring cimport Ring
@@ -44,21 +45,21 @@ cdef class Transport(Source):
     cdef list outqueue                      # further leased Buffers, or None
     cdef size_t unsent                      # bytes in outbox + outqueue
     cdef size_t high_mark                   # unsent above it => SEND_FULL (default 64 KiB); low mark is half
-    cdef bint told_full
-    cdef bint readable, writable            # edge-triggered memory: a recv/send may make progress
-    cdef bint hangup_seen                   # EPOLLRDHUP/HUP/ERR/PRI was reported: read on to EOF or EAGAIN even after a short read
-    cdef bint error_seen                    # EPOLLERR was reported: the kernel holds an error for us
-    cdef bint read_eof                      # FIN received and all bytes handed out
-    cdef bint write_closing, write_closed   # shutdown requested (after unsent), done
-    cdef bint connecting
-    cdef bint dead                          # fd closed
-    cdef bint read_due, drained_due         # what on_deferred has to do
-    cdef bint was_read                      # the batch has read for the event that follows
-    cdef bint lingering                     # closed by its session: sends the rest, discards input, then ends by itself
+    cdef flag told_full
+    cdef flag readable, writable            # edge-triggered memory: a recv/send may make progress
+    cdef flag hangup_seen                   # EPOLLRDHUP/HUP/ERR/PRI was reported: read on to EOF or EAGAIN even after a short read
+    cdef flag error_seen                    # EPOLLERR was reported: the kernel holds an error for us
+    cdef flag read_eof                      # FIN received and all bytes handed out
+    cdef flag write_closing, write_closed   # shutdown requested (after unsent), done
+    cdef flag connecting
+    cdef flag dead                          # fd closed
+    cdef flag read_due, drained_due         # what on_deferred has to do
+    cdef flag was_read                      # the batch has read for the event that follows
+    cdef flag lingering                     # closed by its session: sends the rest, discards input, then ends by itself
     # Settable by the session. `linger_for_input`, before close(): the peer may still be sending; its bytes are discarded (bounded) until its FIN, so that
     # no RST overtakes our last bytes. `reads_before_fault`: a reset that comes while reading is paused waits until the bytes before it were read.
-    cdef bint linger_for_input, reads_before_fault
-    cdef bint counted                       # metrics.opened was called
+    cdef flag linger_for_input, reads_before_fault
+    cdef flag counted                       # metrics.opened was called
     cdef uint32_t pauses                    # sum of pause counts
     cdef uint16_t[4] pause_count
     cdef size_t read_size                   # BUFFER_SMALL; sessions in bulk mode may raise it to BUFFER_LARGE

@@ -18,18 +18,18 @@ cdef class Tunnels:
     cdef int tunnel(self, Transport client, Transport server, Target target) except -1
 
 cdef class ConnectionRouter(Router):
+    """One for all connections to a fixed target; without one, or where authorities are labels, each connection has its own, which remembers what it saw last."""
     cdef TargetTable table
     cdef Target fixed                 # original destination or static port; None: by authority
     cdef Tunnels tunnels              # the server this connection came from
     cdef int default_port
     cdef bint authority_labels        # inbound: count by authority (trusted clients only: unbounded otherwise)
-    # The last authority seen, so that a keep-alive connection neither hashes nor allocates.
+    # The last authority seen and what it led to, so that a keep-alive connection does not hash it again.
     cdef Target last
-    cdef size_t last_len
-    cdef char[AUTHORITY_ROOM] last_authority
-    cdef HttpMetrics labelled         # of labelled_backend with last_authority
+    cdef bytes last_authority         # as sent; None at first
+    cdef HttpMetrics labelled         # of labelled_backend with labelled_authority
     cdef Backend labelled_backend
-    cdef size_t labelled_len
-    cdef char[AUTHORITY_ROOM] labelled_authority
+    cdef bytes labelled_authority
     cdef Target by_authority(self, Head head)
     cdef HttpMetrics label_authority(self, Backend backend, Span name)
+    cdef bint is_shareable(self) noexcept

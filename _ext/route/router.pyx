@@ -1,7 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """Routing: a fixed target, or the request's authority in canonical form (lower case, no trailing dot, explicit port)."""
 
-from libc.string cimport memcmp, memcpy
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.string cimport memcmp
 
 from linkerd2_py._ext.exchange.backend cimport UNAVAILABLE_REJECTED, UNAVAILABLE_SHED
 from linkerd2_py._ext.exchange.exchange cimport take_exchange
@@ -48,6 +49,10 @@ cdef Span named(Head head) noexcept:
     return name
 
 
+cdef inline bint is_text(bytes text, Span span) noexcept:
+    return <size_t> PyBytes_GET_SIZE(text) == span.len and memcmp(PyBytes_AS_STRING(text), span.ptr, span.len) == 0
+
+
 cdef class Tunnels:
     cdef int take_over(self, Transport transport, Target target) except -1:
         raise NotImplementedError("Tunnels.take_over")
@@ -63,6 +68,9 @@ cdef class ConnectionRouter(Router):
 
     cdef bint is_forward_proxy(self) noexcept:
         return self.fixed is None
+
+    cdef bint is_shareable(self) noexcept:
+        return self.fixed is not None and not self.authority_labels
 
     cdef Logical logical_for(self, Waiter exchange, Head head):
         cdef Target target = self.fixed
@@ -87,19 +95,16 @@ cdef class ConnectionRouter(Router):
 
     cdef Target by_authority(self, Head head):
         cdef size_t length = head.authority.len
-        if (
-            self.last is not None and not self.last.closed and length == self.last_len
-            and memcmp(head.authority.ptr, self.last_authority, length) == 0
-        ):
+        if self.last is not None and not self.last.closed and is_text(self.last_authority, head.authority):
             return self.last
         if length == 0 or length > AUTHORITY_ROOM:
             return None
-        key = canonical(head.authority.ptr[:length], self.default_port)
+        authority = head.authority.ptr[:length]
+        key = canonical(authority, self.default_port)
         if key is None:
             return None
         self.last = self.table.find(key)
-        self.last_len = length
-        memcpy(self.last_authority, head.authority.ptr, length)
+        self.last_authority = authority
         return self.last
 
     cdef HttpMetrics metrics_for(self, Logical logical, Backend backend, Head head):
@@ -111,17 +116,17 @@ cdef class ConnectionRouter(Router):
         name = named(head)
         if name.len == 0 or name.len > AUTHORITY_ROOM:
             return backend.http
-        if backend is self.labelled_backend and name.len == self.labelled_len and memcmp(name.ptr, self.labelled_authority, name.len) == 0:
+        if backend is self.labelled_backend and is_text(self.labelled_authority, name):
             return self.labelled
         return self.label_authority(backend, name)
 
     cdef HttpMetrics label_authority(self, Backend backend, Span name):
         """The same series with an authority label; resolved once per connection and authority."""
-        labels = make_labels([("authority", name.ptr[:name.len].decode("ascii", "replace").lower())])
+        authority = name.ptr[:name.len]
+        labels = make_labels([("authority", authority.decode("ascii", "replace").lower())])
         self.labelled = self.table.registry.http(self.table.metrics_prefix, labels + b"," + backend.http_labels)
         self.labelled_backend = backend
-        self.labelled_len = name.len
-        memcpy(self.labelled_authority, name.ptr, name.len)
+        self.labelled_authority = authority
         return self.labelled
 
     cdef int stamp(self, Logical logical, Backend backend, Head head) except -1:

@@ -28,6 +28,7 @@ cdef class ProxyServer(Tunnels):
     cdef int begin(self, Transport transport, Target target) except -1      # target known or None: by authority
     cdef int detect(self, Transport transport, Target target) except -1
     cdef int serve(self, Transport transport, Target target, int protocol) except -1
+    cdef ConnectionRouter router_for(self, Target target)
     cdef int relay(self, Transport transport, Target target) except -1      # opaque
     cdef OpaqueConnection park(self, Transport transport, Target target)
     cdef bint owns(self, Session session)

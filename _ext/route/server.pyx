@@ -81,8 +81,23 @@ cdef class ProxyServer(Tunnels):
 
     cdef int serve(self, Transport transport, Target target, int protocol) except -1:
         """Puts the codec on the transport; its router makes the exchanges."""
-        cdef ConnectionRouter router = ConnectionRouter.__new__(ConnectionRouter)
+        cdef ConnectionRouter router = self.router_for(target)
         cdef Http1Server codec
+        if protocol == PROTO_HTTP1:
+            codec = Http1Server(router, self.limits)
+            codec.informational = self.informational
+            transport.attach(codec)
+        else:
+            transport.attach(Http2Server(router, self.limits))
+        return self.drain_session(transport.session) if self.draining else 0
+
+    cdef ConnectionRouter router_for(self, Target target):
+        cdef ConnectionRouter router
+        if target is not None:
+            router = target.routers.get(self)
+            if router is not None:
+                return router
+        router = ConnectionRouter.__new__(ConnectionRouter)
         router.loop = self.loop
         router.outbound = self.outbound
         router.informational = self.informational
@@ -92,13 +107,9 @@ cdef class ProxyServer(Tunnels):
         router.tunnels = self
         router.default_port = self.default_port
         router.authority_labels = self.authority_labels
-        if protocol == PROTO_HTTP1:
-            codec = Http1Server(router, self.limits)
-            codec.informational = self.informational
-            transport.attach(codec)
-        else:
-            transport.attach(Http2Server(router, self.limits))
-        return self.drain_session(transport.session) if self.draining else 0
+        if router.is_shareable() and not target.closed:
+            target.routers[self] = router
+        return router
 
     cdef int relay(self, Transport transport, Target target) except -1:
         return target.choose(self.park(transport, target))

@@ -33,6 +33,7 @@ cdef class Target(Roster):
     cdef int live                       # exchanges, opaque connections and waits that use it
     cdef int64_t last_used              # loop ns
     cdef Timer failfast
+    cdef dict routers                   # server -> its router for connections to this target alone; emptied by close
     cdef HttpMetrics http               # exchanges that failed before they had an endpoint; made on first use
     cdef Endpoint make(self, EndpointSpec spec, bint alone)
     cdef HttpMetrics unplaced(self)

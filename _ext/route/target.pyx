@@ -43,6 +43,7 @@ cdef class Target(Roster):
         self.specs = {}
         self.parked = {}
         self.queue = {}
+        self.routers = {}
         self.ready = ReadySet(decay_ns=table.settings.decay_ns, default_rtt_ns=table.settings.default_rtt_ns)
         self.failfast = Timer(self, TIMER_FAILFAST)
         self.last_used = table.loop.now
@@ -221,6 +222,7 @@ cdef class Target(Roster):
         self.closed = True
         self.table.loop.disarm(self.failfast)
         self.fail_waiting(UNAVAILABLE_CLOSED, 503, b"target closed")
+        self.routers = {}
         self.remove(list(self.endpoints))
         self.drop_single()
 
