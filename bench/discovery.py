@@ -1,0 +1,125 @@
+"""The real destination API over a service of our choice, as a program of its own.
+
+    python -m bench.discovery --endpoint 127.0.0.1:3001 --endpoint 127.0.0.1:3002 [--meshed]
+                              [--passing 127.0.0.1:3003 --updates 100]
+
+Each endpoint is a ready pod of the one service. Those that pass come and go in turn, one change at a time, so many a
+second, while the others stay. Prints `{"address": "127.0.0.1:4711"}` when it serves, and at its end `{"updates": N}`.
+"""
+
+import argparse
+import asyncio
+import itertools
+import json
+import signal
+import sys
+from collections.abc import Sequence
+
+from prometheus_client import CollectorRegistry
+
+from linkerd2_py.base.tasks import spawn
+from linkerd2_py.controlplane.destination.destination import Destination
+from linkerd2_py.controlplane.proxy_api.server import ProxyApi
+from linkerd2_py.controlplane.registry.registry import Registry
+from linkerd2_py.controlplane.registry.types import Deployment, Pod, PortSpec, Service
+
+NAMESPACE = WORKLOAD = SERVICE = "bench"
+PORT = 80
+AUTHORITY = f"{SERVICE}.{NAMESPACE}.svc.cluster.local"
+
+
+def pod(number: int, address: str, *, meshed: bool) -> Pod:
+    """A ready pod that is reached at `host:port`."""
+    host, _, port = address.rpartition(":")
+    return Pod(
+        namespace=NAMESPACE,
+        name=f"{WORKLOAD}-{number}",
+        workload=WORKLOAD,
+        ip=host,
+        ports={PORT: int(port)},
+        ready=True,
+        meshed=meshed,
+        status="Running",
+    )
+
+
+def fill(registry: Registry, pods: Sequence[Pod], *, opaque: bool) -> None:
+    """One service with these pods."""
+    ports = (PortSpec("bench", PORT, PORT, opaque=opaque),)
+    registry.apply(
+        deployments=[Deployment(NAMESPACE, WORKLOAD, replicas=len(pods))],
+        services=[Service(NAMESPACE, SERVICE, WORKLOAD, ports)],
+        pods=pods,
+    )
+
+
+class Churn:
+    """Pods that come and go, in turn, at an even pace."""
+
+    def __init__(self, registry: Registry, pods: Sequence[Pod]) -> None:
+        self._registry = registry
+        self._pods = pods
+        self._present: set[str] = set()
+        self.updates = 0
+
+    def step(self, pod: Pod) -> None:
+        """Take it away if it is there, else bring it."""
+        if pod.name in self._present:
+            self._present.remove(pod.name)
+            self._registry.remove(Pod, key=pod.key)
+        else:
+            self._present.add(pod.name)
+            self._registry.put(pod)
+        self.updates += 1
+
+    async def run(self, per_second: float) -> None:
+        """Until cancelled; a late step is made up for, so that the rate holds."""
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        for pod in itertools.cycle(self._pods):
+            due += 1 / per_second
+            await asyncio.sleep(max(due - loop.time(), 0))
+            self.step(pod)
+
+
+async def serve(options: argparse.Namespace) -> None:
+    """Until SIGTERM."""
+    ending = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ending.set)
+    registry = Registry()
+    pods = [
+        pod(number, address, meshed=options.meshed)
+        for number, address in enumerate([*options.endpoint, *options.passing])
+    ]
+    stable = len(options.endpoint)
+    fill(registry, pods[:stable], opaque=options.opaque)
+    destination = Destination(registry, metrics=CollectorRegistry())
+    api = ProxyApi(destination)
+    print(json.dumps({"address": await api.start()}), flush=True)
+    churn = Churn(registry, pods[stable:])
+    churning = spawn(churn.run(options.updates), name="churn") if options.updates else None
+    await ending.wait()
+    if churning is not None:
+        churning.cancel()
+        await asyncio.wait([churning])
+    await api.stop(grace_s=0)
+    destination.close()
+    print(json.dumps({"updates": churn.updates}), flush=True)
+
+
+def main(words: Sequence[str]) -> None:
+    """Run with the arguments of the command line."""
+    parser = argparse.ArgumentParser(prog="bench.discovery", description=__doc__)
+    parser.add_argument("--endpoint", action="append", default=[], metavar="HOST:PORT")
+    parser.add_argument("--passing", action="append", default=[], metavar="HOST:PORT")
+    parser.add_argument("--updates", type=float, default=0, metavar="PER_SECOND")
+    parser.add_argument("--meshed", action="store_true", help="a proxy of ours is at each endpoint")
+    parser.add_argument("--opaque", action="store_true", help="bytes are not looked at")
+    options = parser.parse_args(words)
+    if options.updates and not options.passing:
+        parser.error("--updates needs endpoints that pass")
+    asyncio.run(serve(options))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,5 @@
+"""What may go wrong with the benchmark itself, told in one line."""
+
+
+class BenchError(Exception):
+    """The measurement cannot go on; the text names what is wrong."""

@@ -1,0 +1,70 @@
+"""Figures as people read them: a heading and a number format for each key."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """`show` makes text of a figure."""
+
+    heading: str
+    show: Callable[[float], str]
+
+
+def significant(value: float) -> str:
+    """Three digits that mean something: 0.00123, 4.56, 78.9, 12345."""
+    if value == 0:
+        return "0"
+    if abs(value) >= 100:
+        return f"{value:.0f}"
+    return f"{value:.3g}" if abs(value) >= 0.001 else f"{value:.2g}"
+
+
+def _mib(kib: float) -> str:
+    return f"{kib / 1024:.1f}"
+
+
+def _percent(fraction: float) -> str:
+    return f"{fraction * 100:.3g} %"
+
+
+def _times(value: float) -> str:
+    return f"{value:.2f}×"
+
+
+COLUMNS = {
+    "exchanges_per_s": Column("exchanges/s", significant),
+    "messages_per_s": Column("messages/s", significant),
+    "rate_per_s": Column("asked/s", significant),
+    "mb_per_s": Column("MB/s", significant),
+    "cpu_us_per_exchange": Column("CPU µs", significant),
+    "cpu_us_per_message": Column("CPU µs/message", significant),
+    "cpu_ms_per_gb": Column("CPU ms/GB", significant),
+    "load_cpu_us_per_exchange": Column("load's CPU µs", significant),
+    "p50_us": Column("p50 µs", significant),
+    "p90_us": Column("p90 µs", significant),
+    "p99_us": Column("p99 µs", significant),
+    "p999_us": Column("p99.9 µs", significant),
+    "max_us": Column("longest µs", significant),
+    "stall_us": Column("longest µs", significant),
+    "share_slow": Column("to the slow one", _percent),
+    "rss_kib": Column("RSS MiB", _mib),
+    "private_kib": Column("private MiB", _mib),
+    "rss_1k_kib": Column("RSS 1k MiB", _mib),
+    "rss_9k_kib": Column("RSS 9k MiB", _mib),
+    "private_1k_kib": Column("private 1k MiB", _mib),
+    "private_9k_kib": Column("private 9k MiB", _mib),
+    "kib_per_connection": Column("KiB/connection", significant),
+    "render_ms": Column("scrape ms", significant),
+    "scrape_bytes": Column("scrape bytes", significant),
+    "scrapes": Column("scrapes", significant),
+    "start_ms": Column("start ms", significant),
+    "ratio_to_ours": Column("ours/this", _times),
+    "ratio_to_limit": Column("this/relay", _times),
+}
+
+
+def column(key: str) -> Column:
+    """For any figure; one that is not known is headed by its key."""
+    return COLUMNS.get(key) or Column(key, significant)

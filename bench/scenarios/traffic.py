@@ -1,0 +1,132 @@
+"""Scenarios of traffic: one load through every subject, in turn, while all of them are up."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from bench.accounting import memory_of
+from bench.discovery import AUTHORITY
+from bench.errors import BenchError
+from bench.programs import Answering, Load, LoadResult, Origin, Window, run_load
+from bench.results import Sample
+from bench.scenarios.scenario import TRAFFIC_COLUMNS, Rig, Scenario, Stand, figures_of
+from bench.subjects.subject import Running, Site, Subject
+
+_ASKED, _ANSWERED = Load(), Answering()
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic(Scenario):
+    """`endpoints` servers, and further ones that pass (for subjects whose set changes).
+
+    `together`: subject, load and servers share one processor. `share`: an open loop at this share of what ours can do
+    in a closed loop, measured when the scenario opens. `stretch`: passes are so many times longer.
+    """
+
+    name: str
+    description: str
+    subjects: tuple[str, ...]
+    load: Load = _ASKED
+    answering: Answering = _ANSWERED
+    endpoints: int = 3
+    passing: int = 0
+    together: bool = False
+    share: float | None = None
+    stretch: int = 1
+    unit: str = "exchange"
+    cost: str = "cpu_us_per_exchange"
+    columns: tuple[str, ...] = TRAFFIC_COLUMNS
+
+    @contextmanager
+    def open(self, rig: Rig, subjects: tuple[Subject, ...]) -> Iterator["TrafficStand"]:
+        """Servers first, then every subject that can be had."""
+        stand = self.build(rig)
+        for subject in subjects:
+            stand.put_up(subject)
+        if self.share is not None and stand.running:
+            stand.set_pace(next(iter(stand.running.values())), share=self.share)
+        yield stand
+
+    def build(self, rig: Rig) -> "TrafficStand":
+        """The servers, without subjects."""
+        return TrafficStand(rig, self)
+
+
+class TrafficStand(Stand):
+    """The servers and the subjects before them."""
+
+    def __init__(self, rig: Rig, scenario: Traffic) -> None:
+        self.rig = rig
+        self.scenario = scenario
+        self.load = scenario.load
+        self.running: dict[str, Running] = {}
+        self.absent: dict[str, str] = {}
+        self.origin = Origin.start(
+            rig.children,
+            scenario.answering,
+            endpoints=scenario.endpoints + scenario.passing,
+            core=rig.placement.traffic,
+        )
+
+    def site(self) -> Site:
+        """Where subjects stand."""
+        placement, addresses = self.rig.placement, self.origin.addresses
+        return Site(
+            children=self.rig.children,
+            placement=placement,
+            core=placement.traffic if self.scenario.together else placement.subject,
+            protocol=self.scenario.answering.protocol,
+            servers=addresses[: self.scenario.endpoints],
+            passing=addresses[self.scenario.endpoints :],
+        )
+
+    def put_up(self, subject: Subject) -> None:
+        """Start it, or note why it is absent."""
+        try:
+            self.running[subject.name] = subject.start(self.site())
+        except BenchError as error:
+            self.absent[subject.name] = str(error)
+
+    def set_pace(self, running: Running, *, share: float) -> None:
+        """From now on an open loop, at this share of what `running` does in a closed one."""
+        window = self.rig.effort.window
+        result = self.ask(running, self.load, window)
+        self.load = replace(
+            self.load, rate=max(int(share * result.exchanges / result.seconds), 100)
+        )
+
+    def sample(self, subject: Subject) -> Sample:
+        """One pass, with what it used of memory and which servers it chose."""
+        running = self.running[subject.name]
+        before = self.origin.counts()
+        window = self.rig.effort.window
+        window = replace(window, seconds=window.seconds * self.scenario.stretch)
+        result = self.ask(running, self.load, window)
+        figures = figures_of(result)
+        if running.pids:
+            memory = memory_of(running.pids)
+            figures |= {"rss_kib": memory.rss_kib, "private_kib": memory.private_kib}
+        if (slow := self.scenario.answering.slow_index) is not None:
+            figures["share_slow"] = share_of(slow, before=before, after=self.origin.counts())
+        if self.load.rate is not None:
+            figures["rate_per_s"] = self.load.rate
+        return Sample(figures, errors=result.errors, error_kinds=result.error_kinds)
+
+    def ask(self, running: Running, load: Load, window: Window) -> LoadResult:
+        """One run of the load."""
+        return run_load(
+            self.rig.children,
+            load,
+            window,
+            targets=running.targets,
+            authority=AUTHORITY,
+            watch=running.pids,
+            core=self.rig.placement.traffic,
+        )
+
+
+def share_of(index: int, *, before: Sequence[int], after: Sequence[int]) -> float:
+    """Of all requests between two counts, the fraction that one server got."""
+    counts = [late - early for early, late in zip(before, after, strict=True)]
+    total = sum(counts)
+    return counts[index] / total if total else 0.0

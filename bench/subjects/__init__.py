@@ -1,0 +1,48 @@
+"""Everyone who may stand between client and server, by name."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from bench.native import ROOT
+from bench.subjects.direct import Direct
+from bench.subjects.envoy import Envoy, EnvoyPair
+from bench.subjects.haproxy import Haproxy
+from bench.subjects.nghttpx import Nghttpx
+from bench.subjects.nginx import Nginx
+from bench.subjects.ours import Given, Ours, OursInbound, OursPair
+from bench.subjects.relay import Relay
+from bench.subjects.subject import Subject
+from bench.subjects.traefik import Traefik
+
+_ALL: tuple[Subject, ...] = (
+    Ours(),
+    Ours("ours-changing", updates=100),
+    Ours("ours-unmetered", package=ROOT / "build" / "unmetered"),
+    OursInbound(),
+    OursInbound("ours-scraped"),
+    OursPair(),
+    Nginx(),
+    Nginx("nginx-least", balance="random two least_conn;"),
+    Haproxy(),
+    Haproxy("haproxy-least", balance="leastconn"),
+    Nghttpx(),
+    Envoy(),
+    Envoy("envoy-least", balance="LEAST_REQUEST"),
+    EnvoyPair("envoy-pair"),
+    Traefik(),
+    Ours("ours-by-wrk"),
+    Ours("ours-by-h2load"),
+    Relay("relay"),
+    Relay("relay-splice", mode="splice"),
+    Relay("relay-spin", spin_us=50),
+    Direct(),
+)
+
+PEERS = ("nginx", "haproxy", "nghttpx", "envoy", "traefik")
+"""Families that `--peers` may name."""
+
+
+def subjects(given: Path | None = None) -> Mapping[str, Subject]:
+    """By name; with the binary that was given, if one was."""
+    extra = (Given(given),) if given else ()
+    return {subject.name: subject for subject in (*_ALL, *extra)}

