@@ -115,9 +115,8 @@ class Child:
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self.process.wait()
-        for stream in (self.process.stdin, self.process.stdout):
-            if stream is not None:
-                stream.close()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
 
 @dataclass(slots=True)
@@ -135,13 +134,13 @@ class Children:
         core: int,
         env: Mapping[str, str] | None = None,
         mixed: bool = False,
-        stdin: bool = False,
+        yields: bool = False,
     ) -> Child:
-        """Start `argv` on processor `core`; `env` is added to ours."""
+        """Start `argv` on processor `core`; `env` is added to ours. One that `yields` gives way to all others there."""
         log = self.folder / f"{name}-{len(self._started)}.log"
         started_s = time.monotonic()
         with log.open("wb") as sink:
-            process = _spawn(argv, core=core, env=env, sink=sink, mixed=mixed, stdin=stdin)
+            process = _spawn(argv, core=core, env=env, sink=sink, mixed=mixed, yields=yields)
         child = Child(name, process, log, started_s)
         self._started.append(child)
         return child
@@ -175,18 +174,20 @@ def _spawn(
     env: Mapping[str, str] | None,
     sink: IO[bytes],
     mixed: bool,
-    stdin: bool,
+    yields: bool,
 ) -> subprocess.Popen[bytes]:
     def settle() -> None:
         # Before exec, so that every thread the program makes inherits it. The second line: should this process
         # be killed and have no chance to end its children, the kernel does.
         os.sched_setaffinity(0, {core})
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if yields:
+            _yield_to_all()
 
     try:
         return subprocess.Popen(
             [str(word) for word in argv],
-            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
             stdout=sink if mixed else subprocess.PIPE,
             stderr=sink,
             bufsize=0,
@@ -196,3 +197,10 @@ def _spawn(
         )
     except OSError as error:
         raise BenchError(f"cannot start {argv[0]}: {error.strerror}") from error
+
+
+def _yield_to_all() -> None:
+    os.nice(19)
+    # Where sessions are scheduled as groups, niceness counts within the group only, and the group has its own.
+    with suppress(OSError):
+        Path("/proc/self/autogroup").write_text("19")

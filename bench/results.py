@@ -93,7 +93,8 @@ class Outcome:
     """One scenario, measured.
 
     `cost` is the figure that subjects are compared by, and `columns` are those to show. `calibration`: nanoseconds
-    before and after. `absent`: why a subject has no row. `failure`: why there are no rows at all.
+    before and after. `absent`: why a subject cannot be had. `failed`: what went wrong with one. `failure`: why there are
+    no rows at all.
     """
 
     scenario: str
@@ -105,6 +106,7 @@ class Outcome:
     rows: tuple[Row, ...] = ()
     calibration: tuple[float | None, float | None] = (None, None)
     absent: Mapping[str, str] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
     failure: str | None = None
 
     def row(self, subject: str) -> Row | None:
@@ -125,6 +127,8 @@ class Outcome:
         """Why these figures must not be judged."""
         if self.failure:
             return self.failure
+        for why in self.failed.values():
+            return why
         for row in self.rows:
             if row.errors:
                 return f"{row.errors} errors in {row.subject} ({kinds_of(row)})"
@@ -139,13 +143,18 @@ class Outcome:
         if (why := self.objection()) is not None:
             return Verdict(given=False, text=f"no verdict: {why}")
         ours = self.row(self.ours)
-        peer = self._best_peer()
+        peer = self._best_peer() or self._control()
         if ours is None or peer is None:
             return Verdict(given=False, text="no verdict: there is nothing to compare with")
         found = ratio(ours, peer, self.cost)
         if found is None:
             return Verdict(given=False, text=f"no verdict: no figure {self.cost} in both")
-        return Verdict(given=True, text=_comparison(found, peer=peer.subject, cost=self.cost))
+        return Verdict(given=True, text=_comparison(found, peer=peer, cost=self.cost))
+
+    def _control(self) -> Row | None:
+        """Where there is no peer: ours under other circumstances."""
+        others = (row for row in self.rows if row.subject != self.ours and row.family == "ours")
+        return next(others, None)
 
     def _best_peer(self) -> Row | None:
         rivals = [
@@ -173,7 +182,8 @@ class Run:
     def sound(self) -> bool:
         """Whether every scenario was measured and no exchange went wrong."""
         return not any(
-            outcome.failure or any(row.errors for row in outcome.rows) for outcome in self.outcomes
+            outcome.failure or outcome.failed or any(row.errors for row in outcome.rows)
+            for outcome in self.outcomes
         )
 
 
@@ -201,8 +211,10 @@ def row_as_json(row: Row) -> dict[str, Any]:
     }
 
 
-def _comparison(found: Ratio, *, peer: str, cost: str) -> str:
-    words = f"{found.median:.2f} × {peer} in {cost} ({found.low:.2f} to {found.high:.2f})"
+def _comparison(found: Ratio, *, peer: Row, cost: str) -> str:
+    words = f"{found.median:.2f} × {peer.subject} in {cost} ({found.low:.2f} to {found.high:.2f})"
+    if peer.family == "ours":
+        return words
     if found.high < 1:
         return f"ours is better than every peer: {words}"
     if found.low > 1:

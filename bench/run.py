@@ -71,24 +71,35 @@ class Runner:
             self.progress.show(f"{scenario.name}: starting {len(chosen)} subjects")
             with scenario.open(rig, tuple(chosen)) as stand:
                 absent |= stand.absent
-                present = [subject for subject in chosen if subject.name not in stand.absent]
-                samples = self._passes(scenario, stand, present)
+                failed = dict(stand.failed)
+                present = [each for each in chosen if each.name not in absent | failed]
+                samples = self._passes(scenario, stand, present, failed=failed)
         rows = tuple(
             Row(scenario.name, subject.name, subject.family, subject.version(), found)
             for subject in present
             if (found := tuple(samples[subject.name]))
         )
-        return replace(outcome, rows=rows, absent=absent)
+        return replace(outcome, rows=rows, absent=absent, failed=failed)
 
     def _passes(
-        self, scenario: Scenario, stand: Stand, present: Sequence[Subject]
+        self,
+        scenario: Scenario,
+        stand: Stand,
+        present: Sequence[Subject],
+        *,
+        failed: dict[str, str],
     ) -> Mapping[str, list[Sample]]:
         passes = min(self.effort.passes, scenario.most_passes or self.effort.passes)
         samples: dict[str, list[Sample]] = {subject.name: [] for subject in present}
         for number in range(passes):
             for subject in present:
+                if subject.name in failed:
+                    continue
                 self.progress.show(f"{scenario.name}: pass {number + 1}/{passes}: {subject.name}")
-                samples[subject.name].append(stand.sample(subject))
+                try:
+                    samples[subject.name].append(stand.sample(subject))
+                except BenchError as error:
+                    failed[subject.name] = str(error)
         return samples
 
     def _calibrate(self) -> float | None:

@@ -30,4 +30,5 @@ def _verdict(outcome: Outcome) -> dict[str, Any]:
         "text": verdict.text,
         "calibration_ns": list(outcome.calibration),
         "absent": dict(outcome.absent),
+        "failed": dict(outcome.failed),
     }

@@ -37,6 +37,8 @@ def lines(outcome: Outcome, *, judged: bool) -> Iterator[str]:
         yield from aligned([headings(outcome), *(cells(outcome, row) for row in outcome.rows)])
     for subject, why in outcome.absent.items():
         yield f"  without {subject}: {why}"
+    for subject, why in outcome.failed.items():
+        yield f"  {subject} FAILED: {why}"
     if judged:
         yield f"  {outcome.verdict().text}"
     elif outcome.failure:

@@ -2,7 +2,20 @@
 
 from collections.abc import Mapping
 
-from bench.scenarios import http1
+from bench.scenarios import (
+    balancing,
+    cross_check,
+    http1,
+    http2,
+    idle,
+    metrics,
+    start,
+    tunnels,
+)
 from bench.scenarios.scenario import Scenario
 
-ALL: Mapping[str, Scenario] = {scenario.name: scenario for scenario in (*http1.SCENARIOS,)}
+_FAMILIES = (http1, http2, tunnels, balancing, metrics, idle, start, cross_check)
+
+ALL: Mapping[str, Scenario] = {
+    scenario.name: scenario for family in _FAMILIES for scenario in family.SCENARIOS
+}

@@ -55,7 +55,9 @@ class Stand(ABC):
     """An open scenario: everything it needs is up."""
 
     absent: Mapping[str, str]
-    """Subjects that did not come up, and why."""
+    """Subjects that cannot be had here, and why."""
+    failed: Mapping[str, str]
+    """Subjects that should have come up, and did not."""
 
     @abstractmethod
     def sample(self, subject: Subject) -> Sample:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from bench.accounting import memory_of
 from bench.discovery import AUTHORITY
-from bench.errors import BenchError
+from bench.errors import BenchError, Unavailable
 from bench.programs import Answering, Load, LoadResult, Origin, Window, run_load
 from bench.results import Sample
 from bench.scenarios.scenario import TRAFFIC_COLUMNS, Rig, Scenario, Stand, figures_of
@@ -61,6 +61,7 @@ class TrafficStand(Stand):
         self.load = scenario.load
         self.running: dict[str, Running] = {}
         self.absent: dict[str, str] = {}
+        self.failed: dict[str, str] = {}
         self.origin = Origin.start(
             rig.children,
             scenario.answering,
@@ -81,16 +82,18 @@ class TrafficStand(Stand):
         )
 
     def put_up(self, subject: Subject) -> None:
-        """Start it, or note why it is absent."""
+        """Start it, or note why not."""
         try:
             self.running[subject.name] = subject.start(self.site())
+        except Unavailable as reason:
+            self.absent[subject.name] = str(reason)
         except BenchError as error:
-            self.absent[subject.name] = str(error)
+            self.failed[subject.name] = str(error)
 
     def set_pace(self, running: Running, *, share: float) -> None:
         """From now on an open loop, at this share of what `running` does in a closed one."""
         window = self.rig.effort.window
-        result = self.ask(running, self.load, window)
+        result = self.ask(running, replace(self.load, arrivals=None), window)
         self.load = replace(
             self.load, rate=max(int(share * result.exchanges / result.seconds), 100)
         )

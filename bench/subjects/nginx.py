@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import template
-from bench.errors import BenchError
+from bench.errors import Unavailable
 from bench.subjects.subject import Family, ForeignSubject, Running, Site, free_address, on_path
 
 _STREAM_MODULE = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
@@ -39,7 +39,7 @@ class Nginx(ForeignSubject):
 def _configuration(site: Site, *, folder: Path, address: str, balance: str) -> Path:
     if site.protocol == "tcp":
         if not _STREAM_MODULE.exists():
-            raise BenchError(
+            raise Unavailable(
                 "nginx has no stream module: install the Debian package libnginx-mod-stream"
             )
         load = f"load_module {_STREAM_MODULE};"
@@ -47,7 +47,7 @@ def _configuration(site: Site, *, folder: Path, address: str, balance: str) -> P
             "nginx-tcp.conf", folder, servers=site.servers, listen=address, load_module=load
         )
     if site.protocol == "http2":
-        raise BenchError("nginx speaks no HTTP/2 to servers")
+        raise Unavailable("nginx speaks no HTTP/2 to servers")
     upgrade = "proxy_set_header Upgrade $http_upgrade;" if site.protocol == "websocket" else ""
     return template.write(
         "nginx.conf",

@@ -37,12 +37,7 @@ class Site:
 
     def folder(self, name: str) -> Path:
         """A new folder for the subject's files."""
-        for number in itertools.count():
-            folder = self.children.folder / f"{name}-{number}.d"
-            if not folder.exists():
-                folder.mkdir(parents=True)
-                return folder
-        raise AssertionError
+        return new_folder(self.children.folder, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +52,14 @@ class Running:
     def pids(self) -> tuple[int, ...]:
         """The leaders of its processes."""
         return tuple(child.pid for child in self.children)
+
+
+def new_folder(parent: Path, name: str) -> Path:
+    """One that does not exist yet."""
+    names = (parent / f"{name}-{number}.d" for number in itertools.count())
+    folder = next(folder for folder in names if not folder.exists())
+    folder.mkdir(parents=True)
+    return folder
 
 
 class Subject(ABC):

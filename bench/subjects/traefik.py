@@ -1,12 +1,14 @@
 """Traefik: HTTP/1, HTTP/2 and WebSocket."""
 
+import http.client
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 from bench import template
-from bench.errors import BenchError
+from bench.errors import Unavailable
 from bench.subjects.subject import Family, ForeignSubject, Running, Site, free_address, on_path
 
 
@@ -26,10 +28,17 @@ class Traefik(ForeignSubject):
         """It answers on stdout."""
         return ["version"]
 
+    def start(self, site: Site) -> Running:
+        """It listens before it knows its routes."""
+        running = ForeignSubject.start(self, site)
+        child = running.children[0]
+        child.wait_until(lambda: knows_routes(running.targets[0]), what="read its routes")
+        return running
+
     def launch(self, site: Site) -> Running:
         """Its routes are in a file of their own."""
         if site.protocol == "tcp":
-            raise BenchError("traefik is not set up for TCP here")
+            raise Unavailable("traefik is not set up for TCP here")
         folder, address = site.folder(self.name), free_address()
         scheme = "h2c" if site.protocol == "http2" else "http"
         template.write("traefik-routes.yaml", folder, servers=site.servers, scheme=scheme)
@@ -39,3 +48,13 @@ class Traefik(ForeignSubject):
             self.name, argv, core=site.core, env={"GOMAXPROCS": "1"}, mixed=True
         )
         return Running((address,), (child,))
+
+
+def knows_routes(address: str) -> bool:
+    """Whether it passes a request on, whatever then comes of it."""
+    client = http.client.HTTPConnection(address, timeout=5)
+    try:
+        client.request("GET", "/")
+        return client.getresponse().status != HTTPStatus.NOT_FOUND
+    finally:
+        client.close()
