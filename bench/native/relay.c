@@ -280,6 +280,7 @@ int main(int count, char **words)
     if (!carrier || !has_address || !has_server)
         die("--mode, --listen and --server are needed; --help explains them");
     raise_file_limit();
+    signal(SIGPIPE, SIG_IGN); /* splice has no flag against it: to a client that has gone it must fail, not kill */
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (epoll_fd < 0)
         die("epoll_create1: %s", strerror(errno));
