@@ -1,5 +1,6 @@
 """`python -m bench`: from the arguments to tables, a JSON file and a page. Run it through `./mesh bench`."""
 
+import shutil
 import signal
 import sys
 import tempfile
@@ -9,9 +10,10 @@ from types import FrameType
 
 from bench.arguments import Options, parse
 from bench.errors import BenchError
+from bench.goals import judge
 from bench.machine import Placement, fingerprint, usable_cores
 from bench.progress import Progress
-from bench.report import document, table
+from bench.report import document, page, table
 from bench.results import Run
 from bench.run import Runner
 from bench.scenarios import ALL
@@ -29,18 +31,23 @@ def main(words: Sequence[str]) -> int:
     # SIGTERM as Ctrl-C: every `with` on the way out ends its children.
     signal.signal(signal.SIGTERM, _interrupt)
     folder = Path(tempfile.mkdtemp(prefix="linkerd2-py-bench-"))
+    sound = True
     try:
         run = measure(options, folder)
+        sound = run.sound
+        report(run, options)
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nbench: interrupted", file=sys.stderr)
+        print("bench: interrupted; nothing is left running", file=sys.stderr)
         return 130
-    report(run, options)
-    if not run.sound:
+    finally:
+        if sound:
+            shutil.rmtree(folder)
+    if not sound:
         print(f"bench: not everything went well; logs are in {folder}", file=sys.stderr)
-    return 0 if run.sound else 1
+    return 0 if sound else 1
 
 
 def measure(options: Options, folder: Path) -> Run:
@@ -69,8 +76,12 @@ def report(run: Run, options: Options) -> None:
     """To the terminal and into files."""
     for outcome in run.outcomes:
         print(*table.lines(outcome, judged=not options.effort.smoke), "", sep="\n")
+    if not options.effort.smoke:
+        print(*table.goal_lines(judge(run)), sep="\n")
     if options.json:
         document.write(run, options.json)
+    if options.html:
+        page.write(run, options.html)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

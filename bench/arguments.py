@@ -5,6 +5,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from bench.scenarios import ALL
 from bench.scenarios.scenario import Effort
@@ -44,8 +45,14 @@ def parse(words: Sequence[str]) -> Options:
     )
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line; the usage is for --help."""
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="mesh bench",
         description="Measures our proxy beside its peers. About an hour for everything; --quick: about ten minutes.",
     )
@@ -91,7 +98,8 @@ def _names(
     names = tuple(dict.fromkeys(name.strip() for name in wanted if name.strip()))
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
+            near = [each for each in known if each.startswith(name)]
+            near = near or difflib.get_close_matches(name, known, n=1)
             hint = f" (did you mean {near[0]}?)" if near else ""
             parser.error(f"unknown {what} {name!r}{hint}; there are: {', '.join(known)}")
     return names

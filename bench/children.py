@@ -63,10 +63,9 @@ class Child:
         end = time.monotonic() + deadline_s
         while piece := self._read(end - time.monotonic()):
             self._unread += piece
-        status = self.process.wait()
         lines, self._unread = self._unread.decode().splitlines(), b""
-        if status != 0:
-            raise BenchError(self.complaint(f"ended with status {status}"))
+        if self.process.wait() != 0:
+            raise BenchError(self.complaint(f"ended with {self.status()}"))
         return lines
 
     def _read(self, timeout_s: float) -> bytes:
@@ -104,6 +103,11 @@ class Child:
         """One line: its name, what went wrong, and the last thing it said."""
         said = self.log.read_text(errors="replace").strip().splitlines()
         return f"{self.name} {what}" + (f": {said[-1].strip()}" if said else "")
+
+    def status(self) -> str:
+        """How it ended: `status 1` or `SIGPIPE`."""
+        code = self.process.wait()
+        return signal.Signals(-code).name if code < 0 else f"status {code}"
 
     def end(self) -> None:
         """Ask it to end, then make it. May be repeated."""

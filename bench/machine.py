@@ -47,6 +47,7 @@ class Machine:
     python: str
     linkerd2_py: str
     load_average: tuple[float, float, float]
+    mitigations: str
 
     def as_json(self) -> dict[str, Any]:
         """As it stands in a result file."""
@@ -64,6 +65,7 @@ def fingerprint() -> Machine:
         python=platform.python_version(),
         linkerd2_py=__version__,
         load_average=os.getloadavg(),
+        mitigations=_first_line("/sys/devices/system/cpu/vulnerabilities/spectre_v2"),
     )
 
 

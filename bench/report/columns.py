@@ -29,10 +29,6 @@ def _percent(fraction: float) -> str:
     return f"{fraction * 100:.3g} %"
 
 
-def _times(value: float) -> str:
-    return f"{value:.2f}×"
-
-
 COLUMNS = {
     "exchanges_per_s": Column("exchanges/s", significant),
     "messages_per_s": Column("messages/s", significant),
@@ -59,9 +55,8 @@ COLUMNS = {
     "render_ms": Column("scrape ms", significant),
     "scrape_bytes": Column("scrape bytes", significant),
     "scrapes": Column("scrapes", significant),
+    "series": Column("series", significant),
     "start_ms": Column("start ms", significant),
-    "ratio_to_ours": Column("ours/this", _times),
-    "ratio_to_limit": Column("this/relay", _times),
 }
 
 

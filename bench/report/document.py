@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from bench.goals import judge
 from bench.results import Outcome, Run, row_as_json
 
 
@@ -14,6 +15,7 @@ def as_json(run: Run) -> dict[str, Any]:
         "date": run.date,
         "rows": [row_as_json(row) for outcome in run.outcomes for row in outcome.rows],
         "verdicts": [_verdict(outcome) for outcome in run.outcomes],
+        "goals": [judgement.as_json() for judgement in judge(run)],
     }
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from bench.report.columns import column
+from bench.goals import Judgement
+from bench.report.columns import column, significant
 from bench.results import Outcome, Row, ratio
 
 
@@ -43,6 +44,27 @@ def lines(outcome: Outcome, *, judged: bool) -> Iterator[str]:
         yield f"  {outcome.verdict().text}"
     elif outcome.failure:
         yield f"  {outcome.failure}"
+
+
+def goal_lines(judgements: Sequence[Judgement]) -> Iterator[str]:
+    """A line for each goal that something was measured for."""
+    rows = [
+        [
+            judgement.goal.name,
+            judgement.goal.text,
+            "–" if judgement.measured is None else significant(judgement.measured),
+            judgement.state,
+            judgement.why,
+        ]
+        for judgement in judgements
+        if judgement.state != "not measured"
+    ]
+    if rows:
+        widths = [max(len(row[at]) for row in rows) for at in range(4)]
+        yield "Goals"
+        for row in rows:
+            padded = (text.ljust(width) for text, width in zip(row, [*widths, 0], strict=True))
+            yield "  " + "  ".join(padded).rstrip()
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:

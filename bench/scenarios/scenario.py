@@ -85,20 +85,21 @@ class Scenario(ABC):
 
 
 def figures_of(result: LoadResult) -> dict[str, float]:
-    """The figures of any traffic; processor time only where a process was watched."""
+    """The figures of any traffic; processor time only where a process was watched, little else where nothing came back."""
+    if not result.exchanges:
+        return {"exchanges_per_s": 0.0}
     figures: dict[str, float] = {
-        "exchanges_per_s": result.exchanges / result.seconds if result.seconds else 0.0,
+        "exchanges_per_s": result.exchanges / result.seconds,
         "p50_us": result.p50_us,
         "p90_us": result.p90_us,
         "p99_us": result.p99_us,
         "p999_us": result.p999_us,
         "max_us": result.max_us,
+        "load_cpu_us_per_exchange": result.own_cpu_ns / result.exchanges / 1e3,
     }
-    if result.exchanges:
-        figures["load_cpu_us_per_exchange"] = result.own_cpu_ns / result.exchanges / 1e3
     if result.messages:
         figures["messages_per_s"] = result.messages / result.seconds
-    if result.bytes and result.seconds:
+    if result.bytes:
         figures["mb_per_s"] = result.bytes / result.seconds / 1e6
     return figures | _cost_of(result)
 
@@ -108,9 +109,7 @@ def _cost_of(result: LoadResult) -> dict[str, float]:
     if result.cpu_ns is None:
         return {}
     cpu_us = result.cpu_ns / 1e3
-    costs = {}
-    if result.exchanges:
-        costs["cpu_us_per_exchange"] = cpu_us / result.exchanges
+    costs = {"cpu_us_per_exchange": cpu_us / result.exchanges}
     if result.messages:
         costs["cpu_us_per_message"] = cpu_us / result.messages
     if result.bytes:

@@ -105,6 +105,9 @@ class TrafficStand(Stand):
         window = self.rig.effort.window
         window = replace(window, seconds=window.seconds * self.scenario.stretch)
         result = self.ask(running, self.load, window)
+        for child in running.children:
+            if child.process.poll() is not None:
+                raise BenchError(child.complaint(f"ended ({child.status()}) during a pass"))
         figures = figures_of(result)
         if running.pids:
             memory = memory_of(running.pids)
