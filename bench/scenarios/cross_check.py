@@ -41,7 +41,7 @@ class Tool:
         )
 
 
-_TOOLS = {
+TOOLS = {
     "ours-by-wrk": Tool(
         "wrk",
         ("-t1", "-c{connections}", "-d{seconds}s", "http://{address}/"),
@@ -77,7 +77,7 @@ class CrossCheckStand(TrafficStand):
 
     def put_up(self, subject: Subject) -> None:
         """Without its tool there is no use in it."""
-        tool = _TOOLS.get(subject.name)
+        tool = TOOLS.get(subject.name)
         if tool is not None and on_path(tool.name) is None:
             self.absent[subject.name] = f"{tool.name} is not installed"
         else:
@@ -85,7 +85,7 @@ class CrossCheckStand(TrafficStand):
 
     def sample(self, subject: Subject) -> Sample:
         """By the tool that the subject's name names."""
-        tool = _TOOLS.get(subject.name)
+        tool = TOOLS.get(subject.name)
         if tool is None:
             return TrafficStand.sample(self, subject)
         command = tool.command(

@@ -41,7 +41,7 @@ def test_help_names_every_command() -> None:
     done = mesh("help")
     assert done.returncode == 0
     words = [line.split()[0] for line in done.stdout.splitlines() if line.startswith("  ")]
-    assert {"up", "down", "build", "check", "test", "help"} <= set(words)
+    assert {"up", "down", "build", "check", "bench", "test", "help"} <= set(words)
 
 
 @pytest.mark.parametrize("words", [("fly",), ("build", "--fast")])
@@ -59,5 +59,14 @@ def test_without_root_the_missing_packages_are_named_exactly(
     assert done.returncode == 1
     missing, install = done.stderr.splitlines()
     assert missing.startswith("× missing Debian packages: gcc libc6-dev libnghttp2-dev")
-    assert "nginx" not in missing  # needed by tests only
+    assert "nginx" not in missing  # needed by tests and benchmarks only
     assert install.strip().startswith("as root: apt-get install --no-install-recommends gcc")
+
+
+def test_the_benchmarks_peers_are_named_too(tmp_path: Path, bare_path: str) -> None:
+    script = shutil.copy(MESH, tmp_path / "mesh")
+    done = mesh("bench", "--quick", script=Path(script), path=bare_path)
+    assert done.returncode == 1
+    missing = done.stderr.splitlines()[0].split()
+    # Of the others, servers, an administrator's folders are searched too: they may be there.
+    assert {"gcc", "libnghttp2-dev", "nghttp2-client", "valgrind", "wrk"} <= set(missing)

@@ -1,0 +1,86 @@
+"""The control plane of the benchmarks answers as the real one does, because it is."""
+
+import itertools
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+
+from bench.discovery import AUTHORITY, PORT
+from linkerd2_py.proto.gen import destination_pb2 as destination
+from tests.support.processes import Child
+
+ROOT = Path(__file__).parents[3]
+GET = "/io.linkerd.proxy.destination.Destination/Get"
+
+
+@contextmanager
+def discovery(folder: Path, *words: str) -> Iterator[tuple[str, Child]]:
+    argv = [sys.executable, "-m", "bench.discovery", *words]
+    with Child.start(argv, log=folder / "log", env={"PYTHONPATH": str(ROOT)}) as child:
+        yield child.wait_for_line(r'^\{"address": "(\S+)"\}$').group(1), child
+
+
+async def updates(address: str, count: int) -> list[destination.Update]:
+    """The first updates of the service's endpoints."""
+    found = []
+    async with grpc.aio.insecure_channel(address) as channel:
+        get = channel.unary_stream(
+            GET,
+            request_serializer=destination.GetDestination.SerializeToString,
+            response_deserializer=destination.Update.FromString,
+        )
+        stream = get(destination.GetDestination(path=f"{AUTHORITY}:{PORT}"), timeout=10)
+        async for update in stream:
+            found.append(update)
+            if len(found) == count:
+                stream.cancel()
+                break
+    return found
+
+
+def ports(update: destination.Update) -> set[int]:
+    return {address.addr.port for address in update.add.addrs}
+
+
+async def test_endpoints_are_the_addresses_that_were_given(tmp_path: Path) -> None:
+    words = ("--endpoint=127.0.0.1:4001", "--endpoint=127.0.0.2:4002")
+    with discovery(tmp_path, *words) as (address, _):
+        (update,) = await updates(address, 1)
+    assert ports(update) == {4001, 4002}
+    assert not any(each.protocol_hint.HasField("h2") for each in update.add.addrs)
+
+
+async def test_meshed_endpoints_are_hinted_to_speak_http2(tmp_path: Path) -> None:
+    with discovery(tmp_path, "--endpoint=127.0.0.1:4001", "--meshed") as (address, _):
+        (update,) = await updates(address, 1)
+    assert all(each.protocol_hint.HasField("h2") for each in update.add.addrs)
+
+
+async def test_passing_endpoints_come_and_go_and_the_others_stay(tmp_path: Path) -> None:
+    words = ("--endpoint=127.0.0.1:4001", "--passing=127.0.0.1:5001", "--updates=200")
+    with discovery(tmp_path, *words) as (address, child):
+        found = await updates(address, 9)
+        child.send(signal.SIGTERM)
+        assert child.wait() == 0
+        counted = json.loads(child.output().splitlines()[-1])
+    # The first message is the whole set at that moment; then additions and removals alternate.
+    assert 4001 in ports(found[0])
+    changes = [update.WhichOneof("update") for update in found[1:]]
+    assert set(changes) == {"add", "remove"}
+    assert all(left != right for left, right in itertools.pairwise(changes))
+    for update in found[1:]:
+        moved = ports(update) | {each.port for each in update.remove.addrs}
+        assert moved == {5001}
+    assert counted["updates"] >= 8
+
+
+def test_changes_need_endpoints_that_pass(tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "bench.discovery", "--updates=5"]
+    with Child.start(argv, log=tmp_path / "log", env={"PYTHONPATH": str(ROOT)}) as child:
+        assert child.wait() == 2
+        assert "needs endpoints that pass" in child.output()
