@@ -15,7 +15,7 @@ from bench.results import Outcome, Row
 PERCENTILES = ("p50_us", "p90_us", "p99_us", "p999_us")
 _WIDTH = 720
 _LABEL = 150
-_VALUE = 110
+_VALUE = 140
 _LINE = 26
 _TOP = 8
 _ids = count()
@@ -62,11 +62,12 @@ def bars(outcome: Outcome) -> str:
         y = _TOP + at * _LINE
         middle = y + _LINE / 2
         end = scale.x(value)
+        beyond = " →" if value > scale.high else ""
         parts += [
             _text(_LABEL - 8, middle, row.subject, anchor="end"),
             f'<rect class="bar {_class(row)}" x="{_LABEL}" y="{y + 5}" width="{end - _LABEL:.1f}" height="{_LINE - 10}"/>',
             f'<path class="spread" d="M{scale.x(low):.1f} {middle}H{scale.x(high):.1f}"/>',
-            _text(max(end, scale.x(high)) + 6, middle, shown.show(value)),
+            _text(max(end, scale.x(high)) + 6, middle, shown.show(value) + beyond),
         ]
     values = ", ".join(f"{row.subject} {shown.show(value)}" for row, value, _ in known)
     return _svg(

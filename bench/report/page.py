@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.goals import Judgement, judge
 from bench.report import chart, table
-from bench.report.columns import significant
+from bench.report.columns import column, significant
 from bench.results import Outcome, Run
 
 _STYLE = (Path(__file__).parent / "page.css").read_text()
@@ -102,12 +102,22 @@ def _scenario(outcome: Outcome) -> Iterator[str]:
     yield f'<p class="verdict{"" if verdict.given else " none"}">{escape(verdict.text)}</p>'
     if outcome.rows:
         yield from _table(outcome)
-        yield chart.bars(outcome)
-        yield chart.percentiles(outcome)
+        heading = column(outcome.cost).heading
+        yield from _figure(
+            chart.bars(outcome), f"{heading}; the thin line: from the least to the greatest pass"
+        )
+        yield from _figure(
+            chart.percentiles(outcome), "Latency: p50 (largest dot), p90, p99, p99.9"
+        )
     for notes, words in ((outcome.absent, "Without"), (outcome.failed, "Failed:")):
         for subject, why in notes.items():
             yield f"<p>{words} {escape(subject)}: {escape(why)}.</p>"
     yield "</section>"
+
+
+def _figure(picture: str, caption: str) -> Iterator[str]:
+    if picture:
+        yield f"<figure><figcaption>{escape(caption)}</figcaption>{picture}</figure>"
 
 
 def _table(outcome: Outcome) -> Iterator[str]:
