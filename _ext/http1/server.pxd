@@ -38,7 +38,7 @@ cdef class Http1Server(Session):
     cdef Body body
     cdef size_t scanned                # of an incomplete head
     cdef size_t pending                # bytes at the front of the inbox that are consumed but still behind the head's spans
-    cdef flag head_held, held, turn_paused, advancing, draining, close_after
+    cdef flag head_held, held, turn_paused, advancing, draining, close_after, client_closes
     cdef FaultKind broken              # found by a command, told by on_deferred
     cdef int advance(self) except -1
     cdef bint step(self) except -1

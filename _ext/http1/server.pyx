@@ -152,6 +152,7 @@ cdef class Http1Server(Session):
         body_begin(&self.body, head)
         self.state = SERVER_WAIT if head.end else SERVER_BODY
         # Persistence is this connection's affair; a head that is sent on says nothing about it.
+        self.client_closes = head.wants_close
         self.close_after = self.draining or head.wants_close
         head.wants_close = False
         self.half.begin(head)
@@ -346,11 +347,12 @@ cdef class Http1Server(Session):
             transport.close()
         return peer.on_request_reset(FAULT_EOF, 0)
 
-    # Orderly: our bytes, FIN, then the client's bytes are discarded until its FIN, so that no RST overtakes what we said.
+    # Orderly: our bytes, FIN, then the client's bytes are discarded until its FIN, so that no RST overtakes what we said. A client that
+    # asked for the end with its last, complete request sends nothing more (RFC 9112 9.6).
     cdef int close(self) except -1:
         cdef Transport transport = self.transport
+        transport.linger_for_input = not (self.client_closes and self.state == SERVER_WAIT)
         self.let_go()
-        transport.linger_for_input = True
         return transport.close()
 
     cdef int fail_later(self, FaultKind kind) except -1:

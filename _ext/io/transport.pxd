@@ -88,7 +88,7 @@ cdef class Transport(Source):
     cdef Py_ssize_t try_write(self, const char* src, size_t count) except -1
     cdef int shutdown_write(self) except -1                 # FIN after all unsent bytes
     # -- ending
-    cdef int close(self) except -1                          # orderly: flush what can be, then close(2); unsent rest lingers (bounded, timer) with no session. Idempotent
+    cdef int close(self) except -1                          # orderly: what is unsent goes out with the batch, then close(2); a rest lingers (bounded, timer) with no session. Idempotent
     cdef int abort(self) except -1                          # SO_LINGER 0 + close(2): the peer sees RST. Idempotent. Session gets no callback
     # Sockets: peer/local address for logs and labels; None when the socket is gone before anyone asked
     cdef Address peer_address(self)
@@ -129,6 +129,7 @@ cdef class Transport(Source):
     cdef int drop_unsent(self) except -1
     cdef int detach(self) except -1
     cdef int start_lingering(self) except -1
+    cdef int linger_after_flush(self) except -1
     cdef int linger_on(self) except -1
     cdef int discard_input(self) except -1
     cdef int pending_error(self) noexcept

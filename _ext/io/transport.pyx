@@ -173,7 +173,7 @@ cdef class Transport(Source):
 
     cdef int on_flush(self) except -1:
         self.flush()
-        return 0
+        return self.linger_after_flush() if self.lingering else 0
 
     cdef int on_timer(self, Timer timer) except -1:
         if self.connecting:
@@ -236,8 +236,7 @@ cdef class Transport(Source):
         if self.dead or self.unsent == 0:
             return 0
         if outcome == NOT_MADE or outcome == -EINTR:
-            self.flush()
-            return 0
+            return self.on_flush()
         if outcome == -EAGAIN:
             self.writable = False
         elif outcome < 0:
@@ -245,7 +244,8 @@ cdef class Transport(Source):
         else:
             self.writable = <size_t> outcome == self.unsent
             self.wrote(outcome)
-        return self.settle()
+        self.settle()
+        return self.linger_after_flush() if self.lingering else 0
 
     # -- reading
 
@@ -563,7 +563,7 @@ cdef class Transport(Source):
         self.unsent -= count
         if self.metrics is not None:
             self.metrics.write_bytes += count
-        if self.lingering:
+        if self.lingering and (self.unsent or self.linger_for_input):
             self.loop.arm(self.timer(), self, min(LINGER_NS, self.linger_end - self.loop.now))
         while True:
             buffer = self.outbox
@@ -640,10 +640,8 @@ cdef class Transport(Source):
         # close(2) with unread bytes in the kernel sends a RST, which may overtake what we sent.
         if not self.read_eof and (self.inbox is not None or self.readable):
             self.linger_for_input = True
-        if self.unsent and self.writable:
+        if self.unsent > LINGER_BYTES and self.writable:
             self.write_out()
-        if self.fault_kind != FAULT_NONE:
-            return self.end(self.fault_code)
         if self.unsent > LINGER_BYTES:
             return self.abort()
         if self.unsent == 0 and (self.read_eof or not self.linger_for_input):
@@ -655,12 +653,24 @@ cdef class Transport(Source):
         self.inbox = None
         give_back(buffer)
         self.lingering = True
-        self.write_closing = True
+        # Where nothing is awaited, close(2) says FIN.
+        self.write_closing = self.linger_for_input
         self.told_full = False
         self.linger_end = self.loop.now + LINGER_TOTAL_NS
+        if self.readable:
+            self.loop.defer(self)
+        if self.unsent and self.writable:
+            return self.loop.flush_later(self)
         self.loop.arm(self.timer(), self, LINGER_NS)
-        self.settle()
-        return self.loop.defer(self) if self.readable else 0
+        return self.settle()
+
+    cdef int linger_after_flush(self) except -1:
+        """The batch has written what it could of a closed transport's rest."""
+        if self.fault_kind != FAULT_NONE:
+            return self.end(self.fault_code)
+        if self.unsent == 0 and (self.read_eof or not self.linger_for_input):
+            return self.end(0)
+        return 0 if self.connect_timer is not None and self.connect_timer.armed else self.loop.arm(self.timer(), self, LINGER_NS)
 
     cdef int linger_on(self) except -1:
         if self.fault_kind == FAULT_NONE and self.readable:
@@ -717,10 +727,11 @@ cdef class Transport(Source):
         self.dead = True
         self.readable = self.writable = self.lingering = False
         self.loop.disarm(self.connect_timer)
-        self.loop.remove(self)
+        # Closing takes it out of the epoll set, too.
         if self.fd >= 0:
             close(self.fd)
             self.fd = -1
+        self.loop.remove(self)
         self.drop_unsent()
         self.inbox = None
         give_back(buffer)
