@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import re
 import socket
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 _V4_MAPPED: Final = bytes(10) + b"\xff\xff"
 _NAME_LIMIT: Final = 253
 _LABEL: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class SocketAddr:
+class SocketAddr(NamedTuple):
     """An IP literal (without brackets) and a port."""
 
     host: str
@@ -26,8 +24,7 @@ class SocketAddr:
         return join_host_port(self.host, port=self.port)
 
 
-@dataclass(frozen=True, slots=True)
-class Authority:
+class Authority(NamedTuple):
     """A lower-case host name or IP literal and a port."""
 
     host: str
@@ -37,8 +34,7 @@ class Authority:
         return join_host_port(self.host, port=self.port)
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
+class Network(NamedTuple):
     """An IP network: the packed first address (4 or 16 bytes) and how many leading bits count."""
 
     packed: bytes

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from linkerd2_py.base.logs import FilterError
 from linkerd2_py.proxy.addresses import is_loopback
@@ -43,8 +42,7 @@ class AdminRequest(Protocol):
     ) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A response; `body` is bytes or slices that are pulled as the client reads."""
 
     status: int

@@ -200,7 +200,7 @@ def _build_control(
     proxy: Proxy, sources: Sources, *, registry: Registry, address: Authority
 ) -> GrpcClient:
     """The control plane is a target like any other, found by DNS or at an address."""
-    rules = replace(sources.rules, address=None, profile_networks=())
+    rules = sources.rules._replace(address=None, profile_networks=())
     resolver = Resolver(replace(sources, rules=rules, leads_back=_never))
     table = TargetTable(
         proxy.engine,

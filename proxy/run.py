@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
+from linkerd2_py._ext.core.process import forbid_dumps
 from linkerd2_py.base import logs
 from linkerd2_py.proxy import app, process
 from linkerd2_py.proxy.config.load import ConfigError, load
@@ -40,7 +41,7 @@ def run(arguments: Sequence[str]) -> int:
         print(error, file=sys.stderr)
         return EXIT_USAGE
     logs.configure(filter_text=config.logs.filter_text, style=config.logs.style)
-    process.forbid_dumps()
+    forbid_dumps()
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
             runner.run(_serve(config))

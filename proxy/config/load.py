@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from linkerd2_py.base.names import PROXY_ENV_PREFIX
 from linkerd2_py.proxy.addresses import matches_suffix
@@ -30,8 +28,7 @@ _NO_IDENTITY: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """One wrong variable: its full name and why."""
 
     name: str
@@ -81,6 +78,8 @@ def _unknown(name: str) -> str:
     new = RENAMED.get(name)
     if new is not None:
         return f"was renamed: use {PROXY_ENV_PREFIX}{new}"
+    import difflib  # noqa: PLC0415  # only for a process that is about to end
+
     near = difflib.get_close_matches(name, VARIABLES, n=1)
     hint = f"; did you mean {PROXY_ENV_PREFIX}{near[0]}?" if near else ""
     return f"unknown variable{hint}"

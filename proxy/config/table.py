@@ -7,8 +7,7 @@ leaving them out changes nothing for the traffic; where it would, they are refus
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from linkerd2_py.proxy.addresses import SocketAddr
 from linkerd2_py.proxy.config import parse
@@ -19,8 +18,7 @@ _BACKLOG: Final = 4096  # the kernel cuts it to net.core.somaxconn
 _SUFFIX: Final = ("svc.cluster.local",)
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
+class Variable(NamedTuple):
     """One variable. `keeps_empty`: an empty value has a meaning; otherwise it counts as unset."""
 
     parse: Callable[[str], Any]

@@ -4,22 +4,19 @@ seconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from linkerd2_py.proxy.addresses import Authority, Network, SocketAddr
 
 
-@dataclass(frozen=True, slots=True)
-class StaticOutbound:
+class StaticOutbound(NamedTuple):
     """A local port that stands for one logical target."""
 
     listen: SocketAddr
     target: Authority
 
 
-@dataclass(frozen=True, slots=True)
-class StaticInbound:
+class StaticInbound(NamedTuple):
     """A local port in front of one port of the workload."""
 
     listen: SocketAddr
@@ -27,8 +24,7 @@ class StaticInbound:
     opaque: bool
 
 
-@dataclass(frozen=True, slots=True)
-class BackoffRange:
+class BackoffRange(NamedTuple):
     """Exponential back-off from `min_s` to `max_s`; `jitter` is the random share added to each."""
 
     min_s: float
@@ -36,16 +32,14 @@ class BackoffRange:
     jitter: float
 
 
-@dataclass(frozen=True, slots=True)
-class SocketTuning:
+class SocketTuning(NamedTuple):
     """TCP keep-alive and user timeout; 0 leaves the system's setting."""
 
     keepalive_s: float
     user_timeout_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Http2Server:
+class Http2Server(NamedTuple):
     """Bounds of the HTTP/2 server; None keeps the engine's own."""
 
     keepalive_interval_s: float | None
@@ -58,8 +52,7 @@ class Http2Server:
     connection_window: int
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
+class Side(NamedTuple):
     """Everything that exists once for inbound and once for outbound."""
 
     listen: tuple[SocketAddr, ...]
@@ -79,8 +72,7 @@ class Side:
     http2: Http2Server
 
 
-@dataclass(frozen=True, slots=True)
-class StreamLimits:
+class StreamLimits(NamedTuple):
     """How long a control stream may wait for its first answer, be silent, and live; None: no bound."""
 
     initial_s: float | None
@@ -88,8 +80,7 @@ class StreamLimits:
     lifetime_s: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
+class Destination(NamedTuple):
     """The destination service and which targets it is asked about. No `address`: names go to DNS."""
 
     address: Authority | None
@@ -102,8 +93,7 @@ class Destination:
     streams: StreamLimits
 
 
-@dataclass(frozen=True, slots=True)
-class Dns:
+class Dns(NamedTuple):
     """Where the resolver is described and how long answers live; None: as the answer says."""
 
     resolv_conf: str
@@ -111,16 +101,14 @@ class Dns:
     max_ttl_s: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Logs:
+class Logs(NamedTuple):
     """Log filter and line format."""
 
     filter_text: str
     style: Literal["plain", "json"]
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(NamedTuple):
     """The whole configuration of a sidecar."""
 
     outbound: Side

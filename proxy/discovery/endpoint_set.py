@@ -8,7 +8,7 @@ there is no stream.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from linkerd2_py.proto.gen import destination_pb2 as destination
 from linkerd2_py.proxy.addresses import SocketAddr
@@ -16,29 +16,25 @@ from linkerd2_py.proxy.discovery import translate
 from linkerd2_py.proxy.discovery.translate import Endpoint
 
 
-@dataclass(frozen=True, slots=True)
-class Replaced:
+class Replaced(NamedTuple):
     """The set is exactly this."""
 
     endpoints: tuple[Endpoint, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Added:
+class Added(NamedTuple):
     """These joined or changed."""
 
     endpoints: tuple[Endpoint, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Removed:
+class Removed(NamedTuple):
     """These left; others stayed."""
 
     addresses: tuple[SocketAddr, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Emptied:
+class Emptied(NamedTuple):
     """None are left; `exists` is false when the name itself is unknown."""
 
     exists: bool

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from linkerd2_py.base.names import CLUSTER_SUFFIX
 from linkerd2_py.proxy.addresses import (
@@ -22,30 +21,26 @@ from linkerd2_py.proxy.config.types import Destination
 _SERVICE: Final = "svc."
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(NamedTuple):
     """Nothing can be connected to there."""
 
     status: int
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Forwarded:
+class Forwarded(NamedTuple):
     """An address that is nobody's business but the workload's."""
 
     address: SocketAddr
 
 
-@dataclass(frozen=True, slots=True)
-class ByAddress:
+class ByAddress(NamedTuple):
     """An address inside the mesh's networks: its profile says what it stands for."""
 
     address: SocketAddr
 
 
-@dataclass(frozen=True, slots=True)
-class ByService:
+class ByService(NamedTuple):
     """A name of the mesh. `spelled`: the name as given when it had to be completed, so that it may be
     somebody else's after all; None when it was complete.
     """
@@ -55,8 +50,7 @@ class ByService:
     spelled: Authority | None
 
 
-@dataclass(frozen=True, slots=True)
-class ByDns:
+class ByDns(NamedTuple):
     """A name outside the mesh."""
 
     name: Authority

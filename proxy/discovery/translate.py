@@ -6,8 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from linkerd2_py.proto.gen import destination_pb2 as destination
 from linkerd2_py.proto.gen import net_pb2 as net
@@ -26,8 +25,7 @@ _LABELS_MAX: Final = 32
 _VALUE_MAX: Final = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """One address with what a client must know of it. `h2`: a meshed peer; `labels` without `dst_`."""
 
     address: SocketAddr
@@ -35,8 +33,7 @@ class Endpoint:
     labels: Labels = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(NamedTuple):
     """How a target is treated. `name`: fully qualified, without port, empty when it has none."""
 
     opaque: bool

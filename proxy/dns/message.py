@@ -7,8 +7,7 @@ whatever does not parse or does not match the question raises `MessageError`, no
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from linkerd2_py.proxy.addresses import is_host_name
 
@@ -40,8 +39,7 @@ class MessageError(Exception):
     """The bytes are no answer to our question."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What a server said. `ttl_s` is the shortest on the way to the addresses; for an absence it is the
     negative TTL, None when the server gave none.
     """
@@ -52,8 +50,7 @@ class Answer:
     ttl_s: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
+class _Record(NamedTuple):
     name: bytes
     kind: int
     ttl_s: int

@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from linkerd2_py.proxy.addresses import is_host_name, unpack_ip
 from linkerd2_py.proxy.dns.ask import ask
@@ -45,8 +44,7 @@ class NameAbsentError(Exception):
         self.ttl_s = ttl_s
 
 
-@dataclass(frozen=True, slots=True)
-class Resolution:
+class Resolution(NamedTuple):
     """IP literals, and how many seconds they may be used without asking again."""
 
     addresses: tuple[str, ...]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from linkerd2_py.proxy.addresses import SocketAddr, is_host_name, pack_ip, split_host_port
 
@@ -14,8 +14,7 @@ _SEARCH_MAX: Final = 6
 _FILE_MAX: Final = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class ResolverSettings:
+class ResolverSettings(NamedTuple):
     """resolv.conf(5), with the C library's defaults and bounds."""
 
     servers: tuple[SocketAddr, ...] = (SocketAddr("127.0.0.1", DNS_PORT),)

@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from linkerd2_py.proxy.backoff import Backoff
 from linkerd2_py.proxy.dns.resolver import NameAbsentError, Resolution, ResolveError, Resolver
@@ -22,8 +21,7 @@ _SHORTEST_S: Final = 1.0
 become a stream of queries."""
 
 
-@dataclass(frozen=True, slots=True)
-class TtlBounds:
+class TtlBounds(NamedTuple):
     """Seconds an answer lives at least and at most; None: our floor, no ceiling."""
 
     min_s: float | None
@@ -35,8 +33,7 @@ class TtlBounds:
         return raised if self.max_s is None else min(self.max_s, raised)
 
 
-@dataclass(frozen=True, slots=True)
-class NameListener:
+class NameListener(NamedTuple):
     """Who wants to know: `on_addresses` at each change, `on_absent` while there never was one."""
 
     on_addresses: Callable[[tuple[str, ...]], None]

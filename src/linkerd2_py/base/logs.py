@@ -15,9 +15,9 @@ import os
 import select
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 Format = Literal["plain", "json"]
 
@@ -47,8 +47,7 @@ class FilterError(ValueError):
     """A log filter that cannot be understood; the text names the part."""
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(NamedTuple):
     """Levels by target: `root` for everything else, `targets` by logger name."""
 
     root: int = logging.WARNING

@@ -275,7 +275,7 @@ def test_the_process_loads_nothing_heavy(tmp_path: Path) -> None:
 
 def test_the_modules_a_proxy_imports() -> None:
     script = (
-        "import sys, json; from linkerd2_py.proxy.no_tls import stand_in; stand_in(); "
+        "import sys, json; from linkerd2_py.proxy.stand_ins import stand_in; stand_in(); "
         "import linkerd2_py.proxy.run; print(json.dumps(list(sys.modules)))"
     )
     out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -1,11 +1,11 @@
-"""The stand-in for Python's TLS: uvloop imports over it, and whoever wants TLS is told."""
+"""Stand-ins: uvloop and protobuf work over them, and whoever wants what they stand for is told or gets it."""
 
 import subprocess
 import sys
 
 SCRIPT = """
 import sys
-from linkerd2_py.proxy.no_tls import stand_in
+from linkerd2_py.proxy.stand_ins import stand_in
 stand_in()
 import asyncio, ssl, uvloop
 assert "_ssl" not in sys.modules
@@ -35,7 +35,21 @@ def test_uvloop_runs_without_pythons_tls() -> None:
 
 def test_a_loaded_ssl_is_left_alone() -> None:
     script = (
-        "import ssl; from linkerd2_py.proxy.no_tls import stand_in; stand_in(); "
+        "import ssl; from linkerd2_py.proxy.stand_ins import stand_in; stand_in(); "
         "import ssl as again; assert again is ssl and ssl.OPENSSL_VERSION"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_protobufs_python_twin_is_loaded_when_somebody_asks() -> None:
+    script = (
+        "import sys; from linkerd2_py.proxy.stand_ins import stand_in; stand_in(); "
+        "from linkerd2_py.proto.gen import destination_pb2 as messages; "
+        "name = 'google.protobuf.internal.python_message'; "
+        "assert not hasattr(sys.modules[name], '__file__'); "
+        "update = messages.Update.FromString(messages.Update(no_endpoints={}).SerializeToString()); "
+        "assert update.WhichOneof('update') == 'no_endpoints'; "
+        "from google.protobuf.internal import python_message; "
+        "assert python_message.GeneratedProtocolMessageType; assert sys.modules[name].__file__"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
