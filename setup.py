@@ -69,6 +69,14 @@ def extension(path: Path) -> Extension:
     )
 
 
+def forget_old_translations() -> None:
+    """Cython itself does not see that directives changed."""
+    written = Path("setup.py").stat().st_mtime
+    for translated in Path("build/cython").rglob("*.c"):
+        if translated.stat().st_mtime < written:
+            translated.unlink()
+
+
 class BuildExt(build_ext):
     """`build_ext` that can be limited to one package, names missing headers, and replaces modules in use safely."""
 
@@ -96,12 +104,18 @@ class BuildExt(build_ext):
     def run(self) -> None:
         """Cython first, here and not earlier, so that an sdist carries no generated C."""
         if self.extensions:
+            forget_old_translations()
             try:
                 translated = cythonize(
                     self.extensions,
                     build_dir="build/cython",
                     nthreads=self.parallel,
-                    compiler_directives={"language_level": "3"},
+                    # Nothing here can be pickled or is introspected: code for that would be a third of a module.
+                    compiler_directives={
+                        "language_level": "3",
+                        "auto_pickle": False,
+                        "binding": False,
+                    },
                     quiet=not self.verbose,
                 )
             except CompileError as error:

@@ -195,7 +195,7 @@ def _spawn(
             stdout=sink if mixed else subprocess.PIPE,
             stderr=sink,
             bufsize=0,
-            env={**os.environ, **(env or {})},
+            env={**_environment(), **(env or {})},
             start_new_session=True,
             preexec_fn=settle,  # noqa: PLW1509  # there are no threads here
         )
@@ -208,3 +208,8 @@ def _yield_to_all() -> None:
     # Where sessions are scheduled as groups, niceness counts within the group only, and the group has its own.
     with suppress(OSError):
         Path("/proc/self/autogroup").write_text("19")
+
+
+def _environment() -> dict[str, str]:
+    """Ours, but Python may keep its bytecode: an installed package has it, and does not compile itself at every start."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}

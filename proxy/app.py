@@ -6,10 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from functools import partial
 
 from linkerd2_py import __version__
@@ -21,7 +19,7 @@ from linkerd2_py._ext.route.target import Target, TargetTable
 from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.proxy.addresses import Authority, SocketAddr
 from linkerd2_py.proxy.admin import Admin
-from linkerd2_py.proxy.backoff import Backoff
+from linkerd2_py.proxy.backoff import Backoff, unit_random
 from linkerd2_py.proxy.config.types import Config, Side
 from linkerd2_py.proxy.discovery.resolver import Resolver
 from linkerd2_py.proxy.discovery.sources import Sources
@@ -46,19 +44,19 @@ from linkerd2_py.proxy.settings import (
 logger = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
 class Proxy:
     """A built proxy. Whoever built it calls `run`, then `close`."""
 
-    config: Config
-    engine: Loop
-    listening: Listening = field(default_factory=Listening)
-    tables: list[TargetTable] = field(default_factory=list)
-    servers: list[ProxyServer] = field(default_factory=list)
-    resolvers: list[Resolver] = field(default_factory=list)
-    closers: list[Callable[[], None]] = field(default_factory=list)
-    ready: bool = False
-    ending: asyncio.Event = field(default_factory=asyncio.Event)
+    def __init__(self, config: Config, engine: Loop) -> None:
+        self.config = config
+        self.engine = engine
+        self.listening = Listening()
+        self.tables: list[TargetTable] = []
+        self.servers: list[ProxyServer] = []
+        self.resolvers: list[Resolver] = []
+        self.closers: list[Callable[[], None]] = []
+        self.ready = False
+        self.ending = asyncio.Event()
 
     def shut_down(self) -> None:
         """Ask for the orderly end; asking again changes nothing."""
@@ -96,7 +94,7 @@ class Proxy:
 def build(config: Config, *, log_level: LogLevel) -> Proxy:
     """Build the proxy on the running loop and bind its listeners. ListenError when one is taken."""
     engine = Loop(io_uring=config.io_uring, busy_wait=config.busy_wait)
-    proxy = Proxy(config=config, engine=engine)
+    proxy = Proxy(config, engine)
     proxy.closers.append(partial(_close_engine, engine, loop=asyncio.get_running_loop()))
     engine.on_error = _on_engine_error
     registry = Registry(retain_idle_ns=ns(config.metrics_retain_idle_s))
@@ -175,7 +173,7 @@ def _build_outbound(proxy: Proxy, *, registry: Registry) -> None:
 def _build_sources(proxy: Proxy, *, registry: Registry) -> Sources:
     """Whom discovery may ask."""
     config = proxy.config
-    source, clock = random.Random(), SystemClock()
+    clock = SystemClock()
     skipped = registry.counter(
         "control_destination_skipped_addresses_total",
         "Addresses from the control plane that cannot be connected to.",
@@ -185,15 +183,16 @@ def _build_sources(proxy: Proxy, *, registry: Registry) -> Sources:
         rules=config.destination,
         resolver=_build_dns(config, registry=registry),
         ttl=TtlBounds(min_s=config.dns.min_ttl_s, max_s=config.dns.max_ttl_s),
-        make_backoff=lambda: Backoff(CONTROL_BACKOFF, source=source, clock=clock),
+        make_backoff=lambda: Backoff(CONTROL_BACKOFF, source=unit_random, clock=clock),
         opaque_ports=config.outbound.opaque_ports,
         leads_back=proxy.listening.leads_back,
         on_skipped=skipped.inc,
+        running=set(),
     )
     if config.destination.address is None:
         return sources
     client = _build_control(proxy, sources, registry=registry, address=config.destination.address)
-    return replace(sources, client=client)
+    return sources._replace(client=client)
 
 
 def _build_control(
@@ -201,7 +200,7 @@ def _build_control(
 ) -> GrpcClient:
     """The control plane is a target like any other, found by DNS or at an address."""
     rules = sources.rules._replace(address=None, profile_networks=())
-    resolver = Resolver(replace(sources, rules=rules, leads_back=_never))
+    resolver = Resolver(sources._replace(rules=rules, leads_back=_never))
     table = TargetTable(
         proxy.engine,
         registry,

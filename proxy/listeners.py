@@ -7,7 +7,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from linkerd2_py._ext.io.transport import Address
@@ -34,15 +33,15 @@ def listen(bind: Bind, address: SocketAddr, *, variable: str) -> SocketAddr:
     return SocketAddr(bound.host, bound.port)
 
 
-@dataclass(slots=True)
 class Listening:
     """All bound addresses, by what they are for."""
 
-    outbound: list[SocketAddr] = field(default_factory=list)
-    inbound: list[SocketAddr] = field(default_factory=list)
-    outbound_static: list[tuple[SocketAddr, str]] = field(default_factory=list)
-    inbound_static: list[tuple[SocketAddr, str]] = field(default_factory=list)
-    admin: SocketAddr | None = None
+    def __init__(self) -> None:
+        self.outbound: list[SocketAddr] = []
+        self.inbound: list[SocketAddr] = []
+        self.outbound_static: list[tuple[SocketAddr, str]] = []
+        self.inbound_static: list[tuple[SocketAddr, str]] = []
+        self.admin: SocketAddr | None = None
 
     def outbound_addresses(self) -> list[SocketAddr]:
         """Where the workload's calls come in."""

@@ -1,8 +1,7 @@
-"""Stand-ins for modules that others import and this process never uses: they would be 6 MiB in every pod, and a tenth of the time to start.
+"""Stand-ins for modules that others import and this process does not use: they would be 6 MiB in every pod, and a tenth of the time to start.
 
-`ssl`: asyncio does without; uvloop names a few members when it is imported. Those are here, and nothing else is.
-`google.protobuf.internal.python_message`: protobuf's pure Python twin, imported even where the C library does its work. It is loaded after all when somebody
-asks it for anything.
+`ssl`: asyncio does without; uvloop names a few members when it is imported. Those are here, and nothing else is. All others are loaded after all when somebody
+asks them for anything: protobuf's pure Python twin, imported even where the C library does its work, and what prints tracebacks.
 """
 
 from __future__ import annotations
@@ -20,13 +19,20 @@ _NUMBERS: Final = {
     "SSL_ERROR_WANT_WRITE": 3,
     "SSL_ERROR_SYSCALL": 5,
 }
-_UNUSED: Final = ("google.protobuf.internal.python_message",)
+# Named by modules we import, and used by functions of theirs that we do not call, or only when something goes wrong.
+_RARELY_USED: Final = (
+    "asyncio.sslproto",
+    "calendar",
+    "google.protobuf.internal.python_message",
+    "textwrap",
+    "tokenize",
+)
 
 
 def stand_in() -> None:
     """Let the imports that follow find the stand-ins, where the real modules are not loaded already."""
     sys.modules.setdefault("ssl", _ssl())
-    for name in _UNUSED:
+    for name in _RARELY_USED:
         sys.modules.setdefault(name, _loaded_on_demand(name))
 
 

@@ -4,7 +4,6 @@ stands well after `NAME: `.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from typing import Final, Literal, TypeVar
@@ -192,6 +191,8 @@ def workload_namespace(text: str) -> str:
     """The namespace in `{"ns": …}` or the older `ns:NAME`; empty when the text names none."""
     if text.startswith("ns:"):
         return text[3:].partition(":")[0]
+    import json  # noqa: PLC0415  # 0.1 MiB that few proxies need
+
     try:
         fields = json.loads(text)
     except ValueError:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from linkerd2_py.base.tasks import spawn
 from linkerd2_py.proto.gen import destination_pb2 as destination
@@ -24,8 +23,7 @@ _SERVICE: Final = "/io.linkerd.proxy.destination.Destination"
 _SCHEME: Final = "k8s"  # the controllers of 2018 answer no other; today's do not read it
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
+class Sources(NamedTuple):
     """Everything a watch may ask. `client` is None without a control plane."""
 
     client: GrpcClient | None
@@ -36,7 +34,7 @@ class Sources:
     opaque_ports: frozenset[int]
     leads_back: LeadsBack
     on_skipped: Callable[[int], None]
-    running: set[asyncio.Task[None]] = field(default_factory=set)
+    running: set[asyncio.Task[None]]
 
     async def settled(self) -> None:
         """Until everything that was cancelled has let go of what it held in the engine."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from linkerd2_py.proxy.addresses import SocketAddr, is_host_name, pack_ip, split_host_port
@@ -54,13 +53,13 @@ def parse_resolv_conf(text: str) -> ResolverSettings:
     )
 
 
-@dataclass(slots=True)
 class Hosts:
     """The hosts file, read again when it has changed."""
 
-    path: str = "/etc/hosts"
-    _stamp: tuple[int, int] | None = None
-    _names: dict[str, tuple[bytes, ...]] = field(default_factory=dict)
+    def __init__(self, path: str = "/etc/hosts") -> None:
+        self.path = path
+        self._stamp: tuple[int, int] | None = None
+        self._names: dict[str, tuple[bytes, ...]] = {}
 
     def addresses(self, name: str) -> tuple[bytes, ...]:
         """Packed addresses of `name`, none when the file does not list it."""

@@ -9,13 +9,11 @@ counted, and the count is written with the next line that fits.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import select
 import time
 from collections.abc import Mapping
-from dataclasses import field
 from datetime import UTC, datetime
 from typing import Final, Literal, NamedTuple
 
@@ -50,8 +48,8 @@ class FilterError(ValueError):
 class Filter(NamedTuple):
     """Levels by target: `root` for everything else, `targets` by logger name."""
 
-    root: int = logging.WARNING
-    targets: Mapping[str, int] = field(default_factory=dict)
+    root: int
+    targets: Mapping[str, int]
 
 
 def parse_filter(text: str) -> Filter:
@@ -138,6 +136,8 @@ class JsonFormatter(logging.Formatter):
             "fields": {"message": _message(self, record)},
             "target": record.name,
         }
+        import json  # noqa: PLC0415  # 0.1 MiB that few proxies need
+
         return json.dumps(line, ensure_ascii=False)
 
 

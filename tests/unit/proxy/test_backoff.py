@@ -11,7 +11,7 @@ from linkerd2_py.proxy.config.types import BackoffRange
 
 def backoff(*, jitter: float = 0.0, clock: ManualClock | None = None) -> Backoff:
     limits = BackoffRange(min_s=0.1, max_s=1.0, jitter=jitter)
-    return Backoff(limits, source=random.Random(7), clock=clock or ManualClock())
+    return Backoff(limits, source=random.Random(7).random, clock=clock or ManualClock())
 
 
 def test_delays_double_up_to_the_longest() -> None:

@@ -27,8 +27,16 @@ def test_a_refusal_names_the_address_and_the_variable(number: int) -> None:
     assert ("choose another" in text) == (number != errno.EACCES)
 
 
+def bound(**addresses: object) -> Listening:
+    listening = Listening()
+    for name, found in addresses.items():
+        assert hasattr(listening, name)
+        setattr(listening, name, found)
+    return listening
+
+
 def test_our_outbound_listeners_lead_back() -> None:
-    listening = Listening(
+    listening = bound(
         outbound=[SocketAddr("127.0.0.1", 4140)],
         outbound_static=[(SocketAddr("127.0.0.2", 31001), "web:80")],
         inbound=[SocketAddr("127.0.0.1", 4143)],
@@ -40,14 +48,14 @@ def test_our_outbound_listeners_lead_back() -> None:
 
 
 def test_a_listener_on_all_addresses_is_reached_at_each() -> None:
-    listening = Listening(outbound=[SocketAddr("0.0.0.0", 4140)])
+    listening = bound(outbound=[SocketAddr("0.0.0.0", 4140)])
     assert listening.leads_back(SocketAddr("127.0.0.1", 4140))
     assert listening.leads_back(SocketAddr("127.1.2.3", 4140))
     assert not listening.leads_back(SocketAddr("192.0.2.1", 4140))
 
 
 def test_the_line_and_the_json() -> None:
-    listening = Listening(
+    listening = bound(
         outbound=[SocketAddr("127.0.0.1", 1), SocketAddr("::1", 2)],
         inbound=[SocketAddr("0.0.0.0", 3)],
         outbound_static=[(SocketAddr("127.0.0.2", 4), "web:80")],

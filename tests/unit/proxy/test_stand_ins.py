@@ -53,3 +53,19 @@ def test_protobufs_python_twin_is_loaded_when_somebody_asks() -> None:
         "assert python_message.GeneratedProtocolMessageType; assert sys.modules[name].__file__"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_a_traceback_is_printed_as_ever() -> None:
+    script = (
+        "from linkerd2_py.proxy.stand_ins import stand_in; stand_in()\n"
+        "import asyncio, traceback, sys\n"
+        "assert not hasattr(sys.modules['tokenize'], '__file__')\n"
+        "async def fail(): raise ValueError('as ever')\n"
+        "try: asyncio.run(fail())\n"
+        "except ValueError: print(traceback.format_exc())\n"
+        "import linecache; assert linecache.getline(traceback.__file__, 1)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.rstrip().endswith("ValueError: as ever")

@@ -160,7 +160,7 @@ class Watched:
                 resolver=resolver(server),
                 listener=listener,
                 bounds=bounds,
-                backoff=Backoff(limits, source=random.Random(1), clock=SystemClock()),
+                backoff=Backoff(limits, source=random.Random(1).random, clock=SystemClock()),
             ),
             name="watch",
         )
