@@ -1,6 +1,7 @@
 """Compile every .pyx under _ext; all other packaging facts live in pyproject.toml.
 
 `L5D_DEBUG=1` builds with assertions and live-object counters; `L5D_SANITIZE=address,undefined` adds sanitizers;
+`L5D_METRICS=0` counts no traffic, to measure what counting costs;
 `L5D_ENGINE=skip` registers the package without compiling, for set-ups that compile in a step of their own.
 `build_ext --only PREFIX` compiles one package of the engine, for a quick edit-test loop.
 Modules named `testing` open cdef classes to the tests: they are built in place and with assertions, never into a wheel.
@@ -24,7 +25,8 @@ SRC = Path("src")
 EXT = SRC / "linkerd2_py" / "_ext"
 DEBUG = os.environ.get("L5D_DEBUG") == "1"
 SANITIZE = os.environ.get("L5D_SANITIZE", "")
-FLAVOUR = "sanitized" if SANITIZE else "debug" if DEBUG else ""
+METRICS = os.environ.get("L5D_METRICS", "1") != "0"
+FLAVOUR = "sanitized" if SANITIZE else "debug" if DEBUG else "" if METRICS else "unmetered"
 SKIP_ENGINE = os.environ.get("L5D_ENGINE") == "skip"
 
 # What the C compiler must be able to read, and the Debian package that holds it.
@@ -61,7 +63,11 @@ def extension(path: Path) -> Extension:
         sources=[path.as_posix()],
         # A changed C header or flag must recompile; Cython itself follows .pxd files.
         depends=["setup.py", *(header.as_posix() for header in sorted(EXT.rglob("*.h")))],
-        define_macros=[("L5D_DEBUG", "1" if DEBUG else "0"), ("_GNU_SOURCE", "1")],
+        define_macros=[
+            ("L5D_DEBUG", "1" if DEBUG else "0"),
+            ("L5D_METRICS", "1" if METRICS else "0"),
+            ("_GNU_SOURCE", "1"),
+        ],
         include_dirs=[(EXT / "core").as_posix()],
         libraries=["nghttp2"] if "http2" in path.parts else [],
         extra_compile_args=compile_args(),

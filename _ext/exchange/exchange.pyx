@@ -24,6 +24,7 @@ from linkerd2_py._ext.metrics.http cimport (
     CLASS_FAILURE, ERROR_CANCELLED, ERROR_CONNECT, ERROR_CONNECT_TIMEOUT, ERROR_FAILFAST, ERROR_IO, ERROR_LOAD_SHED, ERROR_LOOP, ERROR_NO_ROUTE, ERROR_NONE,
     ERROR_PROTOCOL, ERROR_RESET, ERROR_TIMEOUT, ERROR_UNEXPECTED, NO_GRPC_STATUS, Classification, ResponseError, classify,
 )
+from linkerd2_py._ext.metrics.series cimport L5D_METRICS
 
 cdef extern from "Python.h":
     Py_ssize_t Py_REFCNT(PyObject* ob) noexcept
@@ -285,7 +286,7 @@ cdef class Exchange(Waiter):
             return 0
         self.client = half
         self.mark_orig_proto(head, half)
-        if self.metrics is None:
+        if L5D_METRICS and self.metrics is None:
             self.metrics = self.router.metrics_for(self.logical, self.backend, head)
             if self.metrics is not None:
                 self.metrics.request(self.router.loop.now)
@@ -489,7 +490,7 @@ cdef class Exchange(Waiter):
         self.status = status
         self.error = error
         self.response = RESPONSE_DONE
-        if self.metrics is None and self.logical is not None:
+        if L5D_METRICS and self.metrics is None and self.logical is not None:
             self.metrics = self.router.metrics_for(self.logical, self.backend, self.request)
             if self.metrics is not None:
                 self.metrics.request(self.router.loop.now)

@@ -45,6 +45,7 @@ from linkerd2_py._ext.io.linux cimport (
 )
 
 from linkerd2_py._ext.io.ring cimport NOT_MADE, Ring
+from linkerd2_py._ext.metrics.series cimport L5D_METRICS
 
 from linkerd2_py._ext.io import address as _address
 
@@ -864,6 +865,8 @@ cdef Transport wrap(Loop loop, int fd, TcpMetrics metrics):
     cdef Transport transport = Transport.__new__(Transport)
     transport.fd = fd
     transport.writable = True
+    if not L5D_METRICS:
+        metrics = None
     transport.metrics = metrics
     transport.opened_at = loop.now
     loop.add(transport, WATCHED)
@@ -883,7 +886,7 @@ cdef Transport connect_fd(Loop loop, int fd, Address address, Connecting session
     cdef int code = -fd if fd < 0 else 0
     transport.loop = loop
     transport.peer = address
-    transport.metrics = metrics
+    transport.metrics = metrics if L5D_METRICS else None
     transport.connecting = True
     transport.opened_at = loop.now
     transport.session = session

@@ -43,7 +43,7 @@ COLUMNS = {
     "p99_us": Column("p99 µs", significant),
     "p999_us": Column("p99.9 µs", significant),
     "max_us": Column("longest µs", significant),
-    "stall_us": Column("longest µs", significant),
+    "stall_us": Column("loop stall µs", significant),
     "share_slow": Column("to the slow one", _percent),
     "rss_kib": Column("RSS MiB", _mib),
     "private_kib": Column("private MiB", _mib),

@@ -29,7 +29,7 @@ def _balancing(name: str, description: str, answering: Answering, endpoints: int
         load=_LOAD,
         answering=answering,
         endpoints=endpoints,
-        stretch=2,
+        stretch=3,
         cost="p999_us",
         columns=_COLUMNS,
     )

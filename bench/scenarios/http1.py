@@ -54,8 +54,15 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     Traffic(
         "connection-per-request",
-        "HTTP/1, a new client connection for each request, 32 at a time; servers keep theirs open",
+        "HTTP/1, a new client connection for each request, 32 at a time, everything on one processor; servers keep theirs open",
         HTTP1,
+        load=Load(connections=32, close=True),
+        together=True,
+    ),
+    Traffic(
+        "connection-per-request-apart",
+        "the same with the subject alone on its processor, which sleeps and is woken in between",
+        ("ours", "relay", "nginx", "haproxy"),
         load=Load(connections=32, close=True),
     ),
     Traffic(
