@@ -10,7 +10,7 @@ from bench.errors import BenchError
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ROOT / "bench" / "native"
 PROGRAMS = ROOT / "build" / "bench"
-_LIBRARIES = {"load": ["-lnghttp2"], "origin": ["-lnghttp2"], "relay": [], "floor": []}
+_LIBRARIES = {"load": ["-lnghttp2", "-lm"], "origin": ["-lnghttp2"], "relay": [], "floor": []}
 _FLAGS = ("-std=gnu11", "-O2", "-Wall", "-Wextra")
 # What the compiler may find missing, and the Debian package that has it.
 _HEADERS = {"nghttp2/nghttp2.h": "libnghttp2-dev", "stdio.h": "libc6-dev"}

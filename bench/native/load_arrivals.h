@@ -5,9 +5,9 @@
 #ifndef LOAD_ARRIVALS_H
 #define LOAD_ARRIVALS_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <string.h>
 
 struct arrivals {
     double start_ns;
@@ -29,21 +29,6 @@ static inline int64_t arrivals_next(const struct arrivals *arrivals)
     return (int64_t)(arrivals->start_ns + arrivals->elapsed_ns);
 }
 
-/* The natural logarithm for 0 < x <= 1: of the binary exponent, and of the rest by 2 * artanh((m - 1) / (m + 1)). */
-static inline double logarithm(double x)
-{
-    uint64_t bits;
-    double rest;
-    memcpy(&bits, &x, sizeof bits);
-    int exponent = (int)(bits >> 52) - 1023;
-    bits = (bits & 0xfffffffffffffULL) | 1023ULL << 52;
-    memcpy(&rest, &bits, sizeof rest);
-    double ratio = (rest - 1) / (rest + 1), square = ratio * ratio, term = ratio, sum = 0;
-    for (int power = 1; power < 18; power += 2, term *= square)
-        sum += term / power;
-    return exponent * 0.69314718055994531 + 2 * sum;
-}
-
 /* Uniform over (0, 1] (xorshift64*). */
 static inline double uniform(uint64_t *state)
 {
@@ -57,7 +42,7 @@ static inline void arrivals_take(struct arrivals *arrivals)
 {
     arrivals->index++;
     if (arrivals->poisson)
-        arrivals->elapsed_ns -= arrivals->gap_ns * logarithm(uniform(&arrivals->state));
+        arrivals->elapsed_ns -= arrivals->gap_ns * log(uniform(&arrivals->state));
     else
         arrivals->elapsed_ns = (double)arrivals->index * arrivals->gap_ns;
 }

@@ -122,12 +122,13 @@ def on_path(name: str) -> str | None:
 
 @cache
 def version_of(*argv: str) -> str:
-    """The first `1.2.3` in what it prints; "unknown" when it prints none."""
+    """The first `1.2.3` in what it prints, which is not part of a path to it; "unknown" when it prints none."""
     try:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return "unknown"
-    found = re.search(r"\d+\.\d+(\.\d+)?", done.stdout + done.stderr)
+    said = (done.stdout + done.stderr).replace(argv[0], "")
+    found = re.search(r"\d+\.\d+(\.\d+)?", said)
     return found[0] if found else "unknown"
 
 

@@ -1,6 +1,7 @@
 """Proxies made of the engine alone, in this process: no environment, no discovery; the test installs targets itself."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from linkerd2_py._ext.route.server import ProxyServer
 from linkerd2_py._ext.route.target import EndpointSpec, Target, TargetTable
 
 MS = 1_000_000
+# `./mesh test` runs the integration tests both ways of making a batch of socket calls.
+IO_URING = os.environ.get("L5D_IO_URING") != "0"
 
 
 @dataclass(slots=True)
@@ -97,7 +100,7 @@ class Engine:
 @asynccontextmanager
 async def engine(**settings: object) -> AsyncIterator[Engine]:
     """An engine that closes everything at the end and fails the test if a callback raised."""
-    loop = Loop()
+    loop = Loop(io_uring=IO_URING)
     errors: list[BaseException] = []
     loop.on_error = lambda error, actor: errors.append(error)
     outer = asyncio.get_running_loop()

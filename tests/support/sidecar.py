@@ -15,6 +15,7 @@ from linkerd2_py.base.tasks import spawn
 from linkerd2_py.proxy.app import Proxy, build
 from linkerd2_py.proxy.config.load import load
 from linkerd2_py.proxy.log_level import LogLevel
+from tests.support.engine import IO_URING
 from tests.support.http1_client import Answer, Http1Client
 from tests.support.origin import talk
 from tests.support.processes import Child
@@ -25,6 +26,7 @@ FREE = {
     "OUTBOUND_LISTEN_ADDR": "127.0.0.1:0",
     "INBOUND_LISTEN_ADDR": "127.0.0.1:0",
     "ADMIN_LISTEN_ADDR": "127.0.0.1:0",
+    "IO_URING": str(IO_URING).lower(),
     "LOG": "warn,linkerd=debug",
 }
 

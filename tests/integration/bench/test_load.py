@@ -44,7 +44,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sources = [NATIVE / "load.c", *sorted(NATIVE.glob("load_*.c"))]
     warnings = ["-Wall", "-Wextra", "-Werror"]
     flags = ["-std=gnu11", "-O2", *warnings, *os.environ.get("CFLAGS", "").split()]
-    argv = ["cc", *flags, "-o", binary, *sources, "-lnghttp2"]
+    argv = ["cc", *flags, "-o", binary, *sources, "-lnghttp2", "-lm"]
     subprocess.run([str(word) for word in argv], check=True, timeout=120)
     return binary
 
