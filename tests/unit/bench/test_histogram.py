@@ -57,7 +57,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Compile:
         binary = folder / f"driver{abs(hash(source))}"
         if not binary.exists():
             flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", f"-I{NATIVE}"]
-            argv = ["cc", *flags, "-x", "c", "-", "-o", str(binary)]
+            argv = ["cc", *flags, "-x", "c", "-", "-o", str(binary), "-lm"]
             subprocess.run(argv, input=source, text=True, check=True, timeout=60)
         return binary
 
