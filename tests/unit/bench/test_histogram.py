@@ -42,7 +42,6 @@ int main(int count, char **words)
     struct arrivals arrivals = arrivals_from(1000, atof(words[1]), atoi(words[2]));
     for (int i = 0; i < 20000; i++, arrivals_take(&arrivals))
         printf("%lld\n", (long long)arrivals_next(&arrivals));
-    printf("%.17g %.17g %.17g\n", logarithm(1.0), logarithm(0.3), logarithm(1e-15));
 }
 """
 
@@ -114,15 +113,14 @@ def test_an_empty_histogram_has_no_quantiles(compiled: Compile) -> None:
 
 
 def test_fixed_arrivals_are_even_and_do_not_drift(compiled: Compile) -> None:
-    *moments, _ = run(compiled(ARRIVALS), 3000, 0)
+    moments = run(compiled(ARRIVALS), 3000, 0)
     assert [int(moment) for moment in moments] == [
         pytest.approx(1000 + index * 1e9 / 3000, abs=1) for index in range(20000)
     ]
 
 
 def test_poisson_arrivals_have_exponential_gaps(compiled: Compile) -> None:
-    *lines, logarithms = run(compiled(ARRIVALS), 3000, 1)
-    moments = [int(line) for line in lines]
+    moments = [int(line) for line in run(compiled(ARRIVALS), 3000, 1)]
     gaps = [later - earlier for earlier, later in itertools.pairwise(moments)]
     mean = 1e9 / 3000
     assert statistics.fmean(gaps) == pytest.approx(mean, rel=0.05)
@@ -130,5 +128,3 @@ def test_poisson_arrivals_have_exponential_gaps(compiled: Compile) -> None:
     for multiple in (0.1, 1, 3):
         longer = sum(gap > multiple * mean for gap in gaps) / len(gaps)
         assert longer == pytest.approx(math.exp(-multiple), abs=0.02)
-    expected = [math.log(x) for x in (1.0, 0.3, 1e-15)]
-    assert [float(word) for word in logarithms.split()] == pytest.approx(expected, abs=1e-7)
