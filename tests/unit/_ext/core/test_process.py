@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 
 def test_a_process_that_forbids_dumps_says_so_to_the_kernel() -> None:
     script = (
@@ -16,6 +18,7 @@ def test_a_process_that_forbids_dumps_says_so_to_the_kernel() -> None:
     assert done.stdout.split() == ["1", "True", "0"]
 
 
+@pytest.mark.release_only  # a sanitizer's allocator has nothing to give back
 def test_freed_memory_goes_back() -> None:
     script = (
         "import ctypes, re; from linkerd2_py._ext.core.process import trim_heap; "
