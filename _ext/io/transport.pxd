@@ -62,8 +62,8 @@ cdef class Transport(Source):
     cdef flag counted                       # metrics.opened was called
     cdef uint32_t pauses                    # sum of pause counts
     cdef uint16_t[4] pause_count
-    cdef size_t read_size                   # BUFFER_SMALL; sessions in bulk mode may raise it to BUFFER_LARGE
-    cdef size_t discarded                   # input thrown away while lingering
+    cdef uint32_t read_size                 # BUFFER_SMALL; sessions in bulk mode may raise it to BUFFER_LARGE
+    cdef uint32_t discarded                 # input thrown away while lingering
     cdef int64_t linger_end                 # loop ns: lingering ends then, progress or not
     cdef uint64_t rx_bytes, tx_bytes
     cdef int64_t opened_at
