@@ -17,6 +17,10 @@ settings.register_profile(
 settings.register_profile("deep", settings.get_profile("fast"), max_examples=5000)
 settings.load_profile(os.environ.get("L5D_HYPOTHESIS", "fast"))
 
+# gRPC must not follow this process's forks (a child's terminal is made by one): between fork and exec its
+# handler may meet descriptors that are closed already, and the child ends before it begins.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+
 # Long enough for libraries that close sockets from threads of their own.
 SETTLE_S = 2.0
 
