@@ -33,12 +33,18 @@ class PortSpec:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A name that clients call, backed by the pods of one workload in the same namespace."""
+    """A name that clients call, backed by the pods of one workload in the same namespace.
+
+    `ips` are its virtual addresses (one per IP family, or none); a `headless` service never has any and its name stands
+    for its pods' own.
+    """
 
     namespace: str
     name: str
     workload: str
     ports: tuple[PortSpec, ...]
+    ips: tuple[str, ...] = ()
+    headless: bool = False
 
     @property
     def key(self) -> Key:
@@ -54,8 +60,9 @@ class Service:
 class Pod:
     """One replica of a workload.
 
-    `ports` maps a target port to the port that peers connect to at `ip` (the proxy's, where meshed).
-    `admin_addr` is `host:port` of its proxy's admin server; `started` is in seconds since the epoch.
+    `ports` maps a target port to the port that peers connect to at `ip` (the proxy's, where meshed). `ip6` is its second
+    address, where it has one. `admin_addr` is `host:port` of its proxy's admin server; `started` is in seconds since the
+    epoch.
     """
 
     namespace: str
@@ -69,11 +76,17 @@ class Pod:
     status: PodStatus = "Pending"
     restarts: int = 0
     started: float = 0.0
+    ip6: str = ""
 
     @property
     def key(self) -> Key:
         """Namespace and name."""
         return Key(self.namespace, self.name)
+
+    @property
+    def ips(self) -> tuple[str, ...]:
+        """All its addresses, the IPv4 one first."""
+        return (self.ip, self.ip6) if self.ip6 else (self.ip,)
 
     @property
     def workload_key(self) -> Key:
