@@ -10,7 +10,10 @@ from linkerd2_py.controlplane.registry.types import Key, Mesh, Pod, PortSpec
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One pod's address for one port, with what a peer must know to talk to it."""
+    """One pod's address for one port, with what a peer must know to talk to it.
+
+    A `meshed` pod has a proxy; `proxied` says that the proxy is what answers on this port.
+    """
 
     ip: str
     port: int
@@ -18,6 +21,7 @@ class Endpoint:
     pod: str
     deployment: str
     meshed: bool
+    proxied: bool
     opaque: bool
 
     @property
@@ -53,15 +57,16 @@ def resolve(target: ServiceTarget, *, mesh: Mesh) -> EndpointSet:
     )
 
 
-def endpoint_of(pod: Pod, *, port: int, opaque: bool) -> Endpoint:
-    """The pod as an endpoint on the port that peers connect to."""
+def endpoint_of(pod: Pod, *, ip: str, port: int, opaque: bool) -> Endpoint:
+    """The pod as an endpoint: one of its addresses, and the port that peers connect to."""
     return Endpoint(
-        ip=pod.ip,
+        ip=ip,
         port=port,
         namespace=pod.namespace,
         pod=pod.name,
         deployment=pod.workload,
         meshed=pod.meshed,
+        proxied=pod.proxied(port),
         opaque=opaque,
     )
 
@@ -70,4 +75,4 @@ def _serving(pods: Iterable[Pod], *, spec: PortSpec) -> Iterable[Endpoint]:
     for pod in pods:
         port = pod.ports.get(spec.target_port)
         if pod.serving and port is not None:
-            yield endpoint_of(pod, port=port, opaque=spec.opaque)
+            yield endpoint_of(pod, ip=pod.ip, port=port, opaque=spec.opaque)

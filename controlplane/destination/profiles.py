@@ -1,4 +1,4 @@
-"""What `GetProfile` says of a target: its name, whether its bytes are opaque, and the pod behind an address."""
+"""What `GetProfile` says of a target: its name, whether its bytes are opaque, and who is behind an address."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from linkerd2_py.controlplane.destination.topics import (
     service_topic,
 )
 from linkerd2_py.controlplane.destination.translator import weighted_address
-from linkerd2_py.controlplane.registry.types import Key, Mesh, Pod
+from linkerd2_py.controlplane.registry.types import Key, Mesh, Pod, Service
 from linkerd2_py.proto.gen import destination_pb2 as destination
 from linkerd2_py.proto.gen import meta_pb2 as meta
 
@@ -27,7 +27,7 @@ class Profile:
 
 
 def profile(target: Target, *, mesh: Mesh) -> Profile:
-    """The profile of a service name (known or not), of a pod's address, or the empty one."""
+    """The profile of a service's name (known or not) or virtual address, of a pod's address, or the empty one."""
     if isinstance(target, ServiceTarget):
         return _of_service(target, mesh=mesh)
     return _of_address(target, mesh=mesh)
@@ -46,23 +46,38 @@ def _of_service(target: ServiceTarget, *, mesh: Mesh) -> Profile:
 
 def _of_address(target: AddressTarget, *, mesh: Mesh) -> Profile:
     topics = {address_topic(str(target.ip))}
+    service = _service_at(target, mesh=mesh)
+    if service is None:
+        return _of_pod(target, mesh=mesh, topics=topics)
+    found = _of_service(ServiceTarget(service.key, target.port), mesh=mesh)
+    return Profile(found.encoded, found.depends_on | topics)
+
+
+def _of_pod(target: AddressTarget, *, mesh: Mesh, topics: set[Topic]) -> Profile:
     message = _default()
     found = _pod_at(target, mesh=mesh)
     if found is not None:
         pod, target_port = found
         topics.add(callers_topic(pod.workload_key))
         opaque = _opaque(pod.workload_key, target_port=target_port, mesh=mesh)
-        endpoint = endpoint_of(pod, port=pod.ports.get(target_port, target.port), opaque=opaque)
+        port = pod.ports.get(target_port, target.port)
+        endpoint = endpoint_of(pod, ip=str(target.ip), port=port, opaque=opaque)
         message.opaque_protocol = opaque
         message.endpoint.CopyFrom(weighted_address(endpoint))
         message.endpoint.metric_labels["namespace"] = pod.namespace
     return Profile(_encode(message), frozenset(topics))
 
 
+def _service_at(target: AddressTarget, *, mesh: Mesh) -> Service | None:
+    """The service whose virtual address it is, on whatever port."""
+    ip = str(target.ip)
+    return next((service for service in mesh.services.values() if ip in service.ips), None)
+
+
 def _pod_at(target: AddressTarget, *, mesh: Mesh) -> tuple[Pod, int] | None:
     """The pod that has the address, with its own number of the port that was connected to."""
     for pod in mesh.pods.values():
-        if pod.ip != str(target.ip) or pod.status == "Failed":
+        if str(target.ip) not in pod.ips or pod.status == "Failed":
             continue
         for own, seen in pod.ports.items():
             if target.port in {own, seen}:

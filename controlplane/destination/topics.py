@@ -36,7 +36,7 @@ def callers_topic(workload: Key) -> Topic:
 
 
 def address_topic(ip: str) -> Topic:
-    """Whoever has an address."""
+    """The pod or the service that has an address, if any."""
     return Topic("address", ip)
 
 
@@ -57,8 +57,9 @@ def _of_object(subject: MeshObject) -> Iterator[Topic]:
         case Service():
             yield service_topic(subject.key)
             yield callers_topic(Key(subject.namespace, subject.workload))
+            yield from map(address_topic, subject.ips)
         case Pod():
             yield pods_topic(subject.workload_key)
-            yield address_topic(subject.ip)
+            yield from map(address_topic, subject.ips)
         case Deployment():
             return

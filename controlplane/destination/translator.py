@@ -64,9 +64,9 @@ def weighted_address(endpoint: Endpoint) -> destination.WeightedAddr:
             )
         ),
     )
-    if endpoint.meshed and endpoint.opaque:
+    if endpoint.proxied and endpoint.opaque:
         message.protocol_hint.opaque.SetInParent()
-    elif endpoint.meshed:
+    elif endpoint.proxied:
         message.protocol_hint.h2.SetInParent()
     return message
 

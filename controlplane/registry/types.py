@@ -35,8 +35,8 @@ class PortSpec:
 class Service:
     """A name that clients call, backed by the pods of one workload in the same namespace.
 
-    `ips` are its virtual addresses (one per IP family, or none); a `headless` service never has any and its name stands
-    for its pods' own.
+    `ips` are its virtual addresses (one per IP family, or none) as `ipaddress` writes them; a `headless` service never
+    has any and its name stands for its pods' own.
     """
 
     namespace: str
@@ -62,7 +62,7 @@ class Pod:
 
     `ports` maps a target port to the port that peers connect to at `ip` (the proxy's, where meshed). `ip6` is its second
     address, where it has one. `admin_addr` is `host:port` of its proxy's admin server; `started` is in seconds since the
-    epoch.
+    epoch. The proxy of an `intercepted` pod gets what is sent to any port but `skipped_ports`; otherwise it only has `ports`.
     """
 
     namespace: str
@@ -77,6 +77,8 @@ class Pod:
     restarts: int = 0
     started: float = 0.0
     ip6: str = ""
+    intercepted: bool = False
+    skipped_ports: frozenset[int] = frozenset()
 
     @property
     def key(self) -> Key:
@@ -97,6 +99,12 @@ class Pod:
     def serving(self) -> bool:
         """Whether it may receive new traffic."""
         return self.ready and self.status == "Running"
+
+    def proxied(self, port: int) -> bool:
+        """Whether its proxy gets what peers send to `port`."""
+        if self.intercepted:
+            return self.meshed and port not in self.skipped_ports
+        return self.meshed and port in self.ports.values()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,160 @@
+"""Profiles of addresses: those of services, of pods (either family), of nobody, and when they change."""
+
+from dataclasses import replace
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from linkerd2_py.controlplane.destination.destination import Destination
+from linkerd2_py.controlplane.destination.stream import UpdateStream
+from linkerd2_py.controlplane.destination.targets import ServiceTarget, parse_target
+from linkerd2_py.controlplane.registry.registry import Registry
+from linkerd2_py.controlplane.registry.types import Pod, PortSpec, Service
+from linkerd2_py.proto.gen import destination_pb2 as messages
+
+WEB = Service(
+    "default",
+    "web-svc",
+    "web",
+    (PortSpec("http", 80, 8080), PortSpec("raw", 90, 9090, opaque=True)),
+    ips=("10.9.128.16", "fd00:0:0:1::10"),
+)
+POD = Pod(
+    "default",
+    "web-0",
+    "web",
+    "10.9.0.16",
+    {8080: 8080, 9090: 9090},
+    ready=True,
+    status="Running",
+    ip6="fd00::10",
+    intercepted=True,
+    skipped_ports=frozenset({4191}),
+)
+WEB_NAME = "web-svc.default.svc.cluster.local"
+V4, V6 = "10.9.128.16", "[fd00:0:0:1::10]"
+
+
+class Mesh:
+    def __init__(self, pod: Pod = POD) -> None:
+        self.registry = Registry()
+        self.destination = Destination(self.registry, metrics=CollectorRegistry())
+        self.registry.apply(services=[WEB], pods=[pod])
+
+    def profile(self, path: str) -> messages.DestinationProfile:
+        (encoded,) = self.destination.profiles.snapshot(parse_target(path))
+        return messages.DestinationProfile.FromString(encoded)
+
+    def watch(self, path: str) -> UpdateStream:
+        return self.destination.profiles.subscribe(parse_target(path))
+
+
+def news(stream: UpdateStream) -> list[messages.DestinationProfile]:
+    """What is queued now."""
+    queued = [messages.DestinationProfile.FromString(message) for message in stream._queue]
+    stream._queue.clear()
+    return queued
+
+
+def hint(profile: messages.DestinationProfile) -> str | None:
+    name: str | None = profile.endpoint.protocol_hint.WhichOneof("protocol")
+    return name
+
+
+@pytest.mark.parametrize("ip", [V4, V6])
+@pytest.mark.parametrize("port", [80, 90, 1234])
+def test_virtual_address_has_the_profile_of_its_service(ip: str, port: int) -> None:
+    mesh = Mesh()
+    profile = mesh.profile(f"{ip}:{port}")
+    assert profile == mesh.profile(f"{WEB_NAME}:{port}")
+    assert profile.fully_qualified_name == WEB_NAME
+    assert profile.opaque_protocol is (port == 90)
+    assert profile.parent_ref.resource.name == "web-svc"
+    assert profile.parent_ref.resource.port == port
+    assert not profile.HasField("endpoint")
+
+
+def test_profile_of_a_virtual_address_follows_its_service() -> None:
+    mesh = Mesh()
+    stream = mesh.watch(f"{V4}:80")
+    news(stream)
+    mesh.registry.put(replace(WEB, ports=(PortSpec("http", 80, 8080, opaque=True),)))
+    (profile,) = news(stream)
+    assert profile.opaque_protocol
+
+
+@pytest.mark.parametrize("ip", [V4, V6])
+def test_address_that_comes_goes_and_moves_refreshes_both_ends(ip: str) -> None:
+    mesh = Mesh()
+    mesh.registry.put(replace(WEB, ips=()))
+    other = "10.9.128.99"
+    old, new = mesh.watch(f"{ip}:80"), mesh.watch(f"{other}:80")
+    assert [profile.fully_qualified_name for profile in news(old) + news(new)] == ["", ""]
+    mesh.registry.put(WEB)
+    assert [profile.fully_qualified_name for profile in news(old)] == [WEB_NAME]
+    mesh.registry.put(replace(WEB, ips=(other,)))
+    assert [profile.fully_qualified_name for profile in news(old)] == [""]
+    assert [profile.fully_qualified_name for profile in news(new)] == [WEB_NAME]
+    mesh.registry.remove(Service, key=WEB.key)
+    assert [profile.HasField("parent_ref") for profile in news(new)] == [False]
+    assert news(old) == []
+
+
+@pytest.mark.parametrize(("ip", "family"), [("10.9.0.16", "ipv4"), ("[fd00::10]", "ipv6")])
+def test_pod_is_found_by_either_address_and_answers_with_it(ip: str, family: str) -> None:
+    profile = Mesh().profile(f"{ip}:8080")
+    address = profile.endpoint.addr
+    assert address.ip.WhichOneof("ip") == family
+    number = address.ip.ipv4 or (address.ip.ipv6.first << 64 | address.ip.ipv6.last)
+    assert number == int(parse_target(f"{ip}:8080").ip)  # type: ignore[union-attr]
+    assert address.port == 8080
+    assert profile.endpoint.metric_labels["pod"] == "web-0"
+    assert profile.endpoint.resource_ref.resource.name == "web-0"
+    assert hint(profile) == "h2"
+
+
+def test_endpoints_of_a_service_are_the_ipv4_addresses_of_pods() -> None:
+    (encoded,) = Mesh().destination.endpoints.snapshot(ServiceTarget(WEB.key, 80))
+    (address,) = messages.Update.FromString(encoded).add.addrs
+    assert address.addr.ip.ipv4 == 0x0A090010
+
+
+@pytest.mark.parametrize("ip", ["10.9.0.77", "[fd00::77]"])
+def test_address_of_nobody_is_empty_until_a_pod_has_it(ip: str) -> None:
+    mesh = Mesh()
+    stream = mesh.watch(f"{ip}:8080")
+    (empty,) = news(stream)
+    assert not empty.HasField("endpoint")
+    assert empty.fully_qualified_name == ""
+    mesh.registry.put(replace(POD, name="web-1", ip="10.9.0.77", ip6="fd00::77"))
+    (found,) = news(stream)
+    assert found.endpoint.metric_labels["pod"] == "web-1"
+    mesh.registry.remove(Pod, key=replace(POD, name="web-1").key)
+    (gone,) = news(stream)
+    assert not gone.HasField("endpoint")
+
+
+def test_every_port_of_an_intercepted_pod_is_its_proxys_but_the_skipped() -> None:
+    mesh = Mesh()
+    assert hint(mesh.profile("10.9.0.16:9090")) == "opaque"
+    assert hint(mesh.profile("10.9.0.16:1234")) == "h2"
+    skipped = mesh.profile("10.9.0.16:4191")
+    assert skipped.endpoint.addr.port == 4191
+    assert hint(skipped) is None
+
+
+def test_only_the_ports_of_a_pod_without_interception_are_its_proxys() -> None:
+    mesh = Mesh(replace(POD, intercepted=False, ports={8080: 41001}))
+    for port in (8080, 41001):
+        known = mesh.profile(f"10.9.0.16:{port}")
+        assert (known.endpoint.addr.port, hint(known)) == (41001, "h2")
+    unknown = mesh.profile("10.9.0.16:1234")
+    assert unknown.endpoint.addr.port == 1234
+    assert hint(unknown) is None
+    assert unknown.endpoint.metric_labels["control_plane_ns"] == "linkerd"
+
+
+def test_no_port_of_an_unmeshed_pod_is_a_proxys() -> None:
+    mesh = Mesh(replace(POD, meshed=False))
+    for port in (8080, 1234):
+        assert hint(mesh.profile(f"10.9.0.16:{port}")) is None
