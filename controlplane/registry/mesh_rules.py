@@ -21,7 +21,9 @@ _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\Z")
 _LABEL_RULE = "must be a DNS label (a-z, 0-9 and -, at most 63, not starting or ending with -)"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _TOP = ("namespace", "services", "workloads")
-_SERVICE = ("workload", "port", "targetPort", "opaque", "ports")
+_SERVICE = ("workload", "port", "targetPort", "opaque", "ports", "clusterIP")
+# What Kubernetes calls the address of a service that has none.
+_NO_ADDRESS = "None"
 _PORT = ("name", "port", "targetPort", "opaque")
 _WORKLOAD = ("command", "replicas", "meshed", "env", "outbound", "ready")
 
@@ -83,10 +85,13 @@ class MeshRules:
             return
         workload = self._workload_of(entries, place=place, workloads=workloads)
         ports = self._ports(entries, workload=workload)
+        headless = "clusterIP" in entries and self._reader.only(
+            entries["clusterIP"], word=_NO_ADDRESS
+        )
         # Half a service would only make its callers look wrong too.
         if workload is None or len(self._reader.problems) > known:
             return
-        self._services[name] = Service(self._namespace, name, workload, ports)
+        self._services[name] = Service(self._namespace, name, workload, ports, headless=headless)
 
     def _workload_of(self, entries: Entries, *, place: Place, workloads: Entries) -> str | None:
         if "workload" not in entries:

@@ -118,6 +118,14 @@ class NodeReader:
         self.refuse(place, reason=f"must be true or false, not {_shown(node)}")
         return None
 
+    def only(self, place: Place, *, word: str) -> bool:
+        """Whether `word` stands there; anything else is a problem."""
+        node = place.node
+        if isinstance(node, yaml.ScalarNode) and node.value == word:
+            return True
+        self.refuse(place, reason=f"must be {word} or left out, not {_shown(node)}")
+        return False
+
 
 def _shown(node: yaml.Node) -> str:
     if not isinstance(node, yaml.ScalarNode):

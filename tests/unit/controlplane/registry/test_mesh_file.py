@@ -63,6 +63,14 @@ def test_services_have_their_ports() -> None:
     assert services["chat-svc"].ports == (PortSpec("", 9000, 9000, opaque=True),)
 
 
+@pytest.mark.parametrize("spelling", ["None", '"None"'])
+def test_service_without_an_address_is_headless(spelling: str) -> None:
+    services = mesh(changed("port: 80,", f"port: 80, clusterIP: {spelling},")).services
+    assert services["web-svc"].headless
+    assert not services["chat-svc"].headless
+    assert services["web-svc"].ips == ()
+
+
 def test_workloads_have_what_their_processes_need() -> None:
     web = mesh().workloads["web"]
     assert web.command == ("python", "-m", "sample.web", "1")
@@ -115,6 +123,12 @@ WRONG = [
     ("replicas: 2", f"replicas: {'9' * 60}", f"13: workloads.web.replicas: must be a whole number >= 0 and <= 250, not '{'9' * 37}...'"),
     ("replicas: 2", "replica: 2", "13: workloads.web.replica: is not a known field; known are: command, replicas, meshed, env, outbound, ready"),
     ("meshed: false", "meshed: 0", "17: workloads.voting.meshed: must be true or false, not '0'"),
+    ("port: 80,", "port: 80, clusterIP: 10.0.0.1,", "3: services.web-svc.clusterIP: must be None or left out, not '10.0.0.1'"),
+    ("port: 80,", "port: 80, clusterIP: none,", "3: services.web-svc.clusterIP: must be None or left out, not 'none'"),
+    ("port: 80,", "port: 80, clusterIP: ~,", "3: services.web-svc.clusterIP: must be None or left out, not '~'"),
+    ("port: 80,", "port: 80, clusterIP: ,", "3: services.web-svc.clusterIP: must be None or left out, not empty"),
+    ("port: 80,", "port: 80, clusterIP: [None],", "3: services.web-svc.clusterIP: must be None or left out, not a list"),
+    ("    workload: voting\n", "    workload: voting\n    clusterIP: 80\n", "6: services.voting-svc.clusterIP: must be None or left out, not '80'"),
     ("port: 80,", "port: 65536,", "3: services.web-svc.port: must be a whole number >= 1 and <= 65535, not '65536'"),
     ("port: 80,", "port: 0,", "3: services.web-svc.port: must be a whole number >= 1 and <= 65535, not '0'"),
     ("workload: web}", "workload: wab}", "3: services.web-svc.workload: there is no workload 'wab'; there are: web, voting, chat"),
