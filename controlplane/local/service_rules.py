@@ -8,12 +8,16 @@ between pods and holds no other rules of these names.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from ipaddress import ip_address
-from typing import Final, Literal
+from typing import Final
 
-from linkerd2_py.controlplane.registry.types import Key, Mesh, Pod, PortSpec, Service
-
-Family = Literal[4, 6]
+from linkerd2_py.controlplane.registry.types import (
+    Family,
+    Key,
+    Mesh,
+    PortSpec,
+    Service,
+    of_family,
+)
 
 SERVICES: Final = "L5D_SERVICES"
 HAIRPINS: Final = "L5D_HAIRPINS"
@@ -53,9 +57,8 @@ def _table(name: str, *, chains: Iterable[str], rules: Iterable[str]) -> str:
 
 def _addressed(mesh: Mesh, *, family: Family) -> Iterator[tuple[Service, str]]:
     for _, service in sorted(mesh.services.items()):
-        for ip in service.ips:
-            if ip_address(ip).version == family:
-                yield service, ip
+        for ip in of_family(service.ips, family=family):
+            yield service, ip
 
 
 def _sent(service: Service, ip: str, mesh: Mesh, family: Family) -> Iterator[str]:
@@ -89,18 +92,15 @@ def _to_port(service: Service, ip: str, spec: PortSpec) -> str:
 def _hairpins(mesh: Mesh, *, family: Family) -> Iterator[str]:
     """A pod that is sent on to itself would get a packet from its own address and drop it: it gets the router's."""
     for _, pod in sorted(mesh.pods.items()):
-        ip = _address(pod, family=family)
-        if ip and pod.serving:
-            yield f"-A {HAIRPINS} -s {ip} -d {ip} -j MASQUERADE"
+        if pod.serving:
+            for ip in of_family(pod.ips, family=family):
+                yield f"-A {HAIRPINS} -s {ip} -d {ip} -j MASQUERADE"
 
 
 def _destinations(service: Service, spec: PortSpec, mesh: Mesh, family: Family) -> Iterator[str]:
     pods = mesh.pods_of(Key(service.namespace, service.workload))
     for pod in sorted(pods, key=lambda pod: pod.key):
-        ip, port = _address(pod, family=family), pod.ports.get(spec.target_port)
-        if pod.serving and ip and port is not None:
-            yield f"{ip}:{port}" if family == 4 else f"[{ip}]:{port}"
-
-
-def _address(pod: Pod, *, family: Family) -> str:
-    return next((ip for ip in pod.ips if ip_address(ip).version == family), "")
+        port = pod.ports.get(spec.target_port)
+        if pod.serving and port is not None:
+            for ip in of_family(pod.ips, family=family):
+                yield f"{ip}:{port}" if family == 4 else f"[{ip}]:{port}"

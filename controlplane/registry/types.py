@@ -5,10 +5,13 @@ A source (the supervisor of a local mesh) makes them; destination and public-api
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 PodStatus = Literal["Running", "Pending", "Failed", "Terminating"]
+Family = Literal[4, 6]
+"""A version of IP."""
 
 
 class Key(NamedTuple):
@@ -120,6 +123,11 @@ class Deployment:
     def key(self) -> Key:
         """Namespace and name."""
         return Key(self.namespace, self.name)
+
+
+def of_family(ips: Iterable[str], *, family: Family) -> tuple[str, ...]:
+    """Those of the addresses `ips` that are of one family."""
+    return tuple(ip for ip in ips if ip_address(ip).version == family)
 
 
 MeshObject = Service | Pod | Deployment

@@ -10,13 +10,9 @@ from dataclasses import replace
 
 import pytest
 
-from linkerd2_py.controlplane.local.service_rules import (
-    Family,
-    service_rules,
-    service_rules_base,
-)
+from linkerd2_py.controlplane.local.service_rules import service_rules, service_rules_base
 from linkerd2_py.controlplane.registry.registry import Registry
-from linkerd2_py.controlplane.registry.types import Mesh, Pod, PortSpec, Service
+from linkerd2_py.controlplane.registry.types import Family, Mesh, Pod, PortSpec, Service
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0, reason="needs root: makes network namespaces and packet filter rules"

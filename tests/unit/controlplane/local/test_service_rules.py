@@ -7,13 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from linkerd2_py.controlplane.local.service_rules import (
-    Family,
-    service_rules,
-    service_rules_base,
-)
+from linkerd2_py.controlplane.local.service_rules import service_rules, service_rules_base
 from linkerd2_py.controlplane.registry.registry import Registry
-from linkerd2_py.controlplane.registry.types import Mesh, Pod, PortSpec, Service
+from linkerd2_py.controlplane.registry.types import Family, Mesh, Pod, PortSpec, Service
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "local"
 WEB = Service(

@@ -1,0 +1,94 @@
+"""A name server of a mesh on a free port of loopback, and dnspython as its client."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import dns.asyncquery
+import dns.message
+
+from linkerd2_py.controlplane.local.dns.server import DnsServer
+from linkerd2_py.controlplane.local.dns.zone import Zone
+from linkerd2_py.controlplane.registry.registry import Registry
+
+ANSWER_S = 10.0
+OWN = "itself"
+"""In `forward_to`, the address that the server is started at."""
+
+
+class OwnDns:
+    """Questions to the server at `address`."""
+
+    def __init__(self, registry: Registry, *, address: tuple[str, int]) -> None:
+        self.registry = registry
+        self.address = address
+        self.host, self.port = address
+
+    async def ask(
+        self, name: str, kind: str = "A", *, stream: bool = False, edns: int | None = None
+    ) -> dns.message.Message:
+        """The answer to a question; `edns`: the payload that the client takes."""
+        query = dns.message.make_query(name, kind)
+        if edns is not None:
+            query.use_edns(0, payload=edns)
+        return await self.put(query, stream=stream)
+
+    async def put(self, query: dns.message.Message, *, stream: bool = False) -> dns.message.Message:
+        """The answer to a query made by the caller."""
+        ask = dns.asyncquery.tcp if stream else dns.asyncquery.udp
+        return await ask(query, self.host, timeout=ANSWER_S, port=self.port)
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection(self.host, self.port)
+
+
+@asynccontextmanager
+async def own_dns(
+    registry: Registry,
+    *,
+    forward_to: Sequence[str] = (),
+    idle_s: float = 10.0,
+    timeout_s: float = 2.0,
+) -> AsyncIterator[OwnDns]:
+    """Serve the names of `registry` until the block ends."""
+    udp, tcp = _bound_pair()
+    address: tuple[str, int] = udp.getsockname()
+    others = [f"{address[0]}:{address[1]}" if other == OWN else other for other in forward_to]
+    server = DnsServer(
+        Zone(lambda: registry.mesh), forward_to=others, idle_s=idle_s, timeout_s=timeout_s
+    )
+    await server.start(udp, tcp)
+    try:
+        yield OwnDns(registry, address=address)
+    finally:
+        await server.stop()
+    assert (udp.fileno(), tcp.fileno()) == (-1, -1)
+
+
+async def read_message(reader: asyncio.StreamReader) -> dns.message.Message:
+    """The next answer on a connection."""
+    size = int.from_bytes(await reader.readexactly(2))
+    return dns.message.from_wire(await reader.readexactly(size))
+
+
+def framed(raw: bytes) -> bytes:
+    """A message as it goes over TCP."""
+    return len(raw).to_bytes(2) + raw
+
+
+def _bound_pair() -> tuple[socket.socket, socket.socket]:
+    """Bound to one free port, and no more than that: what is free for TCP may be taken for UDP."""
+    while True:
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        tcp.bind(("127.0.0.1", 0))
+        try:
+            udp.bind(tcp.getsockname())
+        except OSError:
+            udp.close()
+            tcp.close()
+            continue
+        return udp, tcp
