@@ -85,9 +85,14 @@ def pod_table(pods: Sequence[Item], *, namespaces: bool) -> str:
 
 
 def service_table(services: Sequence[Item], *, namespaces: bool) -> str:
-    """Services with the ports that clients use."""
-    rows = [[service["name"], _ports(service)] for service in services]
-    return _table(("NAME", "PORTS"), rows=rows, items=services, namespaces=namespaces)
+    """Services with the ports that clients use; with their addresses, where a mesh gives any."""
+    addressed = any(service["cluster_ips"] or service["headless"] for service in services)
+    heads = ("NAME", "CLUSTER-IP", "PORTS") if addressed else ("NAME", "PORTS")
+    rows = [
+        [service["name"], *([_cluster_ip(service)] if addressed else []), _ports(service)]
+        for service in services
+    ]
+    return _table(heads, rows=rows, items=services, namespaces=namespaces)
 
 
 def _table(
@@ -107,6 +112,13 @@ def _proxy(pod: Item) -> str:
     if not pod["meshed"]:
         return "-"
     return "ready" if pod["proxy_ready"] else "not ready"
+
+
+def _cluster_ip(service: Item) -> str:
+    """In kubectl's words: the first address, `None` for a headless service."""
+    if service["headless"]:
+        return "None"
+    return next(iter(service["cluster_ips"]), "<none>")
 
 
 def _ports(service: Item) -> str:

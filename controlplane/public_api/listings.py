@@ -37,12 +37,14 @@ def pods_json(
 
 
 def services_json(mesh: Mesh, *, namespace: str) -> list[dict[str, object]]:
-    """Every service, or those of one namespace, with its ports."""
+    """Every service, or those of one namespace, with its virtual addresses and ports."""
     return [
         {
             "namespace": service.namespace,
             "name": service.name,
             "workload": service.workload,
+            "cluster_ips": list(service.ips),
+            "headless": service.headless,
             "ports": [
                 {
                     "name": spec.name,

@@ -91,7 +91,14 @@ _POD = _object(
 )
 _PORT = _object(name=_TEXT, port=_WHOLE, target_port=_WHOLE, opaque=_FLAG)
 _CHECK = _object(category=_TEXT, description=_TEXT, status=_TEXT, message=_TEXT)
-_SERVICE = _object(namespace=_TEXT, name=_TEXT, workload=_TEXT, ports=_list(_PORT))
+_SERVICE = _object(
+    namespace=_TEXT,
+    name=_TEXT,
+    workload=_TEXT,
+    cluster_ips=_list(_TEXT),
+    headless=_FLAG,
+    ports=_list(_PORT),
+)
 _ENDPOINT = _object(namespace=_TEXT, service=_TEXT, ip=_TEXT, port=_WHOLE, pod=_TEXT)
 _SCHEMAS: dict[str, Schema] = {
     "Version": _object(version=_TEXT, commit=_TEXT),

@@ -189,6 +189,16 @@ async def test_endpoints_and_services_are_those_of_destination(plane: Plane) -> 
     (service,) = (await plane.get("/api/v1/services"))["services"]
     port = {"name": "http", "port": 80, "target_port": 8080, "opaque": False}
     assert service["ports"] == [port]
+    assert (service["cluster_ips"], service["headless"]) == ([], False)
+
+
+async def test_services_show_their_addresses(plane: Plane) -> None:
+    (web,) = plane.registry.mesh.services.values()
+    plane.registry.put(replace(web, ips=("10.9.128.16", "fd00::10")))
+    plane.registry.put(replace(web, name="peers", headless=True))
+    peers, found = (await plane.get("/api/v1/services"))["services"]
+    assert (found["cluster_ips"], found["headless"]) == (["10.9.128.16", "fd00::10"], False)
+    assert (peers["cluster_ips"], peers["headless"]) == ([], True)
 
 
 async def test_proxies_are_served_the_same_mesh(plane: Plane) -> None:

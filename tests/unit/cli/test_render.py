@@ -124,10 +124,36 @@ def test_pods() -> None:
     _golden("get_pods.golden", pod_table(PODS, namespaces=True))
 
 
-def test_services() -> None:
+def _service(name: str, *, ips: tuple[str, ...] = (), headless: bool = False) -> dict[str, Any]:
     ports = [{"port": 80, "opaque": False}, {"port": 9000, "opaque": True}]
-    services = [{"namespace": "emojivoto", "name": "chat-svc", "ports": ports}]
-    _golden("get_services.golden", service_table(services, namespaces=False))
+    return {
+        "namespace": "emojivoto",
+        "name": name,
+        "cluster_ips": list(ips),
+        "headless": headless,
+        "ports": ports,
+    }
+
+
+def test_services() -> None:
+    _golden("get_services.golden", service_table([_service("chat-svc")], namespaces=False))
+
+
+def test_services_with_addresses() -> None:
+    services = [
+        _service("chat-svc", ips=("10.209.128.16", "fd6c:3564::10")),
+        _service("peers", headless=True),
+        _service("starting"),
+    ]
+    _golden("get_services_addressed.golden", service_table(services, namespaces=True))
+
+
+def test_headless_services_alone_have_the_column_too() -> None:
+    text = service_table([_service("peers", headless=True)], namespaces=False)
+    assert [line.split() for line in text.splitlines()] == [
+        ["NAME", "CLUSTER-IP", "PORTS"],
+        ["peers", "None", "80,9000/opaque"],
+    ]
 
 
 def test_endpoints() -> None:
