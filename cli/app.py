@@ -34,3 +34,13 @@ app.command("version")(version.version)
 @app.command("proxy", add_help_option=False)
 def proxy() -> None:
     """Run the sidecar proxy, configured by LINKERD2_PROXY_* environment variables."""
+
+
+@app.command("proxy-init", add_help_option=False)
+def proxy_init() -> None:
+    """Redirect a pod's TCP traffic to its proxy, with iptables."""
+
+
+@app.command("network-validator", add_help_option=False)
+def network_validator() -> None:
+    """Prove that a pod's outgoing connections reach its proxy."""

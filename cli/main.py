@@ -18,11 +18,19 @@ _PLAIN: Final = ("--verbose",)
 def main() -> None:
     """Run the command of sys.argv and exit."""
     if sys.argv[1:2] == ["proxy"]:
-        # The sidecar is counted by the megabyte: it must start without the command line's imports.
+        # What runs in every pod must start without the command line's imports.
         from linkerd2_py.proxy.__main__ import main as proxy_main
 
         del sys.argv[1]
         raise SystemExit(proxy_main())
+    if sys.argv[1:2] == ["proxy-init"]:
+        from linkerd2_py.proxy.init.__main__ import main as init_main
+
+        raise SystemExit(init_main(sys.argv[2:]))
+    if sys.argv[1:2] == ["network-validator"]:
+        from linkerd2_py.proxy.network_validator import main as validator_main
+
+        raise SystemExit(validator_main(sys.argv[2:]))
     raise SystemExit(run(sys.argv[1:]))
 
 
