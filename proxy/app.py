@@ -112,7 +112,11 @@ def build(config: Config, *, log_level: LogLevel) -> Proxy:
 def _build_inbound(proxy: Proxy, *, registry: Registry) -> None:
     """From the world to the workload."""
     config, side = proxy.config, proxy.config.inbound
-    targets = InboundTargets(own_ips=config.inbound_ips, opaque_ports=side.opaque_ports)
+    targets = InboundTargets(
+        own_ips=config.inbound_ips,
+        opaque_ports=side.opaque_ports,
+        leads_back=proxy.listening.is_ours,
+    )
     table = TargetTable(
         proxy.engine,
         registry,
@@ -135,7 +139,6 @@ def _build_inbound(proxy: Proxy, *, registry: Registry) -> None:
         server = _server(proxy, table, side=side, target=target, opaque=port.opaque)
         bound = _bind(server, port.listen, side=side, name="INBOUND_STATIC_PORTS")
         proxy.listening.inbound_static.append((bound, str(port.workload)))
-    table.refused.update((own.host, own.port) for own in proxy.listening.inbound)
 
 
 def _build_outbound(proxy: Proxy, *, registry: Registry) -> None:
@@ -165,7 +168,6 @@ def _build_outbound(proxy: Proxy, *, registry: Registry) -> None:
         server = _server(proxy, table, side=side, target=target)
         bound = _bind(server, port.listen, side=side, name="OUTBOUND_STATIC_PORTS")
         proxy.listening.outbound_static.append((bound, str(port.target)))
-    table.refused.update((own.host, own.port) for own in proxy.listening.outbound_addresses())
     for port in config.outbound_static:
         resolver.adopt(table.install(str(port.target).encode()))
 
@@ -186,6 +188,7 @@ def _build_sources(proxy: Proxy, *, registry: Registry) -> Sources:
         make_backoff=lambda: Backoff(CONTROL_BACKOFF, source=unit_random, clock=clock),
         opaque_ports=config.outbound.opaque_ports,
         leads_back=proxy.listening.leads_back,
+        own_ips=config.inbound_ips,
         on_skipped=skipped.inc,
         running=set(),
     )

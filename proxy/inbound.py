@@ -6,6 +6,7 @@ own admin port on loopback first of all.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from linkerd2_py._ext.io.transport import Address
@@ -18,18 +19,26 @@ from linkerd2_py.proxy.addresses import (
     split_host_port,
     unpack_ip,
 )
-from linkerd2_py.proxy.refusal import TARGETS_MAX, TOO_MANY, refuse
+from linkerd2_py.proxy.refusal import TARGETS_MAX, TOO_MANY, refuse, refuse_loop
 
 _REFUSED: Final = (404, "not an address of this workload")
 
 
 class InboundTargets:
     """Forwards to the original destination when it is one of the workload's addresses: those of
-    LINKERD2_PROXY_INBOUND_IPS, else every address of this machine but loopback.
+    LINKERD2_PROXY_INBOUND_IPS, else every address of this machine but loopback. What `leads_back` to a listener of this
+    proxy is refused.
     """
 
-    def __init__(self, *, own_ips: frozenset[bytes], opaque_ports: frozenset[int]) -> None:
+    def __init__(
+        self,
+        *,
+        own_ips: frozenset[bytes],
+        opaque_ports: frozenset[int],
+        leads_back: Callable[[SocketAddr], bool],
+    ) -> None:
         self._own_ips = own_ips
+        self._leads_back = leads_back
         self._opaque_ports = opaque_ports
         self._named: set[bytes] = set()
         self._static: set[bytes] = set()
@@ -37,6 +46,9 @@ class InboundTargets:
     def on_unknown_target(self, target: Target, *, table: TargetTable) -> None:
         """Decide at once: nothing needs to be asked."""
         address = self.accepted(target.key)
+        if address is not None and self._leads_back(address):
+            refuse_loop(target, table=table)
+            return
         if address is None or len(self._named) >= TARGETS_MAX:
             status, text = _REFUSED if address is None else TOO_MANY
             refuse(target, status=status, text=text, table=table)

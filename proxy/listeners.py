@@ -51,6 +51,10 @@ class Listening:
         """Whether connecting there would come out at an outbound listener of ours."""
         return any(_reaches(address, own=own) for own in self.outbound_addresses())
 
+    def is_ours(self, address: SocketAddr) -> bool:
+        """Whether connecting there would come out at a listener of ours that sends it on to where it was addressed."""
+        return self.leads_back(address) or any(_reaches(address, own=own) for own in self.inbound)
+
     def as_json(self) -> Mapping[str, Any]:
         """For `GET /listeners`."""
         return {

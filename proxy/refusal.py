@@ -19,4 +19,14 @@ TOO_MANY: Final = (503, "too many targets at once")
 def refuse(target: Target, *, status: int, text: str, table: TargetTable) -> None:
     """Answer what is addressed to `target` now with `status`."""
     target.reject(status, text)
+    _forget(target, table=table)
+
+
+def refuse_loop(target: Target, *, table: TargetTable) -> None:
+    """The same for a target that is this proxy itself."""
+    target.reject_loop()
+    _forget(target, table=table)
+
+
+def _forget(target: Target, *, table: TargetTable) -> None:
     asyncio.get_running_loop().call_soon(table.remove, target)

@@ -82,6 +82,9 @@ cdef class ConnectionRouter(Router):
             if target is None:
                 exchange.on_unavailable(UNAVAILABLE_REJECTED, 400, b"request has no usable authority")
                 return None
+        elif target.closed:
+            # Forgotten while this connection was idle: its key is asked about again.
+            target = self.fixed = self.table.find(target.key)
         self.table.in_flight += 1
         target.live += 1
         return target

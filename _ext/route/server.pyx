@@ -205,6 +205,9 @@ cdef class Arrival(Session):
         cdef ProxyServer server = self.server
         cdef Transport transport = self.transport
         server.loop.disarm(self.timeout)
+        if self.target is not None:
+            # A silent client may take longer than an unused target is kept.
+            self.target = server.table.current(self.target)
         if found == PROTO_HTTP1 or found == PROTO_HTTP2:
             return server.serve(transport, self.target, found)
         if self.target is None:

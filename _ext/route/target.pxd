@@ -11,9 +11,11 @@ from linkerd2_py._ext.pool.endpoint cimport Endpoint, Roster
 from linkerd2_py._ext.pool.settings cimport PoolSettings
 
 cdef class EndpointSpec:
+    cdef bint same(self, EndpointSpec other)   # but for the address
     cdef readonly Address address
     cdef readonly bint h2
     cdef readonly tuple labels          # ((name, value), ...): the dst_* labels
+    cdef readonly tuple tls             # the labels that say how connections to it are secured, or why not
 
 cdef class Target(Roster):
     cdef readonly bytes key             # lower-case host:port
@@ -40,7 +42,6 @@ cdef class Target(Roster):
     cdef int expect_ready(self) except -1
     cdef int fail_waiting(self, Unavailable why, int status, bytes text) except -1
     cdef int release_queue(self) except -1
-    cdef bint leads_back(self, Address address)
     cdef int refuse(self, Unavailable why, int status, bytes text) except -1
     cdef int unreject(self) except -1
     cdef tuple dst_labels(self, EndpointSpec spec)
@@ -54,9 +55,9 @@ cdef class TargetTable(Actor):
     cdef object on_unknown_target, on_idle_target
     cdef int64_t idle_ns
     cdef dict by_key                    # bytes -> Target
-    cdef public set refused             # (host, port) that would lead back to this proxy
     cdef public bytes metrics_prefix    # b"control_" for the proxy's own clients
     cdef readonly int in_flight
     cdef Timer sweep
     cdef Target find(self, bytes key)   # as for traffic: makes it and asks the shell when unknown
+    cdef Target current(self, Target target)   # the same, or what its key means now: a connection may outlive its target
     cdef int watch_idle(self) except -1

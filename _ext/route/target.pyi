@@ -10,12 +10,16 @@ Labels: TypeAlias = tuple[tuple[str, str], ...]
 NO_TLS: Labels
 
 class EndpointSpec:
-    """One endpoint as discovery names it. `h2`: a meshed peer that takes HTTP/2 and l5d-orig-proto. `labels` become dst_*."""
+    """One endpoint as discovery names it. `h2`: a meshed peer that takes HTTP/2 and l5d-orig-proto. `labels` become dst_*; `tls` are
+    the labels that say how connections to it are secured, or why not."""
 
     address: Address
     h2: bool
     labels: Labels
-    def __init__(self, address: Address, *, h2: bool = False, labels: Labels = ()) -> None: ...
+    tls: Labels
+    def __init__(
+        self, address: Address, *, h2: bool = False, labels: Labels = (), tls: Labels = ...
+    ) -> None: ...
 
 class Target:
     """What traffic is addressed to, with the endpoints that serve it. Made by a TargetTable only."""
@@ -37,7 +41,9 @@ class Target:
     def add(self, specs: list[EndpointSpec]) -> None: ...
     def remove(self, addresses: list[Address]) -> None:
         """In flight finish, nothing new is dispatched. Unknown addresses are ignored."""
-    def forward(self, address: Address, *, h2: bool = False, labels: Labels = ()) -> None:
+    def forward(
+        self, address: Address, *, h2: bool = False, labels: Labels = (), tls: Labels = ...
+    ) -> None:
         """One endpoint without balancing; its connect errors are answered at once (502, 504)."""
     def reject(self, status: int, text: str) -> None:
         """Every request gets `status` until one of the calls above."""
@@ -55,7 +61,6 @@ class TargetTable:
     registry: Registry
     direction: str
     settings: PoolSettings
-    refused: set[tuple[str, int]]
     metrics_prefix: bytes
     in_flight: int
     def __init__(

@@ -17,10 +17,14 @@ NO_TLS = (("tls", "no_identity"), ("no_tls_reason", "not_provided_by_service_dis
 
 
 cdef class EndpointSpec:
-    def __init__(self, Address address not None, *, bint h2=False, tuple labels=()):
+    def __init__(self, Address address not None, *, bint h2=False, tuple labels=(), tuple tls=NO_TLS):
         self.address = address
         self.h2 = h2
         self.labels = labels
+        self.tls = tls
+
+    cdef bint same(self, EndpointSpec other):
+        return self.h2 == other.h2 and self.labels == other.labels and self.tls == other.tls
 
     def __repr__(self):
         return f"EndpointSpec({self.address}, h2={bool(self.h2)}, labels={self.labels!r})"
@@ -160,11 +164,9 @@ cdef class Target(Roster):
         self.unreject()
         self.drop_single()
         for spec in specs:
-            if self.leads_back(spec.address):
-                continue
             known = self.endpoints.get(spec.address)
             if known is not None:
-                if self.specs[spec.address].h2 == spec.h2 and self.specs[spec.address].labels == spec.labels and known.opaque == self.opaque:
+                if spec.same(self.specs[spec.address]) and known.opaque == self.opaque:
                     continue
                 self.remove([spec.address])
             self.specs[spec.address] = spec
@@ -181,16 +183,13 @@ cdef class Target(Roster):
                 self.ready.remove(endpoint)
                 endpoint.close()
 
-    def forward(self, Address address not None, *, bint h2=False, tuple labels=()):
+    def forward(self, Address address not None, *, bint h2=False, tuple labels=(), tuple tls=NO_TLS):
         """One endpoint without balancing; connect errors are answered at once."""
         self.table.loop.now = now_ns()
         self.remove(list(self.endpoints))
         self.drop_single()
         self.unreject()
-        if self.leads_back(address):
-            self.reject_loop()
-            return
-        spec = EndpointSpec(address, h2=h2, labels=labels)
+        spec = EndpointSpec(address, h2=h2, labels=labels, tls=tls)
         self.single = self.make(spec, True)
         self.single.open()
         self.release_queue()
@@ -234,9 +233,6 @@ cdef class Target(Roster):
     def is_opaque(self):
         return bool(self.opaque)
 
-    cdef bint leads_back(self, Address address):
-        return (address.host, address.port) in self.table.refused
-
     cdef int drop_single(self) except -1:
         cdef Endpoint single = self.single
         self.single = None
@@ -258,7 +254,7 @@ cdef class Target(Roster):
         labels = self.endpoint_labels(spec)
         endpoint.http_labels = make_labels(labels)
         endpoint.http = self.table.registry.http(self.table.metrics_prefix, endpoint.http_labels)
-        endpoint.tcp = self.table.registry.tcp(make_labels([("direction", self.table.direction), ("peer", "dst"), *NO_TLS, *self.dst_labels(spec)]))
+        endpoint.tcp = self.table.registry.tcp(make_labels([("direction", self.table.direction), ("peer", "dst"), *spec.tls, *self.dst_labels(spec)]))
         return endpoint
 
     def endpoint_labels(self, EndpointSpec spec):
@@ -267,7 +263,7 @@ cdef class Target(Roster):
         name = () if self.table.direction == "inbound" else (("authority", self.logical.decode("ascii", "replace")),)
         return [
             ("direction", self.table.direction), *name, ("target_addr", str(address)), ("target_ip", address.host), ("target_port", str(address.port)),
-            *NO_TLS, *self.dst_labels(spec),
+            *spec.tls, *self.dst_labels(spec),
         ]
 
     cdef tuple dst_labels(self, EndpointSpec spec):
@@ -294,7 +290,6 @@ cdef class TargetTable(Actor):
         self.on_idle_target = on_idle_target
         self.idle_ns = idle_ns
         self.by_key = {}
-        self.refused = set()
         self.metrics_prefix = metrics_prefix
         self.sweep = Timer(self, TIMER_SWEEP)
 
@@ -305,6 +300,9 @@ cdef class TargetTable(Actor):
             self.watch_idle()
             self.on_unknown_target(target)
         return target
+
+    cdef Target current(self, Target target):
+        return self.find(target.key) if target.closed else target
 
     def lookup(self, bytes key not None):
         """The target of that key, asking the shell when it is new: as traffic does."""

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from linkerd2_py._ext.io.transport import Address
 from linkerd2_py._ext.route.target import EndpointSpec, Target
-from linkerd2_py.proxy.addresses import SocketAddr
+from linkerd2_py.proxy.addresses import SocketAddr, pack_ip
 from linkerd2_py.proxy.discovery.endpoint_set import Added, Change, Emptied, Removed, Replaced
 from linkerd2_py.proxy.discovery.translate import Endpoint
 
 logger = logging.getLogger(__name__)
+
+LOOPBACK: Final = (("tls", "no_identity"), ("no_tls_reason", "loopback"))
 
 LeadsBack = Callable[[SocketAddr], bool]
 
@@ -24,8 +27,11 @@ LeadsBack = Callable[[SocketAddr], bool]
 class Installation:
     """What one target is now, and how it gets there."""
 
-    def __init__(self, target: Target, *, leads_back: LeadsBack) -> None:
+    def __init__(
+        self, target: Target, *, leads_back: LeadsBack, own_ips: frozenset[bytes] = frozenset()
+    ) -> None:
         self.target = target
+        self._own_ips = own_ips
         self.configured = False
         self._leads_back = leads_back
         self._opaque = False
@@ -93,18 +99,22 @@ class Installation:
         if self._leads_back(endpoint.address):
             self._refuse()
             return
-        self.target.forward(_address(endpoint.address), h2=endpoint.h2, labels=endpoint.labels)
+        spec = self._spec(endpoint)
+        self.target.forward(spec.address, h2=spec.h2, labels=spec.labels, tls=spec.tls)
 
     def _refuse(self) -> None:
         logger.warning("%s leads back to this proxy", self.target.key.decode(errors="replace"))
         self.target.reject_loop()
 
     def _specs(self, endpoints: Iterable[Endpoint]) -> list[EndpointSpec]:
-        return [
-            EndpointSpec(_address(one.address), h2=one.h2, labels=one.labels)
-            for one in endpoints
-            if not self._leads_back(one.address)
-        ]
+        return [self._spec(one) for one in endpoints if not self._leads_back(one.address)]
+
+    def _spec(self, endpoint: Endpoint) -> EndpointSpec:
+        """The workload itself is reached past its proxy, which exempts its own user: it gets what a plain server gets."""
+        address = _address(endpoint.address)
+        if pack_ip(endpoint.address.host) in self._own_ips:
+            return EndpointSpec(address, labels=endpoint.labels, tls=LOOPBACK)
+        return EndpointSpec(address, h2=endpoint.h2, labels=endpoint.labels)
 
 
 def _address(address: SocketAddr) -> Address:

@@ -33,6 +33,7 @@ class Sources(NamedTuple):
     make_backoff: BackoffMaker
     opaque_ports: frozenset[int]
     leads_back: LeadsBack
+    own_ips: frozenset[bytes]
     on_skipped: Callable[[int], None]
     running: set[asyncio.Task[None]]
 

@@ -1,13 +1,17 @@
 """Endpoints that come, go, fail and are slow, under traffic."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
 
 from linkerd2_py._ext.io.transport import Address
-from linkerd2_py._ext.route.target import EndpointSpec
+from linkerd2_py._ext.route.target import EndpointSpec, Target
 from linkerd2_py.base.tasks import spawn
-from tests.support.engine import engine
+from tests.support.engine import MS, engine
 from tests.support.origin import Origin, origin
+from tests.support.wait import eventually_async
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 REQUEST = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
@@ -122,9 +126,66 @@ async def test_metrics_count_requests_responses_and_connections() -> None:
 async def test_a_target_that_is_the_proxy_itself_is_answered_and_counted_as_a_loop() -> None:
     async with engine() as made:
         target, address = made.outbound()
-        made.tables[0].refused.add(address)
-        target.forward(Address(*address))
+        target.reject_loop()
         assert await ask(address, 1) == [b"HTTP/1.1 502 Bad Gateway"]
         (line,) = (one for one in made.metrics().splitlines() if one.startswith("response_total"))
     assert 'status_code="502"' in line
     assert 'error="loop"' in line
+
+
+async def test_a_connection_outlives_its_target() -> None:
+    """A target that nobody uses is forgotten; the next request on an old connection asks for it again."""
+    async with engine() as made, origin(lambda _h, _b: OK) as server:
+
+        def found(target: Target) -> None:
+            target.configure()
+            target.forward(Address(*server.address))
+
+        table = made.table(on_unknown=found)
+        target = table.install(b"10.0.0.9:80")
+        found(target)
+        address = made.server(table, target=target)[1]
+        reader, writer = await asyncio.open_connection(*address)
+        for _ in range(3):
+            writer.write(REQUEST)
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200"), head
+            await reader.readexactly(2)
+            table.remove(table.install(b"10.0.0.9:80"))
+        writer.close()
+        await writer.wait_closed()
+
+
+@pytest.mark.parametrize("sent", [b"", b"\0binary"], ids=["silent", "opaque"])
+async def test_a_client_may_wait_longer_than_its_target_is_kept(sent: bytes) -> None:
+    async with engine() as made, banner() as server:
+
+        def found(target: Target) -> None:
+            target.configure()
+            target.forward(Address(*server))
+
+        table = made.table(on_unknown=found)
+        target = table.install(b"10.0.0.9:80")
+        found(target)
+        address = made.server(table, target=target, detect_timeout_ns=200 * MS)[1]
+        reader, writer = await asyncio.open_connection(*address)
+        await eventually_async(lambda: made.servers[0].open_connections == 1)
+        table.remove(target)
+        writer.write(sent)
+        assert await asyncio.wait_for(reader.readexactly(8), 5) == b"welcome\n"
+        writer.close()
+        await writer.wait_closed()
+
+
+@asynccontextmanager
+async def banner() -> AsyncIterator[tuple[str, int]]:
+    """A server that speaks first."""
+
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"welcome\n")
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(greet, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()

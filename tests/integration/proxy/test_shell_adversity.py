@@ -33,6 +33,18 @@ async def workload() -> AsyncIterator[tuple[str, int]]:
         yield server.address
 
 
+async def test_a_request_for_the_inbound_listener_itself_makes_no_connection() -> None:
+    """Whoever reaches a listener on all addresses could otherwise have it connect to itself without end."""
+    own = {"INBOUND_LISTEN_ADDR": "0.0.0.0:0", "INBOUND_IPS": "127.0.0.1"}
+    async with sidecar(**own) as proxy:
+        port = proxy.inbound[1]
+        for url in (f"http://127.0.0.1:{port}/", f"http://127.0.0.1:{proxy.outbound[1]}/"):
+            answer = await proxy.get(url, via=("127.0.0.1", port))
+            assert answer.startswith(b"HTTP/1.1 403 "), answer
+        metrics = (await proxy.ask_admin("GET", "/metrics")).decode()
+    assert 'tcp_open_total{direction="inbound",peer="dst"' not in metrics
+
+
 class Callers:
     """Several clients that call without a break and count what went wrong."""
 

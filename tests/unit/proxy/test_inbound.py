@@ -1,5 +1,7 @@
 """Where the inbound side lets traffic go."""
 
+import asyncio
+
 import pytest
 
 from linkerd2_py._ext.io.loop import Loop
@@ -12,7 +14,11 @@ from linkerd2_py.proxy.inbound import InboundTargets
 
 def targets(*own: str) -> InboundTargets:
     packed = frozenset(found for ip in own if (found := pack_ip(ip)))
-    return InboundTargets(own_ips=packed, opaque_ports=frozenset({25}))
+    return InboundTargets(
+        own_ips=packed,
+        opaque_ports=frozenset({25}),
+        leads_back=lambda address: address.port == 4143,
+    )
 
 
 @pytest.mark.parametrize(
@@ -60,6 +66,10 @@ async def test_the_engine_is_told() -> None:
         assert table.lookup(b"10.0.0.1:25").is_opaque
         assert not table.lookup(b"10.0.0.1:80").is_opaque
         assert table.lookup(b"10.0.0.2:80").endpoints_state() == []
+        assert table.lookup(b"10.0.0.1:4143").endpoints_state() == []
+        await asyncio.sleep(0)
+        # Refused ones are forgotten at once.
+        assert {target.key for target in table.targets()} == {b"10.0.0.1:25", b"10.0.0.1:80"}
     finally:
         table.close()
         loop.close()

@@ -54,6 +54,18 @@ def test_a_listener_on_all_addresses_is_reached_at_each() -> None:
     assert not listening.leads_back(SocketAddr("192.0.2.1", 4140))
 
 
+def test_inbound_must_not_come_back_to_itself_or_go_out_again() -> None:
+    listening = bound(
+        outbound=[SocketAddr("127.0.0.1", 4140)],
+        inbound=[SocketAddr("::", 4143)],
+        inbound_static=[(SocketAddr("127.0.0.1", 8080), "127.0.0.1:30001")],
+    )
+    assert listening.is_ours(SocketAddr("127.0.0.1", 4143))
+    assert listening.is_ours(SocketAddr("127.0.0.1", 4140))
+    assert not listening.is_ours(SocketAddr("127.0.0.1", 8080))
+    assert not listening.is_ours(SocketAddr("192.0.2.1", 4143))
+
+
 def test_the_line_and_the_json() -> None:
     listening = bound(
         outbound=[SocketAddr("127.0.0.1", 1), SocketAddr("::1", 2)],

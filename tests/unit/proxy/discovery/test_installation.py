@@ -1,5 +1,6 @@
 """What the engine is told, and when: a real target without traffic."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,14 +10,14 @@ from linkerd2_py._ext.pool.settings import PoolSettings
 from linkerd2_py._ext.route.target import Target, TargetTable
 from linkerd2_py.proxy.addresses import SocketAddr
 from linkerd2_py.proxy.discovery.endpoint_set import Added, Emptied, Removed, Replaced
-from linkerd2_py.proxy.discovery.installation import Installation
+from linkerd2_py.proxy.discovery.installation import LOOPBACK, Installation
 from linkerd2_py.proxy.discovery.translate import Endpoint
 
 A, B, OWN = (Endpoint(SocketAddr("127.0.0.1", port)) for port in (1, 2, 4140))
 
 
 @contextmanager
-def installation() -> Iterator[Installation]:
+def installation(*, own_ip: str = "127.9.9.9") -> Iterator[Installation]:
     loop = Loop()
     table = TargetTable(
         loop,
@@ -27,7 +28,9 @@ def installation() -> Iterator[Installation]:
     )
     try:
         yield Installation(
-            table.install(b"web:80"), leads_back=lambda address: address.port == 4140
+            table.install(b"web:80"),
+            leads_back=lambda address: address.port == 4140,
+            own_ips=frozenset({socket.inet_aton(own_ip)}),
         )
     finally:
         table.close()
@@ -93,3 +96,15 @@ def test_our_own_address_is_left_out() -> None:
         assert ports(found.target) == {1}
         found.apply(Added((OWN,)))
         assert ports(found.target) == {1}
+
+
+def test_the_workload_itself_is_spoken_to_as_a_plain_server() -> None:
+    peer, own = (Endpoint(SocketAddr(host, 80), h2=True) for host in ("10.0.0.2", "10.0.0.1"))
+    with installation(own_ip="10.0.0.1") as found:
+        assert [found._spec(one).h2 for one in (peer, own)] == [True, False]
+        assert found._spec(own).tls == LOOPBACK
+        assert found._spec(peer).tls != LOOPBACK
+        found.configure(opaque=False)
+        found.forward(own)
+        labels = found.target.endpoint_labels(found._spec(own))
+    assert ("no_tls_reason", "loopback") in labels
