@@ -95,6 +95,7 @@ async def serve(options: argparse.Namespace) -> None:
     fill(registry, pods[:stable], opaque=options.opaque)
     destination = Destination(registry, metrics=CollectorRegistry())
     api = ProxyApi(destination)
+    api.bind()
     print(json.dumps({"address": await api.start()}), flush=True)
     churn = Churn(registry, pods[stable:])
     churning = spawn(churn.run(options.updates), name="churn") if options.updates else None

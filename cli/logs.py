@@ -13,12 +13,18 @@ from linkerd2_py.cli.errors import CliError
 
 CONTROL_PLANE: Final = "control-plane"
 POLL_S: Final = 0.3
-_PROXY_SUFFIX: Final = "-proxy"
+_SUFFIXES: Final = {
+    "-proxy": "proxy",
+    "-proxy-init": "init",
+    "-network-validator": "init",
+    "-network-validator-ipv6": "init",
+}
+"""What a log's name ends with, and the container that is; the program's own has nothing added."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What was asked for: a pod, a workload (`deploy/web`), or all; one container or both."""
+    """What was asked for: a pod, a workload (`deploy/web`), or all; one container or all of them."""
 
     name: str = ""
     container: str = ""
@@ -27,10 +33,10 @@ class Selection:
         """Whether the log called `stem` is meant."""
         if stem == CONTROL_PLANE:
             return self.name in {"", CONTROL_PLANE} and not self.container
-        is_proxy = stem.endswith(_PROXY_SUFFIX)
-        if self.container and (self.container == "proxy") != is_proxy:
+        suffix = next((end for end in _SUFFIXES if stem.endswith(end)), "")
+        if self.container not in {"", _SUFFIXES.get(suffix, "app")}:
             return False
-        pod = stem.removesuffix(_PROXY_SUFFIX)
+        pod = stem.removesuffix(suffix)
         workload = re.sub(r"-[0-9]+\Z", "", pod)
         kind, slash, name = self.name.partition("/")
         if slash:

@@ -1,6 +1,7 @@
 """The embedded control plane: every component of a local mesh in one event loop, started and stopped together."""
 
-from contextlib import AsyncExitStack
+from collections.abc import Callable
+from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass
 
 import grpc
@@ -47,11 +48,13 @@ async def build_embedded(
     registry: Registry,
     *,
     proxy_api: Listen = Listen(),
+    proxy_api_at: Callable[[], AbstractContextManager[str]] | None = None,
     public_api: Listen = Listen(),
     scrape_interval_s: float = INTERVAL_S,
 ) -> EmbeddedControlPlane:
     """Start destination, proxy-api, scraper and public-api over `registry`.
 
+    `proxy_api_at` surrounds the making of proxy-api's socket and gives its host, where that is not `proxy_api.host`.
     Raises `BindError` when an address cannot be listened on; nothing is left running then.
     """
     async with AsyncExitStack() as starting:
@@ -60,7 +63,9 @@ async def build_embedded(
         starting.callback(destination.close)
         grpc_server = ProxyApi(destination)
         starting.push_async_callback(grpc_server.stop)
-        grpc_address = await grpc_server.start(host=proxy_api.host, port=proxy_api.port)
+        with proxy_api_at() if proxy_api_at else nullcontext(proxy_api.host) as host:
+            grpc_server.bind(host=host, port=proxy_api.port)
+        grpc_address = await grpc_server.start()
 
         store = SampleStore()
         scraper = Scraper(registry, store=store, interval_s=scrape_interval_s)

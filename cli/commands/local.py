@@ -1,7 +1,8 @@
-"""`local up`, `down`, `status`, `logs`: a whole mesh on this machine, without root."""
+"""`local up`, `down`, `status`, `logs`, `exec`: a whole mesh on this machine; without root unless it is transparent."""
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -41,6 +42,13 @@ def up(
         bool, typer.Option("--detach", "-d", help="Return when everything is ready.")
     ] = False,
     wait: Annotated[str, typer.Option("--wait", help="How long the start may take.")] = "60s",
+    transparent: Annotated[
+        bool,
+        typer.Option(
+            "--transparent",
+            help="As root: a network namespace for every pod, whose traffic is redirected to its proxy.",
+        ),
+    ] = False,
     _namespace: Namespace = None,
     _api_addr: ApiAddr = None,
     _verbose: Verbose = False,
@@ -49,7 +57,9 @@ def up(
     from linkerd2_py.controlplane.local import launcher, state_dir
 
     wait_s = parse_duration(wait, flag="--wait")
-    directory = state_dir.default_state_dir()
+    if transparent and os.geteuid() != 0:
+        raise CliError("--transparent makes network namespaces, which needs root: run it with sudo")
+    directory = state_dir.transparent_state_dir() if transparent else state_dir.default_state_dir()
     mesh_file = file.absolute() if file else launcher.SAMPLE_MESH_FILE
     try:
         directory.create()
@@ -61,7 +71,9 @@ def up(
             f"a local mesh is already running (pid {running}): `linkerd2-py local down` stops it"
         )
     directory.remove_state()
-    launch = launcher.Launch(mesh_file, directory, detach=detach, start_limit_s=wait_s)
+    launch = launcher.Launch(
+        mesh_file, directory, detach=detach, start_limit_s=wait_s, transparent=transparent
+    )
     supervising = launcher.Supervising(launch)
     _raise_on_signals()
     sample = mesh_file == launcher.SAMPLE_MESH_FILE
@@ -98,8 +110,10 @@ def down(
     directory = state_dir.default_state_dir()
     try:
         stopped = launcher.stop_mesh(directory)
-    except (state_dir.StateError, PermissionError) as error:
+    except state_dir.StateError as error:
         raise CliError(str(error)) from error
+    except PermissionError as error:
+        raise CliError("the local mesh belongs to another user: run this with sudo") from error
     output.write("the local mesh is stopped" if stopped else "no local mesh is running")
 
 
@@ -132,6 +146,7 @@ def status(
         "public API": state.public_api,
         "proxy API": state.proxy_api,
         "supervisor": f"pid {state.pid}",
+        **({"namespaces": f"{state.network}-POD"} if state.network else {}),
     }
     output.write("\n".join(f"{name + ':':<12} {value}" for name, value in facts.items()))
     output.write("\n" + pod_table(pods, namespaces=False) + "\n")
@@ -146,7 +161,7 @@ def logs(
     ] = "",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as they grow.")] = False,
     container: Annotated[
-        str, typer.Option("--container", "-c", help="proxy or app (default: both).")
+        str, typer.Option("--container", "-c", help="proxy, app or init (default: all).")
     ] = "",
     tail: Annotated[
         int, typer.Option("--tail", min=-1, help="Lines to begin with (-1: all).")
@@ -159,14 +174,42 @@ def logs(
     from linkerd2_py.cli import logs as reading
     from linkerd2_py.controlplane.local.state_dir import default_state_dir
 
-    if container not in {"", "proxy", "app"}:
-        raise bad_usage(f"-c: {container!r} is not a container: use proxy or app")
+    if container not in {"", "proxy", "app", "init"}:
+        raise bad_usage(f"-c: {container!r} is not a container: use proxy, app or init")
     paths = reading.select(default_state_dir().logs, reading.Selection(name, container))
     reader = reading.LogReader(paths, tail=None if tail < 0 else tail)
     if not follow:
         _show(reader.read())
         return
     reading.follow(reader, show=_show)
+
+
+@app.command("exec")
+def execute(
+    pod: Annotated[str, typer.Argument(metavar="POD", help="A pod of a transparent mesh.")],
+    command: Annotated[
+        list[str], typer.Argument(metavar="-- COMMAND…", help="What to run, with its arguments.")
+    ],
+    _namespace: Namespace = None,
+    _api_addr: ApiAddr = None,
+    _verbose: Verbose = False,
+) -> None:
+    """Run a command where a pod's program runs: its network, names and user. As root."""
+    from linkerd2_py.controlplane.local import state_dir
+    from linkerd2_py.controlplane.local.transparent import inside
+
+    directory = state_dir.default_state_dir()
+    state = directory.live()
+    if state is None:
+        raise CliError("no local mesh is running: `linkerd2-py local up` starts one")
+    if not state.network:
+        raise CliError("pods have a network of their own only in a mesh started with --transparent")
+    if os.geteuid() != 0:
+        raise CliError("entering a pod's network needs root: run this with sudo")
+    try:
+        inside.become(pod, command, state=state, directory=directory)
+    except inside.NoSuchPodError as error:
+        raise CliError(str(error)) from error
 
 
 def _show(lines: Sequence[str]) -> None:

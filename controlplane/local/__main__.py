@@ -36,6 +36,7 @@ def main() -> int:
         cwd=arguments.cwd,
         state_dir=directory,
         start_limit_s=arguments.start_limit,
+        transparent=arguments.transparent,
     )
     try:
         asyncio.run(_run(settings, reports=reports))
@@ -64,6 +65,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--state-dir", type=Path, required=True)
     parser.add_argument("--report-fd", type=int)
     parser.add_argument("--start-limit", type=float, default=60.0)
+    parser.add_argument("--transparent", action="store_true")
     return parser.parse_args()
 
 

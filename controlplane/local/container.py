@@ -22,12 +22,22 @@ CRASH_LOOP_EXITS: Final = 3
 
 
 class Container:
-    """One program of a pod. `on_change` is called whenever what is read here has changed."""
+    """One program of a pod; with `once` it is to end well, and is started again only after a failure.
+
+    `on_change` is called whenever what is read here has changed.
+    """
 
     def __init__(
-        self, program: Program, *, guard: Guard, clock: Clock, on_change: Callable[[], None]
+        self,
+        program: Program,
+        *,
+        guard: Guard,
+        clock: Clock,
+        on_change: Callable[[], None],
+        once: bool = False,
     ) -> None:
         self._program = program
+        self._once = once
         self._guard = guard
         self._clock = clock
         self._on_change = on_change
@@ -46,11 +56,14 @@ class Container:
         return self.short_runs >= CRASH_LOOP_EXITS
 
     async def run(self) -> None:
-        """Keep it running until `stop`; returns when it has ended for good."""
+        """Keep it running until `stop` (with `once`: until it ends well); returns when it has ended for good."""
         while not self._stopping.is_set():
             began = self._clock.monotonic()
             status = await self._run_once()
             if self._stopping.is_set():
+                return
+            if self._once and status == 0:
+                self.problem = ""
                 return
             if self._clock.monotonic() - began >= STABLE_S:
                 self.short_runs = 0

@@ -8,8 +8,8 @@ import logging
 from collections.abc import Callable
 
 from linkerd2_py.base.tasks import spawn
-from linkerd2_py.controlplane.local.addresses import AddressPool
 from linkerd2_py.controlplane.local.ingress import Ingress
+from linkerd2_py.controlplane.local.network import Network
 from linkerd2_py.controlplane.local.pod import PodRunner, Surroundings
 from linkerd2_py.controlplane.local.workload import Place, WorkloadRunner
 from linkerd2_py.controlplane.registry.mesh_spec import MeshSpec, WorkloadSpec
@@ -22,17 +22,22 @@ class Fleet:
     """Every pod, and the ingress. `on_change` is called when any of them changes."""
 
     def __init__(
-        self, *, registry: Registry, around: Surroundings, on_change: Callable[[], None]
+        self,
+        *,
+        registry: Registry,
+        network: Network,
+        around: Surroundings,
+        on_change: Callable[[], None],
     ) -> None:
         self._registry = registry
+        self._network = network
         self._notify = on_change
         self._changed = asyncio.Event()
-        self._addresses = AddressPool()
-        self.ingress = Ingress(around=around, addresses=self._addresses, on_change=self._on_change)
+        self.ingress = Ingress(around=around, on_change=self._on_change)
         self._place = Place(
             registry=registry,
             around=around,
-            addresses=self._addresses,
+            network=network,
             door=self.ingress.door,
             on_change=self._on_change,
         )
@@ -59,7 +64,8 @@ class Fleet:
     def apply(self, mesh: MeshSpec) -> None:
         """Want this mesh from now on. AddressError if its doors cannot be opened."""
         self.ingress.update(mesh)
-        self._registry.apply(services=mesh.services.values(), deployments=mesh.deployments)
+        services = self._network.addressed(mesh.services.values())
+        self._registry.apply(services=services, deployments=mesh.deployments)
         for name, spec in mesh.workloads.items():
             self._want(name, spec=spec)
         for name in self._workloads.keys() - mesh.workloads.keys() - self._leaving.keys():
@@ -81,7 +87,6 @@ class Fleet:
             task.cancel()
         stops = [workload.stop() for workload in self._workloads.values()]
         await asyncio.gather(*stops, self.ingress.stop())
-        self._addresses.close()
 
     def _want(self, name: str, *, spec: WorkloadSpec) -> None:
         leaving = self._leaving.pop(name, None)

@@ -15,10 +15,9 @@ from linkerd2_py.controlplane.local.addresses import AddressPool, PortPicker
 from linkerd2_py.controlplane.local.container import Container
 from linkerd2_py.controlplane.local.plan import (
     ADMIN_PORT,
-    INBOUND_PORT,
-    OUTBOUND_PORT,
     PodPlan,
     StaticPort,
+    static_settings,
 )
 from linkerd2_py.controlplane.local.pod import APP_GRACE_S, Surroundings, proxy_program
 from linkerd2_py.controlplane.local.probe import Probe
@@ -33,11 +32,9 @@ PROBE_EVERY_S: Final = 0.1
 class Ingress:
     """All doors of a mesh, by logical target. `problem` says why one does not open."""
 
-    def __init__(
-        self, *, around: Surroundings, addresses: AddressPool, on_change: Callable[[], None]
-    ) -> None:
+    def __init__(self, *, around: Surroundings, on_change: Callable[[], None]) -> None:
         self._around = around
-        self._addresses = addresses
+        self._addresses = AddressPool()
         self._on_change = on_change
         self._ports = PortPicker(HOST, shared=True)
         self._doors: dict[str, str] = {}
@@ -83,6 +80,7 @@ class Ingress:
     async def stop(self) -> None:
         await asyncio.gather(*(proxy.stop() for proxy in self._proxies))
         self._ports.close()
+        self._addresses.close()
 
     def _open(self, target: OutboundSpec) -> StaticPort:
         listen = f"{HOST}:{self._ports.pick(FIRST_PORT + len(self._doors))}"
@@ -92,17 +90,16 @@ class Ingress:
     def _start(self, statics: tuple[StaticPort, ...], *, namespace: str) -> None:
         ip = self._addresses.take()
         pick = PortPicker(ip).pick
+        admin_port = pick(ADMIN_PORT)
         plan = PodPlan(
             spec=WorkloadSpec(namespace=namespace, name="ingress", command=()),
             name=f"ingress-{len(self._proxies)}",
             ip=ip,
             serve={},
             ports={},
-            statics=statics,
             calls={},
-            inbound_port=pick(INBOUND_PORT),
-            outbound_port=pick(OUTBOUND_PORT),
-            admin_port=pick(ADMIN_PORT),
+            settings=static_settings(ip, pick=pick, admin_port=admin_port, statics=statics),
+            admin_port=admin_port,
         )
         proxy = _DoorProxy(plan, around=self._around, on_change=self._on_change)
         self._proxies.append(proxy)

@@ -37,6 +37,7 @@ class Launch:
     state_dir: StateDir
     detach: bool
     start_limit_s: float = 60.0
+    transparent: bool = False
 
     @property
     def cwd(self) -> Path:
@@ -126,6 +127,7 @@ def _argv(launch: Launch, *, report_fd: int) -> list[str]:
         *("--state-dir", str(launch.state_dir.root)),
         *("--report-fd", str(report_fd)),
         *("--start-limit", str(launch.start_limit_s)),
+        *(("--transparent",) if launch.transparent else ()),
     ]
 
 

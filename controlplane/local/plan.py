@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import linkerd2_py
 from linkerd2_py.base.names import PROXY_ENV_PREFIX
 from linkerd2_py.controlplane.local.addresses import PortPicker
+from linkerd2_py.controlplane.local.process import AS_WE_DO, Placement
 from linkerd2_py.controlplane.registry.mesh_spec import OutboundSpec, WorkloadSpec
 
 INBOUND_PORT: Final = 4143
@@ -45,20 +48,47 @@ class StaticPort:
 
 
 @dataclass(frozen=True, slots=True)
+class InitStep:
+    """A program that must end well before the proxy and the workload start."""
+
+    name: str
+    argv: tuple[str, ...]
+    placement: Placement = AS_WE_DO
+
+
+@dataclass(frozen=True, slots=True)
 class PodPlan:
     """One replica: `serve` maps target ports to where the program listens, `ports` to where
-    peers connect (the same where there is no proxy)."""
+    peers connect (the same where there is no proxy, or one that peers do not see). `settings` are
+    the proxy's own, by their names without the prefix; none where there is no proxy. The
+    placements say where and as whom proxy and program run. `skipped_ports` are those of an
+    intercepted pod that its proxy does not get.
+    """
 
     spec: WorkloadSpec
     name: str
     ip: str
     serve: Mapping[int, int]
     ports: Mapping[int, int]
-    statics: tuple[StaticPort, ...]
     calls: Mapping[str, str]
-    inbound_port: int = 0
-    outbound_port: int = 0
+    settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     admin_port: int = 0
+    ip6: str = ""
+    listen_host: str = ""
+    skipped_ports: frozenset[int] = frozenset()
+    inits: tuple[InitStep, ...] = ()
+    proxy_placement: Placement = AS_WE_DO
+    app_placement: Placement = AS_WE_DO
+
+    @property
+    def intercepted(self) -> bool:
+        """Whether all its traffic passes its proxy by itself."""
+        return self.spec.meshed and bool(self.netns)
+
+    @property
+    def netns(self) -> str:
+        """The network namespace it has to itself; empty on loopback addresses."""
+        return self.app_placement.netns
 
     @property
     def admin_addr(self) -> str | None:
@@ -80,24 +110,47 @@ def plan_pod(spec: WorkloadSpec, *, name: str, ip: str, door: Door) -> PodPlan:
     ports = {target: pick(target) for target in spec.target_ports}
     if not spec.meshed:
         calls = {out.variable: door(out) for out in spec.outbound}
-        return PodPlan(
-            spec=spec, name=name, ip=ip, serve=ports, ports=ports, statics=(), calls=calls
-        )
+        return PodPlan(spec=spec, name=name, ip=ip, serve=ports, ports=ports, calls=calls)
     serve = {target: pick(APP_FIRST_PORT + i) for i, target in enumerate(spec.target_ports)}
     listen = [f"{ip}:{pick(STATIC_FIRST_PORT + i)}" for i in range(len(spec.outbound))]
     pairs = list(zip(listen, spec.outbound, strict=True))
+    statics = [StaticPort(address, out.authority) for address, out in pairs]
+    inbound = [
+        f"{ip}:{ports[target]}={ip}:{serve[target]}{'/opaque' if opaque else ''}"
+        for target, opaque in spec.target_ports.items()
+    ]
+    admin_port = pick(ADMIN_PORT)
     return PodPlan(
         spec=spec,
         name=name,
         ip=ip,
         serve=serve,
         ports=ports,
-        statics=tuple(StaticPort(address, out.authority) for address, out in pairs),
         calls={out.variable: address for address, out in pairs},
-        inbound_port=pick(INBOUND_PORT),
-        outbound_port=pick(OUTBOUND_PORT),
-        admin_port=pick(ADMIN_PORT),
+        settings=static_settings(
+            ip, pick=pick, admin_port=admin_port, statics=statics, inbound=inbound
+        ),
+        admin_port=admin_port,
     )
+
+
+def static_settings(
+    ip: str,
+    *,
+    pick: Callable[[int], int],
+    admin_port: int,
+    statics: Iterable[StaticPort],
+    inbound: Iterable[str] = (),
+) -> dict[str, str]:
+    """The settings of a proxy at a loopback address: a port for each target, as nothing is redirected."""
+    return {
+        "OUTBOUND_LISTEN_ADDR": f"{ip}:{pick(OUTBOUND_PORT)}",
+        "INBOUND_LISTEN_ADDR": f"{ip}:{pick(INBOUND_PORT)}",
+        "ADMIN_LISTEN_ADDR": f"{ip}:{admin_port}",
+        "OUTBOUND_STATIC_PORTS": ",".join(f"{one.listen}={one.authority}" for one in statics),
+        "INBOUND_STATIC_PORTS": ",".join(inbound),
+        "INBOUND_IPS": ip,
+    }
 
 
 def workload_argv(spec: WorkloadSpec) -> tuple[str, ...]:
@@ -111,7 +164,8 @@ def workload_env(plan: PodPlan, *, base: Mapping[str, str]) -> dict[str, str]:
     """The program's environment; what mesh.yaml says wins over what we would set."""
     env = {
         **base,
-        "HOST": plan.ip,
+        **_user(plan.app_placement.uid),
+        "HOST": plan.listen_host or plan.ip,
         "POD_NAME": plan.name,
         "POD_NAMESPACE": plan.spec.namespace,
         **{f"PORT_{target}": str(port) for target, port in plan.serve.items()},
@@ -126,15 +180,10 @@ def workload_env(plan: PodPlan, *, base: Mapping[str, str]) -> dict[str, str]:
 def proxy_env(plan: PodPlan, *, base: Mapping[str, str], proxy_api: str) -> dict[str, str]:
     """The proxy's environment, its only configuration."""
     settings = {
-        "OUTBOUND_LISTEN_ADDR": f"{plan.ip}:{plan.outbound_port}",
-        "INBOUND_LISTEN_ADDR": f"{plan.ip}:{plan.inbound_port}",
-        "ADMIN_LISTEN_ADDR": f"{plan.ip}:{plan.admin_port}",
-        "OUTBOUND_STATIC_PORTS": outbound_statics(plan.statics),
-        "INBOUND_STATIC_PORTS": ",".join(_inbound_static(plan, target) for target in plan.ports),
+        **plan.settings,
         "DESTINATION_SVC_ADDR": proxy_api,
         "DESTINATION_CONTEXT": json.dumps({"ns": plan.spec.namespace, "pod": plan.name}),
         "IDENTITY_DISABLED": "1",
-        "INBOUND_IPS": plan.ip,
         # A local mesh has few names, and `stat au` is answered from what inbound proxies saw.
         "INBOUND_METRICS_AUTHORITY_LABELS": "unsafe",
         "SHUTDOWN_GRACE_PERIOD": f"{DRAIN_S}s",
@@ -145,9 +194,13 @@ def proxy_env(plan: PodPlan, *, base: Mapping[str, str], proxy_api: str) -> dict
     return {**base, "PYTHONFAULTHANDLER": "1", **passed, **named}
 
 
-def outbound_statics(statics: tuple[StaticPort, ...]) -> str:
-    """The value of OUTBOUND_STATIC_PORTS."""
-    return ",".join(f"{static.listen}={static.authority}" for static in statics)
+def _user(uid: int | None) -> dict[str, str]:
+    """What a user's own environment says; nothing for one without an account."""
+    try:
+        entry = pwd.getpwuid(-1 if uid is None else uid)
+    except (KeyError, OverflowError):
+        return {}
+    return {"HOME": entry.pw_dir, "USER": entry.pw_name, "LOGNAME": entry.pw_name}
 
 
 def base_env() -> dict[str, str]:
@@ -167,8 +220,3 @@ def base_env() -> dict[str, str]:
     if entries:
         env["PYTHONPATH"] = ":".join(entries)
     return env | {"PYTHONUNBUFFERED": "1"}
-
-
-def _inbound_static(plan: PodPlan, target: int) -> str:
-    opaque = "/opaque" if plan.spec.target_ports[target] else ""
-    return f"{plan.ip}:{plan.ports[target]}={plan.ip}:{plan.serve[target]}{opaque}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,7 @@ from linkerd2_py.controlplane.local.container import Container
 from linkerd2_py.controlplane.local.plan import (
     DRAIN_S,
     PROXY_ARGV,
+    InitStep,
     PodPlan,
     proxy_env,
     workload_argv,
@@ -44,6 +45,7 @@ class Surroundings:
     proxy_api: str
     env: dict[str, str]
     cwd: Path
+    proxy_uid: int | None = None
 
 
 class PodRunner:
@@ -63,6 +65,9 @@ class PodRunner:
             self._container(proxy_program(plan, around=around)) if plan.spec.meshed else None
         )
         self._app = self._container(_app_program(plan, around))
+        self._inits = [
+            self._container(_init_program(step, plan, around), once=True) for step in plan.inits
+        ]
         self._containers: list[asyncio.Task[None]] = []
         self._started = around.clock.wall()
         self._watching = spawn(self._watch(), name=f"pod {plan.name}")
@@ -70,6 +75,9 @@ class PodRunner:
     @property
     def problem(self) -> str:
         """Why it is not ready, in one line; empty while nothing is known to be wrong."""
+        for step, init in zip(self.plan.inits, self._inits, strict=True):
+            if init.problem:
+                return f"{step.name} {init.problem}"
         if self._proxy is not None and self._proxy.problem:
             return f"proxy {self._proxy.problem}"
         return self._app.problem
@@ -77,8 +85,8 @@ class PodRunner:
     @property
     def failed(self) -> bool:
         """Whether waiting will not help: a program is missing or ends again and again."""
-        looping = self._proxy is not None and self._proxy.crash_looping
-        return not self.ready and (looping or self._app.crash_looping)
+        containers = [*self._inits, self._app, *([self._proxy] if self._proxy else [])]
+        return not self.ready and any(one.crash_looping for one in containers)
 
     @property
     def pod(self) -> Pod:
@@ -96,6 +104,9 @@ class PodRunner:
             status=self._status(),
             restarts=restarts,
             started=self._started,
+            ip6=self.plan.ip6,
+            intercepted=self.plan.intercepted,
+            skipped_ports=self.plan.skipped_ports,
         )
 
     async def stop(self, *, drain: bool) -> None:
@@ -108,7 +119,7 @@ class PodRunner:
             await asyncio.sleep(DEREGISTER_S)
         if drain and self._proxy is not None:
             await self._proxy.stop(grace_s=DRAIN_S + 1)
-        stops = [self._app.stop(grace_s=APP_GRACE_S)]
+        stops = [one.stop(grace_s=APP_GRACE_S) for one in (self._app, *self._inits)]
         if self._proxy is not None:
             stops.append(self._proxy.stop(grace_s=APP_GRACE_S))
         await asyncio.gather(*stops)
@@ -116,6 +127,10 @@ class PodRunner:
             await asyncio.wait(self._containers)
 
     async def _watch(self) -> None:
+        for step, init in zip(self.plan.inits, self._inits, strict=True):
+            running = spawn(init.run(), name=f"{self.plan.name} {step.name}")
+            self._containers.append(running)
+            await asyncio.wait([running])
         if self._proxy is not None:
             self._containers.append(spawn(self._proxy.run(), name=f"{self.plan.name} proxy"))
             while not await self._proxy_ready():
@@ -137,7 +152,8 @@ class PodRunner:
     async def _proxy_ready(self) -> bool:
         if self._proxy is None:
             return True
-        probe = Probe(self.plan.ip, self.plan.admin_port, path="/ready")
+        plan = self.plan
+        probe = Probe(plan.ip, plan.admin_port, path="/ready", netns=plan.netns)
         return self._proxy.running and await probe.answered()
 
     async def _app_ready(self) -> bool:
@@ -147,7 +163,8 @@ class PodRunner:
         if port is None:
             return True
         path = check.path if check and check.kind == "http" else ""
-        return await Probe(self.plan.ip, port, path=path).answered()
+        # Inside a namespace nothing is redirected on the way to its own address: the program itself answers.
+        return await Probe(self.plan.ip, port, path=path, netns=self.plan.netns).answered()
 
     def _set_ready(self, *, ready: bool) -> None:
         self.ready = ready
@@ -165,9 +182,10 @@ class PodRunner:
         running = self._app.running and (self._proxy is None or self._proxy.running)
         return "Running" if running else "Pending"
 
-    def _container(self, program: Program) -> Container:
+    def _container(self, program: Program, *, once: bool = False) -> Container:
         return Container(
             program,
+            once=once,
             guard=self._around.guard,
             clock=self._around.clock,
             on_change=self._on_container_change,
@@ -190,6 +208,7 @@ def proxy_program(plan: PodPlan, *, around: Surroundings) -> Program:
         env=proxy_env(plan, base=around.env, proxy_api=around.proxy_api),
         cwd=around.state_dir.root,
         log=around.state_dir.log_of(f"{plan.name}-proxy"),
+        placement=replace(plan.proxy_placement, uid=around.proxy_uid),
     )
 
 
@@ -199,4 +218,15 @@ def _app_program(plan: PodPlan, around: Surroundings) -> Program:
         env=workload_env(plan, base=around.env),
         cwd=around.cwd,
         log=around.state_dir.log_of(plan.name),
+        placement=plan.app_placement,
+    )
+
+
+def _init_program(step: InitStep, plan: PodPlan, around: Surroundings) -> Program:
+    return Program(
+        argv=step.argv,
+        env=around.env,
+        cwd=around.state_dir.root,
+        log=around.state_dir.log_of(f"{plan.name}-{step.name}"),
+        placement=step.placement,
     )

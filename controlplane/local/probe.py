@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from dataclasses import dataclass
 from typing import Final
+
+from linkerd2_py.controlplane.local.transparent.netns import socket_in
 
 TIMEOUT_S: Final = 1.0
 _HEAD_LIMIT: Final = 4096
@@ -13,11 +16,12 @@ _HEAD_LIMIT: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A question: connect, and with a `path` also GET it."""
+    """A question: connect, and with a `path` also GET it. With `netns` it is asked inside that network namespace."""
 
     host: str
     port: int
     path: str = ""
+    netns: str = ""
 
     async def answered(self) -> bool:
         """Whether the answer came in time and was yes; never raises for what the peer does."""
@@ -28,13 +32,25 @@ class Probe:
             return False
 
     async def _ask(self) -> bool:
-        reader, writer = await asyncio.open_connection(self.host, self.port, limit=_HEAD_LIMIT)
+        reader, writer = await self._connect()
         try:
             return await self._get(reader, writer) if self.path else True
         finally:
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if not self.netns:
+            return await asyncio.open_connection(self.host, self.port, limit=_HEAD_LIMIT)
+        sock = socket_in(self.netns, family=socket.AF_INET, kind=socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)  # noqa: FBT003  # a method of the standard library
+            await asyncio.get_running_loop().sock_connect(sock, (self.host, self.port))
+        except BaseException:
+            sock.close()
+            raise
+        return await asyncio.open_connection(sock=sock, limit=_HEAD_LIMIT)
 
     async def _get(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         host = f"{self.host}:{self.port}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -16,8 +17,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
-_LAUNCH: Final = str(Path(__file__).with_name("launch.py"))
+LAUNCH: Final = str(Path(__file__).with_name("launch.py"))
 _GUARD: Final = str(Path(__file__).with_name("guard.py"))
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where and as whom a program runs, if not as its parent does: in a named network namespace,
+    with the files of the folder `etc` in place of those of /etc, as another user.
+    """
+
+    netns: str = ""
+    etc: Path | None = None
+    uid: int | None = None
+
+    @property
+    def words(self) -> list[str]:
+        """For `launch`."""
+        return [
+            *(("--netns", self.netns) if self.netns else ()),
+            *(("--etc", str(self.etc)) if self.etc else ()),
+            *(("--uid", str(self.uid)) if self.uid is not None else ()),
+        ]
+
+
+AS_WE_DO: Final = Placement()
+"""As the supervisor runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +53,7 @@ class Program:
     env: Mapping[str, str]
     cwd: Path
     log: Path
+    placement: Placement = AS_WE_DO
 
 
 class Guard:
@@ -46,6 +72,10 @@ class Guard:
 
     def remove(self, group: int) -> None:
         self._tell(f"-{group}\n")
+
+    def call_at_end(self, argv: Sequence[str]) -> None:
+        """What to run after everything is killed, if this process dies; none withdraws it."""
+        self._tell(f"!{json.dumps(list(argv))}\n")
 
     def close(self) -> None:
         """End the guard; groups still listed are killed. May be repeated."""
@@ -113,7 +143,7 @@ def start(program: Program, *, guard: Guard) -> Process:
     fd = os.open(program.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         popen = subprocess.Popen(
-            launch_argv(program.argv, death_signal=signal.SIGKILL),
+            launch_argv(program.argv, death_signal=signal.SIGKILL, placement=program.placement),
             env=dict(program.env),
             cwd=program.cwd,
             stdin=subprocess.DEVNULL,
@@ -127,7 +157,9 @@ def start(program: Program, *, guard: Guard) -> Process:
     return Process(popen, guard=guard)
 
 
-def launch_argv(argv: Sequence[str], *, death_signal: signal.Signals) -> list[str]:
+def launch_argv(
+    argv: Sequence[str], *, death_signal: signal.Signals, placement: Placement = AS_WE_DO
+) -> list[str]:
     """`argv` as started by `launch`, so that it gets `death_signal` when this process dies."""
-    parent = str(os.getpid())
-    return [sys.executable, "-I", "-S", _LAUNCH, parent, str(int(death_signal)), *argv]
+    tie = [str(os.getpid()), str(int(death_signal))]
+    return [sys.executable, "-I", "-S", LAUNCH, *tie, *placement.words, "--", *argv]

@@ -1,11 +1,13 @@
 """Where a local mesh keeps its files, and what it tells the command line: state.json, lock, logs.
 
 The supervisor holds the lock for as long as it lives, so a free lock beside a state.json means
-that the mesh died; whoever finds that removes the state.
+that the mesh died; whoever finds that removes the state. A mesh that root runs keeps its state where
+every user of the machine finds it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -18,6 +20,9 @@ from types import MappingProxyType
 from typing import Any, Final
 
 STATE_DIR_VARIABLE: Final = "LINKERD2_PY_STATE_DIR"
+SYSTEM_STATE_DIR: Final = Path("/run/linkerd2-py")
+_OWNER_ONLY: Final = 0o700
+_FOR_ALL: Final = 0o755
 _FLOCK: Final = "hhqqi"
 """struct flock of fcntl(2): type, whence, start, length, process id."""
 
@@ -28,7 +33,10 @@ class StateError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a running mesh says of itself; addresses are `host:port` unless they are URLs."""
+    """What a running mesh says of itself; addresses are `host:port` unless they are URLs.
+
+    `network` is the label of a transparent mesh's namespaces.
+    """
 
     version: str
     pid: int
@@ -37,6 +45,7 @@ class State:
     mesh_file: str
     namespace: str
     started: float
+    network: str = ""
     links: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -45,6 +54,11 @@ class StateDir:
     """The paths below one state directory."""
 
     root: Path
+
+    @property
+    def public(self) -> bool:
+        """Whether everybody may ask how the mesh is: it is the whole machine's."""
+        return self.root == SYSTEM_STATE_DIR
 
     @property
     def state_file(self) -> Path:
@@ -58,16 +72,21 @@ class StateDir:
     def logs(self) -> Path:
         return self.root / "logs"
 
+    def etc_of(self, namespace: str) -> Path:
+        """What pods of a namespace find in /etc, where they have one of their own."""
+        return self.root / "etc" / namespace
+
     def log_of(self, name: str) -> Path:
         """The log of a pod, of `<pod>-proxy`, or of `control-plane`."""
         return self.logs / f"{name}.log"
 
     def create(self) -> None:
-        """Make the directories, readable by their owner only. StateError if that is refused."""
+        """Make the directories; logs are readable by their owner only. StateError if that is refused."""
+        mode = _FOR_ALL if self.public else _OWNER_ONLY
         try:
-            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self.root.chmod(0o700)
-            self.logs.mkdir(exist_ok=True, mode=0o700)
+            self.root.mkdir(parents=True, exist_ok=True, mode=mode)
+            self.root.chmod(mode)
+            self.logs.mkdir(exist_ok=True, mode=_OWNER_ONLY)
         except OSError as error:
             raise StateError(f"{self.root}: cannot be created: {error.strerror}") from error
 
@@ -77,7 +96,12 @@ class StateDir:
         handle, name = tempfile.mkstemp(dir=self.root, prefix=".state-")
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             json.dump(fields, file, indent=2)
+            os.fchmod(file.fileno(), self._file_mode)
         Path(name).replace(self.state_file)
+
+    @property
+    def _file_mode(self) -> int:
+        return 0o644 if self.public else 0o600
 
     def read(self) -> State | None:
         """What state.json says, or None if there is none or it is not ours."""
@@ -94,7 +118,9 @@ class StateDir:
             return None
         if running_pid(self) is not None:
             return self.read()
-        self.remove_state()
+        # Another user's is left to that user.
+        with contextlib.suppress(PermissionError):
+            self.remove_state()
         return None
 
     def remove_state(self) -> None:
@@ -115,10 +141,28 @@ class Lock:
 
 
 def default_state_dir() -> StateDir:
-    """$LINKERD2_PY_STATE_DIR, else $XDG_STATE_HOME/linkerd2-py, else ~/.local/state/linkerd2-py."""
+    """$LINKERD2_PY_STATE_DIR, else $XDG_STATE_HOME/linkerd2-py, else ~/.local/state/linkerd2-py.
+
+    Where there is no mesh of this user's own but one of the whole machine, that one's.
+    """
+    own = _explicit() or _home()
+    system = StateDir(SYSTEM_STATE_DIR)
+    if _explicit() is None and not own.state_file.exists() and system.state_file.exists():
+        return system
+    return own
+
+
+def transparent_state_dir() -> StateDir:
+    """Where a mesh that root runs for the machine keeps its state: $LINKERD2_PY_STATE_DIR, else /run/linkerd2-py."""
+    return _explicit() or StateDir(SYSTEM_STATE_DIR)
+
+
+def _explicit() -> StateDir | None:
     explicit = os.environ.get(STATE_DIR_VARIABLE)
-    if explicit:
-        return StateDir(Path(explicit).absolute())
+    return StateDir(Path(explicit).absolute()) if explicit else None
+
+
+def _home() -> StateDir:
     home = os.environ.get("XDG_STATE_HOME")
     base = Path(home) if home else Path.home() / ".local" / "state"
     return StateDir(base / "linkerd2-py")
@@ -126,8 +170,9 @@ def default_state_dir() -> StateDir:
 
 def try_lock(directory: StateDir) -> Lock | None:
     """Take the lock without waiting; None if another process has it. StateError if unusable."""
-    fd = _open_lock(directory)
+    fd = _open_lock(directory, flags=os.O_RDWR | os.O_CREAT)
     try:
+        os.fchmod(fd, 0o644 if directory.public else 0o600)
         fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(fd)
@@ -143,7 +188,7 @@ def running_pid(directory: StateDir) -> int | None:
     """
     if not directory.lock_file.exists():
         return None
-    fd = _open_lock(directory)
+    fd = _open_lock(directory, flags=os.O_RDONLY)
     try:
         wanted = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
         kind, _whence, _start, _length, pid = struct.unpack(
@@ -154,8 +199,8 @@ def running_pid(directory: StateDir) -> int | None:
     return None if kind == fcntl.F_UNLCK else int(pid)
 
 
-def _open_lock(directory: StateDir) -> int:
+def _open_lock(directory: StateDir, *, flags: int) -> int:
     try:
-        return os.open(directory.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return os.open(directory.lock_file, flags | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StateError(f"{directory.lock_file}: {error.strerror}") from error

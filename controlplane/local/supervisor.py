@@ -11,6 +11,8 @@ import contextlib
 import logging
 import os
 import signal
+import sys
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -21,11 +23,15 @@ from linkerd2_py.base.tasks import cancel_all, spawn
 from linkerd2_py.controlplane.app import EmbeddedControlPlane, build_embedded
 from linkerd2_py.controlplane.local.addresses import AddressError
 from linkerd2_py.controlplane.local.fleet import Fleet
+from linkerd2_py.controlplane.local.network import LoopbackNetwork, Network
 from linkerd2_py.controlplane.local.plan import base_env
 from linkerd2_py.controlplane.local.pod import PodRunner, Surroundings
 from linkerd2_py.controlplane.local.process import Guard
 from linkerd2_py.controlplane.local.reports import Report, ReportPipe
 from linkerd2_py.controlplane.local.state_dir import State, StateDir
+from linkerd2_py.controlplane.local.transparent.netns import NetworkError
+from linkerd2_py.controlplane.local.transparent.network import NamespaceNetwork
+from linkerd2_py.controlplane.local.transparent.node import Node
 from linkerd2_py.controlplane.local.watch import stamp, watch_file
 from linkerd2_py.controlplane.registry.mesh_file import MeshFileError, load_mesh_file
 from linkerd2_py.controlplane.registry.mesh_spec import MeshSpec
@@ -51,6 +57,7 @@ class Settings:
     cwd: Path
     state_dir: StateDir
     start_limit_s: float = 60.0
+    transparent: bool = False
 
 
 class Supervisor:
@@ -61,6 +68,7 @@ class Supervisor:
         self._reports = reports
         self._stop = asyncio.Event()
         self._registry = Registry()
+        self._label = ""
         self._told: dict[str, str] = {}
         self._state: State | None = None
         self._fleet: Fleet | None = None
@@ -70,33 +78,29 @@ class Supervisor:
         self._listen_for_signals()
         file_stamp = stamp(self._settings.mesh_file)
         mesh = _load(self._settings.mesh_file)
-        plane = await _start_plane(self._registry)
-        guard = Guard()
-        try:
+        async with AsyncExitStack() as ending:
+            guard = Guard()
+            ending.callback(guard.close)
+            network = await self._open_network(guard=guard, ending=ending)
+            self._label = network.label
+            plane = await _start_plane(self._registry, network=network)
+            ending.push_async_callback(plane.stop)
+            ending.callback(self._settings.state_dir.remove_state)
             self._reports.send(Report("step", "control plane"))
-            await self._run_mesh(mesh, plane=plane, guard=guard, file_stamp=file_stamp)
-        finally:
-            self._settings.state_dir.remove_state()
-            await plane.stop()
-            guard.close()
+            around = self._surroundings(plane=plane, guard=guard, network=network)
+            fleet = Fleet(
+                registry=self._registry, network=network, around=around, on_change=self._on_change
+            )
+            await self._run_mesh(mesh, plane=plane, fleet=fleet, file_stamp=file_stamp)
 
     async def _run_mesh(
         self,
         mesh: MeshSpec,
         *,
         plane: EmbeddedControlPlane,
-        guard: Guard,
+        fleet: Fleet,
         file_stamp: tuple[int, int, int] | None,
     ) -> None:
-        around = Surroundings(
-            guard=guard,
-            clock=SystemClock(),
-            state_dir=self._settings.state_dir,
-            proxy_api=plane.proxy_api,
-            env=base_env(),
-            cwd=self._settings.cwd,
-        )
-        fleet = Fleet(registry=self._registry, around=around, on_change=self._on_change)
         self._fleet = fleet
         watching = spawn(
             watch_file(self._settings.mesh_file, since=file_stamp, on_edit=self._on_edit),
@@ -111,6 +115,37 @@ class Supervisor:
         finally:
             await cancel_all([watching, trimming])
             await fleet.stop()
+
+    async def _open_network(self, *, guard: Guard, ending: AsyncExitStack) -> Network:
+        """Where pods will live; whatever ends this process, nothing of it stays. StartError if refused."""
+        if not self._settings.transparent:
+            network: Network = LoopbackNetwork()
+            ending.push_async_callback(network.close)
+            return network
+        try:
+            node = await Node.open()
+        except (NetworkError, OSError) as error:
+            raise StartError(f"network: {error}") from error
+        sweep = (sys.executable, "-m", "linkerd2_py.controlplane.local.transparent.sweep")
+        guard.call_at_end([*sweep, node.subnet.label])
+        ending.callback(guard.call_at_end, [])
+        ending.push_async_callback(node.close)
+        await node.start(self._registry)
+        self._reports.send(Report("step", f"network {node.subnet.v4}, {node.subnet.v6}"))
+        return NamespaceNetwork(node, state_dir=self._settings.state_dir)
+
+    def _surroundings(
+        self, *, plane: EmbeddedControlPlane, guard: Guard, network: Network
+    ) -> Surroundings:
+        return Surroundings(
+            guard=guard,
+            clock=SystemClock(),
+            state_dir=self._settings.state_dir,
+            proxy_api=plane.proxy_api,
+            env=base_env(),
+            cwd=self._settings.cwd,
+            proxy_uid=network.proxy_uid,
+        )
 
     async def _start_up(self, fleet: Fleet) -> None:
         """Wait until the start has ended one way or the other, unless told to stop first."""
@@ -182,6 +217,7 @@ class Supervisor:
             mesh_file=str(self._settings.mesh_file),
             namespace=mesh.namespace,
             started=SystemClock().wall(),
+            network=self._label,
         )
         self._refresh_state(mesh)
 
@@ -217,9 +253,9 @@ def _state_of(pod: PodRunner) -> str:
     return f"pod {pod.plan.name}: {pod.problem}" if pod.failed and pod.problem else ""
 
 
-async def _start_plane(registry: Registry) -> EmbeddedControlPlane:
+async def _start_plane(registry: Registry, *, network: Network) -> EmbeddedControlPlane:
     try:
-        return await build_embedded(registry=registry)
+        return await build_embedded(registry=registry, proxy_api_at=network.listening)
     except OSError as error:
         raise StartError(f"control plane: {error}") from error
 

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from linkerd2_py.base.tasks import spawn
-from linkerd2_py.controlplane.local.addresses import AddressError, AddressPool
-from linkerd2_py.controlplane.local.plan import Door, plan_pod
+from linkerd2_py.controlplane.local.addresses import AddressError
+from linkerd2_py.controlplane.local.network import Network
+from linkerd2_py.controlplane.local.plan import Door
 from linkerd2_py.controlplane.local.pod import PodRunner, Surroundings
 from linkerd2_py.controlplane.registry.mesh_spec import WorkloadSpec
 from linkerd2_py.controlplane.registry.registry import Registry
@@ -28,7 +29,7 @@ class Place:
 
     registry: Registry
     around: Surroundings
-    addresses: AddressPool
+    network: Network
     door: Door
     on_change: Callable[[], None]
 
@@ -85,7 +86,7 @@ class WorkloadRunner:
     async def _step(self) -> None:
         """Do what can be done now; anything that has to be waited for sets `_wake` later."""
         missing = [n for n in range(self._spec.replicas) if n not in self._pods]
-        started = [self._start(number) for number in missing]
+        started = await asyncio.gather(*(self._start(number) for number in missing))
         if not all(started):
             return
         old = self._next_old()
@@ -107,17 +108,16 @@ class WorkloadRunner:
         fresh_ready = all(pod.ready for n, pod in kept.items() if n not in old)
         return old[0] if old and fresh_ready else None
 
-    def _start(self, number: int) -> bool:
+    async def _start(self, number: int) -> bool:
         name = f"{self._spec.name}-{number}"
         try:
-            ip = self._place.addresses.take()
-            plan = plan_pod(self._spec, name=name, ip=ip, door=self._place.door)
+            plan = await self._place.network.join(self._spec, name=name, door=self._place.door)
         except (AddressError, OSError) as error:
             self.problem = f"{name}: {error}"
             logger.warning("pod %s", self.problem)
             self._place.on_change()
             return False
-        logger.info("pod %s starts at %s", name, ip)
+        logger.info("pod %s starts at %s", name, plan.ip)
         runner = PodRunner(
             plan, around=self._place.around, on_change=lambda: self._on_change(number)
         )
@@ -131,7 +131,7 @@ class WorkloadRunner:
         await runner.stop(drain=drain)
         del self._pods[number]
         self._place.registry.remove(Pod, key=runner.pod.key)
-        self._place.addresses.give_back(runner.plan.ip)
+        await self._place.network.leave(runner.plan)
         self._place.on_change()
 
     def _on_change(self, number: int) -> None:

@@ -46,16 +46,19 @@ class ProxyApi:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self.address = ""
 
-    async def start(self, *, host: str = "127.0.0.1", port: int = 0) -> str:
-        """Listen and serve; returns the bound `host:port`, raises `BindError`."""
+    def bind(self, *, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Make the socket, in this thread's network namespace. `BindError` if the address is taken."""
         try:
             bound = self._server.add_insecure_port(f"{host}:{port}")
         except RuntimeError as error:
             raise BindError(f"proxy-api: cannot listen on {host}:{port}") from error
+        self.address = f"{host}:{bound}"
+
+    async def start(self) -> str:
+        """Serve where `bind` said; returns that `host:port`."""
         await self._server.start()
         for name in ("", SERVICE):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
-        self.address = f"{host}:{bound}"
         logger.info("proxy-api listens on %s", self.address)
         return self.address
 

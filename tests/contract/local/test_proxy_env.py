@@ -22,7 +22,7 @@ def test_every_workload_of_the_sample_gets_an_environment_its_proxy_takes(name: 
     plan = _plan(name)
     config = load(proxy_env(plan, base={"PATH": "/bin"}, proxy_api="127.0.0.1:8086"))
     assert str(config.admin_listen) == plan.admin_addr
-    assert len(config.outbound_static) == len(plan.statics)
+    assert len(config.outbound_static) == len(plan.calls)
     assert len(config.inbound_static) == len(plan.ports)
     assert config.shutdown_grace_s == 5
     assert config.destination is not None

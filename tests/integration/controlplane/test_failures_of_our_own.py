@@ -24,6 +24,7 @@ from linkerd2_py.controlplane.registry.types import Pod
 
 async def test_health_says_when_destination_is_not_served() -> None:
     api = ProxyApi(Destination(Registry(), metrics=CollectorRegistry()))
+    api.bind()
     address = await api.start()
     assert await health_problem(address) == ""
     await api._health.set(SERVICE, health_pb2.HealthCheckResponse.NOT_SERVING)

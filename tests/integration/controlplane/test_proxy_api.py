@@ -45,6 +45,7 @@ class Server:
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
     server = Server(streams=3)
+    server.api.bind()
     await server.api.start()
     async with asyncio.timeout(DEADLINE_S):
         yield server
@@ -169,5 +170,5 @@ async def test_taken_port_is_an_error_that_names_it(server: Server) -> None:
     other = Server()
     port = int(server.api.address.rpartition(":")[2])
     with pytest.raises(BindError, match=f"cannot listen on 127.0.0.1:{port}"):
-        await other.api.start(port=port)
+        other.api.bind(port=port)
     other.destination.close()

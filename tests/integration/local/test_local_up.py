@@ -1,4 +1,6 @@
-"""The story of `local up`: the sample in two proxies a hop, its fault found, scaled, stopped."""
+"""The story of `local up`: the sample in two proxies a hop, its fault found, scaled, stopped; on loopback addresses and
+in network namespaces alike.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +21,7 @@ from linkerd2_py.controlplane.local.launcher import SAMPLE_MESH_FILE
 from tests.integration.local.load_tools import Doors, run_all
 from tests.integration.local.mesh_cli import MeshCli, addresses_of, assert_ended, replace
 from tests.support.ports import is_listening
+from tests.support.privileges import need_root
 from tests.support.wait import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -27,12 +30,17 @@ REPLICAS = {"web": 1, "emoji": 2, "voting": 2, "chat": 1, "vote-bot": 1}
 TRAFFIC_S = 60.0
 
 
-@pytest.fixture(scope="module")
-def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshCli]:
-    """One running mesh for all tests of this file, from a copy of the sample's file."""
-    made = MeshCli(tmp_path_factory.mktemp("mesh"))
+@pytest.fixture(scope="module", params=["loopback", "transparent"])
+def cli(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MeshCli]:
+    """One running mesh for all tests of this file, from a copy of the sample's file, in either mode."""
+    flags = ["--transparent"] if request.param == "transparent" else []
+    if flags:
+        need_root()
+    made = MeshCli(tmp_path_factory.mktemp(request.param))
     shutil.copy(SAMPLE_MESH_FILE, made.root / "mesh.yaml")
-    made.ok("local", "up", "-f", "mesh.yaml", "--detach", timeout_s=120)
+    made.ok("local", "up", "-f", "mesh.yaml", "--detach", *flags, timeout_s=120)
     yield made
     made.stop()
 

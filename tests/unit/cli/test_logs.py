@@ -9,7 +9,18 @@ import pytest
 from linkerd2_py.cli.errors import CliError
 from linkerd2_py.cli.logs import LogReader, Selection, follow, select
 
-STEMS = ("control-plane", "ingress-0-proxy", "web-0", "web-0-proxy", "web-1", "vote-bot-0")
+STEMS = (
+    "control-plane",
+    "ingress-0-proxy",
+    "web-0",
+    "web-0-proxy",
+    "web-1",
+    "vote-bot-0",
+    "cart-0-proxy-init",
+    "cart-0-network-validator",
+    "cart-0-network-validator-ipv6",
+    "cart-0-proxy",
+)
 
 
 @pytest.fixture
@@ -30,7 +41,9 @@ def directory(tmp_path: Path) -> Path:
         ("deploy/web", "", {"web-0", "web-1", "web-0-proxy"}),
         ("po/web-1", "", {"web-1"}),
         ("vote-bot", "", {"vote-bot-0"}),
-        ("", "proxy", {"web-0-proxy", "ingress-0-proxy"}),
+        ("", "proxy", {"web-0-proxy", "ingress-0-proxy", "cart-0-proxy"}),
+        ("cart-0", "", {stem for stem in STEMS if stem.startswith("cart-0")}),
+        ("deploy/cart", "init", {s for s in STEMS if s.startswith("cart-0-") and s[7:] != "proxy"}),
         ("control-plane", "", {"control-plane"}),
     ],
 )
@@ -39,7 +52,7 @@ def test_selection(directory: Path, name: str, container: str, stems: set[str]) 
 
 
 def test_an_unknown_pod_names_those_that_are_there(directory: Path) -> None:
-    with pytest.raises(CliError, match=r"no log of api-0; there are: control-plane, ingress"):
+    with pytest.raises(CliError, match=r"no log of api-0; there are: cart-0-network-validator"):
         select(directory, Selection("api-0"))
 
 

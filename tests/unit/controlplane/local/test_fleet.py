@@ -13,6 +13,7 @@ import pytest
 from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.controlplane.local import pod as pods
 from linkerd2_py.controlplane.local.fleet import Fleet
+from linkerd2_py.controlplane.local.network import LoopbackNetwork
 from linkerd2_py.controlplane.local.pod import Surroundings
 from linkerd2_py.controlplane.local.process import Guard
 from linkerd2_py.controlplane.local.state_dir import StateDir
@@ -48,7 +49,10 @@ class Running:
             env={"PATH": os.environ["PATH"]},
             cwd=root,
         )
-        self.fleet = Fleet(registry=self.registry, around=around, on_change=lambda: None)
+        self.network = LoopbackNetwork()
+        self.fleet = Fleet(
+            registry=self.registry, network=self.network, around=around, on_change=lambda: None
+        )
 
     def apply(self, *, replicas: int = 1, word: str = "one", more: str = "") -> None:
         self.fleet.apply(
@@ -75,6 +79,7 @@ workloads:
 
     async def close(self) -> None:
         await self.fleet.stop()
+        await self.network.close()
         self.guard.close()
 
 

@@ -134,7 +134,7 @@ def test_a_command_with_a_slash_is_looked_for_beside_the_mesh_file(tmp_path: Pat
 
 
 def test_guard_forgets_groups_that_ended() -> None:
-    assert guards.watch(["+1\n", "+2\n", "-1\n", "-9\n"]) == {2}
+    assert guards.watch(["+1\n", "+2\n", "-1\n", "-9\n"]) == ({2}, [])
 
 
 def test_nothing_survives_a_killed_supervisor(tmp_path: Path) -> None:
@@ -158,6 +158,24 @@ def test_nothing_survives_a_killed_supervisor(tmp_path: Path) -> None:
     gone, alive = psutil.wait_procs(family, timeout=5)
     assert not alive
     assert len(gone) == 3
+
+
+def test_what_is_to_be_done_at_the_end_is_done_when_the_supervisor_dies(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from linkerd2_py.controlplane.local.process import Guard\n"
+        "guard = Guard(); guard.call_at_end(['touch', sys.argv[1]])\n"
+        "if len(sys.argv) > 2: guard.call_at_end([]); guard.close(); sys.exit()\n"
+        "print('up', flush=True); time.sleep(60)"
+    )
+    left, withdrawn = tmp_path / "left", tmp_path / "withdrawn"
+    subprocess.run([sys.executable, "-c", code, str(withdrawn), "orderly"], check=True)
+    argv = [sys.executable, "-c", code, str(left)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as supervisor:
+        assert supervisor.stdout is not None
+        supervisor.stdout.readline()
+        supervisor.kill()
+    eventually(left.exists)
+    assert not withdrawn.exists()
 
 
 def _text(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import subprocess
 import sys
@@ -108,4 +109,50 @@ def test_default_place(monkeypatch: pytest.MonkeyPatch, env: dict[str, str], exp
         monkeypatch.delenv(name, raising=False)
     for name, value in env.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr(state_dir, "SYSTEM_STATE_DIR", Path("/nowhere"))
     assert str(state_dir.default_state_dir().root) == expected
+
+
+@pytest.fixture
+def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StateDir:
+    """A state directory for the whole machine, and a user without a mesh of their own."""
+    for name in ("LINKERD2_PY_STATE_DIR", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(state_dir, "SYSTEM_STATE_DIR", tmp_path / "run")
+    return state_dir.transparent_state_dir()
+
+
+def test_a_mesh_of_the_machine_is_found_by_everybody(system: StateDir) -> None:
+    assert state_dir.default_state_dir().root != system.root
+    system.create()
+    system.write(STATE)
+    assert state_dir.default_state_dir() == system
+    lock = state_dir.try_lock(system)
+    assert lock is not None
+    lock.release()
+    for path, mode in ((system.root, 0o755), (system.state_file, 0o644), (system.lock_file, 0o644)):
+        assert path.stat().st_mode & 0o777 == mode
+    # What programs wrote is nobody else's business.
+    assert system.logs.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_users_own_mesh_comes_first(system: StateDir) -> None:
+    system.create()
+    system.write(STATE)
+    own = StateDir(Path(os.environ["HOME"]) / ".local" / "state" / "linkerd2-py")
+    own.create()
+    own.write(STATE)
+    assert state_dir.default_state_dir() == own
+    for path, mode in ((own.root, 0o700), (own.state_file, 0o600)):
+        assert path.stat().st_mode & 0o777 == mode
+
+
+def test_an_explicit_place_is_the_only_one(
+    system: StateDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system.create()
+    system.write(STATE)
+    monkeypatch.setenv("LINKERD2_PY_STATE_DIR", str(tmp_path / "mine"))
+    assert state_dir.default_state_dir() == StateDir(tmp_path / "mine")
+    assert state_dir.transparent_state_dir() == StateDir(tmp_path / "mine")

@@ -1,0 +1,71 @@
+"""Where pods live and how programs find each other: what the two ways of running a local mesh differ in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Final, Protocol
+
+from linkerd2_py.controlplane.local.addresses import AddressPool
+from linkerd2_py.controlplane.local.plan import Door, PodPlan, plan_pod
+from linkerd2_py.controlplane.registry.mesh_spec import WorkloadSpec
+from linkerd2_py.controlplane.registry.types import Service
+
+LOOPBACK: Final = "127.0.0.1"
+
+
+class Network(Protocol):
+    """From the start of a mesh to its end."""
+
+    @property
+    def label(self) -> str:
+        """What the names of its namespaces begin with; empty where there are none."""
+
+    @property
+    def proxy_uid(self) -> int | None:
+        """The user that proxies run as; None: the one who started the mesh."""
+
+    def listening(self) -> AbstractContextManager[str]:
+        """Sockets made in the block are reached from every pod, at the address it gives."""
+
+    def addressed(self, services: Iterable[Service]) -> list[Service]:
+        """The services with what addresses they have here."""
+
+    async def join(self, spec: WorkloadSpec, *, name: str, door: Door) -> PodPlan:
+        """A place for one replica. AddressError if there is none."""
+
+    async def leave(self, plan: PodPlan) -> None:
+        """Its place is free again; its programs have ended."""
+
+    async def close(self) -> None:
+        """Leave nothing behind. May be repeated."""
+
+
+class LoopbackNetwork:
+    """Every pod has a loopback address; programs are told where their proxy listens for each service."""
+
+    label: str = ""
+    proxy_uid: int | None = None
+
+    def __init__(self) -> None:
+        self._addresses = AddressPool()
+
+    def listening(self) -> AbstractContextManager[str]:
+        return nullcontext(LOOPBACK)
+
+    def addressed(self, services: Iterable[Service]) -> list[Service]:
+        return list(services)
+
+    async def join(self, spec: WorkloadSpec, *, name: str, door: Door) -> PodPlan:
+        ip = self._addresses.take()
+        try:
+            return plan_pod(spec, name=name, ip=ip, door=door)
+        except BaseException:
+            self._addresses.give_back(ip)
+            raise
+
+    async def leave(self, plan: PodPlan) -> None:
+        self._addresses.give_back(plan.ip)
+
+    async def close(self) -> None:
+        self._addresses.close()

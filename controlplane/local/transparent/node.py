@@ -1,0 +1,143 @@
+"""The node of a transparent mesh: the router between pods, services and host, in a namespace of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import shutil
+import socket
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from linkerd2_py.base.tasks import cancel_all, spawn
+from linkerd2_py.controlplane.local.dns.server import DnsServer, name_servers
+from linkerd2_py.controlplane.local.dns.zone import Zone
+from linkerd2_py.controlplane.local.service_rules import service_rules, service_rules_base
+from linkerd2_py.controlplane.local.transparent import commands, netns, subnet
+from linkerd2_py.controlplane.local.transparent.host_rules import host_rules
+from linkerd2_py.controlplane.local.transparent.netns import NetworkError
+from linkerd2_py.controlplane.local.transparent.subnet import Subnet
+from linkerd2_py.controlplane.local.transparent.sweep import FORWARDING, sweep, sweep_dead
+from linkerd2_py.controlplane.registry.registry import Registry, Subscription
+
+logger = logging.getLogger(__name__)
+
+RESOLV_CONF: Final = Path("/etc/resolv.conf")
+_NEEDED: Final = {"ip": "iproute2", "iptables-restore": "iptables", "ip6tables-restore": "iptables"}
+_IPV6: Final = Path("/proc/sys/net/ipv6")
+_DNS_PORT: Final = 53
+_SETTLE_S: Final = 0.05
+"""Changes come in groups: a pod that starts is several."""
+
+
+class Node:
+    """From `open` to `close`; the caller adds pods' namespaces in between."""
+
+    def __init__(self, network: Subnet, claim: socket.socket) -> None:
+        self.subnet = network
+        self._claim = claim
+        self._changed = asyncio.Event()
+        self._subscription: Subscription | None = None
+        self._following: asyncio.Task[None] | None = None
+        self._dns: DnsServer | None = None
+
+    @classmethod
+    async def open(cls) -> Node:
+        """Remove what dead meshes left, choose a free subnet and make the node. NetworkError if refused."""
+        _look_for_what_is_needed()
+        for label in await sweep_dead():
+            logger.info("removed what the mesh %s had left", label)
+        chosen = subnet.choose(taken=await _taken_networks())
+        if chosen is None:
+            raise NetworkError("no free private IPv4 network is left for pods and services")
+        node = cls(*chosen)
+        try:
+            await node._make()
+        except BaseException:
+            await node.close()
+            raise
+        return node
+
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[str]:
+        """Sockets made in the block are the node's; gives the address at which all pods reach it."""
+        with netns.entered(self.subnet.node):
+            yield str(self.subnet.gateway)
+
+    async def start(self, registry: Registry) -> None:
+        """Answer for names and virtual addresses as the registry has them, from now on."""
+        with self.entered() as host:
+            udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            udp.bind((host, _DNS_PORT))
+            tcp.bind((host, _DNS_PORT))
+        servers = [server for server in name_servers(RESOLV_CONF) if server != host]
+        self._dns = DnsServer(Zone(lambda: registry.mesh), forward_to=servers)
+        await self._dns.start(udp, tcp)
+        for ipv6 in (False, True):
+            await self._restore(service_rules_base(), ipv6=ipv6)
+        self._subscription = registry.subscribe(lambda _changes: self._changed.set())
+        self._changed.set()
+        self._following = spawn(self._follow(registry), name="service rules")
+
+    async def close(self) -> None:
+        """Remove the node and every pod's namespace. May be repeated."""
+        if self._subscription is not None:
+            self._subscription.close()
+        if self._following is not None:
+            await cancel_all([self._following])
+        if self._dns is not None:
+            await self._dns.stop()
+        self._subscription = self._following = self._dns = None
+        await sweep(self.subnet.label)
+        self._claim.close()
+
+    async def _make(self) -> None:
+        forwarded = FORWARDING.read_text().strip() != "0"
+        # Before the switch is turned: a leftover must know how the host was.
+        await netns.restore(host_rules(self.subnet, forwarded=forwarded))
+        if not forwarded:
+            FORWARDING.write_text("1")
+        await netns.apply(commands.make_node(self.subnet))
+
+    async def _follow(self, registry: Registry) -> None:
+        while True:
+            await self._changed.wait()
+            await asyncio.sleep(_SETTLE_S)
+            self._changed.clear()
+            try:
+                await self._restore(service_rules(registry.mesh, family=4), ipv6=False)
+                await self._restore(service_rules(registry.mesh, family=6), ipv6=True)
+            except NetworkError as error:
+                logger.warning("service rules: %s", error)
+
+    async def _restore(self, text: str, *, ipv6: bool) -> None:
+        await netns.restore(text, netns=self.subnet.node, ipv6=ipv6)
+
+
+def _look_for_what_is_needed() -> None:
+    if not _IPV6.exists():
+        raise NetworkError("this kernel has IPv6 switched off, which pods need among themselves")
+    for program, package in _NEEDED.items():
+        if shutil.which(program) is None:
+            raise NetworkError(f"{program} is not installed: install the package {package}")
+
+
+async def _taken_networks() -> Sequence[subnet.Network]:
+    """Addresses, routes and name servers of this machine."""
+    texts: list[str] = name_servers(RESOLV_CONF)
+    for family in ("-4", "-6"):
+        links: list[dict[str, Any]] = json.loads(
+            await netns.run("ip", "-json", family, "addr") or "[]"
+        )
+        for link in links:
+            addresses = link.get("addr_info", ())
+            texts += [f"{one['local']}/{one['prefixlen']}" for one in addresses if "local" in one]
+        # A table that does not exist is no table with routes.
+        shown = await netns.run("ip", "-json", family, "route", "show", "table", "all")
+        routes: list[dict[str, Any]] = json.loads(shown or "[]")
+        texts += [str(route.get("dst", "")) for route in routes]
+    return subnet.networks(texts)

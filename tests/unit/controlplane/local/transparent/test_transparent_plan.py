@@ -1,0 +1,96 @@
+"""What a replica in a namespace gets: nothing that tells its program of a proxy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from linkerd2_py.controlplane.local.plan import PodPlan, proxy_env, workload_env
+from linkerd2_py.controlplane.local.transparent.network import without_resolved
+from linkerd2_py.controlplane.local.transparent.plan import NOBODY, PROXY_UID, plan_in_namespace
+from linkerd2_py.controlplane.local.transparent.subnet import Subnet
+from linkerd2_py.controlplane.registry.mesh_file import parse_mesh
+from linkerd2_py.proxy.config.load import load
+
+MESH = """
+namespace: shop
+services:
+  web-svc: {port: 80, targetPort: 8080, workload: web}
+  feed-svc: {port: 9000, workload: web, opaque: true}
+  cart-svc: {workload: cart}
+workloads:
+  web: {command: [./web], outbound: [cart-svc]}
+  cart: {command: [./cart], meshed: false, outbound: ["web-svc:80"]}
+"""
+
+
+def _plan(name: str) -> PodPlan:
+    return plan_in_namespace(
+        parse_mesh(MESH, source="mesh.yaml").workloads[name],
+        name=f"{name}-0",
+        netns=f"l5d3-{name}-0",
+        ips=("10.212.0.16", "fd6c:3564:3::10"),
+        subnet=Subnet(3),
+        etc=Path("/etc-of-pods"),
+    )
+
+
+def test_programs_use_their_own_ports_and_plain_names() -> None:
+    plan = _plan("web")
+    env = workload_env(plan, base={})
+    assert env["PORT_8080"] == "8080"
+    assert env["HOST"] == "0.0.0.0"
+    assert env["CART_SVC_ADDR"] == "cart-svc:80"
+    assert not [name for name in env if "PROXY" in name.upper()]
+    assert plan.ports == plan.serve == {8080: 8080, 9000: 9000}
+
+
+def test_the_proxy_reads_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    env = proxy_env(_plan("web"), base={}, proxy_api="10.212.0.1:8086")
+    config = load(env)
+    assert [str(one) for one in config.outbound.listen] == ["127.0.0.1:4140", "[::1]:4140"]
+    assert [str(one) for one in config.inbound.listen] == ["[::]:4143"]
+    assert config.inbound.opaque_ports == {9000}
+    assert len(config.inbound_ips) == 2
+    assert [net.prefix_len for net in config.destination.profile_networks] == [16, 48]
+    assert config.inbound_static == config.outbound_static == ()
+
+
+def test_rules_come_before_the_proof_that_they_work() -> None:
+    plan = _plan("web")
+    assert [step.name for step in plan.inits] == [
+        "proxy-init",
+        "network-validator",
+        "network-validator-ipv6",
+    ]
+    rules, *looks = plan.inits
+    assert rules.placement.uid is None
+    assert f"--proxy-uid {PROXY_UID}" in " ".join(rules.argv)
+    # The proxy's own user is exempt: as that user nothing could be seen.
+    assert [step.placement.uid for step in looks] == [NOBODY, NOBODY]
+    assert {step.placement.netns for step in plan.inits} == {plan.netns}
+
+
+def test_an_unmeshed_replica_has_a_namespace_and_no_rules() -> None:
+    plan = _plan("cart")
+    assert (plan.netns, plan.inits, plan.admin_addr) == ("l5d3-cart-0", (), None)
+    assert not plan.intercepted
+    assert plan.calls == {"WEB_SVC_ADDR": "web-svc:80"}
+
+
+def test_programs_run_as_whoever_asked_sudo_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setenv("SUDO_UID", "65534")
+    plan = _plan("web")
+    assert plan.app_placement.uid == 65534
+    assert workload_env(plan, base={"HOME": "/root"})["HOME"] != "/root"
+    monkeypatch.setenv("SUDO_UID", "0")
+    assert _plan("web").app_placement.uid is None
+    monkeypatch.delenv("SUDO_UID")
+    assert workload_env(_plan("web"), base={"HOME": "/root"})["HOME"] == "/root"
+
+
+def test_names_are_asked_of_files_and_dns_only() -> None:
+    before = "passwd: files\nhosts:  files mymachines resolve [!UNAVAIL=return] dns\nports: db\n"
+    assert without_resolved(before) == "passwd: files\nhosts: files dns\nports: db\n"
