@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 _V4_MAPPED: Final = bytes(10) + b"\xff\xff"
 _NAME_LIMIT: Final = 253
+_ZONE: Final = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 _LABEL: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)", re.ASCII)
 
 
@@ -56,6 +57,17 @@ def pack_ip(text: str) -> bytes | None:
     except (OSError, ValueError):
         return None
     return unmapped(packed)
+
+
+def split_zone(host: str) -> tuple[str, str]:
+    """A link-local IPv6 literal and the interface it is on: `fe80::1%2` is `fe80::1` and `%2`. Any other text is
+    returned whole: no other address has a zone.
+    """
+    plain, percent, zone = host.partition("%")
+    packed = pack_ip(plain) if percent and _ZONE.fullmatch(zone) else None
+    if packed is None or len(packed) != 16 or packed[0] != 0xFE or packed[1] & 0xC0 != 0x80:
+        return host, ""
+    return plain, percent + zone
 
 
 def unmapped(packed: bytes) -> bytes:
@@ -112,7 +124,7 @@ def split_host_port(text: str) -> tuple[str, int]:
         raise ValueError(f"{text!r} is not host:port")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
-        if pack_ip(host) is None or ":" not in host:
+        if pack_ip(split_zone(host)[0]) is None or ":" not in host:
             raise ValueError(f"{host!r} is not an IPv6 address")
     elif ":" in host:
         raise ValueError(f"{text!r}: an IPv6 address needs brackets, [address]:port")

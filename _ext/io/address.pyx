@@ -42,8 +42,11 @@ cdef class Address:
         memset(&v6, 0, sizeof(v6))
         if not 0 <= port <= 65535:
             raise ValueError(f"port {port} is not between 0 and 65535")
-        text = host.encode("ascii", "replace")
+        plain, percent, zone = host.partition("%")
+        text = plain.encode("ascii", "replace")
         self.port = port
+        if percent and not _set_zone(&v6, text, zone):
+            raise ValueError(f"{host!r} is not an IPv4 or IPv6 address")
         if inet_pton(AF_INET, text, &v4.sin_addr) == 1:
             v4.sin_family = AF_INET
             v4.sin_port = htons(port)
@@ -55,7 +58,7 @@ cdef class Address:
             v6.sin6_port = htons(port)
             memcpy(self.raw, &v6, sizeof(v6))
             self.raw_len = sizeof(v6)
-            self.host = _host_text(AF_INET6, &v6.sin6_addr)
+            self.host = _host_text_v6(&v6)
         else:
             raise ValueError(f"{host!r} is not an IPv4 or IPv6 address")
 
@@ -84,6 +87,22 @@ cdef str _host_text(int family, const void* address):
     return (<bytes> text).decode("ascii")
 
 
+cdef str _host_text_v6(const sockaddr_in6* v6):
+    host = _host_text(AF_INET6, &v6.sin6_addr)
+    return f"{host}%{v6.sin6_scope_id}" if v6.sin6_scope_id else host
+
+
+cdef bint _set_zone(sockaddr_in6* v6, bytes text, str zone) except -1:
+    """Whether `text%zone` is a link-local address on an interface given by number, the only kind that has a zone."""
+    cdef unsigned char* packed = v6.sin6_addr.s6_addr
+    if inet_pton(AF_INET6, text, &v6.sin6_addr) != 1 or packed[0] != 0xFE or packed[1] & 0xC0 != 0x80:
+        return False
+    if not (zone.isascii() and zone.isdecimal() and len(zone) < 10 and int(zone)):
+        return False
+    v6.sin6_scope_id = int(zone)
+    return True
+
+
 cdef Address address_of(const sockaddr* raw):
     cdef Address address
     cdef sockaddr_in v4
@@ -102,8 +121,10 @@ cdef Address address_of(const sockaddr* raw):
         return _address_v4(&v4)
     address = Address.__new__(Address)
     memcpy(address.raw, v6, sizeof(sockaddr_in6))
+    # A flow label is a packet's, not an address's; equality compares all bytes.
+    (<sockaddr_in6*> address.raw).sin6_flowinfo = 0
     address.raw_len = sizeof(sockaddr_in6)
-    address.host = _host_text(AF_INET6, &v6.sin6_addr)
+    address.host = _host_text_v6(v6)
     address.port = ntohs(v6.sin6_port)
     return address
 

@@ -84,7 +84,9 @@ cdef extern from "<netinet/in.h>" nogil:
     struct sockaddr_in6:
         sa_family_t sin6_family
         uint16_t sin6_port
+        uint32_t sin6_flowinfo
         in6_addr sin6_addr
+        uint32_t sin6_scope_id
     enum: IPPROTO_TCP, SOL_IP, SOL_IPV6, IPV6_V6ONLY
 
 cdef extern from "<netinet/tcp.h>" nogil:

@@ -14,6 +14,7 @@ from linkerd2_py.proxy.addresses import (
     matches_suffix,
     pack_ip,
     split_host_port,
+    split_zone,
     unpack_ip,
 )
 from linkerd2_py.proxy.config.types import Destination
@@ -65,7 +66,11 @@ def decide(key: bytes, *, rules: Destination) -> Decision:
         host, port = split_host_port(key.decode("ascii"))
     except ValueError:
         return Rejected(400, "the target is not a host and a port")
-    packed = pack_ip(host)
+    plain, zone = split_zone(host)
+    packed = pack_ip(plain)
+    if packed is not None and zone:
+        # A neighbour on one link: the mesh knows no such addresses.
+        return Forwarded(SocketAddr(unpack_ip(packed) + zone, port))
     if packed is not None:
         return _by_ip(SocketAddr(unpack_ip(packed), port), packed=packed, rules=rules)
     if not is_host_name(host) or port == 0:

@@ -53,13 +53,25 @@ def test_addresses_nobody_can_be_at() -> None:
 
 def test_host_and_port() -> None:
     assert split_host_port("[::1]:80") == ("::1", 80)
+    assert split_host_port("[fe80::1%2]:80") == ("fe80::1%2", 80)
     assert split_host_port("web:65535") == ("web", 65535)
     assert join_host_port("::1", port=80) == "[::1]:80"
     assert join_host_port("web", port=80) == "web:80"
 
 
 @pytest.mark.parametrize(
-    "text", ["web", ":80", "::1:80", "[web]:80", "[127.0.0.1]:80", "web:", "web:-1", "web:123456"]
+    "text",
+    [
+        "web",
+        ":80",
+        "::1:80",
+        "[web]:80",
+        "[127.0.0.1]:80",
+        "web:",
+        "web:-1",
+        "web:123456",
+        "[::1%2]:80",
+    ],
 )
 def test_what_is_not_host_and_port(text: str) -> None:
     with pytest.raises(ValueError):

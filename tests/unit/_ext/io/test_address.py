@@ -19,6 +19,14 @@ def test_ipv6_text_is_canonical():
     assert hash(Address("0:0:0:0:0:0:0:1", 80)) == hash(Address("::1", 80))
 
 
+def test_a_link_local_address_says_on_which_interface_it_is():
+    near = Address("fe80:0::1%7", 80)
+    assert (near.host, str(near)) == ("fe80::1%7", "[fe80::1%7]:80")
+    assert near == Address("fe80::1%7", 80)
+    assert near != Address("fe80::1%8", 80)
+    assert near != Address("fe80::1", 80)
+
+
 def test_equality_is_by_value():
     assert Address("10.0.0.1", 80) == Address("10.0.0.1", 80)
     assert Address("10.0.0.1", 80) != Address("10.0.0.1", 81)
@@ -28,7 +36,22 @@ def test_equality_is_by_value():
     assert len({Address("10.0.0.1", 80), Address("10.0.0.1", 80)}) == 1
 
 
-@pytest.mark.parametrize("host", ["", "localhost", "10.0.0.256", "10.0.0", "::1%lo", "\N{SNOWMAN}"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        "localhost",
+        "10.0.0.256",
+        "10.0.0",
+        "::1%lo",
+        "\N{SNOWMAN}",
+        "fe80::1%lo",
+        "fe80::1%",
+        "fe80::1%0",
+        "fd00::1%2",
+        "10.0.0.1%2",
+    ],
+)
 def test_what_is_no_address_is_refused(host):
     with pytest.raises(ValueError, match="not an IPv4 or IPv6 address"):
         Address(host, 80)

@@ -55,6 +55,7 @@ def service(
         (b"[fd00::1]:80", Forwarded(SocketAddr("fd00::1", 80))),
         (b"[fd00:0:0::1]:80", Forwarded(SocketAddr("fd00::1", 80))),
         (b"[::ffff:10.0.0.1]:80", Forwarded(SocketAddr("10.0.0.1", 80))),
+        (b"[fe80:0::1%2]:80", Forwarded(SocketAddr("fe80::1%2", 80))),
     ],
 )
 def test_names_addresses_and_the_rest(key: bytes, decision: Decision) -> None:
@@ -71,7 +72,18 @@ def test_addresses_nobody_is_at_are_rejected(key: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", [b"", b"web", b"we b:80", b"w\xc3\xa9b:80", b"web:0", b"a..b:80", b"web:x"]
+    "key",
+    [
+        b"",
+        b"web",
+        b"we b:80",
+        b"w\xc3\xa9b:80",
+        b"web:0",
+        b"a..b:80",
+        b"web:x",
+        b"[fe80::1%lo]:80",
+        b"10.0.0.1%2:80",
+    ],
 )
 def test_what_is_no_target_is_rejected(key: bytes) -> None:
     decision = decide(key, rules=rules())
@@ -83,6 +95,8 @@ def test_addresses_of_the_meshs_networks_are_asked_about() -> None:
     inside = rules(networks=("10.0.0.0/8",))
     assert decide(b"10.1.2.3:80", rules=inside) == ByAddress(SocketAddr("10.1.2.3", 80))
     assert decide(b"11.1.2.3:80", rules=inside) == Forwarded(SocketAddr("11.1.2.3", 80))
+    everything = rules(networks=("::/0",))
+    assert decide(b"[fe80::1%2]:80", rules=everything) == Forwarded(SocketAddr("fe80::1%2", 80))
 
 
 def test_without_a_control_plane_only_dns_is_asked() -> None:
