@@ -48,6 +48,7 @@ cdef class Arrival(Session):
     cdef int settle(self, Protocol found) except -1
     cdef int close(self) except -1
     cdef int hasten(self) except -1
+    cdef bint is_empty(self) noexcept     # nothing came yet
 
 cdef class OpaqueConnection(Waiter):
     """An accepted connection that waits for its profile or for an endpoint, and then is pumped."""

@@ -219,15 +219,19 @@ cdef class Arrival(Session):
         return self.look()
 
     cdef int on_read_eof(self) except -1:
-        if self.transport.inbox is None or self.transport.inbox.size() == 0:
+        """A client that sends nothing and says so may still want to hear the server: it goes where it was addressed, end and all."""
+        if self.is_empty() and (self.target is None or self.server.draining):
             return self.close()
         return self.settle(PROTO_OPAQUE)
+
+    cdef bint is_empty(self) noexcept:
+        return self.transport.inbox is None or self.transport.inbox.size() == 0
 
     cdef int on_timer(self, Timer timer) except -1:
         """A client that waits for the server to speak first, or for nothing: opaque from here on, but nothing new begins while draining."""
         if self.transport is None:
             return 0
-        if self.server.draining and (self.transport.inbox is None or self.transport.inbox.size() == 0):
+        if self.server.draining and self.is_empty():
             return self.close()
         return self.settle(PROTO_OPAQUE)
 

@@ -117,6 +117,20 @@ async def test_a_client_that_waits_is_opaque_after_the_detection_timeout() -> No
         await writer.wait_closed()
 
 
+@pytest.mark.parametrize("proxies", [1, 2])
+async def test_a_client_that_has_nothing_to_say_still_hears_the_server(proxies: int) -> None:
+    """Its end is all that was sent, and it passes: the server answers with its own last words, long before the detection timeout."""
+    async with engine() as made, greeter() as server:
+        address = server
+        for _ in range(proxies):
+            address = made.outbound(address)[1]
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write_eof()
+        assert await asyncio.wait_for(reader.read(-1), 5) == GREETING + b"bye"
+        writer.close()
+        await writer.wait_closed()
+
+
 async def test_a_client_hello_passes_untouched() -> None:
     hello = b"\x16\x03\x01\x00\x05hello"
     async with engine() as made, greeter() as server:
