@@ -7,6 +7,7 @@ own admin port on loopback first of all.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from linkerd2_py._ext.io.transport import Address
@@ -19,7 +20,7 @@ from linkerd2_py.proxy.addresses import (
     split_host_port,
     unpack_ip,
 )
-from linkerd2_py.proxy.refusal import TARGETS_MAX, TOO_MANY, refuse, refuse_loop
+from linkerd2_py.proxy.refusal import TARGETS_MAX, TOO_MANY, drop_unused, refuse, refuse_loop
 
 _REFUSED: Final = (404, "not an address of this workload")
 
@@ -49,7 +50,7 @@ class InboundTargets:
         if address is not None and self._leads_back(address):
             refuse_loop(target, table=table)
             return
-        if address is None or len(self._named) >= TARGETS_MAX:
+        if address is None or self._is_full(table):
             status, text = _REFUSED if address is None else TOO_MANY
             refuse(target, status=status, text=text, table=table)
             return
@@ -62,6 +63,12 @@ class InboundTargets:
         if target.key not in self._static:
             self._named.discard(target.key)
             table.remove(target)
+
+    def _is_full(self, table: TargetTable) -> bool:
+        if len(self._named) >= TARGETS_MAX:
+            drop = partial(self.on_idle_target, table=table)
+            drop_unused(table, known=self._named, drop=drop)
+        return len(self._named) >= TARGETS_MAX
 
     def adopt(self, target: Target, *, workload: SocketAddr, opaque: bool) -> None:
         """The workload behind a static port."""

@@ -6,12 +6,13 @@ Nothing is remembered here but the targets in use and their watches: one that wa
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 from linkerd2_py._ext.route.target import Target, TargetTable
 from linkerd2_py.proxy.discovery.names import Decision, Rejected, decide
 from linkerd2_py.proxy.discovery.sources import Sources
 from linkerd2_py.proxy.discovery.watch import Watch, start
-from linkerd2_py.proxy.refusal import TARGETS_MAX, TOO_MANY, refuse
+from linkerd2_py.proxy.refusal import TARGETS_MAX, TOO_MANY, drop_unused, refuse
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ class Resolver:
         logger.debug("%s: %s", target.key.decode(errors="replace"), decision)
         if isinstance(decision, Rejected):
             refuse(target, status=decision.status, text=decision.text, table=table)
-        elif len(self._watches) >= self.targets_max:
+        elif self._is_full(table):
             logger.warning("too many targets at once: more than %d", self.targets_max)
             refuse(target, status=TOO_MANY[0], text=TOO_MANY[1], table=table)
         else:
@@ -59,6 +60,12 @@ class Resolver:
     async def settled(self) -> None:
         """After `close` of every resolver: until no call of theirs is left in the engine."""
         await self._sources.settled()
+
+    def _is_full(self, table: TargetTable) -> bool:
+        if len(self._watches) >= self.targets_max:
+            drop = partial(self.on_idle_target, table=table)
+            drop_unused(table, known=self._watches, drop=drop)
+        return len(self._watches) >= self.targets_max
 
     def _begin(self, target: Target, *, decision: Decision) -> None:
         self._end(target.key)

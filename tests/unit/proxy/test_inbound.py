@@ -1,6 +1,8 @@
 """Where the inbound side lets traffic go."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -10,6 +12,7 @@ from linkerd2_py._ext.pool.settings import PoolSettings
 from linkerd2_py._ext.route.target import TargetTable
 from linkerd2_py.proxy.addresses import SocketAddr, pack_ip
 from linkerd2_py.proxy.inbound import InboundTargets
+from linkerd2_py.proxy.refusal import TARGETS_MAX
 
 
 def targets(*own: str) -> InboundTargets:
@@ -50,9 +53,9 @@ def test_own_addresses_are_accepted_and_no_others() -> None:
     assert found.accepted(b"127.0.0.1:80") is None
 
 
-async def test_the_engine_is_told() -> None:
+@contextmanager
+def table_of(found: InboundTargets) -> Iterator[TargetTable]:
     loop = Loop()
-    found = targets("10.0.0.1")
     table = TargetTable(
         loop,
         Registry(),
@@ -61,6 +64,24 @@ async def test_the_engine_is_told() -> None:
         on_unknown_target=lambda target: found.on_unknown_target(target, table=table),
     )
     try:
+        yield table
+    finally:
+        table.close()
+        loop.close()
+
+
+async def test_unused_targets_make_room() -> None:
+    """Whoever knocks at every port of the workload does not keep others out."""
+    with table_of(targets("10.0.0.1")) as table:
+        for port in range(10_000, 10_000 + TARGETS_MAX):
+            table.lookup(f"10.0.0.1:{port}".encode())
+        assert len(table.targets()) == TARGETS_MAX
+        assert table.lookup(b"10.0.0.1:80").endpoints_state()
+        assert [target.key for target in table.targets()] == [b"10.0.0.1:80"]
+
+
+async def test_the_engine_is_told() -> None:
+    with table_of(targets("10.0.0.1")) as table:
         (endpoint,) = table.lookup(b"10.0.0.1:25").endpoints_state()
         assert endpoint["address"] == "10.0.0.1:25"
         assert table.lookup(b"10.0.0.1:25").is_opaque
@@ -70,6 +91,3 @@ async def test_the_engine_is_told() -> None:
         await asyncio.sleep(0)
         # Refused ones are forgotten at once.
         assert {target.key for target in table.targets()} == {b"10.0.0.1:25", b"10.0.0.1:80"}
-    finally:
-        table.close()
-        loop.close()
