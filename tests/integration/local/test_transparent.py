@@ -11,6 +11,7 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -210,7 +211,7 @@ def test_a_host_header_never_moves_a_request(cli: MeshCli) -> None:
 
 def test_servers_that_speak_first_are_heard_at_once(cli: MeshCli) -> None:
     heard = _inside(
-        cli, "reader-0", "python3", "-c",
+        cli, "reader-0", sys.executable, "-c",
         "import socket; s = socket.create_connection(('greet', 2525), 5); print(s.recv(99))",
     )  # fmt: skip
     assert heard == "b'welcome\\n'\n"
@@ -239,7 +240,7 @@ def test_unmeshed_pods_reach_services_too(cli: MeshCli) -> None:
 def test_what_is_not_tcp_is_left_alone(cli: MeshCli) -> None:
     peer = _pods(cli)["files-0"]
     assert "1 received" in _inside(cli, "reader-0", "ping", "-c1", "-W2", peer["ip"])
-    answer = _inside(cli, "reader-0", "python3", "-c", UDP_QUESTION)
+    answer = _inside(cli, "reader-0", sys.executable, "-c", UDP_QUESTION)
     assert answer.strip() == "answered"
 
 
@@ -260,7 +261,7 @@ def test_addresses_outside_the_mesh_are_reached_unchanged(cli: MeshCli, tmp_path
     assert "via" in host
     outside = _outside_address()
     with subprocess.Popen(
-        ["python3", "-m", "http.server", "0", "--bind", outside, "-d", str(tmp_path)],
+        [sys.executable, "-m", "http.server", "0", "--bind", outside, "-d", str(tmp_path)],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
