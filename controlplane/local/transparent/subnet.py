@@ -107,8 +107,10 @@ def overlap(subnet: Subnet, other: Network) -> bool:
     return subnet.v6.overlaps(other)
 
 
-def claim_of(number: int) -> socket.socket | None:
-    """The number is ours while this socket is open; None if a living mesh has it."""
+def claim_of(number: int | None) -> socket.socket | None:
+    """The number is ours while this socket is open; None if a living mesh has it, or if it is none."""
+    if number is None:
+        return None
     claim = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         claim.bind(f"\0linkerd2-py-subnet-{number}")

@@ -36,15 +36,24 @@ async def sweep(label: str) -> None:
 
 async def remove_namespace(name: str) -> None:
     """End whatever still runs there, then the namespace. NetworkError if it cannot be removed."""
+    try:
+        await _empty(name)
+        await netns.run("ip", "netns", "del", name)
+    except NetworkError:
+        # Somebody else may have been quicker.
+        if name in netns.names():
+            raise
+
+
+async def _empty(name: str) -> None:
     for _ in range(_PATIENCE):
         pids = (await netns.run("ip", "netns", "pids", name)).split()
         if not pids:
-            break
+            return
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGKILL)
         await asyncio.sleep(_WAIT_S)
-    await netns.run("ip", "netns", "del", name)
 
 
 async def sweep_dead() -> list[str]:
@@ -79,9 +88,15 @@ async def _remove_rules(label: str) -> None:
 
 
 def main() -> int:
-    """`LABEL`: remove that mesh; 1 and one line on stderr if something stays."""
+    """`LABEL`: remove that mesh, unless a living one has that label; 1 and one line on stderr if something stays."""
+    label = sys.argv[1]
+    claim = claim_of(number_of(label))
+    if claim is None:
+        return 0
     try:
-        asyncio.run(sweep(sys.argv[1]))
+        # While we have the claim no new mesh takes the label.
+        with claim:
+            asyncio.run(sweep(label))
     except (NetworkError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
