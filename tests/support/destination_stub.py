@@ -5,7 +5,8 @@ can be sent to the open ones with `send`. It can be stopped and started again on
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -37,9 +38,18 @@ class Stream:
 
 
 class DestinationStub(service.DestinationServicer):
-    """async with DestinationStub() as stub: … stub.address"""
+    """async with DestinationStub() as stub: … stub.address
 
-    def __init__(self) -> None:
+    `place` is entered while it binds `host`: a network namespace, for example.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        place: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        self._host, self._place = host, place
         self.endpoints: dict[str, destination.Update] = {}
         self.profiles: dict[str, destination.DestinationProfile] = {}
         self.default_profile: destination.DestinationProfile | None = (
@@ -53,18 +63,21 @@ class DestinationStub(service.DestinationServicer):
 
     @property
     def address(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return f"{self._host}:{self.port}"
 
     async def start(self) -> None:
         """Listen, on the same port as before if there was one."""
         self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
         service.add_DestinationServicer_to_server(self, self._server)  # type: ignore[no-untyped-call]
-        self.port = self._server.add_insecure_port(f"127.0.0.1:{self.port}")
+        with self._place():
+            self.port = self._server.add_insecure_port(self.address)
         await self._server.start()
 
     async def stop(self) -> None:
         """Cut all streams and stop listening."""
         await self._server.stop(None)
+        # gRPC's threads and sockets end with the last server that is alive.
+        del self._server
 
     async def __aenter__(self) -> Self:
         await self.start()

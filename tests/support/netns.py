@@ -1,14 +1,18 @@
 """Network namespaces that a test makes for itself, as root."""
 
+import ctypes
 import itertools
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from tests.support.privileges import need_root
 
 _numbers = itertools.count()
+_libc = ctypes.CDLL(None, use_errno=True)
+_CLONE_NEWNET = 0x4000_0000
 
 
 def sh(*words: str, check: bool = True, text: str = "") -> subprocess.CompletedProcess[str]:
@@ -19,14 +23,15 @@ def sh(*words: str, check: bool = True, text: str = "") -> subprocess.CompletedP
 
 
 @contextmanager
-def namespace(*commands: str) -> Iterator[str]:
-    """A namespace with loopback up, and `ip` commands run in it; gone at the end with all that runs there."""
+def namespace(*commands: str, label: str = "") -> Iterator[str]:
+    """A namespace with loopback up, and `ip` commands run in it; gone at the end with all that runs there. `label` is
+    the end of its name, for whoever looks at a machine while tests run.
+    """
     need_root()
-    name = f"l5dt-{os.getpid()}-{next(_numbers)}"
+    name = f"l5dt-{os.getpid()}-{next(_numbers)}{label and f'-{label}'}"
     sh("ip", "netns", "add", name)
     try:
-        for command in ("link set lo up", *commands):
-            sh("ip", "-n", name, *command.split())
+        sh("ip", "-n", name, "-batch", "-", text="\n".join(("link set lo up", *commands)))
         yield name
     finally:
         for pid in sh("ip", "netns", "pids", name).stdout.split():
@@ -37,6 +42,22 @@ def namespace(*commands: str) -> Iterator[str]:
 def inside(name: str, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run a program in a namespace."""
     return sh("ip", "netns", "exec", name, *words, check=check)
+
+
+@contextmanager
+def entered(name: str) -> Iterator[None]:
+    """This thread is in the namespace: sockets made in the block belong to it for good, whoever uses them later."""
+    with Path("/proc/thread-self/ns/net").open() as ours, Path("/run/netns", name).open() as theirs:
+        _set_namespace(theirs.fileno())
+        try:
+            yield
+        finally:
+            _set_namespace(ours.fileno())
+
+
+def _set_namespace(descriptor: int) -> None:
+    if _libc.setns(descriptor, _CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "setns")
 
 
 def as_user(uid: int, words: Sequence[str]) -> list[str]:

@@ -26,8 +26,7 @@ http {{
     keepalive_requests 1000000;
     client_max_body_size 64m;
     server {{
-        listen {host}:{http1};
-        listen {host}:{http2} http2;
+        {listens}
         location / {{ root {folder}/files; }}
         location = /hello {{ return 200 "hello\\n"; }}
         location = /empty {{ return 204; }}
@@ -52,21 +51,25 @@ class Nginx:
 @contextlib.contextmanager
 def nginx(folder: Path, *, locations: str = "") -> Iterator[Nginx]:
     """Run nginx until the block ends; `locations` are extra lines for its server block."""
+    host = loopback_host()
+    http1, http2 = (host, free_port(host=host)), (host, free_port(host=host))
+    listens = f"listen {host}:{http1[1]}; listen {host}:{http2[1]} http2;"
+    argv = prepare(folder, listens=listens, locations=locations)
+    with Child.start(argv, log=folder / "nginx" / "log") as child:
+        child.wait_for_port(http1)
+        yield Nginx(http1, http2, folder / "nginx" / "files", child)
+
+
+def prepare(folder: Path, *, listens: str, locations: str = "") -> list[str]:
+    """Write a configuration below `folder`; the words that run nginx with it. `listens` are its `listen` lines."""
     program = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
     assert program, "nginx is not installed: run `./mesh test`, which names the package"
     home = folder / "nginx"
     files = home / "files"
     files.mkdir(parents=True)
     home.chmod(0o755)
-    host = loopback_host()
-    http1, http2 = (host, free_port(host=host)), (host, free_port(host=host))
     configuration = home / "nginx.conf"
     configuration.write_text(
-        _CONFIGURATION.format(
-            folder=home, host=host, http1=http1[1], http2=http2[1], locations=locations
-        )
+        _CONFIGURATION.format(folder=home, listens=listens, locations=locations)
     )
-    argv = [program, "-p", str(home), "-e", "stderr", "-c", str(configuration)]
-    with Child.start(argv, log=home / "log") as child:
-        child.wait_for_port(http1)
-        yield Nginx(http1, http2, files, child)
+    return [program, "-p", str(home), "-e", "stderr", "-c", str(configuration)]
