@@ -72,9 +72,10 @@ class StateDir:
     def logs(self) -> Path:
         return self.root / "logs"
 
-    def etc_of(self, namespace: str) -> Path:
-        """What pods of a namespace find in /etc, where they have one of their own."""
-        return self.root / "etc" / namespace
+    @property
+    def etc(self) -> Path:
+        """What pods find in /etc, where they have one of their own: a folder for each namespace."""
+        return self.root / "etc"
 
     def log_of(self, name: str) -> Path:
         """The log of a pod, of `<pod>-proxy`, or of `control-plane`."""

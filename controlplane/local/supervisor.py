@@ -119,20 +119,23 @@ class Supervisor:
     async def _open_network(self, *, guard: Guard, ending: AsyncExitStack) -> Network:
         """Where pods will live; whatever ends this process, nothing of it stays. StartError if refused."""
         if not self._settings.transparent:
-            network: Network = LoopbackNetwork()
-            ending.push_async_callback(network.close)
-            return network
+            loopback = LoopbackNetwork()
+            ending.push_async_callback(loopback.close)
+            return loopback
         try:
             node = await Node.open()
         except (NetworkError, OSError) as error:
             raise StartError(f"network: {error}") from error
         sweep = (sys.executable, "-m", "linkerd2_py.controlplane.local.transparent.sweep")
-        guard.call_at_end([*sweep, node.subnet.label])
+        etc = self._settings.state_dir.etc
+        guard.call_at_end([*sweep, node.subnet.label, str(etc)])
         ending.callback(guard.call_at_end, [])
         ending.push_async_callback(node.close)
         await node.start(self._registry)
         self._reports.send(Report("step", f"network {node.subnet.v4}, {node.subnet.v6}"))
-        return NamespaceNetwork(node, state_dir=self._settings.state_dir)
+        network = NamespaceNetwork(node, state_dir=self._settings.state_dir)
+        ending.push_async_callback(network.close)
+        return network
 
     def _surroundings(
         self, *, plane: EmbeddedControlPlane, guard: Guard, network: Network

@@ -24,7 +24,7 @@ def become(pod: str, command: Sequence[str], *, state: State, directory: StateDi
     if pod not in pods or pod == "node":
         there = ", ".join(name for name in pods if name != "node") or "none"
         raise NoSuchPodError(f"there is no pod {pod!r} in this mesh; there are: {there}")
-    etc = directory.etc_of(state.namespace)
+    etc = directory.etc / state.namespace
     place = Placement(netns=prefix + pod, etc=etc, uid=caller())
     # Not tied to anything: it is this process's own parent that it belongs to, and it asks for no signal.
     tie = [str(os.getppid()), "0"]

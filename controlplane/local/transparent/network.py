@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -85,6 +86,7 @@ class NamespaceNetwork:
     async def close(self) -> None:
         """Remove everything. May be repeated."""
         await self._node.close()
+        shutil.rmtree(self._state_dir.etc, ignore_errors=True)
 
     def _take_pod(self) -> tuple[str, str]:
         # One given back is used as late as possible: somebody may still believe in its last owner.
@@ -103,7 +105,7 @@ class NamespaceNetwork:
 
     def _etc(self, namespace: str) -> Path:
         """The folder whose files stand in for those of /etc in the pods of a namespace."""
-        folder = self._state_dir.etc_of(namespace)
+        folder = self._state_dir.etc / namespace
         folder.mkdir(parents=True, exist_ok=True)
         text = resolv_conf(str(self._node.subnet.gateway), namespace=namespace)
         (folder / "resolv.conf").write_text(text)

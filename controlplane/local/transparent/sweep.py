@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -88,8 +89,10 @@ async def _remove_rules(label: str) -> None:
 
 
 def main() -> int:
-    """`LABEL`: remove that mesh, unless a living one has that label; 1 and one line on stderr if something stays."""
-    label = sys.argv[1]
+    """`LABEL [FOLDER…]`: remove that mesh and these folders of its, unless a living one has that label; 1 and one line on
+    stderr if something stays.
+    """
+    label, *folders = sys.argv[1:]
     claim = claim_of(number_of(label))
     if claim is None:
         return 0
@@ -97,6 +100,8 @@ def main() -> int:
         # While we have the claim no new mesh takes the label.
         with claim:
             asyncio.run(sweep(label))
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
     except (NetworkError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

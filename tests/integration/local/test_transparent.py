@@ -354,6 +354,7 @@ def test_down_leaves_the_machine_as_it_was(machine: Machine, tmp_path: Path) -> 
         eventually(lambda: f"{label}-files-1" not in machine.now()["namespaces"])
         made.ok("local", "down")
         assert_ended(family)
+        assert {path.name for path in (tmp_path / "state").iterdir()} == {"lock", "logs"}
     finally:
         made.stop()
     eventually(machine.is_as_before)
@@ -367,6 +368,7 @@ def test_a_killed_supervisor_leaves_nothing(machine: Machine, tmp_path: Path) ->
         os.kill(made.state()["pid"], signal.SIGKILL)
         assert_ended(family)
         eventually(machine.is_as_before, deadline_s=20)
+        eventually(lambda: not (tmp_path / "state" / "etc").exists())
     finally:
         made.stop()
 
