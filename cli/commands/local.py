@@ -230,7 +230,8 @@ def _finish_detached(started: Started, *, state: State, sample: bool) -> None:
     show_checks()
     output.write(tick("everything is ready", paint=paint) + "\n\n")
     show_where_to_look(state, sample=sample)
-    output.write(f"`{shown_program()} local down` stops it.")
+    by_root = "sudo " if state.network and "SUDO_UID" in os.environ else ""
+    output.write(f"`{by_root}{shown_program()} local down` stops it.")
 
 
 def _failed(problems: tuple[str, ...]) -> CliError:
