@@ -12,10 +12,11 @@ what all hosts must reach. At the end every program that `start` began is over a
 import asyncio
 import itertools
 import socket
+import ssl
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +27,8 @@ from tests.support.processes import Child
 
 PROXY_UID = 2102
 RUN_S = 20.0
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 _MASK = {4: 24, 6: 64}
 
 
@@ -72,10 +75,12 @@ class Host:
         """A program to its end. Blocks."""
         return inside(self.netns, *words, check=check)
 
-    async def call(self, *words: str, check: bool = True) -> str:
+    async def call(self, *words: str, check: bool = True, uid: int = 0) -> str:
         """What a program wrote until its end, while this loop goes on. Its words are in the failure when it fails."""
         running = await asyncio.create_subprocess_exec(
-            *self.words(words), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+            *self.words(words, uid=uid),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
         )
         try:
             async with asyncio.timeout(RUN_S):
@@ -88,10 +93,9 @@ class Host:
         assert not check or running.returncode == 0, done
         return out.decode()
 
-    async def open(
-        self, address: str, port: int
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A connection from here."""
+    @asynccontextmanager
+    async def connected(self, address: str, port: int) -> AsyncIterator[Streams]:
+        """A connection from here, closed at the end, however it ended."""
         with self.entered():
             sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
         sock.setblocking(False)
@@ -101,14 +105,23 @@ class Host:
         except BaseException:
             sock.close()
             raise
-        return await asyncio.open_connection(sock=sock)
+        reader, writer = await asyncio.open_connection(sock=sock)
+        try:
+            yield reader, writer
+        finally:
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
 
-    def listener(self, port: int, *, host: str = "::") -> socket.socket:
-        """A socket that listens here, on all addresses unless told otherwise."""
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    @asynccontextmanager
+    async def serving(
+        self, port: int, serve: Serve, *, tls: ssl.SSLContext | None = None
+    ) -> AsyncIterator[None]:
+        """A server of the test's own, on all addresses of this host."""
         with self.entered():
-            both = family == socket.AF_INET6
-            return socket.create_server((host, port), family=family, dualstack_ipv6=both)
+            sock = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
+        async with await asyncio.start_server(serve, sock=sock, ssl=tls):
+            yield
 
 
 class NetLab:

@@ -11,24 +11,18 @@ import pytest
 
 from tests.support.netlab import Host
 from tests.support.pods import Pod, Pods, at, serve_http, who
-from tests.support.wait import eventually
 
 
 async def say(client: Host, address: str, port: int, wire: bytes) -> bytes:
     """What comes back until the other side ends or resets; b"RST" where it reset without a word."""
-    reader, writer = await client.open(address, port)
     answer = b""
-    try:
-        async with asyncio.timeout(10):
+    async with client.connected(address, port) as (reader, writer), asyncio.timeout(10):
+        try:
             writer.write(wire)
             while piece := await reader.read(65536):
                 answer += piece
-    except ConnectionResetError:
-        answer = answer or b"RST"
-    finally:
-        writer.close()
-        with suppress(ConnectionError):
-            await writer.wait_closed()
+        except ConnectionResetError:
+            answer = answer or b"RST"
     return answer
 
 
@@ -110,16 +104,14 @@ async def test_connect_is_for_whoever_was_connected_to(mesh: Pods) -> None:
         writer.close()
         await writer.wait_closed()
 
-    async with await asyncio.start_server(forward, sock=one.host.listener(3128)):
+    async with one.host.serving(3128, forward):
         target = at(other.v4, 8080)
-        reader, writer = await web.host.open(one.v4, 3128)
-        writer.write(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
-        assert head.startswith(b"HTTP/1.1 200 ")
-        writer.write(b"bytes")
-        assert await asyncio.wait_for(reader.read(-1), 10) == b"tunnelled bytes"
-        writer.close()
-        await writer.wait_closed()
+        async with web.host.connected(one.v4, 3128) as (reader, writer), asyncio.timeout(10):
+            writer.write(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200 ")
+            writer.write(b"bytes")
+            assert await reader.read(-1) == b"tunnelled bytes"
     assert got[0].startswith(f"CONNECT {target} HTTP/1.1\r\n".encode())
     assert other.count("tcp_open_total", peer="src") == 0
 
@@ -192,10 +184,14 @@ async def test_half_closes_and_resets_pass_both_proxies(mesh: Pods, opaque: bool
     web, files = mesh.pod("web"), mesh.pod("files")
     mesh.know(files, 7000, opaque=opaque)
     ends: asyncio.Queue[bytes | str] = asyncio.Queue()
+    arrived = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            got = await reader.read(-1)
+            got = await reader.read(2)
+            if got == b"\0c":
+                arrived.set()
+            got += await reader.read(-1)
             ends.put_nowait(got)
             writer.write(b"answer to " + got)
             await writer.drain()
@@ -207,32 +203,26 @@ async def test_half_closes_and_resets_pass_both_proxies(mesh: Pods, opaque: bool
         with suppress(ConnectionError):
             await writer.wait_closed()
 
-    async with await asyncio.start_server(serve, sock=files.host.listener(7000)):
+    async with files.host.serving(7000, serve):
         # The client's FIN arrives as one, while the answer still comes; then the server's.
-        reader, writer = await web.host.open(files.v4, 7000)
-        writer.write(b"\0half")
-        writer.write_eof()
-        assert await asyncio.wait_for(reader.read(-1), 10) == b"answer to \0half"
-        assert await ends.get() == b"\0half"
-        writer.close()
-        await writer.wait_closed()
+        async with web.host.connected(files.v4, 7000) as (reader, writer), asyncio.timeout(10):
+            writer.write(b"\0half")
+            writer.write_eof()
+            assert await reader.read(-1) == b"answer to \0half"
+            assert await ends.get() == b"\0half"
         # A reset by the server.
-        reader, writer = await web.host.open(files.v4, 7000)
-        writer.write(b"\0reset")
-        writer.write_eof()
-        with pytest.raises(ConnectionResetError):
-            await asyncio.wait_for(reader.read(-1), 10)
-        assert await ends.get() == b"\0reset"
-        writer.close()
+        async with web.host.connected(files.v4, 7000) as (reader, writer), asyncio.timeout(10):
+            writer.write(b"\0reset")
+            writer.write_eof()
+            with pytest.raises(ConnectionResetError):
+                await reader.read(-1)
+            assert await ends.get() == b"\0reset"
         # A reset by the client, in the middle of what it says.
-        reader, writer = await web.host.open(files.v4, 7000)
-        writer.write(b"\0cut")
-        await writer.drain()
-        await asyncio.to_thread(
-            eventually, lambda: files.count("tcp_open_connections", direction="inbound", peer="dst")
-        )
-        _reset(writer)
-        assert await asyncio.wait_for(ends.get(), 10) == "RST"
+        async with web.host.connected(files.v4, 7000) as (_reader, writer), asyncio.timeout(10):
+            writer.write(b"\0cut")
+            await arrived.wait()
+            _reset(writer)
+            assert await ends.get() == "RST"
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
