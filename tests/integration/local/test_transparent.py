@@ -13,6 +13,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ import pytest
 from linkerd2_py.controlplane.local import state_dir
 from linkerd2_py.controlplane.local.transparent.netns import socket_in
 from tests.integration.local.mesh_cli import ENTRY, MeshCli, assert_ended, edit
-from tests.support.netns import as_user, sh
+from tests.support.netns import as_user, namespace, sh
 from tests.support.privileges import need_root
 from tests.support.wait import eventually
 
@@ -294,6 +295,78 @@ def _outside_address() -> str:
     ]
     assert found, "this machine has no address but loopback"
     return str(found[0])
+
+
+WHO_ASKS = """
+import socket
+server = socket.create_server(("198.51.100.2", 0))
+print(server.getsockname()[1], flush=True)
+while True:
+    peer, address = server.accept()
+    peer.recv(999)
+    body = address[0].encode()
+    peer.sendall(b"HTTP/1.1 200 OK\\r\\ncontent-length: %d\\r\\nconnection: close\\r\\n\\r\\n%s" % (len(body), body))
+    peer.close()
+"""
+
+
+@contextmanager
+def _another_machine() -> Iterator[str]:
+    """One hop behind the host, which drops what nobody lets through, as with Docker; gives the URL of its server."""
+    with namespace() as outside:
+        sh(
+            "ip",
+            "link",
+            "add",
+            "l5dt-out",
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "eth0",
+            "netns",
+            outside,
+        )
+        sh("ip", "addr", "add", "198.51.100.1/24", "dev", "l5dt-out")
+        sh("ip", "link", "set", "l5dt-out", "up")
+        sh("ip", "-n", outside, "addr", "add", "198.51.100.2/24", "dev", "eth0")
+        sh("ip", "-n", outside, "link", "set", "eth0", "up")
+        sh("iptables", "-P", "FORWARD", "DROP")
+        argv = ["ip", "netns", "exec", outside, sys.executable, "-c", WHO_ASKS]
+        try:
+            with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as server:
+                assert server.stdout is not None
+                yield f"http://198.51.100.2:{server.stdout.readline().strip()}/"
+                server.kill()
+        finally:
+            sh("iptables", "-P", "FORWARD", "ACCEPT")
+
+
+def test_other_machines_are_reached_as_the_host(cli: MeshCli) -> None:
+    with _another_machine() as url:
+        for pod in ("reader-0", "outsider-0"):
+            seen = _inside(cli, pod, "curl", "-sS", "-m", "10", url)
+            assert seen == "198.51.100.1"
+
+
+def test_networks_of_others_are_left_alone(machine: Machine, tmp_path: Path) -> None:
+    """A bridge and a namespace that look like ours in everything but the name."""
+    made = _make(tmp_path)
+    sh("ip", "link", "add", "l5dt-br", "type", "bridge")
+    try:
+        sh("ip", "addr", "add", "10.209.0.1/16", "dev", "l5dt-br")
+        sh("ip", "link", "set", "l5dt-br", "up")
+        with namespace():
+            before = Machine()
+            _up(made)
+            assert not _pods(made)["files-0"]["ip"].startswith("10.209.")
+            assert _get(made, "reader-0", "http://files/")[1] == "files"
+            made.ok("local", "down")
+            eventually(before.is_as_before)
+    finally:
+        made.stop()
+        sh("ip", "link", "del", "l5dt-br")
+    eventually(machine.is_as_before)
 
 
 def test_proxies_run_as_a_user_of_their_own(cli: MeshCli) -> None:
