@@ -104,9 +104,11 @@ def is_multicast(host: str) -> bool:
 
 def is_local(host: str) -> bool:
     """Whether the IP literal is one of this machine's addresses: no other can be bound to."""
+    plain, zone = split_zone(host)
+    where = (plain, 0, 0, int(zone.removeprefix("%"))) if zone else (host, 0)
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         try:
-            probe.bind((host, 0))
+            probe.bind(where)
         except OSError:
             return False
     return True

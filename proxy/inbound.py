@@ -18,6 +18,7 @@ from linkerd2_py.proxy.addresses import (
     is_loopback,
     pack_ip,
     split_host_port,
+    split_zone,
     unpack_ip,
 )
 from linkerd2_py.proxy.refusal import TARGETS_MAX, TOO_MANY, drop_unused, refuse, refuse_loop
@@ -82,6 +83,9 @@ class InboundTargets:
             host, port = split_host_port(key.decode("ascii"))
         except ValueError:
             return None
+        if split_zone(host)[1] and port:
+            # Addresses of a link are in nobody's list.
+            return SocketAddr(host, port) if is_local(host) else None
         packed = pack_ip(host)
         if packed is None or port == 0 or not any(packed):
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 
 import pytest
@@ -162,3 +163,16 @@ async def test_a_pod_that_calls_itself_is_left_alone(mesh: Pods) -> None:
         name, peer, _host = await who(web.host, f"http://{at(address, 8080)}/who")
         assert (name, peer) == ("web", address)
     assert web.count("tcp_open_total", peer="src") == 0
+
+
+async def test_a_pod_is_reached_at_the_address_of_its_link(mesh: Pods) -> None:
+    """IPv6 neighbours may know no other; the proxy answers for it, and not for that of another link."""
+    stranger, pod = mesh.lab.host("stranger"), mesh.pod("pod")
+    serve_http(pod.host)
+    listed = json.loads(pod.host.run("ip", "-j", "-6", "addr", "show", "dev", "eth0").stdout)
+    known = [one for link in listed for one in link.get("addr_info", ()) if one]
+    (address,) = (one["local"] for one in known if one["scope"] == "link")
+    name, peer, _host = await who(stranger, f"http://[{address}%25eth0]:8080/who", "-g")
+    assert (name, peer) == ("pod", address)
+    (labels,) = pod.series("request_total", direction="inbound")
+    assert re.search(rf'target_addr="\[{address}%\d+\]:8080"', labels)

@@ -34,6 +34,7 @@ def targets(*own: str) -> InboundTargets:
         b"192.0.2.1:80",
         b"web:80",
         b"10.0.0.1:0",
+        b"[fe80::1%1]:80",
         b"\xff:1",
         b"",
     ],
