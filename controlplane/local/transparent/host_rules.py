@@ -44,6 +44,11 @@ def removal(saved: str, *, label: str) -> str:
     return "".join(f"{line}\n" for line in parts)
 
 
+def inherited(saved: str, *, heir: Subnet) -> str:
+    """For `iptables-restore --noflush`: the rules of another mesh, with the note that the host did not forward before."""
+    return removal(saved, label=heir.label) + host_rules(heir, forwarded=False)
+
+
 def labels(saved: str) -> set[str]:
     """The meshes that have rules in `saved`."""
     matches = (_LABELLED.match(line) for line in saved.splitlines())

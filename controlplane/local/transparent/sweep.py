@@ -18,7 +18,12 @@ from typing import Any, Final
 
 from linkerd2_py.controlplane.local.transparent import host_rules, netns
 from linkerd2_py.controlplane.local.transparent.netns import NetworkError
-from linkerd2_py.controlplane.local.transparent.subnet import PREFIX, claim_of, number_of
+from linkerd2_py.controlplane.local.transparent.subnet import (
+    PREFIX,
+    Subnet,
+    claim_of,
+    number_of,
+)
 
 FORWARDING: Final = Path("/proc/sys/net/ipv4/ip_forward")
 _WAIT_S: Final = 0.02
@@ -81,10 +86,14 @@ async def _numbers() -> set[int]:
 async def _remove_rules(label: str) -> None:
     saved = await netns.save()
     text = host_rules.removal(saved, label=label)
+    began = host_rules.began_forwarding(saved, label=label)
+    others = [number_of(other) for other in sorted(host_rules.labels(saved) - {label})]
+    if began and others and others[0] is not None:
+        # Whoever is last must know how the host was.
+        text += host_rules.inherited(saved, heir=Subnet(others[0]))
     if text:
         await netns.restore(text)
-    others = host_rules.labels(saved) - {label}
-    if host_rules.began_forwarding(saved, label=label) and not others:
+    if began and not others:
         FORWARDING.write_text("0")
 
 

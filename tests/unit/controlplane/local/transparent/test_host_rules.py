@@ -5,6 +5,7 @@ from __future__ import annotations
 from linkerd2_py.controlplane.local.transparent.host_rules import (
     began_forwarding,
     host_rules,
+    inherited,
     labels,
     removal,
 )
@@ -43,6 +44,14 @@ def test_removal_takes_out_one_mesh_only() -> None:
     assert text.startswith("*filter\n-D FORWARD -i l5d1 ")
     assert "*nat\n-D POSTROUTING -s 10.210.0.0/16" in text
     assert text.count("COMMIT") == 3
+
+
+def test_the_last_mesh_inherits_what_has_to_be_undone() -> None:
+    text = inherited(SAVED, heir=Subnet(12))
+    lines = [line for line in text.splitlines() if line.startswith("-")]
+    assert lines[0].startswith("-D FORWARD -i l5d12 ")
+    assert len(lines) == 4
+    assert all('"linkerd2-py/l5d12/no-forwarding"' in line for line in lines[1:])
 
 
 def test_nothing_to_remove_is_no_text() -> None:
