@@ -29,8 +29,10 @@ _ADVICE: Final = (
     "outgoing connections are not redirected to the proxy: are proxy-init's rules in this network namespace, and is this user"
     " not the proxy's?"
 )
+_NO_ROUTE: Final = "nothing can be proved without a route to that address: give this network namespace a default route"
 
-logger = logging.getLogger(__name__)
+# Not `__name__`: run as a program, that would be `__main__`.
+logger = logging.getLogger("linkerd2_py.proxy.network_validator")
 
 
 class NotRedirectedError(Exception):
@@ -105,7 +107,8 @@ async def _hear(address: SocketAddr) -> bytes:
     except asyncio.IncompleteReadError as error:
         return error.partial
     except OSError as error:
-        raise NotRedirectedError(f"{address}: {_reason(error)}; {_ADVICE}") from error
+        advice = _NO_ROUTE if error.errno == errno.ENETUNREACH else _ADVICE
+        raise NotRedirectedError(f"{address}: {_reason(error)}; {advice}") from error
 
 
 def _set(future: asyncio.Future[signal.Signals], number: signal.Signals) -> None:

@@ -56,14 +56,13 @@ def apply(
             text = make_text(backend.family, before)
             if text:
                 backend.load(text)
-        except RefusedError:
+        except RefusedError as error:
             for earlier, was in reversed(loaded):
-                _put_back(earlier, was=was, undo_text=undo_text)
+                _put_back(earlier, was=was, undo_text=undo_text, because=error)
             raise
         loaded.append((backend, before))
-        logger.info(
-            "%s: %d rules for IPv%d", backend.programs.restore, count_rules(text), backend.family
-        )
+        what = f"{count_rules(text)} rules" if text else "nothing to do"
+        logger.info("%s: %s for IPv%d", backend.programs.restore, what, backend.family)
 
 
 def simulate(backends: Sequence[Backend], *, make_text: MakeText) -> str:
@@ -88,14 +87,19 @@ def save(program: str, table: str) -> str:
         return ""
 
 
-def _put_back(backend: Backend, *, was: str, undo_text: Callable[[str], str]) -> None:
-    # First to nothing, so that jumps that are there already are not added twice.
-    undo = undo_text(backend.existing())
-    if undo:
-        backend.load(undo)
-    text = restored_text(existing=was)
-    if text:
-        backend.load(text)
+def _put_back(
+    backend: Backend, *, was: str, undo_text: Callable[[str], str], because: RefusedError
+) -> None:
+    try:
+        # First to nothing, so that jumps that are there already are not added twice.
+        for text in (undo_text(backend.existing()), restored_text(existing=was)):
+            if text:
+                backend.load(text)
+    except RefusedError as error:
+        family = backend.family
+        raise RefusedError(
+            f"{because}; IPv{family} could not be put back as it was: {error}"
+        ) from error
 
 
 def _run(argv: list[str], *, text: str, family: Family) -> str:

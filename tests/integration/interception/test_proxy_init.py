@@ -133,6 +133,28 @@ def test_one_family_alone_changes_nothing(netns: str, mode: str, tmp_path: Path)
     assert "--to-ports 1" in "".join(_saved(netns, mode)["iptables"])
 
 
+def test_a_family_that_cannot_be_put_back_is_told_with_the_first_reason(
+    netns: str, tmp_path: Path
+) -> None:
+    loads = tmp_path / "loads"
+    scripts = {
+        "iptables-nft-save": "exec iptables-nft-save -t nat",
+        "ip6tables-nft-save": "exec ip6tables-nft-save -t nat",
+        # Takes the rules once, and nothing after.
+        "iptables-nft-restore": f"[ -e {loads} ] && {{ echo 'out of order' >&2; exit 5; }}; touch {loads}; exec iptables-nft-restore --noflush",
+        "ip6tables-nft-restore": "cat >/dev/null; echo 'no such table' >&2; exit 1",
+    }
+    for name, script in scripts.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    base = ("--firewall-bin-path", str(tmp_path / "iptables-nft"))
+    done = _init(netns, *PORTS, *base, check=False)
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert "no such table; --ipv6=false leaves IPv6 alone; IPv4 could not be put back" in last
+    assert "out of order" in last
+
+
 def test_without_rights_it_is_one_line_and_no_rule(netns: str, mode: str) -> None:
     words = as_user(65534, [*PROGRAM, *PORTS, "--iptables-mode", mode])
     done = inside(netns, *words, check=False)
@@ -191,6 +213,13 @@ def test_without_rules_it_fails_with_a_reason(netns: str, words: tuple[str, ...]
     assert done.returncode == 95
     assert done.stderr.count("\n") == 1
     assert "not redirected to the proxy: are proxy-init's rules in this network" in done.stderr
+
+
+def test_a_namespace_without_a_route_is_told_apart() -> None:
+    with namespace() as alone:
+        done = _validate(alone)
+    assert done.returncode == 95
+    assert "Network is unreachable; nothing can be proved without a route" in done.stderr
 
 
 def test_what_proves_nothing_is_told(netns: str) -> None:
