@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from linkerd2_py.proxy.init.rules import Family, cleanup_text, rules_text
 EXIT_USAGE: Final = 64  # EX_USAGE of sysexits.h
 _CLONE_NEWNET: Final = 0x40000000
 _CLOSE_WAIT: Final = Path("/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_close_wait")
+logger = logging.getLogger("linkerd2_py.proxy.init")
 _PROGRAM: Final = "linkerd2-py proxy-init"
 
 
@@ -47,6 +49,10 @@ def _run(options: Options) -> None:
             return cleanup_text(existing=existing)
         return rules_text(options.wanted, family=family, existing=existing)
 
+    if options.wanted is not None and options.wanted.uid is options.wanted.gid is None:
+        logger.warning(
+            "without --proxy-uid or --proxy-gid the proxy's own connections come back to it"
+        )
     if options.simulate:
         sys.stdout.write(apply.simulate(backends, make_text=make_text))
         return

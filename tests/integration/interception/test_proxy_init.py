@@ -186,6 +186,8 @@ def test_log_lines_can_be_json(netns: str) -> None:
     assert all(line.startswith("{") and line.endswith("}") for line in lines)
     assert any("PROXY_INIT_OUTPUT" in line for line in lines)
     assert _init(netns, *PORTS, "--log-level", "error").stderr == ""
+    assert "the proxy's own connections come back to it" in _init(netns, *PORTS[:4]).stderr
+    assert "come back to it" not in _init(netns, *PORTS).stderr
 
 
 # The validator
