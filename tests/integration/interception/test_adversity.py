@@ -11,7 +11,7 @@ import pytest
 
 from linkerd2_py.base.tasks import spawn
 from tests.support.destination_messages import add, remove
-from tests.support.netlab import Host
+from tests.support.netlab import Host, Streams
 from tests.support.pods import Pod, Pods, at, serve_http, who
 from tests.support.wait import eventually_async
 
@@ -131,14 +131,20 @@ async def test_many_destinations(mesh: Pods) -> None:
     mesh.lab.router.run("ip", "route", "add", "198.18.0.0/16", "via", outside.v4)
     serve_http(outside)
     urls = "http://198.18.[1-2].[1-250]:8080/who"
-    async with web.host.connected("198.18.0.1", 8080) as (reader, writer), asyncio.timeout(30):
+    async with web.host.connected("198.18.0.1", 8080) as kept, asyncio.timeout(30):
+        await _ask(kept)
         for _ in range(2):
             out = await web.host.call("curl", "-sS", "-w", "\n", urls)
             hosts = {line.split()[2] for line in out.splitlines()}
             assert hosts == {f"198.18.{net}.{n}:8080" for net in (1, 2) for n in range(1, 251)}
-            writer.write(b"GET /who HTTP/1.1\r\nHost: kept\r\n\r\n")
-            assert (await reader.readuntil(b" kept ")).startswith(b"HTTP/1.1 200 OK")
             await _forgotten(web)
+            await _ask(kept)
+
+
+async def _ask(connection: Streams) -> None:
+    reader, writer = connection
+    writer.write(b"GET /who HTTP/1.1\r\nHost: kept\r\n\r\n")
+    assert (await reader.readuntil(b" kept ")).startswith(b"HTTP/1.1 200 OK")
 
 
 async def _forgotten(pod: Pod) -> None:
