@@ -13,6 +13,7 @@ import asyncio
 import itertools
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -194,6 +195,13 @@ def redirect(host: Host, *flags: str) -> None:
     ports = ("-p", "4143", "-o", "4140", "--proxy-uid", str(PROXY_UID))
     program = (sys.executable, "-m", "linkerd2_py.proxy.init", "--netns", host.netns)
     sh(*program, *ports, "--inbound-ports-to-ignore", "4190,4191", *flags)
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """End a connection with RST, whatever was unsent."""
+    sock = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
 
 
 def _own(host: Host) -> list[str]:

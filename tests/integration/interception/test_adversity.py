@@ -71,6 +71,36 @@ async def test_endpoints_change_under_load_and_no_request_fails(mesh: Pods) -> N
     assert min(served) > 0
 
 
+async def test_ports_run_out(mesh: Pods) -> None:
+    """The proxy's connection takes a port beside the program's: one that finds none is refused, and disturbs nobody."""
+    web, outside = mesh.pod("web"), mesh.lab.host("outside")
+    # Three: the kernel takes an even number from a range.
+    web.host.run("sysctl", "-qw", "net.ipv4.ip_local_port_range=40000 40003")
+    web.host.run("sysctl", "-qw", "net.ipv4.ip_local_reserved_ports=40003")
+    there = (outside.v4, 7000)
+    async with (
+        asyncio.timeout(10),
+        outside.serving(7000, _echo),
+        web.host.connected(*there) as (reader, writer),
+    ):
+        writer.write(b"\0one")
+        assert await reader.readexactly(4) == b"\0one"
+        async with web.host.connected(*there) as (refused, asking):
+            asking.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert (await refused.read(-1)).startswith(b"HTTP/1.1 502 ")
+        writer.write(b"two")
+        assert await reader.readexactly(3) == b"two"
+    assert web.count("response_total", direction="outbound", status_code="502") == 1
+
+
+async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while piece := await reader.read(65536):
+        writer.write(piece)
+        await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+
+
 def _lose(*hosts: Host) -> None:
     """One packet in a hundred never arrives."""
     # Counted out, not drawn: a run is like the one before, and a handshake is not among the lost.
@@ -91,18 +121,10 @@ async def test_every_byte_arrives_though_packets_are_lost(mesh: Pods) -> None:
     # Small segments: many packets for few bytes.
     for pod in (web, files):
         pod.host.run("ip", "link", "set", "eth0", "gso_max_size", "3000")
-
-    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while piece := await reader.read(65536):
-            writer.write(piece)
-            await writer.drain()
-        writer.close()
-        await writer.wait_closed()
-
     _lose(web.host, files.host)
     sent = os.urandom(1 << 21)
     async with (
-        files.host.serving(7000, echo),
+        files.host.serving(7000, _echo),
         web.host.connected(files.v4, 7000) as (reader, writer),
         asyncio.timeout(30),
     ):

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
 from contextlib import suppress
 
 import pytest
 
-from tests.support.netlab import Host
+from tests.support.netlab import Host, reset
 from tests.support.pods import Pod, Pods, at, serve_http, who
 
 
@@ -196,7 +194,7 @@ async def test_half_closes_and_resets_pass_both_proxies(mesh: Pods, opaque: bool
             writer.write(b"answer to " + got)
             await writer.drain()
             if got.endswith(b"reset"):
-                _reset(writer)
+                reset(writer)
         except ConnectionResetError:
             ends.put_nowait("RST")
         writer.close()
@@ -221,12 +219,5 @@ async def test_half_closes_and_resets_pass_both_proxies(mesh: Pods, opaque: bool
         async with web.host.connected(files.v4, 7000) as (_reader, writer), asyncio.timeout(10):
             writer.write(b"\0cut")
             await arrived.wait()
-            _reset(writer)
+            reset(writer)
             assert await ends.get() == "RST"
-
-
-def _reset(writer: asyncio.StreamWriter) -> None:
-    """End with RST."""
-    sock = writer.get_extra_info("socket")
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()

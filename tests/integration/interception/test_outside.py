@@ -9,7 +9,7 @@ from pathlib import Path
 
 from linkerd2_py.proto.gen import destination_pb2 as destination
 from tests.support.destination_messages import weighted
-from tests.support.netlab import PROXY_UID, Streams
+from tests.support.netlab import PROXY_UID, Streams, reset
 from tests.support.netns import sh
 from tests.support.pods import Pod, Pods, at, serve_http, who
 
@@ -119,6 +119,30 @@ async def test_a_slow_control_plane_holds_nobody_up(mesh: Pods) -> None:
         while await _ask(connection) != "other":
             pass
     assert other.count("request_total", direction="inbound") == 1
+
+
+async def test_what_is_said_while_the_answer_is_awaited_is_not_lost(mesh: Pods) -> None:
+    """Bytes and end of a client that does not wait; and one that gives up is not connected for."""
+    web, outside = mesh.pod("web"), mesh.lab.host("outside")
+    heard: list[bytes] = []
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.read(-1))
+        writer.write(b"heard")
+        writer.close()
+        await writer.wait_closed()
+
+    mesh.stub.default_profile = None
+    async with outside.serving(7000, listen), asyncio.timeout(10):
+        async with web.host.connected(outside.v4, 7000) as (_, writer):
+            writer.write(b"\0never mind")
+            reset(writer)
+        async with web.host.connected(outside.v4, 7000) as (reader, writer):
+            writer.write(b"\0half")
+            writer.write_eof()
+            assert await reader.read(-1) == b"heard"
+    assert heard == [b"\0half"]
+    assert web.count("tcp_open_total", direction="outbound", peer="dst") == 1
 
 
 async def test_without_a_control_plane_addresses_are_reached(mesh: Pods) -> None:
