@@ -23,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.support.netns import as_user, entered, inside, namespace, sh
+from tests.support.netns import as_user, entered, inside, namespace, sh, write_setting
 from tests.support.processes import Child
 
 PROXY_UID = 2102
@@ -158,8 +158,8 @@ class NetLab:
         self._router = self._make("router")
         self._ip(self._router, "link add lab type bridge", "link set lab up")
         self._ip(self._router, *(line.replace("eth0", "lab") for line in _own(self.router)))
-        for setting in ("ipv4.ip_forward", "ipv6.conf.all.forwarding"):
-            self.router.run("sysctl", "-qw", f"net.{setting}=1")
+        for setting in ("ipv4/ip_forward", "ipv6/conf/all/forwarding"):
+            write_setting(self._router, setting, "1")
         return self
 
     def __exit__(
@@ -179,7 +179,7 @@ class NetLab:
         made = self._netns.enter_context(namespace(label=name))
         self._names.append(made)
         # Link-local addresses are tentative for seconds otherwise, and with them everything a router asks its neighbours.
-        inside(made, "sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0")
+        write_setting(made, "ipv6/conf/default/accept_dad", "0")
         return made
 
     def _as_host(self, netns: str, *, name: str, number: int) -> Host:

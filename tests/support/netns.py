@@ -3,9 +3,10 @@
 import ctypes
 import itertools
 import os
+import signal
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.support.privileges import need_root
@@ -35,7 +36,8 @@ def namespace(*commands: str, label: str = "") -> Iterator[str]:
         yield name
     finally:
         for pid in sh("ip", "netns", "pids", name).stdout.split():
-            sh("kill", "-9", pid, check=False)
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
         sh("ip", "netns", "del", name)
 
 
@@ -53,6 +55,12 @@ def entered(name: str) -> Iterator[None]:
             yield
         finally:
             _set_namespace(ours.fileno())
+
+
+def write_setting(name: str, setting: str, value: str) -> None:
+    """Set a kernel parameter below /proc/sys/net of the namespace."""
+    with entered(name):
+        Path("/proc/sys/net", setting).write_text(value)
 
 
 def _set_namespace(descriptor: int) -> None:

@@ -12,6 +12,7 @@ import pytest
 from linkerd2_py.base.tasks import spawn
 from tests.support.destination_messages import add, remove
 from tests.support.netlab import Host, Streams
+from tests.support.netns import write_setting
 from tests.support.pods import Pod, Pods, at, serve_http, who
 from tests.support.wait import eventually_async
 
@@ -75,8 +76,8 @@ async def test_ports_run_out(mesh: Pods) -> None:
     """The proxy's connection takes a port beside the program's: one that finds none is refused, and disturbs nobody."""
     web, outside = mesh.pod("web"), mesh.lab.host("outside")
     # Three: the kernel takes an even number from a range.
-    web.host.run("sysctl", "-qw", "net.ipv4.ip_local_port_range=40000 40003")
-    web.host.run("sysctl", "-qw", "net.ipv4.ip_local_reserved_ports=40003")
+    write_setting(web.host.netns, "ipv4/ip_local_port_range", "40000 40003")
+    write_setting(web.host.netns, "ipv4/ip_local_reserved_ports", "40003")
     there = (outside.v4, 7000)
     async with (
         asyncio.timeout(10),
