@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -45,7 +46,9 @@ class Selection:
 
 
 def select(directory: Path, selection: Selection) -> list[Path]:
-    """The files meant, sorted. CliError if there is none."""
+    """The files meant, sorted. CliError if there is none, or if they are another user's."""
+    if directory.exists() and not os.access(directory, os.R_OK | os.X_OK):
+        raise CliError("the logs of this mesh belong to another user: run this with sudo")
     found = sorted(path for path in directory.glob("*.log") if selection.matches(path.stem))
     if not found:
         there = ", ".join(sorted(path.stem for path in directory.glob("*.log"))) or "none"

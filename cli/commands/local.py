@@ -59,7 +59,7 @@ def up(
     wait_s = parse_duration(wait, flag="--wait")
     if transparent and os.geteuid() != 0:
         raise CliError("--transparent makes network namespaces, which needs root: run it with sudo")
-    directory = state_dir.transparent_state_dir() if transparent else state_dir.default_state_dir()
+    directory = state_dir.transparent_state_dir() if transparent else state_dir.own_state_dir()
     mesh_file = file.absolute() if file else launcher.SAMPLE_MESH_FILE
     try:
         directory.create()

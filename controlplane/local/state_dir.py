@@ -142,15 +142,16 @@ class Lock:
 
 
 def default_state_dir() -> StateDir:
-    """$LINKERD2_PY_STATE_DIR, else $XDG_STATE_HOME/linkerd2-py, else ~/.local/state/linkerd2-py.
-
-    Where there is no mesh of this user's own but one of the whole machine, that one's.
-    """
-    own = _explicit() or _home()
-    system = StateDir(SYSTEM_STATE_DIR)
+    """Of the mesh that is meant: this user's own, or the whole machine's where this user has none."""
+    own, system = own_state_dir(), StateDir(SYSTEM_STATE_DIR)
     if _explicit() is None and not own.state_file.exists() and system.state_file.exists():
         return system
     return own
+
+
+def own_state_dir() -> StateDir:
+    """$LINKERD2_PY_STATE_DIR, else $XDG_STATE_HOME/linkerd2-py, else ~/.local/state/linkerd2-py."""
+    return _explicit() or _home()
 
 
 def transparent_state_dir() -> StateDir:

@@ -582,6 +582,10 @@ def test_a_mesh_of_the_machine_is_seen_without_root(machine: Machine, tmp_path: 
             1,
             "linkerd2-py: the local mesh belongs to another user: run this with sudo\n",
         )
+        logs = run(*nobody, "local", "logs", "files-0")
+        assert logs.stderr == (
+            "linkerd2-py: the logs of this mesh belong to another user: run this with sudo\n"
+        )
         entered = run(*nobody, "local", "exec", "files-0", "--", "true")
         assert entered.returncode == 1
         assert "needs root: run this with sudo" in entered.stderr

@@ -137,6 +137,14 @@ def test_a_mesh_of_the_machine_is_found_by_everybody(system: StateDir) -> None:
     assert system.logs.stat().st_mode & 0o777 == 0o700
 
 
+def test_a_new_mesh_never_goes_into_the_machines_directory(system: StateDir) -> None:
+    system.create()
+    system.write(STATE)
+    own = state_dir.own_state_dir()
+    assert own.root != system.root
+    assert not own.public
+
+
 def test_a_users_own_mesh_comes_first(system: StateDir) -> None:
     system.create()
     system.write(STATE)
