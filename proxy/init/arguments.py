@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import ipaddress
 from collections.abc import Sequence
-from typing import Final, Literal, NamedTuple, NoReturn
+from typing import Any, Final, Literal, NamedTuple, NoReturn
 
 from linkerd2_py.proxy.init.programs import Mode
 from linkerd2_py.proxy.init.rules import Family, Ports, Redirection
@@ -78,6 +78,10 @@ def _redirection(given: argparse.Namespace) -> Redirection:
     )
 
 
+_LIST: Final[dict[str, Any]] = {"action": "extend", "default": []}
+"""Given again, a list goes on."""
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(message)
@@ -89,70 +93,57 @@ def _parser() -> argparse.ArgumentParser:
         description="Redirects a pod's TCP traffic to its proxy, with iptables. Run it in the pod's network namespace.",
         allow_abbrev=False,
     )
-    add = parser.add_argument
-    add("-p", "--incoming-proxy-port", type=_int, default=-1, metavar="PORT", help="port to redirect incoming traffic to (required)")  # fmt: skip
-    add("-o", "--outgoing-proxy-port", type=_int, default=-1, metavar="PORT", help="port to redirect outgoing traffic to (required)")  # fmt: skip
-    add(
-        "-u",
-        "--proxy-uid",
-        type=_int,
-        default=-1,
-        metavar="UID",
-        help="user of the proxy, whose traffic is left alone",
-    )
-    add(
-        "-g",
-        "--proxy-gid",
-        type=_int,
-        default=-1,
-        metavar="GID",
-        help="group of the proxy, whose traffic is left alone",
-    )
-    add("-r", "--ports-to-redirect", "--inbound-ports-to-redirect", type=_int_list, default=[], action="extend", metavar="PORT,…", help="redirect only these inbound ports (default: all)")  # fmt: skip
-    add("--inbound-ports-to-ignore", type=_port_list, default=[], action="extend", metavar="PORT,FROM-TO,…", help="inbound ports that are never redirected")  # fmt: skip
-    add("--outbound-ports-to-ignore", type=_port_list, default=[], action="extend", metavar="PORT,FROM-TO,…", help="outbound ports that are never redirected")  # fmt: skip
-    add("--subnets-to-ignore", type=_subnet_list, default=[], action="extend", metavar="CIDR,…", help="subnets whose incoming traffic is never redirected")  # fmt: skip
-    add(
-        "--ipv6",
-        type=_bool,
-        nargs="?",
-        const=True,
-        default=True,
-        metavar="BOOL",
-        help="set the rules for IPv6 too (default: true)",
-    )
-    add("--iptables-mode", choices=("legacy", "nft", "plain", "auto"), help="backend of iptables (default: nft where it is installed); overrides the paths below")  # fmt: skip
-    add(
-        "--firewall-bin-path",
-        default="",
-        metavar="PATH",
-        help="iptables program; -restore and -save are appended to it",
-    )
-    add("--firewall-save-bin-path", default="", metavar="PATH", help="iptables-save program")
-    add("-w", "--use-wait-flag", type=_bool, nargs="?", const=True, default=False, metavar="BOOL", help="wait for other programs that change rules")  # fmt: skip
-    add(
-        "--timeout-close-wait-secs",
-        type=_seconds,
-        default=0,
-        metavar="SECONDS",
-        help="set nf_conntrack_tcp_timeout_close_wait",
-    )
-    add(
-        "--netns",
-        default="",
-        metavar="PATH",
-        help="network namespace to do it in: a path, or a name below /run/netns",
-    )
-    add("--simulate", type=_bool, nargs="?", const=True, default=False, metavar="BOOL", help="print what would be loaded, load nothing")  # fmt: skip
-    add("--cleanup", action="store_true", help="remove everything that proxy-init has set up")
-    add(
-        "--log-format",
-        choices=("plain", "json"),
-        default="plain",
-        help="log lines on stderr (default: plain)",
-    )
-    add("--log-level", choices=tuple(LOG_LEVELS), default="info", help="(default: info)")
+    _add_redirection(parser.add_argument_group("what goes to the proxy"))
+    _add_exceptions(parser.add_argument_group("what passes it by"))
+    _add_packet_filter(parser.add_argument_group("the packet filter"))
+    _add_run(parser.add_argument_group("this run"))
     return parser
+
+
+# fmt: off
+
+
+def _add_redirection(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("-p", "--incoming-proxy-port", type=_int, default=-1, metavar="PORT", help="where incoming connections are redirected (required)")
+    add("-o", "--outgoing-proxy-port", type=_int, default=-1, metavar="PORT", help="where outgoing connections are redirected (required)")
+    add("-r", "--ports-to-redirect", "--inbound-ports-to-redirect", type=_int_list, metavar="PORT,…", help="redirect only these inbound ports (default: all)", **_LIST)
+    add("--ipv6", help="set the rules for IPv6 too (default: true)", **_switch(default=True))
+
+
+def _add_exceptions(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("-u", "--proxy-uid", type=_int, default=-1, metavar="UID", help="user of the proxy, whose connections are left alone")
+    add("-g", "--proxy-gid", type=_int, default=-1, metavar="GID", help="group of the proxy, whose connections are left alone")
+    add("--inbound-ports-to-ignore", type=_port_list, metavar="PORT,FROM-TO,…", help="inbound ports that are never redirected", **_LIST)
+    add("--outbound-ports-to-ignore", type=_port_list, metavar="PORT,FROM-TO,…", help="outbound ports that are never redirected", **_LIST)
+    add("--subnets-to-ignore", type=_subnet_list, metavar="CIDR,…", help="subnets whose incoming connections are never redirected", **_LIST)
+
+
+def _add_packet_filter(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--iptables-mode", choices=("legacy", "nft", "plain", "auto"), help="backend of iptables (default: nft where it is installed); overrides the paths below")
+    add("--firewall-bin-path", default="", metavar="PATH", help="iptables program; -restore and -save are appended to it")
+    add("--firewall-save-bin-path", default="", metavar="PATH", help="iptables-save program")
+    add("-w", "--use-wait-flag", help="wait for other programs that change rules", **_switch(default=False))
+    add("--timeout-close-wait-secs", type=_seconds, default=0, metavar="SECONDS", help="set nf_conntrack_tcp_timeout_close_wait")
+
+
+def _add_run(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--netns", default="", metavar="PATH", help="network namespace to do it in: a path, or a name below /run/netns")
+    add("--simulate", help="print what would be loaded, load nothing", **_switch(default=False))
+    add("--cleanup", action="store_true", help="remove everything that proxy-init has set up")
+    add("--log-format", choices=("plain", "json"), default="plain", help="log lines on stderr (default: plain)")
+    add("--log-level", choices=tuple(LOG_LEVELS), default="info", help="(default: info)")
+
+
+# fmt: on
+
+
+def _switch(*, default: bool) -> dict[str, Any]:
+    """As Go's flags have it: `--ipv6` and `--ipv6=false`."""
+    return {"type": _bool, "nargs": "?", "const": True, "default": default, "metavar": "BOOL"}
 
 
 def _int(text: str) -> int:
