@@ -6,7 +6,8 @@ import ctypes
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -56,11 +57,23 @@ def _run(options: Options) -> None:
     if options.simulate:
         sys.stdout.write(apply.simulate(backends, make_text=make_text))
         return
-    if options.close_wait_s:
-        _CLOSE_WAIT.write_text(str(options.close_wait_s))
-    apply.apply(
-        backends, make_text=make_text, undo_text=lambda existing: cleanup_text(existing=existing)
-    )
+    with _close_wait(options.close_wait_s):
+        apply.apply(backends, make_text=make_text)
+
+
+@contextmanager
+def _close_wait(seconds: int) -> Iterator[None]:
+    """The timeout is `seconds` from now on (0: as it is), unless the block fails. OSError if that is refused."""
+    if not seconds:
+        yield
+        return
+    before = _CLOSE_WAIT.read_text()
+    _CLOSE_WAIT.write_text(str(seconds))
+    try:
+        yield
+    except BaseException:
+        _CLOSE_WAIT.write_text(before)
+        raise
 
 
 def _backends(options: Options) -> list[apply.Backend]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from linkerd2_py.proxy.init import programs as chosen
 from linkerd2_py.proxy.init.programs import ProgramMissingError, Programs
-from linkerd2_py.proxy.init.rules import Family, count_rules, restored_text
+from linkerd2_py.proxy.init.rules import Family, cleanup_text, count_rules, restored_text
 
 logger = logging.getLogger(__name__)
 
@@ -42,13 +42,8 @@ class Backend(NamedTuple):
         _run(self.restore_argv, text=text, family=self.family)
 
 
-def apply(
-    backends: Sequence[Backend], *, make_text: MakeText, undo_text: Callable[[str], str]
-) -> None:
-    """Load each family's text. When one is refused, those before are put back as they were.
-
-    `undo_text` (current rules -> text) is how to get rid of ours where there were none before.
-    """
+def apply(backends: Sequence[Backend], *, make_text: MakeText) -> None:
+    """Load each family's text. When one is refused, those before are put back as they were."""
     loaded: list[tuple[Backend, str]] = []
     for backend in backends:
         try:
@@ -58,7 +53,7 @@ def apply(
                 backend.load(text)
         except RefusedError as error:
             for earlier, was in reversed(loaded):
-                _put_back(earlier, was=was, undo_text=undo_text, because=error)
+                _put_back(earlier, was=was, because=error)
             raise
         loaded.append((backend, before))
         what = f"{count_rules(text)} rules" if text else "nothing to do"
@@ -87,12 +82,10 @@ def save(program: str, table: str) -> str:
         return ""
 
 
-def _put_back(
-    backend: Backend, *, was: str, undo_text: Callable[[str], str], because: RefusedError
-) -> None:
+def _put_back(backend: Backend, *, was: str, because: RefusedError) -> None:
     try:
         # First to nothing, so that jumps that are there already are not added twice.
-        for text in (undo_text(backend.existing()), restored_text(existing=was)):
+        for text in (cleanup_text(existing=backend.existing()), restored_text(existing=was)):
             if text:
                 backend.load(text)
     except RefusedError as error:

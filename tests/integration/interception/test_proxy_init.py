@@ -180,6 +180,19 @@ def test_close_wait_is_set_in_the_pod_alone(netns: str) -> None:
     assert Path(name).read_text() == ours
 
 
+def test_close_wait_is_put_back_with_the_rules(netns: str, tmp_path: Path) -> None:
+    name = "/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_close_wait"
+    before = inside(netns, "cat", name).stdout
+    for end, script in (("save", "exec iptables-nft-save -t nat"), ("restore", "exit 1")):
+        program = tmp_path / f"iptables-{end}"
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+    base = ("--firewall-bin-path", str(tmp_path / "iptables"), "--ipv6=false")
+    done = _init(netns, *PORTS, *base, "--timeout-close-wait-secs", "3598", check=False)
+    assert done.returncode == 1
+    assert inside(netns, "cat", name).stdout == before
+
+
 def test_log_lines_can_be_json(netns: str) -> None:
     done = _init(netns, *PORTS, "--log-format", "json", "--log-level", "debug")
     lines = done.stderr.splitlines()
