@@ -25,10 +25,11 @@ _HEALTH_TIMEOUT_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """Where to listen; port 0 takes any that is free."""
+    """Where to listen; port 0 takes any that is free. The socket is made inside `place`: in another network namespace, say."""
 
     host: str = "127.0.0.1"
     port: int = 0
+    place: Callable[[], AbstractContextManager[object]] = nullcontext
 
 
 @dataclass(slots=True)
@@ -48,13 +49,11 @@ async def build_embedded(
     registry: Registry,
     *,
     proxy_api: Listen = Listen(),
-    proxy_api_at: Callable[[], AbstractContextManager[str]] | None = None,
     public_api: Listen = Listen(),
     scrape_interval_s: float = INTERVAL_S,
 ) -> EmbeddedControlPlane:
     """Start destination, proxy-api, scraper and public-api over `registry`.
 
-    `proxy_api_at` surrounds the making of proxy-api's socket and gives its host, where that is not `proxy_api.host`.
     Raises `BindError` when an address cannot be listened on; nothing is left running then.
     """
     async with AsyncExitStack() as starting:
@@ -63,8 +62,8 @@ async def build_embedded(
         starting.callback(destination.close)
         grpc_server = ProxyApi(destination)
         starting.push_async_callback(grpc_server.stop)
-        with proxy_api_at() if proxy_api_at else nullcontext(proxy_api.host) as host:
-            grpc_server.bind(host=host, port=proxy_api.port)
+        with proxy_api.place():
+            grpc_server.bind(host=proxy_api.host, port=proxy_api.port)
         grpc_address = await grpc_server.start()
 
         store = SampleStore()

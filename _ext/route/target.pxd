@@ -11,11 +11,11 @@ from linkerd2_py._ext.pool.endpoint cimport Endpoint, Roster
 from linkerd2_py._ext.pool.settings cimport PoolSettings
 
 cdef class EndpointSpec:
-    cdef bint same(self, EndpointSpec other)   # but for the address
     cdef readonly Address address
     cdef readonly bint h2
     cdef readonly tuple labels          # ((name, value), ...): the dst_* labels
     cdef readonly tuple tls             # the labels that say how connections to it are secured, or why not
+    cdef int same(self, EndpointSpec other) except -1   # 1: equal but for the address
 
 cdef class Target(Roster):
     cdef readonly bytes key             # lower-case host:port

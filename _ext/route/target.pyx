@@ -23,7 +23,7 @@ cdef class EndpointSpec:
         self.labels = labels
         self.tls = tls
 
-    cdef bint same(self, EndpointSpec other):
+    cdef int same(self, EndpointSpec other) except -1:
         return self.h2 == other.h2 and self.labels == other.labels and self.tls == other.tls
 
     def __repr__(self):

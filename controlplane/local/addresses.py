@@ -54,10 +54,10 @@ class AddressPool:
 
     def _claim_slice(self) -> Iterator[str]:
         for third in self._slices:
-            claim = _claim(f"slice-{third}")
-            if claim is None:
+            claimed = claim(f"slice-{third}")
+            if claimed is None:
                 continue
-            self._claims.append(claim)
+            self._claims.append(claimed)
             return (f"127.0.{third}.{host}" for host in _HOSTS)
         raise AddressError("no free slice of 127.0.0.0/16 is left for pod addresses")
 
@@ -89,10 +89,10 @@ class PortPicker:
             return False
         if not self._shared:
             return True
-        claim = _claim(f"port-{self._address}-{port}")
-        if claim is not None:
-            self._claims.append(claim)
-        return claim is not None
+        claimed = claim(f"port-{self._address}-{port}")
+        if claimed is not None:
+            self._claims.append(claimed)
+        return claimed is not None
 
 
 def ephemeral_ports() -> range:
@@ -114,15 +114,15 @@ def _candidates(preferred: int) -> Iterator[int]:
     yield from chain(outside, (port for port in others if port in ephemeral))
 
 
-def _claim(name: str) -> socket.socket | None:
+def claim(name: str) -> socket.socket | None:
     """A name no other process has while the socket is open; None if one has it."""
-    claim = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    claimed = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        claim.bind(f"\0linkerd2-py-{name}")
+        claimed.bind(f"\0linkerd2-py-{name}")
     except OSError:
-        claim.close()
+        claimed.close()
         return None
-    return claim
+    return claimed
 
 
 def _can_bind(address: str, *, port: int) -> bool:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
-from typing import Final, Protocol
+from typing import Protocol
 
+from linkerd2_py.controlplane.app import Listen
 from linkerd2_py.controlplane.local.addresses import AddressPool
 from linkerd2_py.controlplane.local.plan import Door, PodPlan, plan_pod
 from linkerd2_py.controlplane.registry.mesh_spec import WorkloadSpec
 from linkerd2_py.controlplane.registry.types import Service
-
-LOOPBACK: Final = "127.0.0.1"
 
 
 class Network(Protocol):
@@ -25,8 +23,9 @@ class Network(Protocol):
     def proxy_uid(self) -> int | None:
         """The user that proxies run as; None: the one who started the mesh."""
 
-    def listening(self) -> AbstractContextManager[str]:
-        """Sockets made in the block are reached from every pod, at the address it gives."""
+    @property
+    def proxy_api(self) -> Listen:
+        """Where every pod reaches the control plane."""
 
     def addressed(self, services: Iterable[Service]) -> list[Service]:
         """The services with what addresses they have here."""
@@ -46,12 +45,10 @@ class LoopbackNetwork:
 
     label: str = ""
     proxy_uid: int | None = None
+    proxy_api: Listen = Listen()
 
     def __init__(self) -> None:
         self._addresses = AddressPool()
-
-    def listening(self) -> AbstractContextManager[str]:
-        return nullcontext(LOOPBACK)
 
     def addressed(self, services: Iterable[Service]) -> list[Service]:
         return list(services)

@@ -8,7 +8,7 @@ import socket
 from dataclasses import dataclass
 from typing import Final
 
-from linkerd2_py.controlplane.local.transparent.netns import socket_in
+from linkerd2_py.controlplane.local.netns import socket_in
 
 TIMEOUT_S: Final = 1.0
 _HEAD_LIMIT: Final = 4096

@@ -29,9 +29,9 @@ from linkerd2_py.controlplane.local.pod import PodRunner, Surroundings
 from linkerd2_py.controlplane.local.process import Guard
 from linkerd2_py.controlplane.local.reports import Report, ReportPipe
 from linkerd2_py.controlplane.local.state_dir import State, StateDir
-from linkerd2_py.controlplane.local.transparent.netns import NetworkError
 from linkerd2_py.controlplane.local.transparent.network import NamespaceNetwork
 from linkerd2_py.controlplane.local.transparent.node import Node
+from linkerd2_py.controlplane.local.transparent.programs import NetworkError
 from linkerd2_py.controlplane.local.watch import stamp, watch_file
 from linkerd2_py.controlplane.registry.mesh_file import MeshFileError, load_mesh_file
 from linkerd2_py.controlplane.registry.mesh_spec import MeshSpec
@@ -123,18 +123,19 @@ class Supervisor:
             ending.push_async_callback(loopback.close)
             return loopback
         try:
-            node = await Node.open()
+            return await self._open_namespaces(guard=guard, ending=ending)
         except (NetworkError, OSError) as error:
             raise StartError(f"network: {error}") from error
+
+    async def _open_namespaces(self, *, guard: Guard, ending: AsyncExitStack) -> Network:
+        state_dir, node = self._settings.state_dir, await Node.open()
         sweep = (sys.executable, "-m", "linkerd2_py.controlplane.local.transparent.sweep")
-        etc = self._settings.state_dir.etc
-        guard.call_at_end([*sweep, node.subnet.label, str(etc)])
+        guard.call_at_end([*sweep, node.subnet.label, str(state_dir.etc)])
         ending.callback(guard.call_at_end, [])
-        ending.push_async_callback(node.close)
+        network = NamespaceNetwork(node, state_dir=state_dir)
+        ending.push_async_callback(network.close)
         await node.start(self._registry)
         self._reports.send(Report("step", f"network {node.subnet.v4}, {node.subnet.v6}"))
-        network = NamespaceNetwork(node, state_dir=self._settings.state_dir)
-        ending.push_async_callback(network.close)
         return network
 
     def _surroundings(
@@ -258,7 +259,7 @@ def _state_of(pod: PodRunner) -> str:
 
 async def _start_plane(registry: Registry, *, network: Network) -> EmbeddedControlPlane:
     try:
-        return await build_embedded(registry=registry, proxy_api_at=network.listening)
+        return await build_embedded(registry=registry, proxy_api=network.proxy_api)
     except OSError as error:
         raise StartError(f"control plane: {error}") from error
 

@@ -1,7 +1,6 @@
 """Pods as network namespaces: the real interception of a Kubernetes pod, on one machine, as root.
 
-`subnet` chooses addresses that nobody else has, `commands` says in iproute2's words what is made, `netns` runs it and works
-inside a namespace, `node` is the router in the middle (bridge, service rules, names, the way to the host), `network` gives each
+`subnet` chooses addresses that nobody else has, `commands` says in iproute2's words what is made, `programs` runs it, `node` is the router in the middle (bridge, service rules, names, the way to the host), `network` gives each
 replica its namespace, and `sweep` removes what belongs to a mesh, also to one that died.
 
     host ── l5d0 ──┐

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from linkerd2_py.controlplane.local.netns import names
 from linkerd2_py.controlplane.local.process import LAUNCH, Placement
 from linkerd2_py.controlplane.local.state_dir import State, StateDir
-from linkerd2_py.controlplane.local.transparent.netns import names
 from linkerd2_py.controlplane.local.transparent.plan import caller
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import itertools
 import shutil
 from collections import deque
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from linkerd2_py.controlplane.app import Listen
+from linkerd2_py.controlplane.local import netns
 from linkerd2_py.controlplane.local.addresses import AddressError
 from linkerd2_py.controlplane.local.dns.server import resolv_conf
 from linkerd2_py.controlplane.local.plan import Door, PodPlan
 from linkerd2_py.controlplane.local.state_dir import StateDir
-from linkerd2_py.controlplane.local.transparent import commands, netns
+from linkerd2_py.controlplane.local.transparent import commands, programs
 from linkerd2_py.controlplane.local.transparent.node import Node
 from linkerd2_py.controlplane.local.transparent.plan import PROXY_UID, plan_in_namespace
 from linkerd2_py.controlplane.local.transparent.sweep import remove_namespace
@@ -43,11 +44,9 @@ class NamespaceNetwork:
     def label(self) -> str:
         return self._node.subnet.label
 
-    @contextmanager
-    def listening(self) -> Iterator[str]:
-        """Sockets made in the block are reached by every pod, at the address it gives."""
-        with self._node.entered() as host:
-            yield host
+    @property
+    def proxy_api(self) -> Listen:
+        return Listen(self._node.host, place=self._node.entered)
 
     def addressed(self, services: Iterable[Service]) -> list[Service]:
         """Each with its virtual addresses, which it keeps for as long as the mesh runs."""
@@ -70,7 +69,7 @@ class NamespaceNetwork:
             etc=self._etc(spec.namespace),
         )
         try:
-            await netns.apply(batches)
+            await programs.apply(batches)
         except BaseException:
             if namespace in netns.names():
                 await remove_namespace(namespace)
@@ -107,7 +106,7 @@ class NamespaceNetwork:
         """The folder whose files stand in for those of /etc in the pods of a namespace."""
         folder = self._state_dir.etc / namespace
         folder.mkdir(parents=True, exist_ok=True)
-        text = resolv_conf(str(self._node.subnet.gateway), namespace=namespace)
+        text = resolv_conf(self._node.host, namespace=namespace)
         (folder / "resolv.conf").write_text(text)
         if NSSWITCH.exists():
             (folder / "nsswitch.conf").write_text(without_resolved(NSSWITCH.read_text()))

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import shutil
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final
 
 from linkerd2_py.base.tasks import cancel_all, spawn
+from linkerd2_py.controlplane.local import netns
 from linkerd2_py.controlplane.local.dns.server import DnsServer, name_servers
 from linkerd2_py.controlplane.local.dns.zone import Zone
 from linkerd2_py.controlplane.local.service_rules import service_rules, service_rules_base
-from linkerd2_py.controlplane.local.transparent import commands, netns, subnet
+from linkerd2_py.controlplane.local.transparent import commands, programs, subnet
 from linkerd2_py.controlplane.local.transparent.host_rules import host_rules
-from linkerd2_py.controlplane.local.transparent.netns import NetworkError
+from linkerd2_py.controlplane.local.transparent.programs import NetworkError
 from linkerd2_py.controlplane.local.transparent.subnet import Subnet
 from linkerd2_py.controlplane.local.transparent.sweep import FORWARDING, sweep, sweep_dead
 from linkerd2_py.controlplane.registry.registry import Registry, Subscription
@@ -61,20 +62,23 @@ class Node:
             raise
         return node
 
-    @contextlib.contextmanager
-    def entered(self) -> Iterator[str]:
-        """Sockets made in the block are the node's; gives the address at which all pods reach it."""
-        with netns.entered(self.subnet.node):
-            yield str(self.subnet.gateway)
+    @property
+    def host(self) -> str:
+        """The address at which all pods reach it."""
+        return str(self.subnet.gateway)
+
+    def entered(self) -> AbstractContextManager[None]:
+        """Sockets made in the block are the node's."""
+        return netns.entered(self.subnet.node)
 
     async def start(self, registry: Registry) -> None:
         """Answer for names and virtual addresses as the registry has them, from now on."""
-        with self.entered() as host:
+        with self.entered():
             udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-            udp.bind((host, _DNS_PORT))
-            tcp.bind((host, _DNS_PORT))
-        servers = [server for server in name_servers(RESOLV_CONF) if server != host]
+            udp.bind((self.host, _DNS_PORT))
+            tcp.bind((self.host, _DNS_PORT))
+        servers = name_servers(RESOLV_CONF)
         self._dns = DnsServer(Zone(lambda: registry.mesh), forward_to=servers)
         await self._dns.start(udp, tcp)
         for ipv6 in (False, True):
@@ -98,10 +102,10 @@ class Node:
     async def _make(self) -> None:
         forwarded = FORWARDING.read_text().strip() != "0"
         # Before the switch is turned: a leftover must know how the host was.
-        await netns.restore(host_rules(self.subnet, forwarded=forwarded))
+        await programs.restore(host_rules(self.subnet, forwarded=forwarded))
         if not forwarded:
             FORWARDING.write_text("1")
-        await netns.apply(commands.make_node(self.subnet))
+        await programs.apply(commands.make_node(self.subnet))
 
     async def _follow(self, registry: Registry) -> None:
         while True:
@@ -115,7 +119,7 @@ class Node:
                 logger.warning("service rules: %s", error)
 
     async def _restore(self, text: str, *, ipv6: bool) -> None:
-        await netns.restore(text, netns=self.subnet.node, ipv6=ipv6)
+        await programs.restore(text, netns=self.subnet.node, ipv6=ipv6)
 
 
 def _look_for_what_is_needed() -> None:
@@ -131,13 +135,13 @@ async def _taken_networks() -> Sequence[subnet.Network]:
     texts: list[str] = name_servers(RESOLV_CONF)
     for family in ("-4", "-6"):
         links: list[dict[str, Any]] = json.loads(
-            await netns.run("ip", "-json", family, "addr") or "[]"
+            await programs.run("ip", "-json", family, "addr") or "[]"
         )
         for link in links:
             addresses = link.get("addr_info", ())
             texts += [f"{one['local']}/{one['prefixlen']}" for one in addresses if "local" in one]
         # A table that does not exist is no table with routes.
-        shown = await netns.run("ip", "-json", family, "route", "show", "table", "all")
+        shown = await programs.run("ip", "-json", family, "route", "show", "table", "all")
         routes: list[dict[str, Any]] = json.loads(shown or "[]")
         texts += [str(route.get("dst", "")) for route in routes]
     return subnet.networks(texts)

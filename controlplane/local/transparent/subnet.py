@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Final
 
+from linkerd2_py.controlplane.local.addresses import claim
+
 Network = IPv4Network | IPv6Network
 
 PREFIX: Final = "l5d"
@@ -92,9 +94,9 @@ def choose(*, taken: Iterable[Network]) -> tuple[Subnet, socket.socket] | None:
         subnet = Subnet(number)
         if any(overlap(subnet, other) for other in others):
             continue
-        claim = claim_of(number)
-        if claim is not None:
-            return subnet, claim
+        claimed = claim_of(number)
+        if claimed is not None:
+            return subnet, claimed
     return None
 
 
@@ -109,15 +111,7 @@ def overlap(subnet: Subnet, other: Network) -> bool:
 
 def claim_of(number: int | None) -> socket.socket | None:
     """The number is ours while this socket is open; None if a living mesh has it, or if it is none."""
-    if number is None:
-        return None
-    claim = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        claim.bind(f"\0linkerd2-py-subnet-{number}")
-    except OSError:
-        claim.close()
-        return None
-    return claim
+    return None if number is None else claim(f"subnet-{number}")
 
 
 def number_of(name: str) -> int | None:

@@ -16,8 +16,9 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from linkerd2_py.controlplane.local.transparent import host_rules, netns
-from linkerd2_py.controlplane.local.transparent.netns import NetworkError
+from linkerd2_py.controlplane.local import netns
+from linkerd2_py.controlplane.local.transparent import host_rules, programs
+from linkerd2_py.controlplane.local.transparent.programs import NetworkError
 from linkerd2_py.controlplane.local.transparent.subnet import (
     PREFIX,
     Subnet,
@@ -36,7 +37,7 @@ async def sweep(label: str) -> None:
     for name in members:
         await remove_namespace(name)
     with contextlib.suppress(NetworkError):
-        await netns.run("ip", "link", "del", label)
+        await programs.run("ip", "link", "del", label)
     await _remove_rules(label)
 
 
@@ -44,7 +45,7 @@ async def remove_namespace(name: str) -> None:
     """End whatever still runs there, then the namespace. NetworkError if it cannot be removed."""
     try:
         await _empty(name)
-        await netns.run("ip", "netns", "del", name)
+        await programs.run("ip", "netns", "del", name)
     except NetworkError:
         # Somebody else may have been quicker.
         if name in netns.names():
@@ -53,7 +54,7 @@ async def remove_namespace(name: str) -> None:
 
 async def _empty(name: str) -> None:
     for _ in range(_PATIENCE):
-        pids = (await netns.run("ip", "netns", "pids", name)).split()
+        pids = (await programs.run("ip", "netns", "pids", name)).split()
         if not pids:
             return
         for pid in pids:
@@ -77,14 +78,16 @@ async def sweep_dead() -> list[str]:
 
 async def _numbers() -> set[int]:
     """The meshes that have a namespace, a link or a rule."""
-    links: list[dict[str, Any]] = json.loads(await netns.run("ip", "-json", "link", "show") or "[]")
+    links: list[dict[str, Any]] = json.loads(
+        await programs.run("ip", "-json", "link", "show") or "[]"
+    )
     names = [*netns.names(), *(str(link["ifname"]) for link in links)]
-    names += host_rules.labels(await netns.save())
+    names += host_rules.labels(await programs.save())
     return {number for name in names if (number := number_of(name)) is not None}
 
 
 async def _remove_rules(label: str) -> None:
-    saved = await netns.save()
+    saved = await programs.save()
     text = host_rules.removal(saved, label=label)
     began = host_rules.began_forwarding(saved, label=label)
     others = [number_of(other) for other in sorted(host_rules.labels(saved) - {label})]
@@ -92,7 +95,7 @@ async def _remove_rules(label: str) -> None:
         # Whoever is last must know how the host was.
         text += host_rules.inherited(saved, heir=Subnet(others[0]))
     if text:
-        await netns.restore(text)
+        await programs.restore(text)
     if began and not others:
         FORWARDING.write_text("0")
 

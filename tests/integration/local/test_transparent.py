@@ -22,7 +22,7 @@ import psutil
 import pytest
 
 from linkerd2_py.controlplane.local import state_dir
-from linkerd2_py.controlplane.local.transparent.netns import socket_in
+from linkerd2_py.controlplane.local.netns import socket_in
 from tests.integration.local.mesh_cli import ENTRY, MeshCli, assert_ended, edit
 from tests.support.netns import as_user, namespace, sh
 from tests.support.privileges import need_root

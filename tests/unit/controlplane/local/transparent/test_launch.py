@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from linkerd2_py.controlplane.local import netns
 from linkerd2_py.controlplane.local.probe import Probe
 from linkerd2_py.controlplane.local.process import Guard, Placement, Program, start
-from linkerd2_py.controlplane.local.transparent import netns
+from linkerd2_py.controlplane.local.transparent import programs
 from linkerd2_py.controlplane.local.transparent.commands import Batch
 from tests.support.privileges import need_root
 from tests.support.wait import eventually_async
@@ -42,9 +43,9 @@ def guard() -> Iterator[Guard]:
 @pytest.fixture
 async def namespace() -> AsyncIterator[str]:
     name = f"l5dt-{os.getpid()}"
-    await netns.apply([Batch("", (f"netns add {name}",)), Batch(name, ("link set lo up",))])
+    await programs.apply([Batch("", (f"netns add {name}",)), Batch(name, ("link set lo up",))])
     yield name
-    await netns.run("ip", "netns", "del", name)
+    await programs.run("ip", "netns", "del", name)
 
 
 def _resolv_conf() -> str:
@@ -130,7 +131,7 @@ async def test_a_thread_comes_back_from_a_namespace(namespace: str) -> None:
 
 
 async def test_a_refused_command_says_which_in_one_line(namespace: str) -> None:
-    with pytest.raises(netns.NetworkError) as caught:
-        await netns.apply([Batch(namespace, ("link set no-such-link up",))])
+    with pytest.raises(programs.NetworkError) as caught:
+        await programs.apply([Batch(namespace, ("link set no-such-link up",))])
     assert str(caught.value).startswith(f"ip -n {namespace} -batch -: ")
     assert "\n" not in str(caught.value)
