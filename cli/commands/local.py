@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -24,10 +24,14 @@ from linkerd2_py.cli.live import (
 from linkerd2_py.cli.options import ApiAddr, Namespace, Verbose
 from linkerd2_py.cli.program import shown_program
 from linkerd2_py.cli.render.live import cross, tick
-from linkerd2_py.controlplane.local.state_dir import State
+from linkerd2_py.controlplane.local.state_dir import State, StateDir
+
+if TYPE_CHECKING:
+    # It brings asyncio along, which quick commands do without.
+    from linkerd2_py.controlplane.local.launcher import Launch, Supervising
 
 app = typer.Typer(
-    help="Run a mesh on this machine: up, down, status, logs.",
+    help="Run a mesh on this machine: up, down, status, logs, exec.",
     rich_markup_mode=None,
 )
 
@@ -59,8 +63,30 @@ def up(
     wait_s = parse_duration(wait, flag="--wait")
     if transparent and os.geteuid() != 0:
         raise CliError("--transparent makes network namespaces, which needs root: run it with sudo")
-    directory = state_dir.transparent_state_dir() if transparent else state_dir.own_state_dir()
-    mesh_file = file.absolute() if file else launcher.SAMPLE_MESH_FILE
+    launch = launcher.Launch(
+        file.absolute() if file else launcher.SAMPLE_MESH_FILE,
+        state_dir.transparent_state_dir() if transparent else state_dir.own_state_dir(),
+        detach=detach,
+        start_limit_s=wait_s,
+        transparent=transparent,
+    )
+    _make_room(launch.state_dir)
+    supervising = launcher.Supervising(launch)
+    _raise_on_signals()
+    try:
+        _attend(supervising, launch=launch)
+    except KeyboardInterrupt:
+        output.note("\nstopping…")
+        supervising.ask_to_stop()
+        supervising.wait()
+    finally:
+        supervising.close()
+
+
+def _make_room(directory: StateDir) -> None:
+    """A directory without a mesh. CliError if one runs there."""
+    from linkerd2_py.controlplane.local import state_dir
+
     try:
         directory.create()
         running = state_dir.running_pid(directory)
@@ -71,33 +97,24 @@ def up(
             f"a local mesh is already running (pid {running}): `linkerd2-py local down` stops it"
         )
     directory.remove_state()
-    launch = launcher.Launch(
-        mesh_file, directory, detach=detach, start_limit_s=wait_s, transparent=transparent
-    )
-    supervising = launcher.Supervising(launch)
-    _raise_on_signals()
-    sample = mesh_file == launcher.SAMPLE_MESH_FILE
-    try:
-        started = follow_start(supervising.reports())
-        state = directory.live()
-        if state is None or (started.problems and not directory.state_file.exists()):
-            supervising.wait()
-            raise _failed(started.news)
-        if detach:
-            _finish_detached(started, state=state, sample=sample)
-            return
-        for problem in started.news:
-            output.note(f"linkerd2-py: {problem}")
-        if not started.problems:
-            show_checks()
-        output.write("\n")
-        show_until_stopped(supervising, state=state, sample=sample)
-    except KeyboardInterrupt:
-        output.note("\nstopping…")
-        supervising.ask_to_stop()
+
+
+def _attend(supervising: Supervising, *, launch: Launch) -> None:
+    """Show the start, then the mesh until it ends; or return when it is ready. CliError if it does not start."""
+    started = follow_start(supervising.reports())
+    state = launch.state_dir.live()
+    if state is None or (started.problems and not launch.state_dir.state_file.exists()):
         supervising.wait()
-    finally:
-        supervising.close()
+        raise _failed(started.news)
+    if launch.detach:
+        _finish_detached(started, state=state, sample=launch.is_sample)
+        return
+    for problem in started.news:
+        output.note(f"linkerd2-py: {problem}")
+    if not started.problems:
+        show_checks()
+    output.write("\n")
+    show_until_stopped(supervising, state=state, sample=launch.is_sample)
 
 
 @app.command("down")

@@ -40,10 +40,14 @@ class Launch:
     transparent: bool = False
 
     @property
+    def is_sample(self) -> bool:
+        """Whether it is the application that comes with this package."""
+        return self.mesh_file == SAMPLE_MESH_FILE
+
+    @property
     def cwd(self) -> Path:
         """Commands of a mesh.yaml run beside it; those of the sample run in the state directory."""
-        own = self.mesh_file == SAMPLE_MESH_FILE
-        return self.state_dir.root if own else self.mesh_file.parent
+        return self.state_dir.root if self.is_sample else self.mesh_file.parent
 
 
 class Supervising:
