@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
+from tests.support.ports import bound_pair
+
 A, CNAME, SOA, AAAA = 1, 5, 6, 28
 SERVFAIL = 2
 _NO_NAME = 3
@@ -70,7 +72,7 @@ class DnsServer:
     questions: list[tuple[str, int, str]] = field(default_factory=list)
 
     def __enter__(self) -> Self:
-        self._udp, self._tcp = _bound_pair()
+        self._udp, self._tcp = bound_pair()
         self.address: tuple[str, int] = self._udp.getsockname()
         self._tcp.listen()
         for sock in (self._udp, self._tcp):
@@ -165,17 +167,3 @@ class DnsServer:
                 "test", SOA, 3600, encode_name("ns.test") + encode_name("x.test") + numbers
             )
         ]
-
-
-def _bound_pair() -> tuple[socket.socket, socket.socket]:
-    """A UDP and a TCP socket on the same free port: what is free for one may be taken for the other."""
-    while True:
-        tcp = socket.create_server(("127.0.0.1", 0))
-        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        try:
-            udp.bind(tcp.getsockname())
-        except OSError:
-            udp.close()
-            tcp.close()
-            continue
-        return udp, tcp

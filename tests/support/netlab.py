@@ -1,6 +1,6 @@
 """A small network of its own: hosts on a bridge, each in a network namespace, with an address of either family.
 
-with NetLab(tmp_path) as lab:
+with net_lab(tmp_path) as lab:
     a, b = lab.host("a"), lab.host("b")
     b.start(["nginx", …])
     a.run("curl", f"http://{b.v4}/")
@@ -16,12 +16,16 @@ import ssl
 import struct
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import (
+    AbstractContextManager,
+    ExitStack,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from tests.support.netns import as_user, entered, inside, namespace, sh, write_setting
 from tests.support.processes import Child
@@ -128,66 +132,56 @@ class Host:
 class NetLab:
     """See the module. Needs root; the test is skipped without."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, netns: ExitStack, children: ExitStack) -> None:
+        """Namespaces are made in `netns`, programs in `children`, which ends before it."""
         self.folder = folder
-        self._numbers = itertools.count(2)
-        self._netns = ExitStack()
-        self._children = ExitStack()
-        self._names: list[str] = []
-        self._router = ""
-
-    @property
-    def router(self) -> Host:
+        self.names: list[str] = []
+        self._netns = netns
+        self._children = children
+        self._numbers = itertools.count(1)
+        self.router = self._machine("router")
         """Where the bridge is: the gateway of every host."""
-        return self._as_host(self._router, name="router", number=1)
+        self._ip(self.router, "link add lab type bridge", "link set lab up")
+        self._ip(self.router, *(line.replace("eth0", "lab") for line in _own(self.router)))
+        for setting in ("ipv4/ip_forward", "ipv6/conf/all/forwarding"):
+            write_setting(self.router.netns, setting, "1")
 
     def host(self, name: str, *addresses: str) -> Host:
         """One more machine; `addresses` are further ones of its own, outside the lab's network."""
-        number = next(self._numbers)
-        found = self._as_host(self._make(name), name=name, number=number)
+        found = self._machine(name)
         port = f"to-{name}"
-        self._ip(self._router, f"link add {port} type veth peer name eth0 netns {found.netns}")
-        self._ip(self._router, f"link set {port} master lab up")
+        self._ip(self.router, f"link add {port} type veth peer name eth0 netns {found.netns}")
+        self._ip(self.router, f"link set {port} master lab up")
         routes = [_address(one, 32 if ":" not in one else 128) for one in addresses]
-        self._ip(found.netns, *_own(found), "link set eth0 up", *routes, *_gateways(self.router))
+        self._ip(found, *_own(found), "link set eth0 up", *routes, *_gateways(self.router))
         for one in addresses:
-            self._ip(self._router, f"route add {one} dev lab")
+            self._ip(self.router, f"route add {one} dev lab")
         return found
 
-    def __enter__(self) -> Self:
-        self._router = self._make("router")
-        self._ip(self._router, "link add lab type bridge", "link set lab up")
-        self._ip(self._router, *(line.replace("eth0", "lab") for line in _own(self.router)))
-        for setting in ("ipv4/ip_forward", "ipv6/conf/all/forwarding"):
-            write_setting(self._router, setting, "1")
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        with self._netns:
-            self._children.close()
-            left = {name: sh("ip", "netns", "pids", name).stdout.split() for name in self._names}
-        present = set(sh("ip", "netns", "list").stdout.split())
-        assert not any(left.values()), f"programs outlived the lab: {left}"
-        assert not present & set(self._names), "namespaces outlived the lab"
-
-    def _make(self, name: str) -> str:
-        made = self._netns.enter_context(namespace(label=name))
-        self._names.append(made)
+    def _machine(self, name: str) -> Host:
+        netns = self._netns.enter_context(namespace(label=name))
+        self.names.append(netns)
         # Link-local addresses are tentative for seconds otherwise, and with them everything a router asks its neighbours.
-        write_setting(made, "ipv6/conf/default/accept_dad", "0")
-        return made
-
-    def _as_host(self, netns: str, *, name: str, number: int) -> Host:
+        write_setting(netns, "ipv6/conf/default/accept_dad", "0")
+        number = next(self._numbers)
         v4, v6 = f"10.77.0.{number}", f"fd77::{number}"
         return Host(netns, name, v4, v6, self.folder, self._children)
 
-    def _ip(self, netns: str, *lines: str) -> None:
-        sh("ip", "-n", netns, "-batch", "-", text="\n".join(lines))
+    def _ip(self, host: Host, *lines: str) -> None:
+        sh("ip", "-n", host.netns, "-batch", "-", text="\n".join(lines))
+
+
+@contextmanager
+def net_lab(folder: Path) -> Iterator[NetLab]:
+    """A lab with nothing but its router, until the block ends."""
+    with ExitStack() as netns:
+        with ExitStack() as children:
+            lab = NetLab(folder, netns=netns, children=children)
+            yield lab
+        left = {name: sh("ip", "netns", "pids", name).stdout.split() for name in lab.names}
+    present = set(sh("ip", "netns", "list").stdout.split())
+    assert not any(left.values()), f"programs outlived the lab: {left}"
+    assert not present & set(lab.names), "namespaces outlived the lab"
 
 
 def redirect(host: Host, *flags: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -13,6 +12,7 @@ import dns.message
 from linkerd2_py.controlplane.local.dns.server import DnsServer
 from linkerd2_py.controlplane.local.dns.zone import Zone
 from linkerd2_py.controlplane.registry.registry import Registry
+from tests.support.ports import bound_pair
 
 ANSWER_S = 10.0
 OWN = "itself"
@@ -54,7 +54,7 @@ async def own_dns(
     timeout_s: float = 2.0,
 ) -> AsyncIterator[OwnDns]:
     """Serve the names of `registry` until the block ends."""
-    udp, tcp = _bound_pair()
+    udp, tcp = bound_pair()
     address: tuple[str, int] = udp.getsockname()
     others = [f"{address[0]}:{address[1]}" if other == OWN else other for other in forward_to]
     server = DnsServer(
@@ -77,18 +77,3 @@ async def read_message(reader: asyncio.StreamReader) -> dns.message.Message:
 def framed(raw: bytes) -> bytes:
     """A message as it goes over TCP."""
     return len(raw).to_bytes(2) + raw
-
-
-def _bound_pair() -> tuple[socket.socket, socket.socket]:
-    """Bound to one free port, and no more than that: what is free for TCP may be taken for UDP."""
-    while True:
-        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        tcp.bind(("127.0.0.1", 0))
-        try:
-            udp.bind(tcp.getsockname())
-        except OSError:
-            udp.close()
-            tcp.close()
-            continue
-        return udp, tcp

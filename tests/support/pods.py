@@ -18,7 +18,7 @@ from linkerd2_py.proto.gen import destination_pb2 as destination
 from tests.support.destination_messages import weighted
 from tests.support.destination_stub import DestinationStub
 from tests.support.http1_client import Http1Client
-from tests.support.netlab import PROXY_UID, Host, NetLab, redirect
+from tests.support.netlab import PROXY_UID, Host, NetLab, net_lab, redirect
 from tests.support.nginx import prepare
 from tests.support.processes import Child
 from tests.support.sidecar import environment
@@ -139,7 +139,7 @@ def at(host: str, port: int) -> str:
 @asynccontextmanager
 async def pods(folder: Path) -> AsyncIterator[Pods]:
     """A lab with a control plane at its router."""
-    with NetLab(folder) as lab:
+    with net_lab(folder) as lab:
         router = lab.router
         async with DestinationStub(host=router.v4, place=router.entered) as stub:
             yield Pods(lab, stub)

@@ -6,11 +6,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.integration.local.mesh_cli import MeshCli, edit
+from tests.integration.local.transparent_mesh import count, netns_of, pods
 from tests.support.netns import inside, sh
 from tests.support.privileges import need_root
 from tests.support.wait import eventually
@@ -89,19 +89,8 @@ def _python(cli: MeshCli, pod: str, script: str, *, timeout_s: float = 60) -> st
     return cli.ok("local", "exec", pod, "--", *words, timeout_s=timeout_s).strip()
 
 
-def _pods(cli: MeshCli) -> dict[str, Any]:
-    return {pod["name"]: pod for pod in cli.json("get", "pods")}
-
-
-def _netns(cli: MeshCli, pod: str) -> str:
-    return f"{cli.state()['network']}-{pod}"
-
-
 def _open_connections(cli: MeshCli, pod: str, direction: str) -> float:
-    metrics = cli.ok("diagnostics", "proxy-metrics", f"po/{pod}")
-    lines = [line for line in metrics.splitlines() if line.startswith("tcp_open_total{")]
-    ours = [line for line in lines if f'direction="{direction}",peer="src"' in line]
-    return sum(float(line.rpartition(" ")[2]) for line in ours)
+    return count(cli, pod, "tcp_open_total", direction=direction, peer="src")
 
 
 # Ends of streams
@@ -162,7 +151,7 @@ def test_redis_answers_its_client(cli: MeshCli) -> None:
 
 def test_one_packet_in_a_hundred_lost_loses_no_byte(cli: MeshCli) -> None:
     """Bulk and small exchanges through both proxies; what comes to either pod is dropped now and then."""
-    lossy = [_netns(cli, pod) for pod in ("caller-0", "who-0", "who-1")]
+    lossy = [netns_of(cli, pod) for pod in ("caller-0", "who-0", "who-1")]
     chance = ("-m", "statistic", "--mode", "random", "--probability", "0.01")
     drop = ("INPUT", "-i", "eth0", "-p", "tcp", *chance, "-j", "DROP")
     for netns in lossy:
@@ -199,18 +188,18 @@ USUAL = ("--inbound-ports-to-ignore", "4190,4191")
 
 def _redirect(cli: MeshCli, pod: str, *words: str) -> None:
     program = (sys.executable, "-m", "linkerd2_py.proxy.init")
-    sh(*program, "--netns", _netns(cli, pod), *FLAGS, *words)
+    sh(*program, "--netns", netns_of(cli, pod), *FLAGS, *words)
 
 
 def _seen_by(cli: MeshCli, server: str, client: str) -> str:
     """Whose address a server saw."""
-    url = f"http://{_pods(cli)[server]['ip']}:8080/"
+    url = f"http://{pods(cli)[server]['ip']}:8080/"
     return cli.ok("local", "exec", client, "--", "curl", "-sS", "-m", "10", url)
 
 
 @pytest.mark.parametrize("flag", ["port", "subnet"])
 def test_what_is_skipped_inbound_comes_straight_to_the_program(cli: MeshCli, flag: str) -> None:
-    server, stranger = _pods(cli)["who-0"]["ip"], _pods(cli)["outsider-0"]["ip"]
+    server, stranger = pods(cli)["who-0"]["ip"], pods(cli)["outsider-0"]["ip"]
     assert _seen_by(cli, "who-0", "outsider-0") == server
     skipped = {
         "port": ("--inbound-ports-to-ignore", "4190,4191,8000-8100"),
@@ -231,7 +220,7 @@ def test_what_is_skipped_outbound_goes_past_the_proxy(cli: MeshCli) -> None:
     before = _open_connections(cli, "caller-0", "outbound")
     _redirect(cli, "caller-0", *USUAL, "--outbound-ports-to-ignore", "8080")
     try:
-        assert _seen_by(cli, "who-0", "caller-0") == _pods(cli)["who-0"]["ip"]
+        assert _seen_by(cli, "who-0", "caller-0") == pods(cli)["who-0"]["ip"]
         assert _open_connections(cli, "caller-0", "outbound") == before
     finally:
         _redirect(cli, "caller-0", *USUAL)
@@ -241,10 +230,10 @@ def test_what_is_skipped_outbound_goes_past_the_proxy(cli: MeshCli) -> None:
 
 def test_the_proxys_own_user_is_left_alone(cli: MeshCli) -> None:
     before = _open_connections(cli, "caller-0", "outbound")
-    server = _pods(cli)["who-0"]["ip"]
+    server = pods(cli)["who-0"]["ip"]
     for uid, counted in ((2102, 0), (2103, 1)):
         words = ("setpriv", f"--reuid={uid}", "--clear-groups", "curl", "-sS", "-m", "10")
-        sh("ip", "netns", "exec", _netns(cli, "caller-0"), *words, f"http://{server}:8080/")
+        sh("ip", "netns", "exec", netns_of(cli, "caller-0"), *words, f"http://{server}:8080/")
         assert _open_connections(cli, "caller-0", "outbound") == before + counted
 
 
@@ -273,8 +262,8 @@ print(statuses)
         env=cli.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as load:  # fmt: skip
         try:
-            for before, count in ((2, 4), (4, 1), (1, 2)):
-                _scale(cli, before=before, count=count)
+            for before, after in ((2, 4), (4, 1), (1, 2)):
+                _scale(cli, before=before, after=after)
         finally:
             done.touch()
             out, err = load.communicate(timeout=60)
@@ -283,12 +272,12 @@ print(statuses)
     assert int(out.strip(" {}\n").partition(": ")[2]) > 20
 
 
-def _scale(cli: MeshCli, *, before: int, count: int) -> None:
-    edit(cli.root / "mesh.yaml", rf"who.py\], replicas: {before}", f"who.py], replicas: {count}")
+def _scale(cli: MeshCli, *, before: int, after: int) -> None:
+    edit(cli.root / "mesh.yaml", rf"who.py\], replicas: {before}", f"who.py], replicas: {after}")
 
     def done() -> bool:
-        pods = [pod for name, pod in _pods(cli).items() if name.startswith("who-")]
-        return len(pods) == count and all(pod["ready"] for pod in pods)
+        found = [pod for name, pod in pods(cli).items() if name.startswith("who-")]
+        return len(found) == after and all(pod["ready"] for pod in found)
 
     eventually(done, deadline_s=30)
 
@@ -303,7 +292,7 @@ def test_bodies_of_http2_calls_and_their_trailers_arrive(cli: MeshCli, tmp_path:
         )
         file.seek(0)
         file.write(text)
-    eventually(lambda: _pods(cli).get("emoji-0", {}).get("ready"), deadline_s=30)
+    eventually(lambda: pods(cli).get("emoji-0", {}).get("ready"), deadline_s=30)
     script = """
 import grpc
 from linkerd2_py.controlplane.local.sample.gen import emojivoto_pb2 as pb

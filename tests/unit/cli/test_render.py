@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 from linkerd2_py.cli.checks.run import Result
@@ -14,16 +12,13 @@ from linkerd2_py.cli.render import live, stat
 from linkerd2_py.cli.render.check import CheckLines, as_json
 from linkerd2_py.cli.render.paint import Paint
 from linkerd2_py.cli.render.table import Cell, Column, clip, render_table, width_of
+from tests.support.golden import assert_golden
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "cli"
 PLAIN = Paint()
 
 
 def _golden(name: str, text: str) -> None:
-    path = GOLDEN / name
-    if os.environ.get("L5D_UPDATE_GOLDEN"):
-        path.write_text(text + "\n", encoding="utf-8")
-    assert text + "\n" == path.read_text(encoding="utf-8")
+    assert_golden(f"cli/{name}", text + "\n")
 
 
 def _row(kind: str, name: str, *, meshed: int | None = 1, **stats: Any) -> dict[str, Any]:

@@ -11,20 +11,8 @@ from linkerd2_py.controlplane.local import plan as plans
 from linkerd2_py.controlplane.local.plan import PodPlan, plan_pod, proxy_env, workload_env
 from linkerd2_py.controlplane.registry.mesh_file import parse_mesh
 from linkerd2_py.controlplane.registry.mesh_spec import OutboundSpec
+from tests.support.shop import MESH
 
-MESH = """
-namespace: shop
-services:
-  web-svc: {port: 80, targetPort: 8080, workload: web}
-  feed-svc: {port: 9000, workload: web, opaque: true}
-  cart-svc: {workload: cart}
-workloads:
-  web:
-    command: [python, -m, web]
-    env: {COLOUR: blue, POD_NAME: mine}
-    outbound: [cart-svc]
-  cart: {command: [./cart], meshed: false, outbound: [web-svc]}
-"""
 IP = "127.0.15.9"
 
 

@@ -1,17 +1,15 @@
 """Rules for virtual addresses, against golden files; L5D_UPDATE_GOLDEN=1 writes them anew."""
 
-import os
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from linkerd2_py.controlplane.local.service_rules import service_rules, service_rules_base
 from linkerd2_py.controlplane.registry.registry import Registry
 from linkerd2_py.controlplane.registry.types import Family, Mesh, Pod, PortSpec, Service
+from tests.support.golden import assert_golden
 
-GOLDEN = Path(__file__).parents[3] / "golden" / "local"
 WEB = Service(
     "shop",
     "web-svc",
@@ -38,10 +36,7 @@ def mesh(services: list[Service], pods: list[Pod]) -> Mesh:
 
 
 def golden(name: str, text: str) -> None:
-    path = GOLDEN / name
-    if os.environ.get("L5D_UPDATE_GOLDEN"):
-        path.write_text(text, encoding="utf-8")
-    assert text == path.read_text(encoding="utf-8")
+    assert_golden(f"local/{name}", text)
 
 
 @pytest.mark.parametrize("family", [4, 6])

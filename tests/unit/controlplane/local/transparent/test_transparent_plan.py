@@ -12,17 +12,7 @@ from linkerd2_py.controlplane.local.transparent.plan import NOBODY, PROXY_UID, p
 from linkerd2_py.controlplane.local.transparent.subnet import Subnet
 from linkerd2_py.controlplane.registry.mesh_file import parse_mesh
 from linkerd2_py.proxy.config.load import load
-
-MESH = """
-namespace: shop
-services:
-  web-svc: {port: 80, targetPort: 8080, workload: web}
-  feed-svc: {port: 9000, workload: web, opaque: true}
-  cart-svc: {workload: cart}
-workloads:
-  web: {command: [./web], outbound: [cart-svc]}
-  cart: {command: [./cart], meshed: false, outbound: ["web-svc:80"]}
-"""
+from tests.support.shop import MESH
 
 
 def _plan(name: str) -> PodPlan:
