@@ -41,9 +41,11 @@ def namespace(*commands: str, label: str = "") -> Iterator[str]:
         sh("ip", "netns", "del", name)
 
 
-def inside(name: str, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+def inside(
+    name: str, *words: str, check: bool = True, text: str = ""
+) -> subprocess.CompletedProcess[str]:
     """Run a program in a namespace."""
-    return sh("ip", "netns", "exec", name, *words, check=check)
+    return sh("ip", "netns", "exec", name, *words, check=check, text=text)
 
 
 @contextmanager

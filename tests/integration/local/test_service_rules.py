@@ -1,11 +1,10 @@
 """The rules for virtual addresses, loaded by both kinds of iptables, and what callers without a proxy get from them."""
 
-import itertools
-import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
@@ -13,10 +12,7 @@ import pytest
 from linkerd2_py.controlplane.local.service_rules import service_rules, service_rules_base
 from linkerd2_py.controlplane.registry.registry import Registry
 from linkerd2_py.controlplane.registry.types import Family, Mesh, Pod, PortSpec, Service
-
-pytestmark = pytest.mark.skipif(
-    os.geteuid() != 0, reason="needs root: makes network namespaces and packet filter rules"
-)
+from tests.support.netns import inside, namespace, sh, write_setting
 
 PORTS = (PortSpec("http", 80, 8080), PortSpec("", 81, 8081))
 WEB = Service("shop", "web-svc", "web", PORTS, ips=("10.88.0.10", "fd88::10"))
@@ -57,106 +53,69 @@ for _ in range(int(sys.argv[3])):
 """
 
 
-class Namespaces:
-    """A node that routes between pods, each in a namespace of its own, until removed."""
+class Node:
+    """A node that routes between pods, each in a namespace of its own; all are made in `ends`."""
 
-    _numbers = itertools.count()
-
-    def __init__(self) -> None:
-        self.prefix = f"rules-{os.getpid()}-{next(self._numbers)}"
-        self.node = f"{self.prefix}-node"
-        self._made: list[str] = []
-        self._servers: list[subprocess.Popen[str]] = []
-
-    def make(self) -> None:
-        self._add(self.node)
+    def __init__(self, ends: ExitStack) -> None:
+        self._ends = ends
         # Somewhere to route virtual addresses to, so that packets to them are forwarded at all.
-        self._ip(
-            self.node,
-            "link set lo up",
-            "link add services type bridge",
-            "link set services up",
-            "route add 10.88.0.0/16 dev services",
-            "route add fd88::/16 dev services",
+        self.netns = ends.enter_context(
+            namespace(
+                "link add services type bridge",
+                "link set services up",
+                "route add 10.88.0.0/16 dev services",
+                "route add fd88::/16 dev services",
+            )
         )
-        for name in ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"):
-            self.run(self.node, "sh", "-c", f"echo 1 > /proc/sys/{name}")
-        for number in range(len(PODS)):
-            self._make_pod(number)
-
-    def pod(self, number: int) -> str:
-        return f"{self.prefix}-{number}"
+        for setting in ("ipv4/ip_forward", "ipv6/conf/all/forwarding"):
+            write_setting(self.netns, setting, "1")
+        self._pods = [self._make_pod(number) for number in range(len(PODS))]
 
     def serve(self, number: int) -> None:
+        """Start the program of a pod; it ends with its namespace."""
         server = subprocess.Popen(
             [
-                *("ip", "netns", "exec", self.pod(number)),
+                *("ip", "netns", "exec", self._pods[number]),
                 *(sys.executable, "-S", "-c", SERVER, f"web-{number}"),
             ],
             stdout=subprocess.PIPE,
             text=True,
         )
-        self._servers.append(server)
+        self._ends.callback(server.communicate)
+        self._ends.callback(server.kill)
         assert server.stdout is not None
         assert server.stdout.readline() == "listening\n"
 
     def call(self, number: int, *, ip: str, port: int, times: int = 1) -> list[str]:
         """What a program in a pod gets."""
-        return self.run(
-            self.pod(number), sys.executable, "-S", "-c", CLIENT, ip, str(port), str(times)
-        ).splitlines()
+        words = (sys.executable, "-S", "-c", CLIENT, ip, str(port), str(times))
+        return inside(self._pods[number], *words).stdout.splitlines()
 
-    def run(self, namespace: str, *command: str, text: str = "") -> str:
-        done = subprocess.run(
-            ["ip", "netns", "exec", namespace, *command],
-            input=text,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def remove(self) -> None:
-        for server in self._servers:
-            server.kill()
-            server.communicate()
-        for namespace in self._made:
-            subprocess.run(["ip", "netns", "delete", namespace], check=True)
-
-    def _make_pod(self, number: int) -> None:
-        pod = self.pod(number)
-        self._add(pod)
-        self._ip(
-            self.node,
-            f"link add p{number} type veth peer name eth0 netns {pod}",
+    def _make_pod(self, number: int) -> str:
+        link = (
+            f"link add p{number} type veth peer name eth0 netns {{}}",
             f"addr add 10.77.{number}.1/24 dev p{number}",
             f"addr add fd77:{number}::1/64 dev p{number} nodad",
             f"link set p{number} up",
         )
-        self._ip(
-            pod,
-            "link set lo up",
+        pod = self._ends.enter_context(namespace())
+        sh("ip", "-n", self.netns, "-batch", "-", text="\n".join(link).format(pod))
+        own = (
             f"addr add 10.77.{number}.2/24 dev eth0",
             f"addr add fd77:{number}::2/64 dev eth0 nodad",
             "link set eth0 up",
             f"route add default via 10.77.{number}.1",
             f"route add ::/0 via fd77:{number}::1",
         )
-
-    def _add(self, name: str) -> None:
-        subprocess.run(["ip", "netns", "add", name], check=True)
-        self._made.append(name)
-
-    def _ip(self, namespace: str, *lines: str) -> None:
-        self.run(namespace, "ip", "-batch", "-", text="".join(f"{line}\n" for line in lines))
+        sh("ip", "-n", pod, "-batch", "-", text="\n".join(own))
+        return pod
 
 
 class Rules:
     """One kind of iptables in a node's namespace."""
 
-    def __init__(self, namespaces: Namespaces, *, kind: str) -> None:
-        self._namespaces = namespaces
+    def __init__(self, node: Node, *, kind: str) -> None:
+        self._node = node
         self._kind = kind
         for family in (4, 6):
             self._restore(service_rules_base(), family=family)
@@ -177,7 +136,7 @@ class Rules:
 
     def _run(self, action: str, *options: str, family: int, text: str = "") -> str:
         program = f"{'ip6tables' if family == 6 else 'iptables'}-{self._kind}-{action}"
-        return self._namespaces.run(self._namespaces.node, program, *options, text=text)
+        return inside(self._node.netns, program, *options, text=text).stdout
 
 
 def mesh(*, pods: list[Pod]) -> Mesh:
@@ -187,18 +146,14 @@ def mesh(*, pods: list[Pod]) -> Mesh:
 
 
 @pytest.fixture
-def namespaces() -> Iterator[Namespaces]:
-    made = Namespaces()
-    try:
-        made.make()
-        yield made
-    finally:
-        made.remove()
+def node() -> Iterator[Node]:
+    with ExitStack() as ends:
+        yield Node(ends)
 
 
 @pytest.fixture(params=["nft", "legacy"])
-def rules(request: pytest.FixtureRequest, namespaces: Namespaces) -> Rules:
-    return Rules(namespaces, kind=request.param)
+def rules(request: pytest.FixtureRequest, node: Node) -> Rules:
+    return Rules(node, kind=request.param)
 
 
 def test_loading_again_changes_nothing_and_loading_less_removes(rules: Rules) -> None:
@@ -216,25 +171,25 @@ def test_loading_again_changes_nothing_and_loading_less_removes(rules: Rules) ->
 
 @pytest.mark.parametrize("ip", WEB.ips)
 def test_callers_reach_every_serving_pod_themselves_included(
-    namespaces: Namespaces, rules: Rules, ip: str
+    node: Node, rules: Rules, ip: str
 ) -> None:
     for number in (0, 1):
-        namespaces.serve(number)
+        node.serve(number)
     rules.load(mesh(pods=PODS[:2]))
     # Chance leaves one of two out in one of 2^63 runs.
-    found = namespaces.call(2, ip=ip, port=80, times=64)
+    found = node.call(2, ip=ip, port=80, times=64)
     assert set(found) == {"web-0", "web-1"}
     assert len(found) == 64
-    assert set(namespaces.call(0, ip=ip, port=80, times=64)) == {"web-0", "web-1"}
+    assert set(node.call(0, ip=ip, port=80, times=64)) == {"web-0", "web-1"}
     rules.load(mesh(pods=PODS[1:2]))
-    assert set(namespaces.call(2, ip=ip, port=80, times=16)) == {"web-1"}
+    assert set(node.call(2, ip=ip, port=80, times=16)) == {"web-1"}
 
 
 @pytest.mark.parametrize("family", [4, 6])
 def test_ports_that_nobody_serves_are_refused_at_once(
-    namespaces: Namespaces, rules: Rules, family: Family
+    node: Node, rules: Rules, family: Family
 ) -> None:
     rules.load(mesh(pods=PODS))
     web, idle = (service.ips[0 if family == 4 else 1] for service in (WEB, IDLE))
     for ip, port in ((web, 81), (web, 1234), (idle, 80), (idle, 1234)):
-        assert namespaces.call(0, ip=ip, port=port) == ["ConnectionRefusedError"]
+        assert node.call(0, ip=ip, port=port) == ["ConnectionRefusedError"]

@@ -20,13 +20,11 @@ from tests.integration.local.transparent_mesh import (
     count,
     get,
     inside,
-    make,
     netns_of,
     pods,
-    up,
+    running,
 )
 from tests.support.netns import namespace, sh
-from tests.support.privileges import need_root
 from tests.support.wait import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -35,11 +33,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 @pytest.fixture(scope="module")
 def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshCli]:
     """One running mesh for all tests that only look."""
-    need_root()
-    made = make(tmp_path_factory.mktemp("transparent"))
-    up(made)
-    yield made
-    made.stop()
+    with running(tmp_path_factory.mktemp("transparent")) as made:
+        yield made
 
 
 def test_programs_have_no_setting_of_a_proxy(cli: MeshCli) -> None:

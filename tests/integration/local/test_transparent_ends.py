@@ -22,6 +22,7 @@ from tests.integration.local.transparent_mesh import (
     get,
     make,
     pods,
+    running,
     up,
 )
 from tests.support.netns import as_user, namespace, sh
@@ -40,11 +41,8 @@ def machine() -> Machine:
 @pytest.fixture(scope="module")
 def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshCli]:
     """One running mesh for all tests that only look."""
-    need_root()
-    made = make(tmp_path_factory.mktemp("transparent"))
-    up(made)
-    yield made
-    made.stop()
+    with running(tmp_path_factory.mktemp("transparent")) as made:
+        yield made
 
 
 def test_networks_of_others_are_left_alone(machine: Machine, tmp_path: Path) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tests.integration.local.mesh_cli import MeshCli
+from tests.support.privileges import need_root
 
 # nginx as Debian has it: nothing in its configuration or environment speaks of a mesh.
 NGINX = """\
@@ -100,6 +103,18 @@ def make(root: Path) -> MeshCli:
 def up(cli: MeshCli, *words: str) -> str:
     """Start it; everything is ready when this returns."""
     return cli.ok("local", "up", "--transparent", "-f", "mesh.yaml", "-d", *words, timeout_s=120)
+
+
+@contextmanager
+def running(root: Path) -> Iterator[MeshCli]:
+    """One that is up until the block ends."""
+    need_root()
+    made = make(root)
+    up(made)
+    try:
+        yield made
+    finally:
+        made.stop()
 
 
 def inside(cli: MeshCli, pod: str, *command: str) -> str:
