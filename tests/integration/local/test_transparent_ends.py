@@ -82,6 +82,20 @@ def test_down_leaves_the_machine_as_it_was(machine: Machine, tmp_path: Path) -> 
     eventually(machine.is_as_before)
 
 
+def test_a_namespace_that_somebody_still_looks_at_keeps_nothing_of_the_host(
+    machine: Machine, tmp_path: Path
+) -> None:
+    """The kernel removes a namespace, and the links into it, when the last one who has it open lets go."""
+    made = make(tmp_path)
+    try:
+        up(made)
+        with Path("/run/netns", f"{made.state()['network']}-node").open():
+            made.ok("local", "down")
+            assert machine.is_as_before()
+    finally:
+        made.stop()
+
+
 def test_a_killed_supervisor_leaves_nothing(machine: Machine, tmp_path: Path) -> None:
     made = make(tmp_path)
     try:
