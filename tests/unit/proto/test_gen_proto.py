@@ -12,6 +12,7 @@ from grpc_tools import protoc
 
 from linkerd2_py.proto.gen import destination_pb2 as destination
 from linkerd2_py.proto.gen import http_types_pb2 as http_types
+from linkerd2_py.proto.gen import identity_pb2 as identity
 from linkerd2_py.proto.gen import meta_pb2 as meta
 from linkerd2_py.proto.gen import net_pb2 as net
 
@@ -19,7 +20,13 @@ ROOT = Path(__file__).resolve().parents[3]
 GENERATED = ROOT / "proto" / "gen"
 
 
-MODULES = {"net": net, "meta": meta, "http_types": http_types, "destination": destination}
+MODULES = {
+    "net": net,
+    "meta": meta,
+    "http_types": http_types,
+    "destination": destination,
+    "identity": identity,
+}
 
 
 def written_by(version: str) -> bool:
@@ -109,6 +116,17 @@ def test_service_paths_are_linkerds() -> None:
     assert service.full_name == "io.linkerd.proxy.destination.Destination"
     assert [method.name for method in service.methods] == ["Get", "GetProfile"]
     assert all(method.server_streaming for method in service.methods)
+
+
+def test_certify_is_linkerds() -> None:
+    service = identity.DESCRIPTOR.services_by_name["Identity"]
+    assert service.full_name == "io.linkerd.proxy.identity.Identity"
+    assert [method.name for method in service.methods] == ["Certify"]
+    asked = identity.CertifyRequest(identity="a", token=b"t", certificate_signing_request=b"c")
+    assert asked.SerializeToString() == bytes.fromhex("0a0161 120174 1a0163")
+    given = identity.CertifyResponse(leaf_certificate=b"l", intermediate_certificates=[b"i", b"j"])
+    given.valid_until.seconds = 1
+    assert given.SerializeToString() == bytes.fromhex("0a016c 120169 12016a 1a020801")
 
 
 def test_old_pod_identity_number_stays_unused() -> None:
