@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import typer
 
-from linkerd2_py.cli.commands import check, completion, diagnostics, get, local, stat, version
+from linkerd2_py.cli.commands import (
+    check,
+    completion,
+    diagnostics,
+    get,
+    identity_ca,
+    local,
+    stat,
+    version,
+)
 from linkerd2_py.cli.options import ApiAddr, Namespace, Verbose
 
 app = typer.Typer(
@@ -26,6 +35,7 @@ app.command("check")(check.check)
 app.command("completion")(completion.completion)
 app.add_typer(diagnostics.app, name="diagnostics")
 app.command("get")(get.get)
+app.command("identity-ca")(identity_ca.identity_ca)
 app.add_typer(local.app, name="local")
 app.command("stat")(stat.stat)
 app.command("version")(version.version)

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.controlplane.destination.destination import Destination
+from linkerd2_py.controlplane.identity.identity import Identity, IdentitySettings
 from linkerd2_py.controlplane.proxy_api.server import ProxyApi
 from linkerd2_py.controlplane.proxy_api.service import SERVICE
 from linkerd2_py.controlplane.public_api.operations import Sources, operations
@@ -50,17 +51,23 @@ async def build_embedded(
     *,
     proxy_api: Listen = Listen(),
     public_api: Listen = Listen(),
+    identity: IdentitySettings | None = None,
     scrape_interval_s: float = INTERVAL_S,
 ) -> EmbeddedControlPlane:
-    """Start destination, proxy-api, scraper and public-api over `registry`.
+    """Start destination, identity if given, proxy-api, scraper and public-api over `registry`.
 
-    Raises `BindError` when an address cannot be listened on; nothing is left running then.
+    Raises `BindError` when an address cannot be listened on, `IssuerError` when the identity's files cannot be used;
+    nothing is left running then.
     """
     async with AsyncExitStack() as starting:
         metrics = CollectorRegistry()
         destination = Destination(registry, metrics=metrics)
         starting.callback(destination.close)
-        grpc_server = ProxyApi(destination)
+        certifying = Identity(identity, metrics=metrics) if identity else None
+        if certifying:
+            certifying.start()
+            starting.push_async_callback(certifying.stop)
+        grpc_server = ProxyApi(destination, identity=certifying.service if certifying else None)
         starting.push_async_callback(grpc_server.stop)
         with proxy_api.place():
             grpc_server.bind(host=proxy_api.host, port=proxy_api.port)

@@ -32,10 +32,10 @@ from linkerd2_py.controlplane.local.state_dir import State, StateDir
 from linkerd2_py.controlplane.local.transparent.network import NamespaceNetwork
 from linkerd2_py.controlplane.local.transparent.node import Node
 from linkerd2_py.controlplane.local.transparent.programs import NetworkError
-from linkerd2_py.controlplane.local.watch import stamp, watch_file
 from linkerd2_py.controlplane.registry.mesh_file import MeshFileError, load_mesh_file
 from linkerd2_py.controlplane.registry.mesh_spec import MeshSpec
 from linkerd2_py.controlplane.registry.registry import Registry
+from linkerd2_py.controlplane.watch import stamp, watch_file
 
 logger = logging.getLogger(__name__)
 

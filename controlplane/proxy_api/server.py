@@ -1,4 +1,4 @@
-"""The proxy-api: a gRPC server with Destination and health, plaintext h2c."""
+"""The proxy-api: a gRPC server with Destination, Identity where the mesh has one, and health; plaintext h2c."""
 
 import logging
 
@@ -7,6 +7,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.errors import BindError
+from linkerd2_py.controlplane.identity.service import SERVICE as IDENTITY_SERVICE
+from linkerd2_py.controlplane.identity.service import IdentityService
 from linkerd2_py.controlplane.proxy_api.limits import (
     STREAMS_IN_ALL,
     STREAMS_PER_PROXY,
@@ -14,7 +16,7 @@ from linkerd2_py.controlplane.proxy_api.limits import (
 )
 from linkerd2_py.controlplane.proxy_api.service import SERVICE, DestinationService
 
-# Requests are a name and a token; nothing larger is one.
+# Requests are a name, a token and a request for a certificate; nothing larger is one.
 LARGEST_REQUEST_BYTES = 64 * 1024
 _OPTIONS = (
     ("grpc.max_receive_message_length", LARGEST_REQUEST_BYTES),
@@ -37,12 +39,22 @@ logger = logging.getLogger(__name__)
 class ProxyApi:
     """The running server; `address` is where it listens."""
 
-    def __init__(self, destination: Destination, *, limiter: StreamLimiter | None = None) -> None:
+    def __init__(
+        self,
+        destination: Destination,
+        *,
+        identity: IdentityService | None = None,
+        limiter: StreamLimiter | None = None,
+    ) -> None:
         self._destination = destination
         service = DestinationService(destination, limiter=limiter or StreamLimiter())
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=STREAMS_IN_ALL)
         self._server.add_generic_rpc_handlers((service.generic_handler(),))
+        self._services = ["", SERVICE]
+        if identity:
+            self._server.add_generic_rpc_handlers((identity.generic_handler(),))
+            self._services.append(IDENTITY_SERVICE)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self.address = ""
 
@@ -57,7 +69,7 @@ class ProxyApi:
     async def start(self) -> str:
         """Serve where `bind` said; returns that `host:port`."""
         await self._server.start()
-        for name in ("", SERVICE):
+        for name in self._services:
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         logger.info("proxy-api listens on %s", self.address)
         return self.address

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from linkerd2_py.base.tasks import cancel_all, spawn
-from linkerd2_py.controlplane.local import watch
+from linkerd2_py.controlplane import watch
 from linkerd2_py.controlplane.local.probe import Probe
 from linkerd2_py.controlplane.local.reports import Report, ReportPipe, read_reports
 

@@ -1,0 +1,67 @@
+"""The identity component: what it is made from, and its start and stop."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry
+
+from linkerd2_py.base.clock import Clock, SystemClock
+from linkerd2_py.controlplane.identity.certifier import Validity
+from linkerd2_py.controlplane.identity.files import IssuerFiles
+from linkerd2_py.controlplane.identity.issuer import Issuer
+from linkerd2_py.controlplane.identity.limits import CertifyLimiter
+from linkerd2_py.controlplane.identity.metrics import IdentityMetrics
+from linkerd2_py.controlplane.identity.names import TrustDomain
+from linkerd2_py.controlplane.identity.reload import FixedIssuer, IssuerSource, WatchedIssuer
+from linkerd2_py.controlplane.identity.service import Certification, IdentityService
+from linkerd2_py.controlplane.identity.tokens import TokenValidator
+from linkerd2_py.controlplane.watch import POLL_S
+
+
+@dataclass(frozen=True, slots=True)
+class IdentitySettings:
+    """What a mesh chooses: what signs (fixed, or files that are watched), who may ask, for how long."""
+
+    issuer: Issuer | IssuerFiles
+    tokens: TokenValidator
+    trust_domain: TrustDomain = field(default_factory=TrustDomain)
+    validity: Validity = field(default_factory=Validity)
+    clock: Clock = field(default_factory=SystemClock)
+    limiter: Callable[[Clock], CertifyLimiter] = CertifyLimiter
+    poll_s: float = POLL_S
+
+
+class Identity:
+    """`service` answers once the component is started. `IssuerError` when files cannot be used."""
+
+    def __init__(self, settings: IdentitySettings, *, metrics: CollectorRegistry) -> None:
+        clock = settings.clock
+        counters = IdentityMetrics(metrics)
+        source: IssuerSource
+        self._watched: WatchedIssuer | None = None
+        if isinstance(settings.issuer, IssuerFiles):
+            source = self._watched = WatchedIssuer(
+                settings.issuer, clock=clock, metrics=counters, poll_s=settings.poll_s
+            )
+        else:
+            source = FixedIssuer(settings.issuer)
+        counters.show_issuer_ttl(lambda: source.issuer.ends.timestamp() - clock.wall())
+        certification = Certification(
+            source=source,
+            tokens=settings.tokens,
+            trust_domain=settings.trust_domain,
+            validity=settings.validity,
+            limiter=settings.limiter(clock),
+            clock=clock,
+        )
+        self.service = IdentityService(certification, metrics=counters)
+
+    def start(self) -> None:
+        """Begin to watch the files, if there are any."""
+        if self._watched:
+            self._watched.start()
+
+    async def stop(self) -> None:
+        """May be repeated."""
+        if self._watched:
+            await self._watched.stop()

@@ -1,0 +1,98 @@
+"""The issuer in force: a fixed one, or the one in files, exchanged when they are."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import Protocol
+
+from linkerd2_py.base.clock import Clock
+from linkerd2_py.base.tasks import cancel_all, spawn
+from linkerd2_py.controlplane.identity.files import IssuerFiles
+from linkerd2_py.controlplane.identity.issuer import Issuer, IssuerError
+from linkerd2_py.controlplane.identity.metrics import IdentityMetrics, IssuerEvent
+from linkerd2_py.controlplane.watch import POLL_S
+
+logger = logging.getLogger(__name__)
+
+
+class IssuerSource(Protocol):
+    """Where the certifier asks for what signs."""
+
+    @property
+    def issuer(self) -> Issuer:
+        """The issuer in force now."""
+
+
+@dataclass(frozen=True, slots=True)
+class FixedIssuer:
+    """One that lives as long as the process."""
+
+    issuer: Issuer
+
+
+class WatchedIssuer:
+    """Loads at once, `IssuerError` if that fails; `start` polls for changes from then on.
+
+    A set that cannot be used is told in one line and counted, and the issuer before stays in force. It is tried
+    again with every poll, for it may only be too early; it is told again only when there is something else to say.
+    """
+
+    def __init__(
+        self,
+        files: IssuerFiles,
+        *,
+        clock: Clock,
+        metrics: IdentityMetrics,
+        poll_s: float = POLL_S,
+    ) -> None:
+        self._files = files
+        self._clock = clock
+        self._metrics = metrics
+        self._poll_s = poll_s
+        # Before the files are read: a later change is seen, whenever it comes.
+        self._seen = self._loaded = files.stamps()
+        self._problem = ""
+        self._task: asyncio.Task[None] | None = None
+        self.issuer = files.load(now=clock.wall())
+
+    def start(self) -> None:
+        """Poll in the background until `stop`."""
+        self._task = spawn(self._watch(), name="identity: issuer files")
+
+    async def stop(self) -> None:
+        """May be repeated."""
+        if self._task:
+            await cancel_all([self._task])
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(self._poll_s)
+            self._poll()
+
+    def _poll(self) -> None:
+        now = self._files.stamps()
+        # Files are written one after another: a set that still changes is not read.
+        is_settled, self._seen = now == self._seen, now
+        if is_settled and now != self._loaded:
+            self._load()
+
+    def _load(self) -> None:
+        try:
+            issuer = self._files.load(now=self._clock.wall())
+        except IssuerError as error:
+            self._skip(str(error))
+            return
+        self.issuer = issuer
+        self._loaded = self._seen
+        self._problem = ""
+        self._metrics.count_issuer(IssuerEvent.UPDATED)
+        logger.info(
+            "the issuer is now %s, until %s", issuer.name, f"{issuer.ends:%Y-%m-%dT%H:%M:%SZ}"
+        )
+
+    def _skip(self, problem: str) -> None:
+        if problem == self._problem:
+            return
+        self._problem = problem
+        self._metrics.count_issuer(IssuerEvent.SKIPPED)
+        logger.warning("the issuer stays %s: %s", self.issuer.name, problem)
