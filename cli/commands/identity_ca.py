@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final
@@ -81,27 +82,30 @@ def _write_all(files: Mapping[str, bytes], *, directory: Path, force: bool) -> N
     staged = {directory / name: directory / f".{name}.{os.getpid()}" for name in files}
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        if present := [target.name for target in staged if target.exists()]:
-            _refuse_to_overwrite(present, directory=directory, force=force)
+        _check_room(list(staged), force=force)
         for (target, temporary), content in zip(staged.items(), files.values(), strict=True):
             _write(temporary, content=content, mode=0o600 if target.suffix == ".key" else 0o644)
         for target, temporary in staged.items():
             temporary.replace(target)
     except OSError as error:
-        raise CliError(
-            f"{error.filename or directory}: cannot be written: {error.strerror}"
-        ) from error
+        what = error.filename or directory
+        raise CliError(f"{what}: cannot be written: {error.strerror}") from error
     finally:
         for temporary in staged.values():
-            if temporary.exists():
+            with suppress(OSError):
                 temporary.unlink()
 
 
-def _refuse_to_overwrite(present: list[str], *, directory: Path, force: bool) -> None:
-    if not force:
-        raise CliError(
-            f"{directory}: has {', '.join(present)} already: choose another directory, or --force"
-        )
+def _check_room(targets: Sequence[Path], *, force: bool) -> None:
+    directory = targets[0].parent
+    present = [target for target in targets if os.path.lexists(target)]
+    if present and not force:
+        names = ", ".join(target.name for target in present)
+        raise CliError(f"{directory}: has {names} already: choose another directory, or --force")
+    # Found out before anything is replaced: half a set of new files would be worth nothing.
+    for target in present:
+        if target.is_dir():
+            raise CliError(f"{target}: cannot be overwritten: it is a directory")
 
 
 def _write(path: Path, *, content: bytes, mode: int) -> None:
