@@ -63,6 +63,7 @@ def test_a_request_of_openssl_is_read() -> None:
         (csr(KEY) + b"\x00", "cannot be read as PKCS#10"),
         (b"\x30" * (MOST_BYTES + 1), f"larger than {MOST_BYTES} bytes"),
     ],
+    ids=["none", "empty", "cut", "longer", "large"],
 )
 def test_bytes_that_are_no_request(der: bytes, words: str) -> None:
     assert words in refusal(der, reason=Reason.CSR_BYTES)
@@ -77,6 +78,7 @@ def test_bytes_that_are_no_request(der: bytes, words: str) -> None:
         (csr(dsa.generate_private_key(2048)), "not DSA"),
         (csr(ed25519.Ed25519PrivateKey.generate()), "not Ed25519"),
     ],
+    ids=["p384", "k256", "rsa", "dsa", "ed25519"],
 )
 def test_other_keys(der: bytes, words: str) -> None:
     found = refusal(der, reason=Reason.CSR_RULE)
