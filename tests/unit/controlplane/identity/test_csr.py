@@ -61,9 +61,14 @@ def test_a_request_of_openssl_is_read() -> None:
         (b"\x30\x00", "cannot be read as PKCS#10"),
         (csr(KEY)[:-1], "cannot be read as PKCS#10"),
         (csr(KEY) + b"\x00", "cannot be read as PKCS#10"),
+        (
+            # A bit string where the text of the CommonName belongs.
+            csr(KEY, subject=common_name(IDENTITY)).replace(b"\x0c;w", b"\x03;\x00"),
+            "cannot be read as PKCS#10",
+        ),
         (b"\x30" * (MOST_BYTES + 1), f"larger than {MOST_BYTES} bytes"),
     ],
-    ids=["none", "empty", "cut", "longer", "large"],
+    ids=["none", "empty", "cut", "longer", "bits", "large"],
 )
 def test_bytes_that_are_no_request(der: bytes, words: str) -> None:
     assert words in refusal(der, reason=Reason.CSR_BYTES)

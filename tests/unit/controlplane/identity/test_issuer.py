@@ -172,7 +172,7 @@ def test_expired_and_early_certificates() -> None:
     anchor = Signer("root", starts=NOW, lifetime_s=2 * DAY_S)
     below = Signer("issuer", by=anchor, starts=NOW, lifetime_s=DAY_S)
     for now in (NOW, NOW + DAY_S - 1):
-        assert issuer_of(below, anchors=[anchor], now=now)
+        assert issuer_of(below, anchors=[anchor], now=now).chain
     early = problem(below, anchors=[anchor], now=NOW - 1)
     assert "'CN=issuer' is not valid before 2023-11-14T22:13:20Z" in early
     late = problem(below, anchors=[anchor], now=NOW + DAY_S)
