@@ -34,7 +34,11 @@ HEADERS = {
     "stdio.h": "gcc libc6-dev",
     "Python.h": "python3-dev",
     "nghttp2/nghttp2.h": "libnghttp2-dev",
+    "openssl/ssl.h": "libssl-dev",
 }
+
+# What the modules of a folder are linked with.
+LIBRARIES = {"http2": ("nghttp2",), "tls": ("ssl", "crypto")}
 
 Options.warning_errors = True
 
@@ -69,7 +73,7 @@ def extension(path: Path) -> Extension:
             ("_GNU_SOURCE", "1"),
         ],
         include_dirs=[(EXT / "core").as_posix()],
-        libraries=["nghttp2"] if "http2" in path.parts else [],
+        libraries=[name for part in path.parts for name in LIBRARIES.get(part, ())],
         extra_compile_args=compile_args(),
         extra_link_args=link_args(),
     )

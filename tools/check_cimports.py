@@ -13,7 +13,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("core",),
     ("metrics",),
     ("io",),
-    ("detect", "balance"),
+    ("detect", "balance", "tls"),
     ("exchange",),  # knows codecs and backends only by their abstract bases
     ("http1", "http2"),
     ("pool",),

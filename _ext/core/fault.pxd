@@ -13,6 +13,7 @@ cdef enum FaultKind:
     FAULT_NO_FDS           # EMFILE, ENFILE
     FAULT_NO_MEMORY        # ENOMEM, ENOBUFS
     FAULT_LOCAL            # closed by us on purpose (shutdown, endpoint removed)
+    FAULT_TLS              # the peer did not prove who it is, or its records could not be read
     FAULT_IO               # any other errno
 
 cdef FaultKind fault_of_errno(int code, bint connecting) noexcept nogil

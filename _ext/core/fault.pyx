@@ -22,6 +22,8 @@ cdef FaultKind fault_of_errno(int code, bint connecting) noexcept nogil:
     # A route that vanishes below an established connection ends it like a time-out, with the kernel's own words.
     if code in (e.EHOSTUNREACH, e.ENETUNREACH):
         return FAULT_TIMEOUT
+    if code == EPROTO:
+        return FAULT_TLS
     return FAULT_RESET if code in (e.ECONNRESET, e.EPIPE, e.ECONNABORTED) else FAULT_IO
 
 
@@ -112,6 +114,8 @@ cdef const char* fault_text(FaultKind kind) noexcept nogil:
         return b"out of memory"
     elif kind == FAULT_LOCAL:
         return b"connection closed by proxy"
+    elif kind == FAULT_TLS:
+        return b"TLS failed"
     elif kind == FAULT_IO:
         return b"connection failed"
     return b""

@@ -6,7 +6,7 @@ from libc.string cimport memcpy, strlen
 
 from linkerd2_py._ext.core.buffer cimport BUFFER_SMALL, Buffer, give_back, lease
 from linkerd2_py._ext.core.debug cimport L5D_DEBUG, LIVE_EXCHANGE, born, gone
-from linkerd2_py._ext.core.fault cimport FAULT_CONNECT_TIMEOUT, FAULT_LOCAL, FAULT_PROTOCOL, FAULT_EOF, FAULT_REFUSED, FAULT_RESET, FAULT_TIMEOUT, FAULT_UNREACHABLE, FaultKind
+from linkerd2_py._ext.core.fault cimport FAULT_CONNECT_TIMEOUT, FAULT_LOCAL, FAULT_PROTOCOL, FAULT_EOF, FAULT_REFUSED, FAULT_RESET, FAULT_TIMEOUT, FAULT_TLS, FAULT_UNREACHABLE, FaultKind
 from linkerd2_py._ext.core.shelf cimport Shelf, shelf_keep, shelf_take
 from linkerd2_py._ext.exchange.backend cimport (
     UNAVAILABLE_CLOSED, UNAVAILABLE_FAILFAST, UNAVAILABLE_LOOP, UNAVAILABLE_REJECTED, UNAVAILABLE_SHED, WANTS_HTTP1, WANTS_HTTP2, WANTS_TRANSPORT, Backend, Router, Unavailable, Waiter, Wants,
@@ -22,7 +22,7 @@ from linkerd2_py._ext.exchange.stream cimport Stream
 from linkerd2_py._ext.io.transport cimport SEND_FULL, Transport
 from linkerd2_py._ext.metrics.http cimport (
     CLASS_FAILURE, ERROR_CANCELLED, ERROR_CONNECT, ERROR_CONNECT_TIMEOUT, ERROR_FAILFAST, ERROR_IO, ERROR_LOAD_SHED, ERROR_LOOP, ERROR_NO_ROUTE, ERROR_NONE,
-    ERROR_PROTOCOL, ERROR_RESET, ERROR_TIMEOUT, ERROR_UNEXPECTED, NO_GRPC_STATUS, Classification, ResponseError, classify,
+    ERROR_PROTOCOL, ERROR_RESET, ERROR_TIMEOUT, ERROR_TLS, ERROR_UNEXPECTED, NO_GRPC_STATUS, Classification, ResponseError, classify,
 )
 from linkerd2_py._ext.metrics.series cimport L5D_METRICS
 
@@ -47,6 +47,8 @@ cdef ResponseError error_of_fault(FaultKind kind) noexcept:
         return ERROR_CONNECT
     if kind == FAULT_CONNECT_TIMEOUT:
         return ERROR_CONNECT_TIMEOUT
+    if kind == FAULT_TLS:
+        return ERROR_TLS
     if kind == FAULT_TIMEOUT:
         return ERROR_TIMEOUT
     return ERROR_PROTOCOL if kind == FAULT_PROTOCOL else ERROR_IO

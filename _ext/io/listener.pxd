@@ -8,6 +8,7 @@ from linkerd2_py._ext.metrics.tcp cimport TcpMetrics
 
 cdef class Accepting(Actor):
     """Who takes accepted transports. Takes ownership: must attach a session or abort."""
+    cdef Transport new_transport(self)                          # for the next connection; a plain one unless overridden
     cdef int on_accepted(self, Transport transport) except -1
 
 cdef class Listener(Source):

@@ -41,6 +41,9 @@ cdef enum:
 
 
 cdef class Accepting(Actor):
+    cdef Transport new_transport(self):
+        return Transport.__new__(Transport)
+
     cdef int on_accepted(self, Transport transport) except -1:
         return 0
 
@@ -134,7 +137,7 @@ cdef class Listener(Source):
         return self.loop.defer(self)
 
     cdef int admit(self, int fd) except -1:
-        cdef Transport transport = wrap(self.loop, fd, self.metrics)
+        cdef Transport transport = wrap(self.accepting.new_transport(), self.loop, fd, self.metrics)
         self.accepted += 1
         try:
             self.accepting.on_accepted(transport)

@@ -30,7 +30,7 @@ from linkerd2_py._ext.io.transport cimport (
 from linkerd2_py._ext.metrics.tcp cimport TcpMetrics
 
 FAULTS = (
-    "none", "refused", "unreachable", "connect_timeout", "reset", "timeout", "eof", "protocol", "idle", "no_fds", "no_memory", "local", "io",
+    "none", "refused", "unreachable", "connect_timeout", "reset", "timeout", "eof", "protocol", "idle", "no_fds", "no_memory", "local", "tls", "io",
 )
 PAUSES = {
     "parked": <int> PAUSE_PARKED,
@@ -413,7 +413,7 @@ def connect_to(
 
 def connect_socket(Loop loop not None, fd: int, Address address not None, Connecting session not None, timeout_ns: int = 5_000_000_000) -> None:
     """The same on a prepared socket; takes ownership."""
-    connect_fd(loop, fd, address, session, timeout_ns, None, None)
+    connect_fd(Transport.__new__(Transport), loop, fd, address, session, timeout_ns, None, None)
 
 
 def original_destination(fd: int) -> Address | None:

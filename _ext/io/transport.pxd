@@ -95,10 +95,17 @@ cdef class Transport(Source):
     cdef Address local_address(self)
     cdef int recv_raw(self, char* dst, size_t room) noexcept       # bytes, 0 = EOF, -errno
     cdef ssize_t sendv_raw(self, void* iov, int count) noexcept    # bytes, -errno
-    cdef int shutdown_raw(self) noexcept                           # our FIN: 0, -errno
+    cdef int shutdown_raw(self) noexcept                           # our FIN: 0, -errno; -EAGAIN: not yet, once there is room again
+
+    # A clean end: the last the peer hears before close(2), where the bytes have an end of their own. Best effort.
+    cdef int goodbye_raw(self) noexcept
+    # For a connection that was accepted uncounted: counts it from its beginning on. Once.
+    cdef int count_as(self, TcpMetrics metrics) except -1
 
     # -- private
     cdef int finish_connect(self, uint32_t events) except -1
+    cdef int check_connect(self, uint32_t events) except -1
+    cdef int connected(self) except -1
     cdef int connect_failed(self, FaultKind kind, int code) except -1
     cdef int read_later(self) except -1
     cdef int read_ready(self) except -1
@@ -134,6 +141,7 @@ cdef class Transport(Source):
     cdef int discard_input(self) except -1
     cdef int pending_error(self) noexcept
     cdef int end(self, int code) except -1
+    cdef int end_cleanly(self) except -1
     cdef int release(self, int code) except -1
     cdef int fail_later(self, FaultKind kind, int code) except -1
     cdef int peek_raw(self) noexcept
@@ -143,8 +151,8 @@ cdef class Transport(Source):
 
 # Wraps an accepted fd (takes ownership).
 cdef Transport accepted(Loop loop, int fd, TcpMetrics metrics)
-# The same for a socket that already has our options (inherited from its listener).
-cdef Transport wrap(Loop loop, int fd, TcpMetrics metrics)
+# The same for a new transport of any kind and a socket that already has our options (inherited from its listener).
+cdef Transport wrap(Transport transport, Loop loop, int fd, TcpMetrics metrics)
 
 cdef class Connecting(Session):
     """The session while connecting: exactly one of the two is called, once."""
@@ -153,5 +161,6 @@ cdef class Connecting(Session):
 
 # Starts a connect; the session hears of its end from the loop, never from inside this call. The address is copied.
 cdef Transport connect(Loop loop, Address address, Connecting session, int64_t timeout_ns, SocketOptions options, TcpMetrics metrics)
-# The same on a fresh socket of the caller's (takes ownership).
-cdef Transport connect_fd(Loop loop, int fd, Address address, Connecting session, int64_t timeout_ns, SocketOptions options, TcpMetrics metrics)
+# The same for a new transport of any kind, and on a fresh socket of the caller's (takes ownership).
+cdef Transport connect_with(Transport transport, Loop loop, Address address, Connecting session, int64_t timeout_ns, SocketOptions options, TcpMetrics metrics)
+cdef Transport connect_fd(Transport transport, Loop loop, int fd, Address address, Connecting session, int64_t timeout_ns, SocketOptions options, TcpMetrics metrics)

@@ -588,8 +588,9 @@ cdef class Transport(Source):
     cdef int settle(self) except -1:
         """After writing: the FIN that was waiting, and the news that a producer may go on."""
         if self.unsent == 0 and self.write_closing and not self.write_closed and not self.connecting:
-            self.write_closed = True
-            self.shutdown_raw()
+            self.write_closed = self.shutdown_raw() != -EAGAIN
+            if not self.write_closed:
+                self.writable = False
         # Nothing unsent and not writable: try_write was refused and waits for the socket, not for the outbox.
         if self.told_full and self.unsent <= self.high_mark >> 1 and (self.writable or self.unsent):
             self.told_full = False
@@ -646,7 +647,7 @@ cdef class Transport(Source):
         if self.unsent > LINGER_BYTES:
             return self.abort()
         if self.unsent == 0 and (self.read_eof or not self.linger_for_input):
-            return self.end(0)
+            return self.end_cleanly()
         return self.start_lingering()
 
     cdef int start_lingering(self) except -1:
@@ -670,7 +671,7 @@ cdef class Transport(Source):
         if self.fault_kind != FAULT_NONE:
             return self.end(self.fault_code)
         if self.unsent == 0 and (self.read_eof or not self.linger_for_input):
-            return self.end(0)
+            return self.end_cleanly()
         return 0 if self.connect_timer is not None and self.connect_timer.armed else self.loop.arm(self.timer(), self, LINGER_NS)
 
     cdef int linger_on(self) except -1:
@@ -681,7 +682,7 @@ cdef class Transport(Source):
         if self.fault_kind != FAULT_NONE:
             return self.end(self.fault_code)
         if self.unsent == 0 and (self.read_eof or not self.linger_for_input):
-            return self.end(0)
+            return self.end_cleanly()
         return 0
 
     cdef int discard_input(self) except -1:
@@ -714,6 +715,10 @@ cdef class Transport(Source):
         if not self.connecting:
             self.reset_on_close()
         return self.end(self.fault_code)
+
+    cdef int end_cleanly(self) except -1:
+        self.goodbye_raw()
+        return self.end(0)
 
     cdef int end(self, int code) except -1:
         self.detach()
@@ -751,14 +756,22 @@ cdef class Transport(Source):
     # -- connecting
 
     cdef int finish_connect(self, uint32_t events) except -1:
+        return self.connected() if self.check_connect(events) else 0
+
+    cdef int check_connect(self, uint32_t events) except -1:
+        """1 once the kernel has connected; a failure is told."""
         cdef int code = self.pending_error()
-        cdef Session session = self.session
         if code == 0 and not events & EPOLLOUT:
             return 0
         if code == 0 and self.connected_to_itself():
             code = ECONNREFUSED
         if code:
-            return self.connect_failed(fault_of_errno(code, True), code)
+            self.connect_failed(fault_of_errno(code, True), code)
+            return 0
+        return 1
+
+    cdef int connected(self) except -1:
+        cdef Session session = self.session
         self.connecting = False
         self.writable = True
         self.loop.disarm(self.connect_timer)
@@ -842,6 +855,19 @@ cdef class Transport(Source):
     cdef int shutdown_raw(self) noexcept:
         return 0 if shutdown(self.fd, SHUT_WR) == 0 else -errno
 
+    cdef int goodbye_raw(self) noexcept:
+        return 0
+
+    cdef int count_as(self, TcpMetrics metrics) except -1:
+        if not L5D_METRICS or metrics is None or self.metrics is not None or self.dead:
+            return 0
+        self.metrics = metrics
+        self.counted = True
+        metrics.opened(self.opened_at)
+        metrics.read_bytes += self.rx_bytes
+        metrics.write_bytes += self.tx_bytes
+        return 0
+
     cdef int pending_error(self) noexcept:
         cdef int code = 0
         cdef socklen_t size = sizeof(code)
@@ -858,11 +884,10 @@ cdef class Transport(Source):
 
 cdef Transport accepted(Loop loop, int fd, TcpMetrics metrics):
     apply_options(fd, None)
-    return wrap(loop, fd, metrics)
+    return wrap(Transport.__new__(Transport), loop, fd, metrics)
 
 
-cdef Transport wrap(Loop loop, int fd, TcpMetrics metrics):
-    cdef Transport transport = Transport.__new__(Transport)
+cdef Transport wrap(Transport transport, Loop loop, int fd, TcpMetrics metrics):
     transport.fd = fd
     transport.writable = True
     if not L5D_METRICS:
@@ -877,12 +902,15 @@ cdef Transport wrap(Loop loop, int fd, TcpMetrics metrics):
 
 
 cdef Transport connect(Loop loop, Address address, Connecting session, int64_t timeout_ns, SocketOptions options, TcpMetrics metrics):
+    return connect_with(Transport.__new__(Transport), loop, address, session, timeout_ns, options, metrics)
+
+
+cdef Transport connect_with(Transport transport, Loop loop, Address address, Connecting session, int64_t timeout_ns, SocketOptions options, TcpMetrics metrics):
     cdef int fd = socket((<sockaddr*> address.raw).sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
-    return connect_fd(loop, fd if fd >= 0 else -errno, address, session, timeout_ns, options, metrics)
+    return connect_fd(transport, loop, fd if fd >= 0 else -errno, address, session, timeout_ns, options, metrics)
 
 
-cdef Transport connect_fd(Loop loop, int fd, Address address, Connecting session, int64_t timeout_ns, SocketOptions options, TcpMetrics metrics):
-    cdef Transport transport = Transport.__new__(Transport)
+cdef Transport connect_fd(Transport transport, Loop loop, int fd, Address address, Connecting session, int64_t timeout_ns, SocketOptions options, TcpMetrics metrics):
     cdef int code = -fd if fd < 0 else 0
     transport.loop = loop
     transport.peer = address

@@ -15,6 +15,7 @@ cdef enum ResponseError:
     ERROR_LOAD_SHED        # the queue is full or shut
     ERROR_CONNECT          # the endpoint refused or was unreachable
     ERROR_CONNECT_TIMEOUT
+    ERROR_TLS              # the endpoint did not prove who it is
     ERROR_IO               # the connection broke before or within the response
     ERROR_TIMEOUT          # the response did not come in time
     ERROR_PROTOCOL         # the peer's bytes were not HTTP

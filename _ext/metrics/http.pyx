@@ -16,9 +16,9 @@ cdef enum:
     LATENCIES_MAX = 64
 
 # Linkerd's words where it has one.
-cdef const char* ERROR_TEXTS[13]
+cdef const char* ERROR_TEXTS[14]
 ERROR_TEXTS[:] = [
-    b"", b"failfast", b"loadshed", b"connect", b"connect timeout", b"i/o", b"response timeout", b"protocol", b"no route", b"loop",
+    b"", b"failfast", b"loadshed", b"connect", b"connect timeout", b"tls", b"i/o", b"response timeout", b"protocol", b"no route", b"loop",
     b"reset", b"cancelled", b"unexpected",
 ]
 

@@ -11,7 +11,9 @@ class Credentials:
     seconds: the earliest end of any certificate of the verified chain.
     """
 
-    def __init__(self, *, name: str, key: bytes, chain: Sequence[bytes], anchors: bytes) -> None: ...
+    def __init__(
+        self, *, name: str, key: bytes, chain: Sequence[bytes], anchors: bytes
+    ) -> None: ...
     @property
     def name(self) -> str: ...
     @property

@@ -58,7 +58,7 @@ def test_without_root_the_missing_packages_are_named_exactly(
     done = mesh("build", script=Path(script), path=bare_path)
     assert done.returncode == 1
     missing, install = done.stderr.splitlines()
-    assert missing.startswith("× missing Debian packages: gcc libc6-dev libnghttp2-dev")
+    assert missing.startswith("× missing Debian packages: gcc libc6-dev libnghttp2-dev libssl-dev")
     assert "nginx" not in missing  # needed by tests and benchmarks only
     assert install.strip().startswith("as root: apt-get install --no-install-recommends gcc")
 

@@ -102,7 +102,11 @@ def test_the_engine_can_be_left_to_a_later_step(project: Path) -> None:
 
 @pytest.mark.parametrize(
     ("header", "package"),
-    [("nghttp2/nghttp2.h", "libnghttp2-dev"), ("Python.h", "python3-dev")],
+    [
+        ("nghttp2/nghttp2.h", "libnghttp2-dev"),
+        ("openssl/ssl.h", "libssl-dev"),
+        ("Python.h", "python3-dev"),
+    ],
 )
 def test_a_missing_header_names_its_debian_package(
     project: Path, tmp_path: Path, header: str, package: str

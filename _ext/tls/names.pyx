@@ -1,0 +1,81 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""Names in certificates. A certificate with two names could be taken for either: it is taken for neither."""
+
+from linkerd2_py._ext.tls.openssl cimport (
+    GEN_DNS,
+    GEN_URI,
+    ASN1_STRING,
+    ASN1_STRING_get0_data,
+    ASN1_STRING_length,
+    GENERAL_NAME_get0_value,
+    GENERAL_NAMES,
+    GENERAL_NAMES_free,
+    NID_subject_alt_name,
+    X509_get_ext_d2i,
+    sk_GENERAL_NAME_num,
+    sk_GENERAL_NAME_value,
+)
+
+cdef enum:
+    DNS_MAX = 253      # RFC 1035, in text
+    LABEL_MAX = 63
+    URI_MAX = 2048     # SPIFFE's own bound
+
+
+cdef bytes certified_name(X509* cert):
+    cdef GENERAL_NAMES* names = <GENERAL_NAMES*> X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL)
+    if names == NULL:
+        return None
+    try:
+        return _the_only(names)
+    finally:
+        GENERAL_NAMES_free(names)
+
+
+cdef bytes _the_only(GENERAL_NAMES* names):
+    cdef ASN1_STRING* value
+    cdef const char* text = NULL
+    cdef int kind = -1, found = -1, size = 0
+    cdef int i
+    for i in range(sk_GENERAL_NAME_num(names)):
+        value = <ASN1_STRING*> GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(names, i), &kind)
+        if kind != GEN_DNS and kind != GEN_URI:
+            continue
+        if found >= 0:
+            return None
+        found = kind
+        text = <const char*> ASN1_STRING_get0_data(value)
+        size = ASN1_STRING_length(value)
+    if found == GEN_DNS and is_dns_name(text, size):
+        return text[:size]
+    if found == GEN_URI and is_uri(text, size):
+        return text[:size]
+    return None
+
+
+cdef bint is_dns_name(const char* text, int size) noexcept:
+    cdef int i, label = 0
+    if not 0 < size <= DNS_MAX:
+        return False
+    for i in range(size):
+        if text[i] == c".":
+            if label == 0:
+                return False
+            label = 0
+            continue
+        if not (c"a" <= (text[i] | 0x20) <= c"z" or c"0" <= text[i] <= c"9" or text[i] == c"-" or text[i] == c"_"):
+            return False
+        label += 1
+        if label > LABEL_MAX:
+            return False
+    return label > 0
+
+
+cdef bint is_uri(const char* text, int size) noexcept:
+    cdef int i
+    if not 0 < size <= URI_MAX:
+        return False
+    for i in range(size):
+        if not 0x21 <= text[i] <= 0x7E:
+            return False
+    return True
