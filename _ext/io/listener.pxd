@@ -12,7 +12,7 @@ cdef class Accepting(Actor):
     cdef int on_accepted(self, Transport transport) except -1
 
 cdef class Listener(Source):
-    """Python: Listener(loop, fd_or_(host, port), accepting, options, metrics, backlog). .address (actual), .close(), .shed (count)."""
+    """Python: Listener(loop, fd_or_(host, port), accepting, options, metrics, backlog, hold). .address (actual), .start(), .close(), .shed (count)."""
     cdef Accepting accepting              # owned until close
     cdef TcpMetrics metrics               # owned or None: handed to every transport
     cdef readonly Address address
@@ -22,6 +22,7 @@ cdef class Listener(Source):
     cdef public object on_exhausted       # callable(listener) or None; at most once in ten seconds: for the log
     cdef int reserved                     # owned fd, given up to accept and reset one connection; -1 if it was lost
     cdef bint suspended
+    cdef bint held                        # bound, and clients may connect; none is accepted before start()
     cdef int64_t backoff_ns               # 0 when the last accept went well
     cdef int64_t reported_at
     cdef Timer retry

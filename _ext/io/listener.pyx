@@ -51,7 +51,7 @@ cdef class Accepting(Actor):
 cdef class Listener(Source):
     """Listens from construction on. `where` is (host, port), an Address, or the descriptor of a bound socket (taken over).
 
-    Raises OSError when the address cannot be had. A (host, port) of an IPv6 wildcard takes IPv4, too.
+    Raises OSError when the address cannot be had. A (host, port) of an IPv6 wildcard takes IPv4, too. `hold`: clients wait in the kernel until `start`.
     """
 
     def __cinit__(self):
@@ -73,8 +73,10 @@ cdef class Listener(Source):
         SocketOptions options=None,
         TcpMetrics metrics=None,
         int backlog=1024,
+        bint hold=False,
     ):
         self.metrics = metrics
+        self.held = hold
         if isinstance(where, int):
             self.fd = where
             apply_options(self.fd, options)
@@ -104,7 +106,7 @@ cdef class Listener(Source):
         return 0
 
     cdef int on_event(self, uint32_t events) except -1:
-        return 0 if self.suspended else self.accept_some()
+        return 0 if self.suspended or self.held else self.accept_some()
 
     cdef int on_deferred(self) except -1:
         return 0 if self.suspended else self.accept_some()
@@ -203,10 +205,19 @@ cdef class Listener(Source):
     cdef int on_broken(self) except -1:
         return self.shut()
 
+    def start(self) -> None:
+        """Accepts, from now on, whoever waits and whoever comes. Idempotent."""
+        if self.held and self.fd >= 0:
+            self.held = False
+            self.loop.defer(self)
+
     def close(self) -> None:
-        """Stops listening. What the kernel has accepted already is taken first: those clients may have sent a request. Idempotent."""
+        """Stops listening. What the kernel has accepted already is taken first: those clients may have sent a request. Idempotent.
+
+        One that was held resets them: they were promised nothing.
+        """
         cdef int fd = 0
-        while self.fd >= 0 and self.accepting is not None and fd >= 0:
+        while self.fd >= 0 and self.accepting is not None and fd >= 0 and not self.held:
             fd = accept4(self.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)
             if fd >= 0:
                 self.admit(fd)

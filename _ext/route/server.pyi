@@ -31,8 +31,16 @@ class ProxyServer:
         default_port: int = 80,
     ) -> None: ...
     def listen(
-        self, host: str, port: int, *, backlog: int = 4096, options: SocketOptions | None = None
-    ) -> Address: ...
+        self,
+        host: str,
+        port: int,
+        *,
+        backlog: int = 4096,
+        options: SocketOptions | None = None,
+        hold: bool = False,
+    ) -> Address:
+        """Clients may connect at once; with `hold` they wait in the kernel until `start`."""
+    def start(self) -> None: ...
     @property
     def open_connections(self) -> int: ...
     def drain(self) -> None: ...

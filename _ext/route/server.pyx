@@ -44,11 +44,11 @@ cdef class ProxyServer(Tunnels):
         self.opaque_connections = set()
         self.tcp = table.registry.tcp(make_labels([("direction", direction), ("peer", "src"), *NO_TLS, *tcp_labels]))
 
-    def listen(self, str host not None, int port, *, int backlog=4096, SocketOptions options=None):
-        """Binds and accepts. Port 0 picks a free one. Returns the actual Address; raises OSError naming it when it is taken."""
+    def listen(self, str host not None, int port, *, int backlog=4096, SocketOptions options=None, bint hold=False):
+        """Binds and accepts; with `hold` from `start` on. Port 0 picks a free one. Returns the actual Address; raises OSError naming it when it is taken."""
         cdef Doorway doorway = Doorway.__new__(Doorway)
         doorway.server = self
-        listener = Listener(self.loop, (host, port), doorway, SocketOptions() if options is None else options, self.tcp, backlog)
+        listener = Listener(self.loop, (host, port), doorway, SocketOptions() if options is None else options, self.tcp, backlog, hold)
         self.listeners.append(listener)
         return listener.address
 
@@ -135,6 +135,11 @@ cdef class ProxyServer(Tunnels):
         return connection.join(server)
 
     # ---- from the shell
+
+    def start(self):
+        """Accepts on the listeners that were held. Idempotent."""
+        for listener in self.listeners:
+            listener.start()
 
     @property
     def open_connections(self):

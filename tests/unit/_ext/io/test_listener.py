@@ -169,3 +169,38 @@ def test_a_listener_whose_socket_breaks_is_reported_and_ends(loop, failures):
     assert loop.stats()["sources"] == 0
     copy.close()
     listener.close()
+
+
+def test_a_held_listener_lets_clients_wait_until_it_starts(loop):
+    accepting = AcceptWith(RecorderSession)
+    listener = Listener(loop, ("127.0.0.1", 0), accepting, hold=True)
+    address = (listener.address.host, listener.address.port)
+    with RawConnection.connect(address) as early:
+        early.send(b"hello")
+        # A source of its own, made after the client came: when its event has been handled, so has the listener's.
+        probe = AcceptWith(RecorderSession)
+        other = Listener(loop, ("127.0.0.1", 0), probe)
+        with RawConnection.connect((other.address.host, other.address.port)):
+            assert loop.run_until(lambda: probe.sessions)
+            assert not accepting.sessions
+            listener.start()
+            listener.start()
+            assert loop.run_until(lambda: accepting.sessions)
+            assert loop.run_until(lambda: accepting.sessions[0].received == b"hello")
+            with RawConnection.connect(address):
+                assert loop.run_until(lambda: len(accepting.sessions) == 2)
+    for session in [*accepting.sessions, *probe.sessions]:
+        session.abort()
+    listener.close()
+    other.close()
+
+
+def test_a_held_listener_resets_who_waits_when_it_closes(loop):
+    accepting = AcceptWith(RecorderSession)
+    listener = Listener(loop, ("127.0.0.1", 0), accepting, hold=True)
+    with RawConnection.connect((listener.address.host, listener.address.port)) as peer:
+        listener.close()
+        listener.start()
+        assert peer.receive_to_end() == (b"", End.RESET)
+    assert not accepting.sessions
+    assert listener.accepted == 0
