@@ -1,7 +1,9 @@
 # cython: language_level=3
-"""Buffers for tests: a Python handle on a leased one. Not part of a wheel."""
+"""Buffers for tests, a Python handle on a leased one, and rules of names. Not part of a wheel."""
 
 from linkerd2_py._ext.core.buffer cimport BUFFER_LARGE, BUFFER_SMALL, Buffer, give_back, lease
+from linkerd2_py._ext.core.dns_name cimport is_dns_name, same_name
+from linkerd2_py._ext.core.types cimport Span
 
 SMALL = BUFFER_SMALL
 LARGE = BUFFER_LARGE
@@ -40,3 +42,14 @@ cdef class Lease:
 
     def same_memory(self, Lease other not None) -> bool:
         return self.buffer is other.buffer
+
+
+def is_name(name: bytes) -> bool:
+    return is_dns_name(name, len(name))
+
+
+def are_same_name(bytes a, bytes b) -> bool:
+    cdef Span span
+    span.ptr = a
+    span.len = len(a)
+    return same_name(span, b, len(b))
