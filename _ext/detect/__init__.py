@@ -1,1 +1,3 @@
-"""Which protocol a client speaks, from its first bytes."""
+"""What a client's first bytes say: which protocol it speaks (`detect`), whom a TLS client asks for (`client_hello`). Pure functions over bytes that
+stay where they are.
+"""
