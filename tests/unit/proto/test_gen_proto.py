@@ -15,6 +15,7 @@ from linkerd2_py.proto.gen import http_types_pb2 as http_types
 from linkerd2_py.proto.gen import identity_pb2 as identity
 from linkerd2_py.proto.gen import meta_pb2 as meta
 from linkerd2_py.proto.gen import net_pb2 as net
+from linkerd2_py.proto.gen import transport_header_pb2 as transport_header
 
 ROOT = Path(__file__).resolve().parents[3]
 GENERATED = ROOT / "proto" / "gen"
@@ -26,6 +27,7 @@ MODULES = {
     "http_types": http_types,
     "destination": destination,
     "identity": identity,
+    "transport_header": transport_header,
 }
 
 
@@ -132,3 +134,12 @@ def test_certify_is_linkerds() -> None:
 def test_old_pod_identity_number_stays_unused() -> None:
     fields = destination.TlsIdentity.DESCRIPTOR.fields
     assert sorted(field.number for field in fields) == [1, 3, 4]
+
+
+def test_transport_header_is_linkerds() -> None:
+    assert transport_header.Header.DESCRIPTOR.full_name == "transport.l5d.io.Header"
+    http2 = transport_header.SessionProtocol(http2=transport_header.SessionProtocol.Http2())
+    header = transport_header.Header(port=8080, name="a", session_protocol=http2)
+    assert header.SerializeToString() == bytes.fromhex("08903f 120161 1a021200")
+    http1 = transport_header.SessionProtocol(http1=transport_header.SessionProtocol.Http1())
+    assert http1.SerializeToString() == bytes.fromhex("0a00")
