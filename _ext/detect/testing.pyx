@@ -16,8 +16,25 @@ from linkerd2_py._ext.detect.client_hello cimport (
 )
 from linkerd2_py._ext.detect.client_hello cimport HELLO_MAX as _HELLO_MAX
 from linkerd2_py._ext.detect.detect cimport PROTO_HTTP1, PROTO_HTTP2, PROTO_MORE, PROTO_OPAQUE, PROTO_TLS, Protocol, detect
+from linkerd2_py._ext.detect.transport_header cimport (
+    HEADER_BROKEN,
+    HEADER_MORE,
+    HEADER_OK,
+    SESSION_HTTP1,
+    SESSION_HTTP2,
+    SESSION_OPAQUE,
+    HeaderState,
+    SessionProtocol,
+    TransportHeader,
+    read_transport_header,
+    write_transport_header,
+)
+from linkerd2_py._ext.detect.transport_header cimport TRANSPORT_HEADER_MAX as _HEADER_MAX
+from linkerd2_py._ext.detect.transport_header cimport TRANSPORT_HEADER_ROOM as _HEADER_ROOM
 
 HELLO_MAX = <int> _HELLO_MAX
+TRANSPORT_HEADER_MAX = <int> _HEADER_MAX
+TRANSPORT_HEADER_ROOM = <int> _HEADER_ROOM
 
 _NAMES = {
     <int> PROTO_MORE: "more",
@@ -32,6 +49,9 @@ _HELLOS = {
     <int> HELLO_NO_NAME: "no name",
     <int> HELLO_BROKEN: "broken",
 }
+_HEADERS = {<int> HEADER_MORE: "more", <int> HEADER_OK: "ok", <int> HEADER_BROKEN: "broken"}
+_SESSIONS = {"opaque": <int> SESSION_OPAQUE, "http1": <int> SESSION_HTTP1, "http2": <int> SESSION_HTTP2}
+_SESSION_NAMES = {number: name for name, number in _SESSIONS.items()}
 
 
 def detect_bytes(content: bytes) -> str:
@@ -58,6 +78,31 @@ def find_server_name(content: bytes):
     try:
         state = client_hello(mem, len(content), room, &sni)
         return _HELLOS[<int> state], sni.ptr[:sni.len]
+    finally:
+        free(mem)
+
+
+def read_header(content: bytes):
+    """more, ok or broken; and when ok port, name, protocol and size."""
+    cdef TransportHeader header
+    cdef char* mem = exact_copy(content)
+    try:
+        state = read_transport_header(mem, len(content), &header)
+        if state != HEADER_OK:
+            return _HEADERS[<int> state], None
+        found = header.port, header.name.ptr[:header.name.len], _SESSION_NAMES[<int> header.protocol], header.size
+        return _HEADERS[<int> state], found
+    finally:
+        free(mem)
+
+
+def write_header(int port, bytes name, str protocol, *, size_t room=_HEADER_ROOM):
+    """The header in exactly so much room; empty when it was refused."""
+    cdef char* mem = exact_copy(b"\0" * room)
+    cdef SessionProtocol session = <SessionProtocol> <int> _SESSIONS[protocol]
+    try:
+        size = write_transport_header(mem, room, port, name, len(name), session)
+        return mem[:size]
     finally:
         free(mem)
 

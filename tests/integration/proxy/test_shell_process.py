@@ -279,12 +279,16 @@ def test_the_modules_a_proxy_imports() -> None:
         "import linkerd2_py.proxy.run; print(json.dumps(list(sys.modules)))"
     )
     out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    roots = {name.partition(".")[0] for name in json.loads(out.stdout)}
+    modules = json.loads(out.stdout)
+    roots = {name.partition(".")[0] for name in modules}
     # `ssl` is the stand-in.
     assert roots & {*HEAVY, "pathlib", "urllib", "ipaddress", "email", "http", "unittest"} == {
         "ssl"
     }
     assert {"asyncio", "uvloop", "google", "linkerd2_py"} <= roots
+    # The engine reads and writes the transport header by itself.
+    assert "linkerd2_py.proto.gen.destination_pb2" in modules
+    assert "linkerd2_py.proto.gen.transport_header_pb2" not in modules
 
 
 def test_an_idle_proxy_is_small(tmp_path: Path) -> None:
