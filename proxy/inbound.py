@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final
 
 from linkerd2_py._ext.io.transport import Address
-from linkerd2_py._ext.route.target import Target, TargetTable
+from linkerd2_py._ext.route.target import LOOPBACK, EndpointSpec, Target, TargetTable
 from linkerd2_py.proxy.addresses import (
     SocketAddr,
     is_local,
@@ -57,7 +57,7 @@ class InboundTargets:
             return
         self._named.add(target.key)
         target.configure(opaque=address.port in self._opaque_ports)
-        target.forward(Address(address.host, address.port))
+        target.forward(_plain(address))
 
     def on_idle_target(self, target: Target, *, table: TargetTable) -> None:
         """Nobody used it for a while: forget it, unless it belongs to a static port."""
@@ -75,7 +75,7 @@ class InboundTargets:
         """The workload behind a static port."""
         self._static.add(target.key)
         target.configure(opaque=opaque or workload.port in self._opaque_ports)
-        target.forward(Address(workload.host, workload.port))
+        target.forward(_plain(workload))
 
     def accepted(self, key: bytes) -> SocketAddr | None:
         """The address in `key` when it is the workload's, else None."""
@@ -92,6 +92,11 @@ class InboundTargets:
         plain = unpack_ip(packed)
         own = packed in self._own_ips if self._own_ips else _is_own(plain)
         return SocketAddr(plain, port) if own else None
+
+
+def _plain(workload: SocketAddr) -> EndpointSpec:
+    """The workload itself: beside us, on no wire."""
+    return EndpointSpec(Address(workload.host, workload.port), tls=LOOPBACK)
 
 
 def _is_own(host: str) -> bool:

@@ -1,5 +1,8 @@
 """What can go wrong with a connection, as one closed set; the only place that reads errno."""
 
+cdef extern from "<errno.h>":
+    const int EPROTO        # libc.errno of Cython lacks it
+
 cdef enum FaultKind:
     FAULT_NONE = 0
     FAULT_REFUSED          # ECONNREFUSED: nobody listens

@@ -4,10 +4,6 @@
 from libc cimport errno as e
 
 
-cdef extern from "<errno.h>" nogil:
-    const int EPROTO
-
-
 cdef FaultKind fault_of_errno(int code, bint connecting) noexcept nogil:
     if code == 0:
         return FAULT_NONE
@@ -17,13 +13,13 @@ cdef FaultKind fault_of_errno(int code, bint connecting) noexcept nogil:
         return FAULT_NO_MEMORY
     if code == e.ETIMEDOUT:
         return FAULT_CONNECT_TIMEOUT if connecting else FAULT_TIMEOUT
+    if code == EPROTO:
+        return FAULT_TLS
     if connecting:
         return _connect_fault(code)
     # A route that vanishes below an established connection ends it like a time-out, with the kernel's own words.
     if code in (e.EHOSTUNREACH, e.ENETUNREACH):
         return FAULT_TIMEOUT
-    if code == EPROTO:
-        return FAULT_TLS
     return FAULT_RESET if code in (e.ECONNRESET, e.EPIPE, e.ECONNABORTED) else FAULT_IO
 
 

@@ -6,6 +6,7 @@ unless the waiter withdraws.
 
 from linkerd2_py._ext.balance.p2c cimport Candidate
 from linkerd2_py._ext.core.fault cimport FaultKind
+from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.head cimport Head
 from linkerd2_py._ext.exchange.stream cimport Dispatch, Peer, Stream
 from linkerd2_py._ext.io.loop cimport Actor, Loop
@@ -38,11 +39,13 @@ cdef class Backend(Candidate):
     cdef readonly Address address
     cdef readonly bint h2            # protocol hint: a meshed peer that takes HTTP/2 and l5d-orig-proto
     cdef bint http1_only             # answered an HTTP/2 preface with something else; learned, until it is connected anew after a failure
+    cdef readonly bint secured       # its connections are TLS, and it has proven who it is
     cdef readonly bint alone         # forwarded, not balanced: connect errors are answered at once
-    cdef HttpMetrics http            # owned; response families of this endpoint
+    cdef HttpMetrics http            # owned; response families of this endpoint; None inbound: there the client has a say in the labels
     cdef bytes http_labels
     cdef int serve(self, Waiter waiter, Wants wants) except -1
     cdef int withdraw(self, Waiter waiter) except -1            # idempotent
+    cdef bint proves(self, Span name) noexcept                  # whether who answers there has proven to be `name`
 
 cdef class Logical(Actor):
     """A target's choice among its backends."""

@@ -28,6 +28,9 @@ cdef class Backend(Candidate):
     cdef int withdraw(self, Waiter waiter) except -1:
         raise NotImplementedError("Backend.withdraw")
 
+    cdef bint proves(self, Span name) noexcept:
+        return False
+
 
 cdef class Logical(Actor):
     cdef int choose(self, Waiter waiter) except -1:

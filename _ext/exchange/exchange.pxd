@@ -6,6 +6,7 @@ because a codec may still be draining a message whose exchange has already been 
 
 from libc.stdint cimport int64_t, uint32_t
 from linkerd2_py._ext.core.fault cimport FaultKind
+from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.backend cimport Backend, Logical, Router, Waiter, Wants
 from linkerd2_py._ext.exchange.head cimport Field, Head, Version
 from linkerd2_py._ext.exchange.stream cimport Stream
@@ -36,6 +37,8 @@ cdef class Exchange(Waiter):
     cdef bint orig_proto_in           # the client is a peer proxy carrying HTTP/1 over HTTP/2
     cdef bint orig_proto_out          # we carry HTTP/1 over HTTP/2 to the backend
     cdef Version client_version       # what the client's application speaks
+    cdef bint is_demanding            # the application says who must answer
+    cdef Span required                # whom: l5d-require-id, borrowed from the request
     cdef int orig_proto_field         # index of the field we added to the request, -1
     cdef int attempts, status, grpc_status
     cdef ResponseError error          # why the proxy made the response itself, or why it broke
@@ -45,6 +48,7 @@ cdef class Exchange(Waiter):
     cdef int finish(self) except -1
     cdef int begin(self, Router router) except -1
     cdef int route(self, Head head) except -1
+    cdef int take_requirement(self, Head head) except -1
     cdef int to_origin_form(self, Head head) except -1
     cdef int keep_body(self, const char* p, size_t n, bint end) except -1
     cdef int keep_trailers(self, Head trailers) except -1

@@ -12,7 +12,7 @@ from linkerd2_py._ext.exchange.backend cimport (
     UNAVAILABLE_CLOSED, UNAVAILABLE_FAILFAST, UNAVAILABLE_LOOP, UNAVAILABLE_REJECTED, UNAVAILABLE_SHED, WANTS_HTTP1, WANTS_HTTP2, WANTS_TRANSPORT, Backend, Router, Unavailable, Waiter, Wants,
 )
 from linkerd2_py._ext.exchange.head cimport (
-    FIELD_DROPPED, FORM_ABSOLUTE, FORM_ORIGIN, H_GRPC_STATUS, H_HOST, H_L5D_PROXY_CONNECTION, H_L5D_PROXY_ERROR, HTTP_11, HTTP_2, METHOD_CONNECT,
+    FIELD_DROPPED, FORM_ABSOLUTE, FORM_ORIGIN, H_GRPC_STATUS, H_HOST, H_L5D_PROXY_CONNECTION, H_L5D_PROXY_ERROR, H_L5D_REQUIRE_ID, HTTP_11, HTTP_2, METHOD_CONNECT,
     METHOD_DELETE, METHOD_GET, METHOD_HEAD, METHOD_OPTIONS, METHOD_PUT, METHOD_TRACE, Field, Head, Method,
     drop_head, take_head,
 )
@@ -93,6 +93,7 @@ cdef class Exchange(Waiter):
         self.repeated = False
         self.response = RESPONSE_NONE
         self.orig_proto_field = -1
+        self.is_demanding = False
         self.attempts = 0
         self.status = 0
         self.latency = -1
@@ -118,6 +119,8 @@ cdef class Exchange(Waiter):
         else:
             strip(head)
         self.client_version = head.version
+        if self.router.outbound and head.present >> H_L5D_REQUIRE_ID & 1:
+            self.take_requirement(head)
         self.route(head)
         if self.client is None and not self.over and not self.request_done:
             self.hold_server()
@@ -135,6 +138,16 @@ cdef class Exchange(Waiter):
             if head.form == FORM_ABSOLUTE:
                 self.to_origin_form(head)
         return self.logical.choose(self)
+
+    cdef int take_requirement(self, Head head) except -1:
+        """The application names who must answer (l5d-require-id); the header is for us alone. An empty one is met by nobody."""
+        cdef Field* field = head.find(H_L5D_REQUIRE_ID)
+        if field != NULL:
+            self.required.ptr = field.value
+            self.required.len = field.value_len
+            self.is_demanding = True
+            head.drop(H_L5D_REQUIRE_ID)
+        return 0
 
     cdef int to_origin_form(self, Head head) except -1:
         """A forward proxy sends origin-form, and a Host equal to the target's authority (RFC 9112 section 3.2.2)."""
@@ -263,6 +276,8 @@ cdef class Exchange(Waiter):
         if self.over:
             return 0
         self.backend = backend
+        if self.is_demanding and not backend.proves(self.required):
+            return self.fail(502, "the endpoint does not have the required identity", 48, True, ERROR_TLS)
         self.attempts += 1
         self.dispatched = self.router.loop.now
         backend.begin()
@@ -396,6 +411,9 @@ cdef class Exchange(Waiter):
         else:
             strip(head)
         if self.router.outbound:
+            if self.backend.alone and self.backend.secured and head.present >> H_L5D_PROXY_CONNECTION & 1:
+                # The peer proxy made this answer itself and has no other replica: the application may find one.
+                head.wants_close = True
             head.drop(H_L5D_PROXY_ERROR)
             head.drop(H_L5D_PROXY_CONNECTION)
         if self.orig_proto_in:

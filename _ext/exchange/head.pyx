@@ -194,6 +194,7 @@ cdef int known_id(const char* name, size_t length) noexcept nogil:
             pick(name, 14, "content-length", H_CONTENT_LENGTH)
             or pick(name, 14, "http2-settings", H_HTTP2_SETTINGS)
             or pick(name, 14, "l5d-orig-proto", H_L5D_ORIG_PROTO)
+            or pick(name, 14, "l5d-require-id", H_L5D_REQUIRE_ID)
         )
     return rare_id(name, length)
 
@@ -203,6 +204,8 @@ cdef int rare_id(const char* name, size_t length) noexcept nogil:
         return pick(name, 2, "te", H_TE)
     if length == 11:
         return pick(name, 11, "grpc-status", H_GRPC_STATUS)
+    if length == 13:
+        return pick(name, 13, "l5d-client-id", H_L5D_CLIENT_ID)
     if length == 15:
         return pick(name, 15, "l5d-proxy-error", H_L5D_PROXY_ERROR)
     if length == 16:

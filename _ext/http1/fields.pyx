@@ -18,9 +18,11 @@ from linkerd2_py._ext.exchange.head cimport (
     H_HTTP2_SETTINGS,
     H_KEEP_ALIVE,
     H_L5D_ORIG_PROTO,
+    H_L5D_CLIENT_ID,
     H_L5D_OTHER,
     H_L5D_PROXY_CONNECTION,
     H_L5D_PROXY_ERROR,
+    H_L5D_REQUIRE_ID,
     H_OTHER,
     H_PROXY_CONNECTION,
     H_SERVER,
@@ -422,7 +424,7 @@ cdef bint is_protected(int id) noexcept:
     # TE has its own rule: naming it in Connection is how it is sent.
     return id in (
         H_HOST, H_CONTENT_LENGTH, H_TRANSFER_ENCODING, H_TE,
-        H_L5D_ORIG_PROTO, H_L5D_PROXY_ERROR, H_L5D_PROXY_CONNECTION, H_L5D_OTHER,
+        H_L5D_ORIG_PROTO, H_L5D_PROXY_ERROR, H_L5D_PROXY_CONNECTION, H_L5D_OTHER, H_L5D_CLIENT_ID, H_L5D_REQUIRE_ID,
     )
 
 

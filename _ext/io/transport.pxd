@@ -117,6 +117,7 @@ cdef class Transport(Source):
     cdef int deliver_eof(self) except -1
     cdef int deliver_fault(self, FaultKind kind, int code) except -1
     cdef int release_empty_inbox(self) except -1
+    cdef int widen_inbox(self) except -1                           # for a session that needs all of a message that the inbox is too small for: BUFFER_LARGE at most
     # For a session that has a body in the inbox: a read that filled its buffer says bulk, a small one says conversation.
     cdef inline int size_reads(self) noexcept:
         if self.inbox.room() == 0:

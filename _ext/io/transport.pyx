@@ -353,6 +353,17 @@ cdef class Transport(Source):
             give_back(buffer)
         return 0
 
+    cdef int widen_inbox(self) except -1:
+        cdef Buffer old = self.inbox
+        cdef Buffer wide
+        if old.room() or old.start or old.capacity >= BUFFER_LARGE:
+            return 0
+        wide = lease(BUFFER_LARGE)
+        wide.append(old.head(), old.size())
+        self.inbox = wide
+        give_back(old)
+        return 0
+
     cdef int after_hangup(self) except -1:
         """The peer hung up and reading cannot go on now: tells what must not wait for it."""
         cdef int code

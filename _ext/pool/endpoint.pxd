@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int64_t
 from linkerd2_py._ext.core.fault cimport FaultKind
+from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.backend cimport Backend, Logical, Waiter, Wants
 from linkerd2_py._ext.exchange.stream cimport ConnectionOwner, Stream
 from linkerd2_py._ext.http1.client cimport Http1Client
@@ -10,6 +11,7 @@ from linkerd2_py._ext.io.loop cimport Loop, Timer
 from linkerd2_py._ext.io.transport cimport Address, Connecting, Session, Transport
 from linkerd2_py._ext.metrics.tcp cimport TcpMetrics
 from linkerd2_py._ext.pool.settings cimport PoolSettings
+from linkerd2_py._ext.tls.identity cimport LocalIdentity, ServerIdentity
 
 cdef enum Health:
     HEALTH_NEW            # never connected
@@ -26,6 +28,9 @@ cdef class Endpoint(Backend):
     cdef Loop loop
     cdef PoolSettings settings
     cdef TcpMetrics tcp               # owned; the peer="dst" side
+    # Both or none. With them every connection is TLS: there is no way from a failed handshake to a plain one.
+    cdef LocalIdentity local
+    cdef ServerIdentity peer
     cdef Connections connections      # owned; refers back to this endpoint until close
     cdef Health health
     cdef bint removed, opaque
@@ -37,6 +42,7 @@ cdef class Endpoint(Backend):
     cdef list multiplexed             # Http2Client that take new streams
     cdef Spare spare                  # a connection nobody has used yet, or None
     cdef Timer backoff, sweep
+    cdef bint proves(self, Span name) noexcept
     cdef int open(self) except -1                    # probes, unless opaque or alone
     cdef int close(self) except -1                   # removed from its target: in flight finish, idle ones close, waiters choose again
     cdef int on_dialed(self, Dial dial, Transport transport) except -1
@@ -44,6 +50,8 @@ cdef class Endpoint(Backend):
     cdef int serve_http1(self, Waiter waiter) except -1
     cdef int serve_http2(self, Waiter waiter) except -1
     cdef int dial(self, Wants wants, Waiter waiter, bint probe) except -1
+    cdef int dial_secured(self, Dial dial) except -1
+    cdef int announce(self, Dial dial, Transport transport) except -1
     cdef int fail_all(self, dict waiters, FaultKind kind, int code) except -1
     cdef int become_ready(self) except -1
     cdef int become_failing(self) except -1
@@ -52,7 +60,8 @@ cdef class Endpoint(Backend):
     cdef int serve_waiting_http1(self, Http1Client client) except -1
     cdef int serve_waiting_http2(self, Http2Client client) except -1
     cdef int keep_idle(self, Http1Client client) except -1
-    cdef int keep_spare(self, Transport transport) except -1
+    cdef int keep_spare(self, Dial dial, Transport transport) except -1
+    cdef bint has_spare(self, Wants wants)
     cdef Transport adopt_spare(self)
     cdef int watch_idle(self) except -1
     cdef int retire_idle(self) except -1
@@ -72,4 +81,6 @@ cdef class Dial(Connecting):
 cdef class Spare(Session):
     cdef Endpoint endpoint            # owned until adopted or gone
     cdef int64_t since
+    cdef Wants wants                  # what the peer was told will come
+    cdef bint told                    # it was told
     cdef int discard(self) except -1

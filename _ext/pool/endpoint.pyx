@@ -1,13 +1,21 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """Connections to one endpoint. `serve` is the way in; a waiter that finds no free connection waits here while one is dialled."""
 
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint64_t
+from libc.string cimport memcmp
+
 from linkerd2_py._ext.balance.ewma cimport ewma_init
 from linkerd2_py._ext.core.debug cimport LIVE_ENDPOINT, born, gone
-from linkerd2_py._ext.core.fault cimport FAULT_LOCAL, FaultKind
+from linkerd2_py._ext.core.fault cimport EPROTO, FAULT_LOCAL, FAULT_TLS, FaultKind
+from linkerd2_py._ext.detect.transport_header cimport (
+    SESSION_HTTP1, SESSION_HTTP2, SESSION_OPAQUE, TRANSPORT_HEADER_ROOM, SessionProtocol, write_transport_header,
+)
 from linkerd2_py._ext.exchange.backend cimport WANTS_HTTP1, WANTS_HTTP2, WANTS_TRANSPORT
 from linkerd2_py._ext.exchange.stream cimport Stream
-from linkerd2_py._ext.io.transport cimport PAUSE_PARKED, connect
+from linkerd2_py._ext.io.transport cimport PAUSE_PARKED, connect, connect_fd
+from linkerd2_py._ext.tls.credentials cimport Credentials
+from linkerd2_py._ext.tls.transport cimport TlsTransport, connect_tls
 
 cdef enum:
     TIMER_BACKOFF = 1
@@ -41,7 +49,8 @@ cdef class Endpoint(Backend):
     def __dealloc__(self):
         gone(LIVE_ENDPOINT)
 
-    def __init__(self, Roster roster, Loop loop, PoolSettings settings, Address address, *, bint h2, bint alone, bint opaque):
+    def __init__(self, Roster roster, Loop loop, PoolSettings settings, Address address, *, bint h2, bint alone, bint opaque, LocalIdentity local=None,
+                 ServerIdentity peer=None):
         self.roster = roster
         self.loop = loop
         self.settings = settings
@@ -49,6 +58,9 @@ cdef class Endpoint(Backend):
         self.h2 = h2
         self.alone = alone
         self.opaque = opaque
+        self.local = local
+        self.peer = peer
+        self.secured = peer is not None
         self.position = -1
         self.health = HEALTH_NEW
         self.idle = []
@@ -70,6 +82,13 @@ cdef class Endpoint(Backend):
             return self.roster.on_ready(self)
         return self.dial(WANTS_HTTP2 if self.h2 else WANTS_HTTP1, None, True)
 
+    cdef bint proves(self, Span name) noexcept:
+        cdef bytes ours
+        if self.peer is None:
+            return False
+        ours = self.peer.raw_name
+        return <size_t> PyBytes_GET_SIZE(ours) == name.len and memcmp(PyBytes_AS_STRING(ours), name.ptr, name.len) == 0
+
     # ---- the way in
 
     cdef int serve(self, Waiter waiter, Wants wants) except -1:
@@ -87,7 +106,7 @@ cdef class Endpoint(Backend):
             client = <Http1Client> self.idle.pop()
             if client.reusable:
                 return self.hand_out(client.open_stream(waiter), client.exchanges > 1, waiter)
-        if self.spare is not None:
+        if self.has_spare(WANTS_HTTP1):
             client = self.new_http1(self.adopt_spare())
             return self.hand_out(client.open_stream(waiter), False, waiter)
         self.waiting_http1[waiter] = None
@@ -98,7 +117,7 @@ cdef class Endpoint(Backend):
         for client in self.multiplexed:
             if client.room() > 0:
                 return self.hand_out(client.open_stream(waiter), True, waiter)
-        if self.spare is not None:
+        if self.has_spare(WANTS_HTTP2):
             client = self.new_http2(self.adopt_spare())
             if client.room() > 0:
                 return self.hand_out(client.open_stream(waiter), False, waiter)
@@ -125,8 +144,37 @@ cdef class Endpoint(Backend):
         dial.probe = probe
         if wants == WANTS_HTTP2:
             self.dialing_http2 += 1
+        if self.peer is not None:
+            return self.dial_secured(dial)
         connect(self.loop, self.address, dial, self.settings.connect_timeout_ns, self.settings.socket, self.tcp)
         return 0
+
+    cdef int dial_secured(self, Dial dial) except -1:
+        cdef ServerIdentity peer = self.peer
+        cdef Credentials credentials = self.local.credentials
+        cdef Address where = self.address
+        cdef PoolSettings settings = self.settings
+        if credentials is None:
+            # Nothing to prove ourselves with: that is a failed connect, never a plain one.
+            connect_fd(Transport.__new__(Transport), self.loop, -EPROTO, where, dial, settings.connect_timeout_ns, settings.socket, self.tcp)
+            return 0
+        if peer.tunnel_port:
+            where = Address(where.host, peer.tunnel_port)
+        connect_tls(
+            self.loop, where, credentials, peer.raw_server_name, peer.raw_name, peer.tunnel_port != 0, dial, settings.connect_timeout_ns, settings.socket, self.tcp,
+        )
+        return 0
+
+    cdef int announce(self, Dial dial, Transport transport) except -1:
+        """Where the peer agreed to it, says for which port the connection is: in front of the first bytes, and at once where the server may speak first."""
+        cdef char header[TRANSPORT_HEADER_ROOM]
+        cdef SessionProtocol protocol = SESSION_OPAQUE
+        if self.peer is None or not (<TlsTransport> transport).channel.has_header:
+            return 0
+        if dial.wants != WANTS_TRANSPORT:
+            protocol = SESSION_HTTP2 if dial.wants == WANTS_HTTP2 else SESSION_HTTP1
+        transport.send(header, write_transport_header(header, TRANSPORT_HEADER_ROOM, self.address.port, NULL, 0, protocol))
+        return transport.flush_later()
 
     cdef int on_dialed(self, Dial dial, Transport transport) except -1:
         if dial.wants == WANTS_HTTP2:
@@ -135,6 +183,7 @@ cdef class Endpoint(Backend):
         if self.removed:
             return transport.abort()
         self.become_ready()
+        self.announce(dial, transport)
         if dial.waiter is not None:
             transport.pause(PAUSE_PARKED)
             return dial.waiter.on_transport(transport)
@@ -147,10 +196,12 @@ cdef class Endpoint(Backend):
             return self.keep_idle(self.new_http1(transport))
         if self.spare is not None:
             return transport.close()
-        return self.keep_spare(transport)
+        return self.keep_spare(dial, transport)
 
     cdef int on_dial_failed(self, Dial dial, FaultKind kind, int code) except -1:
         cdef dict waiters
+        if kind == FAULT_TLS and isinstance(dial.transport, TlsTransport):
+            self.local.tell_failure(False, self.address, (<TlsTransport> dial.transport).failure())
         if dial.wants == WANTS_HTTP2:
             self.dialing_http2 -= 1
         if self.removed:
@@ -243,12 +294,17 @@ cdef class Endpoint(Backend):
         self.idle.append(client)
         return self.watch_idle()
 
-    cdef int keep_spare(self, Transport transport) except -1:
+    cdef int keep_spare(self, Dial dial, Transport transport) except -1:
         self.spare = Spare.__new__(Spare)
         self.spare.endpoint = self
+        self.spare.wants = dial.wants
+        self.spare.told = self.peer is not None and (<TlsTransport> transport).channel.has_header
         self.spare.since = self.loop.now
         transport.attach(self.spare)
         return self.watch_idle()
+
+    cdef bint has_spare(self, Wants wants):
+        return self.spare is not None and (not self.spare.told or self.spare.wants == wants)
 
     cdef Transport adopt_spare(self):
         cdef Transport transport = self.spare.transport

@@ -10,12 +10,18 @@ from linkerd2_py._ext.exchange.head cimport FIELD_DROPPED, FORM_ORIGIN, H_CONTEN
 from linkerd2_py._ext.http1.server cimport Http1Server
 from linkerd2_py._ext.io.listener cimport Listener
 from linkerd2_py._ext.io.transport cimport SEND_FULL, SEND_OK, SocketOptions, Transport
+from linkerd2_py._ext.route.client cimport Client
 from linkerd2_py._ext.route.router cimport ConnectionRouter
 from linkerd2_py._ext.route.target cimport Target
+
+from linkerd2_py._ext.route.target import NO_TLS
 
 cdef enum:
     REQUEST_BODY_BYTES = 1048576
     ERROR_CANCEL = 8
+
+
+cdef Client OURSELVES = Client(labels=NO_TLS)
 
 
 cdef list fields_of(Head head):
@@ -51,6 +57,7 @@ cdef class LocalClient:
         router.outbound = True
         router.table = self.table
         router.fixed = target
+        router.client = OURSELVES
         request.loop = self.table.loop
         request.version = HTTP_2 if http2 else HTTP_11
         request.events = []

@@ -6,6 +6,7 @@ from linkerd2_py._ext.exchange.head cimport Head
 from linkerd2_py._ext.exchange.stream cimport Peer, Stream
 from linkerd2_py._ext.io.transport cimport Transport
 from linkerd2_py._ext.metrics.http cimport HttpMetrics
+from linkerd2_py._ext.route.client cimport Client, Permission
 from linkerd2_py._ext.route.target cimport Target, TargetTable
 
 cdef enum:
@@ -18,18 +19,21 @@ cdef class Tunnels:
     cdef int tunnel(self, Transport client, Transport server, Target target) except -1
 
 cdef class ConnectionRouter(Router):
-    """One for all connections to a fixed target; without one, or where authorities are labels, each connection has its own, which remembers what it saw last."""
+    """One for all connections of one client to a fixed target; without one, where authorities are labels, or where policy refuses, each connection has its own."""
     cdef TargetTable table
     cdef Target fixed                 # original destination or static port; None: by authority
     cdef Tunnels tunnels              # the server this connection came from
+    cdef Client client                # who sends; never None
+    cdef Permission permission        # None: nobody was asked, all are let in
     cdef int default_port
     cdef bint authority_labels        # inbound: count by authority (trusted clients only: unbounded otherwise)
     # The last authority seen and what it led to, so that a keep-alive connection does not hash it again.
     cdef Target last
     cdef bytes last_authority         # as sent; None at first
-    cdef HttpMetrics labelled         # of labelled_backend with labelled_authority
+    cdef HttpMetrics labelled         # inbound: of labelled_backend with labelled_authority (empty: not by authority) for this client
     cdef Backend labelled_backend
     cdef bytes labelled_authority
     cdef Target by_authority(self, Head head)
-    cdef HttpMetrics label_authority(self, Backend backend, Span name)
+    cdef HttpMetrics label(self, Backend backend, Span name)
+    cdef int stamp_client(self, Head head) except -1
     cdef bint is_shareable(self) noexcept

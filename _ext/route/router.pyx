@@ -6,7 +6,7 @@ from libc.string cimport memcmp
 
 from linkerd2_py._ext.exchange.backend cimport UNAVAILABLE_REJECTED, UNAVAILABLE_SHED
 from linkerd2_py._ext.exchange.exchange cimport take_exchange
-from linkerd2_py._ext.exchange.head cimport FIELD_DROPPED, FIELD_LOWER, H_L5D_OTHER, Field, equals_lower
+from linkerd2_py._ext.exchange.head cimport FIELD_DROPPED, FIELD_LOWER, H_L5D_CLIENT_ID, H_L5D_OTHER, Field, equals_lower
 from linkerd2_py._ext.metrics.labels import make_labels
 
 
@@ -70,10 +70,15 @@ cdef class ConnectionRouter(Router):
         return self.fixed is None
 
     cdef bint is_shareable(self) noexcept:
-        return self.fixed is not None and not self.authority_labels
+        return self.fixed is not None and not self.authority_labels and (self.permission is None or self.permission.refusal is None)
 
     cdef Logical logical_for(self, Waiter exchange, Head head):
         cdef Target target = self.fixed
+        if self.permission is not None:
+            self.permission.count_request()
+            if self.permission.refusal is not None:
+                exchange.on_unavailable(UNAVAILABLE_REJECTED, 403, self.permission.refusal)
+                return None
         if self.table.in_flight >= self.table.settings.max_in_flight:
             exchange.on_unavailable(UNAVAILABLE_SHED, 503, b"too many requests in flight")
             return None
@@ -113,21 +118,26 @@ cdef class ConnectionRouter(Router):
     cdef HttpMetrics metrics_for(self, Logical logical, Backend backend, Head head):
         cdef Span name
         if backend is None:
-            return (<Target> logical).unplaced()
-        if not self.authority_labels or head is None:
+            return (<Target> logical).unplaced(self.client.labels)
+        if backend.http is not None:
             return backend.http
-        name = named(head)
-        if name.len == 0 or name.len > AUTHORITY_ROOM:
-            return backend.http
+        name.ptr = ""
+        name.len = 0
+        if self.authority_labels and head is not None:
+            name = named(head)
+            if name.len > AUTHORITY_ROOM:
+                name.len = 0
         if backend is self.labelled_backend and is_text(self.labelled_authority, name):
             return self.labelled
-        return self.label_authority(backend, name)
+        return self.label(backend, name)
 
-    cdef HttpMetrics label_authority(self, Backend backend, Span name):
-        """The same series with an authority label; resolved once per connection and authority."""
+    cdef HttpMetrics label(self, Backend backend, Span name):
+        """The endpoint's series for this client, and by authority where that is wanted; resolved once, then remembered."""
         authority = name.ptr[:name.len]
-        labels = make_labels([("authority", authority.decode("ascii", "replace").lower())])
-        self.labelled = self.table.registry.http(self.table.metrics_prefix, labels + b"," + backend.http_labels)
+        labels = backend.http_labels + b"," + make_labels(self.client.labels)
+        if authority:
+            labels = make_labels([("authority", authority.decode("ascii", "replace").lower())]) + b"," + labels
+        self.labelled = self.table.registry.http(self.table.metrics_prefix, labels)
         self.labelled_backend = backend
         self.labelled_authority = authority
         return self.labelled
@@ -138,9 +148,17 @@ cdef class ConnectionRouter(Router):
         cdef bytes name = (<Target> logical).logical
         if field != NULL:
             field.flags |= FIELD_DROPPED
-        if self.outbound and backend.h2:
+        if not self.outbound:
+            return self.stamp_client(head)
+        if backend.h2:
             return head.add(CANONICAL, CANONICAL_LEN, name, len(name), H_L5D_OTHER, FIELD_LOWER)
         return 0
+
+    cdef int stamp_client(self, Head head) except -1:
+        """Who calls, as proven; what the client itself says about that is dropped."""
+        cdef bytes identity = self.client.raw_identity
+        head.drop(H_L5D_CLIENT_ID)
+        return 0 if identity is None else head.add("l5d-client-id", 13, identity, len(identity), H_L5D_CLIENT_ID, FIELD_LOWER)
 
     cdef int take_over(self, Transport transport, Logical logical) except -1:
         return self.tunnels.take_over(transport, <Target> logical)

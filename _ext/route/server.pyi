@@ -1,15 +1,20 @@
+from collections.abc import Callable
 from typing import Any
 
 from linkerd2_py._ext.exchange.limits import Limits
 from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.io.transport import Address, SocketOptions
+from linkerd2_py._ext.route.client import Client, Permission
 from linkerd2_py._ext.route.target import Labels, Target, TargetTable
+from linkerd2_py._ext.tls.identity import LocalIdentity
 
 class ProxyServer:
     """Listeners of one kind and the way of their connections: target, profile, detection, codec or pump.
 
     `target` fixes where everything goes (a static port); without it the original destination decides, else each request's authority.
-    `opaque`: no detection. `orig_proto`: believe l5d-orig-proto of HTTP/2 clients. `authority_labels`: count by authority.
+    `identity`: TLS that asks for its name ends here, all other is passed through; what comes to the listener itself, not redirected, must be TLS with a
+    transport header then. `authorize(client, peer, port)` decides about each connection to a port of the workload. `no_tls`: the labels of those
+    without TLS. `opaque`: no detection. `orig_proto`: believe l5d-orig-proto of HTTP/2 clients. `authority_labels`: count by authority.
     """
 
     loop: Loop
@@ -29,6 +34,9 @@ class ProxyServer:
         authority_labels: bool = False,
         tcp_labels: Labels = (),
         default_port: int = 80,
+        identity: LocalIdentity | None = None,
+        authorize: Callable[[Client, Address | None, int], Permission] | None = None,
+        no_tls: Labels = ...,
     ) -> None: ...
     def listen(
         self,

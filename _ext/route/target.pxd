@@ -9,12 +9,14 @@ from linkerd2_py._ext.metrics.http cimport HttpMetrics
 from linkerd2_py._ext.metrics.registry cimport Registry
 from linkerd2_py._ext.pool.endpoint cimport Endpoint, Roster
 from linkerd2_py._ext.pool.settings cimport PoolSettings
+from linkerd2_py._ext.tls.identity cimport LocalIdentity, ServerIdentity
 
 cdef class EndpointSpec:
     cdef readonly Address address
     cdef readonly bint h2
     cdef readonly tuple labels          # ((name, value), ...): the dst_* labels
     cdef readonly tuple tls             # the labels that say how connections to it are secured, or why not
+    cdef readonly ServerIdentity peer   # who must answer there; None: connections are plain
     cdef int same(self, EndpointSpec other) except -1   # 1: equal but for the address
 
 cdef class Target(Roster):
@@ -36,9 +38,9 @@ cdef class Target(Roster):
     cdef int64_t last_used              # loop ns
     cdef Timer failfast
     cdef dict routers                   # server -> its router for connections to this target alone; emptied by close
-    cdef HttpMetrics http               # exchanges that failed before they had an endpoint; made on first use
+    cdef dict http                      # tls labels -> exchanges that failed before they had an endpoint; made on first use
     cdef Endpoint make(self, EndpointSpec spec, bint alone)
-    cdef HttpMetrics unplaced(self)
+    cdef HttpMetrics unplaced(self, tuple tls)
     cdef int expect_ready(self) except -1
     cdef int fail_waiting(self, Unavailable why, int status, bytes text) except -1
     cdef int release_queue(self) except -1
@@ -52,6 +54,7 @@ cdef class TargetTable(Actor):
     cdef readonly Registry registry
     cdef readonly str direction
     cdef readonly PoolSettings settings
+    cdef readonly LocalIdentity identity   # None: no connection of this table is secured
     cdef object on_unknown_target, on_idle_target
     cdef int64_t idle_ns
     cdef dict by_key                    # bytes -> Target

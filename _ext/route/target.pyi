@@ -5,20 +5,31 @@ from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.io.transport import Address
 from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.pool.settings import PoolSettings
+from linkerd2_py._ext.tls.identity import LocalIdentity, ServerIdentity
 
 Labels: TypeAlias = tuple[tuple[str, str], ...]
 NO_TLS: Labels
+LOOPBACK: Labels
+DISABLED: Labels
+NOT_FROM_REMOTE: Labels
 
 class EndpointSpec:
-    """One endpoint as discovery names it. `h2`: a meshed peer that takes HTTP/2 and l5d-orig-proto. `labels` become dst_*; `tls` are
-    the labels that say how connections to it are secured, or why not."""
+    """One endpoint as discovery names it. `h2`: a meshed peer that takes HTTP/2 and l5d-orig-proto. `labels` become dst_*. `peer`: who must answer
+    there, over TLS and in no other way. `tls` are the labels that say how connections to it are secured, or why not; unless given they follow from `peer`."""
 
     address: Address
     h2: bool
     labels: Labels
     tls: Labels
+    peer: ServerIdentity | None
     def __init__(
-        self, address: Address, *, h2: bool = False, labels: Labels = (), tls: Labels = ...
+        self,
+        address: Address,
+        *,
+        h2: bool = False,
+        labels: Labels = (),
+        tls: Labels | None = None,
+        peer: ServerIdentity | None = None,
     ) -> None: ...
 
 class Target:
@@ -41,9 +52,7 @@ class Target:
     def add(self, specs: list[EndpointSpec]) -> None: ...
     def remove(self, addresses: list[Address]) -> None:
         """In flight finish, nothing new is dispatched. Unknown addresses are ignored."""
-    def forward(
-        self, address: Address, *, h2: bool = False, labels: Labels = (), tls: Labels = ...
-    ) -> None:
+    def forward(self, spec: EndpointSpec) -> None:
         """One endpoint without balancing; its connect errors are answered at once (502, 504)."""
     def reject(self, status: int, text: str) -> None:
         """Every request gets `status` until one of the calls above."""
@@ -62,6 +71,7 @@ class TargetTable:
     direction: str
     settings: PoolSettings
     metrics_prefix: bytes
+    identity: LocalIdentity | None
     in_flight: int
     def __init__(
         self,
@@ -74,6 +84,7 @@ class TargetTable:
         on_idle_target: Callable[[Target], None] | None = None,
         idle_ns: int = 5_000_000_000,
         metrics_prefix: bytes = b"",
+        identity: LocalIdentity | None = None,
     ) -> None: ...
     def lookup(self, key: bytes) -> Target: ...
     def install(self, key: bytes) -> Target: ...

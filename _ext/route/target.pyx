@@ -14,17 +14,23 @@ cdef enum:
     TIMER_SWEEP = 2
 
 NO_TLS = (("tls", "no_identity"), ("no_tls_reason", "not_provided_by_service_discovery"))
+LOOPBACK = (("tls", "no_identity"), ("no_tls_reason", "loopback"))
+DISABLED = (("tls", "no_identity"), ("no_tls_reason", "disabled"))
+NOT_FROM_REMOTE = (("tls", "no_identity"), ("no_tls_reason", "no_tls_from_remote"))
 
 
 cdef class EndpointSpec:
-    def __init__(self, Address address not None, *, bint h2=False, tuple labels=(), tuple tls=NO_TLS):
+    def __init__(self, Address address not None, *, bint h2=False, tuple labels=(), tuple tls=None, ServerIdentity peer=None):
         self.address = address
         self.h2 = h2
         self.labels = labels
+        self.peer = peer
+        if tls is None:
+            tls = NO_TLS if peer is None else (("tls", "true"), ("server_id", peer.name))
         self.tls = tls
 
     cdef int same(self, EndpointSpec other) except -1:
-        return self.h2 == other.h2 and self.labels == other.labels and self.tls == other.tls
+        return self.h2 == other.h2 and self.labels == other.labels and self.tls == other.tls and self.peer == other.peer
 
     def __repr__(self):
         return f"EndpointSpec({self.address}, h2={bool(self.h2)}, labels={self.labels!r})"
@@ -48,6 +54,7 @@ cdef class Target(Roster):
         self.parked = {}
         self.queue = {}
         self.routers = {}
+        self.http = {}
         self.ready = ReadySet(decay_ns=table.settings.decay_ns, default_rtt_ns=table.settings.default_rtt_ns)
         self.failfast = Timer(self, TIMER_FAILFAST)
         self.last_used = table.loop.now
@@ -142,7 +149,7 @@ cdef class Target(Roster):
         self.configured = True
         self.opaque = opaque
         self.labels = labels
-        self.http = None
+        self.http = {}
         if logical is not None:
             self.logical = logical
         parked, self.parked = self.parked, {}
@@ -183,13 +190,12 @@ cdef class Target(Roster):
                 self.ready.remove(endpoint)
                 endpoint.close()
 
-    def forward(self, Address address not None, *, bint h2=False, tuple labels=(), tuple tls=NO_TLS):
+    def forward(self, EndpointSpec spec not None):
         """One endpoint without balancing; connect errors are answered at once."""
         self.table.loop.now = now_ns()
         self.remove(list(self.endpoints))
         self.drop_single()
         self.unreject()
-        spec = EndpointSpec(address, h2=h2, labels=labels, tls=tls)
         self.single = self.make(spec, True)
         self.single.open()
         self.release_queue()
@@ -250,42 +256,52 @@ cdef class Target(Roster):
         return 0
 
     cdef Endpoint make(self, EndpointSpec spec, bint alone):
-        cdef Endpoint endpoint = Endpoint(self, self.table.loop, self.table.settings, spec.address, h2=spec.h2, alone=alone, opaque=self.opaque)
-        labels = self.endpoint_labels(spec)
-        endpoint.http_labels = make_labels(labels)
-        endpoint.http = self.table.registry.http(self.table.metrics_prefix, endpoint.http_labels)
+        cdef Endpoint endpoint
+        cdef LocalIdentity local = None if spec.peer is None else self.table.identity
+        if spec.peer is not None and local is None:
+            raise ValueError(f"{spec.address} answers as {spec.peer.name}, and this table has no identity to call it with")
+        endpoint = Endpoint(
+            self, self.table.loop, self.table.settings, spec.address, h2=spec.h2, alone=alone, opaque=self.opaque, local=local, peer=spec.peer,
+        )
+        endpoint.http_labels = make_labels(self.endpoint_labels(spec))
+        if self.table.direction != "inbound":
+            endpoint.http = self.table.registry.http(self.table.metrics_prefix, endpoint.http_labels)
         endpoint.tcp = self.table.registry.tcp(make_labels([("direction", self.table.direction), ("peer", "dst"), *spec.tls, *self.dst_labels(spec)]))
         return endpoint
 
     def endpoint_labels(self, EndpointSpec spec):
-        """The labels of request_total and its siblings for one endpoint, in Linkerd's order."""
+        """The labels of request_total and its siblings for one endpoint, in Linkerd's order. Inbound, those of the client follow (`Client.labels`)."""
         address = spec.address
-        name = () if self.table.direction == "inbound" else (("authority", self.logical.decode("ascii", "replace")),)
+        inbound = self.table.direction == "inbound"
+        name = () if inbound else (("authority", self.logical.decode("ascii", "replace")),)
+        tls = () if inbound else spec.tls
         return [
             ("direction", self.table.direction), *name, ("target_addr", str(address)), ("target_ip", address.host), ("target_port", str(address.port)),
-            *spec.tls, *self.dst_labels(spec),
+            *tls, *self.dst_labels(spec),
         ]
 
     cdef tuple dst_labels(self, EndpointSpec spec):
         return tuple((f"dst_{name}", value) for name, value in (*self.labels, *spec.labels))
 
-    cdef HttpMetrics unplaced(self):
+    cdef HttpMetrics unplaced(self, tuple tls):
         """Where exchanges are counted that never got an endpoint."""
-        if self.http is None:
-            labels = [("direction", self.table.direction), ("authority", self.logical.decode("ascii", "replace")), *NO_TLS]
+        cdef HttpMetrics found = self.http.get(tls)
+        if found is None:
+            labels = [("direction", self.table.direction), ("authority", self.logical.decode("ascii", "replace")), *tls]
             labels += [(f"dst_{name}", value) for name, value in self.labels]
-            self.http = self.table.registry.http(self.table.metrics_prefix, make_labels(labels))
-        return self.http
+            found = self.http[tls] = self.table.registry.http(self.table.metrics_prefix, make_labels(labels))
+        return found
 
 
 cdef class TargetTable(Actor):
 
     def __init__(self, Loop loop not None, Registry registry not None, *, str direction, PoolSettings settings, on_unknown_target, on_idle_target=None,
-                 idle_ns=5_000_000_000, bytes metrics_prefix=b""):
+                 idle_ns=5_000_000_000, bytes metrics_prefix=b"", LocalIdentity identity=None):
         self.loop = loop
         self.registry = registry
         self.direction = direction
         self.settings = settings
+        self.identity = identity
         self.on_unknown_target = on_unknown_target
         self.on_idle_target = on_idle_target
         self.idle_ns = idle_ns

@@ -1,6 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """Names in certificates. A certificate with two names could be taken for either: it is taken for neither."""
 
+from linkerd2_py._ext.core.dns_name cimport is_dns_name
 from linkerd2_py._ext.tls.openssl cimport (
     GEN_DNS,
     GEN_URI,
@@ -17,8 +18,6 @@ from linkerd2_py._ext.tls.openssl cimport (
 )
 
 cdef enum:
-    DNS_MAX = 253      # RFC 1035, in text
-    LABEL_MAX = 63
     URI_MAX = 2048     # SPIFFE's own bound
 
 
@@ -51,24 +50,6 @@ cdef bytes _the_only(GENERAL_NAMES* names):
     if found == GEN_URI and is_uri(text, size):
         return text[:size]
     return None
-
-
-cdef bint is_dns_name(const char* text, int size) noexcept:
-    cdef int i, label = 0
-    if not 0 < size <= DNS_MAX:
-        return False
-    for i in range(size):
-        if text[i] == c".":
-            if label == 0:
-                return False
-            label = 0
-            continue
-        if not (c"a" <= (text[i] | 0x20) <= c"z" or c"0" <= text[i] <= c"9" or text[i] == c"-" or text[i] == c"_"):
-            return False
-        label += 1
-        if label > LABEL_MAX:
-            return False
-    return label > 0
 
 
 cdef bint is_uri(const char* text, int size) noexcept:

@@ -5,11 +5,11 @@ A read answers short only when the socket is drained and everything that came wa
 edges hold unchanged. A handshake is driven from the loop; until it ends nothing is read or written for the session.
 """
 
-from libc.errno cimport EAGAIN, ECONNRESET, EINTR, ENOMEM, EPROTO, ETIMEDOUT
+from libc.errno cimport EAGAIN, ECONNRESET, EINTR, ENOMEM, ETIMEDOUT
 
 from linkerd2_py._ext.core.buffer cimport BUFFER_LARGE, BUFFER_SMALL, give_back, lease, lease_for_reading
 from linkerd2_py._ext.core.clock cimport SECOND
-from linkerd2_py._ext.core.fault cimport FAULT_EOF, FAULT_NONE, FAULT_TLS, fault_of_errno
+from linkerd2_py._ext.core.fault cimport EPROTO, FAULT_NONE, FAULT_TLS, fault_of_errno
 from linkerd2_py._ext.io.linux cimport EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP, iovec
 from linkerd2_py._ext.io.loop cimport Timer
 from linkerd2_py._ext.io.ring cimport NOT_MADE, Ring

@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import Final
 
 from linkerd2_py._ext.io.transport import Address
-from linkerd2_py._ext.route.target import EndpointSpec, Target
+from linkerd2_py._ext.route.target import LOOPBACK, EndpointSpec, Target
 from linkerd2_py.proxy.addresses import SocketAddr, pack_ip
 from linkerd2_py.proxy.discovery.endpoint_set import Added, Change, Emptied, Removed, Replaced
 from linkerd2_py.proxy.discovery.translate import Endpoint
 
 logger = logging.getLogger(__name__)
-
-LOOPBACK: Final = (("tls", "no_identity"), ("no_tls_reason", "loopback"))
 
 LeadsBack = Callable[[SocketAddr], bool]
 
@@ -99,8 +96,7 @@ class Installation:
         if self._leads_back(endpoint.address):
             self._refuse()
             return
-        spec = self._spec(endpoint)
-        self.target.forward(spec.address, h2=spec.h2, labels=spec.labels, tls=spec.tls)
+        self.target.forward(self._spec(endpoint))
 
     def _refuse(self) -> None:
         logger.warning("%s leads back to this proxy", self.target.key.decode(errors="replace"))

@@ -76,7 +76,7 @@ class Engine:
         table = self.table("inbound")
         target = table.install(b"workload:80")
         target.configure()
-        target.forward(Address(*workload))
+        target.forward(EndpointSpec(Address(*workload)))
         return self.server(
             table,
             target=target,

@@ -139,7 +139,7 @@ async def test_a_connection_outlives_its_target() -> None:
 
         def found(target: Target) -> None:
             target.configure()
-            target.forward(Address(*server.address))
+            target.forward(EndpointSpec(Address(*server.address)))
 
         table = made.table(on_unknown=found)
         target = table.install(b"10.0.0.9:80")
@@ -162,7 +162,7 @@ async def test_a_client_may_wait_longer_than_its_target_is_kept(sent: bytes) -> 
 
         def found(target: Target) -> None:
             target.configure()
-            target.forward(Address(*server))
+            target.forward(EndpointSpec(Address(*server)))
 
         table = made.table(on_unknown=found)
         target = table.install(b"10.0.0.9:80")

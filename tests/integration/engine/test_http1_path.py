@@ -121,7 +121,7 @@ async def test_connection_refused_is_502_with_the_proxys_headers() -> None:
         table = made.table()
         target = table.install(b"gone.test:80")
         target.configure()
-        target.forward(unused())
+        target.forward(EndpointSpec(unused()))
         _server, address = made.server(table, target=target)
         got = await talk(address, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     head = got.lower()

@@ -6,7 +6,8 @@ from linkerd2_py._ext.http1.testing import bare_half, drop_and_find, length_of, 
 
 KNOWN = (
     b"host connection keep-alive proxy-connection proxy-authenticate proxy-authorization te trailer transfer-encoding upgrade "
-    b"content-length content-type expect grpc-status grpc-message http2-settings l5d-orig-proto l5d-proxy-error l5d-proxy-connection"
+    b"content-length content-type expect grpc-status grpc-message http2-settings l5d-orig-proto l5d-proxy-error l5d-proxy-connection "
+    b"l5d-client-id l5d-require-id"
 ).split()
 
 
@@ -28,7 +29,7 @@ def test_every_name_of_ours_is_known_as_ours() -> None:
     assert ours
     for name in (
         b"l5d-x",
-        b"L5D-client-id",
+        b"L5D-remote-ip",
         b"l5d-abcde",
         b"l5d-abcdef",
         b"l5d-abcdefgh",

@@ -10,6 +10,7 @@ import pytest
 
 from linkerd2_py._ext.io.transport import Address
 from linkerd2_py._ext.route.local import LocalClient
+from linkerd2_py._ext.route.target import EndpointSpec
 from linkerd2_py.base.tasks import cancel_all, spawn
 from linkerd2_py.proxy.grpc.client import GrpcClient
 from linkerd2_py.proxy.grpc.status import Code, GrpcError
@@ -84,7 +85,7 @@ async def connected(port: int) -> AsyncIterator[GrpcClient]:
         table = made.table("control")
         target = table.install(b"127.0.0.1:%d" % port)
         target.configure()
-        target.forward(Address("127.0.0.1", port))
+        target.forward(EndpointSpec(Address("127.0.0.1", port)))
         yield GrpcClient(LocalClient(table), target=target, authority=f"127.0.0.1:{port}")
 
 
