@@ -48,7 +48,8 @@ cdef class TlsTransport(Transport):
     cdef int send_sealed(self) noexcept
     cdef int lend(self) except -1
     cdef int lend_out(self, size_t room) noexcept
-    cdef int settle_pipe(self) noexcept
+    cdef int take_back(self) noexcept
+    cdef int take_back_out(self) noexcept
     cdef Py_ssize_t decrypt(self, char* dst, size_t room) except? -1
     cdef Py_ssize_t read_records(self, char* dst, size_t room) except -1
     cdef ssize_t encrypt(self, iovec* vectors, int count) except? -1

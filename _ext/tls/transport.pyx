@@ -68,6 +68,9 @@ cdef class TlsTransport(Transport):
             return Transport.on_event(self, events)
         if self.handshaking:
             return self.advance_on(events)
+        if not self.was_read:
+            # There may be more than what was received ahead of a read that did not come.
+            self.received_ahead = False
         # What the library says by itself is counted nowhere: nobody else would send the rest of it.
         if events & EPOLLOUT and self.sealed is not None and self.sealed_plain == 0:
             self.send_sealed()
@@ -104,7 +107,7 @@ cdef class TlsTransport(Transport):
         while True:
             self.lend()
             outcome = self.channel.handshake()
-            self.settle_pipe()
+            self.take_back()
             code = self.send_sealed()
             if code and code != -EAGAIN:
                 return self.failed(fault_of_errno(-code, False), -code)
@@ -197,18 +200,21 @@ cdef class TlsTransport(Transport):
         self.channel.pipe.out_used = 0
         return 0
 
-    cdef int settle_pipe(self) noexcept:
-        """Takes back what was lent: what was read is gone, what was written waits to be sent."""
+    cdef int take_back(self) noexcept:
+        """What was read is gone, what was written waits to be sent."""
         cdef Buffer buffer = self.arrived
         if buffer is not None:
             buffer.skip(buffer.size() - self.channel.pipe.in_left)
             if buffer.size() == 0:
                 self.arrived = None
                 give_back(buffer)
-        buffer = self.sealed
-        buffer.end += self.channel.pipe.out_used
-        self.channel.pipe.out_room = 0
         self.channel.pipe.in_left = 0
+        return self.take_back_out()
+
+    cdef int take_back_out(self) noexcept:
+        cdef Buffer buffer = self.sealed
+        buffer.end += self.channel.pipe.out_used
+        self.channel.pipe.out_room = self.channel.pipe.out_used = 0
         if buffer.size() == 0:
             self.sealed = None
             give_back(buffer)
@@ -271,7 +277,7 @@ cdef class TlsTransport(Transport):
             total += got
         else:
             got = 0
-        self.settle_pipe()
+        self.take_back()
         if self.sealed is not None and self.sealed_plain == 0:
             self.send_sealed()
         return total if total else got
@@ -287,7 +293,7 @@ cdef class TlsTransport(Transport):
             while self.read_end == -EAGAIN:
                 self.lend()
                 got = self.channel.peek()
-                self.settle_pipe()
+                self.take_back()
                 if got > 0:
                     return 1
                 if got != CHANNEL_MORE:
@@ -352,14 +358,14 @@ cdef class TlsTransport(Transport):
                 if piece == 0:
                     break
                 if self.channel.write(<const char*> vectors[i].iov_base + start, <int> piece) != <Py_ssize_t> piece:
-                    self.settle_pipe()
+                    self.take_back_out()
                     return -EPROTO
                 start += piece
                 sealed += piece
                 self.burst += piece
             if start < vectors[i].iov_len:
                 break
-        self.settle_pipe()
+        self.take_back_out()
         return sealed
 
     cdef size_t next_record(self, size_t left) noexcept:
@@ -387,7 +393,7 @@ cdef class TlsTransport(Transport):
                 self.said_goodbye = True
                 self.lend()
                 self.channel.close_notify()
-                self.settle_pipe()
+                self.take_back()
         except Exception:
             # Without memory for 24 bytes the end is told by the socket alone.
             return -ENOMEM

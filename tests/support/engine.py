@@ -13,6 +13,7 @@ from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.pool.settings import PoolSettings
 from linkerd2_py._ext.route.server import ProxyServer
 from linkerd2_py._ext.route.target import EndpointSpec, Target, TargetTable
+from linkerd2_py._ext.tls.identity import LocalIdentity, ServerIdentity
 
 MS = 1_000_000
 # `./mesh test` runs the integration tests both ways of making a batch of socket calls.
@@ -36,6 +37,7 @@ class Engine:
         *,
         on_unknown: Callable[[Target], None] = lambda _target: None,
         settings: PoolSettings | None = None,
+        identity: LocalIdentity | None = None,
     ) -> TargetTable:
         table = TargetTable(
             self.loop,
@@ -43,6 +45,7 @@ class Engine:
             direction=direction,
             settings=settings or self.settings,
             on_unknown_target=on_unknown,
+            identity=identity,
         )
         self.tables.append(table)
         return table
@@ -60,17 +63,26 @@ class Engine:
         h2: bool = False,
         opaque: bool = False,
         key: bytes = b"svc.test:80",
+        identity: LocalIdentity | None = None,
+        peer: ServerIdentity | None = None,
     ) -> tuple[Target, tuple[str, int]]:
-        """A static outbound port whose target has these endpoints."""
-        table = self.table("outbound")
+        """A static outbound port whose target has these endpoints. `identity` calls them, `peer` must answer."""
+        table = self.table("outbound", identity=identity)
         target = table.install(key)
         target.configure(opaque=opaque)
         if endpoints:
-            target.replace([EndpointSpec(Address(*endpoint), h2=h2) for endpoint in endpoints])
+            target.replace(
+                [EndpointSpec(Address(*endpoint), h2=h2, peer=peer) for endpoint in endpoints]
+            )
         return target, self.server(table, target=target)[1]
 
     def inbound(
-        self, workload: tuple[str, int], *, opaque: bool = False, authority_labels: bool = False
+        self,
+        workload: tuple[str, int],
+        *,
+        opaque: bool = False,
+        authority_labels: bool = False,
+        **options: object,
     ) -> tuple[str, int]:
         """A static inbound port in front of a workload."""
         table = self.table("inbound")
@@ -83,7 +95,23 @@ class Engine:
             orig_proto=True,
             opaque=opaque,
             authority_labels=authority_labels,
+            **options,
         )[1]
+
+    def direct(
+        self, workload: tuple[str, int], *, port: int = 8080, **options: object
+    ) -> tuple[str, int]:
+        """An inbound port that asks where to: `port` of this machine is the workload, everything else nowhere."""
+
+        def on_unknown(target: Target) -> None:
+            target.configure()
+            if target.key == b"127.0.0.1:%d" % port:
+                target.forward(EndpointSpec(Address(*workload)))
+            else:
+                target.reject(404, "not an address of this workload")
+
+        table = self.table("inbound", on_unknown=on_unknown)
+        return self.server(table, orig_proto=True, **options)[1]
 
     def metrics(self) -> str:
         return b"".join(self.registry.render()).decode()

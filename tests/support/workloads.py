@@ -9,6 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from linkerd2_py._ext.tls.credentials import Credentials
+from linkerd2_py._ext.tls.identity import LocalIdentity
 from linkerd2_py.base.clock import SystemClock
 from tests.support.certificates import Signer, certificate_of, common_name, dns_names, new_key
 
@@ -108,3 +109,10 @@ def ssl_context(
     if workload is not None:
         made.load_cert_chain(*workload.files(folder))
     return made
+
+
+def identity_of(mesh: MeshAuthority, account: str) -> LocalIdentity:
+    """The identity of a proxy that has its certificate."""
+    identity = LocalIdentity(name_of(account))
+    identity.install(mesh.credentials(account))
+    return identity

@@ -1,4 +1,4 @@
-"""gRPC through one and through two proxies, with grpcio at both ends."""
+"""gRPC through one proxy, through two, and with TLS between them, with grpcio at both ends."""
 
 import asyncio
 
@@ -6,22 +6,17 @@ import grpc
 import grpc.aio
 import pytest
 
-from tests.support.engine import Engine, engine
-from tests.support.grpc_echo import EchoServer, echo_client, echo_server
+from tests.support.engine import engine
+from tests.support.grpc_echo import echo_client, echo_server
+from tests.support.ways import TLS, every_way, way_to
 
 
-def hop(made: Engine, server: EchoServer, proxies: int) -> tuple[str, int]:
-    if proxies == 1:
-        return made.outbound(server.address)[1]
-    return made.outbound(made.inbound(server.address), h2=True)[1]
-
-
-@pytest.mark.parametrize("proxies", [1, 2])
-async def test_every_shape_of_call(proxies: int) -> None:
+@every_way
+async def test_every_shape_of_call(way: str) -> None:
     async with (
         engine() as made,
         echo_server() as server,
-        echo_client(hop(made, server, proxies)) as client,
+        echo_client(way_to(made, server.address, way=way)) as client,
     ):
         assert await client.unary(b"hello") == b"hello"
         assert [m async for m in client.server_stream(b"a\nb\nc")] == [b"a", b"b", b"c"]
@@ -34,24 +29,24 @@ async def test_every_shape_of_call(proxies: int) -> None:
         assert await call.code() is grpc.StatusCode.OK
 
 
-@pytest.mark.parametrize("proxies", [1, 2])
+@every_way
 @pytest.mark.parametrize("size", [100_000, 4 * 1024 * 1024])
-async def test_large_messages(proxies: int, size: int) -> None:
+async def test_large_messages(way: str, size: int) -> None:
     message = bytes(i % 253 for i in range(size))
     async with (
         engine() as made,
         echo_server() as server,
-        echo_client(hop(made, server, proxies)) as client,
+        echo_client(way_to(made, server.address, way=way)) as client,
     ):
         assert await client.unary(message) == message
 
 
-@pytest.mark.parametrize("proxies", [1, 2])
-async def test_statuses_and_trailers(proxies: int) -> None:
+@every_way
+async def test_statuses_and_trailers(way: str) -> None:
     async with (
         engine() as made,
         echo_server() as server,
-        echo_client(hop(made, server, proxies)) as client,
+        echo_client(way_to(made, server.address, way=way)) as client,
     ):
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await client.unary(
@@ -69,12 +64,12 @@ async def test_statuses_and_trailers(proxies: int) -> None:
         assert 'classification="failure"' in made.metrics()
 
 
-@pytest.mark.parametrize("proxies", [1, 2])
-async def test_cancel_reaches_the_server(proxies: int) -> None:
+@every_way
+async def test_cancel_reaches_the_server(way: str) -> None:
     async with (
         engine() as made,
         echo_server() as server,
-        echo_client(hop(made, server, proxies)) as client,
+        echo_client(way_to(made, server.address, way=way)) as client,
     ):
         call = client.unary(b"x", metadata=(("x-hold", "1"),))
         await asyncio.wait_for(server.seen.held.wait(), 10)
@@ -82,12 +77,12 @@ async def test_cancel_reaches_the_server(proxies: int) -> None:
         await asyncio.wait_for(server.seen.cancelled.wait(), 10)
 
 
-@pytest.mark.parametrize("proxies", [1, 2])
-async def test_deadlines_end_the_call_at_both_ends(proxies: int) -> None:
+@every_way
+async def test_deadlines_end_the_call_at_both_ends(way: str) -> None:
     async with (
         engine() as made,
         echo_server() as server,
-        echo_client(hop(made, server, proxies)) as client,
+        echo_client(way_to(made, server.address, way=way)) as client,
     ):
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await client.unary(b"x", metadata=(("x-hold", "1"),), timeout=0.3)
@@ -109,7 +104,7 @@ async def test_many_concurrent_calls_share_connections() -> None:
     async with (
         engine() as made,
         echo_server() as server,
-        echo_client(hop(made, server, 2)) as client,
+        echo_client(way_to(made, server.address, way=TLS)) as client,
     ):
         answers = await asyncio.gather(*(client.unary(b"%d" % i) for i in range(300)))
     assert answers == [b"%d" % i for i in range(300)]

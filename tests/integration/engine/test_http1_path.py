@@ -1,4 +1,4 @@
-"""HTTP/1 exchanges through one and through two proxies, byte for byte."""
+"""HTTP/1 exchanges through one proxy, through two, and with TLS between them, byte for byte."""
 
 import asyncio
 import socket
@@ -7,23 +7,17 @@ import pytest
 
 from linkerd2_py._ext.io.transport import Address
 from linkerd2_py._ext.route.target import EndpointSpec
-from tests.support.engine import Engine, engine
-from tests.support.origin import Origin, origin, talk
+from tests.support.engine import engine
+from tests.support.origin import origin, talk
+from tests.support.ways import ONE, every_way, way_to
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
 
-async def through(made: Engine, server: Origin, *, proxies: int) -> tuple[str, int]:
-    """Where a client connects to reach `server` over so many proxies."""
-    if proxies == 1:
-        return made.outbound(server.address)[1]
-    return made.outbound(made.inbound(server.address), h2=True)[1]
-
-
-@pytest.mark.parametrize("proxies", [1, 2])
-async def test_a_request_and_its_response_pass(proxies: int) -> None:
+@every_way
+async def test_a_request_and_its_response_pass(way: str) -> None:
     async with engine() as made, origin(lambda _head, _body: OK) as server:
-        address = await through(made, server, proxies=proxies)
+        address = way_to(made, server.address, way=way)
         answer = await talk(
             address, b"GET /a?b=c HTTP/1.1\r\nHost: svc.test\r\nX-One: 1\r\n\r\n", until=b"ok"
         )
@@ -36,10 +30,10 @@ async def test_a_request_and_its_response_pass(proxies: int) -> None:
     assert b"l5d-orig-proto" not in answer.lower()
 
 
-@pytest.mark.parametrize("proxies", [1, 2])
-async def test_keep_alive_reuses_one_connection(proxies: int) -> None:
+@every_way
+async def test_keep_alive_reuses_one_connection(way: str) -> None:
     async with engine() as made, origin(lambda _head, _body: OK) as server:
-        address = await through(made, server, proxies=proxies)
+        address = way_to(made, server.address, way=way)
         reader, writer = await asyncio.open_connection(*address)
         for _ in range(5):
             writer.write(b"GET / HTTP/1.1\r\nHost: svc.test\r\n\r\n")
@@ -50,27 +44,27 @@ async def test_keep_alive_reuses_one_connection(proxies: int) -> None:
     assert server.connections <= 2
 
 
-@pytest.mark.parametrize("proxies", [1, 2])
-async def test_pipelined_requests_are_answered_in_order(proxies: int) -> None:
+@every_way
+async def test_pipelined_requests_are_answered_in_order(way: str) -> None:
     def answer(head: bytes, _body: bytes) -> bytes:
         path = head.split()[1]
         return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(path), path)
 
     async with engine() as made, origin(answer) as server:
-        address = await through(made, server, proxies=proxies)
+        address = way_to(made, server.address, way=way)
         burst = b"".join(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % i for i in range(20))
         got = await talk(address, burst, until=b"/19")
     bodies = [part.split(b"\r\n\r\n")[1] for part in got.split(b"HTTP/1.1 ")[1:]]
     assert bodies == [b"/%d" % i for i in range(20)]
 
 
-@pytest.mark.parametrize("proxies", [1, 2])
+@every_way
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("size", [0, 1, 5000, 3_000_000])
-async def test_request_bodies_arrive_whole(proxies: int, size: int, *, chunked: bool) -> None:
+async def test_request_bodies_arrive_whole(way: str, size: int, *, chunked: bool) -> None:
     body = bytes(i % 251 for i in range(size))
     async with engine() as made, origin(lambda _head, got: OK if got == body else b"") as server:
-        address = await through(made, server, proxies=proxies)
+        address = way_to(made, server.address, way=way)
         if chunked:
             pieces = [body[i : i + 7001] for i in range(0, size, 7001)]
             framed = b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in pieces) + b"0\r\n\r\n"
@@ -81,22 +75,22 @@ async def test_request_bodies_arrive_whole(proxies: int, size: int, *, chunked: 
     assert got.startswith(b"HTTP/1.1 200")
 
 
-@pytest.mark.parametrize("proxies", [1, 2])
+@every_way
 @pytest.mark.parametrize("size", [1, 20_000, 3_000_000])
-async def test_response_bodies_arrive_whole(proxies: int, size: int) -> None:
+async def test_response_bodies_arrive_whole(way: str, size: int) -> None:
     body = bytes(i % 251 for i in range(size))
     response = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size + body
     async with engine() as made, origin(lambda _head, _body: response) as server:
-        address = await through(made, server, proxies=proxies)
+        address = way_to(made, server.address, way=way)
         got = await talk(address, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
     assert got.split(b"\r\n\r\n", 1)[1] == body
 
 
-@pytest.mark.parametrize("proxies", [1, 2])
-async def test_chunked_responses_keep_their_trailers(proxies: int) -> None:
+@every_way
+async def test_chunked_responses_keep_their_trailers(way: str) -> None:
     response = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: x-sum\r\n\r\n3\r\nabc\r\n0\r\nx-sum: 7\r\n\r\n"
     async with engine() as made, origin(lambda _head, _body: response) as server:
-        address = await through(made, server, proxies=proxies)
+        address = way_to(made, server.address, way=way)
         got = await talk(
             address,
             b"GET / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\n\r\n",
@@ -110,7 +104,7 @@ async def test_a_truncated_response_is_never_a_clean_end() -> None:
         return b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n"
 
     async with engine() as made, origin(answer, close_after=1) as server:
-        address = await through(made, server, proxies=1)
+        address = way_to(made, server.address, way=ONE)
         got = await talk(address, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     assert b"\r\n0\r\n" not in got
     assert b"502" not in got

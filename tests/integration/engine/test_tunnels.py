@@ -12,8 +12,9 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from linkerd2_py._ext.io.transport import Address
 from linkerd2_py._ext.route.target import EndpointSpec, Target
-from tests.support.engine import Engine, engine
+from tests.support.engine import engine
 from tests.support.origin import origin, talk
+from tests.support.ways import every_way, way_to
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 GREETING = b"220 ready\r\n"
@@ -41,20 +42,14 @@ async def greeter() -> AsyncIterator[tuple[str, int]]:
     await server.wait_closed()
 
 
-def hop(made: Engine, address: tuple[str, int], proxies: int, *, opaque: bool) -> tuple[str, int]:
-    if proxies == 1:
-        return made.outbound(address, opaque=opaque)[1]
-    return made.outbound(made.inbound(address, opaque=opaque), h2=not opaque, opaque=opaque)[1]
-
-
-@pytest.mark.parametrize("proxies", [1, 2])
-async def test_websockets_pass(proxies: int) -> None:
+@every_way
+async def test_websockets_pass(way: str) -> None:
     async def echo(connection: ServerConnection) -> None:
         async for message in connection:
             await connection.send(message)
 
     async with engine() as made, serve(echo, "127.0.0.1", 0) as server:
-        address = hop(made, server.sockets[0].getsockname(), proxies, opaque=False)
+        address = way_to(made, server.sockets[0].getsockname(), way=way)
         async with websockets.connect(f"ws://{address[0]}:{address[1]}/chat") as client:
             for message in ["hello", "x" * 200_000]:
                 await client.send(message)
@@ -90,10 +85,10 @@ async def test_bytes_sent_before_101_are_held_and_delivered_once() -> None:
     assert bytes(seen) == b"early"
 
 
-@pytest.mark.parametrize("proxies", [1, 2])
-async def test_opaque_ports_serve_protocols_whose_server_speaks_first(proxies: int) -> None:
+@every_way
+async def test_opaque_ports_serve_protocols_whose_server_speaks_first(way: str) -> None:
     async with engine() as made, greeter() as server:
-        address = hop(made, server, proxies, opaque=True)
+        address = way_to(made, server, way=way, opaque=True)
         reader, writer = await asyncio.open_connection(*address)
         assert await reader.readexactly(len(GREETING)) == GREETING
         body = bytes(range(256)) * 8000
