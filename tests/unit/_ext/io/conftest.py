@@ -1,4 +1,4 @@
-"""A loop per test, and TCP pairs with one end in the loop and the other in the test's hands."""
+"""TCP pairs with one end in the loop and the other in the test's hands."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -10,28 +10,6 @@ from linkerd2_py._ext.io.testing import RecorderSession, adopt
 from tests.support.raw_socket import RawConnection, RawListener
 
 Pair = Callable[..., tuple[RecorderSession, RawConnection]]
-
-
-class Failures(list[str]):
-    """What the loop reported; a test that expects failures empties it."""
-
-
-@pytest.fixture
-def failures() -> Failures:
-    return Failures()
-
-
-@pytest.fixture(params=[True, False], ids=["io_uring", "one-by-one"])
-def loop(request: pytest.FixtureRequest, failures: Failures) -> Iterator[Loop]:
-    """Both ways of making a batch of calls; they must not differ in anything a session can see."""
-    loop = Loop(io_uring=request.param)
-    if request.param and not loop.stats()["io_uring"]:
-        loop.close()
-        pytest.skip("the kernel offers no io_uring")
-    loop.on_error = lambda error, actor: failures.append(f"{type(actor).__name__}: {error!r}")
-    yield loop
-    loop.close()
-    assert not failures
 
 
 @pytest.fixture

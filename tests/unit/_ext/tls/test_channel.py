@@ -2,17 +2,10 @@
 
 import ssl
 
-import pytest
-
 from linkerd2_py._ext.tls.testing import MemoryChannel
-from tests.support.workloads import MeshAuthority, name_of, ssl_context
+from tests.support.workloads import name_of, ssl_context
 
 BIG = bytes(range(256)) * 400  # more than six records
-
-
-@pytest.fixture(scope="module")
-def mesh() -> MeshAuthority:
-    return MeshAuthority()
 
 
 class PythonEnd:
