@@ -245,7 +245,7 @@ cdef class TlsTransport(Transport):
                 total += got
             elif got != CHANNEL_MORE:
                 self.read_end = 0 if got == CHANNEL_END else -EPROTO
-            elif asked and self.drained:
+            elif asked and self.drained and not self.hangup_seen:
                 break
             else:
                 asked = True
@@ -349,7 +349,7 @@ cdef class TlsTransport(Transport):
         if wanted <= skipped:
             return 0
         self.sealed = lease(BUFFER_SMALL) if wanted - skipped <= ONE_RECORD else lease_for_reading(BUFFER_LARGE)
-        self.lend_out(self.sealed.capacity - SLACK)
+        self.lend_out(self.sealed.capacity)
         for i in range(count):
             start = min(skipped, vectors[i].iov_len)
             skipped -= start
@@ -369,7 +369,7 @@ cdef class TlsTransport(Transport):
         return sealed
 
     cdef size_t next_record(self, size_t left) noexcept:
-        """How much goes into the next record; 0 when the buffer is full."""
+        """How much goes into the next record; 0 when the buffer is full. An answer to a key update may go before it."""
         cdef size_t room = self.channel.pipe.out_room - self.channel.pipe.out_used
         cdef size_t size
         if self.loop.now - self.sent_at > SILENCE_NS:
@@ -377,7 +377,10 @@ cdef class TlsTransport(Transport):
         self.sent_at = self.loop.now
         size = SMALL_RECORD if self.burst < SMALL_BURST else RECORD_BYTES
         size = min(size, left)
-        return size if size + RECORD_EXTRA <= room else 0
+        if size + RECORD_EXTRA + SLACK <= room:
+            return size
+        # Where large buffers are used up, a small one holds a little less than a large record.
+        return ONE_RECORD if self.channel.pipe.out_used == 0 else 0
 
     cdef int shutdown_raw(self) noexcept:
         if self.channel is not None and self.say_goodbye() == -EAGAIN:
