@@ -63,10 +63,8 @@ class MeshAuthority:
 
     def __init__(self, *, starts: float | None = None, lifetime_s: float = 365 * DAY_S) -> None:
         since = SystemClock().wall() - 3600 if starts is None else starts
-        self.anchor = Signer("root.linkerd.cluster.local", starts=since, lifetime_s=lifetime_s)
-        self.issuer = Signer(
-            "identity.linkerd.cluster.local", by=self.anchor, starts=since, lifetime_s=lifetime_s
-        )
+        self.anchor = _signer("root", starts=since, lifetime_s=lifetime_s)
+        self.issuer = _signer("identity", by=self.anchor, starts=since, lifetime_s=lifetime_s)
 
     @property
     def anchors(self) -> bytes:
@@ -91,12 +89,39 @@ class MeshAuthority:
             signing_key=self.issuer.key,
             starts=SystemClock().wall() - 60 if starts is None else starts,
             lifetime_s=lifetime_s,
-            extensions=[*([dns_names(*said)] if said else []), *extensions],
+            extensions=[
+                *([dns_names(*said)] if said else []),
+                (key_id_of(self.issuer), False),
+                *extensions,
+            ],
         )
         return Workload(name, key=key, leaf=leaf, issuers=[self.issuer])
 
     def credentials(self, account: str = "web", *, anchors: bytes | None = None) -> Credentials:
         return self.workload(account).credentials(anchors=anchors or self.anchors)
+
+
+def _signer(name: str, *, by: Signer | None = None, starts: float, lifetime_s: float) -> Signer:
+    """Key identifiers as every real authority writes them: old and new ones have the same names."""
+    key = new_key()
+    extensions: list[tuple[x509.ExtensionType, bool]] = [
+        (x509.BasicConstraints(ca=True, path_length=None), True),
+        (x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False),
+    ]
+    if by is not None:
+        extensions.append((key_id_of(by), False))
+    return Signer(
+        f"{name}.linkerd.cluster.local",
+        by=by,
+        key=key,
+        starts=starts,
+        lifetime_s=lifetime_s,
+        extensions=extensions,
+    )
+
+
+def key_id_of(signer: Signer) -> x509.AuthorityKeyIdentifier:
+    return x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.certificate.public_key())  # type: ignore[arg-type]
 
 
 def ssl_context(
