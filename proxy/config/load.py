@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Mapping
+from itertools import starmap
+from typing import Any, NamedTuple
 
 from linkerd2_py.base.names import PROXY_ENV_PREFIX
 from linkerd2_py.proxy.addresses import matches_suffix
-from linkerd2_py.proxy.config import parse
+from linkerd2_py.proxy.config import identity, parse
 from linkerd2_py.proxy.config.table import RENAMED, VARIABLES
 from linkerd2_py.proxy.config.types import (
     BackoffRange,
@@ -15,6 +16,8 @@ from linkerd2_py.proxy.config.types import (
     Destination,
     Dns,
     Http2Server,
+    InboundPolicy,
+    KeyRequest,
     Logs,
     Side,
     SocketTuning,
@@ -22,10 +25,6 @@ from linkerd2_py.proxy.config.types import (
 )
 
 Values = Mapping[str, Any]
-
-_NO_IDENTITY: Final = (
-    "must be set (to anything): identity is not available yet, so the mesh is plaintext"
-)
 
 
 class Problem(NamedTuple):
@@ -48,12 +47,33 @@ class ConfigError(Exception):
 
 def load(environ: Mapping[str, str]) -> Config:
     """The configuration in `environ`. ConfigError lists every unknown name and bad value."""
+    disabled = is_identity_disabled(environ)
+    if disabled:
+        environ = {name: text for name, text in environ.items() if not identity.is_ignored(name)}
     values, problems = _read(environ)
+    if not disabled:
+        problems += _missing(identity.missing, values, problems)
     if not problems:
         problems = _contradictions(values)
     if problems:
         raise ConfigError(tuple(problems))
     return _build(values, not_used_yet=_not_used_yet(environ))
+
+
+def is_identity_disabled(environ: Mapping[str, str]) -> bool:
+    """Whether the proxy of this environment is to have no identity."""
+    return bool(environ.get(PROXY_ENV_PREFIX + "IDENTITY_DISABLED", "").strip())
+
+
+def load_key_request(environ: Mapping[str, str]) -> KeyRequest:
+    """The part of `environ` that `proxy-identity` looks at. ConfigError as `load`, about these variables alone."""
+    values, problems = _read(
+        {full: text for full, text in environ.items() if full in identity.KEY_VARIABLES}
+    )
+    problems += _missing(identity.missing_for_key, values, problems)
+    if problems:
+        raise ConfigError(tuple(problems))
+    return KeyRequest(directory=values["IDENTITY_DIR"], local_name=identity.local_name(values))
 
 
 def _read(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[Problem]]:
@@ -87,17 +107,23 @@ def _unknown(name: str) -> str:
 
 def _contradictions(values: Values) -> list[Problem]:
     """What each value alone cannot show."""
-    found = []
-    if not values["IDENTITY_DISABLED"]:
-        found.append(_problem("IDENTITY_DISABLED", _NO_IDENTITY))
+    found = list(starmap(_problem, identity.contradictions(values)))
     for side in ("INBOUND", "OUTBOUND"):
         found += _order(
             values, low=f"{side}_CONNECT_EXP_BACKOFF_MIN", high=f"{side}_CONNECT_EXP_BACKOFF_MAX"
         )
     found += _order(values, low="DNS_MIN_TTL", high="DNS_MAX_TTL")
+    found += _order(values, low="IDENTITY_MIN_REFRESH", high="IDENTITY_MAX_REFRESH")
     if values["DESTINATION_SVC_ADDR"] is None:
         found += _needs_destination(values)
     return found
+
+
+def _missing(
+    find: Callable[..., identity.Problems], values: Values, problems: list[Problem]
+) -> list[Problem]:
+    bad = {problem.name.removeprefix(PROXY_ENV_PREFIX) for problem in problems}
+    return list(starmap(_problem, find(values, bad=bad)))
 
 
 def _order(values: Values, *, low: str, high: str) -> list[Problem]:
@@ -136,6 +162,13 @@ def _build(values: Values, *, not_used_yet: tuple[str, ...]) -> Config:
         outbound_static=values["OUTBOUND_STATIC_PORTS"],
         inbound_static=values["INBOUND_STATIC_PORTS"],
         inbound_ips=values["INBOUND_IPS"],
+        inbound_policy=InboundPolicy(
+            default=values["INBOUND_DEFAULT_POLICY"],
+            cluster_networks=values["POLICY_CLUSTER_NETWORKS"],
+            require_identity=values["INBOUND_PORTS_REQUIRE_IDENTITY"],
+            require_tls=values["INBOUND_PORTS_REQUIRE_TLS"],
+        ),
+        identity=identity.build(values),
         admin_listen=values["ADMIN_LISTEN_ADDR"],
         destination=_destination(values),
         dns=Dns(

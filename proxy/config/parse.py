@@ -4,6 +4,7 @@ stands well after `NAME: `.
 
 from __future__ import annotations
 
+import binascii
 import re
 from collections.abc import Callable
 from typing import Final, Literal, TypeVar
@@ -27,6 +28,10 @@ _DURATION: Final = re.compile(r"([0-9]{1,15})(ms|s|m|h|d)", re.ASCII)
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _LONGEST_S: Final = 365 * 86400.0 * 100
 _PORT_RANGE: Final = re.compile(r"([0-9]+)(?:-([0-9]+))?", re.ASCII)
+_ANCHOR: Final = re.compile("-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \\1-----", re.DOTALL)
+_POLICIES: Final = (
+    "all-unauthenticated", "all-authenticated", "cluster-authenticated", "cluster-unauthenticated", "deny",
+)  # fmt: skip
 _DURATION_RULE: Final = "must be a number with a unit ms, s, m, h or d, such as 300ms or 10s"
 
 
@@ -103,6 +108,34 @@ def authority(text: str) -> Authority:
     if port == 0:
         raise ValueError(f"{text!r}: port 0 cannot be connected to")
     return Authority(host=host.lower(), port=port)
+
+
+def identity(text: str) -> str:
+    """The DNS name in a certificate. It is compared byte by byte, so there is one way to write it."""
+    if text.startswith("spiffe://"):
+        raise ValueError("identities of SPIFFE are not available: a DNS name is needed")
+    last = text.rpartition(".")[2]  # a number would make it look like an IP address
+    if not is_host_name(text) or not last or last.isdecimal() or text != text.lower():
+        raise ValueError(f"{text!r} is not a DNS name in lower case")
+    return text
+
+
+def trust_anchors(text: str) -> bytes:
+    """Certificates in PEM, and nothing else in PEM. What they say is read by those who trust them."""
+    found = _ANCHOR.findall(text)
+    if not found:
+        raise ValueError(
+            "must hold the certificates themselves, in PEM (-----BEGIN CERTIFICATE-----)"
+        )
+    if text.count("-----BEGIN ") != len(found):
+        raise ValueError("holds a certificate that is cut short: its END line is missing")
+    for label, body in found:
+        if label != "CERTIFICATE":
+            raise ValueError(f"must hold certificates only, not a {label}")
+        if not _is_der(body):
+            raise ValueError("holds a certificate that is damaged: its base64 cannot be read")
+    # What stands around the certificates is anybody's words.
+    return text.encode("ascii", "replace") + b"\n"
 
 
 def ports(text: str) -> frozenset[int]:
@@ -201,6 +234,15 @@ def workload_namespace(text: str) -> str:
     return namespace if isinstance(namespace, str) else ""
 
 
+def default_policy(text: str) -> str:
+    """One of Linkerd's default policies."""
+    if text == "audit":
+        raise ValueError(
+            "audit is not available yet: nothing would tell what it lets in against the rules"
+        )
+    return one_of(*_POLICIES)(text)
+
+
 def anything(text: str) -> str:
     """Any text."""
     return text
@@ -235,6 +277,14 @@ def _static_inbound(part: str) -> StaticInbound:
     if address.port == 0:
         raise ValueError(f"{part!r}: port 0 cannot be connected to")
     return StaticInbound(listen=socket_addr(listen), workload=address, opaque=bool(slash))
+
+
+def _is_der(body: str) -> bool:
+    """Whether it is the base64 of something that begins as a certificate does."""
+    try:
+        return binascii.a2b_base64("".join(body.split()), strict_mode=True).startswith(b"\x30")
+    except ValueError:
+        return False
 
 
 def _parts(text: str) -> list[str]:

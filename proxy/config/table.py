@@ -92,8 +92,9 @@ def _side(name: str, *, connect_s: float, backoff_max_s: float, failfast_s: floa
 
 _Table = dict[str, Variable]
 
-_NO_POLICY: Final = "inbound policy is not available yet; every inbound connection would be allowed"
-_NO_IDENTITY: Final = "needs identity, which is not available yet"
+_NO_CONTROLLER: Final = "the policy controller's API is not available yet: leave it out, and INBOUND_DEFAULT_POLICY decides alone"
+_NO_SPIRE: Final = "identity from SPIRE is not available: certificates come from IDENTITY_SVC_ADDR"
+_CLUSTER_NETWORKS: Final = "10.0.0.0/8,100.64.0.0/10,172.16.0.0/12,192.168.0.0/16,fd00::/8"
 
 _OURS: Final[_Table] = {
     "OUTBOUND_STATIC_PORTS": _list(parse.static_outbound, ()),
@@ -138,24 +139,31 @@ _DISCOVERY: Final[_Table] = {
     "POD_NAMESPACE": Variable(parse.anything, ""),
 }
 _POLICY: Final[_Table] = {
-    "POLICY_SVC_ADDR": _refused(_NO_POLICY),
+    "POLICY_SVC_ADDR": _refused(_NO_CONTROLLER),
     "POLICY_SVC_NAME": _later(),
     "POLICY_WORKLOAD": Variable(parse.anything, ""),
-    "POLICY_CLUSTER_NETWORKS": _later(parse.networks),
-    "INBOUND_DEFAULT_POLICY": Variable(parse.one_of("all-unauthenticated"), used=False),
+    "POLICY_CLUSTER_NETWORKS": _list(parse.networks, parse.networks(_CLUSTER_NETWORKS)),
+    "INBOUND_DEFAULT_POLICY": Variable(parse.default_policy, "all-unauthenticated"),
     "INBOUND_PORTS": _later(parse.ports),
     "INBOUND_IPS": _list(parse.addresses, frozenset()),
-    "INBOUND_PORTS_REQUIRE_IDENTITY": _refused(_NO_IDENTITY),
-    "INBOUND_PORTS_REQUIRE_TLS": _refused(_NO_IDENTITY),
-    "INBOUND_GATEWAY_SUFFIXES": _refused("the gateway needs identity, which is not available yet"),
+    "INBOUND_PORTS_REQUIRE_IDENTITY": _list(parse.ports, frozenset()),
+    "INBOUND_PORTS_REQUIRE_TLS": _list(parse.ports, frozenset()),
+    "INBOUND_GATEWAY_SUFFIXES": _refused("the gateway is not available yet"),
 }
 _IDENTITY: Final[_Table] = {
-    f"IDENTITY_{name}": _later()
-    for name in (
-        "SVC_ADDR", "SVC_NAME", "TRUST_ANCHORS", "DIR", "TOKEN_FILE", "LOCAL_NAME", "SERVER_ID",
-        "SERVER_NAME", "MIN_REFRESH", "MAX_REFRESH", "SPIRE_WORKLOAD_API_ADDRESS", "SPIRE_SOCKET",
-    )
-}  # fmt: skip
+    "IDENTITY_SVC_ADDR": Variable(parse.authority),
+    "IDENTITY_SVC_NAME": Variable(parse.identity, ""),
+    "IDENTITY_TRUST_ANCHORS": Variable(parse.trust_anchors, b""),
+    "IDENTITY_DIR": Variable(parse.anything, ""),
+    "IDENTITY_TOKEN_FILE": Variable(parse.anything, ""),
+    "IDENTITY_LOCAL_NAME": Variable(parse.identity, ""),
+    "IDENTITY_SERVER_ID": Variable(parse.identity, ""),
+    "IDENTITY_SERVER_NAME": Variable(parse.identity, ""),
+    "IDENTITY_MIN_REFRESH": Variable(parse.positive_duration, 10.0),
+    "IDENTITY_MAX_REFRESH": Variable(parse.positive_duration, 86_400.0),
+    "IDENTITY_SPIRE_WORKLOAD_API_ADDRESS": _refused(_NO_SPIRE),
+    "IDENTITY_SPIRE_SOCKET": _refused(_NO_SPIRE),
+}
 _TELEMETRY: Final[_Table] = {
     "METRICS_RETAIN_IDLE": Variable(parse.positive_duration, 600.0),
     "LOG": Variable(parse.log_filter, "warn,linkerd=info"),

@@ -93,6 +93,37 @@ class Destination(NamedTuple):
     streams: StreamLimits
 
 
+class Identity(NamedTuple):
+    """Who this proxy is, and how it gets its certificate. `service_name`: who must answer at `address`, "" on loopback, where
+    it is called in plain text. `trust_anchors`: PEM. `directory` holds the key and the request that `proxy-identity` has made.
+    """
+
+    address: Authority
+    service_name: str
+    trust_anchors: bytes
+    directory: str
+    token_file: str
+    local_name: str
+    min_refresh_s: float
+    max_refresh_s: float
+
+
+class KeyRequest(NamedTuple):
+    """Whose key is made, and where it goes."""
+
+    directory: str
+    local_name: str
+
+
+class InboundPolicy(NamedTuple):
+    """Who is let in where nothing else is said, and the ports where more is asked of them."""
+
+    default: str
+    cluster_networks: tuple[Network, ...]
+    require_identity: frozenset[int]
+    require_tls: frozenset[int]
+
+
 class Dns(NamedTuple):
     """Where the resolver is described and how long answers live; None: as the answer says."""
 
@@ -109,13 +140,15 @@ class Logs(NamedTuple):
 
 
 class Config(NamedTuple):
-    """The whole configuration of a sidecar."""
+    """The whole configuration of a sidecar. No `identity`: everything is plain text."""
 
     outbound: Side
     inbound: Side
     outbound_static: tuple[StaticOutbound, ...]
     inbound_static: tuple[StaticInbound, ...]
     inbound_ips: frozenset[bytes]
+    inbound_policy: InboundPolicy
+    identity: Identity | None
     admin_listen: SocketAddr
     destination: Destination
     dns: Dns

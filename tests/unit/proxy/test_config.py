@@ -120,11 +120,6 @@ def test_two_outbound_listeners_for_both_families() -> None:
     rejected(OUTBOUND_LISTEN_ADDRS="127.0.0.1:1,127.0.0.1:2,127.0.0.1:3")
 
 
-def test_without_identity_disabled_start_up_says_why() -> None:
-    with pytest.raises(ConfigError, match="LINKERD2_PROXY_IDENTITY_DISABLED: must be set"):
-        load({})
-
-
 def test_static_ports() -> None:
     found = config(
         OUTBOUND_STATIC_PORTS="127.0.0.2:31001=Web-svc.ns.svc.cluster.local:80, [::1]:0=10.0.0.1:443",
@@ -192,8 +187,6 @@ def test_bad_networks_are_refused(value: str) -> None:
     "name",
     [
         "POLICY_SVC_ADDR",
-        "INBOUND_PORTS_REQUIRE_IDENTITY",
-        "INBOUND_PORTS_REQUIRE_TLS",
         "INBOUND_GATEWAY_SUFFIXES",
         "ACCESS_LOG",
     ],
@@ -202,23 +195,14 @@ def test_what_cannot_be_left_out_is_refused(name: str) -> None:
     assert "not available yet" in rejected(**{name: "127.0.0.1:1"})[0]
 
 
-def test_policies_other_than_open_are_refused() -> None:
-    config(INBOUND_DEFAULT_POLICY="all-unauthenticated")
-    rejected(INBOUND_DEFAULT_POLICY="deny")
-
-
 def test_ingress_mode_may_only_be_off() -> None:
     config(INGRESS_MODE="false")
     rejected(INGRESS_MODE="true")
 
 
 def test_variables_of_later_features_are_named() -> None:
-    found = config(TAP_SVC_NAME="tap", CORES="2", IDENTITY_DIR="/x", LOG="warn")
-    assert found.not_used_yet == (
-        PREFIX + "CORES",
-        PREFIX + "IDENTITY_DIR",
-        PREFIX + "TAP_SVC_NAME",
-    )
+    found = config(TAP_SVC_NAME="tap", CORES="2", LOG="warn")
+    assert found.not_used_yet == (PREFIX + "CORES", PREFIX + "TAP_SVC_NAME")
 
 
 @pytest.mark.parametrize(
