@@ -46,6 +46,11 @@ def proxy() -> None:
     """Run the sidecar proxy, configured by LINKERD2_PROXY_* environment variables."""
 
 
+@app.command("proxy-identity", add_help_option=False)
+def proxy_identity() -> None:
+    """Make a key and a request to certify it, then become the proxy."""
+
+
 @app.command("proxy-init", add_help_option=False)
 def proxy_init() -> None:
     """Redirect a pod's TCP traffic to its proxy, with iptables."""

@@ -23,6 +23,10 @@ def main() -> None:
 
         del sys.argv[1]
         raise SystemExit(proxy_main())
+    if sys.argv[1:2] == ["proxy-identity"]:
+        from linkerd2_py.proxy.identity_init import main as identity_main
+
+        raise SystemExit(identity_main(sys.argv[2:]))
     if sys.argv[1:2] == ["proxy-init"]:
         from linkerd2_py.proxy.init.__main__ import main as init_main
 
