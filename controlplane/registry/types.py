@@ -66,6 +66,7 @@ class Pod:
     `ports` maps a target port to the port that peers connect to at `ip` (the proxy's, where meshed). `ip6` is its second
     address, where it has one. `admin_addr` is `host:port` of its proxy's admin server; `started` is in seconds since the
     epoch. The proxy of an `intercepted` pod gets what is sent to any port but `skipped_ports`; otherwise it only has `ports`.
+    `identity` is the name in its proxy's certificate, empty where it has none; `inbound_port` is where its proxy listens at `ip`.
     """
 
     namespace: str
@@ -82,6 +83,8 @@ class Pod:
     ip6: str = ""
     intercepted: bool = False
     skipped_ports: frozenset[int] = frozenset()
+    identity: str = ""
+    inbound_port: int = 0
 
     @property
     def key(self) -> Key:
