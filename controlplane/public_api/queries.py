@@ -5,13 +5,15 @@
   of 2 s that is the latency of the last 2 s with traffic counted then, not of the whole window.
 - `sum(F{M}) by (G)` of a gauge: the newest sample.
 
+M compares labels with values (`L="v"`), and may demand that a label is there (`L!=""`).
+
 Tested for equality against a real Prometheus.
 """
 
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from linkerd2_py.controlplane.public_api.ring import SampleStore
 
@@ -26,10 +28,11 @@ Group = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which series count, and by which labels they are grouped."""
+    """Which series count (labels of these values, and any value of those in `present`), and by which labels they are grouped."""
 
     matching: Mapping[str, str]
     group_by: tuple[str, ...]
+    present: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ def sum_increase(
     start_ms, end_ms = window.start_ms, window.end_ms
     found = (
         (series.labels, increase(series.window(start_ms=start_ms, end_ms=end_ms), window=window))
-        for series in store.select(family, matching=selection.matching)
+        for series in store.select(family, matching=selection.matching, present=selection.present)
     )
     return _sum(found, by=selection.group_by)
 
@@ -64,7 +67,7 @@ def sum_irate(
     start_ms, end_ms = window.start_ms, window.end_ms
     found = (
         (series.labels, irate(series.last_two(start_ms=start_ms, end_ms=end_ms)))
-        for series in store.select(family, matching=selection.matching)
+        for series in store.select(family, matching=selection.matching, present=selection.present)
     )
     return _sum(found, by=selection.group_by)
 
@@ -75,7 +78,7 @@ def sum_latest(
     """The newest values of gauges, summed by group."""
     found = (
         (series.labels, series.latest(start_ms=at_ms - LOOKBACK_MS, end_ms=at_ms))
-        for series in store.select(family, matching=selection.matching)
+        for series in store.select(family, matching=selection.matching, present=selection.present)
     )
     return _sum(found, by=selection.group_by)
 
@@ -89,7 +92,7 @@ def quantiles(
     wanted: Sequence[float],
 ) -> dict[Group, tuple[float, ...]]:
     """Quantiles of histograms in their unit by group; NaN where nothing was observed."""
-    by_bound = Selection(selection.matching, (*selection.group_by, "le"))
+    by_bound = replace(selection, group_by=(*selection.group_by, "le"))
     # By bound as a number: proxies may write the same one as 1 and as 1.0.
     buckets: dict[Group, dict[float, float]] = defaultdict(lambda: defaultdict(float))
     rates = sum_irate(store, family, selection=by_bound, window=window)

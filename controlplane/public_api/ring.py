@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from linkerd2_py.controlplane.public_api.exposition import ExpositionError, parse_head, read_lines
@@ -222,12 +222,17 @@ class SampleStore:
         for pod in [pod for pod, kept in self._pods.items() if kept.last_time_ms < oldest]:
             del self._pods[pod]
 
-    def select(self, family: str, *, matching: Mapping[str, str]) -> Iterator[Series]:
-        """The series of a family whose labels have these values; an empty value matches a missing label."""
+    def select(
+        self, family: str, *, matching: Mapping[str, str], present: Sequence[str] = ()
+    ) -> Iterator[Series]:
+        """The series of a family whose labels have these values, and any value but an empty one for those in `present`.
+
+        An empty value matches a missing label.
+        """
         wanted = tuple(matching.items())
         for pod in self._pods.values():
             for series in pod.family(family):
-                if _has(series.labels, wanted):
+                if _has(series.labels, wanted) and all(map(series.labels.get, present)):
                     yield series
 
 

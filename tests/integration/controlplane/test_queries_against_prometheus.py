@@ -46,6 +46,11 @@ PODS = ("web-0", "web-1")
 REQUESTS = Selection({"direction": "inbound"}, ("namespace", "deployment", "classification", "tls"))
 BY_POD = Selection({"direction": "inbound"}, ("namespace", "pod"))
 CONNECTIONS = Selection({"direction": "inbound", "peer": "src"}, ("namespace", "deployment"))
+EDGES = Selection(
+    {"direction": "outbound"},
+    ("deployment", "dst_deployment", "pod", "server_id", "namespace", "dst_namespace", "tls", "no_tls_reason"),
+    present=("deployment", "dst_deployment"),
+)  # fmt: skip
 
 
 class Pod:
@@ -73,12 +78,27 @@ class Pod:
             f'tcp_open_connections{{direction="inbound",peer="src"}} {turn % 5 + self._seed}',
             f'tcp_read_bytes_total{{direction="inbound",peer="src"}} {age * 1000.5}',
             f'response_total{{direction="outbound",classification="success",dst_service="x"}} {age}',
+            *self._edges(turn),
         ]
         if 5 <= turn < 22:
             # Comes late, from far above zero, and goes again.
             lines.append(f'response_total{{{inbound},classification="failure"}} {90 + turn // 3}')
             lines.append(f'tcp_open_connections{{direction="inbound",peer="src",tls="x"}} {turn}')
         return lines
+
+    def _edges(self, turn: int) -> Sequence[str]:
+        """Connections to two workloads, one of them meshed, and to what is none of the mesh; none is open now and then."""
+        to = 'tcp_open_connections{direction="outbound",peer="dst",dst_namespace="default",target_port='
+        secured = 'dst_deployment="voting",tls="true",server_id="voting.default"'
+        plain = 'tls="no_identity",no_tls_reason="not_provided_by_service_discovery"'
+        lines = [
+            f'{to}"1",{secured}}} {turn % 3}',
+            f'{to}"2",{secured}}} {self._seed}',
+            f'{to}"1",dst_deployment="chat",{plain}}} {turn % 2}',
+            f'{to}"1",dst_deployment="",{plain}}} {turn}',
+            f'tcp_open_connections{{direction="outbound",peer="src",tls="no_identity"}} {turn}',
+        ]
+        return lines if turn % 7 else lines[:1]
 
     def _histogram(self, age: int) -> Sequence[str]:
         counts = [age * self._seed * position for position, _ in enumerate(BOUNDS)]
@@ -174,8 +194,9 @@ def by_group(result: list[dict[str, object]], *, by: tuple[str, ...]) -> dict[Gr
 
 
 def promql(selection: Selection) -> tuple[str, str]:
-    matchers = ",".join(f'{label}="{value}"' for label, value in selection.matching.items())
-    return matchers, ",".join(selection.group_by)
+    equal = [f'{label}="{value}"' for label, value in selection.matching.items()]
+    present = [f'{label}!=""' for label in selection.present]
+    return ",".join([*equal, *present]), ",".join(selection.group_by)
 
 
 def assert_same(ours: Mapping[Group, float], theirs: Mapping[Group, float], what: str) -> None:
@@ -212,11 +233,13 @@ async def compare(
         ours = {group: values[index] for group, values in mine.items()}
         assert_same(ours, theirs, f"{expression} @ {at}")
 
-    matchers, by = promql(CONNECTIONS)
-    expression = f"sum(tcp_open_connections{{{matchers}}}) by ({by})"
-    ours = sum_latest(store, "tcp_open_connections", selection=CONNECTIONS, at_ms=round(at * 1000))
-    theirs = by_group(await prometheus.query(expression, at=at), by=CONNECTIONS.group_by)
-    assert_same(ours, theirs, f"{expression} @ {at}")
+    for selection in (CONNECTIONS, EDGES):
+        matchers, by = promql(selection)
+        expression = f"sum(tcp_open_connections{{{matchers}}}) by ({by})"
+        family = "tcp_open_connections"
+        ours = sum_latest(store, family, selection=selection, at_ms=round(at * 1000))
+        theirs = by_group(await prometheus.query(expression, at=at), by=selection.group_by)
+        assert_same(ours, theirs, f"{expression} @ {at}")
 
 
 async def test_answers_are_those_of_prometheus(

@@ -103,6 +103,17 @@ def test_a_missing_label_has_the_empty_value() -> None:
     assert only_value(store, {"tls": "true", "pod": "web-0"}) == 1.0
 
 
+@pytest.mark.parametrize(
+    ("present", "values"), [((), [1, 2, 3]), (("tls",), [1, 2]), (("tls", "peer"), [2])]
+)
+def test_labels_may_have_to_be_present(present: tuple[str, ...], values: list[float]) -> None:
+    store = store_with(
+        'response_total{tls="x",peer=""} 1\nresponse_total{tls="y",peer="z"} 2\nresponse_total 3\n'
+    )
+    found = store.select("response_total", matching={"pod": "web-0"}, present=present)
+    assert [series.values[-1] for series in found] == values
+
+
 def only_value(store: SampleStore, matching: dict[str, str]) -> float:
     (series,) = store.select("response_total", matching=matching)
     return series.values[-1]
