@@ -8,6 +8,7 @@ from linkerd2_py.cli.commands import (
     check,
     completion,
     diagnostics,
+    edges,
     get,
     identity_ca,
     local,
@@ -34,6 +35,7 @@ def root(namespace: Namespace = None, api_addr: ApiAddr = None, verbose: Verbose
 app.command("check")(check.check)
 app.command("completion")(completion.completion)
 app.add_typer(diagnostics.app, name="diagnostics")
+app.command("edges")(edges.edges)
 app.command("get")(get.get)
 app.command("identity-ca")(identity_ca.identity_ca)
 app.add_typer(local.app, name="local")

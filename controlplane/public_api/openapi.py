@@ -89,6 +89,8 @@ _POD = _object(
     since_last_report_s=_or_null(_NUMBER),
     restarts=_WHOLE,
 )
+_END = _object(namespace=_TEXT, type=_TEXT, name=_TEXT)
+_EDGE = _object(src=_END, dst=_END, client_id=_TEXT, server_id=_TEXT, no_identity_msg=_TEXT)
 _PORT = _object(name=_TEXT, port=_WHOLE, target_port=_WHOLE, opaque=_FLAG)
 _CHECK = _object(category=_TEXT, description=_TEXT, status=_TEXT, message=_TEXT)
 _SERVICE = _object(
@@ -104,6 +106,7 @@ _SCHEMAS: dict[str, Schema] = {
     "Version": _object(version=_TEXT, commit=_TEXT),
     "SelfCheck": _object(results=_list(_CHECK)),
     "Stat": _object(tables=_list(_object(type=_TEXT, rows=_list(_ROW)))),
+    "Edges": _object(edges=_list(_EDGE)),
     "Pods": _object(pods=_list(_POD)),
     "Services": _object(services=_list(_SERVICE)),
     "Endpoints": _object(endpoints=_list(_ENDPOINT)),

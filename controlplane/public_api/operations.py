@@ -9,6 +9,7 @@ from linkerd2_py.base.clock import Clock
 from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.destination.targets import InvalidPathError
 from linkerd2_py.controlplane.public_api import listings
+from linkerd2_py.controlplane.public_api.edges import find_edges, parse_edge_kind
 from linkerd2_py.controlplane.public_api.parameters import Parameter
 from linkerd2_py.controlplane.public_api.resources import InvalidQueryError
 from linkerd2_py.controlplane.public_api.ring import SampleStore
@@ -64,6 +65,7 @@ def operations(sources: Sources) -> tuple[Operation, ...]:
         ),
         Operation("/api/v1/self-check", "Is the control plane well", "SelfCheck", answers.check),
         Operation("/api/v1/stat", "Success, rate, latency", "Stat", answers.stat, _STAT),
+        Operation("/api/v1/edges", "Who is connected to whom", "Edges", answers.edges, _EDGES),
         Operation("/api/v1/pods", "The pods of the mesh", "Pods", answers.pods, (NAMESPACE,)),
         Operation("/api/v1/services", "The services", "Services", answers.services, (NAMESPACE,)),
         Operation(
@@ -91,6 +93,12 @@ _STAT = (
 )
 
 
+_EDGES = (
+    Parameter("type", "between things of this type: deploy or po", required=True),
+    Parameter("namespace", "only with an end in this namespace; all when absent"),
+)
+
+
 class _Answers:
     def __init__(self, sources: Sources) -> None:
         self._of = sources
@@ -112,6 +120,17 @@ class _Answers:
         store = self._of.store
         query = parse_stat_query(request.params, longest_window_s=store.retention_s)
         return answer(query, store=store, mesh=self._of.registry.mesh, now=self._of.clock.wall())
+
+    async def edges(self, request: Request) -> Answer:
+        kind = parse_edge_kind(request.params["type"])
+        edges = find_edges(
+            kind,
+            namespace=request.params.get("namespace", ""),
+            store=self._of.store,
+            mesh=self._of.registry.mesh,
+            now=self._of.clock.wall(),
+        )
+        return {"edges": [edge.as_json(kind) for edge in edges]}
 
     async def pods(self, request: Request) -> Answer:
         pods = listings.pods_json(

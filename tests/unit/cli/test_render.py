@@ -8,7 +8,7 @@ from typing import Any
 from linkerd2_py.cli.checks.run import Result
 from linkerd2_py.cli.commands.diagnostics import endpoint_table
 from linkerd2_py.cli.commands.get import pod_table, service_table
-from linkerd2_py.cli.render import live, stat
+from linkerd2_py.cli.render import edges, live, stat
 from linkerd2_py.cli.render.check import CheckLines, as_json
 from linkerd2_py.cli.render.paint import Paint
 from linkerd2_py.cli.render.table import Cell, Column, clip, render_table, width_of
@@ -154,6 +154,43 @@ def test_headless_services_alone_have_the_column_too() -> None:
 def test_endpoints() -> None:
     found = {"namespace": "n", "ip": "127.0.16.1", "port": 8080, "pod": "web-0", "service": "web"}
     _golden("endpoints.golden", endpoint_table([found]))
+
+
+def _edge(src: str, dst: str, *, server: str = "", reason: str = "") -> dict[str, Any]:
+    suffix = "serviceaccount.identity.linkerd.cluster.local"
+    return {
+        "src": {"namespace": "emojivoto", "type": "deployment", "name": src},
+        "dst": {"namespace": "emojivoto", "type": "deployment", "name": dst},
+        "client_id": f"{src}.emojivoto.{suffix}",
+        "server_id": server and f"{server}.emojivoto.{suffix}",
+        "no_identity_msg": reason,
+    }
+
+
+EDGES = [
+    _edge("vote-bot", "web", server="web"),
+    _edge("web", "legacy", reason="Not Provided By Service Discovery"),
+    _edge("web", "voting", server="voting"),
+    _edge("web", "voting", server="voting-old"),
+]
+
+
+def test_edges_as_table() -> None:
+    _golden("edges_table.golden", edges.edge_table(EDGES, wide=False))
+
+
+def test_edges_wide() -> None:
+    _golden("edges_wide.golden", edges.edge_table(EDGES, wide=True))
+
+
+def test_edges_json() -> None:
+    _golden("edges_json.golden", json.dumps(edges.as_json(EDGES), indent=2))
+
+
+def test_only_the_mark_of_a_secured_edge_is_painted() -> None:
+    painted = edges.edge_table(EDGES[:2], wide=False, paint=Paint(enabled=True))
+    assert painted.count("\x1b[32m√\x1b[0m") == 1
+    assert painted.count("\x1b") == 2
 
 
 RESULTS = [

@@ -1,0 +1,65 @@
+"""`edges`: who is connected to whom, as whom, and whether that is secured."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Final
+
+import typer
+
+from linkerd2_py.cli import output
+from linkerd2_py.cli.api import chosen_namespace, connect
+from linkerd2_py.cli.errors import bad_usage
+from linkerd2_py.cli.options import AllNamespaces, ApiAddr, Namespace, Verbose
+from linkerd2_py.cli.render import edges as render
+from linkerd2_py.cli.resources import parse_resource
+
+_WITHOUT_EDGES: Final = ("authority", "service", "namespace", "all")
+
+
+def complete_kinds() -> list[str]:
+    """Words for shell completion."""
+    return ["deploy", "po"]
+
+
+def edges(
+    resource_type: Annotated[
+        str,
+        typer.Argument(
+            metavar="TYPE", help="Between what: deploy or po.", autocompletion=complete_kinds
+        ),
+    ],
+    form: Annotated[str, typer.Option("--output", "-o", help="table, wide or json.")] = "table",
+    all_namespaces: AllNamespaces = False,
+    namespace: Namespace = None,
+    api_addr: ApiAddr = None,
+    verbose: Verbose = False,
+) -> None:
+    """Show connections between resources, and the identities of their proxies.
+
+    Those that begin or end in the namespace.
+    """
+    output.one_of(form, allowed=("table", "wide", "json"))
+    kind = between(resource_type)
+    with connect(api_addr, verbose=verbose) as api:
+        chosen = "" if all_namespaces else chosen_namespace(namespace, target=api.target)
+        found = api.get("/edges", type=kind, namespace=chosen)["edges"]
+    if form == "json":
+        output.write_json(render.as_json(found))
+    elif not found:
+        output.note("No edges found.")
+    else:
+        paint = output.paint_for(sys.stdout)
+        output.write(render.edge_table(found, wide=form == "wide", paint=paint))
+
+
+def between(text: str) -> str:
+    """The kind meant. CliError for a single thing, and for what connections do not end at."""
+    wanted = parse_resource(text)
+    if wanted.name:
+        raise bad_usage(
+            f"edges cannot be shown for a specific resource name; remove {wanted.name!r}"
+        )
+    if wanted.kind in _WITHOUT_EDGES:
+        raise bad_usage(f"resource type is not supported: {wanted.kind}; use deploy or po")
+    return wanted.kind
