@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -87,8 +88,13 @@ def _request_cells(stats: Row | None, *, paint: Paint) -> list[str | Cell]:
         Cell(f"{rate * 100:.2f}%", paint.red if rate < 1 else None),
         f"{stats['rps']:.1f}rps",
         *(f"{int(stats[name])}ms" for name in _LATENCIES),
-        NOTHING if tls is None else f"{float(tls):.0f}%",
+        NOTHING if tls is None else f"{_whole_percent(float(tls))}%",
     ]
+
+
+def _whole_percent(share: float) -> int:
+    """Rounded down: 100% means all. Sums of the same counts in another order differ by far less than what is added."""
+    return math.floor(share + 1e-6)
 
 
 def _json_row(row: Row) -> dict[str, Any]:

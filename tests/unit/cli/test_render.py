@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from linkerd2_py.cli.checks.run import Result
 from linkerd2_py.cli.commands.diagnostics import endpoint_table
 from linkerd2_py.cli.commands.get import pod_table, service_table
@@ -78,6 +80,16 @@ def test_stat_of_several_types_wide_over_all_namespaces() -> None:
 def test_stat_json() -> None:
     document = stat.as_json(_tables(deployment=DEPLOYMENTS, authority=AUTHORITIES))
     _golden("stat_json.golden", json.dumps(document, indent=2))
+
+
+@pytest.mark.parametrize(
+    ("share", "shown"),
+    [(0.0, "0%"), (0.9, "0%"), (99.6, "99%"), (100 - 1e-12, "100%"), (100.0, "100%"), (None, "-")],
+)
+def test_tls_is_100_percent_only_of_all_requests(share: float | None, shown: str) -> None:
+    rows = _tables(deployment=[_row("deployment", "web", tls_percent=share)])
+    heads, cells = stat.render_tables(rows, style=stat.StatStyle()).splitlines()
+    assert cells.split()[heads.split().index("TLS")] == shown
 
 
 def test_rows_of_several_answers_appear_once() -> None:
