@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from prometheus_client import CollectorRegistry
 
 from linkerd2_py.base.clock import Clock, SystemClock
+from linkerd2_py.controlplane.identity.authorities import Authorities
 from linkerd2_py.controlplane.identity.certifier import Validity
 from linkerd2_py.controlplane.identity.files import IssuerFiles
 from linkerd2_py.controlplane.identity.issuer import Issuer
@@ -45,6 +46,8 @@ class Identity:
             )
         else:
             source = FixedIssuer(settings.issuer)
+        self._source = source
+        self._validity = settings.validity
         counters.show_issuer_ttl(lambda: source.issuer.ends.timestamp() - clock.wall())
         certification = Certification(
             source=source,
@@ -55,6 +58,17 @@ class Identity:
             clock=clock,
         )
         self.service = IdentityService(certification, metrics=counters)
+
+    def authorities(self) -> Authorities:
+        """Those in force now."""
+        issuer = self._source.issuer
+        return Authorities(
+            anchors=issuer.anchors,
+            chain=issuer.chain,
+            ends=issuer.ends,
+            leaf_lifetime=self._validity.lifetime,
+            problem=self._source.problem,
+        )
 
     def start(self) -> None:
         """Begin to watch the files, if there are any."""

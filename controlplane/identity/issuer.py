@@ -27,11 +27,15 @@ class IssuerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """`chain` is what goes with each leaf, the issuer first, without the anchor; the whole path is valid from `starts` to `ends`."""
+    """`chain` is what goes with each leaf, the issuer first, without the anchor; the whole path is valid from `starts` to `ends`.
+
+    It leads to one of `anchors`, which is all that the mesh trusts.
+    """
 
     certificate: x509.Certificate
     key: IssuerKey
     chain: tuple[x509.Certificate, ...]
+    anchors: tuple[x509.Certificate, ...]
     starts: datetime
     ends: datetime
 
@@ -65,7 +69,7 @@ def make_issuer(
         raise IssuerError(
             f"the key is not the one of the issuer certificate {display_name(certificate)}"
         )
-    below, anchor = _path(certificates, anchors=anchors, moment=moment)
+    below, anchor = path_to_anchor(certificates, anchors=anchors, moment=moment)
     path = below if below[-1] == anchor else [*below, anchor]
     for authorities_below, each in enumerate(path):
         _check_authority(each, authorities_below=authorities_below)
@@ -74,6 +78,7 @@ def make_issuer(
         certificate=certificate,
         key=signing_key,
         chain=tuple(below),
+        anchors=tuple(anchors),
         starts=max(each.not_valid_before_utc for each in path),
         ends=min(each.not_valid_after_utc for each in path),
     )
@@ -99,13 +104,13 @@ def for_signatures(*, certificates: bool) -> x509.KeyUsage:
     )
 
 
-def _path(
+def path_to_anchor(
     certificates: Sequence[x509.Certificate],
     *,
     anchors: Sequence[x509.Certificate],
     moment: datetime,
 ) -> tuple[list[x509.Certificate], x509.Certificate]:
-    """The certificates from the issuer to the first that an anchor issued, and that anchor.
+    """The certificates from the issuer to the first that an anchor issued, and that anchor. `IssuerError` if none did.
 
     Of several (an anchor that was renewed for the same key) the one valid for longest.
     """
@@ -146,9 +151,14 @@ def _check_authority(certificate: x509.Certificate, *, authorities_below: int) -
         raise IssuerError(f"{name} is not a certificate authority: it may not sign certificates")
     if depth is not None and depth < authorities_below:
         raise IssuerError(f"{name} allows {depth} authorities below it, not {authorities_below}")
+    check_key(certificate)
+
+
+def check_key(certificate: x509.Certificate) -> None:
+    """`IssuerError` for an authority whose key the mesh does not accept."""
     if not _is_strong(_public_key(certificate)):
         raise IssuerError(
-            f"the key of {name} is not accepted in the mesh: use ECDSA P-256"
+            f"the key of {display_name(certificate)} is not accepted in the mesh: use ECDSA P-256"
             f" (or P-384, P-521, Ed25519, RSA of {_FEWEST_RSA_BITS} bits)"
         )
 

@@ -22,12 +22,17 @@ class IssuerSource(Protocol):
     def issuer(self) -> Issuer:
         """The issuer in force now."""
 
+    @property
+    def problem(self) -> str:
+        """Why a newer one is not in force; empty where there is none."""
+
 
 @dataclass(frozen=True, slots=True)
 class FixedIssuer:
     """One that lives as long as the process."""
 
     issuer: Issuer
+    problem: str = ""
 
 
 class WatchedIssuer:
@@ -51,7 +56,7 @@ class WatchedIssuer:
         self._poll_s = poll_s
         # Before the files are read: a later change is seen, whenever it comes.
         self._seen = self._loaded = files.stamps()
-        self._problem = ""
+        self.problem = ""
         self._task: asyncio.Task[None] | None = None
         self.issuer = files.load(now=clock.wall())
 
@@ -73,7 +78,12 @@ class WatchedIssuer:
         now = self._files.stamps()
         # Files are written one after another: a set that still changes is not read.
         is_settled, self._seen = now == self._seen, now
-        if is_settled and now != self._loaded:
+        if not is_settled:
+            return
+        if now == self._loaded:
+            # The very files that are in force may be moved back.
+            self.problem = ""
+        else:
             self._load()
 
     def _load(self) -> None:
@@ -84,15 +94,15 @@ class WatchedIssuer:
             return
         self.issuer = issuer
         self._loaded = self._seen
-        self._problem = ""
+        self.problem = ""
         self._metrics.count_issuer(IssuerEvent.UPDATED)
         logger.info(
             "the issuer is now %s, until %s", issuer.name, f"{issuer.ends:%Y-%m-%dT%H:%M:%SZ}"
         )
 
     def _skip(self, problem: str) -> None:
-        if problem == self._problem:
+        if problem == self.problem:
             return
-        self._problem = problem
+        self.problem = problem
         self._metrics.count_issuer(IssuerEvent.SKIPPED)
         logger.warning("the issuer stays %s: %s", self.issuer.name, problem)

@@ -45,6 +45,7 @@ def authority(depth: int | None) -> tuple[x509.ExtensionType, bool]:
 def test_issuer_below_an_anchor() -> None:
     issuer = issuer_of(ISSUER, anchors=[Signer("other"), ROOT])
     assert issuer.chain == (ISSUER.certificate,)
+    assert issuer.anchors[1] == ROOT.certificate
     assert issuer.name == "'CN=issuer'"
 
 

@@ -72,7 +72,25 @@ def test_same_problem_is_counted_once_until_it_is_over(watched: Watched) -> None
         for _ in range(4):
             assert watched.poll() == "'CN=old'"
         assert watched.events("IssuerUpdateSkipped") == turn
+        assert (
+            "the key is not the one of the issuer certificate 'CN=new'" in watched.watched.problem
+        )
         watched.write_certificate(OLD)
         watched.poll()
         watched.poll()
+        assert watched.watched.problem == ""
         assert watched.events("IssuerUpdated") == turn
+
+
+def test_problem_is_over_when_the_files_in_force_are_moved_back(watched: Watched) -> None:
+    certificate = watched.directory / "issuer.crt"
+    backup = certificate.rename(watched.directory / "backup")
+    watched.write_certificate(NEW)
+    for _ in range(2):
+        watched.poll()
+    assert watched.watched.problem
+    backup.replace(certificate)
+    for _ in range(2):
+        watched.poll()
+    assert watched.watched.problem == ""
+    assert watched.events("IssuerUpdated") == 0

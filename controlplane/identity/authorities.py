@@ -1,0 +1,21 @@
+"""What a mesh trusts and what signs for it, for those who look after it: certificates, no keys."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cryptography import x509
+
+
+@dataclass(frozen=True, slots=True)
+class Authorities:
+    """`anchors` are what the mesh trusts; `chain` is the issuer, followed by those between it and its anchor.
+
+    The whole path ends at `ends`, and no leaf later; else leaves live for `leaf_lifetime`. `problem` says why newer files are not in
+    force, and is empty where there is nothing to say.
+    """
+
+    anchors: tuple[x509.Certificate, ...]
+    chain: tuple[x509.Certificate, ...]
+    ends: datetime
+    leaf_lifetime: timedelta
+    problem: str = ""
