@@ -85,6 +85,7 @@ async def build_embedded(
             scraper=scraper,
             clock=SystemClock(),
             proxy_api_problem=lambda: health_problem(grpc_address),
+            authorities=certifying.authorities if certifying else None,
         )
         web = WebServer(web_app(operations(sources), metrics=metrics))
         starting.push_async_callback(web.stop)

@@ -102,6 +102,14 @@ _SERVICE = _object(
     ports=_list(_PORT),
 )
 _ENDPOINT = _object(namespace=_TEXT, service=_TEXT, ip=_TEXT, port=_WHOLE, pod=_TEXT)
+_PRESENTED = _object(
+    namespace=_TEXT,
+    pod=_TEXT,
+    identity=_TEXT,
+    certificate=_or_null(_TEXT),
+    verified=_FLAG,
+    problem=_TEXT,
+)
 _SCHEMAS: dict[str, Schema] = {
     "Version": _object(version=_TEXT, commit=_TEXT),
     "SelfCheck": _object(results=_list(_CHECK)),
@@ -110,5 +118,6 @@ _SCHEMAS: dict[str, Schema] = {
     "Pods": _object(pods=_list(_POD)),
     "Services": _object(services=_list(_SERVICE)),
     "Endpoints": _object(endpoints=_list(_ENDPOINT)),
+    "Identity": _object(pods=_list(_PRESENTED)),
     "Error": _object(error=_TEXT),
 }

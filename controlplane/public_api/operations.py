@@ -2,13 +2,15 @@
 
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from linkerd2_py import __version__
 from linkerd2_py.base.clock import Clock
 from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.destination.targets import InvalidPathError
+from linkerd2_py.controlplane.identity.authorities import Authorities
 from linkerd2_py.controlplane.public_api import listings
+from linkerd2_py.controlplane.public_api.certificates import certificates_of
 from linkerd2_py.controlplane.public_api.edges import find_edges, parse_edge_kind
 from linkerd2_py.controlplane.public_api.parameters import Parameter
 from linkerd2_py.controlplane.public_api.resources import InvalidQueryError
@@ -18,6 +20,7 @@ from linkerd2_py.controlplane.public_api.selfcheck import self_check
 from linkerd2_py.controlplane.public_api.stat_query import parse_stat_query
 from linkerd2_py.controlplane.public_api.stats import answer
 from linkerd2_py.controlplane.registry.registry import Registry
+from linkerd2_py.controlplane.registry.types import Key
 
 Answer = dict[str, object]
 NAMESPACE = Parameter("namespace", "only of this namespace; all when absent")
@@ -25,10 +28,10 @@ NAMESPACE = Parameter("namespace", "only of this namespace; all when absent")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Checked parameters: single values, and the values of those that may be repeated."""
+    """Checked parameters: single values, and all values of those that may be repeated."""
 
     params: Mapping[str, str]
-    authorities: Sequence[str] = ()
+    repeated: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,10 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What answers are made from; `proxy_api_problem` gives "" when proxies are served."""
+    """What answers are made from; `proxy_api_problem` gives "" when proxies are served.
+
+    `authorities` are asked for with every question, for they change; None in a mesh without identities.
+    """
 
     registry: Registry
     destination: Destination
@@ -53,6 +59,7 @@ class Sources:
     scraper: Scraper
     clock: Clock
     proxy_api_problem: Callable[[], Awaitable[str]]
+    authorities: Callable[[], Authorities] | None = None
 
 
 def operations(sources: Sources) -> tuple[Operation, ...]:
@@ -75,6 +82,13 @@ def operations(sources: Sources) -> tuple[Operation, ...]:
             answers.endpoints,
             (authority,),
         ),
+        Operation(
+            "/api/v1/identity",
+            "The certificates that proxies present",
+            "Identity",
+            answers.identity,
+            _IDENTITY,
+        ),
     )
 
 
@@ -96,6 +110,12 @@ _STAT = (
 _EDGES = (
     Parameter("type", "between things of this type: deploy or po", required=True),
     Parameter("namespace", "only with an end in this namespace; all when absent"),
+)
+
+
+_IDENTITY = (
+    Parameter("namespace", "of pods of this namespace", required=True),
+    Parameter("pod", "only of the pod of this name; of all meshed ones when absent", repeated=True),
 )
 
 
@@ -148,9 +168,20 @@ class _Answers:
 
     async def endpoints(self, request: Request) -> Answer:
         found: list[dict[str, object]] = []
-        for authority in request.authorities:
+        for authority in request.repeated["authority"]:
             try:
                 found += listings.endpoints_json(self._of.destination, authority=authority)
             except InvalidPathError as error:
                 raise InvalidQueryError(f"authority {authority[:80]!r}: {error}") from error
         return {"endpoints": found}
+
+    async def identity(self, request: Request) -> Answer:
+        namespace, mesh = request.params["namespace"], self._of.registry.mesh
+        meshed = (pod.key for pod in mesh.pods.values() if pod.meshed)
+        pods = [Key(namespace, name) for name in request.repeated["pod"]] or sorted(
+            key for key in meshed if key.namespace == namespace
+        )
+        authorities = self._of.authorities() if self._of.authorities else None
+        anchors = authorities.anchors if authorities else ()
+        found = await certificates_of(pods, mesh=mesh, anchors=anchors)
+        return {"pods": [presented.as_json() for presented in found]}

@@ -47,7 +47,8 @@ def _endpoint(operation: Operation) -> Endpoint:
     async def run(request: HttpRequest) -> Response:
         given = request.query_params
         params = check_parameters(given, known=operation.parameters)
-        checked = Request(params, tuple(given.getlist("authority")))
+        repeated = [each.name for each in operation.parameters if each.repeated]
+        checked = Request(params, {name: given.getlist(name) for name in repeated})
         return JSONResponse(await operation.run(checked))
 
     return run
