@@ -10,6 +10,7 @@ from linkerd2_py.cli.commands import (
     diagnostics,
     edges,
     get,
+    identity,
     identity_ca,
     local,
     stat,
@@ -37,6 +38,7 @@ app.command("completion")(completion.completion)
 app.add_typer(diagnostics.app, name="diagnostics")
 app.command("edges")(edges.edges)
 app.command("get")(get.get)
+app.command("identity")(identity.identity)
 app.command("identity-ca")(identity_ca.identity_ca)
 app.add_typer(local.app, name="local")
 app.command("stat")(stat.stat)

@@ -14,7 +14,10 @@ from linkerd2_py import __version__
 from linkerd2_py.cli.main import run
 
 ENTRY = [sys.executable, "-m", "linkerd2_py.cli.main"]
-HEAVY = ("grpc", "httpx2", "starlette", "uvicorn", "yaml", "rich", "websockets", "google.protobuf")
+HEAVY = (
+    *("grpc", "httpx2", "starlette", "uvicorn", "yaml", "rich", "websockets", "google.protobuf"),
+    "cryptography",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +44,10 @@ def _no_mesh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("edges all", "resource type is not supported: all"),
         ("edges deploy/web", "for a specific resource name; remove 'web'"),
         ("edges deploy -o yaml", "-o: 'yaml'"),
+        ("identity deploy/web", "'deploy/web' is not a pod: write NAME or po/NAME"),
+        ("identity po/", "'po/' is not a pod"),
+        ("identity x/web", "unknown resource type 'x'"),
+        ("identity -o json", "-o: 'json'"),
         ("get secrets", "'secrets' cannot be listed"),
         ("get deploy", "cannot be listed"),
         ("get pods -o yaml", "-o: 'yaml'"),
@@ -74,6 +81,7 @@ def test_bad_usage_is_one_line_on_stderr(
         ("stat deploy", "no linkerd2-py control plane found: run `linkerd2-py local up`"),
         ("get pods", "no linkerd2-py control plane found"),
         ("edges deploy", "no linkerd2-py control plane found"),
+        ("identity web-0", "no linkerd2-py control plane found"),
         ("diagnostics endpoints web", "no linkerd2-py control plane found"),
         ("--api-addr 127.0.0.1:1 stat deploy", "cannot reach the control plane at http://127"),
         ("--api-addr http://[ stat deploy", "http://["),

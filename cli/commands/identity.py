@@ -1,0 +1,76 @@
+"""`identity`: the certificates that the proxies of pods present."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from linkerd2_py.cli import PROGRAM, output
+from linkerd2_py.cli.api import chosen_namespace, connect
+from linkerd2_py.cli.errors import EXIT_FAILURE, CliError, bad_usage
+from linkerd2_py.cli.options import ApiAddr, Namespace, Verbose
+from linkerd2_py.cli.resources import parse_resource
+
+Presented = Mapping[str, Any]
+
+
+def identity(
+    pods: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="POD", help="NAME or po/NAME; all meshed pods if none is given."),
+    ] = None,
+    form: Annotated[str, typer.Option("--output", "-o", help="text or pem.")] = "text",
+    namespace: Namespace = None,
+    api_addr: ApiAddr = None,
+    verbose: Verbose = False,
+) -> None:
+    """Show the certificate that each pod's proxy presents; exit status 1 if one presents none.
+
+    The control plane asks each proxy for it, and verifies it by the mesh's trust anchors.
+    """
+    output.one_of(form, allowed=("text", "pem"))
+    names = [pod_name(word) for word in pods or []]
+    with connect(api_addr, verbose=verbose) as api:
+        chosen = chosen_namespace(namespace, target=api.target)
+        found = api.get("/identity", namespace=chosen, pod=names)["pods"]
+    if not found:
+        raise CliError(f"no meshed pod found in the namespace {chosen!r}")
+    good = [presented for presented in found if not presented["problem"]]
+    _show(good, pem=form == "pem")
+    if any(not presented["verified"] for presented in good):
+        output.note("Not verified: the control plane has no trust anchors.")
+    _complain([presented for presented in found if presented["problem"]])
+
+
+def pod_name(word: str) -> str:
+    """`web-0` and `po/web-0` are one pod. CliError for anything else."""
+    if "/" not in word:
+        return word
+    resource = parse_resource(word)
+    if resource.kind != "pod" or not resource.name:
+        raise bad_usage(f"{word!r} is not a pod: write NAME or po/NAME")
+    return resource.name
+
+
+def _show(found: Sequence[Presented], *, pem: bool) -> None:
+    from linkerd2_py.cli.render.certificate import certificate_text
+
+    if pem:
+        output.write("".join(presented["certificate"] for presented in found))
+        return
+    texts = [
+        f"POD {presented['pod']} ({number} of {len(found)})\n\n{certificate_text(presented['certificate'])}\n"
+        for number, presented in enumerate(found, start=1)
+    ]
+    output.write("\n".join(texts))
+
+
+def _complain(found: Sequence[Presented]) -> None:
+    """One line for each that presents none, or a wrong one."""
+    for presented in found:
+        what = f"{presented['namespace']}/{presented['pod']} {presented['problem']}"
+        output.note(f"{PROGRAM}: {what}")
+    if found:
+        raise typer.Exit(EXIT_FAILURE)
