@@ -83,6 +83,7 @@ class MeshChecks:
                 result["description"],
                 _OUTCOMES.get(result["status"], "error"),
                 result.get("message") or "",
+                result.get("hint") or "",
             )
             for result in results
         ]

@@ -92,7 +92,7 @@ _POD = _object(
 _END = _object(namespace=_TEXT, type=_TEXT, name=_TEXT)
 _EDGE = _object(src=_END, dst=_END, client_id=_TEXT, server_id=_TEXT, no_identity_msg=_TEXT)
 _PORT = _object(name=_TEXT, port=_WHOLE, target_port=_WHOLE, opaque=_FLAG)
-_CHECK = _object(category=_TEXT, description=_TEXT, status=_TEXT, message=_TEXT)
+_CHECK = _object(category=_TEXT, description=_TEXT, status=_TEXT, message=_TEXT, hint=_TEXT)
 _SERVICE = _object(
     namespace=_TEXT,
     name=_TEXT,

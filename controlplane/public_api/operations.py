@@ -12,6 +12,8 @@ from linkerd2_py.controlplane.identity.authorities import Authorities
 from linkerd2_py.controlplane.public_api import listings
 from linkerd2_py.controlplane.public_api.certificates import certificates_of
 from linkerd2_py.controlplane.public_api.edges import find_edges, parse_edge_kind
+from linkerd2_py.controlplane.public_api.identity_checks import identity_checks
+from linkerd2_py.controlplane.public_api.leaf_checks import leaf_checks
 from linkerd2_py.controlplane.public_api.parameters import Parameter
 from linkerd2_py.controlplane.public_api.resources import InvalidQueryError
 from linkerd2_py.controlplane.public_api.ring import SampleStore
@@ -128,12 +130,19 @@ class _Answers:
         return {"version": __version__, "commit": commit}
 
     async def check(self, _request: Request) -> Answer:
+        mesh, now = self._of.registry.mesh, self._of.clock.wall()
         results = await self_check(
-            mesh=self._of.registry.mesh,
+            mesh=mesh,
             scraper=self._of.scraper,
-            now=self._of.clock.wall(),
+            now=now,
             proxy_api_problem=self._of.proxy_api_problem,
         )
+        if self._of.authorities:
+            authorities = self._of.authorities()
+            results += identity_checks(authorities, now=now)
+            results += await leaf_checks(
+                mesh, store=self._of.store, authorities=authorities, now=now
+            )
         return {"results": [result.as_json() for result in results]}
 
     async def stat(self, request: Request) -> Answer:

@@ -31,6 +31,7 @@ FAMILIES = frozenset(
         "tcp_write_bytes_total",
         "process_start_time_seconds",
         "proxy_build_info",
+        "control_identity_cert_expiration_timestamp_seconds",
     }
 )
 

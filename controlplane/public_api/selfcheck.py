@@ -1,11 +1,13 @@
 """What the control plane finds when it looks at itself, for `check`."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 from linkerd2_py.controlplane.public_api.scraper import Scraper
 from linkerd2_py.controlplane.registry.types import Key, Mesh
+
+Status = Literal["ok", "warning", "error"]
 
 CATEGORY = "linkerd-api"
 # A proxy that was not read for so many turns is shown as a problem.
@@ -14,20 +16,17 @@ _TURNS_UNTIL_LATE = 5
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One line of the check; `message` is empty when all is well."""
+    """One line of the check; `message` and `hint`, what to do, are empty when all is well."""
 
     description: str
-    status: Literal["ok", "warning", "error"] = "ok"
+    status: Status = "ok"
     message: str = ""
+    hint: str = ""
+    category: str = CATEGORY
 
     def as_json(self) -> dict[str, str]:
         """An entry of `/api/v1/self-check`."""
-        return {
-            "category": CATEGORY,
-            "description": self.description,
-            "status": self.status,
-            "message": self.message,
-        }
+        return asdict(self)
 
 
 async def self_check(

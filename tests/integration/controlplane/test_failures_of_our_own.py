@@ -49,6 +49,7 @@ async def test_self_check_shows_what_the_proxy_api_lacks() -> None:
         "description": "control plane can talk to the proxy-api",
         "status": "error",
         "message": "127.0.0.1:1: connection refused",
+        "hint": "",
     }
 
 

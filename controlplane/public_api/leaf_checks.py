@@ -1,0 +1,105 @@
+"""Are the certificates of the proxies well: `linkerd-identity-data-plane`, of Linkerd's check and two of ours."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+
+from linkerd2_py.base.names import LABEL_NAMESPACE, LABEL_POD
+from linkerd2_py.controlplane.identity.authorities import Authorities
+from linkerd2_py.controlplane.public_api.certificates import certificates_of
+from linkerd2_py.controlplane.public_api.queries import Group, Selection, sum_latest
+from linkerd2_py.controlplane.public_api.ring import SampleStore
+from linkerd2_py.controlplane.public_api.selfcheck import CheckResult, Status
+from linkerd2_py.controlplane.registry.types import Key, Mesh, Pod
+
+CATEGORY = "linkerd-identity-data-plane"
+EXPIRES = "control_identity_cert_expiration_timestamp_seconds"
+# Proxies renew when 30 % of a lifetime is left. What has less than this left was to be renewed more than once.
+LATE_SHARE = 0.2
+# A proxy's metrics may have been read before it got its first certificate.
+NEW_S = 30.0
+_ASK_LOGS = "see the logs of these pods' proxies and of the control plane"
+
+
+async def leaf_checks(
+    mesh: Mesh, *, store: SampleStore, authorities: Authorities, now: float
+) -> list[CheckResult]:
+    """Of the pods that serve and have an identity."""
+    pods = [pod for _, pod in sorted(mesh.pods.items()) if pod.identity and pod.serving]
+    expiries = _latest(store, EXPIRES, now=now)
+    # A pod whose metrics are not there at all is another check's.
+    read = _latest(store, "process_start_time_seconds", now=now)
+    known = [(pod, expiries.get(pod.key, 0.0)) for pod in pods if pod.key in read]
+    invalid = {
+        pod.key: _invalid(expires)
+        for pod, expires in known
+        if expires <= now and (expires or now - pod.started > NEW_S)
+    }
+    late = {
+        pod.key: f"has {expires - now:.0f}s left"
+        for pod, expires in known
+        if _is_late(expires, authorities=authorities, now=now)
+    }
+    return [
+        _check(
+            "data plane proxies certificate match CA",
+            await _unverified(pods, mesh=mesh, authorities=authorities),
+            of=len(pods),
+            status="warning",
+            hint="restart pods that do not have the current trust anchors",
+        ),
+        _check(
+            "data plane proxies certificates are within their validity period",
+            invalid,
+            of=len(known),
+            hint=_ASK_LOGS,
+        ),
+        _check(
+            "data plane proxies certificates are refreshed in time",
+            late,
+            of=len(known),
+            status="warning",
+            hint=_ASK_LOGS,
+        ),
+    ]
+
+
+async def _unverified(
+    pods: Iterable[Pod], *, mesh: Mesh, authorities: Authorities
+) -> dict[Key, str]:
+    keys = [pod.key for pod in pods]
+    found = await certificates_of(keys, mesh=mesh, anchors=authorities.anchors)
+    return {presented.pod: presented.problem for presented in found if presented.problem}
+
+
+def _latest(store: SampleStore, gauge: str, *, now: float) -> dict[Group, float]:
+    by_pod = Selection({}, (LABEL_NAMESPACE, LABEL_POD))
+    return sum_latest(store, gauge, selection=by_pod, at_ms=int(now * 1000))
+
+
+def _invalid(expires: float) -> str:
+    """Linkerd's proxies say 0 until they have one."""
+    if not expires:
+        return "has no certificate"
+    return f"has one that expired on {datetime.fromtimestamp(expires, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _is_late(expires: float, *, authorities: Authorities, now: float) -> bool:
+    left = timedelta(seconds=expires - now)
+    # A leaf that ends with its issuer could not be made any longer.
+    is_cut = expires >= authorities.ends.timestamp()
+    return timedelta(0) < left < authorities.leaf_lifetime * LATE_SHARE and not is_cut
+
+
+def _check(
+    description: str,
+    problems: Mapping[Key, str],
+    *,
+    of: int,
+    hint: str,
+    status: Status = "error",
+) -> CheckResult:
+    if not problems:
+        return CheckResult(description, category=CATEGORY)
+    shown = "; ".join(f"{key.namespace}/{key.name} {text}" for key, text in problems.items())
+    message = f"{len(problems)} of {of} pods: {shown}"
+    return CheckResult(description, status, message, hint=hint, category=CATEGORY)
