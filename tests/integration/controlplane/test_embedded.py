@@ -47,6 +47,7 @@ class Proxy:
             f'response_latency_ms_bucket{{{inbound},le="10"}} {self.turns}',
             f'response_latency_ms_bucket{{{inbound},le="+Inf"}} {self.turns}',
             'tcp_open_connections{direction="inbound",peer="src"} 3',
+            'tcp_open_connections{direction="outbound",peer="dst",dst_deployment="web"} 1',
             'proxy_build_info{version="0.1.0"} 1',
             "process_start_time_seconds 1700000000",
         ]
@@ -220,6 +221,10 @@ async def test_proxies_are_served_the_same_mesh(plane: Plane) -> None:
         ("/api/v1/stat?type=sts", "unimplemented resource type: statefulset"),
         (f"/api/v1/pods?namespace={'a' * 301}", "namespace: not a name"),
         ("/api/v1/pods?namespace=a%0Ab", "namespace: not a name"),
+        ("/api/v1/edges", "type is missing"),
+        ("/api/v1/edges?type=svc", "resource type is not supported: service"),
+        ("/api/v1/edges?type=deploy&name=web", "unknown parameter 'name'"),
+        ("/api/v1/identity", "namespace is missing"),
         ("/api/v1/endpoints", "authority is missing"),
         ("/api/v1/endpoints?authority=127.0.0.1:80", "IP queries not supported"),
         ("/api/v1/endpoints?authority=example.com", "not a service of this mesh"),
@@ -239,13 +244,19 @@ async def test_other_paths_and_methods_are_errors_too(plane: Plane) -> None:
 async def test_answers_are_as_the_openapi_document_says(plane: Plane) -> None:
     await eventually_async(lambda: plane.proxy.turns > 2)
     document = await plane.get("/openapi.json")
-    queries = {"/api/v1/stat": "?type=all", "/api/v1/endpoints": f"?authority={AUTHORITY}"}
-    assert len(document["paths"]) == 6
+    queries = {
+        "/api/v1/stat": "?type=all",
+        "/api/v1/edges": "?type=deploy",
+        "/api/v1/endpoints": f"?authority={AUTHORITY}",
+        "/api/v1/identity": "?namespace=emojivoto",
+    }
+    assert len(document["paths"]) == 8
     for path in document["paths"]:
         reference = document["paths"][path]["get"]["responses"]["200"]  # type: ignore[call-overload]
         schema = {**reference["content"]["application/json"]["schema"], "components": document["components"]}  # fmt: skip
         found = await plane.get(path + queries.get(path, ""))
         Draft202012Validator(schema).validate(found)
+        assert any(found.values())
     version = await plane.get("/api/v1/version")
     assert str(version["version"]) == __version__
 
