@@ -23,12 +23,12 @@ _ASK_LOGS = "see the logs of these pods' proxies and of the control plane"
 async def leaf_checks(
     mesh: Mesh, *, store: SampleStore, authorities: Authorities, now: float
 ) -> list[CheckResult]:
-    """Of the pods that serve and have an identity."""
-    pods = [pod for _, pod in sorted(mesh.pods.items()) if pod.identity and pod.serving]
+    """Of the meshed pods that serve."""
+    pods = [pod for _, pod in sorted(mesh.pods.items()) if pod.meshed and pod.serving]
     expiries = _latest(store, EXPIRES, now=now)
-    # A pod whose metrics are not there at all is another check's.
+    # That a pod has no identity the first check says; that its metrics are not there at all is another one's.
     read = _latest(store, "process_start_time_seconds", now=now)
-    known = [(pod, expiries.get(pod.key, 0.0)) for pod in pods if pod.key in read]
+    known = [(pod, expiries.get(pod.key, 0.0)) for pod in pods if pod.identity and pod.key in read]
     invalid = {
         pod.key: _invalid(expires)
         for pod, expires in known
@@ -45,7 +45,7 @@ async def leaf_checks(
             await _unverified(pods, mesh=mesh, authorities=authorities),
             of=len(pods),
             status="warning",
-            hint="restart pods that do not have the current trust anchors",
+            hint="restart these pods: a proxy gets its name and its trust anchors when it starts",
         ),
         _check(
             "data plane proxies certificates are within their validity period",

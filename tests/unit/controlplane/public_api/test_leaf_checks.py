@@ -104,16 +104,17 @@ async def test_pod_whose_metrics_were_not_read_is_left_to_another_check() -> Non
     assert (await found_of(POD, ""))[VALID] == ("ok", "")
 
 
-@pytest.mark.parametrize("changes", [{"ready": False}, {"status": "Terminating"}, {"identity": ""}])
-async def test_only_pods_that_serve_and_have_an_identity_are_looked_at(
-    changes: dict[str, str | bool],
-) -> None:
+@pytest.mark.parametrize(
+    "changes", [{"ready": False}, {"status": "Terminating"}, {"meshed": False}]
+)
+async def test_only_meshed_pods_that_serve_are_looked_at(changes: dict[str, str | bool]) -> None:
     pod = replace(POD, **changes)  # type: ignore[arg-type]
     found = await found_of(pod, metrics(-HOUR_S))
     assert set(found.values()) == {("ok", "")}
 
 
-async def test_proxy_that_presents_nothing_is_a_warning() -> None:
-    found = await found_of(POD, metrics(24 * HOUR_S))
+async def test_meshed_pod_without_an_identity_is_one_warning() -> None:
+    found = await found_of(replace(POD, identity=""), metrics(None))
     message = "1 of 1 pods: shop/web-0 has no identity: its proxy speaks plain text"
     assert found[MATCH] == ("warning", message)
+    assert found[VALID] == found[FRESH] == ("ok", "")
