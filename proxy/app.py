@@ -15,20 +15,32 @@ from linkerd2_py._ext.io.loop import Actor, Loop
 from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.route.local import LocalClient, LocalServer
 from linkerd2_py._ext.route.server import ProxyServer
-from linkerd2_py._ext.route.target import Target, TargetTable
+from linkerd2_py._ext.route.target import (
+    DISABLED,
+    NO_TLS,
+    NOT_FROM_REMOTE,
+    Target,
+    TargetTable,
+)
+from linkerd2_py._ext.tls.identity import LocalIdentity
 from linkerd2_py.base.clock import SystemClock
+from linkerd2_py.base.tasks import cancel_all, spawn
 from linkerd2_py.proxy.addresses import Authority, SocketAddr
 from linkerd2_py.proxy.admin import Admin
 from linkerd2_py.proxy.backoff import Backoff, unit_random
 from linkerd2_py.proxy.config.types import Config, Side
 from linkerd2_py.proxy.discovery.resolver import Resolver
 from linkerd2_py.proxy.discovery.sources import Sources
+from linkerd2_py.proxy.discovery.translate import Labels
 from linkerd2_py.proxy.dns.resolver import Resolver as DnsResolver
 from linkerd2_py.proxy.dns.settings import Hosts, read_settings
 from linkerd2_py.proxy.dns.watch import TtlBounds
 from linkerd2_py.proxy.drain import drain
 from linkerd2_py.proxy.event_loop import leave, run_inside
 from linkerd2_py.proxy.grpc.client import GrpcClient
+from linkerd2_py.proxy.identity.certify import Certifier
+from linkerd2_py.proxy.identity.failures import handshake_log
+from linkerd2_py.proxy.identity.renewal import Bounds, Metrics, Renewal
 from linkerd2_py.proxy.inbound import InboundTargets
 from linkerd2_py.proxy.listeners import Listening, listen
 from linkerd2_py.proxy.log_level import LogLevel
@@ -50,6 +62,10 @@ class Proxy:
     def __init__(self, config: Config, engine: Loop) -> None:
         self.config = config
         self.engine = engine
+        self.identity = (
+            None if config.identity is None else LocalIdentity(config.identity.local_name)
+        )
+        self.renewal: Renewal | None = None
         self.listening = Listening()
         self.tables: list[TargetTable] = []
         self.servers: list[ProxyServer] = []
@@ -67,18 +83,43 @@ class Proxy:
         loop = asyncio.get_running_loop()
         run_inside(self.engine, loop)
         logger.info("listening %s", self.listening)
-        self.ready = True
+        renewing = self._renew()
         try:
+            await self._certified()
+            for server in self.servers:
+                server.start()
+            self.ready = True
             await self.ending.wait()
             self.ready = False
             await self._drain()
         finally:
+            await cancel_all(renewing)
             # From here on nothing happens in the engine by itself: only what is closed below.
             leave(self.engine, loop)
             for resolver in self.resolvers:
                 resolver.close()
             for resolver in self.resolvers:
                 await resolver.settled()
+
+    def _renew(self) -> list[asyncio.Task[None]]:
+        """Begin to ask for certificates, where this proxy has an identity."""
+        if self.renewal is None:
+            return []
+        return [
+            spawn(self.renewal.run(), name="identity"),
+            spawn(self.renewal.warn(), name="identity: waiting"),
+        ]
+
+    async def _certified(self) -> None:
+        """Nothing is served before there is something to prove ourselves with; whoever connects waits in the kernel."""
+        if self.renewal is None:
+            return
+        waits = [
+            spawn(self.renewal.certified.wait(), name="identity: first certificate"),
+            spawn(self.ending.wait(), name="ending"),
+        ]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        await cancel_all(waits)
 
     async def _drain(self) -> None:
         logger.info("draining for up to %g s", self.config.shutdown_grace_s)
@@ -92,7 +133,10 @@ class Proxy:
 
 
 def build(config: Config, *, log_level: LogLevel) -> Proxy:
-    """Build the proxy on the running loop and bind its listeners. ListenError when one is taken."""
+    """Build the proxy on the running loop and bind its listeners.
+
+    ListenError when one is taken, IdentityError when a file of its identity cannot be read.
+    """
     engine = Loop(io_uring=config.io_uring, busy_wait=config.busy_wait)
     proxy = Proxy(config, engine)
     proxy.closers.append(partial(_close_engine, engine, loop=asyncio.get_running_loop()))
@@ -101,8 +145,10 @@ def build(config: Config, *, log_level: LogLevel) -> Proxy:
     registry.info("proxy_build_info", "The version of this proxy.", {"version": __version__})
     try:
         _build_admin(proxy, registry=registry, log_level=log_level)
+        sources = _build_sources(proxy, registry=registry)
+        _build_identity(proxy, sources, registry=registry)
         _build_inbound(proxy, registry=registry)
-        _build_outbound(proxy, registry=registry)
+        _build_outbound(proxy, _with_control(proxy, sources, registry=registry), registry=registry)
     except BaseException:
         proxy.close()
         raise
@@ -138,13 +184,13 @@ def _build_inbound(proxy: Proxy, *, registry: Registry) -> None:
         targets.adopt(target, workload=port.workload, opaque=port.opaque)
         server = _server(proxy, table, side=side, target=target, opaque=port.opaque)
         bound = _bind(server, port.listen, side=side, name="INBOUND_STATIC_PORTS")
+        targets.listens(port, at=bound)
         proxy.listening.inbound_static.append((bound, str(port.workload)))
 
 
-def _build_outbound(proxy: Proxy, *, registry: Registry) -> None:
+def _build_outbound(proxy: Proxy, sources: Sources, *, registry: Registry) -> None:
     """From the workload to the world."""
     config, side = proxy.config, proxy.config.outbound
-    sources = _build_sources(proxy, registry=registry)
     resolver = Resolver(sources)
     table = TargetTable(
         proxy.engine,
@@ -154,6 +200,7 @@ def _build_outbound(proxy: Proxy, *, registry: Registry) -> None:
         on_unknown_target=lambda target: resolver.on_unknown_target(target, table=table),
         on_idle_target=lambda target: resolver.on_idle_target(target, table=table),
         idle_ns=ns(side.discovery_idle_s),
+        identity=proxy.identity,
     )
     proxy.tables.append(table)
     proxy.closers.append(table.close)
@@ -173,14 +220,14 @@ def _build_outbound(proxy: Proxy, *, registry: Registry) -> None:
 
 
 def _build_sources(proxy: Proxy, *, registry: Registry) -> Sources:
-    """Whom discovery may ask."""
+    """Whom discovery may ask, the control plane left out: it is found with these."""
     config = proxy.config
     clock = SystemClock()
     skipped = registry.counter(
         "control_destination_skipped_addresses_total",
         "Addresses from the control plane that cannot be connected to.",
     )
-    sources = Sources(
+    return Sources(
         client=None,
         rules=config.destination,
         resolver=_build_dns(config, registry=registry),
@@ -189,13 +236,35 @@ def _build_sources(proxy: Proxy, *, registry: Registry) -> Sources:
         opaque_ports=config.outbound.opaque_ports,
         leads_back=proxy.listening.leads_back,
         own_ips=config.inbound_ips,
+        secures=proxy.identity is not None,
         on_skipped=skipped.inc,
         running=set(),
     )
-    if config.destination.address is None:
+
+
+def _with_control(proxy: Proxy, sources: Sources, *, registry: Registry) -> Sources:
+    address = proxy.config.destination.address
+    if address is None:
         return sources
-    client = _build_control(proxy, sources, registry=registry, address=config.destination.address)
+    client = _build_control(proxy, sources, registry=registry, address=address)
     return sources._replace(client=client)
+
+
+def _build_identity(proxy: Proxy, sources: Sources, *, registry: Registry) -> None:
+    """Who we are, kept certified."""
+    config, identity, clock = proxy.config.identity, proxy.identity, SystemClock()
+    if config is None or identity is None:
+        return
+    client = _build_control(proxy, sources, registry=registry, address=config.address)
+    proxy.renewal = Renewal(
+        Certifier(client, config=config, clock=clock).certify,
+        identity=identity,
+        bounds=Bounds(config.min_refresh_s, config.max_refresh_s),
+        metrics=Metrics(registry),
+        clock=clock,
+        backoff=Backoff(CONTROL_BACKOFF, source=unit_random, clock=clock),
+    )
+    identity.on_failure = handshake_log(logger, clock=clock)
 
 
 def _build_control(
@@ -254,9 +323,15 @@ def _build_admin(proxy: Proxy, *, registry: Registry, log_level: LogLevel) -> No
 
 
 def _server(
-    proxy: Proxy, table: TargetTable, *, side: Side, target: Target | None, opaque: bool = False
+    proxy: Proxy,
+    table: TargetTable,
+    *,
+    side: Side,
+    target: Target | None,
+    opaque: bool = False,
 ) -> ProxyServer:
     inbound = table.direction == "inbound"
+    identity = proxy.identity if inbound else None
     server = ProxyServer(
         proxy.engine,
         table,
@@ -266,9 +341,10 @@ def _server(
         target=target,
         opaque=opaque,
         orig_proto=inbound,
-        # Inbound may tell only identified peers; without identity there are none.
-        informational_headers=proxy.config.informational_headers and not inbound,
+        informational_headers=proxy.config.informational_headers,
         authority_labels=inbound and proxy.config.inbound_authority_labels,
+        identity=identity,
+        no_tls=_no_tls(inbound=inbound, identity=identity),
     )
     proxy.servers.append(server)
     proxy.closers.append(server.abort_all)
@@ -276,8 +352,16 @@ def _server(
     return server
 
 
+def _no_tls(*, inbound: bool, identity: LocalIdentity | None) -> Labels:
+    """Why a client's connection is plain."""
+    if not inbound:
+        return NO_TLS
+    return DISABLED if identity is None else NOT_FROM_REMOTE
+
+
 def _bind(server: ProxyServer, address: SocketAddr, *, side: Side, name: str) -> SocketAddr:
-    bind = partial(server.listen, backlog=side.backlog, options=socket_options(side.accept_socket))
+    options = socket_options(side.accept_socket)
+    bind = partial(server.listen, backlog=side.backlog, options=options, hold=True)
     return listen(bind, address, variable=name)
 
 

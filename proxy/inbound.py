@@ -21,6 +21,7 @@ from linkerd2_py.proxy.addresses import (
     split_zone,
     unpack_ip,
 )
+from linkerd2_py.proxy.config.types import StaticInbound
 from linkerd2_py.proxy.refusal import TARGETS_MAX, TOO_MANY, drop_unused, refuse, refuse_loop
 
 _REFUSED: Final = (404, "not an address of this workload")
@@ -44,11 +45,13 @@ class InboundTargets:
         self._opaque_ports = opaque_ports
         self._named: set[bytes] = set()
         self._static: set[bytes] = set()
+        self._behind: dict[SocketAddr, StaticInbound] = {}
 
     def on_unknown_target(self, target: Target, *, table: TargetTable) -> None:
         """Decide at once: nothing needs to be asked."""
         address = self.accepted(target.key)
-        if address is not None and self._leads_back(address):
+        static = None if address is None else self._behind.get(address)
+        if address is not None and static is None and self._leads_back(address):
             refuse_loop(target, table=table)
             return
         if address is None or self._is_full(table):
@@ -56,8 +59,11 @@ class InboundTargets:
             refuse(target, status=status, text=text, table=table)
             return
         self._named.add(target.key)
-        target.configure(opaque=address.port in self._opaque_ports)
-        target.forward(_plain(address))
+        self._forward(
+            target,
+            workload=static.workload if static else address,
+            opaque=bool(static and static.opaque),
+        )
 
     def on_idle_target(self, target: Target, *, table: TargetTable) -> None:
         """Nobody used it for a while: forget it, unless it belongs to a static port."""
@@ -74,8 +80,21 @@ class InboundTargets:
     def adopt(self, target: Target, *, workload: SocketAddr, opaque: bool) -> None:
         """The workload behind a static port."""
         self._static.add(target.key)
+        self._forward(target, workload=workload, opaque=opaque)
+
+    def _forward(self, target: Target, *, workload: SocketAddr, opaque: bool) -> None:
         target.configure(opaque=opaque or workload.port in self._opaque_ports)
-        target.forward(_plain(workload))
+        # Beside us, on no wire.
+        target.forward(EndpointSpec(Address(workload.host, workload.port), tls=LOOPBACK))
+
+    def listens(self, port: StaticInbound, *, at: SocketAddr) -> None:
+        """A peer proxy that tunnels to the static port at `at` means the workload behind it."""
+        self._behind[at] = port
+
+    def port_of(self, port: int) -> int:
+        """The workload's own number of a port that is static here."""
+        found = next((one for at, one in self._behind.items() if at.port == port), None)
+        return found.workload.port if found else port
 
     def accepted(self, key: bytes) -> SocketAddr | None:
         """The address in `key` when it is the workload's, else None."""
@@ -92,11 +111,6 @@ class InboundTargets:
         plain = unpack_ip(packed)
         own = packed in self._own_ips if self._own_ips else _is_own(plain)
         return SocketAddr(plain, port) if own else None
-
-
-def _plain(workload: SocketAddr) -> EndpointSpec:
-    """The workload itself: beside us, on no wire."""
-    return EndpointSpec(Address(workload.host, workload.port), tls=LOOPBACK)
 
 
 def _is_own(host: str) -> bool:

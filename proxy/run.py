@@ -16,6 +16,7 @@ from linkerd2_py.proxy import app, process
 from linkerd2_py.proxy.config.load import ConfigError, load
 from linkerd2_py.proxy.config.types import Config
 from linkerd2_py.proxy.event_loop import new_event_loop
+from linkerd2_py.proxy.identity.certify import IdentityError
 from linkerd2_py.proxy.listeners import ListenError
 from linkerd2_py.proxy.log_level import LogLevel
 
@@ -45,7 +46,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
             runner.run(_serve(config))
-    except ListenError as error:
+    except (ListenError, IdentityError) as error:
         print(error, file=sys.stderr)
         return EXIT_FAILED
     return 0

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Iterable
 
 from linkerd2_py._ext.io.transport import Address
-from linkerd2_py._ext.route.target import LOOPBACK, EndpointSpec, Target
+from linkerd2_py._ext.route.target import DISABLED, LOOPBACK, EndpointSpec, Target
 from linkerd2_py.proxy.addresses import SocketAddr, pack_ip
 from linkerd2_py.proxy.discovery.endpoint_set import Added, Change, Emptied, Removed, Replaced
 from linkerd2_py.proxy.discovery.translate import Endpoint
@@ -25,9 +25,15 @@ class Installation:
     """What one target is now, and how it gets there."""
 
     def __init__(
-        self, target: Target, *, leads_back: LeadsBack, own_ips: frozenset[bytes] = frozenset()
+        self,
+        target: Target,
+        *,
+        leads_back: LeadsBack,
+        own_ips: frozenset[bytes] = frozenset(),
+        secures: bool = False,
     ) -> None:
         self.target = target
+        self._secures = secures
         self._own_ips = own_ips
         self.configured = False
         self._leads_back = leads_back
@@ -110,7 +116,9 @@ class Installation:
         address = _address(endpoint.address)
         if pack_ip(endpoint.address.host) in self._own_ips:
             return EndpointSpec(address, labels=endpoint.labels, tls=LOOPBACK)
-        return EndpointSpec(address, h2=endpoint.h2, labels=endpoint.labels)
+        if endpoint.peer is not None and not self._secures:
+            return EndpointSpec(address, h2=endpoint.h2, labels=endpoint.labels, tls=DISABLED)
+        return EndpointSpec(address, h2=endpoint.h2, labels=endpoint.labels, peer=endpoint.peer)
 
 
 def _address(address: SocketAddr) -> Address:

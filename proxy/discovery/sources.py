@@ -34,6 +34,7 @@ class Sources(NamedTuple):
     opaque_ports: frozenset[int]
     leads_back: LeadsBack
     own_ips: frozenset[bytes]
+    secures: bool
     on_skipped: Callable[[int], None]
     running: set[asyncio.Task[None]]
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
+from linkerd2_py._ext.tls.identity import ServerIdentity
 from linkerd2_py.proto.gen import destination_pb2 as destination
 from linkerd2_py.proto.gen import net_pb2 as net
 from linkerd2_py.proxy.addresses import (
@@ -26,11 +27,13 @@ _VALUE_MAX: Final = 256
 
 
 class Endpoint(NamedTuple):
-    """One address with what a client must know of it. `h2`: a meshed peer; `labels` without `dst_`."""
+    """One address with what a client must know of it. `h2`: a meshed peer; `labels` without `dst_`; `peer`: who must
+    answer there, None: somebody who cannot prove it."""
 
     address: SocketAddr
     h2: bool = False
     labels: Labels = ()
+    peer: ServerIdentity | None = None
 
 
 class Profile(NamedTuple):
@@ -51,14 +54,20 @@ def socket_addr(message: net.TcpAddress) -> SocketAddr | None:
 
 
 def endpoint(message: destination.WeightedAddr, *, shared: Mapping[str, str]) -> Endpoint | None:
-    """One endpoint; its own labels win over those of the set. None when its address is unusable."""
+    """One endpoint; its own labels win over those of the set. None when its address or its identity is unusable."""
     address = socket_addr(message.addr)
     if address is None:
+        return None
+    try:
+        peer = _peer(message)
+    except ValueError:
+        # It has an identity, and not one that could be asked for: plain text would be worse than nothing.
         return None
     return Endpoint(
         address=address,
         h2=message.protocol_hint.HasField("h2"),
         labels=_labels({**shared, **message.metric_labels}),
+        peer=peer,
     )
 
 
@@ -82,6 +91,22 @@ def profile(message: destination.DestinationProfile) -> Profile:
     return Profile(
         opaque=message.opaque_protocol, name=message.fully_qualified_name, endpoint=known
     )
+
+
+def _peer(message: destination.WeightedAddr) -> ServerIdentity | None:
+    """Who must answer. ValueError for an identity that cannot be asked for."""
+    tls = message.tls_identity
+    kind = tls.WhichOneof("strategy")
+    if kind is None:
+        return None
+    by_uri = kind == "uri_like_identity"
+    name = tls.uri_like_identity.uri if by_uri else tls.dns_like_identity.name
+    # What a URI is asked for as must be said; a DNS name is its own.
+    server_name = tls.server_name.name or ("" if by_uri else name)
+    if not server_name:
+        raise ValueError("an identity without a server name")
+    port = message.protocol_hint.opaque_transport.inbound_port
+    return ServerIdentity(name, server_name=server_name, tunnel_port=port)
 
 
 def _packed(ip: net.IPAddress) -> bytes | None:

@@ -40,7 +40,12 @@ class Watch(Protocol):
 
 def start(target: Target, *, decision: Decision, sources: Sources) -> Watch | None:
     """Begin to follow `target` in the way that was decided; None when there is nothing to follow."""
-    installation = Installation(target, leads_back=sources.leads_back, own_ips=sources.own_ips)
+    installation = Installation(
+        target,
+        leads_back=sources.leads_back,
+        own_ips=sources.own_ips,
+        secures=sources.secures,
+    )
     match decision:
         case Rejected(status, text):
             installation.reject(status, text=text)

@@ -98,7 +98,7 @@ async def test_an_endpoint_that_is_somebody_else_is_never_talked_to() -> None:
         text = made.metrics()
     assert not server.heads
     assert (
-        f'server_id="{name_of("voting")}",classification="failure",status_code="502",error="tls"'
+        f'server_id="{name_of("voting")}",status_code="502",classification="failure",error="tls"'
         in text
     )
 

@@ -1,0 +1,127 @@
+"""Proxies that are certified by the real identity service: when they serve, and what keeps them serving."""
+
+import asyncio
+import re
+from pathlib import Path
+
+import pytest
+
+from linkerd2_py.base.tasks import spawn
+from linkerd2_py.proxy.identity.certify import IdentityError
+from tests.support.certified import certified
+from tests.support.origin import origin, talk
+from tests.support.sidecar import Sidecar, sidecar
+from tests.support.wait import eventually_async
+
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+GET = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+REFRESHES = 'control_identity_cert_refreshes_total{result="success"}'
+
+
+def answer(_head: bytes, _body: bytes) -> bytes:
+    return OK
+
+
+async def status(proxy: Sidecar, path: str) -> bytes:
+    return (await proxy.ask_admin("GET", path)).split(b"\r\n")[0]
+
+
+async def metric(proxy: Sidecar, line: str) -> float:
+    text = (await proxy.ask_admin("GET", "/metrics")).decode()
+    found = [each for each in text.splitlines() if each.startswith(f"{line} ")]
+    return float(found[0].rpartition(" ")[2]) if found else 0.0
+
+
+async def is_ready(proxy: Sidecar) -> bool:
+    return (await status(proxy, "/ready")).endswith(b"200 OK")
+
+
+def damage(path: Path, *, state: str) -> None:
+    path.unlink()
+    if state == "empty":
+        path.touch()
+
+
+async def test_nothing_is_served_before_the_first_certificate(tmp_path: Path) -> None:
+    async with certified(tmp_path, started=False) as mesh, origin(answer) as server:
+        workload = f"{server.address[0]}:{server.address[1]}"
+        variables = mesh.with_key("web")
+        async with sidecar(INBOUND_STATIC_PORTS=f"127.0.0.1:0={workload}", **variables) as proxy:
+            assert (await status(proxy, "/live")).endswith(b"200 OK")
+            assert b" 503 " in await status(proxy, "/ready")
+            waiting = spawn(
+                talk(proxy.static(direction="inbound"), GET, until=b"ok"), name="early client"
+            )
+            assert not server.heads
+            await mesh.start()
+            # Who came too early was kept waiting, not refused.
+            assert (await asyncio.wait_for(waiting, 15)).startswith(b"HTTP/1.1 200")
+            assert await is_ready(proxy)
+            assert await metric(proxy, REFRESHES) == 1
+
+
+async def test_certificates_are_renewed_and_an_absent_service_changes_nothing(
+    tmp_path: Path,
+) -> None:
+    async with certified(tmp_path, lifetime_s=2) as mesh, origin(answer) as server:
+        workload = f"{server.address[0]}:{server.address[1]}"
+        variables = mesh.with_key("web")
+        async with sidecar(INBOUND_STATIC_PORTS=f"127.0.0.1:0={workload}", **variables) as proxy:
+            await eventually_async(lambda: is_ready(proxy))
+
+            async def renewed(times: int) -> bool:
+                return await metric(proxy, REFRESHES) >= times
+
+            await eventually_async(lambda: renewed(2))
+            first = proxy.proxy.identity.credentials  # type: ignore[union-attr]
+            await mesh.stop()
+
+            async def failed() -> bool:
+                return await metric(proxy, REFRESHES.replace("success", "error")) >= 1
+
+            await eventually_async(failed)
+            assert await is_ready(proxy)
+            got = await talk(proxy.static(direction="inbound"), GET, until=b"ok")
+            assert got.startswith(b"HTTP/1.1 200")
+            before = await metric(proxy, REFRESHES)
+            await mesh.start()
+            await eventually_async(lambda: renewed(int(before) + 1))
+            assert proxy.proxy.identity.credentials is not first  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"token_of": "voting"}, "FAILED_PRECONDITION: the token proves"),
+        ({"anchors": True}, "does not lead to a trust anchor"),
+    ],
+    ids=["somebody else's token", "another mesh's anchors"],
+)
+async def test_who_cannot_be_certified_says_why_and_stays_unready(
+    change: dict[str, object], reason: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with certified(tmp_path) as mesh, certified(tmp_path, started=False) as other:
+        variables = mesh.with_key("web", token_of=change.get("token_of"))  # type: ignore[arg-type]
+        if "anchors" in change:
+            variables["IDENTITY_TRUST_ANCHORS"] = other.anchors.decode()
+        async with sidecar(**variables) as proxy:
+            await eventually_async(lambda: reason in caplog.text)
+            assert b" 503 " in await status(proxy, "/ready")
+    # Each reason once, however often it was tried.
+    assert len(re.findall(re.escape(reason), caplog.text)) == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "variable"),
+    [("key.p8", "IDENTITY_DIR"), ("csr.der", "IDENTITY_DIR"), ("token", "IDENTITY_TOKEN_FILE")],
+)
+@pytest.mark.parametrize("state", ["missing", "empty"])
+async def test_a_file_that_is_not_there_is_named(
+    file: str, variable: str, state: str, tmp_path: Path
+) -> None:
+    async with certified(tmp_path, started=False) as mesh:
+        variables = mesh.with_key("web")
+        damage(Path(variables["IDENTITY_DIR"], file), state=state)
+        with pytest.raises(IdentityError, match=rf"LINKERD2_PROXY_{variable}: .*{file}"):
+            async with sidecar(**variables):
+                pass
