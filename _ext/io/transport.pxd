@@ -97,7 +97,7 @@ cdef class Transport(Source):
     cdef ssize_t sendv_raw(self, void* iov, int count) noexcept    # bytes, -errno
     cdef int shutdown_raw(self) noexcept                           # our FIN: 0, -errno; -EAGAIN: not yet, once there is room again
 
-    # A clean end: the last the peer hears before close(2), where the bytes have an end of their own. Best effort.
+    # A clean end: the last the peer hears before close(2), where the bytes have an end of their own. -EAGAIN: not yet, once there is room again
     cdef int goodbye_raw(self) noexcept
     # For a connection that was accepted uncounted: counts it from its beginning on. Once.
     cdef int count_as(self, TcpMetrics metrics) except -1

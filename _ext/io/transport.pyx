@@ -682,7 +682,9 @@ cdef class Transport(Source):
         if self.fault_kind != FAULT_NONE:
             return self.end(self.fault_code)
         if self.unsent == 0 and (self.read_eof or not self.linger_for_input):
-            return self.end_cleanly()
+            self.end_cleanly()
+        if self.dead:
+            return 0
         return 0 if self.connect_timer is not None and self.connect_timer.armed else self.loop.arm(self.timer(), self, LINGER_NS)
 
     cdef int linger_on(self) except -1:
@@ -728,8 +730,10 @@ cdef class Transport(Source):
         return self.end(self.fault_code)
 
     cdef int end_cleanly(self) except -1:
-        self.goodbye_raw()
-        return self.end(0)
+        if self.goodbye_raw() != -EAGAIN:
+            return self.end(0)
+        self.writable = False
+        return 0 if self.lingering else self.start_lingering()
 
     cdef int end(self, int code) except -1:
         self.detach()

@@ -104,8 +104,8 @@ cdef class Channel(Party):
 
     cdef Py_ssize_t read(self, char* dst, size_t room) except -1:
         cdef int result
-        # Nothing here: OpenSSL would only say so at greater length.
-        if self.pipe.in_left == 0 and SSL_pending(self.ssl) == 0:
+        # Nothing here, or nothing more: OpenSSL would only say so at greater length.
+        if self.failure is not None or (self.pipe.in_left == 0 and SSL_pending(self.ssl) == 0):
             return self.idle_outcome()
         if ERR_peek_error():
             ERR_clear_error()
@@ -115,7 +115,7 @@ cdef class Channel(Party):
     cdef Py_ssize_t peek(self) except -1:
         cdef char byte
         cdef int result
-        if self.pipe.in_left == 0 and SSL_pending(self.ssl) == 0:
+        if self.failure is not None or (self.pipe.in_left == 0 and SSL_pending(self.ssl) == 0):
             return self.idle_outcome()
         ERR_clear_error()
         result = SSL_peek(self.ssl, &byte, 1)

@@ -127,6 +127,8 @@ cdef extern from "<openssl/ssl.h>":
     const int SSL_ERROR_ZERO_RETURN
     const int SSL_VERIFY_PEER
     const int SSL_SESS_CACHE_OFF
+    const int SSL_KEY_UPDATE_NOT_REQUESTED
+    const int SSL_KEY_UPDATE_REQUESTED
     const int SSL_TLSEXT_ERR_OK
     const int SSL_TLSEXT_ERR_NOACK
     const long SSL_MODE_RELEASE_BUFFERS
@@ -176,6 +178,7 @@ cdef extern from "<openssl/ssl.h>":
     int SSL_peek(SSL* ssl, void* dst, int room)
     int SSL_write(SSL* ssl, const void* src, int count)
     int SSL_pending(const SSL* ssl)
+    int SSL_key_update(SSL* ssl, int kind)
     int SSL_shutdown(SSL* ssl)
     int SSL_get_error(const SSL* ssl, int outcome)
     long SSL_get_verify_result(const SSL* ssl)

@@ -2,15 +2,20 @@
 """Opens the channel and the TLS transport to the tests."""
 
 from libc.stdint cimport int64_t
+from libc.string cimport memcpy
 
+from linkerd2_py._ext.core.buffer cimport BUFFER_SMALL, lease_for_reading
 from linkerd2_py._ext.core.fault cimport FaultKind, fault_text
 from linkerd2_py._ext.io.address cimport Address
+from linkerd2_py._ext.io.linux cimport EPOLLIN, MSG_NOSIGNAL, c_send
 from linkerd2_py._ext.io.listener cimport Accepting
 from linkerd2_py._ext.io.loop cimport Loop
+from linkerd2_py._ext.io.ring cimport Ring, open_ring
 from linkerd2_py._ext.io.transport cimport Connecting, Session, Transport
 from linkerd2_py._ext.metrics.tcp cimport TcpMetrics
 from linkerd2_py._ext.tls.channel cimport CHANNEL_BROKEN, CHANNEL_END, CHANNEL_FULL, CHANNEL_MORE, RECORD_BYTES, Channel, calling, serving
 from linkerd2_py._ext.tls.credentials cimport Credentials
+from linkerd2_py._ext.tls.openssl cimport SSL_KEY_UPDATE_NOT_REQUESTED, SSL_KEY_UPDATE_REQUESTED, SSL_key_update
 from linkerd2_py._ext.tls.transport cimport Securing, TlsTransport, connect_tls
 
 OUTCOMES = {0: "done", 1: "plaintext", <int> CHANNEL_MORE: "more", <int> CHANNEL_END: "end", <int> CHANNEL_BROKEN: "broken", <int> CHANNEL_FULL: "full"}
@@ -85,6 +90,12 @@ cdef class MemoryChannel:
     def close_notify(self) -> None:
         self.call("close_notify", None)
 
+    def update_keys(self, *, both: bool = False) -> None:
+        """Says that new keys follow; `both`: and asks for as much."""
+        if SSL_key_update(self.channel.ssl, SSL_KEY_UPDATE_REQUESTED if both else SSL_KEY_UPDATE_NOT_REQUESTED) != 1:
+            raise RuntimeError("no key update now")
+        self.call("handshake", None)
+
     @property
     def waiting(self) -> int:
         """Ciphertext that was fed and not used yet."""
@@ -108,12 +119,12 @@ cdef class AcceptSecure(Accepting):
     cdef bint takes_header
     cdef int64_t timeout_ns
     cdef TcpMetrics metrics
-    cdef readonly list refused, secured
+    cdef readonly list under_way, refused, secured
 
     def __init__(self, credentials: object, factory: object, *, bint takes_header=False, int64_t timeout_ns=10_000_000_000, TcpMetrics metrics=None):
         self.credentials, self.factory = credentials, factory
         self.takes_header, self.timeout_ns, self.metrics = takes_header, timeout_ns, metrics
-        self.refused, self.secured = [], []
+        self.under_way, self.refused, self.secured = [], [], []
 
     cdef Transport new_transport(self):
         return TlsTransport.__new__(TlsTransport)
@@ -143,16 +154,30 @@ cdef class SecureThen(Securing):
 
     cdef int on_attached(self) except -1:
         self.channel = (<TlsTransport> self.transport).channel
+        self.door.under_way.append(self)
         return 0
 
     cdef int on_secured(self) except -1:
+        self.door.under_way.remove(self)
         self.door.secured.append((text_of(self.channel.peer), bool(self.channel.has_header)))
         self.transport.count_as(self.door.metrics)
         return self.transport.attach(self.door.factory())
 
     cdef int on_fault(self, FaultKind kind, int code) except -1:
+        self.door.under_way.remove(self)
         self.door.refused.append(((<bytes> fault_text(kind)).decode(), self.channel.failure))
         return 0
+
+    def send(self, content: bytes) -> None:
+        self.transport.send(content, len(content))
+        self.transport.flush()
+
+    def shutdown_write(self) -> None:
+        self.transport.shutdown_write()
+
+    def close(self) -> None:
+        self.door.under_way.remove(self)
+        self.transport.close()
 
 
 def connect_secure(
@@ -189,3 +214,25 @@ def state_of(Session session not None) -> dict[str, int]:
         "sealed": 0 if transport.sealed is None else transport.sealed.size(),
         "sealed_plain": transport.sealed_plain,
     }
+
+
+def be_told(Session session not None, outcome: int, ciphertext: bytes = b"") -> None:
+    """As if the batch had read for this transport's event with this outcome: 0, -errno, or the size of `ciphertext`."""
+    cdef TlsTransport transport = transport_of(session)
+    cdef const char* content = ciphertext
+    transport.arrived = lease_for_reading(BUFFER_SMALL)
+    memcpy(transport.arrived.mem, content, len(ciphertext))
+    transport.on_received(outcome)
+    transport.on_event(EPOLLIN)
+
+
+def be_sent(Session session not None, outcome: object) -> None:
+    """As if the batch had written what is unsent: `outcome` gets the size of the ciphertext and answers what became of it. LookupError without io_uring."""
+    cdef TlsTransport transport = transport_of(session)
+    cdef Ring ring = open_ring()
+    if ring is None or not transport.put_send(ring):
+        raise LookupError("not written in a batch")
+    result = outcome(transport.sealed.size())
+    if result > 0 and c_send(transport.fd, transport.sealed.head(), result, MSG_NOSIGNAL) != result:
+        raise RuntimeError("the socket is full")
+    transport.on_sent(result)

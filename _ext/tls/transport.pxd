@@ -30,7 +30,8 @@ cdef class TlsTransport(Transport):
     cdef flag tcp_connected             # as a client: the kernel has connected
     cdef flag drained                   # the last receive took all there was
     cdef flag received_ahead            # `arrived` was received by the batch for the read that follows
-    cdef flag touched                   # somebody read while the handshake ran: there may be bytes in the kernel
+    cdef flag unread                    # there may be bytes in the kernel that no event will tell of: look again from the loop
+    cdef flag write_waits               # the channel is in the middle of the peer's message: it writes again once that was read
     cdef flag said_goodbye              # close_notify was written
     cdef size_t burst                   # plaintext sent since the last silence: small records first, large ones for bulk
     cdef int64_t sent_at                # loop ns
@@ -39,6 +40,7 @@ cdef class TlsTransport(Transport):
     cdef int secure(self, Credentials credentials, bint takes_header, Securing session, int64_t timeout_ns) except -1
     cdef str failure(self)              # why the handshake or the connection broke; None
 
+    cdef int look_again(self) noexcept
     cdef int advance_on(self, uint32_t events) except -1
     cdef int advance(self) except -1
     cdef int finished(self) except -1

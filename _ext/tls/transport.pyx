@@ -22,6 +22,7 @@ cdef enum:
     ONE_RECORD = 15360         # plaintext that goes out in one call from a small buffer
     SMALL_RECORD = 4096        # a receiver can use it before the whole of a large one has arrived
     SMALL_BURST = 32768        # after so much without a pause it is bulk: fewer, larger records
+    BARREN = 4                 # receives in a row that had nothing for the session (key updates, tickets): then the others get their turn
 
 cdef int64_t SILENCE_NS = 1000000000
 
@@ -47,6 +48,8 @@ cdef class TlsTransport(Transport):
         # What was read so far is the handshake's.
         self.rx_bytes = 0
         self.attach(session)
+        if self.dead:
+            return 0
         self.loop.arm(self.timer(), self, timeout_ns)
         return self.loop.defer(self)
 
@@ -86,12 +89,18 @@ cdef class TlsTransport(Transport):
         return self.advance()
 
     cdef int on_deferred(self) except -1:
-        if self.handshaking and not self.connecting and not self.dead:
-            if self.touched:
-                self.touched = False
-                self.readable = True
-            return self.advance()
+        if self.dead:
+            return Transport.on_deferred(self)
+        if self.handshaking:
+            return 0 if self.connecting else self.advance()
+        self.look_again()
         return Transport.on_deferred(self)
+
+    cdef int look_again(self) noexcept:
+        if self.unread:
+            self.unread = False
+            self.readable = True
+        return 0
 
     cdef int on_timer(self, Timer timer) except -1:
         if self.handshaking and not self.connecting:
@@ -104,6 +113,7 @@ cdef class TlsTransport(Transport):
         cdef TlsTransport alive = self
         cdef Py_ssize_t outcome
         cdef int code
+        self.look_again()
         while True:
             self.lend()
             outcome = self.channel.handshake()
@@ -133,13 +143,17 @@ cdef class TlsTransport(Transport):
         cdef Session session = self.session
         self.handshaking = False
         # Bytes may have come with the last of the handshake.
-        self.readable = True
+        self.readable = self.writable = True
         if self.connecting:
             self.connected()
         else:
             self.loop.disarm(self.connect_timer)
             (<Securing?> session).on_secured()
-        return 0 if self.dead else self.loop.defer(self)
+        if self.dead:
+            return 0
+        self.flush()
+        self.settle()
+        return self.loop.defer(self)
 
     cdef int failed(self, FaultKind kind, int code) except -1:
         if self.connecting:
@@ -226,7 +240,7 @@ cdef class TlsTransport(Transport):
         if self.channel is None:
             return Transport.recv_raw(self, dst, room)
         if self.handshaking:
-            self.touched = True
+            self.unread = True
             return -EAGAIN
         try:
             return <int> self.decrypt(dst, room)
@@ -237,18 +251,25 @@ cdef class TlsTransport(Transport):
         """Fills `dst` from the records that are here and from the socket until that is drained."""
         cdef size_t total = 0
         cdef Py_ssize_t got
+        cdef int barren = 0
         cdef bint asked = self.received_ahead
         self.received_ahead = False
         while total < room and self.read_end == -EAGAIN:
             got = self.read_records(dst + total, room - total)
             if got > 0:
                 total += got
+                barren = 0
             elif got != CHANNEL_MORE:
                 self.read_end = 0 if got == CHANNEL_END else -EPROTO
             elif asked and self.drained and not self.hangup_seen:
                 break
+            elif barren == BARREN:
+                self.unread = True
+                self.loop.defer(self)
+                break
             else:
                 asked = True
+                barren += 1
                 if not self.receive_more():
                     break
         if total == 0:
@@ -263,8 +284,8 @@ cdef class TlsTransport(Transport):
         if got == -EAGAIN:
             return False
         if got <= 0:
-            # A FIN without close_notify may be an attacker's: what came before it is no whole.
-            self.read_end = got if got else -ECONNRESET
+            # A FIN without close_notify may be an attacker's: what came before it is no whole. Behind an error the kernel says FIN, too.
+            self.read_end = got if got or self.fault_kind != FAULT_NONE else -ECONNRESET
         return True
 
     cdef Py_ssize_t read_records(self, char* dst, size_t room) except -1:
@@ -280,17 +301,25 @@ cdef class TlsTransport(Transport):
         self.take_back()
         if self.sealed is not None and self.sealed_plain == 0:
             self.send_sealed()
+        if self.write_waits:
+            self.write_waits = False
+            self.writable = True
+            self.settle()
+            self.loop.flush_later(self)
         return total if total else got
 
     cdef int peek_raw(self) noexcept:
         """The session is paused: looks no further than at whether there is a byte, or the end."""
         cdef Py_ssize_t got = CHANNEL_MORE
+        cdef int barren
         if self.channel is None:
             return Transport.peek_raw(self)
         if self.handshaking:
             return -EAGAIN
         try:
-            while self.read_end == -EAGAIN:
+            for barren in range(BARREN):
+                if self.read_end != -EAGAIN:
+                    break
                 self.lend()
                 got = self.channel.peek()
                 self.take_back()
@@ -300,6 +329,8 @@ cdef class TlsTransport(Transport):
                     self.read_end = 0 if got == CHANNEL_END else -EPROTO
                 elif not self.receive_more():
                     return -EAGAIN
+            else:
+                self.loop.defer(self)
         except MemoryError:
             return -ENOMEM
         return self.read_end
@@ -343,6 +374,7 @@ cdef class TlsTransport(Transport):
     cdef ssize_t seal(self, iovec* vectors, int count, size_t skipped) except? -1:
         """Records of what lies behind the first `skipped` bytes, as many as one buffer holds: plaintext bytes, 0 when nothing is left, -EPROTO."""
         cdef size_t wanted = 0, piece, start, sealed = 0
+        cdef Py_ssize_t outcome
         cdef int i
         for i in range(count):
             wanted += vectors[i].iov_len
@@ -357,7 +389,11 @@ cdef class TlsTransport(Transport):
                 piece = self.next_record(vectors[i].iov_len - start)
                 if piece == 0:
                     break
-                if self.channel.write(<const char*> vectors[i].iov_base + start, <int> piece) != <Py_ssize_t> piece:
+                outcome = self.channel.write(<const char*> vectors[i].iov_base + start, <int> piece)
+                if outcome == CHANNEL_MORE:
+                    self.write_waits = True
+                    break
+                if outcome != <Py_ssize_t> piece:
                     self.take_back_out()
                     return -EPROTO
                 start += piece
@@ -383,7 +419,7 @@ cdef class TlsTransport(Transport):
         return ONE_RECORD if self.channel.pipe.out_used == 0 else 0
 
     cdef int shutdown_raw(self) noexcept:
-        if self.channel is not None and self.say_goodbye() == -EAGAIN:
+        if self.handshaking or (self.channel is not None and self.say_goodbye() == -EAGAIN):
             return -EAGAIN
         return Transport.shutdown_raw(self)
 
@@ -391,13 +427,16 @@ cdef class TlsTransport(Transport):
         return 0 if self.channel is None else self.say_goodbye()
 
     cdef int say_goodbye(self) noexcept:
+        # First what waits: then there is room.
+        cdef int code = self.send_sealed()
+        if code or self.said_goodbye or self.fault_kind != FAULT_NONE:
+            return code
+        self.said_goodbye = True
         try:
-            if not self.said_goodbye and not self.handshaking and self.fault_kind == FAULT_NONE:
-                self.said_goodbye = True
-                self.lend()
-                self.channel.close_notify()
-                self.take_back()
-        except Exception:
+            self.lend()
+            self.channel.close_notify()
+            self.take_back()
+        except MemoryError:
             # Without memory for 24 bytes the end is told by the socket alone.
             return -ENOMEM
         return self.send_sealed()
@@ -488,7 +527,13 @@ cdef class TlsTransport(Transport):
 
     # ---- ends
 
+    cdef int close(self) except -1:
+        cdef TlsTransport alive = self
+        # Before the handshake is over nobody can be told of an end in order.
+        return self.end(0) if self.handshaking and not self.connecting else Transport.close(self)
+
     cdef int release(self, int code) except -1:
+        cdef TlsTransport alive = self
         Transport.release(self, code)
         self.drop_ciphertext()
         if self.channel is not None:

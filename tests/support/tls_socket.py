@@ -117,6 +117,12 @@ class TlsSocket:
 
     # ---- between the two
 
+    def hello(self) -> bytes:
+        """The first flight of a client, for the test to send."""
+        with contextlib.suppress(ssl.SSLWantReadError):
+            self.tls.do_handshake()
+        return self._out.read()
+
     def encrypt(self, content: bytes) -> bytes:
         """Records of `content`, for the test to send."""
         assert not self._unsent
