@@ -84,7 +84,8 @@ cdef Certificates parse_anchors(bytes pem):
     cdef X509* cert
     try:
         while found.count() <= ANCHORS_MAX:
-            cert = PEM_read_bio_X509(reader, NULL, NULL, NULL)
+            # A passphrase that is no secret: without one the library would ask the terminal.
+            cert = PEM_read_bio_X509(reader, NULL, NULL, <void*> b"")
             if cert == NULL:
                 break
             found.keep(cert)
@@ -123,9 +124,11 @@ cdef class Credentials:
                 raise CredentialsError(f"the certificate is not for {name} alone")
             if X509_check_private_key(certificates.at(0), private) != 1:
                 raise CredentialsError("the certificate is for another key")
-            self.not_before, self.not_after = verify(certificates, store)
             self.server = prepare(SSL_CTX_new(TLS_server_method()), store)
             self.client = prepare(SSL_CTX_new(TLS_client_method()), store)
+            # Whoever is asked, as a server and as a client.
+            verify(certificates, store, b"ssl_server", SSL_CTX_get_security_level(self.client))
+            self.not_before, self.not_after = verify(certificates, store, b"ssl_client", SSL_CTX_get_security_level(self.server))
             present(self.server, certificates, private)
             present(self.client, certificates, private)
         finally:
@@ -194,13 +197,32 @@ cdef X509_STORE* make_store(Certificates trusted) except NULL:
     # Any certificate that the operator names is an anchor, self-signed or not (as in linkerd2-proxy).
     X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN)
     X509_STORE_set_depth(store, CHAIN_MAX)
+    X509_STORE_set_get_issuer(store, find_issuer)
     for i in range(trusted.count()):
         X509_STORE_add_cert(store, trusted.at(i))
     return store
 
 
-cdef tuple verify(Certificates certificates, X509_STORE* store):
-    """(begin, end) of the chain that leads from the leaf to an anchor; CredentialsError if none does, or none is valid now."""
+cdef int find_issuer(X509** issuer, X509_STORE_CTX* checking, X509* cert) noexcept:
+    """The anchor that signed. While anchors are exchanged two may have one name, and where no key identifiers tell them apart the library would take the first."""
+    cdef int found = X509_STORE_CTX_get1_issuer(issuer, checking, cert)
+    cdef stack_of_x509* others
+    if found != 1 or X509_verify(cert, X509_get0_pubkey(issuer[0])) == 1:
+        return found
+    others = X509_STORE_CTX_get1_certs(checking, X509_get_issuer_name(cert))
+    for i in range(sk_X509_num(others)):
+        if X509_verify(cert, X509_get0_pubkey(sk_X509_value(others, i))) == 1:
+            X509_free(issuer[0])
+            issuer[0] = sk_X509_value(others, i)
+            X509_up_ref(issuer[0])
+            break
+    sk_X509_pop_free(others, X509_free)
+    ERR_clear_error()
+    return found
+
+
+cdef tuple verify(Certificates certificates, X509_STORE* store, const char* purpose, int level):
+    """(begin, end) of the chain that leads from the leaf to an anchor; CredentialsError if peers would find none, or none that is valid now."""
     cdef X509_STORE_CTX* checking = X509_STORE_CTX_new()
     cdef stack_of_x509* untrusted = sk_X509_new_null()
     cdef stack_of_x509* chain
@@ -210,6 +232,8 @@ cdef tuple verify(Certificates certificates, X509_STORE* store):
             sk_X509_push(untrusted, certificates.at(i))
         if X509_STORE_CTX_init(checking, store, certificates.at(0), untrusted) != 1:
             raise MemoryError
+        X509_STORE_CTX_set_default(checking, purpose)
+        X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(checking), level)
         if X509_verify_cert(checking) != 1:
             reason = X509_verify_cert_error_string(X509_STORE_CTX_get_error(checking))
             raise CredentialsError(f"the certificate does not lead to a trust anchor: {reason.decode('ascii', 'replace')}")

@@ -17,6 +17,9 @@ from linkerd2_py._ext.tls.openssl cimport (
     sk_GENERAL_NAME_value,
 )
 
+cdef extern from "<string.h>":
+    const void* memmem(const void* text, size_t size, const void* wanted, size_t count)
+
 cdef enum:
     URI_MAX = 2048     # SPIFFE's own bound
 
@@ -59,4 +62,5 @@ cdef bint is_uri(const char* text, int size) noexcept:
     for i in range(size):
         if not 0x21 <= text[i] <= 0x7E:
             return False
-    return True
+    # Without a scheme it could be taken for a DNS name.
+    return memmem(text, size, b"://", 3) != NULL

@@ -60,11 +60,17 @@ cdef extern from "<openssl/x509.h>":
         pass
     ctypedef struct X509_VERIFY_PARAM:
         pass
+    ctypedef struct X509_NAME:
+        pass
     ctypedef struct stack_of_x509 "STACK_OF(X509)":
         pass
     X509* d2i_X509(X509** cert, const unsigned char** der, long length)
     void X509_free(X509* cert)
+    int X509_up_ref(X509* cert)
     int X509_check_private_key(const X509* cert, const EVP_PKEY* key)
+    X509_NAME* X509_get_issuer_name(const X509* cert)
+    EVP_PKEY* X509_get0_pubkey(const X509* cert)
+    int X509_verify(X509* cert, EVP_PKEY* key)
     const ASN1_TIME* X509_get0_notBefore(const X509* cert)
     const ASN1_TIME* X509_get0_notAfter(const X509* cert)
     void* X509_get_ext_d2i(const X509* cert, int nid, int* critical, int* index)
@@ -76,6 +82,7 @@ cdef extern from "<openssl/x509.h>":
     int sk_X509_num(const stack_of_x509* stack)
     X509* sk_X509_value(const stack_of_x509* stack, int index)
     void sk_X509_free(stack_of_x509* stack)
+    void sk_X509_pop_free(stack_of_x509* stack, void (*free)(X509*))
 
 cdef extern from "<openssl/pem.h>":
     X509* PEM_read_bio_X509(BIO* bio, X509** cert, void* password_cb, void* user)
@@ -90,9 +97,15 @@ cdef extern from "<openssl/x509_vfy.h>":
     int X509_STORE_add_cert(X509_STORE* store, X509* cert)
     int X509_STORE_set_flags(X509_STORE* store, unsigned long flags)
     int X509_STORE_set_depth(X509_STORE* store, int depth)
+    void X509_STORE_set_get_issuer(X509_STORE* store, int (*find)(X509**, X509_STORE_CTX*, X509*) noexcept)
     X509_STORE_CTX* X509_STORE_CTX_new()
     void X509_STORE_CTX_free(X509_STORE_CTX* checking)
     int X509_STORE_CTX_init(X509_STORE_CTX* checking, X509_STORE* anchors, X509* leaf, stack_of_x509* untrusted)
+    int X509_STORE_CTX_set_default(X509_STORE_CTX* checking, const char* name)
+    X509_VERIFY_PARAM* X509_STORE_CTX_get0_param(X509_STORE_CTX* checking)
+    void X509_VERIFY_PARAM_set_auth_level(X509_VERIFY_PARAM* rules, int level)
+    int X509_STORE_CTX_get1_issuer(X509** issuer, X509_STORE_CTX* checking, X509* cert)
+    stack_of_x509* X509_STORE_CTX_get1_certs(const X509_STORE_CTX* checking, const X509_NAME* name)
     X509* X509_STORE_CTX_get0_cert(const X509_STORE_CTX* checking)
     stack_of_x509* X509_STORE_CTX_get0_chain(const X509_STORE_CTX* checking)
     int X509_STORE_CTX_get_error(const X509_STORE_CTX* checking)
@@ -140,6 +153,7 @@ cdef extern from "<openssl/ssl.h>":
     const SSL_METHOD* TLS_client_method()
     SSL_CTX* SSL_CTX_new(const SSL_METHOD* method)
     void SSL_CTX_free(SSL_CTX* ctx)
+    int SSL_CTX_get_security_level(const SSL_CTX* ctx)
     int SSL_CTX_set_min_proto_version(SSL_CTX* ctx, int version)
     int SSL_CTX_set_max_proto_version(SSL_CTX* ctx, int version)
     int SSL_CTX_set_ciphersuites(SSL_CTX* ctx, const char* names)

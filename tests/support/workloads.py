@@ -3,9 +3,10 @@
 import ssl
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from linkerd2_py._ext.tls.credentials import Credentials
@@ -61,14 +62,31 @@ class Workload:
 class MeshAuthority:
     """A trust anchor and an issuer below it, valid now."""
 
-    def __init__(self, *, starts: float | None = None, lifetime_s: float = 365 * DAY_S) -> None:
-        since = SystemClock().wall() - 3600 if starts is None else starts
-        self.anchor = _signer("root", starts=since, lifetime_s=lifetime_s)
-        self.issuer = _signer("identity", by=self.anchor, starts=since, lifetime_s=lifetime_s)
+    def __init__(
+        self,
+        *,
+        starts: float | None = None,
+        lifetime_s: float = 365 * DAY_S,
+        anchor_key: CertificateIssuerPrivateKeyTypes | None = None,
+    ) -> None:
+        self._since = SystemClock().wall() - 3600 if starts is None else starts
+        self._lifetime_s = lifetime_s
+        self.anchor = Signer(
+            "root.linkerd.cluster.local",
+            key=anchor_key,
+            starts=self._since,
+            lifetime_s=lifetime_s,
+        )
+        self.issuer = self.signer()
 
     @property
     def anchors(self) -> bytes:
         return self.anchor.pem
+
+    def signer(self, name: str = "identity.linkerd.cluster.local", **changed: Any) -> Signer:
+        """An issuer below the anchor; with what a test wants changed."""
+        usual = {"by": self.anchor, "starts": self._since, "lifetime_s": self._lifetime_s}
+        return Signer(name, **{**usual, **changed})
 
     def workload(
         self,
@@ -78,50 +96,25 @@ class MeshAuthority:
         starts: float | None = None,
         lifetime_s: float = DAY_S,
         extensions: Sequence[tuple[x509.ExtensionType, bool]] = (),
+        issuers: Sequence[Signer] | None = None,
     ) -> Workload:
-        """`names`: what its certificate says in place of its name; none: it has no name."""
+        """`names`: what its certificate says in place of its name; none: it has no name. `issuers`: the chain, who signs it first."""
         name, key = name_of(account), new_key()
+        chain = [self.issuer] if issuers is None else issuers
         said = [name] if names is None else list(names)
         leaf = certificate_of(
             key.public_key(),
             subject=common_name("leaf"),
-            issuer=self.issuer.subject,
-            signing_key=self.issuer.key,
+            issuer=chain[0].subject,
+            signing_key=chain[0].key,
             starts=SystemClock().wall() - 60 if starts is None else starts,
             lifetime_s=lifetime_s,
-            extensions=[
-                *([dns_names(*said)] if said else []),
-                (key_id_of(self.issuer), False),
-                *extensions,
-            ],
+            extensions=[*([dns_names(*said)] if said else []), *extensions],
         )
-        return Workload(name, key=key, leaf=leaf, issuers=[self.issuer])
+        return Workload(name, key=key, leaf=leaf, issuers=chain)
 
     def credentials(self, account: str = "web", *, anchors: bytes | None = None) -> Credentials:
         return self.workload(account).credentials(anchors=anchors or self.anchors)
-
-
-def _signer(name: str, *, by: Signer | None = None, starts: float, lifetime_s: float) -> Signer:
-    """Key identifiers as every real authority writes them: old and new ones have the same names."""
-    key = new_key()
-    extensions: list[tuple[x509.ExtensionType, bool]] = [
-        (x509.BasicConstraints(ca=True, path_length=None), True),
-        (x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False),
-    ]
-    if by is not None:
-        extensions.append((key_id_of(by), False))
-    return Signer(
-        f"{name}.linkerd.cluster.local",
-        by=by,
-        key=key,
-        starts=starts,
-        lifetime_s=lifetime_s,
-        extensions=extensions,
-    )
-
-
-def key_id_of(signer: Signer) -> x509.AuthorityKeyIdentifier:
-    return x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.certificate.public_key())  # type: ignore[arg-type]
 
 
 def ssl_context(

@@ -175,7 +175,7 @@ def test_an_end_said_while_the_handshake_runs_follows_it(loop, door, client):
 
 def test_a_peer_that_only_changes_its_keys_does_not_starve_another(loop, pair, voting, web):
     order: list[bytes] = []
-    quiet, other = pair(RecorderSession(lambda name, s: name == "readable" and order.append(b"?")))
+    _quiet, other = pair(RecorderSession(lambda name, s: name == "readable" and order.append(b"?")))
     flooded = RecorderSession(lambda name, s: name == "readable" and order.append(b"end"))
     channel, raw = serve_channel(loop, web, flooded, voting)
     # All of it is to be in the kernel before we read.
