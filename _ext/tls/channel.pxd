@@ -8,7 +8,7 @@ cdef enum ChannelOutcome:
     CHANNEL_MORE = -2         # the ciphertext that is here has been used up
     CHANNEL_END = -3          # close_notify: the peer says nothing more
     CHANNEL_BROKEN = -4       # see `failure`; an alert may wait in `out`
-    CHANNEL_FULL = -5         # `out` has no room left: send, then call again
+    CHANNEL_FULL = -5         # handshake: `out` has no room left: send, then call again
 
 cdef struct Pipe:
     const char* in_          # ciphertext that was received, borrowed for one call
@@ -33,6 +33,7 @@ cdef class Channel(Party):
     cdef Py_ssize_t write(self, const char* src, int count) except -1   # `count` <= RECORD_BYTES, one record, whole; `out` has room for it and RECORD_EXTRA
     cdef int close_notify(self) except -1
     cdef Py_ssize_t outcome_of(self, int result) except -1
+    cdef str what_broke(self, int code)
     cdef Py_ssize_t idle_outcome(self) noexcept
 
 cdef enum:

@@ -90,6 +90,8 @@ cdef class Channel(Party):
 
     cdef Py_ssize_t handshake(self) except -1:
         cdef int result
+        if self.failure is not None:
+            return CHANNEL_BROKEN
         ERR_clear_error()
         result = SSL_do_handshake(self.ssl)
         if result != 1:
@@ -144,22 +146,27 @@ cdef class Channel(Party):
 
     cdef Py_ssize_t outcome_of(self, int result) except -1:
         cdef int code = SSL_get_error(self.ssl, result)
-        cdef long verdict
         if code == SSL_ERROR_WANT_READ:
             return CHANNEL_MORE
-        if code == SSL_ERROR_WANT_WRITE:
+        if code == SSL_ERROR_WANT_WRITE and not self.done:
             return CHANNEL_FULL
-        if code == SSL_ERROR_ZERO_RETURN:
+        if code == SSL_ERROR_ZERO_RETURN and self.done:
             self.ended = True
             return CHANNEL_END
         if self.failure is None:
-            verdict = SSL_get_verify_result(self.ssl)
-            if not self.done and verdict != X509_V_OK:
-                self.failure = X509_verify_cert_error_string(verdict).decode("ascii", "replace")
-            else:
-                self.failure = last_error()
+            self.failure = self.what_broke(code)
         ERR_clear_error()
         return CHANNEL_BROKEN
+
+    cdef str what_broke(self, int code):
+        cdef long verdict = SSL_get_verify_result(self.ssl)
+        if code == SSL_ERROR_WANT_WRITE:
+            return "the peer asks for new keys again and again and reads nothing"
+        if code == SSL_ERROR_ZERO_RETURN:
+            return "the peer ended the handshake"
+        if not self.done and verdict != X509_V_OK:
+            return X509_verify_cert_error_string(verdict).decode("ascii", "replace")
+        return last_error()
 
 
 cdef bint agreed_header(SSL* ssl) noexcept:
