@@ -12,7 +12,9 @@ from functools import partial
 
 from linkerd2_py import __version__
 from linkerd2_py._ext.io.loop import Actor, Loop
+from linkerd2_py._ext.io.transport import Address
 from linkerd2_py._ext.metrics.registry import Registry
+from linkerd2_py._ext.route.client import Client, Permission
 from linkerd2_py._ext.route.local import LocalClient, LocalServer
 from linkerd2_py._ext.route.server import ProxyServer
 from linkerd2_py._ext.route.target import (
@@ -42,6 +44,7 @@ from linkerd2_py.proxy.identity.certify import Certifier
 from linkerd2_py.proxy.identity.failures import handshake_log
 from linkerd2_py.proxy.identity.renewal import Bounds, Metrics, Renewal
 from linkerd2_py.proxy.inbound import InboundTargets
+from linkerd2_py.proxy.inbound_policy import InboundPolicies
 from linkerd2_py.proxy.listeners import Listening, listen
 from linkerd2_py.proxy.log_level import LogLevel
 from linkerd2_py.proxy.settings import (
@@ -54,6 +57,8 @@ from linkerd2_py.proxy.settings import (
 )
 
 logger = logging.getLogger(__name__)
+
+Authorize = Callable[[Client, Address | None, int], Permission]
 
 
 class Proxy:
@@ -174,7 +179,8 @@ def _build_inbound(proxy: Proxy, *, registry: Registry) -> None:
     )
     proxy.tables.append(table)
     proxy.closers.append(table.close)
-    server = _server(proxy, table, side=side, target=None)
+    authorize = _authorize(proxy, targets, registry=registry)
+    server = _server(proxy, table, side=side, target=None, authorize=authorize)
     for address in side.listen:
         proxy.listening.inbound.append(
             _bind(server, address, side=side, name="INBOUND_LISTEN_ADDR")
@@ -182,10 +188,18 @@ def _build_inbound(proxy: Proxy, *, registry: Registry) -> None:
     for port in config.inbound_static:
         target = table.install(str(port.workload).encode())
         targets.adopt(target, workload=port.workload, opaque=port.opaque)
-        server = _server(proxy, table, side=side, target=target, opaque=port.opaque)
+        server = _server(
+            proxy, table, side=side, target=target, opaque=port.opaque, authorize=authorize
+        )
         bound = _bind(server, port.listen, side=side, name="INBOUND_STATIC_PORTS")
         targets.listens(port, at=bound)
         proxy.listening.inbound_static.append((bound, str(port.workload)))
+
+
+def _authorize(proxy: Proxy, targets: InboundTargets, *, registry: Registry) -> Authorize:
+    """Policy, which knows the workload's own ports only."""
+    policies = InboundPolicies(proxy.config.inbound_policy, registry=registry)
+    return lambda client, peer, port: policies.permission(client, peer, targets.port_of(port))
 
 
 def _build_outbound(proxy: Proxy, sources: Sources, *, registry: Registry) -> None:
@@ -329,6 +343,7 @@ def _server(
     side: Side,
     target: Target | None,
     opaque: bool = False,
+    authorize: Authorize | None = None,
 ) -> ProxyServer:
     inbound = table.direction == "inbound"
     identity = proxy.identity if inbound else None
@@ -344,6 +359,7 @@ def _server(
         informational_headers=proxy.config.informational_headers,
         authority_labels=inbound and proxy.config.inbound_authority_labels,
         identity=identity,
+        authorize=authorize,
         no_tls=_no_tls(inbound=inbound, identity=identity),
     )
     proxy.servers.append(server)
