@@ -4,10 +4,10 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from linkerd2_py.base.names import CONTROL_PLANE_NAMESPACE
 from linkerd2_py.controlplane.identity.refusals import Reason, RefusedError
 
 DEFAULT_TRUST_DOMAIN: Final = "cluster.local"
-DEFAULT_CONTROL_NAMESPACE: Final = "linkerd"
 LONGEST_NAME: Final = 253
 # The longest CommonName that X.509 allows; names of authorities stand there.
 _LONGEST_COMMON_NAME: Final = 64
@@ -20,7 +20,7 @@ class TrustDomain:
     """What all identities of a mesh end with. ValueError for what is no DNS name."""
 
     name: str = DEFAULT_TRUST_DOMAIN
-    control_namespace: str = DEFAULT_CONTROL_NAMESPACE
+    control_namespace: str = CONTROL_PLANE_NAMESPACE
 
     def __post_init__(self) -> None:
         if not all(map(_LABEL.fullmatch, self.name.split("."))):

@@ -15,6 +15,7 @@ from linkerd2_py.controlplane.local.addresses import AddressPool, PortPicker
 from linkerd2_py.controlplane.local.container import Container
 from linkerd2_py.controlplane.local.plan import (
     ADMIN_PORT,
+    INBOUND_PORT,
     PodPlan,
     StaticPort,
     static_settings,
@@ -90,15 +91,19 @@ class Ingress:
     def _start(self, statics: tuple[StaticPort, ...], *, namespace: str) -> None:
         ip = self._addresses.take()
         pick = PortPicker(ip).pick
-        admin_port = pick(ADMIN_PORT)
+        admin_port, inbound_port = pick(ADMIN_PORT), pick(INBOUND_PORT)
         plan = PodPlan(
-            spec=WorkloadSpec(namespace=namespace, name="ingress", command=()),
+            spec=WorkloadSpec(
+                namespace=namespace, name="ingress", service_account="ingress", command=()
+            ),
             name=f"ingress-{len(self._proxies)}",
             ip=ip,
             serve={},
             ports={},
             calls={},
-            settings=static_settings(ip, pick=pick, admin_port=admin_port, statics=statics),
+            settings=static_settings(
+                ip, pick=pick, admin_port=admin_port, inbound_port=inbound_port, statics=statics
+            ),
             admin_port=admin_port,
         )
         proxy = _DoorProxy(plan, around=self._around, on_change=self._on_change)

@@ -24,6 +24,7 @@ from linkerd2_py.controlplane.registry.mesh_spec import OutboundSpec, WorkloadSp
 INBOUND_PORT: Final = 4143
 OUTBOUND_PORT: Final = 4140
 ADMIN_PORT: Final = 4191
+_LOOPBACK: Final = "127.0.0.0/8"
 # Below the ports that outgoing connections usually get.
 STATIC_FIRST_PORT: Final = 31001
 APP_FIRST_PORT: Final = 30001
@@ -62,7 +63,8 @@ class PodPlan:
     peers connect (the same where there is no proxy, or one that peers do not see). `settings` are
     the proxy's own, by their names without the prefix; none where there is no proxy. The
     placements say where and as whom proxy and program run. `skipped_ports` are those of an
-    intercepted pod that its proxy does not get.
+    intercepted pod that its proxy does not get. `inbound_port` is where its proxy's own inbound listener
+    is reached; 0 where there is no proxy.
     """
 
     spec: WorkloadSpec
@@ -73,6 +75,7 @@ class PodPlan:
     calls: Mapping[str, str]
     settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     admin_port: int = 0
+    inbound_port: int = 0
     ip6: str = ""
     listen_host: str = ""
     skipped_ports: frozenset[int] = frozenset()
@@ -119,7 +122,19 @@ def plan_pod(spec: WorkloadSpec, *, name: str, ip: str, door: Door) -> PodPlan:
         f"{ip}:{ports[target]}={ip}:{serve[target]}{'/opaque' if opaque else ''}"
         for target, opaque in spec.target_ports.items()
     ]
-    admin_port = pick(ADMIN_PORT)
+    admin_port, inbound_port = pick(ADMIN_PORT), pick(INBOUND_PORT)
+    settings = static_settings(
+        ip,
+        pick=pick,
+        admin_port=admin_port,
+        inbound_port=inbound_port,
+        statics=statics,
+        inbound=inbound,
+    )
+    # A port has two numbers here, the proxy's and the program's, and no second meaning: both are named.
+    guarded = [
+        number for port in spec.require_identity_ports for number in (ports[port], serve[port])
+    ]
     return PodPlan(
         spec=spec,
         name=name,
@@ -127,10 +142,9 @@ def plan_pod(spec: WorkloadSpec, *, name: str, ip: str, door: Door) -> PodPlan:
         serve=serve,
         ports=ports,
         calls={out.variable: address for address, out in pairs},
-        settings=static_settings(
-            ip, pick=pick, admin_port=admin_port, statics=statics, inbound=inbound
-        ),
+        settings=settings | policy_settings(spec, guarded=guarded, networks=_LOOPBACK),
         admin_port=admin_port,
+        inbound_port=inbound_port,
     )
 
 
@@ -139,17 +153,27 @@ def static_settings(
     *,
     pick: Callable[[int], int],
     admin_port: int,
+    inbound_port: int,
     statics: Iterable[StaticPort],
     inbound: Iterable[str] = (),
 ) -> dict[str, str]:
     """The settings of a proxy at a loopback address: a port for each target, as nothing is redirected."""
     return {
         "OUTBOUND_LISTEN_ADDR": f"{ip}:{pick(OUTBOUND_PORT)}",
-        "INBOUND_LISTEN_ADDR": f"{ip}:{pick(INBOUND_PORT)}",
+        "INBOUND_LISTEN_ADDR": f"{ip}:{inbound_port}",
         "ADMIN_LISTEN_ADDR": f"{ip}:{admin_port}",
         "OUTBOUND_STATIC_PORTS": ",".join(f"{one.listen}={one.authority}" for one in statics),
         "INBOUND_STATIC_PORTS": ",".join(inbound),
         "INBOUND_IPS": ip,
+    }
+
+
+def policy_settings(spec: WorkloadSpec, *, guarded: Iterable[int], networks: str) -> dict[str, str]:
+    """Whom a workload's proxy lets in. `guarded`: its ports that require an identity; `networks`: where the mesh is."""
+    return {
+        "POLICY_CLUSTER_NETWORKS": networks,
+        "INBOUND_DEFAULT_POLICY": spec.default_inbound_policy,
+        "INBOUND_PORTS_REQUIRE_IDENTITY": ",".join(map(str, guarded)),
     }
 
 

@@ -107,6 +107,8 @@ class PodRunner:
             ip6=self.plan.ip6,
             intercepted=self.plan.intercepted,
             skipped_ports=self.plan.skipped_ports,
+            service_account=self.plan.spec.service_account,
+            inbound_port=self.plan.inbound_port,
         )
 
     async def stop(self, *, drain: bool) -> None:

@@ -25,7 +25,25 @@ _SERVICE = ("workload", "port", "targetPort", "opaque", "ports", "clusterIP")
 # What Kubernetes calls the address of a service that has none.
 _NO_ADDRESS = "None"
 _PORT = ("name", "port", "targetPort", "opaque")
-_WORKLOAD = ("command", "replicas", "meshed", "env", "outbound", "ready")
+_WORKLOAD = (
+    "command",
+    "replicas",
+    "meshed",
+    "env",
+    "outbound",
+    "ready",
+    "serviceAccount",
+    "defaultInboundPolicy",
+    "requireIdentityPorts",
+)
+# Linkerd's, as `config.linkerd.io/default-inbound-policy` has them.
+INBOUND_POLICIES = (
+    "all-unauthenticated",
+    "all-authenticated",
+    "cluster-unauthenticated",
+    "cluster-authenticated",
+    "deny",
+)
 
 Entries = Mapping[str, Place]
 
@@ -172,9 +190,12 @@ class MeshRules:
         if "replicas" in entries:
             replicas = self._reader.whole(entries["replicas"], least=0, most=MOST_REPLICAS)
         meshed = self._reader.boolean(entries["meshed"]) if "meshed" in entries else True
+        if meshed is False:
+            self._refuse_policy(entries)
         return WorkloadSpec(
             namespace=self._namespace,
             name=name,
+            service_account=self._service_account(entries, workload=name),
             command=self._command(entries, place=place),
             replicas=replicas or 0,
             meshed=bool(meshed),
@@ -182,7 +203,49 @@ class MeshRules:
             outbound=self._outbound(entries),
             ready=self._ready(entries["ready"]) if "ready" in entries else None,
             target_ports=MappingProxyType(self._target_ports.get(name, {})),
+            default_inbound_policy=self._inbound_policy(entries),
+            require_identity_ports=self._identity_ports(entries, workload=name),
         )
+
+    def _service_account(self, entries: Entries, *, workload: str) -> str:
+        # Kubernetes' `default` would make every workload of the file the same to its peers.
+        found = self._label(entries["serviceAccount"]) if "serviceAccount" in entries else None
+        return found or workload
+
+    def _refuse_policy(self, entries: Entries) -> None:
+        for name in ("defaultInboundPolicy", "requireIdentityPorts"):
+            if name in entries:
+                self._reader.refuse(entries[name], reason="needs a proxy, but meshed is false")
+
+    def _inbound_policy(self, entries: Entries) -> str:
+        if "defaultInboundPolicy" not in entries:
+            return ""
+        place = entries["defaultInboundPolicy"]
+        return self._reader.one_of(place, words=INBOUND_POLICIES) or ""
+
+    def _identity_ports(self, entries: Entries, *, workload: str) -> tuple[int, ...]:
+        if "requireIdentityPorts" not in entries:
+            return ()
+        found: list[int] = []
+        for place in self._reader.items(entries["requireIdentityPorts"]) or ():
+            port = self._port_number(place)
+            if port is None:
+                continue
+            if port in found:
+                self._reader.refuse(place, reason=f"port {port} is listed twice")
+            elif self._is_served(port, workload=workload):
+                found.append(port)
+            else:
+                # A slip of the pen must not leave a port open.
+                known = ", ".join(map(str, self._target_ports.get(workload, {}))) or "none"
+                reason = f"no service leads to port {port} of workload {workload}; its ports are: {known}"
+                self._reader.refuse(place, reason=reason)
+        return tuple(found)
+
+    def _is_served(self, port: int, *, workload: str) -> bool:
+        # A service that could not be read may be the one that leads there.
+        unread = len(self._services) < len(self._service_places)
+        return unread or port in self._target_ports.get(workload, {})
 
     def _command(self, entries: Entries, *, place: Place) -> tuple[str, ...]:
         if "command" not in entries:

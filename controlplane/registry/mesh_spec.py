@@ -43,6 +43,7 @@ class WorkloadSpec:
 
     namespace: str
     name: str
+    service_account: str
     command: tuple[str, ...]
     replicas: int = 1
     meshed: bool = True
@@ -51,6 +52,10 @@ class WorkloadSpec:
     ready: ReadyCheck | None = None
     # Ports that some service leads to, with whether their bytes are opaque.
     target_ports: Mapping[int, bool] = field(default_factory=lambda: MappingProxyType({}))
+    # Whom its proxies let in; empty: what proxies do when nobody tells them.
+    default_inbound_policy: str = ""
+    # Those of its target ports that only peers with an identity of the mesh reach.
+    require_identity_ports: tuple[int, ...] = ()
 
     @property
     def deployment(self) -> Deployment:

@@ -66,7 +66,8 @@ class Pod:
     `ports` maps a target port to the port that peers connect to at `ip` (the proxy's, where meshed). `ip6` is its second
     address, where it has one. `admin_addr` is `host:port` of its proxy's admin server; `started` is in seconds since the
     epoch. The proxy of an `intercepted` pod gets what is sent to any port but `skipped_ports`; otherwise it only has `ports`.
-    `identity` is the name in its proxy's certificate, empty where it has none; `inbound_port` is where its proxy listens at `ip`.
+    `identity` is the name in its proxy's certificate, empty where it has none; `inbound_port` is where peers reach that proxy's
+    own inbound listener at `ip`, 0 where there is no proxy.
     """
 
     namespace: str
@@ -83,6 +84,8 @@ class Pod:
     ip6: str = ""
     intercepted: bool = False
     skipped_ports: frozenset[int] = frozenset()
+    # What Kubernetes calls the account of pods that name none.
+    service_account: str = "default"
     identity: str = ""
     inbound_port: int = 0
 

@@ -118,6 +118,14 @@ class NodeReader:
         self.refuse(place, reason=f"must be true or false, not {_shown(node)}")
         return None
 
+    def one_of(self, place: Place, *, words: tuple[str, ...]) -> str | None:
+        """One of these words; anything else is a problem."""
+        node = place.node
+        if isinstance(node, yaml.ScalarNode) and node.value in words:
+            return str(node.value)
+        self.refuse(place, reason=f"must be one of {', '.join(words)}, not {_shown(node)}")
+        return None
+
     def only(self, place: Place, *, word: str) -> bool:
         """Whether `word` stands there; anything else is a problem."""
         node = place.node

@@ -13,6 +13,7 @@ from linkerd2_py.controlplane.local.plan import (
     OUTBOUND_PORT,
     InitStep,
     PodPlan,
+    policy_settings,
 )
 from linkerd2_py.controlplane.local.process import Placement
 from linkerd2_py.controlplane.local.transparent.subnet import Subnet
@@ -44,6 +45,7 @@ def plan_in_namespace(
         calls={out.variable: f"{out.service}:{out.port}" for out in spec.outbound},
         settings=_settings(spec, ips=ips, subnet=subnet) if spec.meshed else {},
         admin_port=ADMIN_PORT if spec.meshed else 0,
+        inbound_port=INBOUND_PORT if spec.meshed else 0,
         skipped_ports=frozenset(_SKIPPED) if spec.meshed else frozenset(),
         inits=_inits(netns, subnet=subnet) if spec.meshed else (),
         proxy_placement=inside,
@@ -53,6 +55,7 @@ def plan_in_namespace(
 
 def _settings(spec: WorkloadSpec, *, ips: tuple[str, str], subnet: Subnet) -> dict[str, str]:
     opaque = [port for port, is_opaque in spec.target_ports.items() if is_opaque]
+    networks = f"{subnet.v4},{subnet.v6}"
     return {
         "OUTBOUND_LISTEN_ADDRS": f"127.0.0.1:{OUTBOUND_PORT},[::1]:{OUTBOUND_PORT}",
         "INBOUND_LISTEN_ADDR": f"{_ALL_FAMILIES}:{INBOUND_PORT}",
@@ -60,7 +63,8 @@ def _settings(spec: WorkloadSpec, *, ips: tuple[str, str], subnet: Subnet) -> di
         "ADMIN_LISTEN_ADDR": f"0.0.0.0:{ADMIN_PORT}",
         "INBOUND_IPS": ",".join(ips),
         "INBOUND_PORTS_DISABLE_PROTOCOL_DETECTION": ",".join(map(str, opaque)),
-        "DESTINATION_PROFILE_NETWORKS": f"{subnet.v4},{subnet.v6}",
+        "DESTINATION_PROFILE_NETWORKS": networks,
+        **policy_settings(spec, guarded=spec.require_identity_ports, networks=networks),
     }
 
 

@@ -13,6 +13,9 @@ CLUSTER_SUFFIX: Final = "svc.cluster.local"
 
 PROXY_ENV_PREFIX: Final = "LINKERD2_PROXY_"
 
+CONTROL_PLANE_NAMESPACE: Final = "linkerd"
+"""Where the control plane is said to live: in labels, and in the name of every identity."""
+
 LABEL_NAMESPACE: Final = "namespace"
 LABEL_POD: Final = "pod"
 LABEL_DEPLOYMENT: Final = "deployment"

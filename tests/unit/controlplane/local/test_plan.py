@@ -21,8 +21,8 @@ def web() -> PodPlan:
     return _plan("web")
 
 
-def _plan(name: str) -> PodPlan:
-    spec = parse_mesh(MESH, source="mesh.yaml").workloads[name]
+def _plan(name: str, *, mesh: str = MESH) -> PodPlan:
+    spec = parse_mesh(mesh, source="mesh.yaml").workloads[name]
 
     def door(out: OutboundSpec) -> str:
         return f"127.0.0.1:7080/{out.authority}"
@@ -50,6 +50,28 @@ def test_proxy_environment(web: PodPlan) -> None:
     http, feed = env["LINKERD2_PROXY_INBOUND_STATIC_PORTS"].split(",")
     assert http == f"{IP}:{web.ports[8080]}={IP}:{web.serve[8080]}"
     assert feed == f"{IP}:{web.ports[9000]}={IP}:{web.serve[9000]}/opaque"
+
+
+def test_peers_reach_the_inbound_listener_of_the_proxy(web: PodPlan) -> None:
+    env = proxy_env(web, base={}, proxy_api="127.0.0.1:8086")
+    assert env["LINKERD2_PROXY_INBOUND_LISTEN_ADDR"] == f"{IP}:{web.inbound_port}"
+    assert _plan("cart").inbound_port == 0
+
+
+def test_without_a_policy_the_proxy_decides(web: PodPlan) -> None:
+    env = proxy_env(web, base={}, proxy_api="127.0.0.1:8086")
+    assert env["LINKERD2_PROXY_POLICY_CLUSTER_NETWORKS"] == "127.0.0.0/8"
+    assert "LINKERD2_PROXY_INBOUND_DEFAULT_POLICY" not in env
+    assert "LINKERD2_PROXY_INBOUND_PORTS_REQUIRE_IDENTITY" not in env
+
+
+def test_a_policy_reaches_the_proxy_with_either_number_of_a_port() -> None:
+    policy = "defaultInboundPolicy: cluster-authenticated\n    requireIdentityPorts: [9000]"
+    web = _plan("web", mesh=MESH.replace("env:", f"{policy}\n    env:"))
+    env = proxy_env(web, base={}, proxy_api="127.0.0.1:8086")
+    assert env["LINKERD2_PROXY_INBOUND_DEFAULT_POLICY"] == "cluster-authenticated"
+    guarded = f"{web.ports[9000]},{web.serve[9000]}"
+    assert env["LINKERD2_PROXY_INBOUND_PORTS_REQUIRE_IDENTITY"] == guarded
 
 
 def test_program_environment(web: PodPlan) -> None:

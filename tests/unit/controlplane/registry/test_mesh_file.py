@@ -12,6 +12,7 @@ from linkerd2_py.controlplane.registry.mesh_file import (
     load_mesh_file,
     parse_mesh,
 )
+from linkerd2_py.controlplane.registry.mesh_rules import INBOUND_POLICIES
 from linkerd2_py.controlplane.registry.mesh_spec import MeshSpec, OutboundSpec, ReadyCheck
 from linkerd2_py.controlplane.registry.types import Deployment, PortSpec, Service
 
@@ -105,6 +106,26 @@ def test_defaults() -> None:
     assert spec.workloads["b"].replicas == 1
     assert spec.workloads["b"].meshed
     assert spec.workloads["b"].ready is None
+    assert spec.workloads["b"].service_account == "b"
+    assert spec.workloads["b"].default_inbound_policy == ""
+    assert spec.workloads["b"].require_identity_ports == ()
+
+
+def test_workloads_may_share_a_service_account() -> None:
+    workloads = mesh(
+        changed("replicas: 2", "serviceAccount: app").replace(
+            "{tcp: 9000}", "{tcp: 9000}, serviceAccount: app"
+        )
+    ).workloads
+    accounts = {name: workload.service_account for name, workload in workloads.items()}
+    assert accounts == {"web": "app", "voting": "voting", "chat": "app"}
+
+
+@pytest.mark.parametrize("policy", INBOUND_POLICIES)
+def test_workloads_say_whom_they_let_in(policy: str) -> None:
+    text = changed("replicas: 2", f"defaultInboundPolicy: {policy}\n    requireIdentityPorts: [80]")
+    web = mesh(text).workloads["web"]
+    assert (web.default_inbound_policy, web.require_identity_ports) == (policy, (80,))
 
 
 def test_aliases_are_followed() -> None:
@@ -121,7 +142,18 @@ WRONG = [
     ("replicas: 2", "replicas:", "13: workloads.web.replicas: must be a whole number >= 0 and <= 250, not empty"),
     ("replicas: 2", "replicas: [2]", "13: workloads.web.replicas: must be a whole number >= 0 and <= 250, not a list"),
     ("replicas: 2", f"replicas: {'9' * 60}", f"13: workloads.web.replicas: must be a whole number >= 0 and <= 250, not '{'9' * 37}...'"),
-    ("replicas: 2", "replica: 2", "13: workloads.web.replica: is not a known field; known are: command, replicas, meshed, env, outbound, ready"),
+    ("replicas: 2", "replica: 2", "13: workloads.web.replica: is not a known field; known are: command, replicas, meshed, env, outbound, ready, serviceAccount, defaultInboundPolicy, requireIdentityPorts"),
+    ("replicas: 2", "serviceAccount: Web", f"13: workloads.web.serviceAccount: {LABEL}, not 'Web'"),
+    ("replicas: 2", "serviceAccount: a.b", f"13: workloads.web.serviceAccount: {LABEL}, not 'a.b'"),
+    ("replicas: 2", "serviceAccount: [a]", "13: workloads.web.serviceAccount: must be text, not a list"),
+    ("replicas: 2", "defaultInboundPolicy: allow", f"13: workloads.web.defaultInboundPolicy: must be one of {', '.join(INBOUND_POLICIES)}, not 'allow'"),
+    ("replicas: 2", "defaultInboundPolicy: [deny]", f"13: workloads.web.defaultInboundPolicy: must be one of {', '.join(INBOUND_POLICIES)}, not a list"),
+    ("replicas: 2", "requireIdentityPorts: 80", "13: workloads.web.requireIdentityPorts: must be a list, not '80'"),
+    ("replicas: 2", "requireIdentityPorts: [http]", "13: workloads.web.requireIdentityPorts[0]: must be a whole number >= 1 and <= 65535, not 'http'"),
+    ("replicas: 2", "requireIdentityPorts: [80, 80]", "13: workloads.web.requireIdentityPorts[1]: port 80 is listed twice"),
+    ("replicas: 2", "requireIdentityPorts: [8080]", "13: workloads.web.requireIdentityPorts[0]: no service leads to port 8080 of workload web; its ports are: 80"),
+    ("meshed: false", "meshed: false, defaultInboundPolicy: deny", "17: workloads.voting.defaultInboundPolicy: needs a proxy, but meshed is false"),
+    ("meshed: false", "meshed: false, requireIdentityPorts: [9090]", "17: workloads.voting.requireIdentityPorts: needs a proxy, but meshed is false"),
     ("meshed: false", "meshed: 0", "17: workloads.voting.meshed: must be true or false, not '0'"),
     ("port: 80,", "port: 80, clusterIP: 10.0.0.1,", "3: services.web-svc.clusterIP: must be None or left out, not '10.0.0.1'"),
     ("port: 80,", "port: 80, clusterIP: none,", "3: services.web-svc.clusterIP: must be None or left out, not 'none'"),
@@ -176,6 +208,11 @@ def test_mistake_is_named_with_line_and_field(old: str, new: str, message: str) 
 def test_all_mistakes_are_reported_in_the_order_of_lines() -> None:
     text = changed("replicas: 2", "replicas: two").replace("port: 80,", "port: x,")
     assert [line.split(": ")[0] for line in problems(text)] == ["mesh.yaml:3", "mesh.yaml:13"]
+
+
+def test_a_port_of_a_service_that_cannot_be_read_is_no_second_mistake() -> None:
+    text = changed("replicas: 2", "requireIdentityPorts: [80]").replace("port: 80,", "port: x,")
+    assert [line.split(": ")[0] for line in problems(text)] == ["mesh.yaml:3"]
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ from linkerd2_py.proxy.config.load import load
 from tests.support.shop import MESH
 
 
-def _plan(name: str) -> PodPlan:
+def _plan(name: str, *, mesh: str = MESH) -> PodPlan:
     return plan_in_namespace(
-        parse_mesh(MESH, source="mesh.yaml").workloads[name],
+        parse_mesh(mesh, source="mesh.yaml").workloads[name],
         name=f"{name}-0",
         netns=f"l5d3-{name}-0",
         ips=("10.212.0.16", "fd6c:3564:3::10"),
@@ -45,6 +45,16 @@ def test_the_proxy_reads_its_environment(monkeypatch: pytest.MonkeyPatch) -> Non
     assert len(config.inbound_ips) == 2
     assert [net.prefix_len for net in config.destination.profile_networks] == [16, 48]
     assert config.inbound_static == config.outbound_static == ()
+
+
+def test_a_policy_is_for_the_networks_of_the_mesh() -> None:
+    policy = "defaultInboundPolicy: deny\n    requireIdentityPorts: [9000]"
+    plan = _plan("web", mesh=MESH.replace("env:", f"{policy}\n    env:"))
+    env = proxy_env(plan, base={}, proxy_api="10.212.0.1:8086")
+    assert env["LINKERD2_PROXY_POLICY_CLUSTER_NETWORKS"] == "10.212.0.0/16,fd6c:3564:3::/48"
+    assert env["LINKERD2_PROXY_INBOUND_DEFAULT_POLICY"] == "deny"
+    assert env["LINKERD2_PROXY_INBOUND_PORTS_REQUIRE_IDENTITY"] == "9000"
+    assert (plan.inbound_port, _plan("cart").inbound_port) == (4143, 0)
 
 
 def test_rules_come_before_the_proof_that_they_work() -> None:
