@@ -12,7 +12,9 @@ from linkerd2_py.controlplane.registry.types import Key, Mesh, Pod, PortSpec
 class Endpoint:
     """One pod's address for one port, with what a peer must know to talk to it.
 
-    A `meshed` pod has a proxy; `proxied` says that the proxy is what answers on this port.
+    A `meshed` pod has a proxy; `proxied` says that the proxy is what answers on this port. Only then are there an
+    `identity`, which it proves (empty: it has none), and an `inbound_port`, where it takes any of its ports by a header
+    (0: nowhere).
     """
 
     ip: str
@@ -20,9 +22,12 @@ class Endpoint:
     namespace: str
     pod: str
     deployment: str
+    service_account: str
     meshed: bool
     proxied: bool
     opaque: bool
+    identity: str = ""
+    inbound_port: int = 0
 
     @property
     def address(self) -> tuple[str, int]:
@@ -59,15 +64,20 @@ def resolve(target: ServiceTarget, *, mesh: Mesh) -> EndpointSet:
 
 def endpoint_of(pod: Pod, *, ip: str, port: int, opaque: bool) -> Endpoint:
     """The pod as an endpoint: one of its addresses, and the port that peers connect to."""
+    proxied = pod.proxied(port)
     return Endpoint(
         ip=ip,
         port=port,
         namespace=pod.namespace,
         pod=pod.name,
         deployment=pod.workload,
+        service_account=pod.service_account,
         meshed=pod.meshed,
-        proxied=pod.proxied(port),
+        proxied=proxied,
         opaque=opaque,
+        # Where the program itself answers, nobody could prove who it is.
+        identity=pod.identity if proxied else "",
+        inbound_port=pod.inbound_port if proxied else 0,
     )
 
 

@@ -8,6 +8,7 @@ import ipaddress
 from collections.abc import Iterable
 
 from linkerd2_py.base.names import (
+    CONTROL_PLANE_NAMESPACE,
     LABEL_CONTROL_PLANE_NS,
     LABEL_DEPLOYMENT,
     LABEL_NAMESPACE,
@@ -23,9 +24,6 @@ from linkerd2_py.proto.gen import net_pb2 as net
 
 # What Linkerd's destination sends for every endpoint; balancers do not use it.
 WEIGHT = 10_000
-CONTROL_PLANE_NAMESPACE = "linkerd"
-# A mesh.yaml has no service accounts; Kubernetes calls the one of pods that name none so.
-SERVICE_ACCOUNT = "default"
 _LOW_64 = (1 << 64) - 1
 
 
@@ -53,22 +51,19 @@ def difference(before: EndpointSet, *, after: EndpointSet, service: Key) -> tupl
 
 
 def weighted_address(endpoint: Endpoint) -> destination.WeightedAddr:
-    """One endpoint with its labels, its hint and the pod it stands for."""
-    message = destination.WeightedAddr(
+    """One endpoint with its labels, its identity, its hint and the pod it stands for."""
+    return destination.WeightedAddr(
         addr=tcp_address(endpoint.ip, port=endpoint.port),
         weight=WEIGHT,
         metric_labels=_labels(endpoint),
+        tls_identity=_tls_identity(endpoint),
+        protocol_hint=_protocol_hint(endpoint),
         resource_ref=meta.Metadata(
             resource=meta.Resource(
                 group="core", kind="Pod", name=endpoint.pod, namespace=endpoint.namespace
             )
         ),
     )
-    if endpoint.proxied and endpoint.opaque:
-        message.protocol_hint.opaque.SetInParent()
-    elif endpoint.proxied:
-        message.protocol_hint.h2.SetInParent()
-    return message
 
 
 def tcp_address(ip: str, *, port: int) -> net.TcpAddress:
@@ -81,11 +76,30 @@ def tcp_address(ip: str, *, port: int) -> net.TcpAddress:
     return net.TcpAddress(ip=net.IPAddress(ipv6=parts), port=port)
 
 
+def _tls_identity(endpoint: Endpoint) -> destination.TlsIdentity | None:
+    """The name in the certificate, which is also the one to ask for in the handshake (SNI)."""
+    if not endpoint.identity:
+        return None
+    name = destination.TlsIdentity.DnsLikeIdentity(name=endpoint.identity)
+    return destination.TlsIdentity(dns_like_identity=name, server_name=name)
+
+
+def _protocol_hint(endpoint: Endpoint) -> destination.ProtocolHint | None:
+    if not endpoint.proxied:
+        return None
+    hint = destination.ProtocolHint
+    if not endpoint.opaque:
+        return hint(h2=hint.H2())
+    # By the header the proxy there knows that the bytes are not to be looked at, whatever its own settings say.
+    direct = hint.OpaqueTransport(inbound_port=endpoint.inbound_port)
+    return hint(opaque=hint.Opaque(), opaque_transport=direct if endpoint.inbound_port else None)
+
+
 def _labels(endpoint: Endpoint) -> dict[str, str]:
     labels = {
         LABEL_POD: endpoint.pod,
         LABEL_DEPLOYMENT: endpoint.deployment,
-        LABEL_SERVICE_ACCOUNT: SERVICE_ACCOUNT,
+        LABEL_SERVICE_ACCOUNT: endpoint.service_account,
     }
     if endpoint.meshed:
         labels[LABEL_CONTROL_PLANE_NS] = CONTROL_PLANE_NAMESPACE

@@ -75,6 +75,19 @@ async def test_get_profile_streams_a_profile_then_changes(server: Server) -> Non
     assert (await call.read()).opaque_protocol
 
 
+async def test_streams_say_who_must_answer_and_when_that_changes(server: Server) -> None:
+    client = await server.client()
+    endpoints, profile = client.Get(ask()), client.GetProfile(ask("127.0.1.1:8080"))
+    assert not (await endpoints.read()).add.addrs[0].HasField("tls_identity")
+    assert not (await profile.read()).endpoint.HasField("tls_identity")
+    for name in ("web.default.example", "other.default.example"):
+        server.registry.put(replace(POD, identity=name, inbound_port=4143))
+        (address,) = (await endpoints.read()).add.addrs
+        for told in (address, (await profile.read()).endpoint):
+            assert told.tls_identity.dns_like_identity.name == name
+            assert told.tls_identity.server_name.name == name
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [("Get", "127.0.0.1:80"), ("Get", "example.com:80"), ("Get", ""), ("GetProfile", "a:b")],

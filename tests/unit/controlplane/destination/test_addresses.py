@@ -1,4 +1,4 @@
-"""Profiles of addresses: those of services, of pods (either family), of nobody, and when they change."""
+"""Profiles of addresses: those of services, of pods (either family), of nobody, who must answer there, and when they change."""
 
 from dataclasses import replace
 
@@ -30,6 +30,9 @@ POD = Pod(
     ip6="fd00::10",
     intercepted=True,
     skipped_ports=frozenset({4191}),
+    service_account="front",
+    identity="front.default.serviceaccount.identity.linkerd.cluster.local",
+    inbound_port=4143,
 )
 WEB_NAME = "web-svc.default.svc.cluster.local"
 V4, V6 = "10.9.128.16", "[fd00:0:0:1::10]"
@@ -59,6 +62,14 @@ def news(stream: UpdateStream) -> list[messages.DestinationProfile]:
 def hint(profile: messages.DestinationProfile) -> str | None:
     name: str | None = profile.endpoint.protocol_hint.WhichOneof("protocol")
     return name
+
+
+def is_secured(profile: messages.DestinationProfile) -> bool:
+    """Whether it says who must answer, in both places."""
+    found = profile.endpoint.tls_identity
+    names = {found.dns_like_identity.name, found.server_name.name}
+    assert names in ({""}, {POD.identity})
+    return profile.endpoint.HasField("tls_identity")
 
 
 @pytest.mark.parametrize("ip", [V4, V6])
@@ -109,8 +120,10 @@ def test_pod_is_found_by_either_address_and_answers_with_it(ip: str, family: str
     assert number == int(parse_target(f"{ip}:8080").ip)  # type: ignore[union-attr]
     assert address.port == 8080
     assert profile.endpoint.metric_labels["pod"] == "web-0"
+    assert profile.endpoint.metric_labels["serviceaccount"] == "front"
     assert profile.endpoint.resource_ref.resource.name == "web-0"
     assert hint(profile) == "h2"
+    assert is_secured(profile)
 
 
 def test_endpoints_of_a_service_are_the_ipv4_addresses_of_pods() -> None:
@@ -136,25 +149,29 @@ def test_address_of_nobody_is_empty_until_a_pod_has_it(ip: str) -> None:
 
 def test_every_port_of_an_intercepted_pod_is_its_proxys_but_the_skipped() -> None:
     mesh = Mesh()
-    assert hint(mesh.profile("10.9.0.16:9090")) == "opaque"
-    assert hint(mesh.profile("10.9.0.16:1234")) == "h2"
+    opaque = mesh.profile("10.9.0.16:9090")
+    assert (hint(opaque), is_secured(opaque)) == ("opaque", True)
+    assert opaque.endpoint.protocol_hint.opaque_transport.inbound_port == 4143
+    undeclared = mesh.profile("10.9.0.16:1234")
+    assert (hint(undeclared), is_secured(undeclared)) == ("h2", True)
     skipped = mesh.profile("10.9.0.16:4191")
     assert skipped.endpoint.addr.port == 4191
-    assert hint(skipped) is None
+    assert (hint(skipped), is_secured(skipped)) == (None, False)
 
 
 def test_only_the_ports_of_a_pod_without_interception_are_its_proxys() -> None:
     mesh = Mesh(replace(POD, intercepted=False, ports={8080: 41001}))
     for port in (8080, 41001):
         known = mesh.profile(f"10.9.0.16:{port}")
-        assert (known.endpoint.addr.port, hint(known)) == (41001, "h2")
+        assert (known.endpoint.addr.port, hint(known), is_secured(known)) == (41001, "h2", True)
     unknown = mesh.profile("10.9.0.16:1234")
     assert unknown.endpoint.addr.port == 1234
-    assert hint(unknown) is None
+    assert (hint(unknown), is_secured(unknown)) == (None, False)
     assert unknown.endpoint.metric_labels["control_plane_ns"] == "linkerd"
 
 
 def test_no_port_of_an_unmeshed_pod_is_a_proxys() -> None:
     mesh = Mesh(replace(POD, meshed=False))
     for port in (8080, 1234):
-        assert hint(mesh.profile(f"10.9.0.16:{port}")) is None
+        profile = mesh.profile(f"10.9.0.16:{port}")
+        assert (hint(profile), is_secured(profile)) == (None, False)

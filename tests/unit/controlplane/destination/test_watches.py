@@ -24,6 +24,13 @@ POD = Pod(
     "default", "web-0", "web", "127.0.1.1", {8080: 41001, 9090: 9090}, ready=True, status="Running"
 )
 SECOND = replace(POD, name="web-1", ip="127.0.1.2")
+# With a proxy that has an identity.
+SECURED = replace(
+    POD,
+    service_account="front",
+    identity="front.default.serviceaccount.identity.linkerd.cluster.local",
+    inbound_port=4143,
+)
 HTTP = ServiceTarget(WEB.key, 80)
 RAW = ServiceTarget(WEB.key, 90)
 
@@ -83,6 +90,64 @@ def test_opaque_ports_and_unmeshed_pods_are_not_upgraded() -> None:
     (update,) = mesh.get().now()
     assert not update.add.addrs[0].HasField("protocol_hint")
     assert "control_plane_ns" not in update.add.addrs[0].metric_labels
+
+
+def test_endpoint_has_the_identity_of_its_pod_as_name_and_as_sni() -> None:
+    mesh = Mesh()
+    mesh.registry.put(SECURED)
+    (update,) = mesh.get().now()
+    (address,) = update.add.addrs
+    assert address.tls_identity.WhichOneof("strategy") == "dns_like_identity"
+    assert address.tls_identity.dns_like_identity.name == SECURED.identity
+    assert address.tls_identity.server_name.name == SECURED.identity
+    assert address.metric_labels["serviceaccount"] == "front"
+    assert address.addr.port == 41001
+    assert address.protocol_hint.WhichOneof("protocol") == "h2"
+    assert not address.protocol_hint.HasField("opaque_transport")
+
+
+def test_opaque_endpoint_is_reached_through_the_inbound_port() -> None:
+    mesh = Mesh()
+    mesh.registry.put(SECURED)
+    (update,) = mesh.get(RAW).now()
+    (address,) = update.add.addrs
+    assert address.addr.port == 9090
+    assert address.tls_identity.dns_like_identity.name == SECURED.identity
+    assert address.protocol_hint.WhichOneof("protocol") == "opaque"
+    assert address.protocol_hint.opaque_transport.inbound_port == 4143
+    mesh.registry.put(POD)
+    (update,) = mesh.get(RAW).now()
+    assert not update.add.addrs[0].protocol_hint.HasField("opaque_transport")
+
+
+@pytest.mark.parametrize(
+    "pod",
+    [
+        replace(SECURED, meshed=False),
+        replace(SECURED, intercepted=True, skipped_ports=frozenset({41001, 9090})),
+    ],
+)
+@pytest.mark.parametrize("target", [HTTP, RAW])
+def test_where_the_program_itself_answers_there_is_no_identity(
+    pod: Pod, target: ServiceTarget
+) -> None:
+    mesh = Mesh()
+    mesh.registry.put(pod)
+    (update,) = mesh.get(target).now()
+    (address,) = update.add.addrs
+    assert not address.HasField("tls_identity")
+    assert not address.HasField("protocol_hint")
+
+
+def test_address_that_another_identity_takes_over_is_told_with_it() -> None:
+    mesh = Mesh()
+    mesh.registry.put(SECURED)
+    reader = mesh.get()
+    reader.now()
+    mesh.registry.put(replace(SECURED, identity="other"))
+    (update,) = reader.now()
+    (address,) = update.add.addrs
+    assert (address.addr.port, address.tls_identity.server_name.name) == (41001, "other")
 
 
 @pytest.mark.parametrize(
