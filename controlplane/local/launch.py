@@ -5,7 +5,8 @@ when it dies, then where and as whom to run (all optional), `--`, and the progra
 
     --netns NAME   in the network namespace /run/netns/NAME
     --etc FOLDER   with the files of FOLDER in place of those of /etc, for this program alone
-    --uid UID      as that user, with no privilege left but, where the interpreter could not be read otherwise, to read files
+    --uid UID      as that user, with no privilege left but, where it could not start otherwise, to read files
+    --reach FOLDER which is that user's, and which it needs to start, beside the interpreter and this package
 """
 
 import ctypes
@@ -55,7 +56,7 @@ def enter(places: dict[str, str]) -> None:
     if "--etc" in places:
         cover_etc(places["--etc"])
     if "--uid" in places:
-        become(int(places["--uid"]))
+        become(int(places["--uid"]), reach=places.get("--reach", __file__))
 
 
 def cover_etc(folder: str) -> None:
@@ -69,7 +70,7 @@ def cover_etc(folder: str) -> None:
             check(libc.mount(os.fsencode(source), os.fsencode(target), None, MS_BIND, None))
 
 
-def become(uid: int) -> None:
+def become(uid: int, *, reach: str) -> None:
     """Change the user for good. A death signal asked for before would be forgotten here."""
     try:
         entry = pwd.getpwuid(uid)
@@ -80,12 +81,12 @@ def become(uid: int) -> None:
     os.setresgid(gid, gid, gid)
     libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0)
     os.setresuid(uid, uid, uid)
-    hold({CAP_DAC_READ_SEARCH} if not readable() else set())
+    hold({CAP_DAC_READ_SEARCH} if not readable(sys.executable, __file__, reach) else set())
 
 
-def readable() -> bool:
-    """Whether this user may read the interpreter and this package; a home folder is often closed to others."""
-    return all(os.access(path, os.R_OK) for path in (sys.executable, __file__))
+def readable(*paths: str) -> bool:
+    """Whether this user may read them; a home folder is often closed to others."""
+    return all(os.access(path, os.R_OK) for path in paths)
 
 
 def hold(capabilities: set[int]) -> None:

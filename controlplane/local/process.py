@@ -24,12 +24,13 @@ _GUARD: Final = str(Path(__file__).with_name("guard.py"))
 @dataclass(frozen=True, slots=True)
 class Placement:
     """Where and as whom a program runs, if not as its parent does: in a named network namespace,
-    with the files of the folder `etc` in place of those of /etc, as another user.
+    with the files of the folder `etc` in place of those of /etc, as another user, who needs the folder `reach`.
     """
 
     netns: str = ""
     etc: Path | None = None
     uid: int | None = None
+    reach: Path | None = None
 
     @property
     def words(self) -> list[str]:
@@ -38,6 +39,7 @@ class Placement:
             *(("--netns", self.netns) if self.netns else ()),
             *(("--etc", str(self.etc)) if self.etc else ()),
             *(("--uid", str(self.uid)) if self.uid is not None else ()),
+            *(("--reach", str(self.reach)) if self.reach else ()),
         ]
 
 
@@ -77,8 +79,12 @@ class Guard:
         """What to run after everything is killed, if this process dies; none withdraws it."""
         self._tell(f"!{json.dumps(list(argv))}\n")
 
+    def remove_at_end(self, folder: Path) -> None:
+        """A folder of folders, which must be there now and must not outlive us."""
+        self._tell(f"~{json.dumps(str(folder))}\n")
+
     def close(self) -> None:
-        """End the guard; groups still listed are killed. May be repeated."""
+        """End the guard; groups still listed are killed, folders removed. May be repeated."""
         pipe = self._pipe()
         if not pipe.closed:
             with contextlib.suppress(OSError):

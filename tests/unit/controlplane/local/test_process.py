@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -134,7 +135,27 @@ def test_a_command_with_a_slash_is_looked_for_beside_the_mesh_file(tmp_path: Pat
 
 
 def test_guard_forgets_groups_that_ended() -> None:
-    assert guards.watch(["+1\n", "+2\n", "-1\n", "-9\n"]) == ({2}, [])
+    left = guards.Left(["+1\n", "+2\n", "-1\n", "-9\n"])
+    assert (left.groups, left.folders, left.last) == ({2}, {}, [])
+
+
+def test_guard_removes_no_folder_but_the_one_it_was_told_of(tmp_path: Path) -> None:
+    keys, none = tmp_path / "ke\nys", tmp_path / "none"
+    (keys / "web-0").mkdir(parents=True)
+    (keys / "web-0" / "token").touch()
+    left = guards.Left([f"~{json.dumps(str(path))}\n" for path in (keys, none)])
+    ((folder, held),) = left.folders.items()
+    keys.rename(tmp_path / "moved")
+    (keys / "web-1").mkdir(parents=True)
+    guards.remove(folder, held=held)
+    assert list((tmp_path / "moved").iterdir()) == []
+    assert list(keys.iterdir()) == [keys / "web-1"]
+    os.close(held)
+    held = os.open(keys, os.O_RDONLY)
+    guards.remove(folder, held=held)
+    assert not keys.exists()
+    guards.remove(folder, held=held)
+    os.close(held)
 
 
 def test_nothing_survives_a_killed_supervisor(tmp_path: Path) -> None:
@@ -163,18 +184,25 @@ def test_nothing_survives_a_killed_supervisor(tmp_path: Path) -> None:
 def test_what_is_to_be_done_at_the_end_is_done_when_the_supervisor_dies(tmp_path: Path) -> None:
     code = (
         "import sys, time; from linkerd2_py.controlplane.local.process import Guard\n"
+        "from pathlib import Path\n"
         "guard = Guard(); guard.call_at_end(['touch', sys.argv[1]])\n"
+        "guard.remove_at_end(Path(sys.argv[1]).with_name('keys'))\n"
         "if len(sys.argv) > 2: guard.call_at_end([]); guard.close(); sys.exit()\n"
         "print('up', flush=True); time.sleep(60)"
     )
-    left, withdrawn = tmp_path / "left", tmp_path / "withdrawn"
+    left, withdrawn, keys = (tmp_path / name for name in ("left", "withdrawn", "keys"))
+    (keys / "web-0").mkdir(parents=True)
     subprocess.run([sys.executable, "-c", code, str(withdrawn), "orderly"], check=True)
+    assert not keys.exists()
+    (keys / "web-0").mkdir(parents=True)
     argv = [sys.executable, "-c", code, str(left)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE) as supervisor:
         assert supervisor.stdout is not None
         supervisor.stdout.readline()
         supervisor.kill()
     eventually(left.exists)
+    # Gone before the last command: it may take its time.
+    assert not keys.exists()
     assert not withdrawn.exists()
 
 

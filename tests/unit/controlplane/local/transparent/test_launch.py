@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from linkerd2_py.controlplane.local import netns
 from linkerd2_py.controlplane.local.probe import Probe
-from linkerd2_py.controlplane.local.process import Guard, Placement, Program, start
+from linkerd2_py.controlplane.local.process import LAUNCH, Guard, Placement, Program, start
 from linkerd2_py.controlplane.local.transparent import programs
 from linkerd2_py.controlplane.local.transparent.commands import Batch
 from tests.support.privileges import need_root
 from tests.support.wait import eventually_async
 
+PYTHON = "/usr/bin/python3"
 STRANGER = 54321
 """No account has this number."""
 SHOW = """
@@ -75,6 +79,36 @@ async def test_a_stranger_has_no_privilege_but_to_read_its_interpreter(
     assert lines[0] == f"{STRANGER} {STRANGER} []"
     assert int(lines[1].split()[1], 16) & ~(1 << 2) == 0
     assert lines[2:] == [*_resolv_conf().splitlines(), ""]
+
+
+@pytest.mark.skipif(not Path(PYTHON).exists(), reason=f"needs {PYTHON}")
+def test_a_stranger_may_read_files_only_where_its_folder_is_out_of_reach() -> None:
+    """With an interpreter and a copy of the package's file that everybody can read."""
+    with TemporaryDirectory() as made:
+        open_to_all, closed = Path(made), Path(made, "closed")
+        own = closed / "own"
+        own.mkdir(parents=True)
+        os.chown(own, STRANGER, STRANGER)
+        shutil.copy(LAUNCH, open_to_all)
+        open_to_all.chmod(0o755)
+
+        def run(*words: str) -> tuple[int, int]:
+            argv = [PYTHON, "-I", "-S", open_to_all / "launch.py", str(os.getpid()), "0"]
+            place = ["--uid", str(STRANGER), *words]
+            done = subprocess.run(
+                [*argv, *place, "--", "sh", "-c", f"grep CapEff /proc/self/status; touch {own}/x"],
+                capture_output=True,
+                check=False,
+            )
+            return done.returncode, int(done.stdout.split()[1], 16)
+
+        read_files = 1 << 2
+        closed.chmod(0o700)
+        assert run() == (1, 0)
+        assert run("--reach", str(own)) == (0, read_files)
+        assert (own / "x").stat().st_uid == STRANGER
+        closed.chmod(0o711)
+        assert run("--reach", str(own)) == (0, 0)
 
 
 async def test_files_of_etc_are_covered_for_the_program_alone(tmp_path: Path, guard: Guard) -> None:
