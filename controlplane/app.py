@@ -39,7 +39,13 @@ class EmbeddedControlPlane:
 
     proxy_api: str
     public_api: str
+    _identity: Identity | None
     _running: AsyncExitStack
+
+    @property
+    def anchors(self) -> bytes:
+        """The trust anchors in force, in PEM, as a proxy that starts now is to have them; none where there is no identity."""
+        return self._identity.authorities().bundle if self._identity else b""
 
     async def stop(self) -> None:
         """Stop all components, last started first. May be repeated."""
@@ -90,7 +96,9 @@ async def build_embedded(
         web = WebServer(web_app(operations(sources), metrics=metrics))
         starting.push_async_callback(web.stop)
         web_address = await web.start(host=public_api.host, port=public_api.port)
-        return EmbeddedControlPlane(grpc_address, f"http://{web_address}", starting.pop_all())
+        return EmbeddedControlPlane(
+            grpc_address, f"http://{web_address}", certifying, starting.pop_all()
+        )
 
 
 async def health_problem(address: str) -> str:

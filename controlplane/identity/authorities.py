@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,3 +20,8 @@ class Authorities:
     ends: datetime
     leaf_lifetime: timedelta
     problem: str = ""
+
+    @property
+    def bundle(self) -> bytes:
+        """The anchors in PEM, as proxies take them."""
+        return b"".join(anchor.public_bytes(Encoding.PEM) for anchor in self.anchors)

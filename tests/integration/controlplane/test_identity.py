@@ -135,6 +135,7 @@ async def test_without_identity_there_is_no_service() -> None:
     async with grpc.aio.insecure_channel(running.proxy_api) as channel:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await stubs.IdentityStub(channel).Certify(messages.CertifyRequest())
+    assert running.anchors == b""
     await running.stop()
     assert caught.value.code() is Code.UNIMPLEMENTED
 
@@ -305,6 +306,21 @@ async def test_new_issuer_takes_over_between_two_calls(
         assert await plane.metric(UPDATED) == 1
         assert await plane.metric(SKIPPED) == 0
     assert "the issuer is now 'CN=new issuer', until" in caplog.text
+
+
+async def test_proxies_that_start_are_to_trust_the_anchors_in_force(
+    rotating: Rotating, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    old, new = rotating.old_root.pem, rotating.new_root.pem
+    async with planed(rotating.settings(clock), tokens=rotating.tokens) as plane:
+        assert plane.running.anchors == old
+        bundle = rotating.directory / "ca-bundle.crt"
+        bundle.write_bytes(b"no certificate")
+        await eventually_async(lambda: "has no certificates in PEM" in caplog.text)
+        assert plane.running.anchors == old
+        bundle.write_bytes(old + new)
+        await eventually_async(lambda: plane.running.anchors == old + new)
+        assert await issuer_name(plane) == "CN=old issuer"
 
 
 async def test_bad_set_is_told_once_and_changes_nothing(

@@ -26,3 +26,4 @@ def test_authorities_are_those_in_force() -> None:
         ends=issuer.certificate.not_valid_after_utc,
         leaf_lifetime=timedelta(hours=1),
     )
+    assert identity.authorities().bundle == anchor_pem
