@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 
@@ -29,6 +29,16 @@ from linkerd2_py.controlplane.local.state_dir import State, StateDir
 if TYPE_CHECKING:
     # It brings asyncio along, which quick commands do without.
     from linkerd2_py.controlplane.local.launcher import Launch, Supervising
+
+# Linkerd's names, of `linkerd install`.
+_ISSUER_FLAGS: Final = (
+    "--identity-trust-anchors-file",
+    "--identity-issuer-certificate-file",
+    "--identity-issuer-key-file",
+)
+# Proxies ask for the next certificate no sooner than after ten seconds.
+_SHORTEST_LIFETIME_S: Final = 10.0
+_LONGEST_LIFETIME_S: Final = 365 * 86_400.0
 
 app = typer.Typer(
     help="Run a mesh on this machine: up, down, status, logs, exec.",
@@ -53,6 +63,26 @@ def up(
             help="As root: a network namespace for every pod, whose traffic is redirected to its proxy.",
         ),
     ] = False,
+    issuance_lifetime: Annotated[
+        str,
+        typer.Option(
+            "--identity-issuance-lifetime", help="How long the certificate of a proxy is valid."
+        ),
+    ] = "24h",
+    anchors_file: Annotated[
+        Path | None,
+        typer.Option(
+            _ISSUER_FLAGS[0],
+            help="What the mesh trusts (PEM), with the next two (default: made for this mesh alone).",
+        ),
+    ] = None,
+    issuer_file: Annotated[
+        Path | None,
+        typer.Option(_ISSUER_FLAGS[1], help="The certificate that signs those of proxies (PEM)."),
+    ] = None,
+    issuer_key_file: Annotated[
+        Path | None, typer.Option(_ISSUER_FLAGS[2], help="Its private key (PEM).")
+    ] = None,
     _namespace: Namespace = None,
     _api_addr: ApiAddr = None,
     _verbose: Verbose = False,
@@ -61,14 +91,18 @@ def up(
     from linkerd2_py.controlplane.local import launcher, state_dir
 
     wait_s = parse_duration(wait, flag="--wait")
+    lifetime_s = _issuance_lifetime(issuance_lifetime)
+    issuer = _issuer(anchors_file, issuer_file, issuer_key_file)
     if transparent and os.geteuid() != 0:
         raise CliError("--transparent makes network namespaces, which needs root: run it with sudo")
     launch = launcher.Launch(
         file.absolute() if file else launcher.SAMPLE_MESH_FILE,
         state_dir.transparent_state_dir() if transparent else state_dir.own_state_dir(),
         detach=detach,
+        issuance_lifetime_s=lifetime_s,
         start_limit_s=wait_s,
         transparent=transparent,
+        issuer=launcher.IssuerPaths(*issuer) if issuer else None,
     )
     _make_room(launch.state_dir)
     supervising = launcher.Supervising(launch)
@@ -81,6 +115,25 @@ def up(
         supervising.wait()
     finally:
         supervising.close()
+
+
+def _issuance_lifetime(text: str) -> float:
+    flag = "--identity-issuance-lifetime"
+    seconds = parse_duration(text, flag=flag)
+    if not _SHORTEST_LIFETIME_S <= seconds <= _LONGEST_LIFETIME_S:
+        raise bad_usage(f"{flag}: {text} is not between 10s and 8760h (a year)")
+    return seconds
+
+
+def _issuer(*files: Path | None) -> tuple[Path, ...]:
+    """The files of an issuer of one's own, or nothing. CliError for a part of them."""
+    given = tuple(path.absolute() for path in files if path)
+    if given and len(given) < len(files):
+        missing = next(
+            flag for flag, path in zip(_ISSUER_FLAGS, files, strict=True) if path is None
+        )
+        raise bad_usage(f"{missing} is missing: give all of {', '.join(_ISSUER_FLAGS)}, or none")
+    return given
 
 
 def _make_room(directory: StateDir) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 from linkerd2_py.base import logs
+from linkerd2_py.controlplane.identity.files import IssuerFiles
 from linkerd2_py.controlplane.local.reports import Report, ReportPipe
 from linkerd2_py.controlplane.local.state_dir import StateDir, StateError, try_lock
 from linkerd2_py.controlplane.local.supervisor import Settings, StartError, Supervisor
@@ -37,6 +39,8 @@ def main() -> int:
         state_dir=directory,
         start_limit_s=arguments.start_limit,
         transparent=arguments.transparent,
+        issuer=IssuerFiles(*arguments.issuer) if arguments.issuer else None,
+        issuance_lifetime=timedelta(seconds=arguments.issuance_lifetime),
     )
     try:
         asyncio.run(_run(settings, reports=reports))
@@ -66,6 +70,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--report-fd", type=int)
     parser.add_argument("--start-limit", type=float, default=60.0)
     parser.add_argument("--transparent", action="store_true")
+    parser.add_argument("--issuer", type=Path, nargs=3, metavar=("ANCHORS", "CERTIFICATE", "KEY"))
+    parser.add_argument("--issuance-lifetime", type=float, required=True)
     return parser.parse_args()
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from linkerd2_py.controlplane.local import sample
 from linkerd2_py.controlplane.local.plan import base_env
@@ -29,6 +29,14 @@ POLL_S: Final = 0.05
 SAMPLE_MESH_FILE: Final = Path(sample.__file__).with_name("mesh.yaml")
 
 
+class IssuerPaths(NamedTuple):
+    """The files of an issuer that is not thrown away with the mesh."""
+
+    anchors: Path
+    certificate: Path
+    key: Path
+
+
 @dataclass(frozen=True, slots=True)
 class Launch:
     """What to start, and whether it ends with the process that starts it."""
@@ -36,8 +44,10 @@ class Launch:
     mesh_file: Path
     state_dir: StateDir
     detach: bool
+    issuance_lifetime_s: float
     start_limit_s: float = 60.0
     transparent: bool = False
+    issuer: IssuerPaths | None = None
 
     @property
     def is_sample(self) -> bool:
@@ -132,6 +142,8 @@ def _argv(launch: Launch, *, report_fd: int) -> list[str]:
         *("--report-fd", str(report_fd)),
         *("--start-limit", str(launch.start_limit_s)),
         *(("--transparent",) if launch.transparent else ()),
+        *("--issuance-lifetime", str(launch.issuance_lifetime_s)),
+        *(("--issuer", *map(str, launch.issuer)) if launch.issuer else ()),
     ]
 
 

@@ -14,6 +14,7 @@ import signal
 import sys
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,13 @@ from linkerd2_py import __version__
 from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.base.tasks import cancel_all, spawn
 from linkerd2_py.controlplane.app import EmbeddedControlPlane, build_embedded
+from linkerd2_py.controlplane.identity.ca import throw_away
+from linkerd2_py.controlplane.identity.certifier import DEFAULT_LIFETIME, Validity
+from linkerd2_py.controlplane.identity.files import IssuerFiles
+from linkerd2_py.controlplane.identity.identity import IdentitySettings
+from linkerd2_py.controlplane.identity.issuer import IssuerError
+from linkerd2_py.controlplane.identity.names import TrustDomain
+from linkerd2_py.controlplane.identity.tokens import WorkloadTokens
 from linkerd2_py.controlplane.local.addresses import AddressError
 from linkerd2_py.controlplane.local.fleet import Fleet
 from linkerd2_py.controlplane.local.network import LoopbackNetwork, Network
@@ -58,6 +66,14 @@ class Settings:
     state_dir: StateDir
     start_limit_s: float = 60.0
     transparent: bool = False
+    issuer: IssuerFiles | None = None
+    issuance_lifetime: timedelta = DEFAULT_LIFETIME
+
+    def identity(self, tokens: WorkloadTokens) -> IdentitySettings:
+        """Who certifies the mesh: an issuer that is thrown away with it unless there are files."""
+        issuer = self.issuer or throw_away(TrustDomain(), now=SystemClock().wall())[0]
+        validity = Validity(lifetime=self.issuance_lifetime)
+        return IdentitySettings(issuer=issuer, tokens=tokens, validity=validity)
 
 
 class Supervisor:
@@ -68,6 +84,7 @@ class Supervisor:
         self._reports = reports
         self._stop = asyncio.Event()
         self._registry = Registry()
+        self._tokens = WorkloadTokens()
         self._label = ""
         self._told: dict[str, str] = {}
         self._state: State | None = None
@@ -83,7 +100,7 @@ class Supervisor:
             ending.callback(guard.close)
             network = await self._open_network(guard=guard, ending=ending)
             self._label = network.label
-            plane = await _start_plane(self._registry, network=network)
+            plane = await self._start_plane(network=network)
             ending.push_async_callback(plane.stop)
             ending.callback(self._settings.state_dir.remove_state)
             self._reports.send(Report("step", "control plane"))
@@ -137,6 +154,18 @@ class Supervisor:
         await node.start(self._registry)
         self._reports.send(Report("step", f"network {node.subnet.v4}, {node.subnet.v6}"))
         return network
+
+    async def _start_plane(self, *, network: Network) -> EmbeddedControlPlane:
+        try:
+            return await build_embedded(
+                registry=self._registry,
+                proxy_api=network.proxy_api,
+                identity=self._settings.identity(self._tokens),
+            )
+        except OSError as error:
+            raise StartError(f"control plane: {error}") from error
+        except IssuerError as error:
+            raise StartError(f"identity: {error}") from error
 
     def _surroundings(
         self, *, plane: EmbeddedControlPlane, guard: Guard, network: Network
@@ -255,13 +284,6 @@ def _state_of(pod: PodRunner) -> str:
     if pod.ready:
         return READY
     return f"pod {pod.plan.name}: {pod.problem}" if pod.failed and pod.problem else ""
-
-
-async def _start_plane(registry: Registry, *, network: Network) -> EmbeddedControlPlane:
-    try:
-        return await build_embedded(registry=registry, proxy_api=network.proxy_api)
-    except OSError as error:
-        raise StartError(f"control plane: {error}") from error
 
 
 def _load(path: Path) -> MeshSpec:

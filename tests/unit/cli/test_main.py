@@ -60,6 +60,13 @@ def _no_mesh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("local", "Missing command."),
         ("local logs -c sidecar", "'sidecar' is not a container"),
         ("local up --wait x", "--wait: 'x'"),
+        ("local up --identity-issuance-lifetime x", "--identity-issuance-lifetime: 'x' is not a"),
+        ("local up --identity-issuance-lifetime 9s", "9s is not between 10s and 8760h (a year)"),
+        ("local up --identity-issuance-lifetime 8761h", "8761h is not between"),
+        (
+            "local up --identity-issuer-key-file k --identity-trust-anchors-file a",
+            "--identity-issuer-certificate-file is missing: give all of --identity-trust-anchors-file,",
+        ),
         ("local status -o yaml", "-o: 'yaml'"),
     ],
 )
