@@ -77,6 +77,11 @@ class StateDir:
         """What pods find in /etc, where they have one of their own: a folder for each namespace."""
         return self.root / "etc"
 
+    @property
+    def identity(self) -> Path:
+        """What proxies prove with who they are: a folder for each pod, which no mesh leaves behind."""
+        return self.root / "identity"
+
     def log_of(self, name: str) -> Path:
         """The log of a pod, of `<pod>-proxy`, or of `control-plane`."""
         return self.logs / f"{name}.log"
