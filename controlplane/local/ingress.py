@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from linkerd2_py.base.names import CONTROL_PLANE_NAMESPACE
 from linkerd2_py.base.tasks import spawn
 from linkerd2_py.controlplane.local.addresses import AddressPool, PortPicker
 from linkerd2_py.controlplane.local.container import Container
@@ -26,6 +27,7 @@ from linkerd2_py.controlplane.registry.mesh_spec import MeshSpec, OutboundSpec, 
 from linkerd2_py.controlplane.registry.types import Service
 
 FIRST_PORT: Final = 7080
+SERVICE_ACCOUNT: Final = "ingress"
 HOST: Final = "127.0.0.1"
 PROBE_EVERY_S: Final = 0.1
 
@@ -94,7 +96,7 @@ class Ingress:
         admin_port, inbound_port = pick(ADMIN_PORT), pick(INBOUND_PORT)
         plan = PodPlan(
             spec=WorkloadSpec(
-                namespace=namespace, name="ingress", service_account="ingress", command=()
+                namespace=namespace, name="ingress", service_account=SERVICE_ACCOUNT, command=()
             ),
             name=f"ingress-{len(self._proxies)}",
             ip=ip,
@@ -117,10 +119,17 @@ class _DoorProxy:
         self, plan: PodPlan, *, around: Surroundings, on_change: Callable[[], None]
     ) -> None:
         self.ready = False
+        self._around = around
+        # No pod can be called that; there may be a workload that is called ingress, too.
+        self._identity = f"{plan.name}.door"
+        # The mesh's own and no workload's: who lets its own namespace in does not let in what comes from outside.
+        identity = around.identities.issue(
+            self._identity, service_account=SERVICE_ACCOUNT, namespace=CONTROL_PLANE_NAMESPACE
+        )
         self._on_change = on_change
         self._probe = Probe(plan.ip, plan.admin_port, path="/ready")
         self.container = Container(
-            proxy_program(plan, around=around),
+            proxy_program(plan.secured(identity), around=around),
             guard=around.guard,
             clock=around.clock,
             on_change=on_change,
@@ -132,6 +141,7 @@ class _DoorProxy:
         self._waiting.cancel()
         await self.container.stop(grace_s=APP_GRACE_S)
         await asyncio.wait([self._running])
+        self._around.identities.withdraw(self._identity)
 
     async def _wait_ready(self) -> None:
         while not await self._probe.answered():  # noqa: ASYNC110

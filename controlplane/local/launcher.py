@@ -111,14 +111,14 @@ def stop_mesh(directory: StateDir) -> bool:
     """
     pid = running_pid(directory)
     if pid is None:
-        directory.remove_state()
+        directory.remove_all()
         return False
     for number in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):
             os.kill(pid, number)
         if _wait_free(directory):
             break
-    directory.remove_state()
+    directory.remove_all()
     return True
 
 

@@ -10,7 +10,7 @@ import os
 import pwd
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -18,6 +18,7 @@ from typing import Final
 import linkerd2_py
 from linkerd2_py.base.names import PROXY_ENV_PREFIX
 from linkerd2_py.controlplane.local.addresses import PortPicker
+from linkerd2_py.controlplane.local.pod_identity import PodIdentity
 from linkerd2_py.controlplane.local.process import AS_WE_DO, Placement
 from linkerd2_py.controlplane.registry.mesh_spec import OutboundSpec, WorkloadSpec
 
@@ -82,6 +83,14 @@ class PodPlan:
     inits: tuple[InitStep, ...] = ()
     proxy_placement: Placement = AS_WE_DO
     app_placement: Placement = AS_WE_DO
+
+    def secured(self, identity: PodIdentity) -> PodPlan:
+        """The same replica, whose proxy is told who it is and how to prove it."""
+        return replace(
+            self,
+            settings={**self.settings, **identity.settings},
+            proxy_placement=replace(self.proxy_placement, reach=identity.folder),
+        )
 
     @property
     def intercepted(self) -> bool:

@@ -21,6 +21,7 @@ from linkerd2_py.controlplane.local.plan import (
     workload_argv,
     workload_env,
 )
+from linkerd2_py.controlplane.local.pod_identity import PodIdentities
 from linkerd2_py.controlplane.local.probe import Probe
 from linkerd2_py.controlplane.local.process import Guard, Program
 from linkerd2_py.controlplane.local.state_dir import StateDir
@@ -42,6 +43,7 @@ class Surroundings:
     guard: Guard
     clock: Clock
     state_dir: StateDir
+    identities: PodIdentities
     proxy_api: str
     env: dict[str, str]
     cwd: Path

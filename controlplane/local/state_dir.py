@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import struct
 import tempfile
 from collections.abc import Mapping
@@ -131,6 +132,11 @@ class StateDir:
 
     def remove_state(self) -> None:
         self.state_file.unlink(missing_ok=True)
+
+    def remove_all(self) -> None:
+        """Remove what a mesh that has ended may have left: all but its logs."""
+        self.remove_state()
+        shutil.rmtree(self.identity, ignore_errors=True)
 
 
 @dataclass(slots=True)

@@ -34,6 +34,7 @@ from linkerd2_py.controlplane.local.fleet import Fleet
 from linkerd2_py.controlplane.local.network import LoopbackNetwork, Network
 from linkerd2_py.controlplane.local.plan import base_env
 from linkerd2_py.controlplane.local.pod import PodRunner, Surroundings
+from linkerd2_py.controlplane.local.pod_identity import Authority, PodIdentities
 from linkerd2_py.controlplane.local.process import Guard
 from linkerd2_py.controlplane.local.reports import Report, ReportPipe
 from linkerd2_py.controlplane.local.state_dir import State, StateDir
@@ -104,7 +105,11 @@ class Supervisor:
             ending.push_async_callback(plane.stop)
             ending.callback(self._settings.state_dir.remove_state)
             self._reports.send(Report("step", "control plane"))
-            around = self._surroundings(plane=plane, guard=guard, network=network)
+            identities = self._open_identities(plane, guard=guard, network=network)
+            ending.callback(identities.close)
+            around = self._surroundings(
+                plane=plane, guard=guard, network=network, identities=identities
+            )
             fleet = Fleet(
                 registry=self._registry, network=network, around=around, on_change=self._on_change
             )
@@ -167,13 +172,33 @@ class Supervisor:
         except IssuerError as error:
             raise StartError(f"identity: {error}") from error
 
+    def _open_identities(
+        self, plane: EmbeddedControlPlane, *, guard: Guard, network: Network
+    ) -> PodIdentities:
+        """Where proxies keep what they prove with who they are; whatever ends this process, nothing of it stays."""
+        folder = self._settings.state_dir.identity
+        authority = Authority(plane.proxy_api, tokens=self._tokens, anchors=lambda: plane.anchors)
+        identities = PodIdentities(folder, authority=authority, uid=network.proxy_uid)
+        try:
+            identities.open()
+        except OSError as error:
+            raise StartError(f"{folder}: cannot be created: {error.strerror}") from error
+        guard.remove_at_end(folder)
+        return identities
+
     def _surroundings(
-        self, *, plane: EmbeddedControlPlane, guard: Guard, network: Network
+        self,
+        *,
+        plane: EmbeddedControlPlane,
+        guard: Guard,
+        network: Network,
+        identities: PodIdentities,
     ) -> Surroundings:
         return Surroundings(
             guard=guard,
             clock=SystemClock(),
             state_dir=self._settings.state_dir,
+            identities=identities,
             proxy_api=plane.proxy_api,
             env=base_env(),
             cwd=self._settings.cwd,

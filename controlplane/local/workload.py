@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from linkerd2_py.base.tasks import spawn
 from linkerd2_py.controlplane.local.addresses import AddressError
 from linkerd2_py.controlplane.local.network import Network
-from linkerd2_py.controlplane.local.plan import Door
+from linkerd2_py.controlplane.local.plan import Door, PodPlan
 from linkerd2_py.controlplane.local.pod import PodRunner, Surroundings
 from linkerd2_py.controlplane.registry.mesh_spec import WorkloadSpec
 from linkerd2_py.controlplane.registry.registry import Registry
@@ -32,6 +32,25 @@ class Place:
     network: Network
     door: Door
     on_change: Callable[[], None]
+
+    async def join(self, spec: WorkloadSpec, *, name: str) -> PodPlan:
+        """A place for one replica, and what its proxy proves who it is with. AddressError or OSError if there is none."""
+        plan = await self.network.join(spec, name=name, door=self.door)
+        if not spec.meshed:
+            return plan
+        try:
+            identity = self.around.identities.issue(
+                name, service_account=spec.service_account, namespace=spec.namespace
+            )
+        except OSError:
+            await self.leave(plan)
+            raise
+        return plan.secured(identity)
+
+    async def leave(self, plan: PodPlan) -> None:
+        """Its programs have ended: nothing of it is left."""
+        self.around.identities.withdraw(plan.name)
+        await self.network.leave(plan)
 
 
 class WorkloadRunner:
@@ -111,7 +130,7 @@ class WorkloadRunner:
     async def _start(self, number: int) -> bool:
         name = f"{self._spec.name}-{number}"
         try:
-            plan = await self._place.network.join(self._spec, name=name, door=self._place.door)
+            plan = await self._place.join(self._spec, name=name)
         except (AddressError, OSError) as error:
             self.problem = f"{name}: {error}"
             logger.warning("pod %s", self.problem)
@@ -131,7 +150,7 @@ class WorkloadRunner:
         await runner.stop(drain=drain)
         del self._pods[number]
         self._place.registry.remove(Pod, key=runner.pod.key)
-        await self._place.network.leave(runner.plan)
+        await self._place.leave(runner.plan)
         self._place.on_change()
 
     def _on_change(self, number: int) -> None:

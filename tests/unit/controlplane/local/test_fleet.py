@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from linkerd2_py.base.clock import SystemClock
+from linkerd2_py.controlplane.identity.tokens import WorkloadTokens
 from linkerd2_py.controlplane.local import pod as pods
 from linkerd2_py.controlplane.local.fleet import Fleet
 from linkerd2_py.controlplane.local.network import LoopbackNetwork
 from linkerd2_py.controlplane.local.pod import Surroundings
+from linkerd2_py.controlplane.local.pod_identity import Authority, PodIdentities
 from linkerd2_py.controlplane.local.process import Guard
 from linkerd2_py.controlplane.local.state_dir import StateDir
 from linkerd2_py.controlplane.registry.mesh_file import parse_mesh
@@ -41,10 +43,14 @@ class Running:
         (root / "server.py").write_text(SERVER)
         self.registry = Registry()
         self.guard = Guard()
+        authority = Authority("127.0.0.1:1", tokens=WorkloadTokens(), anchors=lambda: b"anchors")
+        self.identities = PodIdentities(directory.identity, authority=authority)
+        self.identities.open()
         around = Surroundings(
             guard=self.guard,
             clock=SystemClock(),
             state_dir=directory,
+            identities=self.identities,
             proxy_api="127.0.0.1:1",
             env={"PATH": os.environ["PATH"]},
             cwd=root,
@@ -194,3 +200,18 @@ async def test_a_start_that_takes_too_long_is_said_to(running: Running) -> None:
     running.apply(more="  slow: {command: [sleep, '60'], meshed: false, ready: {tcp: 1}}")
     assert not await running.fleet.wait_settled(limit_s=0.3)
     assert "pod slow-0: not ready" in running.fleet.problems
+
+
+async def test_a_pod_whose_token_cannot_be_stored_does_not_start_and_keeps_no_place(
+    running: Running,
+) -> None:
+    running.identities.close()
+    mesh = parse_mesh("workloads: {web: {command: [sleep, '60']}}", source="mesh.yaml")
+    running.fleet.apply(mesh)
+    await eventually_async(lambda: running.fleet.problems)
+    (problem,) = running.fleet.problems
+    assert problem.startswith("web-0: [Errno 2] No such file or directory")
+    assert running.pods() == {}
+    assert running.fleet.settled
+    running.network._addresses.take()
+    assert len(running.network._addresses._free) == 253

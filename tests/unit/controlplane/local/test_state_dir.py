@@ -53,6 +53,17 @@ def test_state_of_a_dead_mesh_is_removed(directory: StateDir) -> None:
     assert not directory.state_file.exists()
 
 
+def test_of_a_mesh_that_has_ended_only_logs_stay(directory: StateDir) -> None:
+    directory.write(STATE)
+    (directory.identity / "web-0").mkdir(parents=True)
+    (directory.identity / "web-0" / "token").touch()
+    directory.log_of("web-0").touch()
+    for _ in range(2):
+        directory.remove_all()
+        assert list(directory.root.iterdir()) == [directory.logs]
+    assert directory.log_of("web-0").exists()
+
+
 def test_state_of_a_running_mesh_is_live_and_its_holder_known(directory: StateDir) -> None:
     code = (
         "import sys; from pathlib import Path;"
