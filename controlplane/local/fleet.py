@@ -71,6 +71,12 @@ class Fleet:
         for name in self._workloads.keys() - mesh.workloads.keys() - self._leaving.keys():
             self._leaving[name] = spawn(self._leave(name), name=f"leave {name}")
 
+    def renew(self) -> None:
+        """Start again, one after the other, what trusts other anchors than those in force."""
+        for workload in self._workloads.values():
+            workload.renew()
+        self.ingress.renew()
+
     async def wait_settled(self, *, limit_s: float) -> bool:
         """Wait until every pod is ready or has failed; False if that took too long."""
         with contextlib.suppress(TimeoutError):

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from linkerd2_py.base.names import CONTROL_PLANE_NAMESPACE
-from linkerd2_py.base.tasks import spawn
+from linkerd2_py.base.tasks import cancel_all, spawn
 from linkerd2_py.controlplane.local.addresses import AddressPool, PortPicker
 from linkerd2_py.controlplane.local.container import Container
 from linkerd2_py.controlplane.local.plan import (
@@ -43,6 +43,7 @@ class Ingress:
         self._doors: dict[str, str] = {}
         self._links: dict[str, str] = {}
         self._proxies: list[_DoorProxy] = []
+        self._renewing: asyncio.Task[None] | None = None
 
     @property
     def links(self) -> dict[str, str]:
@@ -80,10 +81,23 @@ class Ingress:
         if fresh:
             self._start(tuple(fresh), namespace=mesh.namespace)
 
+    def renew(self) -> None:
+        """Start proxies again that trust other anchors than those in force; their doors are closed meanwhile."""
+        if self._renewing is None or self._renewing.done():
+            self._renewing = spawn(self._renew(), name="renew ingress")
+
     async def stop(self) -> None:
+        if self._renewing is not None:
+            await cancel_all([self._renewing])
         await asyncio.gather(*(proxy.stop() for proxy in self._proxies))
         self._ports.close()
         self._addresses.close()
+
+    async def _renew(self) -> None:
+        while stale := [n for n, proxy in enumerate(self._proxies) if not proxy.is_current]:
+            old = self._proxies[stale[0]]
+            await old.stop()
+            self._proxies[stale[0]] = self._proxy(old.plan)
 
     def _open(self, target: OutboundSpec) -> StaticPort:
         listen = f"{HOST}:{self._ports.pick(FIRST_PORT + len(self._doors))}"
@@ -108,8 +122,10 @@ class Ingress:
             ),
             admin_port=admin_port,
         )
-        proxy = _DoorProxy(plan, around=self._around, on_change=self._on_change)
-        self._proxies.append(proxy)
+        self._proxies.append(self._proxy(plan))
+
+    def _proxy(self, plan: PodPlan) -> _DoorProxy:
+        return _DoorProxy(plan, around=self._around, on_change=self._on_change)
 
 
 class _DoorProxy:
@@ -118,6 +134,7 @@ class _DoorProxy:
     def __init__(
         self, plan: PodPlan, *, around: Surroundings, on_change: Callable[[], None]
     ) -> None:
+        self.plan = plan
         self.ready = False
         self._around = around
         # No pod can be called that; there may be a workload that is called ingress, too.
@@ -136,6 +153,10 @@ class _DoorProxy:
         )
         self._running = spawn(self.container.run(), name=plan.name)
         self._waiting = spawn(self._wait_ready(), name=f"{plan.name} ready")
+
+    @property
+    def is_current(self) -> bool:
+        return self._around.identities.is_current(self._identity)
 
     async def stop(self) -> None:
         self._waiting.cancel()

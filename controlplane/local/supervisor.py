@@ -44,7 +44,7 @@ from linkerd2_py.controlplane.local.transparent.programs import NetworkError
 from linkerd2_py.controlplane.registry.mesh_file import MeshFileError, load_mesh_file
 from linkerd2_py.controlplane.registry.mesh_spec import MeshSpec
 from linkerd2_py.controlplane.registry.registry import Registry
-from linkerd2_py.controlplane.watch import stamp, watch_file
+from linkerd2_py.controlplane.watch import POLL_S, stamp, watch_file
 
 logger = logging.getLogger(__name__)
 
@@ -129,13 +129,14 @@ class Supervisor:
             name="watch mesh.yaml",
         )
         trimming = spawn(self._trim_logs(), name="trim logs")
+        renewing = spawn(self._follow_anchors(plane, fleet=fleet), name="follow trust anchors")
         try:
             self._apply_first(mesh)
             self._write_state(mesh, plane=plane)
             await self._start_up(fleet)
             await self._stop.wait()
         finally:
-            await cancel_all([watching, trimming])
+            await cancel_all([watching, trimming, renewing])
             await fleet.stop()
 
     async def _open_network(self, *, guard: Guard, ending: AsyncExitStack) -> Network:
@@ -232,6 +233,18 @@ class Supervisor:
         )
         self._reports.send(Report("step", f"{self._settings.mesh_file.name} reloaded"))
         self._refresh_state(mesh)
+
+    async def _follow_anchors(self, plane: EmbeddedControlPlane, *, fleet: Fleet) -> None:
+        """A proxy trusts what it was started with: when other anchors are in force, all are started again."""
+        anchors = plane.anchors
+        while True:
+            await asyncio.sleep(POLL_S)
+            if plane.anchors != anchors:
+                anchors = plane.anchors
+                logger.info(
+                    "other trust anchors are in force: pods start again, one after the other"
+                )
+                fleet.renew()
 
     def _apply_first(self, mesh: MeshSpec) -> None:
         try:

@@ -82,6 +82,10 @@ class WorkloadRunner:
         self.problem = ""
         self._wake.set()
 
+    def renew(self) -> None:
+        """Replace the replicas whose proxies trust other anchors than those in force."""
+        self._wake.set()
+
     async def end(self) -> None:
         """Drain and stop every replica; the workload has left the mesh."""
         self.update(replace(self._spec, replicas=0))
@@ -120,12 +124,17 @@ class WorkloadRunner:
         """A replica to replace now: one that does not serve, else one if all others do."""
         wanted = replace(self._spec, replicas=0)
         kept = {n: pod for n, pod in self._pods.items() if n < self._spec.replicas}
-        old = [n for n, pod in kept.items() if replace(pod.plan.spec, replicas=0) != wanted]
+        old = [n for n, pod in kept.items() if self._is_old(pod, wanted=wanted)]
         idle = [n for n in old if not kept[n].ready]
         if idle:
             return idle[0]
         fresh_ready = all(pod.ready for n, pod in kept.items() if n not in old)
         return old[0] if old and fresh_ready else None
+
+    def _is_old(self, pod: PodRunner, *, wanted: WorkloadSpec) -> bool:
+        if not self._place.around.identities.is_current(pod.plan.name):
+            return True
+        return replace(pod.plan.spec, replicas=0) != wanted
 
     async def _start(self, number: int) -> bool:
         name = f"{self._spec.name}-{number}"
