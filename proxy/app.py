@@ -91,9 +91,7 @@ class Proxy:
         renewing = self._renew()
         try:
             await self._certified()
-            for server in self.servers:
-                server.start()
-            self.ready = True
+            self._serve()
             await self.ending.wait()
             self.ready = False
             await self._drain()
@@ -125,6 +123,14 @@ class Proxy:
         ]
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         await cancel_all(waits)
+
+    def _serve(self) -> None:
+        """Take who waits, and who comes; not when the end came first: drained, a held listener resets them."""
+        if self.ending.is_set():
+            return
+        for server in self.servers:
+            server.start()
+        self.ready = True
 
     async def _drain(self) -> None:
         logger.info("draining for up to %g s", self.config.shutdown_grace_s)

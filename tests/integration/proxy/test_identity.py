@@ -10,6 +10,7 @@ from linkerd2_py.base.tasks import spawn
 from linkerd2_py.proxy.identity.certify import IdentityError
 from tests.support.certified import certified
 from tests.support.origin import origin, talk
+from tests.support.raw_socket import End, RawConnection
 from tests.support.sidecar import Sidecar, sidecar
 from tests.support.wait import eventually_async
 
@@ -58,6 +59,23 @@ async def test_nothing_is_served_before_the_first_certificate(tmp_path: Path) ->
             assert (await asyncio.wait_for(waiting, 15)).startswith(b"HTTP/1.1 200")
             assert await is_ready(proxy)
             assert await metric(proxy, REFRESHES) == 1
+
+
+async def test_who_waits_is_reset_when_the_end_comes_before_the_certificate(
+    tmp_path: Path,
+) -> None:
+    async with certified(tmp_path, started=False) as mesh, origin(answer) as server:
+        workload = f"{server.address[0]}:{server.address[1]}"
+        variables = mesh.with_key("web")
+        async with sidecar(INBOUND_STATIC_PORTS=f"127.0.0.1:0={workload}", **variables) as proxy:
+            early = await asyncio.to_thread(
+                RawConnection.connect, proxy.static(direction="inbound")
+            )
+            early.send(GET)
+            proxy.proxy.shut_down()
+        with early:
+            assert await asyncio.to_thread(early.receive_to_end) == (b"", End.RESET)
+        assert not server.heads
 
 
 async def test_certificates_are_renewed_and_an_absent_service_changes_nothing(
