@@ -49,7 +49,7 @@ class Metrics:
                 "Certificates asked for, by result.",
                 {"result": result}.items(),
             )
-            for result in ("success", "error")
+            for result in ("ok", "error")
         }
 
 
@@ -101,7 +101,7 @@ class Renewal:
         now, self._ends = self._clock.wall(), certificate.valid_until
         self._metrics.expiration.set(self._ends)
         self._metrics.refreshed.set(now)
-        self._metrics.refreshes["success"].inc()
+        self._metrics.refreshes["ok"].inc()
         logger.info("certified as %s for %.0f s", self._identity.name, self._ends - now)
         self.problem = ""
         self._backoff.reset()

@@ -16,7 +16,7 @@ from tests.support.wait import eventually_async
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 GET = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-REFRESHES = 'control_identity_cert_refreshes_total{result="success"}'
+REFRESHES = 'control_identity_cert_refreshes_total{result="ok"}'
 
 
 def answer(_head: bytes, _body: bytes) -> bytes:
@@ -95,7 +95,7 @@ async def test_certificates_are_renewed_and_an_absent_service_changes_nothing(
             await mesh.stop()
 
             async def failed() -> bool:
-                return await metric(proxy, REFRESHES.replace("success", "error")) >= 1
+                return await metric(proxy, REFRESHES.replace("ok", "error")) >= 1
 
             await eventually_async(failed)
             assert await is_ready(proxy)

@@ -108,7 +108,7 @@ async def test_the_first_certificate_is_asked_for_at_once() -> None:
             == run.clock.wall() + 1000
         )
         assert run.metric("control_identity_cert_refresh_timestamp_seconds") == run.clock.wall()
-        assert run.metric('control_identity_cert_refreshes_total{result="success"}') == 1
+        assert run.metric('control_identity_cert_refreshes_total{result="ok"}') == 1
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ async def test_a_service_that_is_away_is_asked_again_and_told_of_once(
         assert run.metric('control_identity_cert_refreshes_total{result="error"}') >= 4
         run.service.failure = ""
         await eventually_async(lambda: run.renewal.problem == "")
-        assert run.metric('control_identity_cert_refreshes_total{result="success"}') == 2
+        assert run.metric('control_identity_cert_refreshes_total{result="ok"}') == 2
 
 
 async def test_an_end_without_renewal_is_said_aloud(caplog: pytest.LogCaptureFixture) -> None:
