@@ -46,7 +46,10 @@ def run(arguments: Sequence[str]) -> int:
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
             runner.run(_serve(config))
-    except (ListenError, IdentityError) as error:
+    except IdentityError as error:
+        print(error, file=sys.stderr)
+        return EXIT_USAGE
+    except ListenError as error:
         print(error, file=sys.stderr)
         return EXIT_FAILED
     return 0

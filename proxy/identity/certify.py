@@ -20,7 +20,7 @@ _FILE_BYTES: Final = 65_536
 
 
 class IdentityError(Exception):
-    """What the process needs to have an identity is not there; one line that names the variable and the file."""
+    """What the process needs to have an identity is not there; a line for each file, with the variable that led to it."""
 
 
 class CertifyError(Exception):
@@ -35,16 +35,18 @@ class Certificate(NamedTuple):
 
 
 class Certifier:
-    """Asks for certificates of one key. IdentityError when key or request cannot be read."""
+    """Asks for certificates of one key. IdentityError when key, request or token cannot be read."""
 
     def __init__(self, client: GrpcClient, *, config: Identity, clock: Clock) -> None:
         self._client = client
         self._config = config
         self._clock = clock
         # The key stays in memory: each renewal makes credentials of it anew.
-        self._key = _read("IDENTITY_DIR", path=f"{config.directory}/key.p8")
-        self._request = _read("IDENTITY_DIR", path=f"{config.directory}/csr.der")
-        _read("IDENTITY_TOKEN_FILE", path=config.token_file)
+        self._key, self._request, _ = _read_all(
+            ("IDENTITY_DIR", f"{config.directory}/key.p8"),
+            ("IDENTITY_DIR", f"{config.directory}/csr.der"),
+            ("IDENTITY_TOKEN_FILE", config.token_file),
+        )
 
     async def certify(self) -> Certificate:
         """A fresh one, checked as a peer would check it. CertifyError for every reason why there is none."""
@@ -82,14 +84,31 @@ class Certifier:
         return Certificate(credentials, min(valid_until, credentials.not_after))
 
 
+def _read_all(*files: tuple[str, str]) -> list[bytes]:
+    """Every file, by the variable that led to it; IdentityError names all that cannot be used."""
+    contents, problems = [], []
+    for variable, path in files:
+        try:
+            contents.append(_read(variable, path=path))
+        except IdentityError as error:
+            problems.append(str(error))
+    if problems:
+        raise IdentityError("\n".join(problems))
+    return contents
+
+
 def _read(variable: str, *, path: str) -> bytes:
     try:
         with open(path, "rb") as file:  # noqa: PTH123  # pathlib is 0.4 MiB
-            content = file.read(_FILE_BYTES)
+            content = file.read(_FILE_BYTES + 1)
     except OSError as error:
         raise IdentityError(
             f"{PROXY_ENV_PREFIX}{variable}: cannot read {path}: {error.strerror}"
         ) from error
-    if not content:
+    if not content.strip():
         raise IdentityError(f"{PROXY_ENV_PREFIX}{variable}: {path} is empty")
+    if len(content) > _FILE_BYTES:
+        raise IdentityError(
+            f"{PROXY_ENV_PREFIX}{variable}: {path} is larger than {_FILE_BYTES} bytes"
+        )
     return content

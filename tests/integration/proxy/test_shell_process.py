@@ -16,6 +16,7 @@ import h2.connection
 import h2.events
 import pytest
 
+from tests.support.certificates import IDENTITY, Signer
 from tests.support.http1_client import Http1Client
 from tests.support.processes import Child
 from tests.support.raw_socket import End, RawConnection, RawListener
@@ -53,6 +54,25 @@ def test_without_identity_disabled_it_does_not_start() -> None:
     ended = run_to_end({})
     assert ended.returncode == 64
     assert ended.stderr.startswith("LINKERD2_PROXY_IDENTITY_DISABLED: must be set")
+
+
+def test_files_of_its_identity_that_are_not_there_are_all_named(tmp_path: Path) -> None:
+    ended = run_to_end(
+        environment(
+            IDENTITY_DISABLED="",
+            IDENTITY_SVC_ADDR="127.0.0.1:1",
+            IDENTITY_TRUST_ANCHORS=Signer().pem.decode(),
+            IDENTITY_DIR=str(tmp_path),
+            IDENTITY_TOKEN_FILE=str(tmp_path / "token"),
+            IDENTITY_LOCAL_NAME=IDENTITY,
+            LOG="off",
+        )
+    )
+    assert ended.returncode == 64
+    assert ended.stderr.splitlines() == [
+        f"{PREFIX}IDENTITY_{variable}: cannot read {tmp_path}/{file}: No such file or directory"
+        for variable, file in (("DIR", "key.p8"), ("DIR", "csr.der"), ("TOKEN_FILE", "token"))
+    ]
 
 
 @pytest.mark.parametrize(
