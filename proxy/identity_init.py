@@ -35,7 +35,8 @@ def main(words: Sequence[str]) -> int:
         return 0
     status = 0 if is_identity_disabled(os.environ) else _prepare()
     if status == 0:
-        os.execv(sys.executable, [sys.executable, "-m", "linkerd2_py.proxy", *words])  # noqa: S606  # ourselves
+        # -P: the proxy imports nothing from the directory that it happens to be started in.
+        os.execv(sys.executable, [sys.executable, "-P", "-m", "linkerd2_py.proxy", *words])  # noqa: S606  # ourselves
     return status
 
 

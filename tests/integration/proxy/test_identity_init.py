@@ -36,7 +36,7 @@ def variables(directory: Path, **changed: str) -> dict[str, str]:
 
 
 def run_to_end(
-    env: dict[str, str], *words: str, program: list[str] | None = None
+    env: dict[str, str], *words: str, program: list[str] | None = None, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     """It and what it becomes are expected to end by themselves."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
@@ -47,6 +47,7 @@ def run_to_end(
         text=True,
         timeout=20,
         check=False,
+        cwd=cwd,
         umask=OPEN_UMASK,
     )
 
@@ -124,7 +125,7 @@ def test_the_process_becomes_the_proxy_and_keeps_nothing_of_what_made_the_key(
 ) -> None:
     with Child.start(PROGRAM, log=directory.parent / "log", env=variables(directory)) as child:
         child.wait_for_line("listening ")
-        assert command_line(child.pid)[1:3] == ["-m", "linkerd2_py.proxy"]
+        assert command_line(child.pid)[1:4] == ["-P", "-m", "linkerd2_py.proxy"]
         try:
             maps = Path(f"/proc/{child.pid}/maps").read_text()
         except PermissionError:
@@ -146,11 +147,19 @@ def _own_mask() -> int:
     return mask
 
 
+def test_the_proxy_imports_nothing_from_where_it_is_started(directory: Path) -> None:
+    # A name that the proxy imports early; what it finds there would end it with another status.
+    (directory.parent / "asyncio.py").write_text("raise SystemExit(7)")
+    program = [sys.executable, "-P", *PROGRAM[1:]]
+    env = variables(directory, **REFUSED_BY_THE_PROXY)
+    assert run_to_end(env, program=program, cwd=directory.parent).returncode == 64
+
+
 def test_without_identity_it_is_the_proxy_at_once(directory: Path) -> None:
     env = variables(directory, IDENTITY_DISABLED="1", IDENTITY_LOCAL_NAME="Bad Name")
     with Child.start(PROGRAM, log=directory.parent / "log", env=env) as child:
         child.wait_for_line("listening ")
-        assert command_line(child.pid)[1:3] == ["-m", "linkerd2_py.proxy"]
+        assert command_line(child.pid)[1:4] == ["-P", "-m", "linkerd2_py.proxy"]
     assert files(directory) == {}
 
 
