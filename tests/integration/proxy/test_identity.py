@@ -2,16 +2,19 @@
 
 import asyncio
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
 from linkerd2_py.base.tasks import spawn
 from linkerd2_py.proxy.identity.certify import IdentityError
-from tests.support.certified import certified
+from linkerd2_py.proxy.listeners import ListenError
+from tests.support.certified import Certified, certified, name_in
 from tests.support.origin import origin, talk
+from tests.support.processes import Child
 from tests.support.raw_socket import End, RawConnection
-from tests.support.sidecar import Sidecar, sidecar
+from tests.support.sidecar import Sidecar, environment, sidecar
 from tests.support.wait import eventually_async
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -41,6 +44,12 @@ def damage(path: Path, *, state: str) -> None:
     path.unlink()
     if state == "empty":
         path.touch()
+
+
+def exchange_token(mesh: Certified, path: Path) -> None:
+    """The old one proves nothing any more."""
+    mesh.tokens.withdraw(path.read_bytes())
+    path.write_bytes(mesh.tokens.issue(name_in("web")))
 
 
 async def test_nothing_is_served_before_the_first_certificate(tmp_path: Path) -> None:
@@ -105,6 +114,60 @@ async def test_certificates_are_renewed_and_an_absent_service_changes_nothing(
             await mesh.start()
             await eventually_async(lambda: renewed(int(before) + 1))
             assert proxy.proxy.identity.credentials is not first  # type: ignore[union-attr]
+
+
+async def test_a_token_that_was_exchanged_is_the_one_that_counts(tmp_path: Path) -> None:
+    async with certified(tmp_path, lifetime_s=2) as mesh:
+        variables = mesh.with_key("web")
+        async with sidecar(**variables) as proxy:
+            await eventually_async(lambda: is_ready(proxy))
+            exchange_token(mesh, Path(variables["IDENTITY_TOKEN_FILE"]))
+            before = await metric(proxy, REFRESHES)
+
+            async def renewed() -> bool:
+                # The first of them may have been asked for with the old token.
+                return await metric(proxy, REFRESHES) >= before + 2
+
+            await eventually_async(renewed)
+
+
+async def test_a_key_for_another_name_says_why_and_stays_unready(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with certified(tmp_path) as mesh:
+        token = mesh.variables("voting")["IDENTITY_TOKEN_FILE"]
+        variables = mesh.with_key("web")
+        variables |= {"IDENTITY_LOCAL_NAME": name_in("voting"), "IDENTITY_TOKEN_FILE": token}
+        async with sidecar(**variables) as proxy:
+            reason = f"the certificate signing request is for '{name_in('web')}'"
+            await eventually_async(lambda: reason in caplog.text)
+            assert b" 503 " in await status(proxy, "/ready")
+
+
+async def test_a_taken_port_is_an_error_long_before_there_is_a_certificate(tmp_path: Path) -> None:
+    async with certified(tmp_path, started=False) as mesh, origin(answer) as taken:
+        address = f"{taken.address[0]}:{taken.address[1]}"
+        with pytest.raises(ListenError, match=f"INBOUND_LISTEN_ADDR: cannot listen on {address}"):
+            async with sidecar(INBOUND_LISTEN_ADDR=address, **mesh.with_key("web")):
+                pass
+
+
+async def test_a_process_makes_its_key_becomes_the_proxy_and_is_certified(tmp_path: Path) -> None:
+    async with certified(tmp_path, started=False) as mesh:
+        env, log = environment(**mesh.variables("web")), tmp_path / "log"
+        argv = [sys.executable, "-m", "linkerd2_py.proxy.identity_init"]
+        with Child.start(argv, log=log, env=env) as child:
+            found = await asyncio.to_thread(child.wait_for_line, r"listening .*admin=(\S+)")
+            proxy = Sidecar({"admin": found[1]})
+            assert b" 503 " in await status(proxy, "/ready")
+            assert (await status(proxy, "/live")).endswith(b"200 OK")
+            await mesh.start()
+            await eventually_async(lambda: is_ready(proxy))
+            assert f"certified as {name_in('web')}" in child.output()
+            await mesh.stop()
+            assert await is_ready(proxy)
+            assert await asyncio.to_thread(child.terminate) == 0
+            assert "received SIGTERM" in child.output()
 
 
 @pytest.mark.parametrize(
