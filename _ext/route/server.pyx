@@ -157,7 +157,8 @@ cdef class ProxyServer(Tunnels):
         router.outbound = self.outbound
         # A stranger learns nothing from our own errors.
         router.informational = self.informational and (self.outbound or client.identity is not None)
-        router.accept_orig_proto = self.orig_proto
+        # Where peers prove who they are, a stranger is no proxy.
+        router.accept_orig_proto = self.orig_proto and (self.identity is None or client.identity is not None)
         router.table = self.table
         router.fixed = target
         router.tunnels = self
