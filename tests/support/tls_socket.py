@@ -28,6 +28,7 @@ class TlsSocket:
         self._unsent, self._unsent_plain = b"", 0
         self._unread = bytearray()
         self._ended = self._said_goodbye = False
+        self.failure = ""
 
     # ---- handshake
 
@@ -49,6 +50,9 @@ class TlsSocket:
             self.tls.do_handshake()
         except ssl.SSLWantReadError:
             return False
+        except ssl.SSLError as error:
+            self.failure = str(error)
+            raise
         finally:
             self._flush()
         return True
@@ -123,8 +127,17 @@ class TlsSocket:
             self.tls.do_handshake()
         return self._out.read()
 
+    def shake_with(self, wire: bytes) -> bool:
+        """Whether the server's flight ends with `wire`; our answer waits for `encrypt`."""
+        self._in.write(wire)
+        try:
+            self.tls.do_handshake()
+        except ssl.SSLWantReadError:
+            return False
+        return True
+
     def encrypt(self, content: bytes) -> bytes:
-        """Records of `content`, for the test to send."""
+        """What waits and records of `content`, for the test to send."""
         assert not self._unsent
         self.tls.write(content)
         return self._out.read()
