@@ -32,7 +32,8 @@ APP_FIRST_PORT: Final = 30001
 DRAIN_S: Final = 5
 """How long a proxy that is told to stop waits for what is in flight."""
 
-PROXY_ARGV: Final = (sys.executable, "-m", "linkerd2_py.proxy")
+# Makes the proxy's key, and becomes the proxy.
+PROXY_ARGV: Final = (sys.executable, "-m", "linkerd2_py.proxy.identity_init")
 # What a person may set for every proxy of a mesh; anything else with the prefix is ours to decide.
 _PASSED_ON: Final = frozenset({f"{PROXY_ENV_PREFIX}LOG", f"{PROXY_ENV_PREFIX}LOG_FORMAT"})
 # A workload that obeyed these would send its calls past its proxy.
@@ -65,7 +66,7 @@ class PodPlan:
     the proxy's own, by their names without the prefix; none where there is no proxy. The
     placements say where and as whom proxy and program run. `skipped_ports` are those of an
     intercepted pod that its proxy does not get. `inbound_port` is where its proxy's own inbound listener
-    is reached; 0 where there is no proxy.
+    is reached; 0 where there is no proxy. `identity` is the name that its proxy proves.
     """
 
     spec: WorkloadSpec
@@ -77,6 +78,7 @@ class PodPlan:
     settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     admin_port: int = 0
     inbound_port: int = 0
+    identity: str = ""
     ip6: str = ""
     listen_host: str = ""
     skipped_ports: frozenset[int] = frozenset()
@@ -88,6 +90,7 @@ class PodPlan:
         """The same replica, whose proxy is told who it is and how to prove it."""
         return replace(
             self,
+            identity=identity.name,
             settings={**self.settings, **identity.settings},
             proxy_placement=replace(self.proxy_placement, reach=identity.folder),
         )
@@ -216,7 +219,6 @@ def proxy_env(plan: PodPlan, *, base: Mapping[str, str], proxy_api: str) -> dict
         **plan.settings,
         "DESTINATION_SVC_ADDR": proxy_api,
         "DESTINATION_CONTEXT": json.dumps({"ns": plan.spec.namespace, "pod": plan.name}),
-        "IDENTITY_DISABLED": "1",
         # A local mesh has few names, and `stat au` is answered from what inbound proxies saw.
         "INBOUND_METRICS_AUTHORITY_LABELS": "unsafe",
         "SHUTDOWN_GRACE_PERIOD": f"{DRAIN_S}s",

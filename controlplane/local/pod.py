@@ -110,6 +110,7 @@ class PodRunner:
             intercepted=self.plan.intercepted,
             skipped_ports=self.plan.skipped_ports,
             service_account=self.plan.spec.service_account,
+            identity=self.plan.identity,
             inbound_port=self.plan.inbound_port,
         )
 

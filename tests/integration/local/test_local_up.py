@@ -67,9 +67,37 @@ def test_every_workload_is_meshed_and_only_the_planted_one_fails(cli: MeshCli) -
     assert {name for name, row in found.items() if row["success"] < 1} == {"voting"}
 
 
+def test_everything_between_workloads_is_secured(cli: MeshCli) -> None:
+    """Whoever calls: HTTP/1, gRPC, WebSocket, the opaque feed, and who comes in through the ingress."""
+    expected = {
+        (client, server)
+        for client, servers in {
+            "web": {"emoji", "voting", "chat", "vote-bot"},
+            "vote-bot": {"web", "chat"},
+        }.items()
+        for server in servers
+    }
+
+    def edges() -> list[dict[str, str]] | None:
+        found = cli.json("edges", "deploy", "-n", "emojivoto")
+        return found if {(edge["src"], edge["dst"]) for edge in found} == expected else None
+
+    found = eventually(edges, deadline_s=TRAFFIC_S, what="connections between all workloads")
+    assert found is not None
+    assert [(edge["client_id"], edge["server_id"]) for edge in found] == [
+        (f"{edge['src']}.emojivoto", f"{edge['dst']}.emojivoto") for edge in found
+    ]
+    assert {edge["no_tls_reason"] for edge in found} == {""}
+    with httpx2.Client(base_url=_page(cli), trust_env=False, timeout=10) as person:
+        assert person.get("/").status_code == 200
+    shares = {row["name"]: row["tls"] for row in cli.json("stat", "deploy")}
+    assert shares == pytest.approx(dict.fromkeys(REPLICAS, 1.0), abs=1e-9)
+
+
 def test_check_passes(cli: MeshCli) -> None:
     out = cli.ok("check", "--wait", "30s")
     assert "×" not in out
+    assert "‼" not in out
     assert out.endswith("Status check results are √\n")
 
 
@@ -167,7 +195,7 @@ def test_down_leaves_nothing(cli: MeshCli) -> None:
     cli.ok("local", "down")
     assert_ended(family)
     assert not [address for address in addresses if is_listening(address)]
-    assert not (cli.root / "state" / "state.json").exists()
+    assert {path.name for path in (cli.root / "state").iterdir()} == {"lock", "logs"}
 
 
 def test_without_a_file_the_sample_starts_and_says_how_to_find_its_fault(tmp_path: Path) -> None:

@@ -11,9 +11,12 @@ from linkerd2_py.controlplane.local import plan as plans
 from linkerd2_py.controlplane.local.plan import PodPlan, plan_pod, proxy_env, workload_env
 from linkerd2_py.controlplane.registry.mesh_file import parse_mesh
 from linkerd2_py.controlplane.registry.mesh_spec import OutboundSpec
+from linkerd2_py.proxy.config.load import load
+from tests.support.pod_identity import secured
 from tests.support.shop import MESH
 
 IP = "127.0.15.9"
+WEB = "web.shop.serviceaccount.identity.linkerd.cluster.local"
 
 
 @pytest.fixture
@@ -41,7 +44,6 @@ def test_proxy_environment(web: PodPlan) -> None:
     static = web.calls["CART_SVC_ADDR"]
     assert env["PATH"] == "/bin"
     assert env["LINKERD2_PROXY_DESTINATION_SVC_ADDR"] == "127.0.0.1:8086"
-    assert env["LINKERD2_PROXY_IDENTITY_DISABLED"] == "1"
     assert env["LINKERD2_PROXY_DESTINATION_CONTEXT"] == '{"ns": "shop", "pod": "web-0"}'
     assert (
         env["LINKERD2_PROXY_OUTBOUND_STATIC_PORTS"]
@@ -72,6 +74,17 @@ def test_a_policy_reaches_the_proxy_with_either_number_of_a_port() -> None:
     assert env["LINKERD2_PROXY_INBOUND_DEFAULT_POLICY"] == "cluster-authenticated"
     guarded = f"{web.ports[9000]},{web.serve[9000]}"
     assert env["LINKERD2_PROXY_INBOUND_PORTS_REQUIRE_IDENTITY"] == guarded
+
+
+def test_the_proxy_reads_who_it_is(web: PodPlan, tmp_path: Path) -> None:
+    assert web.identity == ""
+    plan = secured(web, folder=tmp_path, address="127.0.0.1:8086")
+    config = load(proxy_env(plan, base={}, proxy_api="127.0.0.1:8086"))
+    assert config.identity is not None
+    assert config.identity.local_name == plan.identity == WEB
+    assert config.identity.directory == str(plan.proxy_placement.reach)
+    assert len(config.inbound_static) == 2
+    assert config.not_used_yet == ()
 
 
 def test_program_environment(web: PodPlan) -> None:

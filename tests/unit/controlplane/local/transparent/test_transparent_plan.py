@@ -12,7 +12,10 @@ from linkerd2_py.controlplane.local.transparent.plan import NOBODY, PROXY_UID, p
 from linkerd2_py.controlplane.local.transparent.subnet import Subnet
 from linkerd2_py.controlplane.registry.mesh_file import parse_mesh
 from linkerd2_py.proxy.config.load import load
+from tests.support.pod_identity import secured
 from tests.support.shop import MESH
+
+WEB = "web.shop.serviceaccount.identity.linkerd.cluster.local"
 
 
 def _plan(name: str, *, mesh: str = MESH) -> PodPlan:
@@ -36,24 +39,28 @@ def test_programs_use_their_own_ports_and_plain_names() -> None:
     assert plan.ports == plan.serve == {8080: 8080, 9000: 9000}
 
 
-def test_the_proxy_reads_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    env = proxy_env(_plan("web"), base={}, proxy_api="10.212.0.1:8086")
-    config = load(env)
+def test_the_proxy_reads_its_environment(tmp_path: Path) -> None:
+    plan = secured(_plan("web"), folder=tmp_path, address="10.212.0.1:8086")
+    config = load(proxy_env(plan, base={}, proxy_api="10.212.0.1:8086"))
     assert [str(one) for one in config.outbound.listen] == ["127.0.0.1:4140", "[::1]:4140"]
     assert [str(one) for one in config.inbound.listen] == ["[::]:4143"]
     assert config.inbound.opaque_ports == {9000}
     assert len(config.inbound_ips) == 2
     assert [net.prefix_len for net in config.destination.profile_networks] == [16, 48]
     assert config.inbound_static == config.outbound_static == ()
+    assert config.identity is not None
+    assert config.identity.address == config.destination.address
+    assert config.identity.local_name == plan.identity == WEB
+    assert config.not_used_yet == ()
 
 
-def test_a_policy_is_for_the_networks_of_the_mesh() -> None:
+def test_a_policy_is_for_the_networks_of_the_mesh(tmp_path: Path) -> None:
     policy = "defaultInboundPolicy: deny\n    requireIdentityPorts: [9000]"
     plan = _plan("web", mesh=MESH.replace("env:", f"{policy}\n    env:"))
-    env = proxy_env(plan, base={}, proxy_api="10.212.0.1:8086")
-    assert env["LINKERD2_PROXY_POLICY_CLUSTER_NETWORKS"] == "10.212.0.0/16,fd6c:3564:3::/48"
-    assert env["LINKERD2_PROXY_INBOUND_DEFAULT_POLICY"] == "deny"
-    assert env["LINKERD2_PROXY_INBOUND_PORTS_REQUIRE_IDENTITY"] == "9000"
+    proxied = secured(plan, folder=tmp_path, address="10.212.0.1:8086")
+    found = load(proxy_env(proxied, base={}, proxy_api="10.212.0.1:8086")).inbound_policy
+    assert (found.default, found.require_identity) == ("deny", {9000})
+    assert [network.prefix_len for network in found.cluster_networks] == [16, 48]
     assert (plan.inbound_port, _plan("cart").inbound_port) == (4143, 0)
 
 
