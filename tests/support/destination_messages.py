@@ -33,6 +33,16 @@ def add(*addresses: tuple[str, int], h2: bool = False) -> destination.Update:
     return destination.Update(add=destination.WeightedAddrSet(addrs=addrs))
 
 
+def secured(host: str, port: int, *, identity: str, tunnel_port: int = 0) -> destination.Update:
+    """An update that adds a meshed endpoint which must answer as `identity`."""
+    address = weighted(host, port, h2=True)
+    address.tls_identity.dns_like_identity.name = identity
+    address.tls_identity.server_name.name = identity
+    if tunnel_port:
+        address.protocol_hint.opaque_transport.inbound_port = tunnel_port
+    return destination.Update(add=destination.WeightedAddrSet(addrs=[address]))
+
+
 def remove(*addresses: tuple[str, int]) -> destination.Update:
     """An update that removes."""
     addrs = [tcp_address(host, port) for host, port in addresses]
