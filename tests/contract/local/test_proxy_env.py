@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from linkerd2_py.controlplane.local.launcher import SAMPLE_MESH_FILE
 from linkerd2_py.controlplane.local.plan import PodPlan, plan_pod, proxy_env
 from linkerd2_py.controlplane.registry.mesh_file import load_mesh_file
 from linkerd2_py.proxy.config.load import load
+from tests.support.pod_identity import secured
 
 MESH = load_mesh_file(SAMPLE_MESH_FILE)
 IP = "127.0.14.7"
 
 
-def _plan(name: str) -> PodPlan:
-    return plan_pod(MESH.workloads[name], name=f"{name}-0", ip=IP, door=lambda out: out.authority)
+def _plan(name: str, *, folder: Path) -> PodPlan:
+    plan = plan_pod(MESH.workloads[name], name=f"{name}-0", ip=IP, door=lambda out: out.authority)
+    return secured(plan, folder=folder, address="127.0.0.1:8086")
 
 
 @pytest.mark.parametrize("name", list(MESH.workloads))
-def test_every_workload_of_the_sample_gets_an_environment_its_proxy_takes(name: str) -> None:
-    plan = _plan(name)
+def test_every_workload_of_the_sample_gets_an_environment_its_proxy_takes(
+    name: str, tmp_path: Path
+) -> None:
+    plan = _plan(name, folder=tmp_path)
     config = load(proxy_env(plan, base={"PATH": "/bin"}, proxy_api="127.0.0.1:8086"))
     assert str(config.admin_listen) == plan.admin_addr
     assert len(config.outbound_static) == len(plan.calls)
     assert len(config.inbound_static) == len(plan.ports)
     assert config.shutdown_grace_s == 5
     assert config.destination is not None
+    assert config.identity is not None
+    assert config.identity.local_name == plan.identity
+    assert plan.identity.startswith(f"{name}.emojivoto.serviceaccount.")
 
 
-def test_the_feed_is_opaque_and_the_chat_is_not() -> None:
-    plan = _plan("chat")
+def test_the_feed_is_opaque_and_the_chat_is_not(tmp_path: Path) -> None:
+    plan = _plan("chat", folder=tmp_path)
     config = load(proxy_env(plan, base={}, proxy_api="127.0.0.1:8086"))
     opaque = {static.listen.port: static.opaque for static in config.inbound_static}
     assert opaque == {plan.ports[8080]: False, plan.ports[9000]: True}

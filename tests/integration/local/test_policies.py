@@ -1,0 +1,79 @@
+"""What mesh.yaml says of whom a workload lets in, kept by its proxy."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.local.mesh_cli import MeshCli
+from tests.integration.local.transparent_mesh import inside
+from tests.support.privileges import need_root
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+SERVE = """[sh, -c, 'exec python3 -m http.server --bind "$HOST" "$PORT"']"""
+MESH = f"""
+namespace: shop
+services:
+  open: {{port: 80, targetPort: 8080, workload: open}}
+  known: {{port: 80, targetPort: 8080, workload: known}}
+  guarded: {{port: 80, targetPort: 8080, workload: guarded}}
+  closed: {{port: 80, targetPort: 8080, workload: closed}}
+workloads:
+  open: {{command: {SERVE}}}
+  known: {{command: {SERVE}, defaultInboundPolicy: cluster-authenticated}}
+  guarded: {{command: {SERVE}, requireIdentityPorts: [8080]}}
+  closed: {{command: {SERVE}, defaultInboundPolicy: deny}}
+  caller: {{command: [sleep, infinity], outbound: [open, known, guarded, closed]}}
+  outsider: {{command: [sleep, infinity], meshed: false}}
+"""
+STATUS = ("-s", "-o", "/dev/null", "-w", "%{http_code}", "-m", "10")
+SERVICES = ("open", "known", "guarded", "closed")
+
+
+def _up(root: MeshCli, *flags: str) -> None:
+    (root.root / "mesh.yaml").write_text(MESH)
+    root.ok("local", "up", "-f", "mesh.yaml", "-d", *flags, timeout_s=120)
+
+
+@pytest.fixture(scope="module")
+def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshCli]:
+    need_root()
+    made = MeshCli(tmp_path_factory.mktemp("policies"))
+    _up(made, "--transparent")
+    yield made
+    made.stop()
+
+
+@pytest.mark.parametrize(
+    ("caller", "statuses"),
+    [
+        ("caller-0", ["200", "200", "200", "403"]),
+        ("outsider-0", ["200", "403", "403", "403"]),
+    ],
+)
+def test_who_is_let_in(cli: MeshCli, caller: str, statuses: list[str]) -> None:
+    # The servers listen on IPv4 only.
+    words = ("curl", "-4", *STATUS)
+    assert [inside(cli, caller, *words, f"http://{name}/") for name in SERVICES] == statuses
+
+
+def test_on_loopback_addresses_everybody_is_this_machine(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """All connections come from 127.0.0.1 there, which policies let in."""
+    made = MeshCli(tmp_path_factory.mktemp("loopback"))
+    _up(made)
+    try:
+        links = made.state()["links"]
+        found = [
+            subprocess.run(
+                ["curl", *STATUS, links[name]], capture_output=True, text=True, check=True
+            ).stdout
+            for name in SERVICES
+        ]
+        assert found == ["200", "200", "200", "200"]
+    finally:
+        made.stop()
