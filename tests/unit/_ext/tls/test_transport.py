@@ -394,6 +394,54 @@ def test_what_was_not_taken_is_offered_again_and_arrives_once(loop, pair, size):
     assert state_of(session) == {"arrived": 0, "sealed": 0, "sealed_plain": 0}
 
 
+@pytest.mark.parametrize("size", [1, 16_384, 100_000])
+def test_what_is_sent_while_reading_leaves_alone_what_was_received(loop, pair, size):
+    """Ciphertext of the next record is here already when the session answers the first."""
+    content = random.Random(size).randbytes(200_000)
+
+    def answer(name: str, session: RecorderSession) -> None:
+        if name == "readable":
+            session.send(b"x" * size)
+
+    session, peer = pair(RecorderSession(answer))
+    session.configure(high_mark=1 << 30)
+    peer.sock.setblocking(False)
+    at = 0
+
+    def step() -> bool:
+        nonlocal at
+        with contextlib.suppress(BlockingIOError):
+            while at < len(content):
+                at += peer.sock.send(content[at : at + 16_384])
+        with contextlib.suppress(BlockingIOError):
+            while peer.sock.recv(MIB):
+                pass
+        return len(session.received) == len(content)
+
+    assert loop.run_until(step), session.events[-1]
+    assert session.received == content
+
+
+@pytest.mark.parametrize("how", ["send", "try_write", "send_reserved", "shutdown_write"])
+def test_what_is_sent_while_reading_is_paused_leaves_alone_what_was_received(loop, pair, how):
+    session, peer = pair(RecorderSession(lambda name, s: name == "readable" and s.pause()))
+    content = random.Random(1).randbytes(60_000)
+    peer.send(content)
+    assert loop.run_until(lambda: session.received)
+    assert state_of(session)["arrived"] > 0
+    if how == "shutdown_write":
+        session.shutdown_write()
+    else:
+        getattr(session, how)(b"answer")
+        loop.drain()
+        assert peer.receive(6) == b"answer"
+    while len(session.received) < len(content):
+        before = len(session.received)
+        session.resume()
+        assert loop.run_until(lambda: len(session.received) > before)  # noqa: B023 - called before the next turn
+    assert session.received == content
+
+
 def test_small_records_go_first_and_large_ones_in_bulk(loop, pair):
     session, peer = pair()
     session.send(b"x" * 200_000)
