@@ -2,7 +2,7 @@
 
 import os
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -46,6 +46,10 @@ class Met:
     def shake(self, *, piece: int = 1 << 20) -> tuple[str, str]:
         return shake(self.ours, self.theirs, piece=piece)
 
+    def let_go(self) -> None:
+        """The test holds us until it has been looked for what it left behind."""
+        del self.ours, self.theirs
+
     def settle(self) -> None:
         """After the handshake: tickets and the like go where they belong."""
         carry(self.theirs, self.ours)
@@ -54,9 +58,9 @@ class Met:
 
 
 @pytest.fixture
-def meet(mesh, web, voting, tmp_path) -> Callable[..., Met]:
+def meet(mesh, web, voting, tmp_path) -> Iterator[Callable[..., Met]]:
     """`meet(side, stranger)`: nothing has been said yet. Without a stranger, a workload that is as it should be."""
-    made = 0
+    made: list[Met] = []
 
     def make(
         side: str,
@@ -66,20 +70,23 @@ def meet(mesh, web, voting, tmp_path) -> Callable[..., Met]:
         change: Callable[[ssl.SSLContext], None] = lambda context: None,
         **ours: object,
     ) -> Met:
-        nonlocal made
-        made += 1
         server = side == "calling"
         if not anonymous:
             stranger = stranger or mesh.workload("voting" if server else "web")
         context = ssl_context(
-            stranger, anchors=mesh.anchors, folder=tmp_path / str(made), server=server
+            stranger, anchors=mesh.anchors, folder=tmp_path / str(len(made)), server=server
         )
         change(context)
         if server:
-            return Met(MemoryChannel(web, server_name=VOTING, **ours), PythonEnd(context))
-        return Met(MemoryChannel(voting, **ours), python_client(context))
+            both = Met(MemoryChannel(web, server_name=VOTING, **ours), PythonEnd(context))
+        else:
+            both = Met(MemoryChannel(voting, **ours), python_client(context))
+        made.append(both)
+        return both
 
-    return make
+    yield make
+    for both in made:
+        both.let_go()
 
 
 @pytest.fixture(params=SIDES)

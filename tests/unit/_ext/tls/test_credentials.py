@@ -305,12 +305,12 @@ def test_they_are_valid_as_long_as_the_whole_chain(mesh):
     wide = parts(mesh, mesh.workload(starts=start - 100, lifetime_s=DAY_S))
     assert Credentials(**wide).not_before == start - 100
     assert Credentials(**wide).not_after == start - 100 + DAY_S
-    narrow = mesh.signer(starts=start - 50, lifetime_s=1000)
+    narrow = mesh.signer(starts=start - 50, lifetime_s=2000)
     made = Credentials(**parts(mesh, mesh.workload(starts=start - 100, issuers=[narrow])))
-    assert (made.not_before, made.not_after) == (start - 50, start + 950)
-    old = MeshAuthority(starts=start - 7200, lifetime_s=7300)
+    assert (made.not_before, made.not_after) == (start - 50, start + 1950)
+    old = MeshAuthority(starts=start - 7200, lifetime_s=9000)
     made = Credentials(**parts(old, old.workload(lifetime_s=DAY_S)))
-    assert made.not_after == start + 100
+    assert made.not_after == start + 1800
 
 
 def test_an_issuer_can_be_the_anchor(mesh):

@@ -45,6 +45,12 @@ class Server:
         self.sessions.append(RecorderSession(self.hook))
         return self.sessions[-1]
 
+    def let_go(self) -> None:
+        """The test holds us until it has been looked for what it left behind."""
+        self.listener.close()
+        self.sessions.clear()
+        del self.listener, self.door, self.hook
+
     def reach(self) -> RawConnection:
         return RawConnection.connect(("127.0.0.1", self.address.port))
 
@@ -60,7 +66,7 @@ def serve(loop, voting) -> Iterator[Callable[..., Server]]:
 
     yield make
     for one in made:
-        one.listener.close()
+        one.let_go()
 
 
 @pytest.fixture
