@@ -57,6 +57,8 @@ class Ear:
     def __init__(self, netns: str, *, addresses: set[bytes]) -> None:
         with entered(netns):
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0003))
+        # The link alone: what a program says to its own proxy stays in its pod.
+        self._socket.bind(("eth0", 0))
         self._socket.settimeout(0.1)
         self._addresses = addresses
         self.payload = bytearray()
