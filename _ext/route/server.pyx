@@ -265,7 +265,7 @@ cdef class Arrival(Securing):
         return self.look()
 
     cdef int wait(self) except -1:
-        return self.server.loop.arm(self.timeout, self, self.server.detect_timeout_ns)
+        return self.server.loop.arm(self.timeout, self, DRAIN_WAIT_NS if self.server.draining else self.server.detect_timeout_ns)
 
     cdef int look(self) except -1:
         cdef Transport transport = self.transport

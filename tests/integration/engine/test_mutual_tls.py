@@ -10,6 +10,7 @@ import pytest
 from linkerd2_py._ext.io.transport import Address
 from linkerd2_py._ext.route.target import EndpointSpec
 from linkerd2_py._ext.tls.identity import LocalIdentity, ServerIdentity
+from linkerd2_py.base.tasks import spawn
 from tests.support.engine import Engine, engine
 from tests.support.grpc_echo import echo_client, echo_server
 from tests.support.origin import origin, talk
@@ -374,3 +375,35 @@ async def test_grpc_errors_of_a_failed_handshake_are_statuses() -> None:
         async with echo_client(calling(made, inbound, peer)) as client:
             with pytest.raises(Exception, match="UNAVAILABLE"):
                 await client.unary(b"x")
+
+
+async def test_a_drain_ends_tls_with_its_own_goodbye(tmp_path: Path) -> None:
+    """An idle connection and one whose handshake is under way: neither sees a truncation."""
+    async with engine() as made, origin(answer) as server:
+        inbound = made.inbound(server.address, identity=identity_of(mesh(), "voting"))
+        proxy = made.servers[-1]
+        here = ssl_context(
+            mesh().workload("web"), anchors=mesh().anchors, folder=tmp_path, server=False
+        )
+        # Without this flag Python takes a missing close_notify for a clean end.
+        here.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
+        idle = await asyncio.open_connection(*inbound, ssl=here, server_hostname=name_of("voting"))
+        idle[1].write(GET)
+        await idle[0].readuntil(b"\r\n\r\nok")
+        late = spawn(
+            asyncio.open_connection(*inbound, ssl=here, server_hostname=name_of("voting")),
+            name="late",
+        )
+        await eventually_async(lambda: proxy.open_connections == 2)
+        proxy.drain()
+        assert await idle[0].read(-1) == b""
+        reader, writer = await late
+        writer.write(GET)
+        with suppress(ConnectionError):
+            got = await reader.read(-1)
+            assert got == b"" or got.startswith(b"HTTP/1.1 200 ")
+        for one in (idle[1], writer):
+            one.close()
+            with suppress(ConnectionError, ssl.SSLError):
+                await one.wait_closed()
+        await eventually_async(lambda: proxy.open_connections == 0)
