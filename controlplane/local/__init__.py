@@ -4,7 +4,7 @@ The command line starts a process of `supervisor` through `launcher` and hears o
 `watch`es mesh.yaml; the `fleet` keeps a `workload` for each entry, and that a `pod` for each replica, where the
 `network` gives it a place, as its `plan` says: two `container`s, which keep one `process` running each and are `probe`d. The
 `ingress` is the way in; `launch` puts programs in their place (a network namespace, `netns`), and with `guard` sees to it that
-nothing outlives us. A network is one of loopback
-`addresses`, or `transparent`, with names by `dns` and virtual addresses by `service_rules`. The sample application that runs
-when no mesh.yaml is given lives in `sample`.
+nothing outlives us. By what `pod_identity` gives it a proxy proves who it is. A network is one of loopback `addresses`, or
+`transparent`, with names by `dns` and virtual addresses by `service_rules`. The sample application that runs when no mesh.yaml
+is given lives in `sample`.
 """
