@@ -4,10 +4,14 @@ with Child.start([sys.executable, "-m", "x"], log=tmp_path / "x.log") as child:
     port = int(child.wait_for_line(r"listening on \\S+:(\\d+)").group(1))
 """
 
+import array
+import contextlib
+import fcntl
 import os
 import re
 import signal
 import subprocess
+import termios
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,13 +42,14 @@ class Child:
         log: Path,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        listens: bool = False,
     ) -> Self:
-        """Start `argv`, both outputs into `log`; `env` is added to ours."""
+        """Start `argv`, both outputs into `log`; `env` is added to ours. `listens`: to what `say` tells it."""
         words = [str(word) for word in argv]
         with log.open("ab") as sink:
             process = subprocess.Popen(
                 words,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if listens else subprocess.DEVNULL,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
@@ -56,6 +61,19 @@ class Child:
     @property
     def pid(self) -> int:
         return self.process.pid
+
+    def say(self, text: bytes) -> None:
+        """On its standard input."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(text)
+        self.process.stdin.flush()
+
+    def has_heard(self) -> bool:
+        """Whether it has read all that was said."""
+        assert self.process.stdin is not None
+        unread = array.array("i", [0])
+        fcntl.ioctl(self.process.stdin, termios.FIONREAD, unread)
+        return unread[0] == 0
 
     def output(self) -> str:
         """Everything it has written so far."""
@@ -119,6 +137,9 @@ class Child:
             except psutil.NoSuchProcess:
                 continue
         self.process.wait()
+        if self.process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self.process.stdin.close()
 
     def __enter__(self) -> Self:
         return self
