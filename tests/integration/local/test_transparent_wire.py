@@ -46,8 +46,12 @@ MAIL = """
 import os, socket
 listener = socket.create_server(("0.0.0.0", int(os.environ["PORT"])))
 while True:
-    peer, _ = listener.accept()
-    peer.sendall(b"220 nobody-may-read-this\\n"); peer.recv(100); peer.close()
+    with listener.accept()[0] as peer:
+        try:
+            peer.sendall(b"220 nobody-may-read-this\\n")
+            peer.recv(100)
+        except OSError:
+            pass  # a probe looks and leaves
 """
 
 
