@@ -10,10 +10,19 @@ from bench.errors import BenchError
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ROOT / "bench" / "native"
 PROGRAMS = ROOT / "build" / "bench"
-_LIBRARIES = {"load": ["-lnghttp2", "-lm"], "origin": ["-lnghttp2"], "relay": [], "floor": []}
+_LIBRARIES = {
+    "load": ["-lnghttp2", "-lssl", "-lcrypto", "-lm"],
+    "origin": ["-lnghttp2"],
+    "relay": [],
+    "floor": [],
+}
 _FLAGS = ("-std=gnu11", "-O2", "-Wall", "-Wextra")
 # What the compiler may find missing, and the Debian package that has it.
-_HEADERS = {"nghttp2/nghttp2.h": "libnghttp2-dev", "stdio.h": "libc6-dev"}
+_HEADERS = {
+    "nghttp2/nghttp2.h": "libnghttp2-dev",
+    "openssl/err.h": "libssl-dev",
+    "stdio.h": "libc6-dev",
+}
 
 
 def program(name: str) -> Path:

@@ -99,6 +99,7 @@ static void print_errors(void)
         [RESET] = "reset",
         [EARLY_CLOSE] = "early_close",
         [NETWORK] = "network",
+        [TLS] = "tls",
         [HANDSHAKE] = "handshake",
         [STATUS] = "status",
         [LENGTH] = "length",
@@ -157,6 +158,8 @@ static void report(const struct window *window)
         fputs(",\"cpu_ns\":null,\"switches\":null", stdout);
     printf(",\"own_cpu_ns\":%lld", (long long)window->own_ns);
     print_latencies();
+    if (options.tls.on)
+        printf(",\"handshakes\":%lld,\"resumed\":%lld", (long long)tally.handshakes, (long long)tally.resumed);
     if (options.hold)
         printf(",\"held\":%d", connections_held());
     puts("}");

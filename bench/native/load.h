@@ -5,6 +5,7 @@
  *   load_connections.c  opens, reads, ends and replaces connections; begins and finishes exchanges
  *   load_arrivals.h     when the requests of an open loop are due
  *   load_output.c       request bytes that are the same each time
+ *   load_tls.c          what --tls puts between a socket and its protocol
  *   load_tcp.c, load_http1.c, load_http2.c, load_websocket.c   what is asked and how an answer is checked
  *   load_head.c, load_chunked.c   pieces of HTTP/1
  *   load_usage.c        processor time of the watched processes
@@ -33,6 +34,7 @@ enum kind {
     RESET,       /* the server reset the connection */
     EARLY_CLOSE, /* it closed before the response was complete */
     NETWORK,     /* any other failure of a socket call */
+    TLS,         /* its handshake was refused by either side, or a record cannot be read */
     HANDSHAKE,   /* the WebSocket upgrade was not granted correctly */
     STATUS,      /* not 200 */
     LENGTH,      /* the body is not as long as --bytes */
@@ -80,6 +82,10 @@ struct options {
     int watched_count;
     bool hold;
     const char *histogram_file;
+    struct {
+        bool on, resume;
+        const char *sni, *cert, *key, *ca;
+    } tls;
 };
 
 extern struct options options;
@@ -158,6 +164,7 @@ struct connection {
     enum phase phase;
     const struct sockaddr_in *target;
     bool connected; /* TCP is up */
+    bool secured;   /* and TLS */
     bool blocked;   /* the socket took less than was pending */
     bool closing;   /* the server closes: no further exchange */
     bool served;    /* finished an exchange since it was opened */
@@ -167,6 +174,7 @@ struct connection {
     struct exchange *exchanges;
     int64_t retry_at;
     struct connection *next; /* in the one queue it is in */
+    struct ssl_st *ssl;      /* with --tls, once TCP is up */
 
     const struct text *output;
     size_t sent;      /* bytes of `output` */
@@ -189,6 +197,8 @@ struct tally {
     int64_t errors[KINDS];
     int64_t begun; /* exchanges since the start */
     int64_t finished;
+    int64_t handshakes; /* of TLS, inside the window */
+    int64_t resumed;    /* of these */
     struct histogram latencies;
 };
 extern struct tally tally;
@@ -210,6 +220,21 @@ void connection_closed(struct connection *connection); /* by the server: an erro
 void exchange_done(struct exchange *exchange);
 void exchange_failed(struct exchange *exchange, enum kind kind);
 void exchange_postpone(struct exchange *exchange);
+enum kind kind_of(int code); /* of an errno */
+
+/* load_tls.c */
+void tls_prepare(void); /* once, before the first connection */
+void tls_start(struct connection *connection); /* TCP is up; the protocol's `connected` is called when TLS is */
+void tls_continue(struct connection *connection); /* a handshake whose bytes the socket did not take */
+void tls_receive(struct connection *connection, const char *bytes, size_t size); /* ciphertext; plaintext goes to the protocol */
+ssize_t tls_send(struct connection *connection, const char *bytes, size_t size);
+void tls_release(struct connection *connection);
+
+/* As send(2): how many bytes were taken, or -1 with errno. */
+static inline ssize_t connection_send(struct connection *connection, const void *bytes, size_t size)
+{
+    return options.tls.on ? tls_send(connection, bytes, size) : send(connection->fd, bytes, size, MSG_NOSIGNAL);
+}
 
 /* load_output.c */
 extern struct text request; /* what each exchange sends */

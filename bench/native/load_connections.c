@@ -82,9 +82,9 @@ static struct exchange *take_free(void)
 
 /* The socket of a connection. */
 
-static enum kind kind_of(int code)
+enum kind kind_of(int code)
 {
-    return code == ECONNREFUSED ? REFUSED : code == ECONNRESET || code == EPIPE ? RESET : NETWORK;
+    return code == ECONNREFUSED ? REFUSED : code == ECONNRESET || code == EPIPE ? RESET : code == EPROTO ? TLS : NETWORK;
 }
 
 /* Each from the next of 199 source addresses: ports in TIME_WAIT do not run out. */
@@ -268,6 +268,7 @@ static void replace(struct connection *connection, int64_t now)
 {
     bool waits = !connection->served;
     options.protocol->release(connection);
+    tls_release(connection);
     if (connection->fd >= 0)
         close(connection->fd);
     settle(connection);
@@ -312,6 +313,22 @@ static void open_waiting(int64_t now)
 
 /* Events. */
 
+static void take(struct connection *connection, const char *bytes, size_t size)
+{
+    if (options.tls.on)
+        tls_receive(connection, bytes, size);
+    else
+        options.protocol->receive(connection, bytes, size);
+}
+
+static void end_of_input(struct connection *connection)
+{
+    if (options.tls.on && !connection->secured)
+        connection_fail(connection, TLS);
+    else
+        options.protocol->closed(connection);
+}
+
 static void drain(struct connection *connection, bool to_end)
 {
     static char buffer[RECEIVE_SIZE];
@@ -319,9 +336,9 @@ static void drain(struct connection *connection, bool to_end)
     for (;;) {
         ssize_t size = recv(connection->fd, buffer, sizeof buffer, 0);
         if (size > 0)
-            options.protocol->receive(connection, buffer, (size_t)size);
+            take(connection, buffer, (size_t)size);
         else if (size == 0)
-            options.protocol->closed(connection);
+            end_of_input(connection);
         else if (errno == EAGAIN)
             break;
         else if (errno != EINTR)
@@ -334,15 +351,26 @@ static void drain(struct connection *connection, bool to_end)
     options.protocol->flush(connection);
 }
 
+/* TCP is up. */
+static void established(struct connection *connection)
+{
+    connection->connected = true;
+    if (options.tls.on)
+        tls_start(connection);
+    else if (!options.protocol->connects_each_time)
+        options.protocol->connected(connection);
+}
+
 static void handle(struct connection *connection, uint32_t events)
 {
     if (connection->phase == ENDED || connection->phase == CLOSED)
         return;
     if (events & EPOLLOUT && !(events & EPOLLERR)) {
         bool first = !connection->connected;
-        connection->connected = true;
-        if (first && !options.protocol->connects_each_time)
-            options.protocol->connected(connection);
+        if (first)
+            established(connection);
+        else if (connection->blocked && options.tls.on && !connection->secured)
+            tls_continue(connection);
         if ((first || connection->blocked) && connection->phase != ENDED)
             options.protocol->flush(connection);
     }
@@ -399,6 +427,8 @@ void connections_prepare(void)
 {
     prepare_pattern();
     options.protocol->prepare();
+    if (options.tls.on)
+        tls_prepare();
     running = options.hold;
     poll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (poll_fd < 0)

@@ -1,4 +1,4 @@
-/* HTTP/2 without TLS and by prior knowledge, and gRPC over it: requests are streams of one session a connection.
+/* HTTP/2 by prior knowledge (over TLS by ALPN, too), and gRPC over it: requests are streams of one session a connection.
  *
  * Windows are as large as they go, so that flow control is not what is measured. */
 #include "load.h"
@@ -276,14 +276,14 @@ static ssize_t offer(struct connection *connection, const char *bytes, size_t si
 {
     size_t sent = 0;
     while (sent < size) {
-        ssize_t taken = send(connection->fd, bytes + sent, size - sent, MSG_NOSIGNAL);
+        ssize_t taken = connection_send(connection, bytes + sent, size - sent);
         if (taken >= 0) {
             sent += (size_t)taken;
         } else if (errno == EAGAIN) {
             connection->blocked = true;
             break;
         } else if (errno != EINTR) {
-            connection_fail(connection, errno == ECONNRESET || errno == EPIPE ? RESET : NETWORK);
+            connection_fail(connection, kind_of(errno));
             return -1;
         }
     }

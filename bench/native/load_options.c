@@ -21,6 +21,14 @@ static const char usage[] =
     "  --authority NAME     host to ask for (default: the first target)\n"
     "  --path P             path to ask for (default /)\n"
     "\n"
+    "TLS 1.3:\n"
+    "  --tls                ask over TLS; HTTP/2 is asked for by ALPN. Needs --sni and --ca\n"
+    "  --sni NAME           whom to ask for, and the name that its certificate must have\n"
+    "  --ca FILE            trust anchors, in PEM\n"
+    "  --cert FILE          our own certificate with its chain, in PEM (default: none)\n"
+    "  --key FILE           its key, in PEM\n"
+    "  --resume             resume the newest session of each target, if there is one\n"
+    "\n"
     "How:\n"
     "  --connections N      default 1\n"
     "  --streams N          exchanges at a time on each connection, http2 and grpc only (default 1)\n"
@@ -35,12 +43,12 @@ static const char usage[] =
     "  --watch PID[,PID..]  measure the processor time of these processes and their descendants in the window\n"
     "  --histogram FILE     write [[latency in us, count], ...] there\n"
     "\n"
-    "The last line of stdout is a JSON object. exchanges and latencies are of the window, errors of the whole run; unfinished counts\n"
-    "requests that were due or under way at its end. SIGTERM ends the run early.\n";
+    "The last line of stdout is a JSON object. exchanges, latencies and handshakes are of the window, errors of the whole run;\n"
+    "unfinished counts requests that were due or under way at its end. SIGTERM ends the run early.\n";
 
 enum option_code {
     PROTOCOL = 1, TARGET, CONNECTIONS, STREAMS, MESSAGES, REQUEST_BYTES, BYTES, AUTHORITY, PATH_, CLOSE_EACH, RATE, ARRIVALS,
-    WARMUP, SECONDS, LIMIT, WATCH, HOLD, HISTOGRAM, HELP,
+    WARMUP, SECONDS, LIMIT, WATCH, HOLD, HISTOGRAM, TLS_ON, SNI, CA, CERT, KEY, RESUME, HELP,
 };
 
 static const struct option known[] = {
@@ -62,6 +70,12 @@ static const struct option known[] = {
     {"watch", required_argument, NULL, WATCH},
     {"hold", no_argument, NULL, HOLD},
     {"histogram", required_argument, NULL, HISTOGRAM},
+    {"tls", no_argument, NULL, TLS_ON},
+    {"sni", required_argument, NULL, SNI},
+    {"ca", required_argument, NULL, CA},
+    {"cert", required_argument, NULL, CERT},
+    {"key", required_argument, NULL, KEY},
+    {"resume", no_argument, NULL, RESUME},
     {"help", no_argument, NULL, HELP},
     {0},
 };
@@ -139,6 +153,17 @@ static void check(bool closes, bool arrivals)
         die("--request-bytes must be at least 1 for --protocol %s", protocol->name);
 }
 
+static void check_tls(void)
+{
+    bool named = options.tls.sni || options.tls.ca || options.tls.cert || options.tls.key || options.tls.resume;
+    if (named && !options.tls.on)
+        die("--sni, --ca, --cert, --key and --resume need --tls");
+    if (options.tls.on && !(options.tls.sni && options.tls.ca))
+        die("--tls needs --sni and --ca");
+    if (!options.tls.cert != !options.tls.key)
+        die("--cert and --key need each other");
+}
+
 static void check_file_limit(void)
 {
     struct rlimit limit;
@@ -180,6 +205,12 @@ void read_options(int count, char **words)
         case WATCH: read_watched(optarg); break;
         case HOLD: options.hold = true; break;
         case HISTOGRAM: options.histogram_file = optarg; break;
+        case TLS_ON: options.tls.on = true; break;
+        case SNI: options.tls.sni = optarg; break;
+        case CA: options.tls.ca = optarg; break;
+        case CERT: options.tls.cert = optarg; break;
+        case KEY: options.tls.key = optarg; break;
+        case RESUME: options.tls.resume = true; break;
         case HELP: fputs(usage, stdout); exit(0);
         default: exit(1); /* getopt has said why */
         }
@@ -187,6 +218,7 @@ void read_options(int count, char **words)
     if (optind < count)
         die("'%s' is not an option; --help lists them", words[optind]);
     check(closes, arrivals);
+    check_tls();
     if (!options.authority)
         options.authority = first_target;
     check_file_limit();

@@ -45,17 +45,14 @@ void send_output(struct connection *connection)
 {
     const struct text *output = connection->output;
     while (output && connection->sent < output->size) {
-        ssize_t taken =
-            send(connection->fd, output->bytes + connection->sent, output->size - connection->sent, MSG_NOSIGNAL);
+        ssize_t taken = connection_send(connection, output->bytes + connection->sent, output->size - connection->sent);
         if (taken >= 0) {
             connection->sent += (size_t)taken;
         } else if (errno == EAGAIN) {
             connection->blocked = true;
             return;
         } else if (errno != EINTR) {
-            connection_fail(connection, errno == ECONNREFUSED ? REFUSED
-                                        : errno == ECONNRESET || errno == EPIPE ? RESET
-                                                                                : NETWORK);
+            connection_fail(connection, kind_of(errno));
             return;
         }
     }

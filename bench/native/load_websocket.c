@@ -99,7 +99,7 @@ static void answer_ping(struct connection *connection)
     uint8_t pong[14];
     if (connection->output && connection->sent < connection->output->size)
         return;
-    if (send(connection->fd, pong, write_start(pong, PONG, 0), MSG_NOSIGNAL) < 0 && errno != EAGAIN)
+    if (connection_send(connection, pong, write_start(pong, PONG, 0)) < 0 && errno != EAGAIN)
         connection_fail(connection, RESET);
 }
 

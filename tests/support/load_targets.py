@@ -6,6 +6,7 @@ async with serve(echo) as address:   # "127.0.0.1:41231"
 
 import asyncio
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -29,8 +30,8 @@ def pattern(size: int, *, wrong_at: int | None = None) -> bytes:
 
 
 @asynccontextmanager
-async def serve(handle: Handler) -> AsyncIterator[str]:
-    """A TCP server on a free port, its address; each connection is closed when its handler ends."""
+async def serve(handle: Handler, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    """A server on a free port, its address; each connection is closed when its handler ends."""
     writers: set[asyncio.StreamWriter] = set()
     running: set[asyncio.Task[None] | None] = set()
 
@@ -47,7 +48,7 @@ async def serve(handle: Handler) -> AsyncIterator[str]:
             writers.discard(writer)
             running.discard(task)
 
-    server = await asyncio.start_server(on_connection, "127.0.0.1", 0, backlog=512)
+    server = await asyncio.start_server(on_connection, "127.0.0.1", 0, backlog=512, ssl=tls)
     try:
         yield "{}:{}".format(*server.sockets[0].getsockname())
     finally:

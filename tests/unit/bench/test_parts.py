@@ -78,6 +78,7 @@ def test_a_program_is_stale_when_a_source_is_newer(tmp_path: Path) -> None:
     ("complaint", "words"),
     [
         ("x.c:1:10: fatal error: nghttp2/nghttp2.h: No such file or directory", "libnghttp2-dev"),
+        ("x.c:1:10: fatal error: openssl/err.h: No such file or directory", "libssl-dev"),
         ("In function 'f':\nx.c:3:1: error: expected ';'\n  3 | }", "expected ';'"),
     ],
 )
