@@ -4,7 +4,7 @@
  * for an exchange beyond a send, a receive and its share of an epoll_wait. */
 #include "load.h"
 
-#define CONNECT_NS (5 * SECOND_NS) /* servers that have not answered a connect by then are not waited for */
+#define CONNECT_NS (5 * SECOND_NS) /* where no server has answered a connect for so long, none is waited for any more */
 
 struct window {
     int64_t begin_ns, end_ns;
@@ -62,10 +62,16 @@ static void run_until(int64_t until_ns)
 
 static void connect_all(void)
 {
-    int64_t until_ns = now_ns() + CONNECT_NS;
     connections_open();
-    while (!stopped && connections_unsettled() && now_ns() < until_ns)
+    int unsettled = connections_unsettled();
+    int64_t until_ns = now_ns() + CONNECT_NS;
+    while (!stopped && unsettled && now_ns() < until_ns) {
         connections_turn(until_ns);
+        if (connections_unsettled() == unsettled)
+            continue;
+        unsettled = connections_unsettled();
+        until_ns = now_ns() + CONNECT_NS;
+    }
 }
 
 static void measure(struct window *window)
