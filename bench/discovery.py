@@ -1,10 +1,12 @@
-"""The real destination API over a service of our choice, as a program of its own.
+"""The real destination and identity APIs over a service of our choice, as a program of its own.
 
     python -m bench.discovery --endpoint 127.0.0.1:3001 --endpoint 127.0.0.1:3002 [--meshed]
                               [--passing 127.0.0.1:3003 --updates 100]
+                              [--issuer DIR --token NAME=FILE --identity NAME]
 
 Each endpoint is a ready pod of the one service. Those that pass come and go in turn, one change at a time, so many a
-second, while the others stay. Prints `{"address": "127.0.0.1:4711"}` when it serves, and at its end `{"updates": N}`.
+second, while the others stay. With an issuer it certifies workloads, each by the token that it has stored in that
+workload's file; what answers at the endpoints proves to be `--identity`. Prints `{"address": "127.0.0.1:4711"}` when it serves, and at its end `{"updates": N}`.
 """
 
 import argparse
@@ -13,22 +15,27 @@ import itertools
 import json
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
 from linkerd2_py.base.tasks import spawn
 from linkerd2_py.controlplane.destination.destination import Destination
+from linkerd2_py.controlplane.identity.files import IssuerFiles
+from linkerd2_py.controlplane.identity.identity import Identity, IdentitySettings
+from linkerd2_py.controlplane.identity.tokens import WorkloadTokens
 from linkerd2_py.controlplane.proxy_api.server import ProxyApi
 from linkerd2_py.controlplane.registry.registry import Registry
 from linkerd2_py.controlplane.registry.types import Deployment, Pod, PortSpec, Service
 
 NAMESPACE = WORKLOAD = SERVICE = "bench"
 PORT = 80
+_OWNER_ONLY = 0o600
 AUTHORITY = f"{SERVICE}.{NAMESPACE}.svc.cluster.local"
 
 
-def pod(number: int, address: str, *, meshed: bool) -> Pod:
+def pod(number: int, address: str, *, meshed: bool, identity: str = "") -> Pod:
     """A ready pod that is reached at `host:port`."""
     host, _, port = address.rpartition(":")
     return Pod(
@@ -40,6 +47,7 @@ def pod(number: int, address: str, *, meshed: bool) -> Pod:
         ready=True,
         meshed=meshed,
         status="Running",
+        identity=identity,
     )
 
 
@@ -51,6 +59,15 @@ def fill(registry: Registry, pods: Sequence[Pod], *, opaque: bool) -> None:
         services=[Service(NAMESPACE, SERVICE, WORKLOAD, ports)],
         pods=pods,
     )
+
+
+def certifying(issuer: Path, tokens: Mapping[str, Path], *, metrics: CollectorRegistry) -> Identity:
+    """An identity service that takes the tokens which it puts into those files."""
+    known = WorkloadTokens()
+    for name, path in tokens.items():
+        path.touch(mode=_OWNER_ONLY)
+        path.write_bytes(known.issue(name))
+    return Identity(IdentitySettings(IssuerFiles.find(issuer), known), metrics=metrics)
 
 
 class Churn:
@@ -88,13 +105,17 @@ async def serve(options: argparse.Namespace) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ending.set)
     registry = Registry()
     pods = [
-        pod(number, address, meshed=options.meshed)
+        pod(number, address, meshed=options.meshed, identity=options.identity)
         for number, address in enumerate([*options.endpoint, *options.passing])
     ]
     stable = len(options.endpoint)
     fill(registry, pods[:stable], opaque=options.opaque)
-    destination = Destination(registry, metrics=CollectorRegistry())
-    api = ProxyApi(destination)
+    metrics = CollectorRegistry()
+    destination = Destination(registry, metrics=metrics)
+    identity = (
+        certifying(options.issuer, dict(options.token), metrics=metrics) if options.issuer else None
+    )
+    api = ProxyApi(destination, identity=identity.service if identity else None)
     api.bind()
     print(json.dumps({"address": await api.start()}), flush=True)
     churn = Churn(registry, pods[stable:])
@@ -108,6 +129,14 @@ async def serve(options: argparse.Namespace) -> None:
     print(json.dumps({"updates": churn.updates}), flush=True)
 
 
+def named_file(text: str) -> tuple[str, Path]:
+    """`NAME=FILE`."""
+    name, equals, path = text.partition("=")
+    if not (name and equals and path):
+        raise argparse.ArgumentTypeError(f"must be NAME=FILE, not {text!r}")
+    return name, Path(path)
+
+
 def main(words: Sequence[str]) -> None:
     """Run with the arguments of the command line."""
     parser = argparse.ArgumentParser(prog="bench.discovery", description=__doc__)
@@ -116,9 +145,16 @@ def main(words: Sequence[str]) -> None:
     parser.add_argument("--updates", type=float, default=0, metavar="PER_SECOND")
     parser.add_argument("--meshed", action="store_true", help="a proxy of ours is at each endpoint")
     parser.add_argument("--opaque", action="store_true", help="bytes are not looked at")
+    parser.add_argument("--issuer", type=Path, metavar="DIR", help="certify workloads with it")
+    parser.add_argument(
+        "--token", type=named_file, action="append", default=[], metavar="NAME=FILE"
+    )
+    parser.add_argument("--identity", default="", metavar="NAME", help="of each endpoint's proxy")
     options = parser.parse_args(words)
     if options.updates and not options.passing:
         parser.error("--updates needs endpoints that pass")
+    if options.token and not options.issuer:
+        parser.error("--token needs --issuer")
     asyncio.run(serve(options))
 
 
