@@ -9,6 +9,7 @@ from functools import partial
 from bench.micro.frames import PREFACE
 from bench.micro.messages import BROWSER_REQUEST, RESPONSE, SIDECAR_REQUEST
 from bench.micro.proxied import http1_exchanges, http2_exchanges
+from bench.micro.secured import handshakes, leg_exchanges
 from linkerd2_py._ext.balance import testing as balance
 from linkerd2_py._ext.balance.p2c import Candidate
 from linkerd2_py._ext.detect.testing import detect_many
@@ -211,5 +212,8 @@ def all_cases() -> dict[str, Case]:
         Case("detect-opaque", partial(detecting, OPAQUE, "opaque"), 500_000),
         Case("exchange-http1", http1_exchanges, EXCHANGES, 100),
         Case("exchange-http2", http2_exchanges, EXCHANGES, 100),
+        Case("leg-plain", partial(leg_exchanges, tls=False), EXCHANGES, 100),
+        Case("leg-tls", partial(leg_exchanges, tls=True), EXCHANGES, 100),
+        Case("tls-handshake", handshakes, 100, 10),
     ]
     return {case.name: case for case in cases}

@@ -22,7 +22,7 @@ from linkerd2_py._ext.route.target import EndpointSpec, TargetTable
 LOOPBACK = "127.0.0.1"
 # What a first exchange may take, also where an instruction takes fifty times as long.
 DEADLINE_S = 20.0
-RESPONSES = re.compile(rb"^response_total\{.* (\d+)$", re.MULTILINE)
+RESPONSES = re.compile(rb'^response_total\{direction="outbound".* (\d+)$', re.MULTILINE)
 
 
 class Connection:
@@ -75,8 +75,11 @@ class Proxy:
         target.configure()
         host, port = self.listening.getsockname()
         target.replace([EndpointSpec(Address(host, port), h2=h2)])
-        server = ProxyServer(self.loop, table, direction="outbound", target=target)
-        self.held.callback(table.close)
+        return self.listen(ProxyServer(self.loop, table, direction="outbound", target=target))
+
+    def listen(self, server: ProxyServer) -> Address:
+        """It serves until the end."""
+        self.held.callback(server.table.close)
         self.held.callback(server.abort_all)
         self.held.callback(server.drain)
         return server.listen(LOOPBACK, 0)
@@ -127,29 +130,34 @@ def counted(proxy: Proxy, exchange: Run) -> Iterator[Run]:
 @contextmanager
 def http1_exchanges() -> Iterator[Run]:
     """GET with a response of 128 bytes, over one kept-alive connection on either side."""
-    with ExitStack() as held:
-        proxy = Proxy(held, h2=False)
-        client = proxy.client()
-        client.send(SIDECAR_REQUEST)
-        server = proxy.server()
-        server.expect(b"\r\n\r\n")
-        server.send(RESPONSE + BODY)
-        client.expect(BODY)
+    with ExitStack() as held, http1_through(Proxy(held, h2=False)) as run:
+        yield run
 
-        def exchange(times: int) -> None:
-            at_server, at_client = exchange_many(
-                proxy.loop,
-                client.end.fileno(),
-                server.end.fileno(),
-                SIDECAR_REQUEST,
-                RESPONSE + BODY,
-                times,
-            )
-            assert at_server == times * len(server.received)
-            assert at_client == times * len(client.received)
 
-        with counted(proxy, exchange) as run:
-            yield run
+@contextmanager
+def http1_through(proxy: Proxy) -> Iterator[Run]:
+    """HTTP/1 on the plain ends of whatever proxies stand between."""
+    client = proxy.client()
+    client.send(SIDECAR_REQUEST)
+    server = proxy.server()
+    server.expect(b"\r\n\r\n")
+    server.send(RESPONSE + BODY)
+    client.expect(BODY)
+
+    def exchange(times: int) -> None:
+        at_server, at_client = exchange_many(
+            proxy.loop,
+            client.end.fileno(),
+            server.end.fileno(),
+            SIDECAR_REQUEST,
+            RESPONSE + BODY,
+            times,
+        )
+        assert at_server == times * len(server.received)
+        assert at_client == times * len(client.received)
+
+    with counted(proxy, exchange) as run:
+        yield run
 
 
 @contextmanager
