@@ -19,6 +19,8 @@ from linkerd2_py.controlplane.identity.names import TrustDomain
 
 NAMESPACE = "bench"
 DOMAIN = TrustDomain()
+SUITE = "TLS_AES_128_GCM_SHA256"
+"""What all peers are told to use, as far as they can be told: it is the first choice of ours."""
 _OWNER_ONLY = 0o600
 
 
@@ -57,6 +59,19 @@ def make_certificates(folder: Path) -> Certificates:
         client=_leaf("client", issuer=issuer, now=now, folder=folder),
         server=_leaf("server", issuer=issuer, now=now, folder=folder),
     )
+
+
+def values_of(certificates: Certificates, own: Leaf) -> dict[str, object]:
+    """What templates of configurations name, for the end that presents `own`."""
+    return {
+        "anchors": certificates.anchors,
+        "chain": own.chain,
+        "key": own.key,
+        "both": own.both,
+        "server_name": certificates.server.name,
+        "client_name": certificates.client.name,
+        "suites": SUITE,
+    }
 
 
 def _leaf(account: str, *, issuer: Issuer, now: float, folder: Path) -> Leaf:

@@ -205,4 +205,26 @@ GOALS: tuple[Goal, ...] = (
         ("nginx",),
     ),
     Goal("G10", "from exec to the first byte ≤ 120 ms", 120, Figure("start", "ours", "start_ms")),
+    Goal(
+        "G11",
+        "mutual TLS between two proxies: added CPU ≤ 1.00 × nginx's",
+        1.00,
+        Figure("tls-leg", "ours-pair", "added_us_per_exchange"),
+        (Figure("tls-leg", "nginx-pair", "added_us_per_exchange"),),
+    ),
+    Goal(
+        "G11",
+        "full mutual handshake: CPU ≤ 1.10 × nginx's, which does not ask clients who they are",
+        1.10,
+        Figure("tls-handshakes", "ours-inbound", _CPU),
+        (Figure("tls-handshakes", "nginx-one-sided", _CPU),),
+    ),
+    # 0.9 of its throughput per second of processor time.
+    Goal(
+        "G11",
+        "bodies of 1 MiB over TLS: CPU per GB ≤ 1.11 × nginx",
+        1.11,
+        Figure("tls-body-1m", "ours-inbound", _CPU_PER_GB),
+        (Figure("tls-body-1m", "nginx", _CPU_PER_GB),),
+    ),
 )

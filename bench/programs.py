@@ -4,9 +4,11 @@ import json
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any, Literal
 
 from bench import native
+from bench.certificates import Certificates
 from bench.children import DEADLINE_S, Child, Children
 from bench.errors import BenchError
 
@@ -75,6 +77,28 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadTls:
+    """The load's side of TLS: whom it asks for, whom it trusts, and who it is."""
+
+    sni: str
+    ca: Path
+    cert: Path
+    key: Path
+    resume: bool = False
+
+    @classmethod
+    def of(cls, certificates: Certificates, *, resume: bool = False) -> "LoadTls":
+        """A client of their server."""
+        client = certificates.client
+        name, anchors = certificates.server.name, certificates.anchors
+        return cls(name, anchors, client.chain, client.key, resume)
+
+    def flags(self) -> Iterator[str]:
+        """As `load` takes them."""
+        return flags({"tls": True, **asdict(self)})
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """How long one pass lasts."""
 
@@ -99,6 +123,8 @@ class LoadResult:
     max_us: float
     mean_us: float
     cpu_ns: int | None = None
+    handshakes: int = 0
+    resumed: int = 0
     error_kinds: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
@@ -115,6 +141,7 @@ def load_argv(
     targets: Sequence[str],
     authority: str,
     watch: Sequence[int],
+    tls: LoadTls | None = None,
 ) -> list[str]:
     """The whole command line."""
     words = flags(
@@ -126,7 +153,7 @@ def load_argv(
             "watch": tuple(watch),
         }
     )
-    return [str(native.program("load")), *words]
+    return [str(native.program("load")), *words, *(tls.flags() if tls else ())]
 
 
 def run_load(
@@ -138,9 +165,10 @@ def run_load(
     authority: str,
     watch: Sequence[int],
     core: int,
+    tls: LoadTls | None = None,
 ) -> LoadResult:
     """One pass."""
-    argv = load_argv(load, window, targets=targets, authority=authority, watch=watch)
+    argv = load_argv(load, window, targets=targets, authority=authority, watch=watch, tls=tls)
     # An open loop never sleeps: the servers on its processor must not have to wait for its time slice to end.
     child = children.start("load", argv, core=core, yields=load.rate is not None)
     try:
@@ -150,12 +178,21 @@ def run_load(
         children.end(child)
 
 
-def hold(children: Children, *, connections: int, target: str, authority: str, core: int) -> Child:
+def hold(
+    children: Children,
+    *,
+    connections: int,
+    target: str,
+    authority: str,
+    core: int,
+    tls: LoadTls | None = None,
+) -> Child:
     """Open connections that have made one exchange each and are idle from then on."""
     argv = [
         str(native.program("load")),
         *flags({"hold": True, "connections": connections, "target": (target,)}),
         *flags({"protocol": "http1", "authority": authority, "bytes": 128}),
+        *(tls.flags() if tls else ()),
     ]
     child = children.start("hold", argv, core=core)
     held = json.loads(child.next_line(deadline_s=60))["held"]

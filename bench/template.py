@@ -30,6 +30,11 @@ def write(name: str, folder: Path, *, servers: Sequence[str], **values: object) 
     return target
 
 
+def filled(name: str, **values: object) -> str:
+    """The template `peers/NAME`, filled in, as a part of another."""
+    return fill((TEMPLATES / name).read_text(), servers=(), **values)
+
+
 def _each_server(line: str, *, servers: Sequence[str]) -> list[str]:
     repeated = []
     for number, server in enumerate(servers):

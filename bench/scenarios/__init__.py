@@ -10,11 +10,12 @@ from bench.scenarios import (
     idle,
     metrics,
     start,
+    tls,
     tunnels,
 )
 from bench.scenarios.scenario import Scenario
 
-_FAMILIES = (http1, http2, tunnels, balancing, metrics, idle, start, cross_check)
+_FAMILIES = (http1, http2, tunnels, tls, balancing, metrics, idle, start, cross_check)
 
 ALL: Mapping[str, Scenario] = {
     scenario.name: scenario for family in _FAMILIES for scenario in family.SCENARIOS

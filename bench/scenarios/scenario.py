@@ -99,6 +99,8 @@ def figures_of(result: LoadResult) -> dict[str, float]:
     }
     if result.messages:
         figures["messages_per_s"] = result.messages / result.seconds
+    if result.handshakes:
+        figures["resumed"] = result.resumed / result.handshakes
     if result.bytes:
         figures["mb_per_s"] = result.bytes / result.seconds / 1e6
     return figures | _cost_of(result)

@@ -5,12 +5,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from bench.accounting import memory_of
+from bench.certificates import Certificates, make_certificates
 from bench.discovery import AUTHORITY
 from bench.errors import BenchError, Unavailable
-from bench.programs import Answering, Load, LoadResult, Origin, Window, run_load
+from bench.programs import Answering, Load, LoadResult, LoadTls, Origin, Window, run_load
 from bench.results import Sample
 from bench.scenarios.scenario import TRAFFIC_COLUMNS, Rig, Scenario, Stand, figures_of
-from bench.subjects.subject import Running, Site, Subject
+from bench.subjects.subject import Running, Site, Subject, new_folder
 
 _ASKED, _ANSWERED = Load(), Answering()
 
@@ -19,6 +20,7 @@ _ASKED, _ANSWERED = Load(), Answering()
 class Traffic(Scenario):
     """`endpoints` servers, and further ones that pass (for subjects whose set changes).
 
+    `tls`: clients come over TLS and prove who they are; with `resume` they resume their sessions, where they can.
     `together`: subject, load and servers share one processor. `share`: an open loop at this share of what ours can do
     in a closed loop, measured when the scenario opens. `stretch`: passes are so many times longer.
     """
@@ -30,6 +32,8 @@ class Traffic(Scenario):
     answering: Answering = _ANSWERED
     endpoints: int = 3
     passing: int = 0
+    tls: bool = False
+    resume: bool = False
     together: bool = False
     share: float | None = None
     stretch: int = 1
@@ -62,6 +66,7 @@ class TrafficStand(Stand):
         self.running: dict[str, Running] = {}
         self.absent: dict[str, str] = {}
         self.failed: dict[str, str] = {}
+        self.certificates = new_certificates(rig) if scenario.tls else None
         self.origin = Origin.start(
             rig.children,
             scenario.answering,
@@ -79,6 +84,8 @@ class TrafficStand(Stand):
             protocol=self.scenario.answering.protocol,
             servers=addresses[: self.scenario.endpoints],
             passing=addresses[self.scenario.endpoints :],
+            clients_tls=self.certificates,
+            tickets=self.scenario.resume,
         )
 
     def put_up(self, subject: Subject) -> None:
@@ -99,11 +106,14 @@ class TrafficStand(Stand):
         )
 
     def sample(self, subject: Subject) -> Sample:
-        """One pass, with what it used of memory and which servers it chose."""
-        running = self.running[subject.name]
+        """One pass of what was put up under its name."""
+        return self.measure(self.running[subject.name])
+
+    def measure(self, running: Running, *, share: float = 1) -> Sample:
+        """One pass, or a share of one, with what it used of memory and which servers it chose."""
         before = self.origin.counts()
         window = self.rig.effort.window
-        window = replace(window, seconds=window.seconds * self.scenario.stretch)
+        window = replace(window, seconds=window.seconds * self.scenario.stretch * share)
         result = self.ask(running, self.load, window)
         for child in running.children:
             if child.process.poll() is not None:
@@ -128,7 +138,19 @@ class TrafficStand(Stand):
             authority=AUTHORITY,
             watch=running.pids,
             core=self.rig.placement.traffic,
+            tls=self.tls(),
         )
+
+    def tls(self) -> LoadTls | None:
+        """The load's side of it."""
+        if self.certificates is None:
+            return None
+        return LoadTls.of(self.certificates, resume=self.scenario.resume)
+
+
+def new_certificates(rig: Rig) -> Certificates:
+    """For one scenario."""
+    return make_certificates(new_folder(rig.children.folder, "certificates"))
 
 
 def share_of(index: int, *, before: Sequence[int], after: Sequence[int]) -> float:

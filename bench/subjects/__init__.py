@@ -10,6 +10,7 @@ from bench.subjects.haproxy import Haproxy
 from bench.subjects.nghttpx import Nghttpx
 from bench.subjects.nginx import Nginx
 from bench.subjects.ours import Given, Ours, OursInbound, OursPair
+from bench.subjects.pair import Pair
 from bench.subjects.relay import Relay
 from bench.subjects.subject import Subject
 from bench.subjects.traefik import Traefik
@@ -23,13 +24,18 @@ _ALL: tuple[Subject, ...] = (
     OursPair(),
     Nginx(),
     Nginx("nginx-least", balance="random two least_conn;"),
+    Nginx("nginx-one-sided", asks_clients=False),
+    Pair("nginx-pair", Nginx(), family="nginx"),
     Haproxy(),
+    Pair("haproxy-pair", Haproxy(), family="haproxy"),
     Haproxy("haproxy-least", balance="leastconn"),
     Nghttpx(),
+    Pair("nghttpx-pair", Nghttpx(), family="nghttpx"),
     Envoy(),
     Envoy("envoy-least", balance="LEAST_REQUEST"),
     EnvoyPair("envoy-pair"),
     Traefik(),
+    Pair("traefik-pair", Traefik(), family="traefik"),
     Ours("ours-by-wrk"),
     Ours("ours-by-h2load"),
     Relay("relay"),

@@ -1,17 +1,50 @@
-"""The destination API beside a proxy of ours: `bench.discovery` as a child."""
+"""The control plane beside a proxy of ours: `bench.discovery` as a child."""
 
 import json
 import sys
+from dataclasses import dataclass
+from pathlib import Path
 
+from bench.certificates import Certificates, Leaf
+from bench.errors import BenchError
 from bench.native import ROOT
 from bench.programs import flags
 from bench.subjects.subject import Site
 
+_TOKEN = "token"  # a file's name
+
+
+@dataclass(frozen=True, slots=True)
+class ControlPlane:
+    """Where it serves; with `certificates` it certifies those they name, who find their tokens in `folder`."""
+
+    address: str
+    certificates: Certificates | None = None
+    folder: Path | None = None
+
+    def identity_of(self, leaf: Leaf) -> dict[str, str]:
+        """What a proxy with the identity of `leaf` is told, without the prefix of its variables."""
+        if self.certificates is None or self.folder is None:
+            raise BenchError("this control plane certifies nobody")
+        own = _own_folder(self.folder, leaf)
+        return {
+            "IDENTITY_SVC_ADDR": self.address,
+            "IDENTITY_TRUST_ANCHORS": self.certificates.anchors.read_text(),
+            "IDENTITY_DIR": str(own),
+            "IDENTITY_TOKEN_FILE": str(own / _TOKEN),
+            "IDENTITY_LOCAL_NAME": leaf.name,
+        }
+
 
 def control_plane(
-    site: Site, *, servers: tuple[str, ...], meshed: bool = False, updates: int = 0
-) -> str:
-    """Its address. `updates`: changes a second among the servers that pass."""
+    site: Site,
+    *,
+    servers: tuple[str, ...],
+    meshed: bool = False,
+    updates: int = 0,
+    certificates: Certificates | None = None,
+) -> ControlPlane:
+    """Started, and ready. `updates`: changes a second among the servers that pass. `certificates`: each server proves to be theirs."""
     options = flags(
         {
             "meshed": meshed,
@@ -21,11 +54,26 @@ def control_plane(
     )
     endpoints = [f"--endpoint={server}" for server in servers]
     passing = [f"--passing={server}" for server in site.passing] if updates else []
+    folder = site.folder("identities") if certificates else None
+    identity = _identity(certificates, folder) if certificates and folder else []
     child = site.children.start(
         "discovery",
-        [sys.executable, "-m", "bench.discovery", *options, *endpoints, *passing],
+        [sys.executable, "-m", "bench.discovery", *options, *endpoints, *passing, *identity],
         core=site.placement.traffic,
         env={"PYTHONPATH": str(ROOT)},
     )
     address: str = json.loads(child.next_line())["address"]
-    return address
+    return ControlPlane(address, certificates, folder)
+
+
+def _identity(certificates: Certificates, folder: Path) -> list[str]:
+    words = [f"--issuer={certificates.issuer}", f"--identity={certificates.server.name}"]
+    for leaf in (certificates.client, certificates.server):
+        own = _own_folder(folder, leaf)
+        own.mkdir(mode=0o700)
+        words.append(f"--token={leaf.name}={own / _TOKEN}")
+    return words
+
+
+def _own_folder(folder: Path, leaf: Leaf) -> Path:
+    return folder / leaf.name

@@ -1,11 +1,12 @@
-"""Envoy: HTTP/1, HTTP/2, WebSocket and TCP; alone, or as a pair with HTTP/2 in between."""
+"""Envoy: HTTP/1 and HTTP/2 with and without TLS, WebSocket and TCP; alone, or as a pair with HTTP/2 in between."""
 
 import importlib.util
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench import template
+from bench.certificates import values_of
 from bench.children import Child
 from bench.programs import Protocol
 from bench.subjects.subject import Family, ForeignSubject, Running, Site, free_address, on_path
@@ -61,6 +62,8 @@ class Envoy(ForeignSubject):
                 servers=servers,
                 codec=_CODECS[client],
                 server_protocol=_TO_SERVERS[server],
+                clients_tls=_clients_tls(site),
+                servers_tls=_servers_tls(site, alpn="h2" if server == "http2" else "http/1.1"),
                 **listen,
             )
         argv = [self.path(), "-c", str(configuration), "--concurrency", "1"]
@@ -75,7 +78,23 @@ class EnvoyPair(Envoy):
 
     def launch(self, site: Site) -> Running:
         """The far one first."""
-        middle, far = self.launch_one(site, servers=site.servers, client="http2", server="http1")
+        behind = replace(site, clients_tls=site.pair_tls)
+        middle, far = self.launch_one(behind, servers=site.servers, client="http2", server="http1")
         far.wait_for_port(middle)
-        address, near = self.launch_one(site, servers=[middle], client="http1", server="http2")
+        before = replace(site, servers_tls=site.pair_tls)
+        address, near = self.launch_one(before, servers=[middle], client="http1", server="http2")
         return Running((address,), (near, far))
+
+
+def _clients_tls(site: Site) -> str:
+    if (tls := site.clients_tls) is None:
+        return ""
+    without = "false" if site.tickets else "true"
+    values = values_of(tls, tls.server)
+    return template.filled("envoy-tls-clients.yaml", without_tickets=without, **values)
+
+
+def _servers_tls(site: Site, *, alpn: str) -> str:
+    if (tls := site.servers_tls) is None:
+        return ""
+    return template.filled("envoy-tls-servers.yaml", alpn=alpn, **values_of(tls, tls.client))

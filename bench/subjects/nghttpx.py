@@ -1,9 +1,10 @@
-"""nghttpx: HTTP/1 and HTTP/2."""
+"""nghttpx: HTTP/1 with and without TLS, and HTTP/2."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench import template
+from bench.certificates import values_of
 from bench.subjects.subject import Family, ForeignSubject, Running, Site, free_address, on_path
 
 
@@ -31,7 +32,19 @@ class Nghttpx(ForeignSubject):
             servers=site.servers,
             frontend=address.replace(":", ","),
             protocol="h2" if site.protocol == "http2" else "http/1.1",
+            frontend_options="" if site.clients_tls else ";no-tls",
+            backend_options=f";tls;sni={tls.server.name}" if (tls := site.servers_tls) else "",
+            tls=_tls(site),
         )
         argv = [self.path(), f"--conf={configuration}"]
         child = site.children.start(self.name, argv, core=site.core, mixed=True)
         return Running((address,), (child,))
+
+
+def _tls(site: Site) -> str:
+    lines = ""
+    if (tls := site.clients_tls) is not None:
+        lines += template.filled("nghttpx-tls-clients.conf", **values_of(tls, tls.server))
+    if (tls := site.servers_tls) is not None:
+        lines += template.filled("nghttpx-tls-servers.conf", **values_of(tls, tls.client))
+    return lines

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,11 @@ from bench.subjects.subject import Family, Running, Site, Subject, free_address,
 from linkerd2_py import __version__
 
 _ARGV = (sys.executable, "-m", "linkerd2_py.proxy")
+# Makes a key and a request to certify it, then becomes the proxy.
+_IDENTIFIED_ARGV = (sys.executable, "-m", "linkerd2_py.proxy.identity_init")
+_NOBODY = {"IDENTITY_DISABLED": "1"}
+# Plain text is refused: what is measured as TLS is TLS.
+_AUTHENTICATED = {"INBOUND_DEFAULT_POLICY": "all-authenticated"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +45,9 @@ class Ours(Subject):
 
     def launch(self, site: Site) -> Running:
         """One local port that leads to the one service."""
-        destination = control_plane(site, servers=site.servers, updates=self.updates)
+        plane = control_plane(site, servers=site.servers, updates=self.updates)
         env = {"PYTHONPATH": str(self.package)} if self.package else {}
-        return launch_outbound(self.name, site, destination=destination, env=env)
+        return launch_outbound(self.name, site, destination=plane.address, env=env)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +70,10 @@ class Given(Subject):
 
     def launch(self, site: Site) -> Running:
         """On one thread."""
-        destination = control_plane(site, servers=site.servers)
+        plane = control_plane(site, servers=site.servers)
         one_thread = {"LINKERD2_PROXY_CORES": "1"}
         return launch_outbound(
-            self.name, site, destination=destination, env=one_thread, argv=(str(self.path),)
+            self.name, site, destination=plane.address, env=one_thread, argv=(str(self.path),)
         )
 
 
@@ -87,13 +93,19 @@ class OursInbound(Subject):
         return __version__
 
     def launch(self, site: Site) -> Running:
-        """One local port for each server."""
-        return launch_inbound(self.name, site, INBOUND_METRICS_AUTHORITY_LABELS="unsafe")
+        """One local port for each server. A control plane only where there is somebody to certify."""
+        addresses = free_addresses(site)
+        labels = {"INBOUND_METRICS_AUTHORITY_LABELS": "unsafe"}
+        if (tls := site.clients_tls) is None:
+            return launch_inbound(self.name, site, addresses=addresses, settings=labels | _NOBODY)
+        plane = control_plane(site, servers=(), certificates=tls)
+        settings = labels | _AUTHENTICATED | plane.identity_of(tls.server)
+        return launch_inbound(self.name, site, addresses=addresses, settings=settings)
 
 
 @dataclass(frozen=True, slots=True)
 class OursPair(Subject):
-    """Two of our proxies in a row, as between two pods of a mesh: HTTP/1 to the first, HTTP/2 between them."""
+    """Two of our proxies in a row, as between two pods of a mesh: HTTP/1 to the first, HTTP/2 between them, over TLS where the site says so."""
 
     name: str = "ours-pair"
     family: Family = "ours"
@@ -108,11 +120,22 @@ class OursPair(Subject):
 
     def launch(self, site: Site) -> Running:
         """The far one first: its ports are the endpoints that the near one discovers."""
-        far = launch_inbound("ours-inbound", site)
+        addresses, tls = free_addresses(site), site.pair_tls
+        plane = control_plane(site, servers=addresses, meshed=True, certificates=tls)
+        far = launch_inbound(
+            "ours-inbound",
+            site,
+            addresses=addresses,
+            settings=_AUTHENTICATED | plane.identity_of(tls.server) if tls else _NOBODY,
+        )
         for target in far.targets:
             far.children[0].wait_for_port(target)
-        destination = control_plane(site, servers=far.targets, meshed=True)
-        near = launch_outbound("ours-outbound", site, destination=destination)
+        near = launch_outbound(
+            "ours-outbound",
+            site,
+            destination=plane.address,
+            settings=plane.identity_of(tls.client) if tls else _NOBODY,
+        )
         return Running(near.targets, (*near.children, *far.children), admin=near.admin)
 
 
@@ -121,42 +144,51 @@ def launch_outbound(
     site: Site,
     *,
     destination: str,
-    env: dict[str, str] | None = None,
-    argv: tuple[str, ...] = _ARGV,
+    settings: Mapping[str, str] = _NOBODY,
+    env: Mapping[str, str] | None = None,
+    argv: tuple[str, ...] | None = None,
 ) -> Running:
     """A proxy with one local port that leads to the service."""
     address, admin = free_address(), free_address()
-    settings = {
+    ports = {
         "OUTBOUND_STATIC_PORTS": f"{address}={AUTHORITY}:{PORT}",
         "DESTINATION_SVC_ADDR": destination,
     }
-    child = _launch(name, site, argv=argv, admin=admin, settings=settings, env=env or {})
+    child = _launch(name, site, admin=admin, settings={**settings, **ports}, env=env, argv=argv)
     return Running((address,), (child,), admin=admin)
 
 
-def launch_inbound(name: str, site: Site, **settings: str) -> Running:
+def launch_inbound(
+    name: str, site: Site, *, addresses: tuple[str, ...], settings: Mapping[str, str]
+) -> Running:
     """A proxy with one inbound port for each server."""
-    addresses, admin = tuple(free_address() for _ in site.servers), free_address()
-    ports = zip(addresses, site.servers, strict=True)
-    settings |= {"INBOUND_STATIC_PORTS": ",".join(f"{ours}={theirs}" for ours, theirs in ports)}
-    child = _launch(name, site, argv=_ARGV, admin=admin, settings=settings, env={})
+    admin = free_address()
+    pairs = zip(addresses, site.servers, strict=True)
+    ports = {"INBOUND_STATIC_PORTS": ",".join(f"{ours}={theirs}" for ours, theirs in pairs)}
+    child = _launch(name, site, admin=admin, settings={**settings, **ports})
     return Running(addresses, (child,), admin=admin)
+
+
+def free_addresses(site: Site) -> tuple[str, ...]:
+    """One for each server."""
+    return tuple(free_address() for _ in site.servers)
 
 
 def _launch(
     name: str,
     site: Site,
     *,
-    argv: tuple[str, ...],
     admin: str,
-    settings: dict[str, str],
-    env: dict[str, str],
+    settings: Mapping[str, str],
+    env: Mapping[str, str] | None = None,
+    argv: tuple[str, ...] | None = None,
 ) -> Child:
     common = {
-        "IDENTITY_DISABLED": "1",
         "OUTBOUND_LISTEN_ADDR": free_address(),
         "INBOUND_LISTEN_ADDR": free_address(),
         "ADMIN_LISTEN_ADDR": admin,
     }
-    variables = {f"LINKERD2_PROXY_{key}": value for key, value in (common | settings).items()}
-    return site.children.start(name, argv, core=site.core, env=variables | env, mixed=True)
+    variables = {f"LINKERD2_PROXY_{key}": value for key, value in {**common, **settings}.items()}
+    argv = argv or (_ARGV if "IDENTITY_DISABLED" in settings else _IDENTIFIED_ARGV)
+    env = {**variables, **(env or {})}
+    return site.children.start(name, argv, core=site.core, env=env, mixed=True)

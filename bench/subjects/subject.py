@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from bench.certificates import Certificates
 from bench.children import Child, Children
 from bench.errors import BenchError
 from bench.machine import Placement
@@ -34,6 +35,14 @@ class Site:
     servers: tuple[str, ...]
     passing: tuple[str, ...] = ()
     """Further servers, for subjects whose set of servers changes."""
+    clients_tls: Certificates | None = None
+    """Clients come over TLS."""
+    tickets: bool = False
+    """They are to get tickets, with which they can resume their sessions; each costs something to make."""
+    servers_tls: Certificates | None = None
+    """Servers are reached over TLS; each end proves who it is."""
+    pair_tls: Certificates | None = None
+    """The two of a pair speak TLS with each other."""
 
     def folder(self, name: str) -> Path:
         """A new folder for the subject's files."""

@@ -20,6 +20,10 @@ SCENARIOS = {
     "grpc-streaming": {"ours", "haproxy"},
     "http1-over-http2": {"ours-pair", "direct"},
     "websocket": {"ours", "nginx", "haproxy"},
+    "tls-leg": {"ours-pair", "nginx-pair", "haproxy-pair"},
+    "tls-handshakes": {"ours-inbound", "nginx", "nginx-one-sided", "haproxy"},
+    "tls-resumed": {"ours-inbound", "nginx", "haproxy"},
+    "tls-idle": {"ours-inbound", "nginx", "haproxy"},
     "tcp-connect": {"ours", "haproxy"},
     "slow-1-of-10": {"ours", "nginx", "nginx-least", "haproxy", "haproxy-least"},
     "discovery-churn": {"ours", "ours-changing"},
@@ -50,6 +54,13 @@ def test_scenarios_run_without_an_error(tmp_path: Path) -> None:
         assert row["errors"] == 0
         # What stands in nobody's way has no processor time.
         assert row.get(ALL[row["scenario"]].cost) is not None or row["subject"] == "direct"
+    resumed = {
+        (row["scenario"], row["subject"]): row.get("resumed")
+        for row in rows
+        if row["scenario"] in {"tls-handshakes", "tls-resumed"}
+    }
+    assert resumed["tls-resumed", "nginx"] > 0
+    assert not any(resumed[name] for name in resumed if name[0] == "tls-handshakes")
     for scenario, subjects in SCENARIOS.items():
         assert subjects <= found[scenario]
         assert f"{scenario} — " in output

@@ -7,10 +7,11 @@ import pytest
 
 from bench import native, template
 from bench.accounting import Memory, parse_status
+from bench.certificates import make_certificates, values_of
 from bench.children import Children
 from bench.errors import BenchError
 from bench.machine import Placement, fingerprint
-from bench.programs import LoadResult, flags
+from bench.programs import LoadResult, LoadTls, flags
 from bench.subjects import subjects
 from bench.subjects.ours import Given
 from bench.subjects.subject import Site, free_address, version_of
@@ -30,10 +31,31 @@ def test_a_name_without_a_value_is_refused() -> None:
         template.fill("x @port_of_call@\n", servers=SERVERS)
 
 
+@pytest.mark.parametrize(
+    "name", [path.name for path in template.TEMPLATES.iterdir() if "-tls-" in path.name]
+)
+def test_what_tls_needs_is_a_part_of_a_configuration(name: str, tmp_path: Path) -> None:
+    made = make_certificates(tmp_path)
+    others = dict.fromkeys(("verify", "tickets", "without_tickets", "alpn"), "on")
+    text = template.filled(name, **others, **values_of(made, made.server))
+    assert str(made.anchors) in text
+    assert str(made.server.chain) in text
+
+
 def test_options_become_words() -> None:
     options = {"request_bytes": 5, "close": True, "hold": False, "rate": None, "target": ("a", "b")}
     assert list(flags(options)) == ["--request-bytes", "5", "--close", "--target", "a,b"]
     assert not list(flags({"watch": ()}))
+
+
+def test_a_client_of_a_run_is_told_whom_to_trust_and_who_it_is(tmp_path: Path) -> None:
+    made = make_certificates(tmp_path)
+    words = list(LoadTls.of(made, resume=True).flags())
+    assert words == [
+        *("--tls", "--sni", made.server.name, "--ca", str(made.anchors)),
+        *("--cert", str(made.client.chain), "--key", str(made.client.key), "--resume"),
+    ]
+    assert "--resume" not in LoadTls.of(made).flags()
 
 
 def test_a_result_may_say_more_than_is_understood() -> None:

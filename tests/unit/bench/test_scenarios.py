@@ -7,6 +7,7 @@ from bench.programs import LoadResult
 from bench.results import Sample
 from bench.scenarios import ALL, cross_check
 from bench.scenarios.scenario import Scenario, figures_of
+from bench.scenarios.tls import with_difference
 from bench.scenarios.traffic import Traffic, share_of
 from bench.subjects import PEERS, subjects
 
@@ -64,6 +65,35 @@ def test_without_a_watched_process_there_is_no_processor_time() -> None:
 
 def test_where_nothing_came_back_there_are_no_latencies() -> None:
     assert figures_of(result(exchanges=0)) == {"exchanges_per_s": 0.0}
+
+
+def test_resumed_sessions_are_a_share_of_the_handshakes() -> None:
+    assert figures_of(result(handshakes=40, resumed=30))["resumed"] == 0.75
+    assert "resumed" not in figures_of(result())
+
+
+def test_what_tls_adds_is_the_difference_to_the_mean_of_the_plain_passes() -> None:
+    plain = (
+        Sample({"cpu_us_per_exchange": 20.0, "p50_us": 9.0}),
+        Sample({"cpu_us_per_exchange": 24.0}, errors=1, error_kinds={"reset": 1}),
+    )
+    secured = Sample({"cpu_us_per_exchange": 25.0, "p50_us": 5.0}, 2, {"tls": 1, "reset": 1})
+    found = with_difference(secured, plain)
+    assert found == Sample(
+        {
+            "cpu_us_per_exchange": 25.0,
+            "p50_us": 5.0,
+            "plain_us_per_exchange": 22.0,
+            "added_us_per_exchange": 3.0,
+        },
+        errors=3,
+        error_kinds={"tls": 1, "reset": 2},
+    )
+
+
+def test_where_nothing_was_measured_there_is_no_difference() -> None:
+    assert with_difference(Sample({}), (Sample({"cpu_us_per_exchange": 1.0}),)) == Sample({})
+    assert with_difference(Sample({"cpu_ms_per_gb": 1.0}), ()) == Sample({"cpu_ms_per_gb": 1.0})
 
 
 def test_the_share_of_one_server() -> None:
