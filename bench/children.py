@@ -26,6 +26,7 @@ _END_S = 3.0
 _POLL_S = 0.005
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
+_INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(slots=True, eq=False)
@@ -181,13 +182,16 @@ def _spawn(
     yields: bool,
 ) -> subprocess.Popen[bytes]:
     def settle() -> None:
-        # Before exec, so that every thread the program makes inherits it. The second line: should this process
+        # Before exec, so that every thread the program makes inherits it. The third line: should this process
         # be killed and have no chance to end its children, the kernel does.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPTIONS)
         os.sched_setaffinity(0, {core})
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if yields:
             _yield_to_all()
 
+    # An exception that is raised in one of Python's hooks around fork is swallowed there: an interruption waits for its end.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTIONS)
     try:
         return subprocess.Popen(
             [str(word) for word in argv],
@@ -201,6 +205,8 @@ def _spawn(
         )
     except OSError as error:
         raise BenchError(f"cannot start {argv[0]}: {error.strerror}") from error
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPTIONS)
 
 
 def _yield_to_all() -> None:
