@@ -4,8 +4,7 @@ Everywhere TLS 1.3, P-256 certificates below one issuer, and both ends prove who
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import mean
 
@@ -26,13 +25,9 @@ _TAKERS = ("ours-inbound", "nginx", "haproxy", "nghttpx", "envoy", "traefik")
 class Leg(Traffic):
     """Each subject is a pair of proxies, put up twice: plain, and with mutual TLS between the two. A pass asks both; what TLS adds is the difference."""
 
-    @contextmanager
-    def open(self, rig: Rig, subjects: tuple[Subject, ...]) -> Iterator["LegStand"]:
-        """As any traffic."""
-        stand = LegStand(rig, self)
-        for subject in subjects:
-            stand.put_up(subject)
-        yield stand
+    def build(self, rig: Rig) -> "LegStand":
+        """The servers, without subjects."""
+        return LegStand(rig, self)
 
 
 class LegStand(TrafficStand):
