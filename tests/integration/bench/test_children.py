@@ -14,6 +14,7 @@ from bench.children import Children
 from bench.errors import BenchError
 from tests.support.processes import assert_gone
 
+ROOT = Path(__file__).parents[3]
 CORE = min(os.sched_getaffinity(0))
 # Starts a process of its own, says which, and ignores the polite request to end.
 STUBBORN = "trap '' TERM\nsleep 1000 &\necho $!\nwait\nwhile :; do sleep 1000; done\n"
@@ -44,6 +45,38 @@ def test_a_child_that_yields_is_nice(children: Children) -> None:
     words = python("import os; print(os.nice(0))")
     assert children.start("c", words, core=CORE, yields=True).next_line() == "19"
     assert children.start("c", words, core=CORE).next_line() != "19"
+
+
+INTERRUPTED_IN_FORK = """
+import os, signal, sys
+from pathlib import Path
+from bench.children import Children
+
+os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), signal.SIGINT))
+with Children(Path(sys.argv[1])) as children:
+    children.start("c", ["sleep", "1000"], core=int(sys.argv[2]))
+    print("the interrupt was lost")
+"""
+
+
+def test_an_interrupt_while_a_child_is_made_is_not_lost(tmp_path: Path) -> None:
+    """What Python runs after a fork swallows exceptions, those of signals too."""
+    done = subprocess.run(
+        [*python(INTERRUPTED_IN_FORK), tmp_path, str(CORE)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        cwd=ROOT,
+    )
+    assert "the interrupt was lost" not in done.stdout
+    assert done.stderr.strip().endswith("KeyboardInterrupt")
+    assert "Exception ignored" not in done.stderr
+
+
+def test_a_child_hears_every_signal(children: Children) -> None:
+    words = python("import signal; print(signal.pthread_sigmask(signal.SIG_BLOCK, []))")
+    assert children.start("c", words, core=CORE).next_line() == "set()"
 
 
 def test_a_child_that_says_nothing_is_not_waited_for_forever(children: Children) -> None:
