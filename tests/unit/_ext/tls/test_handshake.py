@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import os
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from linkerd2_py._ext.io.testing import RecorderSession
 from linkerd2_py._ext.io.transport import Address
 from linkerd2_py._ext.metrics import testing as counting
 from linkerd2_py._ext.metrics.registry import Registry
-from linkerd2_py._ext.tls.testing import AcceptSecure, connect_secure, failure_of, peer_of
+from linkerd2_py._ext.tls.testing import AcceptSecure, connect_secure, failure_of, peer_of, state_of
 from tests.support.raw_socket import End, RawConnection, RawListener
 from tests.support.tls_socket import TlsConnection
 from tests.support.workloads import MeshAuthority, name_of, ssl_context
@@ -280,6 +281,7 @@ def test_a_handshake_that_is_over_is_not_timed(loop, serve, strangers):
     server = serve(timeout_ns=30 * MS)
     with knock(loop, server, strangers.web) as peer:
         assert loop.run_until(lambda: server.sessions)
+        assert loop.stats()["timers"] == 0
         assert not loop.run_until(lambda: "fault" in server.sessions[0].names(), 0.06)
         peer.send(b"still here")
         assert loop.run_until(lambda: server.sessions[0].received == b"still here")
@@ -472,12 +474,20 @@ def test_a_flight_larger_than_a_buffer_arrives_whole(loop, serve, mesh, stranger
         assert loop.run_until(lambda: server.door.secured)
 
 
-def test_a_clients_large_flight_arrives_whole(loop, listener, mesh, strangers):
+@pytest.mark.parametrize("small", [False, True])
+def test_a_clients_large_flight_arrives_whole(loop, listener, mesh, strangers, small):
+    """Also the end of it that waits for room when the handshake is over already, and nobody sends anything behind it."""
     made = large(mesh, "web").credentials(anchors=mesh.anchors)
+    if small:
+        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
     client = begin(loop, listener, made)
+    if small:
+        with socket.socket(fileno=os.dup(client.hold().state()["fd"])) as ours:
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     with answer(loop, listener, strangers.voting, client) as peer:
         assert client.events == [("connected",)]
         assert loop.run_until(peer.sock.shake)
+        assert state_of(client) == {"arrived": 0, "sealed": 0, "sealed_plain": 0}
         client.send(b"behind it")
         assert peer.receive(9) == b"behind it"
         client.abort()
@@ -505,6 +515,14 @@ def client(loop, server, strangers) -> Iterator[HalfSaid]:
         peer.plain.send(hello[:100])
         assert loop.run_until(lambda: server.door.under_way)
         yield HalfSaid(peer, hello[100:])
+
+
+def test_a_fin_that_comes_with_more_of_the_hello_ends_the_handshake(loop, server, client):
+    """Both are in the kernel before one event tells of them."""
+    client.peer.plain.send(client.rest[:50])
+    client.peer.truncate()
+    assert loop.run_until(lambda: server.door.refused)
+    assert server.door.refused == [("TLS failed", CLOSED)]
 
 
 @pytest.mark.parametrize("unsent", [b"", b"unsent"])
