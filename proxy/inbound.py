@@ -46,6 +46,7 @@ class InboundTargets:
         self._named: set[bytes] = set()
         self._static: set[bytes] = set()
         self._behind: dict[SocketAddr, StaticInbound] = {}
+        self._workload_ports: dict[int, int] = {}
 
     def on_unknown_target(self, target: Target, *, table: TargetTable) -> None:
         """Decide at once: nothing needs to be asked."""
@@ -90,11 +91,11 @@ class InboundTargets:
     def listens(self, port: StaticInbound, *, at: SocketAddr) -> None:
         """A peer proxy that tunnels to the static port at `at` means the workload behind it."""
         self._behind[at] = port
+        self._workload_ports[at.port] = port.workload.port
 
     def port_of(self, port: int) -> int:
         """The workload's own number of a port that is static here."""
-        found = next((one for at, one in self._behind.items() if at.port == port), None)
-        return found.workload.port if found else port
+        return self._workload_ports.get(port, port)
 
     def accepted(self, key: bytes) -> SocketAddr | None:
         """The address in `key` when it is the workload's, else None."""

@@ -51,6 +51,7 @@ cdef class Endpoint(Backend):
     cdef int serve_http2(self, Waiter waiter) except -1
     cdef int dial(self, Wants wants, Waiter waiter, bint probe) except -1
     cdef int dial_secured(self, Dial dial) except -1
+    cdef bint was_told(self, Transport transport)
     cdef int announce(self, Dial dial, Transport transport) except -1
     cdef int fail_all(self, dict waiters, FaultKind kind, int code) except -1
     cdef int become_ready(self) except -1
@@ -60,7 +61,7 @@ cdef class Endpoint(Backend):
     cdef int serve_waiting_http1(self, Http1Client client) except -1
     cdef int serve_waiting_http2(self, Http2Client client) except -1
     cdef int keep_idle(self, Http1Client client) except -1
-    cdef int keep_spare(self, Dial dial, Transport transport) except -1
+    cdef int keep_spare(self, Transport transport) except -1
     cdef bint has_spare(self, Wants wants)
     cdef Transport adopt_spare(self)
     cdef int watch_idle(self) except -1
@@ -81,6 +82,5 @@ cdef class Dial(Connecting):
 cdef class Spare(Session):
     cdef Endpoint endpoint            # owned until adopted or gone
     cdef int64_t since
-    cdef Wants wants                  # what the peer was told will come
-    cdef bint told                    # it was told
+    cdef bint told                    # the peer was, that HTTP/1 follows
     cdef int discard(self) except -1

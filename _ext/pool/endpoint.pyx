@@ -165,11 +165,15 @@ cdef class Endpoint(Backend):
         )
         return 0
 
+    cdef bint was_told(self, Transport transport):
+        """Whether a transport header is what the peer reads first."""
+        return self.peer is not None and (<TlsTransport> transport).channel.has_header
+
     cdef int announce(self, Dial dial, Transport transport) except -1:
         """Where the peer agreed to it, says for which port the connection is: in front of the first bytes, and at once where the server may speak first."""
         cdef char header[TRANSPORT_HEADER_ROOM]
         cdef SessionProtocol protocol = SESSION_OPAQUE
-        if self.peer is None or not (<TlsTransport> transport).channel.has_header:
+        if not self.was_told(transport):
             return 0
         if dial.wants != WANTS_TRANSPORT:
             protocol = SESSION_HTTP2 if dial.wants == WANTS_HTTP2 else SESSION_HTTP1
@@ -189,6 +193,10 @@ cdef class Endpoint(Backend):
             return dial.waiter.on_transport(transport)
         if dial.wants == WANTS_HTTP2 and self.waiting_http2:
             return self.serve_waiting_http2(self.new_http2(transport))
+        if dial.wants == WANTS_HTTP2 and self.was_told(transport):
+            # The peer knows what follows and speaks first: no spare, which nobody would listen on.
+            self.new_http2(transport)
+            return 0
         if self.waiting_http1:
             return self.serve_waiting_http1(self.new_http1(transport))
         if dial.wants == WANTS_HTTP1 and not dial.probe:
@@ -196,7 +204,7 @@ cdef class Endpoint(Backend):
             return self.keep_idle(self.new_http1(transport))
         if self.spare is not None:
             return transport.close()
-        return self.keep_spare(dial, transport)
+        return self.keep_spare(transport)
 
     cdef int on_dial_failed(self, Dial dial, FaultKind kind, int code) except -1:
         cdef dict waiters
@@ -294,17 +302,16 @@ cdef class Endpoint(Backend):
         self.idle.append(client)
         return self.watch_idle()
 
-    cdef int keep_spare(self, Dial dial, Transport transport) except -1:
+    cdef int keep_spare(self, Transport transport) except -1:
         self.spare = Spare.__new__(Spare)
         self.spare.endpoint = self
-        self.spare.wants = dial.wants
-        self.spare.told = self.peer is not None and (<TlsTransport> transport).channel.has_header
+        self.spare.told = self.was_told(transport)
         self.spare.since = self.loop.now
         transport.attach(self.spare)
         return self.watch_idle()
 
     cdef bint has_spare(self, Wants wants):
-        return self.spare is not None and (not self.spare.told or self.spare.wants == wants)
+        return self.spare is not None and (wants == WANTS_HTTP1 or not self.spare.told)
 
     cdef Transport adopt_spare(self):
         cdef Transport transport = self.spare.transport

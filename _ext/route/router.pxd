@@ -4,7 +4,7 @@ from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.backend cimport Backend, Logical, Router, Waiter
 from linkerd2_py._ext.exchange.head cimport Head
 from linkerd2_py._ext.exchange.stream cimport Peer, Stream
-from linkerd2_py._ext.io.transport cimport Transport
+from linkerd2_py._ext.io.transport cimport Address, Transport
 from linkerd2_py._ext.metrics.http cimport HttpMetrics
 from linkerd2_py._ext.route.client cimport Client, Permission
 from linkerd2_py._ext.route.target cimport Target, TargetTable
@@ -14,7 +14,8 @@ cdef enum:
     CANONICAL_LEN = 17
 
 cdef class Tunnels:
-    """Takes transports that are no longer HTTP (the server implements it)."""
+    """What a router asks of the server it belongs to: whether a client is let in, and to take transports that are no longer HTTP."""
+    cdef Permission permit(self, Target target, Client client, Address peer)    # None: nobody decides, all are let in
     cdef int take_over(self, Transport transport, Target target) except -1
     cdef int tunnel(self, Transport client, Transport server, Target target) except -1
 
@@ -24,7 +25,8 @@ cdef class ConnectionRouter(Router):
     cdef Target fixed                 # original destination or static port; None: by authority
     cdef Tunnels tunnels              # the server this connection came from
     cdef Client client                # who sends; never None
-    cdef Permission permission        # None: nobody was asked, all are let in
+    cdef Address peer                 # without `fixed`, where somebody decides about clients: whose connection it is
+    cdef Permission permission        # to `fixed`, or to `last`; None: nobody decides
     cdef int default_port
     cdef bint authority_labels        # inbound: count by authority (trusted clients only: unbounded otherwise)
     # The last authority seen and what it led to, so that a keep-alive connection does not hash it again.

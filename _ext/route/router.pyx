@@ -54,6 +54,9 @@ cdef inline bint is_text(bytes text, Span span) noexcept:
 
 
 cdef class Tunnels:
+    cdef Permission permit(self, Target target, Client client, Address peer):
+        raise NotImplementedError("Tunnels.permit")
+
     cdef int take_over(self, Transport transport, Target target) except -1:
         raise NotImplementedError("Tunnels.take_over")
 
@@ -74,6 +77,11 @@ cdef class ConnectionRouter(Router):
 
     cdef Logical logical_for(self, Waiter exchange, Head head):
         cdef Target target = self.fixed
+        if target is None:
+            target = self.by_authority(head)
+            if target is None:
+                exchange.on_unavailable(UNAVAILABLE_REJECTED, 400, b"request has no usable authority")
+                return None
         if self.permission is not None:
             self.permission.count_request()
             if self.permission.refusal is not None:
@@ -82,12 +90,7 @@ cdef class ConnectionRouter(Router):
         if self.table.in_flight >= self.table.settings.max_in_flight:
             exchange.on_unavailable(UNAVAILABLE_SHED, 503, b"too many requests in flight")
             return None
-        if target is None:
-            target = self.by_authority(head)
-            if target is None:
-                exchange.on_unavailable(UNAVAILABLE_REJECTED, 400, b"request has no usable authority")
-                return None
-        elif target.closed:
+        if target.closed:
             # Forgotten while this connection was idle: its key is asked about again.
             target = self.fixed = self.table.find(target.key)
         self.table.in_flight += 1
@@ -113,6 +116,7 @@ cdef class ConnectionRouter(Router):
             return None
         self.last = self.table.find(key)
         self.last_authority = authority
+        self.permission = self.tunnels.permit(self.last, self.client, self.peer)
         return self.last
 
     cdef HttpMetrics metrics_for(self, Logical logical, Backend backend, Head head):

@@ -40,7 +40,7 @@ cdef class ProxyServer(Tunnels):
     cdef bint is_direct(self, Transport transport, Address destination)
     cdef Client client_of(self, bytes identity)                             # over TLS
     cdef Client make_client(self, str identity, bint secured, tuple tls)
-    cdef Permission ask(self, Transport transport, Target target, Client client)
+    cdef Permission ask(self, Transport transport, Target target, Client client)   # target may be None: each request will name its own
     cdef int detect(self, Transport transport, Target target, Client client) except -1
     cdef int dispatch(self, Transport transport, Target target, Client client, Protocol protocol) except -1   # the protocol is known
     cdef int serve(self, Transport transport, Target target, Client client, Protocol protocol) except -1

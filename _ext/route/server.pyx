@@ -79,7 +79,10 @@ cdef class ProxyServer(Tunnels):
     cdef Permission ask(self, Transport transport, Target target, Client client):
         if self.authorize is None or target is None:
             return None
-        return self.authorize(client, transport.peer_address(), int(target.key.rpartition(b":")[2]))
+        return self.permit(target, client, transport.peer_address())
+
+    cdef Permission permit(self, Target target, Client client, Address peer):
+        return None if self.authorize is None else self.authorize(client, peer, target.port)
 
     def listen(self, str host not None, int port, *, int backlog=4096, SocketOptions options=None, bint hold=False):
         """Binds and accepts; with `hold` from `start` on. Port 0 picks a free one. Returns the actual Address; raises OSError naming it when it is taken."""
@@ -137,6 +140,8 @@ cdef class ProxyServer(Tunnels):
         """Puts the codec on the transport; its router makes the exchanges."""
         cdef ConnectionRouter router = self.router_for(target, client, self.ask(transport, target, client))
         cdef Http1Server codec
+        if target is None and self.authorize is not None:
+            router.peer = transport.peer_address()
         transport.count_as(client.tcp)
         if protocol == PROTO_HTTP1:
             codec = Http1Server(router, self.limits)
@@ -149,8 +154,8 @@ cdef class ProxyServer(Tunnels):
     cdef ConnectionRouter router_for(self, Target target, Client client, Permission permission):
         cdef ConnectionRouter router
         if target is not None:
-            router = target.routers.get(client)
-            if router is not None and router.permission is permission:
+            router = target.routers.get((client, permission))
+            if router is not None:
                 return router
         router = ConnectionRouter.__new__(ConnectionRouter)
         router.loop = self.loop
@@ -167,7 +172,7 @@ cdef class ProxyServer(Tunnels):
         router.default_port = self.default_port
         router.authority_labels = self.authority_labels
         if router.is_shareable() and not target.closed:
-            target.routers[client] = router
+            target.routers[client, permission] = router
         return router
 
     cdef int relay(self, Transport transport, Target target, Client client) except -1:
@@ -301,6 +306,8 @@ cdef class Arrival(Securing):
         cdef LocalIdentity identity = self.server.identity
         cdef Credentials credentials = identity.credentials
         self.server.loop.disarm(self.timeout)
+        # While the socket still knows: a failure is told with who it was.
+        self.transport.peer_address()
         if credentials is None:
             return self.transport.abort()
         self.stage = STAGE_HANDSHAKE
@@ -381,8 +388,12 @@ cdef class Arrival(Securing):
             return 0
         if self.server.draining and self.is_empty():
             return self.close()
-        # A hello that stalls is no protocol where the server speaks first.
-        return self.refuse() if self.began_hello and not self.client.secured or self.stage == STAGE_HEADER else self.settle(PROTO_OPAQUE)
+        if self.stage == STAGE_HEADER:
+            return self.refuse()
+        if self.began_hello and not self.client.secured:
+            # A hello that stalls is no protocol where the server speaks first.
+            return self.refuse()
+        return self.settle(PROTO_OPAQUE)
 
     cdef int hasten(self) except -1:
         """The server drains: what the client has sent is on its way to us, or it has sent nothing."""

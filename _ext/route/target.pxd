@@ -21,6 +21,7 @@ cdef class EndpointSpec:
 
 cdef class Target(Roster):
     cdef readonly bytes key             # lower-case host:port
+    cdef readonly int port              # of the key
     cdef readonly tuple labels          # of the set; endpoints add their own
     cdef readonly bytes logical         # the name for the `authority` label
     cdef TargetTable table              # owned; None when closed
@@ -37,7 +38,7 @@ cdef class Target(Roster):
     cdef int live                       # exchanges, opaque connections and waits that use it
     cdef int64_t last_used              # loop ns
     cdef Timer failfast
-    cdef dict routers                   # server -> its router for connections to this target alone; emptied by close
+    cdef dict routers                   # (Client, Permission) -> the router of their connections to this target alone; emptied by close
     cdef dict http                      # tls labels -> exchanges that failed before they had an endpoint; made on first use
     cdef Endpoint make(self, EndpointSpec spec, bint alone)
     cdef HttpMetrics unplaced(self, tuple tls)

@@ -36,6 +36,7 @@ class Target:
     """What traffic is addressed to, with the endpoints that serve it. Made by a TargetTable only."""
 
     key: bytes
+    port: int
     logical: bytes
     labels: Labels
     @property

@@ -47,6 +47,7 @@ cdef class Target(Roster):
     def __init__(self, TargetTable table not None, bytes key not None):
         self.table = table
         self.key = key
+        self.port = int(key.rpartition(b":")[2])
         self.logical = key
         self.labels = ()
         self.endpoints = {}

@@ -246,3 +246,26 @@ async def test_the_refusal_names_what_the_port_needs(tmp_path: Path) -> None:
         fields = await ask_h2(address, content_type="application/grpc", tls=tls)
     assert (fields["grpc-status"], fields["grpc-message"]) == ("7", NEEDS_IDENTITY)
     assert not server.heads
+
+
+@pytest.mark.parametrize(("default", "status"), [("all-unauthenticated", b"200"), ("deny", b"403")])
+async def test_a_request_that_names_its_port_itself_is_judged_by_that_port(
+    default: str, status: bytes
+) -> None:
+    """A proxy without identity takes plain requests at its own port, each for the authority that it names."""
+    async with engine() as made, origin(lambda _head, _body: OK) as server:
+        policies = authorize(made, default)
+        direct = made.direct(server.address, authorize=policies.permission)
+        async with connection(direct) as (reader, writer):
+            for _ in range(2):
+                writer.write(b"GET / HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n")
+                head = await reader.readuntil(b"\r\n\r\n")
+                assert head.startswith(b"HTTP/1.1 " + status)
+                if status == b"200":
+                    await reader.readexactly(2)
+        kind = "allow" if status == b"200" else "deny"
+        found = counted(made, f"http_authz_{kind}")
+    assert len(server.heads) == (2 if status == b"200" else 0)
+    ((series, count),) = found.items()
+    assert 'target_port="8080"' in series
+    assert count == 2

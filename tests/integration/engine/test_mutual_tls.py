@@ -137,11 +137,13 @@ async def test_an_identity_cannot_be_asked_for_without_one_of_our_own() -> None:
 
 
 async def test_failed_handshakes_are_told_with_their_reasons() -> None:
-    told: list[tuple[bool, str]] = []
+    told: list[tuple[bool, str, str]] = []
     stranger = MeshAuthority()
     callee, caller = identity_of(mesh(), "voting"), identity_of(stranger, "web")
     for identity in (callee, caller):
-        identity.on_failure = lambda inbound, _peer, reason: told.append((inbound, reason))
+        identity.on_failure = lambda inbound, peer, reason: told.append(
+            (inbound, str(peer), reason)
+        )
     async with engine() as made, origin(answer) as server:
         inbound = made.inbound(server.address, identity=callee)
         table = made.table("outbound", identity=caller)
@@ -152,7 +154,8 @@ async def test_failed_handshakes_are_told_with_their_reasons() -> None:
         await eventually_async(lambda: len(told) == 2)
     assert got.startswith(b"HTTP/1.1 502 ")
     assert not server.heads
-    reasons = dict(told)
+    assert all(peer.startswith("127.0.0.1:") for _inbound, peer, _reason in told)
+    reasons = {inbound: reason for inbound, _peer, reason in told}
     # An anchor of the same name, which did not sign it.
     assert "certificate signature failure" in reasons[False]
     assert "alert" in reasons[True]
@@ -407,3 +410,14 @@ async def test_a_drain_ends_tls_with_its_own_goodbye(tmp_path: Path) -> None:
             with suppress(ConnectionError, ssl.SSLError):
                 await one.wait_closed()
         await eventually_async(lambda: proxy.open_connections == 0)
+
+
+async def test_a_connection_that_was_made_to_look_is_used_and_not_thrown_away() -> None:
+    """Told that HTTP/2 follows, a peer proxy speaks first: its settings are no reason to hang up."""
+    async with engine() as made, origin(answer) as server:
+        address = way_to(made, server.address, way=HEADER)
+        for _ in range(3):
+            await talk(address, GET, until=b"ok")
+        text = made.metrics()
+    label = f'direction="inbound",peer="src",tls="true",client_id="{name_of("web")}"'
+    assert f"tcp_open_total{{{label}}} 1\n" in text
