@@ -11,7 +11,6 @@ from linkerd2_py._ext.detect.client_hello cimport (
     HELLO_MORE,
     HELLO_NAME,
     HELLO_NO_NAME,
-    HelloState,
     client_hello,
 )
 from linkerd2_py._ext.detect.client_hello cimport HELLO_MAX as _HELLO_MAX
@@ -23,7 +22,6 @@ from linkerd2_py._ext.detect.transport_header cimport (
     SESSION_HTTP1,
     SESSION_HTTP2,
     SESSION_OPAQUE,
-    HeaderState,
     SessionProtocol,
     TransportHeader,
     read_transport_header,

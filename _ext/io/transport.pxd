@@ -2,7 +2,7 @@
 
 `Transport` owns the fd, the unread bytes and the unsent bytes; `Session` is whoever understands them (detection, a codec, a pump). A session can be
 replaced in place (`attach`): bytes already read stay in `inbox`, so first bytes are delivered exactly once on every path.
-Only recv_raw, sendv_raw and shutdown_raw move bytes or end their stream: what TLS would override, and nothing else.
+Only what `RawConnection` declares moves bytes or ends their stream: what TLS overrides, and nothing else.
 """
 
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
@@ -10,7 +10,8 @@ from linkerd2_py._ext.core.buffer cimport BUFFER_LARGE, BUFFER_SMALL, Buffer
 from linkerd2_py._ext.core.fault cimport FaultKind
 from linkerd2_py._ext.core.types cimport flag
 from linkerd2_py._ext.io.address cimport Address, SocketOptions
-from linkerd2_py._ext.io.loop cimport Actor, Loop, Source, Timer
+from linkerd2_py._ext.io.loop cimport Actor, Loop, Timer
+from linkerd2_py._ext.io.raw_connection cimport RawConnection
 from linkerd2_py._ext.io.ring cimport Ring
 from linkerd2_py._ext.metrics.tcp cimport TcpMetrics
 
@@ -37,7 +38,7 @@ cdef enum SendOutcome:
     SEND_OK = 0
     SEND_FULL = 1        # accepted all the same; stop producing until on_drained
 
-cdef class Transport(Source):
+cdef class Transport(RawConnection):
     cdef Session session                    # owned
     cdef Buffer inbox                       # leased while it holds unread bytes; None when empty
     cdef Buffer outbox                      # leased while it holds unsent bytes (first of the queue)
@@ -71,7 +72,6 @@ cdef class Transport(Source):
     cdef int fault_code
     cdef TcpMetrics metrics                 # owned or None; open/close/bytes are recorded here by the transport itself
     cdef Timer connect_timer                # connect timeout, later the bound of lingering; made when first needed
-    cdef Address peer, local                # known or asked for once; None until then
 
     cdef int attach(self, Session session) except -1        # replaces (old one is detached without callbacks), then session.on_attached()
     # -- reading
@@ -90,19 +90,14 @@ cdef class Transport(Source):
     # -- ending
     cdef int close(self) except -1                          # orderly: what is unsent goes out with the batch, then close(2); a rest lingers (bounded, timer) with no session. Idempotent
     cdef int abort(self) except -1                          # SO_LINGER 0 + close(2): the peer sees RST. Idempotent. Session gets no callback
-    # Sockets: peer/local address for logs and labels; None when the socket is gone before anyone asked
-    cdef Address peer_address(self)
-    cdef Address local_address(self)
-    cdef int recv_raw(self, char* dst, size_t room) noexcept       # bytes, 0 = EOF, -errno
-    cdef ssize_t sendv_raw(self, void* iov, int count) noexcept    # bytes, -errno
-    cdef int shutdown_raw(self) noexcept                           # our FIN: 0, -errno; -EAGAIN: not yet, once there is room again
-
-    # A clean end: the last the peer hears before close(2), where the bytes have an end of their own. -EAGAIN: not yet, once there is room again
-    cdef int goodbye_raw(self) noexcept
     # For a connection that was accepted uncounted: counts it from its beginning on. Once.
     cdef int count_as(self, TcpMetrics metrics) except -1
 
     # -- private
+    cdef bint may_read_ahead(self, uint32_t events) noexcept
+    cdef Buffer put_buffer(self, Ring ring)
+    cdef bint has_read(self, int outcome) noexcept
+    cdef int has_sent(self, size_t count) except -1
     cdef int finish_connect(self, uint32_t events) except -1
     cdef int check_connect(self, uint32_t events) except -1
     cdef int connected(self) except -1
@@ -140,14 +135,10 @@ cdef class Transport(Source):
     cdef int linger_after_flush(self) except -1
     cdef int linger_on(self) except -1
     cdef int discard_input(self) except -1
-    cdef int pending_error(self) noexcept
     cdef int end(self, int code) except -1
     cdef int end_cleanly(self) except -1
     cdef int release(self, int code) except -1
     cdef int fail_later(self, FaultKind kind, int code) except -1
-    cdef int peek_raw(self) noexcept
-    cdef int reset_on_close(self) noexcept
-    cdef bint connected_to_itself(self)
     cdef Timer timer(self)
 
 # Wraps an accepted fd (takes ownership).

@@ -12,7 +12,7 @@ from posix.unistd cimport close
 from linkerd2_py._ext.core.buffer cimport BUFFER_LARGE, BUFFER_SMALL, give_back, lease, lease_for_reading
 from linkerd2_py._ext.core.debug cimport L5D_DEBUG, LIVE_SESSION, LIVE_TRANSPORT, born, check, gone
 from linkerd2_py._ext.core.fault cimport FAULT_CONNECT_TIMEOUT, FAULT_IO, FAULT_LOCAL, FAULT_NONE, fault_of_errno
-from linkerd2_py._ext.io.address cimport apply_options, local_address_of, peer_address_of
+from linkerd2_py._ext.io.address cimport apply_options
 from linkerd2_py._ext.io.linux cimport (
     EPOLLERR,
     EPOLLHUP,
@@ -20,28 +20,13 @@ from linkerd2_py._ext.io.linux cimport (
     EPOLLOUT,
     EPOLLPRI,
     EPOLLRDHUP,
-    MSG_NOSIGNAL,
-    MSG_PEEK,
-    SHUT_WR,
-    SO_ERROR,
-    SO_LINGER,
     SOCK_CLOEXEC,
     SOCK_NONBLOCK,
     SOCK_STREAM,
-    SOL_SOCKET,
     c_connect,
-    c_send,
-    getsockopt,
     iovec,
-    linger,
-    msghdr,
-    recv,
-    sendmsg,
-    setsockopt,
-    shutdown,
     sockaddr,
     socket,
-    socklen_t,
 )
 
 from linkerd2_py._ext.io.ring cimport NOT_MADE, Ring
@@ -103,7 +88,7 @@ cdef class Connecting(Session):
         return 0
 
 
-cdef class Transport(Source):
+cdef class Transport(RawConnection):
     def __cinit__(self):
         self.high_mark = HIGH_MARK
         self.read_size = BUFFER_SMALL
@@ -198,33 +183,45 @@ cdef class Transport(Source):
     # -- in a batch with others: what fill and write_out do in a call of their own
 
     cdef bint put_recv(self, uint32_t events, Ring ring) noexcept:
-        cdef Buffer buffer
+        if not self.may_read_ahead(events):
+            return False
+        self.inbox = self.put_buffer(ring)
+        return self.inbox is not None
+
+    cdef bint may_read_ahead(self, uint32_t events) noexcept:
+        """Whether the read that follows this event is an ordinary one."""
         if events & (EPOLLIN | TROUBLE) != EPOLLIN or self.inbox is not None or self.pauses or self.session is None:
             return False
-        if self.connecting or self.lingering or self.read_eof or self.hangup_seen or self.read_size != BUFFER_SMALL:
-            return False
+        return not (self.connecting or self.lingering or self.read_eof or self.hangup_seen) and self.read_size == BUFFER_SMALL
+
+    cdef Buffer put_buffer(self, Ring ring):
+        """A leased one that the batch reads into; None without memory."""
+        cdef Buffer buffer
         try:
             buffer = lease_for_reading(BUFFER_SMALL)
         except MemoryError:
-            return False
-        self.inbox = buffer
+            return None
         ring.put_recv(self.fd, buffer.tail(), buffer.room())
-        return True
+        return buffer
 
     cdef int on_received(self, int outcome) noexcept:
         cdef Buffer buffer = self.inbox
-        self.was_read = outcome > 0 or outcome == -EAGAIN
-        if outcome > 0:
+        if self.has_read(outcome):
             self.received(buffer, outcome)
             self.read_due = True
             return 0
         self.inbox = None
         give_back(buffer)
+        return 0
+
+    cdef bint has_read(self, int outcome) noexcept:
+        """Whether the batch brought bytes; what else it says is remembered."""
+        self.was_read = outcome > 0 or outcome == -EAGAIN
         # An end is read once more by the event that follows; an error the kernel tells only once.
         if outcome < 0 and outcome != -EAGAIN and outcome != NOT_MADE and outcome != -EINTR:
             self.fault_kind = fault_of_errno(-outcome, False)
             self.fault_code = -outcome
-        return 0
+        return outcome > 0
 
     cdef bint put_send(self, Ring ring) noexcept:
         if self.unsent < 1 or not self.writable or self.outqueue is not None:
@@ -243,10 +240,13 @@ cdef class Transport(Source):
         elif outcome < 0:
             self.write_failed(-outcome)
         else:
-            self.writable = <size_t> outcome == self.unsent
-            self.wrote(outcome)
+            self.has_sent(outcome)
         self.settle()
         return self.linger_after_flush() if self.lingering else 0
+
+    cdef int has_sent(self, size_t count) except -1:
+        self.writable = count == self.unsent
+        return self.wrote(count)
 
     # -- reading
 
@@ -811,67 +811,12 @@ cdef class Transport(Source):
                 session.transport = None
         return 0
 
-    cdef bint connected_to_itself(self):
-        """A connect to a port nobody listens on may pick that very port as its own: TCP's simultaneous open, on loopback."""
-        cdef Address local = local_address_of(self.fd)
-        return local is not None and local.same(self.peer)
-
     cdef Timer timer(self):
         if self.connect_timer is None:
             self.connect_timer = Timer()
         return self.connect_timer
 
-    # -- the socket
-
-    cdef Address peer_address(self):
-        if self.peer is None:
-            self.peer = peer_address_of(self.fd)
-        return self.peer
-
-    cdef Address local_address(self):
-        if self.local is None:
-            self.local = local_address_of(self.fd)
-        return self.local
-
-    cdef int recv_raw(self, char* dst, size_t room) noexcept:
-        cdef ssize_t got = recv(self.fd, dst, room, 0)
-        while got < 0 and errno == EINTR:
-            got = recv(self.fd, dst, room, 0)
-        return <int> got if got >= 0 else -errno
-
-    cdef int peek_raw(self) noexcept:
-        cdef char byte
-        cdef ssize_t got = recv(self.fd, &byte, 1, MSG_PEEK)
-        while got < 0 and errno == EINTR:
-            got = recv(self.fd, &byte, 1, MSG_PEEK)
-        return <int> got if got >= 0 else -errno
-
-    cdef ssize_t sendv_raw(self, void* iov, int count) noexcept:
-        cdef iovec* vectors = <iovec*> iov
-        cdef msghdr message
-        cdef ssize_t sent
-        if count == 1:
-            sent = c_send(self.fd, vectors[0].iov_base, vectors[0].iov_len, MSG_NOSIGNAL)
-            while sent < 0 and errno == EINTR:
-                sent = c_send(self.fd, vectors[0].iov_base, vectors[0].iov_len, MSG_NOSIGNAL)
-            return sent if sent >= 0 else -errno
-        message.msg_name = NULL
-        message.msg_namelen = 0
-        message.msg_iov = vectors
-        message.msg_iovlen = count
-        message.msg_control = NULL
-        message.msg_controllen = 0
-        message.msg_flags = 0
-        sent = sendmsg(self.fd, &message, MSG_NOSIGNAL)
-        while sent < 0 and errno == EINTR:
-            sent = sendmsg(self.fd, &message, MSG_NOSIGNAL)
-        return sent if sent >= 0 else -errno
-
-    cdef int shutdown_raw(self) noexcept:
-        return 0 if shutdown(self.fd, SHUT_WR) == 0 else -errno
-
-    cdef int goodbye_raw(self) noexcept:
-        return 0
+    # -- what it is counted as
 
     cdef int count_as(self, TcpMetrics metrics) except -1:
         if not L5D_METRICS or metrics is None or self.metrics is not None or self.dead:
@@ -882,19 +827,6 @@ cdef class Transport(Source):
         metrics.read_bytes += self.rx_bytes
         metrics.write_bytes += self.tx_bytes
         return 0
-
-    cdef int pending_error(self) noexcept:
-        cdef int code = 0
-        cdef socklen_t size = sizeof(code)
-        if getsockopt(self.fd, SOL_SOCKET, SO_ERROR, &code, &size) < 0:
-            return errno
-        return code
-
-    cdef int reset_on_close(self) noexcept:
-        cdef linger setting
-        setting.l_onoff = 1
-        setting.l_linger = 0
-        return setsockopt(self.fd, SOL_SOCKET, SO_LINGER, &setting, sizeof(setting))
 
 
 cdef Transport accepted(Loop loop, int fd, TcpMetrics metrics):

@@ -1,7 +1,7 @@
 # cython: language_level=3
 """Credentials are checked whole when they are made, as a peer would check them: what cannot be presented is not installed."""
 
-from libc.time cimport time, time_t
+from libc.time cimport time
 
 from linkerd2_py._ext.core.debug cimport LIVE_CREDENTIALS, born, gone
 from linkerd2_py._ext.tls.names cimport certified_name

@@ -5,14 +5,13 @@ A read answers short only when the socket is drained and everything that came wa
 edges hold unchanged. A handshake is driven from the loop; until it ends nothing is read or written for the session.
 """
 
-from libc.errno cimport EAGAIN, ECONNRESET, EINTR, ENOMEM, ETIMEDOUT
+from libc.errno cimport EAGAIN, ECONNRESET, ENOMEM, ETIMEDOUT
 
 from linkerd2_py._ext.core.buffer cimport BUFFER_LARGE, BUFFER_SMALL, give_back, lease, lease_for_reading
-from linkerd2_py._ext.core.clock cimport SECOND
 from linkerd2_py._ext.core.fault cimport EPROTO, FAULT_NONE, FAULT_TLS, fault_of_errno
 from linkerd2_py._ext.io.linux cimport EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP, iovec
 from linkerd2_py._ext.io.loop cimport Timer
-from linkerd2_py._ext.io.ring cimport NOT_MADE, Ring
+from linkerd2_py._ext.io.ring cimport Ring
 from linkerd2_py._ext.io.transport cimport connect_with
 from linkerd2_py._ext.tls.channel cimport CHANNEL_END, CHANNEL_FULL, CHANNEL_MORE, RECORD_BYTES, RECORD_EXTRA, calling, serving
 
@@ -444,27 +443,18 @@ cdef class TlsTransport(Transport):
     # ---- in a batch with others
 
     cdef bint put_recv(self, uint32_t events, Ring ring) noexcept:
-        cdef Buffer buffer
         if self.channel is None:
             return Transport.put_recv(self, events, ring)
-        if events & (EPOLLIN | TROUBLE) != EPOLLIN or self.handshaking or self.arrived is not None or self.inbox is not None:
+        if self.handshaking or self.arrived is not None or not self.may_read_ahead(events):
             return False
-        if self.pauses or self.session is None or self.lingering or self.read_eof or self.hangup_seen or self.read_size != BUFFER_SMALL:
-            return False
-        try:
-            buffer = lease_for_reading(BUFFER_SMALL)
-        except MemoryError:
-            return False
-        self.arrived = buffer
-        ring.put_recv(self.fd, buffer.tail(), buffer.room())
-        return True
+        self.arrived = self.put_buffer(ring)
+        return self.arrived is not None
 
     cdef int on_received(self, int outcome) noexcept:
         cdef Buffer buffer = self.arrived
         if self.channel is None:
             return Transport.on_received(self, outcome)
-        self.was_read = outcome > 0 or outcome == -EAGAIN
-        if outcome > 0:
+        if self.has_read(outcome):
             buffer.end = outcome
             self.drained = <size_t> outcome < buffer.capacity
             self.received_ahead = True
@@ -472,10 +462,6 @@ cdef class TlsTransport(Transport):
             return 0
         self.arrived = None
         give_back(buffer)
-        # An end is read once more by the event that follows; an error the kernel tells only once.
-        if outcome < 0 and outcome != -EAGAIN and outcome != NOT_MADE and outcome != -EINTR:
-            self.fault_kind = fault_of_errno(-outcome, False)
-            self.fault_code = -outcome
         return 0
 
     cdef bint put_send(self, Ring ring) noexcept:
@@ -499,31 +485,19 @@ cdef class TlsTransport(Transport):
         ring.put_send(self.fd, self.sealed.head(), self.sealed.size())
         return True
 
-    cdef int on_sent(self, int outcome) except -1:
+    cdef int has_sent(self, size_t count) except -1:
         cdef Buffer buffer = self.sealed
-        cdef size_t told
+        cdef size_t told = self.sealed_plain
         if self.channel is None:
-            return Transport.on_sent(self, outcome)
-        if self.dead or self.unsent == 0:
-            return 0
-        if outcome == NOT_MADE or outcome == -EINTR:
-            return self.on_flush()
-        if outcome == -EAGAIN:
+            return Transport.has_sent(self, count)
+        buffer.skip(count)
+        if buffer.size():
             self.writable = False
-        elif outcome < 0:
-            self.write_failed(-outcome)
-        else:
-            buffer.skip(outcome)
-            if buffer.size():
-                self.writable = False
-            else:
-                self.sealed = None
-                give_back(buffer)
-                told = self.sealed_plain
-                self.sealed_plain = 0
-                self.wrote(told)
-        self.settle()
-        return self.linger_after_flush() if self.lingering else 0
+            return 0
+        self.sealed = None
+        give_back(buffer)
+        self.sealed_plain = 0
+        return self.wrote(told)
 
     # ---- ends
 
