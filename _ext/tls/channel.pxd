@@ -1,5 +1,6 @@
 """One TLS connection between memory and memory: ciphertext in and out through two spans, plaintext in and out through calls. No socket, no session."""
 
+from libc.stdint cimport uint32_t
 from linkerd2_py._ext.tls.credentials cimport Credentials
 from linkerd2_py._ext.tls.openssl cimport X509_STORE_CTX
 from linkerd2_py._ext.tls.party cimport Party
@@ -23,6 +24,7 @@ cdef class Channel(Party):
     cdef bytes expected                   # as a client: who the peer must be
     cdef readonly bytes peer              # its proven identity; None: a client without certificate, or no handshake yet
     cdef readonly str failure             # why the handshake or the connection broke, one line; None while it did not
+    cdef readonly uint32_t records        # written since the keys were new
     cdef readonly bint done               # handshake
     cdef readonly bint has_header         # transport.l5d.io/v1 was agreed
     cdef readonly bint ended              # the peer's close_notify was read
@@ -30,7 +32,7 @@ cdef class Channel(Party):
     cdef Py_ssize_t handshake(self) except -1                     # 0: done; else a ChannelOutcome
     cdef Py_ssize_t read(self, char* dst, size_t room) except -1  # bytes, or a ChannelOutcome
     cdef Py_ssize_t peek(self) except -1                          # 1: plaintext waits; else a ChannelOutcome
-    cdef Py_ssize_t write(self, const char* src, int count) except -1   # `count` <= RECORD_BYTES, one record, whole; `out` has room for it and RECORD_EXTRA
+    cdef Py_ssize_t write(self, const char* src, int count) except -1   # `count` <= RECORD_BYTES, one record, whole; `out` has room for it, RECORD_EXTRA and a key update
     cdef int close_notify(self) except -1
     cdef Py_ssize_t outcome_of(self, int result) except -1
     cdef str what_broke(self, int code)
@@ -38,6 +40,7 @@ cdef class Channel(Party):
 
 cdef enum:
     RECORD_BYTES = 16384      # of plaintext
+    KEY_RECORDS = 1 << 24     # written with one key; RFC 8446 5.5 allows 2^24.5 of full size with AES-GCM
     RECORD_EXTRA = 22         # header, content type and tag of TLS 1.3, RFC 8446 5.2
 
 # The two ends. `server_name` is what SNI says, `expected` whom the certificate must name.

@@ -134,6 +134,10 @@ cdef class Channel(Party):
             check(0 < count <= RECORD_BYTES and self.pipe.out_room - self.pipe.out_used >= <size_t> count + RECORD_EXTRA, b"no room for a TLS record")
         if ERR_peek_error():
             ERR_clear_error()
+        self.records += 1
+        # The library would go on with the same key for ever. Refused in the middle of the peer's own message: then with the next record.
+        if self.records >= KEY_RECORDS and SSL_key_update(self.ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1:
+            self.records = 0
         result = SSL_write(self.ssl, src, count)
         return result if result > 0 else self.outcome_of(result)
 

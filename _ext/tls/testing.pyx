@@ -13,7 +13,7 @@ from linkerd2_py._ext.io.loop cimport Loop
 from linkerd2_py._ext.io.ring cimport Ring, open_ring
 from linkerd2_py._ext.io.transport cimport Connecting, Session, Transport
 from linkerd2_py._ext.metrics.tcp cimport TcpMetrics
-from linkerd2_py._ext.tls.channel cimport CHANNEL_BROKEN, CHANNEL_END, CHANNEL_FULL, CHANNEL_MORE, RECORD_BYTES, Channel, calling, serving
+from linkerd2_py._ext.tls.channel cimport CHANNEL_BROKEN, CHANNEL_END, CHANNEL_FULL, CHANNEL_MORE, KEY_RECORDS, RECORD_BYTES, Channel, calling, serving
 from linkerd2_py._ext.tls.credentials cimport Credentials
 from linkerd2_py._ext.tls.openssl cimport SSL_KEY_UPDATE_NOT_REQUESTED, SSL_KEY_UPDATE_REQUESTED, SSL_key_update
 from linkerd2_py._ext.tls.transport cimport Securing, TlsTransport, connect_tls
@@ -99,6 +99,10 @@ cdef class MemoryChannel:
         if SSL_key_update(self.channel.ssl, SSL_KEY_UPDATE_REQUESTED if both else SSL_KEY_UPDATE_NOT_REQUESTED) != 1:
             raise RuntimeError("no key update now")
         self.call("handshake", None)
+
+    def age(self) -> None:
+        """As if the last record had been written that the keys may write."""
+        self.channel.records = KEY_RECORDS
 
     @property
     def waiting(self) -> int:

@@ -2,7 +2,14 @@
 
 import contextlib
 import ssl
-from typing import Protocol
+from typing import Final, Protocol
+
+from linkerd2_py._ext.tls.testing import MemoryChannel
+from tests.support.workloads import name_of
+
+SIDES: Final = ("serving", "calling")
+WEB: Final = name_of("web")
+VOTING: Final = name_of("voting")
 
 
 class TlsEnd(Protocol):
@@ -98,3 +105,28 @@ def read_all(end: "PythonEnd | TlsReader") -> tuple[bytes, str]:
 
 class TlsReader(Protocol):
     def read(self, room: int = ...) -> bytes | str: ...
+
+
+def python_client(context: ssl.SSLContext) -> PythonEnd:
+    context.check_hostname = False
+    return PythonEnd(context, server_name=VOTING)
+
+
+class Met:
+    """A channel, serving or calling, and a stranger of Python's at its other end."""
+
+    def __init__(self, ours: MemoryChannel, theirs: PythonEnd) -> None:
+        self.ours, self.theirs = ours, theirs
+
+    def shake(self, *, piece: int = 1 << 20) -> tuple[str, str]:
+        return shake(self.ours, self.theirs, piece=piece)
+
+    def let_go(self) -> None:
+        """The test holds us until it has been looked for what it left behind."""
+        del self.ours, self.theirs
+
+    def settle(self) -> None:
+        """After the handshake: tickets and the like go where they belong."""
+        carry(self.theirs, self.ours)
+        assert self.ours.read() == "more"
+        carry(self.ours, self.theirs)

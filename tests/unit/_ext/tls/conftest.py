@@ -11,10 +11,11 @@ from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.io.testing import RecorderSession
 from linkerd2_py._ext.io.transport import Address
 from linkerd2_py._ext.tls.credentials import Credentials
-from linkerd2_py._ext.tls.testing import AcceptSecure, connect_secure
+from linkerd2_py._ext.tls.testing import AcceptSecure, MemoryChannel, connect_secure
+from tests.support.memory_tls import SIDES, VOTING, Met, PythonEnd, python_client
 from tests.support.raw_socket import RawConnection, RawListener
 from tests.support.tls_socket import TlsConnection
-from tests.support.workloads import MeshAuthority, name_of, ssl_context
+from tests.support.workloads import MeshAuthority, Workload, name_of, ssl_context
 
 Pair = Callable[..., tuple[RecorderSession, TlsConnection]]
 
@@ -124,3 +125,44 @@ def pair(request: pytest.FixtureRequest, pairs: Pairs) -> Pair:
     """`pair(session)`: the session on our end of a fresh connection, as the server or as the client."""
     made: Pair = getattr(pairs, request.param)
     return made
+
+
+@pytest.fixture
+def meet(mesh, web, voting, tmp_path) -> Iterator[Callable[..., Met]]:
+    """`meet(side, stranger)`: nothing has been said yet. Without a stranger, a workload that is as it should be."""
+    made: list[Met] = []
+
+    def make(
+        side: str,
+        stranger: Workload | None = None,
+        *,
+        anonymous: bool = False,
+        change: Callable[[ssl.SSLContext], None] = lambda context: None,
+        **ours: object,
+    ) -> Met:
+        server = side == "calling"
+        if not anonymous:
+            stranger = stranger or mesh.workload("voting" if server else "web")
+        context = ssl_context(
+            stranger, anchors=mesh.anchors, folder=tmp_path / str(len(made)), server=server
+        )
+        change(context)
+        if server:
+            both = Met(MemoryChannel(web, server_name=VOTING, **ours), PythonEnd(context))
+        else:
+            both = Met(MemoryChannel(voting, **ours), python_client(context))
+        made.append(both)
+        return both
+
+    yield make
+    for both in made:
+        both.let_go()
+
+
+@pytest.fixture(params=SIDES)
+def met(request, meet) -> Met:
+    """Shaken hands, both ways."""
+    both = meet(request.param)
+    assert both.shake() == ("done", "done")
+    both.settle()
+    return both
