@@ -85,8 +85,26 @@ class InboundTargets:
 
     def _forward(self, target: Target, *, workload: SocketAddr, opaque: bool) -> None:
         target.configure(opaque=opaque or workload.port in self._opaque_ports)
+        other = self.in_other_family(workload)
         # Beside us, on no wire.
-        target.forward(EndpointSpec(Address(workload.host, workload.port), tls=LOOPBACK))
+        target.forward(
+            EndpointSpec(
+                Address(workload.host, workload.port),
+                tls=LOOPBACK,
+                other=Address(other.host, other.port) if other else None,
+            )
+        )
+
+    def in_other_family(self, workload: SocketAddr) -> SocketAddr | None:
+        """The same port of the pod's address of the other IP version: who connects chose the version by a name,
+        without knowing which of them the program listens on. None where the pod has no such address, or several.
+        """
+        own = pack_ip(workload.host)
+        others = [packed for packed in self._own_ips if own and len(packed) != len(own)]
+        if len(others) != 1:
+            return None
+        address = SocketAddr(unpack_ip(others[0]), workload.port)
+        return None if self._leads_back(address) else address
 
     def listens(self, port: StaticInbound, *, at: SocketAddr) -> None:
         """A peer proxy that tunnels to the static port at `at` means the workload behind it."""

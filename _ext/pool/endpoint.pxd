@@ -25,6 +25,8 @@ cdef class Roster(Logical):
 
 cdef class Endpoint(Backend):
     cdef Roster roster                # owned; None after close
+    # Where the same program may listen instead, or None. A refused connect exchanges it for `address`: later ones begin with what is left.
+    cdef Address other
     cdef Loop loop
     cdef PoolSettings settings
     cdef TcpMetrics tcp               # owned; the peer="dst" side
@@ -50,7 +52,9 @@ cdef class Endpoint(Backend):
     cdef int serve_http1(self, Waiter waiter) except -1
     cdef int serve_http2(self, Waiter waiter) except -1
     cdef int dial(self, Wants wants, Waiter waiter, bint probe) except -1
+    cdef int dial_plain(self, Dial dial) except -1
     cdef int dial_secured(self, Dial dial) except -1
+    cdef bint has_another_way(self, Dial dial, FaultKind kind)   # 1 at most once a dial, which then goes on at `address`
     cdef bint was_told(self, Transport transport)
     cdef int announce(self, Dial dial, Transport transport) except -1
     cdef int fail_all(self, dict waiters, FaultKind kind, int code) except -1
@@ -78,6 +82,8 @@ cdef class Dial(Connecting):
     cdef Waiter waiter                # opaque only
     cdef Wants wants
     cdef bint probe
+    cdef Address where                # what is dialled now
+    cdef bint again                   # for the second time, at the other address
 
 cdef class Spare(Session):
     cdef Endpoint endpoint            # owned until adopted or gone

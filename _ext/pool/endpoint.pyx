@@ -7,7 +7,7 @@ from libc.string cimport memcmp
 
 from linkerd2_py._ext.balance.ewma cimport ewma_init
 from linkerd2_py._ext.core.debug cimport LIVE_ENDPOINT, born, gone
-from linkerd2_py._ext.core.fault cimport EPROTO, FAULT_LOCAL, FAULT_TLS, FaultKind
+from linkerd2_py._ext.core.fault cimport EPROTO, FAULT_LOCAL, FAULT_REFUSED, FAULT_TLS, FaultKind
 from linkerd2_py._ext.detect.transport_header cimport (
     SESSION_HTTP1, SESSION_HTTP2, SESSION_OPAQUE, TRANSPORT_HEADER_ROOM, SessionProtocol, write_transport_header,
 )
@@ -50,11 +50,12 @@ cdef class Endpoint(Backend):
         gone(LIVE_ENDPOINT)
 
     def __init__(self, Roster roster, Loop loop, PoolSettings settings, Address address, *, bint h2, bint alone, bint opaque, LocalIdentity local=None,
-                 ServerIdentity peer=None):
+                 ServerIdentity peer=None, Address other=None):
         self.roster = roster
         self.loop = loop
         self.settings = settings
         self.address = address
+        self.other = other
         self.h2 = h2
         self.alone = alone
         self.opaque = opaque
@@ -146,8 +147,22 @@ cdef class Endpoint(Backend):
             self.dialing_http2 += 1
         if self.peer is not None:
             return self.dial_secured(dial)
+        return self.dial_plain(dial)
+
+    cdef int dial_plain(self, Dial dial) except -1:
+        dial.endpoint = self
+        dial.where = self.address
         connect(self.loop, self.address, dial, self.settings.connect_timeout_ns, self.settings.socket, self.tcp)
         return 0
+
+    cdef bint has_another_way(self, Dial dial, FaultKind kind):
+        if kind != FAULT_REFUSED or self.other is None or dial.again or self.removed:
+            return False
+        dial.again = True
+        # Of several dials that are refused at once only the first finds it not yet exchanged.
+        if dial.where is self.address:
+            self.address, self.other = self.other, self.address
+        return True
 
     cdef int dial_secured(self, Dial dial) except -1:
         cdef ServerIdentity peer = self.peer
@@ -208,6 +223,8 @@ cdef class Endpoint(Backend):
 
     cdef int on_dial_failed(self, Dial dial, FaultKind kind, int code) except -1:
         cdef dict waiters
+        if self.has_another_way(dial, kind):
+            return self.dial_plain(dial)
         if kind == FAULT_TLS and isinstance(dial.transport, TlsTransport):
             self.local.tell_failure(False, self.address, (<TlsTransport> dial.transport).failure())
         if dial.wants == WANTS_HTTP2:

@@ -13,6 +13,7 @@ from linkerd2_py._ext.tls.identity cimport LocalIdentity, ServerIdentity
 
 cdef class EndpointSpec:
     cdef readonly Address address
+    cdef readonly Address other         # where the same program may listen instead, tried when `address` refuses; or None
     cdef readonly bint h2
     cdef readonly tuple labels          # ((name, value), ...): the dst_* labels
     cdef readonly tuple tls             # the labels that say how connections to it are secured, or why not

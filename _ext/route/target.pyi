@@ -15,13 +15,15 @@ NOT_FROM_REMOTE: Labels
 
 class EndpointSpec:
     """One endpoint as discovery names it. `h2`: a meshed peer that takes HTTP/2 and l5d-orig-proto. `labels` become dst_*. `peer`: who must answer
-    there, over TLS and in no other way. `tls` are the labels that say how connections to it are secured, or why not; unless given they follow from `peer`."""
+    there, over TLS and in no other way. `tls` are the labels that say how connections to it are secured, or why not; unless given they follow from `peer`.
+    `other`: where the same program may listen instead; a connect that `address` refuses is tried there, once. Not together with `peer`."""
 
     address: Address
     h2: bool
     labels: Labels
     tls: Labels
     peer: ServerIdentity | None
+    other: Address | None
     def __init__(
         self,
         address: Address,
@@ -30,6 +32,7 @@ class EndpointSpec:
         labels: Labels = (),
         tls: Labels | None = None,
         peer: ServerIdentity | None = None,
+        other: Address | None = None,
     ) -> None: ...
 
 class Target:

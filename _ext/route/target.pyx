@@ -20,8 +20,11 @@ NOT_FROM_REMOTE = (("tls", "no_identity"), ("no_tls_reason", "no_tls_from_remote
 
 
 cdef class EndpointSpec:
-    def __init__(self, Address address not None, *, bint h2=False, tuple labels=(), tuple tls=None, ServerIdentity peer=None):
+    def __init__(self, Address address not None, *, bint h2=False, tuple labels=(), tuple tls=None, ServerIdentity peer=None, Address other=None):
+        if other is not None and peer is not None:
+            raise ValueError(f"{address}: a peer that proves who it is has one address")
         self.address = address
+        self.other = other
         self.h2 = h2
         self.labels = labels
         self.peer = peer
@@ -30,7 +33,7 @@ cdef class EndpointSpec:
         self.tls = tls
 
     cdef int same(self, EndpointSpec other) except -1:
-        return self.h2 == other.h2 and self.labels == other.labels and self.tls == other.tls and self.peer == other.peer
+        return self.h2 == other.h2 and self.other == other.other and self.labels == other.labels and self.tls == other.tls and self.peer == other.peer
 
     def __repr__(self):
         return f"EndpointSpec({self.address}, h2={bool(self.h2)}, labels={self.labels!r})"
@@ -263,6 +266,7 @@ cdef class Target(Roster):
             raise ValueError(f"{spec.address} answers as {spec.peer.name}, and this table has no identity to call it with")
         endpoint = Endpoint(
             self, self.table.loop, self.table.settings, spec.address, h2=spec.h2, alone=alone, opaque=self.opaque, local=local, peer=spec.peer,
+            other=spec.other,
         )
         endpoint.http_labels = make_labels(self.endpoint_labels(spec))
         if self.table.direction != "inbound":

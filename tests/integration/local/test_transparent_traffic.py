@@ -11,6 +11,7 @@ import pytest
 
 from tests.integration.local.mesh_cli import MeshCli, edit
 from tests.integration.local.transparent_mesh import count, netns_of, pods
+from tests.integration.local.transparent_mesh import inside as inside_pod
 from tests.support.netns import inside, sh
 from tests.support.privileges import need_root
 from tests.support.wait import eventually
@@ -91,6 +92,28 @@ def _python(cli: MeshCli, pod: str, script: str, *, timeout_s: float = 60) -> st
 
 def _open_connections(cli: MeshCli, pod: str, direction: str) -> float:
     return count(cli, pod, "tcp_open_total", direction=direction, peer="src")
+
+
+# Names
+
+
+@pytest.mark.parametrize("caller", ["caller-0", "outsider-0"])
+def test_every_address_of_a_name_leads_to_a_program_that_listens_on_ipv4_only(
+    cli: MeshCli, caller: str
+) -> None:
+    for family in ("-4", "-6"):
+        shown = inside_pod(
+            cli, caller, "curl", family, "-sS", "-m", "10", "-w", " %{http_code}", "http://who/"
+        )
+        assert shown.endswith(" 200"), shown
+    script = """
+import socket
+for family in (socket.AF_INET, socket.AF_INET6):
+    found = socket.getaddrinfo("cache", 6379, family, socket.SOCK_STREAM)[0]
+    with socket.socket(*found[:3]) as s:
+        s.settimeout(20); s.connect(found[4]); s.sendall(b"PING\\r\\n"); print(s.recv(7))
+"""
+    assert _python(cli, caller, script).splitlines() == ["b'+PONG\\r\\n'"] * 2
 
 
 # Ends of streams

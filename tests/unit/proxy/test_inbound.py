@@ -92,3 +92,21 @@ async def test_the_engine_is_told() -> None:
         await asyncio.sleep(0)
         # Refused ones are forgotten at once.
         assert {target.key for target in table.targets()} == {b"10.0.0.1:25", b"10.0.0.1:80"}
+
+
+@pytest.mark.parametrize(
+    ("own", "port", "other"),
+    [
+        ([], 80, None),
+        (["10.0.0.1"], 80, SocketAddr("10.0.0.1", 80)),
+        # Which of them would be meant?
+        (["10.0.0.1", "10.0.0.2"], 80, None),
+        # What one address refuses must not be let in by the other: a port of this proxy's own.
+        (["10.0.0.1"], 4143, None),
+    ],
+)
+def test_the_pods_address_of_the_other_family(
+    own: list[str], port: int, other: SocketAddr | None
+) -> None:
+    found = targets("fd00::1", *own)
+    assert found.in_other_family(SocketAddr("fd00::1", port)) == other
