@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from linkerd2_py.cli.errors import CliError, bad_usage
+from linkerd2_py.controlplane.local.owned import StateError
 from linkerd2_py.controlplane.local.state_dir import default_state_dir
 
 ADDRESS_VARIABLE: Final = "LINKERD2_PY_API_ADDR"
@@ -34,11 +35,14 @@ class Target:
 
 
 def find(api_addr: str | None) -> Target | None:
-    """The control plane by flag, environment, or the local mesh's state; None if there is none."""
+    """The control plane by flag, environment, or the local mesh's state; None if there is none. CliError."""
     given = api_addr or os.environ.get(ADDRESS_VARIABLE)
     if given:
         return Target(given if "://" in given else f"http://{given}")
-    state = default_state_dir().live()
+    try:
+        state = default_state_dir().live()
+    except StateError as error:
+        raise CliError(str(error)) from error
     if state is None:
         return None
     return Target(state.public_api, namespace=state.namespace, local=True)

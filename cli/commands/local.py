@@ -24,6 +24,7 @@ from linkerd2_py.cli.live import (
 from linkerd2_py.cli.options import ApiAddr, Namespace, Verbose
 from linkerd2_py.cli.program import shown_program
 from linkerd2_py.cli.render.live import cross, tick
+from linkerd2_py.controlplane.local.owned import StateError
 from linkerd2_py.controlplane.local.state_dir import State, StateDir
 
 if TYPE_CHECKING:
@@ -104,8 +105,11 @@ def up(
         transparent=transparent,
         issuer=launcher.IssuerPaths(*issuer) if issuer else None,
     )
-    _make_room(launch.state_dir)
-    supervising = launcher.Supervising(launch)
+    try:
+        _make_room(launch.state_dir)
+        supervising = launcher.Supervising(launch)
+    except StateError as error:
+        raise CliError(str(error)) from error
     _raise_on_signals()
     try:
         _attend(supervising, launch=launch)
@@ -137,18 +141,14 @@ def _issuer(*files: Path | None) -> tuple[Path, ...]:
 
 
 def _make_room(directory: StateDir) -> None:
-    """A directory without a mesh. CliError if one runs there."""
+    """A directory without a mesh. CliError if one runs there, StateError if it cannot be ours."""
     from linkerd2_py.controlplane.local import state_dir
 
-    try:
-        directory.create()
-        running = state_dir.running_pid(directory)
-    except state_dir.StateError as error:
-        raise CliError(str(error)) from error
+    directory.create()
+    running = state_dir.holder(directory)
     if running is not None:
-        raise CliError(
-            f"a local mesh is already running (pid {running}): `linkerd2-py local down` stops it"
-        )
+        who = f" (pid {running})" if running != state_dir.UNSEEN else ""
+        raise CliError(f"a local mesh is already running{who}: `linkerd2-py local down` stops it")
     directory.remove_state()
 
 
@@ -180,7 +180,7 @@ def down(
     directory = state_dir.default_state_dir()
     try:
         stopped = launcher.stop_mesh(directory)
-    except state_dir.StateError as error:
+    except StateError as error:
         raise CliError(str(error)) from error
     except PermissionError as error:
         raise CliError("the local mesh belongs to another user: run this with sudo") from error
@@ -199,12 +199,9 @@ def status(
 
     from linkerd2_py.cli.api import Api, Target
     from linkerd2_py.cli.commands.get import pod_table
-    from linkerd2_py.controlplane.local import state_dir
 
     output.one_of(form, allowed=("table", "json"))
-    state = state_dir.default_state_dir().live()
-    if state is None:
-        raise CliError("no local mesh is running: `linkerd2-py local up` starts one")
+    _directory, state = _running()
     with Api(Target(state.public_api), verbose=verbose) as api:
         pods = api.get("/pods", namespace=state.namespace)["pods"]
     if form == "json":
@@ -246,7 +243,12 @@ def logs(
 
     if container not in {"", "proxy", "app", "init"}:
         raise bad_usage(f"-c: {container!r} is not a container: use proxy, app or init")
-    paths = reading.select(default_state_dir().logs, reading.Selection(name, container))
+    directory = default_state_dir()
+    try:
+        directory.check()
+    except StateError as error:
+        raise CliError(str(error)) from error
+    paths = reading.select(directory.logs, reading.Selection(name, container))
     reader = reading.LogReader(paths, tail=None if tail < 0 else tail)
     if not follow:
         _show(reader.read())
@@ -265,13 +267,9 @@ def execute(
     _verbose: Verbose = False,
 ) -> None:
     """Run a command where a pod's program runs: its network, names and user. As root."""
-    from linkerd2_py.controlplane.local import state_dir
     from linkerd2_py.controlplane.local.transparent import inside
 
-    directory = state_dir.default_state_dir()
-    state = directory.live()
-    if state is None:
-        raise CliError("no local mesh is running: `linkerd2-py local up` starts one")
+    directory, state = _running()
     if not state.network:
         raise CliError("pods have a network of their own only in a mesh started with --transparent")
     if os.geteuid() != 0:
@@ -280,6 +278,20 @@ def execute(
         inside.become(pod, command, state=state, directory=directory)
     except inside.NoSuchPodError as error:
         raise CliError(str(error)) from error
+
+
+def _running() -> tuple[StateDir, State]:
+    """The mesh that is meant. CliError if none runs."""
+    from linkerd2_py.controlplane.local.state_dir import default_state_dir
+
+    directory = default_state_dir()
+    try:
+        state = directory.live()
+    except StateError as error:
+        raise CliError(str(error)) from error
+    if state is None:
+        raise CliError("no local mesh is running: `linkerd2-py local up` starts one")
+    return directory, state
 
 
 def _show(lines: Sequence[str]) -> None:

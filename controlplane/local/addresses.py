@@ -1,16 +1,19 @@
 """Loopback addresses and ports for pods: one address per replica, from a slice no other mesh has.
 
-A slice is 127.0.x.0/24. It is claimed by binding an abstract socket named after it, which the
+A slice is 127.0.x.0/24. It is claimed by an abstract socket that is named after it, which the
 kernel gives back when the supervisor ends, however it ends. Ports at an address that meshes share
-are claimed alike. A port is bound long after it is picked, so none is picked that the kernel may
-give to an outgoing connection meanwhile.
+are claimed alike. Everybody can take such names, and so keep nothing from us: where all are taken,
+one that another user has is shared, for whether a port is free is seen by binding it. A port is bound
+long after it is picked, so none is picked that the kernel may give to an outgoing connection meanwhile.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import socket
+import struct
 from collections import deque
 from collections.abc import Iterator
 from itertools import chain
@@ -23,6 +26,8 @@ _FIRST_PORT: Final = 1024
 _LAST_PORT: Final = 65535
 _EPHEMERAL: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _USUAL_EPHEMERAL: Final = range(32768, 61000)
+_CREDENTIALS: Final = struct.Struct("3i")
+"""struct ucred of unix(7): process, user, group."""
 
 
 class AddressError(Exception):
@@ -36,6 +41,7 @@ class AddressPool:
         self._claims: list[socket.socket] = []
         self._free: deque[str] = deque()
         self._slices = iter(_SLICES)
+        self._taken_by_others = (third for third in _SLICES if of_another_user(_slice(third)))
 
     def take(self) -> str:
         """An address that no pod of any mesh on this machine has. AddressError if all are used."""
@@ -54,11 +60,12 @@ class AddressPool:
 
     def _claim_slice(self) -> Iterator[str]:
         for third in self._slices:
-            claimed = claim(f"slice-{third}")
-            if claimed is None:
-                continue
-            self._claims.append(claimed)
-            return (f"127.0.{third}.{host}" for host in _HOSTS)
+            claimed = claim(_slice(third))
+            if claimed is not None:
+                self._claims.append(claimed)
+                return _addresses(third)
+        for third in self._taken_by_others:
+            return _addresses(third)
         raise AddressError("no free slice of 127.0.0.0/16 is left for pod addresses")
 
 
@@ -73,10 +80,11 @@ class PortPicker:
 
     def pick(self, preferred: int) -> int:
         """`preferred` if it can be bound now, else the next that can. AddressError if there is none."""
-        for port in _candidates(preferred):
-            if port not in self._given and self._is_free(port):
-                self._given.add(port)
-                return port
+        for is_free in (self._is_free, self._is_bindable):
+            for port in _candidates(preferred):
+                if port not in self._given and is_free(port):
+                    self._given.add(port)
+                    return port
         raise AddressError(f"no free port is left at {self._address}")
 
     def close(self) -> None:
@@ -89,10 +97,17 @@ class PortPicker:
             return False
         if not self._shared:
             return True
-        claimed = claim(f"port-{self._address}-{port}")
+        claimed = claim(self._name(port))
         if claimed is not None:
             self._claims.append(claimed)
         return claimed is not None
+
+    def _is_bindable(self, port: int) -> bool:
+        """Free, though another user says that it is not."""
+        return of_another_user(self._name(port)) and _can_bind(self._address, port=port)
+
+    def _name(self, port: int) -> str:
+        return f"port-{self._address}-{port}"
 
 
 def ephemeral_ports() -> range:
@@ -118,11 +133,47 @@ def claim(name: str) -> socket.socket | None:
     """A name no other process has while the socket is open; None if one has it."""
     claimed = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        claimed.bind(f"\0linkerd2-py-{name}")
+        claimed.bind(_abstract(name))
+        # Only to who listens can be connected, and so be asked for its user.
+        claimed.listen(1)
     except OSError:
         claimed.close()
         return None
     return claimed
+
+
+def of_another_user(name: str) -> bool:
+    """Whether the name is taken, and not by a mesh of this user's."""
+    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as asking:
+        asking.setblocking(False)  # noqa: FBT003  # a method of the standard library
+        try:
+            asking.connect(_abstract(name))
+        except BlockingIOError:
+            # Its queue is full of questions like this one; the next mesh may ask again.
+            return False
+        except OSError:
+            return _is_taken(name)
+        credentials = asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        return bool(_CREDENTIALS.unpack(credentials)[1] != os.geteuid())
+
+
+def _is_taken(name: str) -> bool:
+    claimed = claim(name)
+    if claimed is not None:
+        claimed.close()
+    return claimed is None
+
+
+def _abstract(name: str) -> str:
+    return f"\0linkerd2-py-{name}"
+
+
+def _slice(third: int) -> str:
+    return f"slice-{third}"
+
+
+def _addresses(third: int) -> Iterator[str]:
+    return (f"127.0.{third}.{host}" for host in _HOSTS)
 
 
 def _can_bind(address: str, *, port: int) -> bool:

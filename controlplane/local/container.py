@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from linkerd2_py.base.clock import Clock
+from linkerd2_py.controlplane.local.owned import StateError
 from linkerd2_py.controlplane.local.process import Guard, Process, Program, start
 
 BACKOFF_FIRST_S: Final = 0.5
@@ -90,6 +91,9 @@ class Container:
             self._process = start(self._program, guard=self._guard)
         except OSError as error:
             self.problem = f"cannot start {self._program.argv[0]!r}: {error.strerror}"
+            return None
+        except StateError as error:
+            self.problem = str(error)
             return None
         self._on_change()
         status = await asyncio.shield(self._process.exited)

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -42,8 +43,12 @@ class Left:
 def remove(folder: str, *, held: int) -> None:
     """Remove the folder that is open as `held`, and no other."""
     with contextlib.suppress(OSError):
-        for name in os.listdir(held):
-            shutil.rmtree(name, ignore_errors=True, dir_fd=held)
+        # The mark, which begins with a dot, goes last: without it nobody would finish what is interrupted here.
+        for name in sorted(os.listdir(held), reverse=True):
+            if stat.S_ISDIR(os.lstat(name, dir_fd=held).st_mode):
+                shutil.rmtree(name, ignore_errors=True, dir_fd=held)
+            elif name.startswith("."):
+                os.unlink(name, dir_fd=held)
         place = Path(folder)
         if os.path.samestat(place.stat(), os.fstat(held)):
             place.rmdir()

@@ -5,8 +5,9 @@ when it dies, then where and as whom to run (all optional), `--`, and the progra
 
     --netns NAME   in the network namespace /run/netns/NAME
     --etc FOLDER   with the files of FOLDER in place of those of /etc, for this program alone
-    --uid UID      as that user, with no privilege left but, where it could not start otherwise, to read files
-    --reach FOLDER which is that user's, and which it needs to start, beside the interpreter and this package
+    --uid UID      as that user, with no privilege left
+    --reach FOLDER but to read files, where it could not reach this folder, the interpreter or this package otherwise: for
+                   programs of ours, and for no other
 """
 
 import ctypes
@@ -14,6 +15,9 @@ import os
 import pwd
 import struct
 import sys
+
+# What `execvp` imports when it is called: then this user may not be able to read it any more.
+import warnings  # noqa: F401
 
 PR_SET_PDEATHSIG = 1
 PR_SET_KEEPCAPS = 8
@@ -56,7 +60,7 @@ def enter(places: dict[str, str]) -> None:
     if "--etc" in places:
         cover_etc(places["--etc"])
     if "--uid" in places:
-        become(int(places["--uid"]), reach=places.get("--reach", __file__))
+        become(int(places["--uid"]), reach=places.get("--reach"))
 
 
 def cover_etc(folder: str) -> None:
@@ -70,8 +74,8 @@ def cover_etc(folder: str) -> None:
             check(libc.mount(os.fsencode(source), os.fsencode(target), None, MS_BIND, None))
 
 
-def become(uid: int, *, reach: str) -> None:
-    """Change the user for good. A death signal asked for before would be forgotten here."""
+def become(uid: int, *, reach: str | None) -> None:
+    """Change the user for good; without `reach`, to one that has no capability. A death signal asked for before would be forgotten here."""
     try:
         entry = pwd.getpwuid(uid)
         gid, groups = entry.pw_gid, os.getgrouplist(entry.pw_name, entry.pw_gid)
@@ -81,7 +85,10 @@ def become(uid: int, *, reach: str) -> None:
     os.setresgid(gid, gid, gid)
     libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0)
     os.setresuid(uid, uid, uid)
-    hold({CAP_DAC_READ_SEARCH} if not readable(sys.executable, __file__, reach) else set())
+    if reach is None or readable(sys.executable, __file__, reach):
+        hold(set())
+    else:
+        hold({CAP_DAC_READ_SEARCH})
 
 
 def readable(*paths: str) -> bool:

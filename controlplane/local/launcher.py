@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from linkerd2_py.controlplane.local import sample
+from linkerd2_py.controlplane.local import owned, sample
+from linkerd2_py.controlplane.local.owned import StateError
 from linkerd2_py.controlplane.local.plan import base_env
 from linkerd2_py.controlplane.local.process import launch_argv
 from linkerd2_py.controlplane.local.reports import Report, read_reports
-from linkerd2_py.controlplane.local.state_dir import StateDir, running_pid
+from linkerd2_py.controlplane.local.state_dir import UNSEEN, StateDir, holder
 
 STOP_LIMIT_S: Final = 20.0
 """Longer than a pod's graceful end; after it the supervisor is killed, and its pods with it."""
@@ -68,7 +69,8 @@ class Supervising:
         argv = _argv(launch, report_fd=write)
         if not launch.detach:
             argv = launch_argv(argv, death_signal=signal.SIGTERM)
-        with launch.state_dir.log_of("control-plane").open("wb") as log:
+        path = launch.state_dir.log_of("control-plane")
+        with os.fdopen(owned.open_file(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as log:
             self._process = subprocess.Popen(
                 argv,
                 env=base_env() | _proxy_log_settings(),
@@ -105,26 +107,42 @@ class Supervising:
 
 
 def stop_mesh(directory: StateDir) -> bool:
-    """Stop the mesh of this state directory; False if none was running.
+    """Stop the mesh of this state directory; False if none was running. StateError if that is not ours to do.
 
     Returns when its last process has ended. A dead mesh's state is removed.
     """
-    pid = running_pid(directory)
+    directory.check()
+    pid = holder(directory)
     if pid is None:
         directory.remove_all()
         return False
+    if pid == UNSEEN:
+        raise StateError(
+            "the local mesh runs in another process namespace (a container?): stop it from there"
+        )
     for number in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.kill(pid, number)
+        _send(number, to=pid, directory=directory)
         if _wait_free(directory):
             break
     directory.remove_all()
     return True
 
 
+def _send(number: signal.Signals, *, to: int, directory: StateDir) -> None:
+    """Signal the process that has the lock, and never another that got its number meanwhile."""
+    with suppress(ProcessLookupError):
+        process = os.pidfd_open(to)
+        try:
+            # Asked again while the number is held.
+            if holder(directory) == to:
+                signal.pidfd_send_signal(process, number)
+        finally:
+            os.close(process)
+
+
 def _wait_free(directory: StateDir) -> bool:
     deadline = time.monotonic() + STOP_LIMIT_S
-    while running_pid(directory) is not None:
+    while holder(directory) is not None:
         if time.monotonic() > deadline:
             return False
         time.sleep(POLL_S)

@@ -15,11 +15,11 @@ from typing import Final, NamedTuple
 from linkerd2_py.base.names import CONTROL_PLANE_NAMESPACE
 from linkerd2_py.controlplane.identity.names import TrustDomain
 from linkerd2_py.controlplane.identity.tokens import WorkloadTokens
+from linkerd2_py.controlplane.local import owned
 
 TOKEN_FILE: Final = "token"  # noqa: S105  # a name
 # Linkerd's name of the account that its identity service runs as.
 _SERVICE_ACCOUNT: Final = "linkerd-identity"
-_OWNER_ONLY: Final = 0o700
 # Whoever knows a pod's name may pass to its folder, which is closed to all but the proxy.
 _PASSAGE: Final = 0o711
 
@@ -58,16 +58,15 @@ class PodIdentities:
         self._issued: dict[str, _Issued] = {}
 
     def open(self) -> None:
-        """Begin with an empty folder, whatever a mesh that died has left there. OSError."""
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder.mkdir(mode=_OWNER_ONLY)
-        self._folder.chmod(_OWNER_ONLY if self._uid is None else _PASSAGE)
+        """Begin with an empty folder, whatever a mesh that died has left there. StateError if it is not ours, OSError."""
+        owned.remove(self._folder)
+        owned.make(self._folder, mode=owned.OWNER_ONLY if self._uid is None else _PASSAGE)
 
     def issue(self, pod: str, *, service_account: str, namespace: str) -> PodIdentity:
         """For a pod that has none. OSError if it cannot be stored."""
         name = self._authority.trust_domain.identity(service_account, namespace=namespace)
         folder = self._folder / pod
-        folder.mkdir(mode=_OWNER_ONLY)
+        folder.mkdir(mode=owned.OWNER_ONLY)
         issued = _Issued(self._authority.tokens.issue(name), self._authority.anchors())
         self._issued[pod] = issued
         self._write(folder / TOKEN_FILE, content=issued.token)
@@ -92,7 +91,7 @@ class PodIdentities:
         """Withdraw all. May be repeated."""
         for pod in tuple(self._issued):
             self.withdraw(pod)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        owned.remove(self._folder)
 
     def _settings(self, name: str, *, folder: Path, anchors: bytes) -> Mapping[str, str]:
         domain = self._authority.trust_domain

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
+from linkerd2_py.controlplane.local import owned
+
 LAUNCH: Final = str(Path(__file__).with_name("launch.py"))
 _GUARD: Final = str(Path(__file__).with_name("guard.py"))
 
@@ -24,7 +26,8 @@ _GUARD: Final = str(Path(__file__).with_name("guard.py"))
 @dataclass(frozen=True, slots=True)
 class Placement:
     """Where and as whom a program runs, if not as its parent does: in a named network namespace,
-    with the files of the folder `etc` in place of those of /etc, as another user, who needs the folder `reach`.
+    with the files of the folder `etc` in place of those of /etc, as another user. That user has no capability; with
+    `reach`, which is for programs of ours alone, it can read that folder, the interpreter and this package.
     """
 
     netns: str = ""
@@ -145,8 +148,8 @@ class Process:
 
 
 def start(program: Program, *, guard: Guard) -> Process:
-    """Start it now. OSError if the log cannot be opened or no process can be made."""
-    fd = os.open(program.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    """Start it now. OSError or StateError if the log cannot be opened, OSError if no process can be made."""
+    fd = owned.open_file(program.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     try:
         popen = subprocess.Popen(
             launch_argv(program.argv, death_signal=signal.SIGKILL, placement=program.placement),

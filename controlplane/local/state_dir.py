@@ -11,7 +11,6 @@ import contextlib
 import fcntl
 import json
 import os
-import shutil
 import struct
 import tempfile
 from collections.abc import Mapping
@@ -20,23 +19,25 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from linkerd2_py.controlplane.local import owned
+from linkerd2_py.controlplane.local.owned import StateError
+
 STATE_DIR_VARIABLE: Final = "LINKERD2_PY_STATE_DIR"
 SYSTEM_STATE_DIR: Final = Path("/run/linkerd2-py")
-_OWNER_ONLY: Final = 0o700
 _FOR_ALL: Final = 0o755
+_CONTROL_PLANE: Final = "control-plane"
 _FLOCK: Final = "hhqqi"
 """struct flock of fcntl(2): type, whence, start, length, process id."""
-
-
-class StateError(Exception):
-    """The state directory cannot be used; the text is one line for a person."""
+UNSEEN: Final = 0
+"""In place of the number of a process that lives in a process namespace we do not see into."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
     """What a running mesh says of itself; addresses are `host:port` unless they are URLs.
 
-    `network` is the label of a transparent mesh's namespaces.
+    `network` is the label of a transparent mesh's namespaces. `pid_started` tells the supervisor from a later process of
+    the same number (clock ticks since the machine's start).
     """
 
     version: str
@@ -46,6 +47,7 @@ class State:
     mesh_file: str
     namespace: str
     started: float
+    pid_started: int = 0
     network: str = ""
     links: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -88,14 +90,22 @@ class StateDir:
         return self.logs / f"{name}.log"
 
     def create(self) -> None:
-        """Make the directories; logs are readable by their owner only. StateError if that is refused."""
-        mode = _FOR_ALL if self.public else _OWNER_ONLY
+        """Make the directories, or find them as this user's own; only their owner reads logs. StateError if that is refused."""
         try:
-            self.root.mkdir(parents=True, exist_ok=True, mode=mode)
-            self.root.chmod(mode)
-            self.logs.mkdir(exist_ok=True, mode=_OWNER_ONLY)
+            owned.make_way(self.root)
+            with contextlib.suppress(FileExistsError):
+                self.root.mkdir(mode=owned.OWNER_ONLY)
+                self.root.chmod(_FOR_ALL if self.public else owned.OWNER_ONLY)
+            owned.check_own(self.root)
+            owned.make(self.logs, known_by=self.log_of(_CONTROL_PLANE).name)
         except OSError as error:
             raise StateError(f"{self.root}: cannot be created: {error.strerror}") from error
+        if self.state_file.exists() and not self._has_state:
+            raise StateError(f"{self.state_file} is not a local mesh's: move it away")
+
+    def check(self) -> None:
+        """StateError if somebody else than root and this user could have written what is here."""
+        owned.check_way(self.root)
 
     def write(self, state: State) -> None:
         """Replace state.json in one step: a reader sees the old one or the new one."""
@@ -112,18 +122,18 @@ class StateDir:
 
     def read(self) -> State | None:
         """What state.json says, or None if there is none or it is not ours."""
+        fields = self._fields()
         try:
-            fields: dict[str, Any] = json.loads(self.state_file.read_text(encoding="utf-8"))
-            known = {name: fields[name] for name in State.__dataclass_fields__}
-            return State(**known)
-        except (OSError, ValueError, KeyError, TypeError):
+            return State(**{name: fields[name] for name in State.__dataclass_fields__})
+        except (KeyError, TypeError):
             return None
 
     def live(self) -> State | None:
-        """The state of a mesh that is running now; a dead mesh's state is removed on the way."""
-        if not self.state_file.exists():
+        """The state of a mesh that is running now; a dead mesh's state is removed on the way. StateError."""
+        self.check()
+        if not self._has_state:
             return None
-        if running_pid(self) is not None:
+        if holder(self) is not None:
             return self.read()
         # Another user's is left to that user.
         with contextlib.suppress(PermissionError):
@@ -131,12 +141,26 @@ class StateDir:
         return None
 
     def remove_state(self) -> None:
-        self.state_file.unlink(missing_ok=True)
+        """Remove state.json, if it is a mesh's. May be repeated."""
+        if self._has_state:
+            self.state_file.unlink(missing_ok=True)
 
     def remove_all(self) -> None:
         """Remove what a mesh that has ended may have left: all but its logs."""
         self.remove_state()
-        shutil.rmtree(self.identity, ignore_errors=True)
+        owned.remove(self.identity)
+
+    @property
+    def _has_state(self) -> bool:
+        """Whether some version of us wrote state.json: this is not everybody's word for it."""
+        return self._fields().keys() >= {"public_api", "proxy_api"}
+
+    def _fields(self) -> dict[str, Any]:
+        try:
+            fields = json.loads(self.state_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return fields if isinstance(fields, dict) else {}
 
 
 @dataclass(slots=True)
@@ -155,9 +179,16 @@ class Lock:
 def default_state_dir() -> StateDir:
     """Of the mesh that is meant: this user's own, or the whole machine's where this user has none."""
     own, system = own_state_dir(), StateDir(SYSTEM_STATE_DIR)
-    if _explicit() is None and not own.state_file.exists() and system.state_file.exists():
+    if _explicit() is None and not _is_there(own.state_file) and _is_there(system.state_file):
         return system
     return own
+
+
+def _is_there(path: Path) -> bool:
+    # A home folder that is closed to us is no reason to fail.
+    with contextlib.suppress(OSError):
+        return path.exists()
+    return False
 
 
 def own_state_dir() -> StateDir:
@@ -182,10 +213,13 @@ def _home() -> StateDir:
 
 
 def try_lock(directory: StateDir) -> Lock | None:
-    """Take the lock without waiting; None if another process has it. StateError if unusable."""
+    """Take the lock without waiting; None if another process has it. StateError if unusable.
+
+    Whoever can open the file can keep it locked, so it is its owner's alone.
+    """
     fd = _open_lock(directory, flags=os.O_RDWR | os.O_CREAT)
     try:
-        os.fchmod(fd, 0o644 if directory.public else 0o600)
+        os.fchmod(fd, 0o600)
         fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(fd)
@@ -193,15 +227,18 @@ def try_lock(directory: StateDir) -> Lock | None:
     return Lock(fd)
 
 
-def running_pid(directory: StateDir) -> int | None:
-    """The process that has the lock, or None. StateError if the directory is unusable.
+def holder(directory: StateDir) -> int | None:
+    """The process that runs the mesh of this directory, UNSEEN, or None. StateError if the directory is unusable.
 
     Only looks: it can never keep a supervisor from taking the lock. Not for the process that
     itself has the lock, which would lose it.
     """
-    if not directory.lock_file.exists():
+    try:
+        if directory.root.stat().st_uid != os.geteuid():
+            return _said_holder(directory)
+        fd = _open_lock(directory, flags=os.O_RDONLY)
+    except FileNotFoundError:
         return None
-    fd = _open_lock(directory, flags=os.O_RDONLY)
     try:
         wanted = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
         kind, _whence, _start, _length, pid = struct.unpack(
@@ -209,11 +246,33 @@ def running_pid(directory: StateDir) -> int | None:
         )
     finally:
         os.close(fd)
-    return None if kind == fcntl.F_UNLCK else int(pid)
+    return None if kind == fcntl.F_UNLCK else max(int(pid), UNSEEN)
+
+
+def started_at(pid: int) -> int | None:
+    """When a process started, in clock ticks since the machine did; None if it is not to be seen."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    # The name stands in parentheses and may itself contain some; the start is field 22 of proc(5).
+    return int(stat.rpartition(")")[2].split()[19])
+
+
+def _said_holder(directory: StateDir) -> int | None:
+    """As root's mesh tells everybody in its state: others have no business with its lock."""
+    state = directory.read()
+    if state is None or state.pid <= 0:
+        return None
+    return state.pid if started_at(state.pid) == state.pid_started else None
 
 
 def _open_lock(directory: StateDir, *, flags: int) -> int:
     try:
-        return os.open(directory.lock_file, flags | os.O_CLOEXEC, 0o600)
+        return owned.open_file(directory.lock_file, flags)
+    except FileNotFoundError:
+        if flags & os.O_CREAT:
+            raise StateError(f"{directory.lock_file}: No such file or directory") from None
+        raise
     except OSError as error:
         raise StateError(f"{directory.lock_file}: {error.strerror}") from error

@@ -29,15 +29,17 @@ from linkerd2_py.controlplane.identity.identity import IdentitySettings
 from linkerd2_py.controlplane.identity.issuer import IssuerError
 from linkerd2_py.controlplane.identity.names import TrustDomain
 from linkerd2_py.controlplane.identity.tokens import WorkloadTokens
+from linkerd2_py.controlplane.local import owned
 from linkerd2_py.controlplane.local.addresses import AddressError
 from linkerd2_py.controlplane.local.fleet import Fleet
 from linkerd2_py.controlplane.local.network import LoopbackNetwork, Network
+from linkerd2_py.controlplane.local.owned import StateError
 from linkerd2_py.controlplane.local.plan import base_env
 from linkerd2_py.controlplane.local.pod import PodRunner, Surroundings
 from linkerd2_py.controlplane.local.pod_identity import Authority, PodIdentities
 from linkerd2_py.controlplane.local.process import Guard
 from linkerd2_py.controlplane.local.reports import Report, ReportPipe
-from linkerd2_py.controlplane.local.state_dir import State, StateDir
+from linkerd2_py.controlplane.local.state_dir import State, StateDir, started_at
 from linkerd2_py.controlplane.local.transparent.network import NamespaceNetwork
 from linkerd2_py.controlplane.local.transparent.node import Node
 from linkerd2_py.controlplane.local.transparent.programs import NetworkError
@@ -147,7 +149,7 @@ class Supervisor:
             return loopback
         try:
             return await self._open_namespaces(guard=guard, ending=ending)
-        except (NetworkError, OSError) as error:
+        except (NetworkError, StateError, OSError) as error:
             raise StartError(f"network: {error}") from error
 
     async def _open_namespaces(self, *, guard: Guard, ending: AsyncExitStack) -> Network:
@@ -182,6 +184,8 @@ class Supervisor:
         identities = PodIdentities(folder, authority=authority, uid=network.proxy_uid)
         try:
             identities.open()
+        except StateError as error:
+            raise StartError(str(error)) from error
         except OSError as error:
             raise StartError(f"{folder}: cannot be created: {error.strerror}") from error
         guard.remove_at_end(folder)
@@ -288,6 +292,7 @@ class Supervisor:
             mesh_file=str(self._settings.mesh_file),
             namespace=mesh.namespace,
             started=SystemClock().wall(),
+            pid_started=started_at(os.getpid()) or 0,
             network=self._label,
         )
         self._refresh_state(mesh)
@@ -312,9 +317,13 @@ class Supervisor:
 
 
 def _trim(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        if path.stat().st_size > LOG_LIMIT_BYTES:
-            os.truncate(path, 0)
+    with contextlib.suppress(OSError, StateError):
+        fd = owned.open_file(path, os.O_WRONLY)
+        try:
+            if os.fstat(fd).st_size > LOG_LIMIT_BYTES:
+                os.ftruncate(fd, 0)
+        finally:
+            os.close(fd)
 
 
 def _state_of(pod: PodRunner) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import shutil
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from linkerd2_py.controlplane.app import Listen
-from linkerd2_py.controlplane.local import netns
+from linkerd2_py.controlplane.local import netns, owned
 from linkerd2_py.controlplane.local.addresses import AddressError
 from linkerd2_py.controlplane.local.dns.server import resolv_conf
 from linkerd2_py.controlplane.local.plan import Door, PodPlan
@@ -24,6 +23,7 @@ from linkerd2_py.controlplane.registry.mesh_spec import WorkloadSpec
 from linkerd2_py.controlplane.registry.types import Key, Service
 
 NSSWITCH: Final = Path("/etc/nsswitch.conf")
+_FOR_ALL: Final = 0o755
 
 
 class NamespaceNetwork:
@@ -85,7 +85,7 @@ class NamespaceNetwork:
     async def close(self) -> None:
         """Remove everything. May be repeated."""
         await self._node.close()
-        shutil.rmtree(self._state_dir.etc, ignore_errors=True)
+        owned.remove(self._state_dir.etc)
 
     def _take_pod(self) -> tuple[str, str]:
         # One given back is used as late as possible: somebody may still believe in its last owner.
@@ -104,8 +104,9 @@ class NamespaceNetwork:
 
     def _etc(self, namespace: str) -> Path:
         """The folder whose files stand in for those of /etc in the pods of a namespace."""
+        owned.make(self._state_dir.etc, mode=_FOR_ALL)
         folder = self._state_dir.etc / namespace
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
         text = resolv_conf(self._node.host, namespace=namespace)
         (folder / "resolv.conf").write_text(text)
         if NSSWITCH.exists():

@@ -20,7 +20,7 @@ from linkerd2_py.controlplane.local.service_rules import service_rules, service_
 from linkerd2_py.controlplane.local.transparent import commands, programs, subnet
 from linkerd2_py.controlplane.local.transparent.host_rules import host_rules
 from linkerd2_py.controlplane.local.transparent.programs import NetworkError
-from linkerd2_py.controlplane.local.transparent.subnet import Subnet
+from linkerd2_py.controlplane.local.transparent.subnet import Claim, Subnet
 from linkerd2_py.controlplane.local.transparent.sweep import FORWARDING, sweep, sweep_dead
 from linkerd2_py.controlplane.registry.registry import Registry, Subscription
 
@@ -37,7 +37,7 @@ _SETTLE_S: Final = 0.05
 class Node:
     """From `open` to `close`; the caller adds pods' namespaces in between."""
 
-    def __init__(self, network: Subnet, claim: socket.socket) -> None:
+    def __init__(self, network: Subnet, claim: Claim) -> None:
         self.subnet = network
         self._claim = claim
         self._changed = asyncio.Event()
@@ -47,7 +47,7 @@ class Node:
 
     @classmethod
     async def open(cls) -> Node:
-        """Remove what dead meshes left, choose a free subnet and make the node. NetworkError if refused."""
+        """Remove what dead meshes left, choose a free subnet and make the node. NetworkError, StateError or OSError if refused."""
         _look_for_what_is_needed()
         for label in await sweep_dead():
             logger.info("removed what the mesh %s had left", label)

@@ -15,7 +15,7 @@ from linkerd2_py.controlplane.local.plan import (
     PodPlan,
     policy_settings,
 )
-from linkerd2_py.controlplane.local.process import Placement
+from linkerd2_py.controlplane.local.process import LAUNCH, Placement
 from linkerd2_py.controlplane.local.transparent.subnet import Subnet
 from linkerd2_py.controlplane.registry.mesh_spec import WorkloadSpec
 
@@ -70,7 +70,8 @@ def _settings(spec: WorkloadSpec, *, ips: tuple[str, str], subnet: Subnet) -> di
 
 def _inits(netns: str, *, subnet: Subnet) -> tuple[InitStep, ...]:
     """The rules, and a look whether they work, by a user whose traffic is redirected."""
-    watcher = Placement(netns=netns, uid=NOBODY)
+    # A program of ours, as the proxy is; this folder is as far as it has to reach.
+    watcher = Placement(netns=netns, uid=NOBODY, reach=Path(LAUNCH).parent)
     nobody6 = f"[{subnet.v6[-1]}]:{_CHECKED_PORT}"
     return (
         InitStep(

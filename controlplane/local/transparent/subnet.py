@@ -1,20 +1,25 @@
 """The addresses of a transparent mesh: one IPv4 /16 and one IPv6 /48 that nothing else on this machine uses.
 
-The number of a subnet names everything of its mesh. It is claimed by an abstract socket, which the kernel gives back when the
-supervisor ends, however it ends: so a number that can be claimed belongs to no living mesh.
+The number of a subnet names everything of its mesh. It is claimed by a lock on a file that only root reaches, which the kernel
+gives back when the supervisor ends, however it ends: so a number that can be claimed belongs to no living mesh.
 """
 
 from __future__ import annotations
 
-import socket
+import fcntl
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
-from typing import Final
+from pathlib import Path
+from typing import IO, Final
 
-from linkerd2_py.controlplane.local.addresses import claim
+from linkerd2_py.controlplane.local import owned
 
 Network = IPv4Network | IPv6Network
+Claim = IO[bytes]
+
+CLAIMS: Final = Path("/run/linkerd2-py-subnets")
 
 PREFIX: Final = "l5d"
 """Every namespace and link is called after it and the number: `l5d0`, `l5d0-web-0`."""
@@ -87,8 +92,11 @@ class Subnet:
         return ((str(self.v4[_HALF + n]), str(self.v6[_V6_SERVICES + n])) for n in numbers)
 
 
-def choose(*, taken: Iterable[Network]) -> tuple[Subnet, socket.socket] | None:
-    """The first subnet that overlaps nothing in `taken` and that no other mesh has, with the claim to it."""
+def choose(*, taken: Iterable[Network]) -> tuple[Subnet, Claim] | None:
+    """The first subnet that overlaps nothing in `taken` and that no other mesh has, with the claim to it.
+
+    StateError or OSError if claims cannot be kept.
+    """
     others = list(taken)
     for number in NUMBERS:
         subnet = Subnet(number)
@@ -109,9 +117,19 @@ def overlap(subnet: Subnet, other: Network) -> bool:
     return subnet.v6.overlaps(other)
 
 
-def claim_of(number: int | None) -> socket.socket | None:
-    """The number is ours while this socket is open; None if a living mesh has it, or if it is none."""
-    return None if number is None else claim(f"subnet-{number}")
+def claim_of(number: int | None) -> Claim | None:
+    """The number is ours while this file is open; None if a living mesh has it, or if it is none. StateError, OSError."""
+    if number is None:
+        return None
+    owned.check_way(CLAIMS)
+    owned.make(CLAIMS)
+    claim = os.fdopen(owned.open_file(CLAIMS / str(number), os.O_RDWR | os.O_CREAT), "r+b")
+    try:
+        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        claim.close()
+        return None
+    return claim
 
 
 def number_of(name: str) -> int | None:

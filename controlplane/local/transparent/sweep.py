@@ -10,13 +10,12 @@ import asyncio
 import contextlib
 import json
 import os
-import shutil
 import signal
 import sys
 from pathlib import Path
 from typing import Any, Final
 
-from linkerd2_py.controlplane.local import netns
+from linkerd2_py.controlplane.local import netns, owned
 from linkerd2_py.controlplane.local.transparent import host_rules, programs
 from linkerd2_py.controlplane.local.transparent.programs import NetworkError
 from linkerd2_py.controlplane.local.transparent.subnet import (
@@ -105,16 +104,16 @@ def main() -> int:
     stderr if something stays.
     """
     label, *folders = sys.argv[1:]
-    claim = claim_of(number_of(label))
-    if claim is None:
-        return 0
     try:
+        claim = claim_of(number_of(label))
+        if claim is None:
+            return 0
         # While we have the claim no new mesh takes the label.
         with claim:
             asyncio.run(sweep(label))
         for folder in folders:
-            shutil.rmtree(folder, ignore_errors=True)
-    except (NetworkError, OSError) as error:
+            owned.remove(Path(folder))
+    except (NetworkError, owned.StateError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0

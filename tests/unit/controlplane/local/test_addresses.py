@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from linkerd2_py.controlplane.local import addresses
 from linkerd2_py.controlplane.local.addresses import AddressError, AddressPool, PortPicker
+from tests.support.privileges import nobody_words
 
 
 def test_two_meshes_never_share_an_address() -> None:
@@ -36,6 +40,55 @@ def test_an_address_given_back_is_reused_last() -> None:
     pool.give_back(first)
     assert pool.take() != first
     pool.close()
+
+
+SQUAT = """
+import socket, sys
+held = [socket.socket(socket.AF_UNIX) for _ in sys.argv[2:]]
+for each, name in zip(held, sys.argv[2:]):
+    each.bind("\\0linkerd2-py-" + name)
+    if sys.argv[1] == "listens":
+        each.listen()
+print("held", flush=True)
+input()
+"""
+
+
+@contextlib.contextmanager
+def taken_by_nobody(*names: str, how: str) -> Iterator[None]:
+    words = nobody_words("/usr/bin/python3", "-c", SQUAT, how, *names)
+    with subprocess.Popen(
+        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        yield
+        holder.communicate("\n")
+
+
+@pytest.mark.parametrize("how", ["listens", "binds"])
+def test_names_that_another_user_takes_keep_nothing_from_a_mesh(
+    how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every slice and every port has one; what they stand for is free."""
+    monkeypatch.setattr(addresses, "_SLICES", range(250, 252))
+    monkeypatch.setattr(addresses, "_candidates", lambda _preferred: iter([9080, 9081]))
+    names = ["slice-250", "slice-251", "port-127.0.0.1-9080", "port-127.0.0.1-9081"]
+    with taken_by_nobody(*names, how=how):
+        pool = AddressPool()
+        assert pool.take() == "127.0.250.1"
+        pool.close()
+        with socket.create_server(("127.0.0.1", 9080)):
+            assert PortPicker("127.0.0.1", shared=True).pick(9080) == 9081
+
+
+def test_names_of_this_user_s_other_meshes_are_respected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(addresses, "_SLICES", range(250, 251))
+    one, other = AddressPool(), AddressPool()
+    one.take()
+    with pytest.raises(AddressError, match="no free slice"):
+        other.take()
+    one.close()
 
 
 def test_no_slice_left_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

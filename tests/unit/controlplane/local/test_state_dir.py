@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import os
+import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from linkerd2_py.controlplane.local import state_dir
-from linkerd2_py.controlplane.local.state_dir import State, StateDir, StateError
+from linkerd2_py.controlplane.local import launcher, owned, state_dir
+from linkerd2_py.controlplane.local.owned import StateError
+from linkerd2_py.controlplane.local.state_dir import State, StateDir
+from tests.support.privileges import NOBODY, as_nobody, need_root
 
 STATE = State(
     version="1",
@@ -55,7 +61,8 @@ def test_state_of_a_dead_mesh_is_removed(directory: StateDir) -> None:
 
 def test_of_a_mesh_that_has_ended_only_logs_stay(directory: StateDir) -> None:
     directory.write(STATE)
-    (directory.identity / "web-0").mkdir(parents=True)
+    owned.make(directory.identity)
+    (directory.identity / "web-0").mkdir()
     (directory.identity / "web-0" / "token").touch()
     directory.log_of("web-0").touch()
     for _ in range(2):
@@ -64,26 +71,155 @@ def test_of_a_mesh_that_has_ended_only_logs_stay(directory: StateDir) -> None:
     assert directory.log_of("web-0").exists()
 
 
-def test_state_of_a_running_mesh_is_live_and_its_holder_known(directory: StateDir) -> None:
-    code = (
-        "import sys; from pathlib import Path;"
-        "from linkerd2_py.controlplane.local.state_dir import StateDir, try_lock;"
-        "lock = try_lock(StateDir(Path(sys.argv[1]))); print('held', flush=True); input()"
-    )
-    directory.write(STATE)
+HOLD = (
+    "import sys; from pathlib import Path;"
+    "from linkerd2_py.controlplane.local.state_dir import StateDir, try_lock;"
+    "lock = try_lock(StateDir(Path(sys.argv[1]))); print('held', flush=True); input()"
+)
+
+
+@contextlib.contextmanager
+def held_by_another(directory: StateDir) -> Iterator[int]:
+    """The lock is another process's in the block, whose number this is."""
     with subprocess.Popen(
-        [sys.executable, "-c", code, str(directory.root)],
+        [sys.executable, "-c", HOLD, str(directory.root)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        assert state_dir.running_pid(directory) == holder.pid
+        yield holder.pid
+        holder.communicate("\n")
+
+
+def test_state_of_a_running_mesh_is_live_and_its_holder_known(directory: StateDir) -> None:
+    directory.write(STATE)
+    with held_by_another(directory) as pid:
+        assert state_dir.holder(directory) == pid
         assert state_dir.try_lock(directory) is None
         assert directory.live() == STATE
-        holder.communicate("\n")
-    assert state_dir.running_pid(directory) is None
+    assert state_dir.holder(directory) is None
+
+
+def test_of_another_process_namespace_a_mesh_is_seen_and_never_signalled(
+    directory: StateDir,
+) -> None:
+    """The kernel has no number for its supervisor there; 0 would mean everybody in our own process group."""
+    need_root()
+    directory.write(STATE)
+    script = (
+        "import sys; from pathlib import Path; from linkerd2_py.controlplane.local import launcher;"
+        "from linkerd2_py.controlplane.local.state_dir import StateDir, holder;"
+        "d = StateDir(Path(sys.argv[1])); print(holder(d), d.live() is not None, flush=True);"
+        "launcher.stop_mesh(d)"
+    )
+    inside = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", script]
+    with held_by_another(directory):
+        done = subprocess.run(
+            [*inside, str(directory.root)],
+            capture_output=True,
+            text=True,
+            check=False,
+            start_new_session=True,
+        )
+    assert done.stdout == "0 True\n"
+    assert "runs in another process namespace (a container?): stop it from there" in done.stderr
+    assert done.returncode == 1
+
+
+def test_a_number_that_another_process_has_got_is_not_signalled(directory: StateDir) -> None:
+    """What held the lock has ended by the time its number is looked up."""
+    directory.write(STATE)
+    with subprocess.Popen(["sleep", "60"]) as bystander:
+        launcher._send(signal.SIGTERM, to=bystander.pid, directory=directory)
+        with pytest.raises(subprocess.TimeoutExpired):
+            bystander.wait(0.2)
+        bystander.kill()
+
+
+def test_what_a_person_keeps_in_the_directory_stays(tmp_path: Path) -> None:
+    """A folder that is called as one of ours, and files that are."""
+    directory = StateDir(tmp_path)
+    directory.identity.mkdir()
+    kept = [directory.identity / "issuer.key", directory.state_file]
+    for path in kept:
+        path.write_text("{}")
+    directory.remove_all()
+    assert launcher.stop_mesh(directory) is False
+    assert directory.live() is None
+    assert [path.read_text() for path in kept] == ["{}", "{}"]
+    with pytest.raises(StateError, match=r"state\.json is not a local mesh's: move it away"):
+        directory.create()
+
+
+def test_logs_of_somebody_elses_are_not_taken_for_ours(tmp_path: Path) -> None:
+    directory = StateDir(tmp_path)
+    directory.logs.mkdir()
+    (directory.logs / "web-0.log").touch()
+    with pytest.raises(StateError, match="logs was not made by a local mesh: move it away, or"):
+        directory.create()
+    directory.log_of("control-plane").touch()
+    directory.create()
+
+
+def test_a_directory_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    StateDir(tmp_path).create()
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+
+
+@pytest.mark.parametrize("mode", [0o1777, 0o777, 0o707])
+def test_a_directory_that_others_write_in_is_refused_and_left_alone(
+    tmp_path: Path, mode: int
+) -> None:
+    tmp_path.chmod(mode)
+    with pytest.raises(StateError, match=r"others may write in .*LINKERD2_PY_STATE_DIR"):
+        StateDir(tmp_path).create()
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == mode
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_root_refuses_a_directory_of_another_user(tmp_path: Path) -> None:
+    need_root()
+    os.chown(tmp_path, NOBODY, NOBODY)
+    directory = StateDir(tmp_path)
+    for use in (directory.create, directory.live, lambda: launcher.stop_mesh(directory)):
+        with pytest.raises(StateError, match=rf"{tmp_path} belongs to .*uid {NOBODY}"):
+            use()
+    with pytest.raises(StateError, match="belongs to"):
+        StateDir(tmp_path / "below").create()
+
+
+def test_nobody_but_its_owner_can_hold_the_lock_of_the_machines_mesh(system: StateDir) -> None:
+    need_root()
+    system.create()
+    lock = state_dir.try_lock(system)
+    assert lock is not None
+    lock.release()
+    done = as_nobody("cat", str(system.lock_file))
+    assert "Permission denied" in done.stderr
+
+
+def test_others_know_the_machines_mesh_by_what_it_says(
+    system: StateDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They do not touch its lock; a later process of the same number is not the mesh."""
+    system.create()
+    own = os.getpid()
+    started = state_dir.started_at(own)
+    assert started is not None
+    owner = os.geteuid()
+    for pid, said, expected in (
+        (own, started, own),
+        (own, started + 1, None),
+        (0, started, None),
+        (-1, started, None),
+    ):
+        system.write(dataclasses.replace(STATE, pid=pid, pid_started=said))
+        monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+        assert state_dir.holder(system) == expected
+        monkeypatch.setattr(os, "geteuid", lambda: owner)
 
 
 def test_lock_may_be_released_twice(directory: StateDir) -> None:
@@ -98,7 +234,7 @@ def test_lock_may_be_released_twice(directory: StateDir) -> None:
 
 def test_a_path_that_is_a_file_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StateError, match="cannot be created"):
+    with pytest.raises(StateError, match="file/state: Not a directory"):
         StateDir(tmp_path / "file" / "state").create()
 
 
@@ -142,7 +278,7 @@ def test_a_mesh_of_the_machine_is_found_by_everybody(system: StateDir) -> None:
     lock = state_dir.try_lock(system)
     assert lock is not None
     lock.release()
-    for path, mode in ((system.root, 0o755), (system.state_file, 0o644), (system.lock_file, 0o644)):
+    for path, mode in ((system.root, 0o755), (system.state_file, 0o644), (system.lock_file, 0o600)):
         assert path.stat().st_mode & 0o777 == mode
     # What programs wrote is nobody else's business.
     assert system.logs.stat().st_mode & 0o777 == 0o700

@@ -69,10 +69,10 @@ async def _run(script: str, *, place: Placement, folder: Path, guard: Guard) -> 
     return status, program.log.read_text()
 
 
-async def test_a_stranger_has_no_privilege_but_to_read_its_interpreter(
+async def test_a_program_of_ours_has_no_privilege_but_to_read_its_interpreter(
     tmp_path: Path, guard: Guard
 ) -> None:
-    place = Placement(uid=STRANGER)
+    place = Placement(uid=STRANGER, reach=Path(LAUNCH).parent)
     status, out = await _run(SHOW, place=place, folder=tmp_path, guard=guard)
     assert status == 0, out
     lines = out.splitlines()
@@ -111,13 +111,33 @@ def test_a_stranger_may_read_files_only_where_its_folder_is_out_of_reach() -> No
         assert run("--reach", str(own)) == (0, 0)
 
 
+async def test_a_program_of_a_mesh_has_no_capability_wherever_it_is(
+    tmp_path: Path, guard: Guard
+) -> None:
+    """Neither to use, nor to take up again, nor to leave to what it starts."""
+    place = Placement(uid=STRANGER)
+    log = tmp_path / "log"
+    program = Program(
+        argv=("grep", "Cap[IPEA]", "/proc/self/status"),
+        env={"PATH": os.environ["PATH"]},
+        cwd=Path("/"),
+        log=log,
+        placement=place,
+    )
+    process = start(program, guard=guard)
+    assert await asyncio.wait_for(process.exited, 20) == 0, log.read_text()
+    found = dict(line.split(":\t") for line in log.read_text().splitlines())
+    assert found.keys() == {"CapInh", "CapPrm", "CapEff", "CapAmb"}
+    assert {int(bits, 16) for bits in found.values()} == {0}
+
+
 async def test_files_of_etc_are_covered_for_the_program_alone(tmp_path: Path, guard: Guard) -> None:
     etc = tmp_path / "etc"
     etc.mkdir()
     (etc / "resolv.conf").write_text("nameserver 192.0.2.9\n")
     (etc / "of-no-such-name").write_text("")
     before = _resolv_conf()
-    place = Placement(etc=etc, uid=STRANGER)
+    place = Placement(etc=etc, uid=STRANGER, reach=Path(LAUNCH).parent)
     status, out = await _run(SHOW, place=place, folder=tmp_path, guard=guard)
     assert status == 0, out
     assert out.splitlines()[2] == "nameserver 192.0.2.9"
