@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 from collections.abc import Sequence
 from typing import Final
 
+from linkerd2_py.base.streams import run_program
 from linkerd2_py.cli import PROGRAM
 
 COMPLETE_VARIABLE: Final = "_LINKERD2_PY_COMPLETE"
@@ -23,32 +23,29 @@ def main() -> None:
 
         del sys.argv[1]
         raise SystemExit(proxy_main())
-    if sys.argv[1:2] == ["proxy-identity"]:
+    raise SystemExit(run_program(PROGRAM, lambda: _dispatch(sys.argv[1:])))
+
+
+def _dispatch(words: Sequence[str]) -> int:
+    """The programs of a pod have their own ways with arguments."""
+    if words[:1] == ["proxy-identity"]:
         from linkerd2_py.proxy.identity_init import main as identity_main
 
-        raise SystemExit(identity_main(sys.argv[2:]))
-    if sys.argv[1:2] == ["proxy-init"]:
+        return identity_main(words[1:])
+    if words[:1] == ["proxy-init"]:
         from linkerd2_py.proxy.init.__main__ import main as init_main
 
-        raise SystemExit(init_main(sys.argv[2:]))
-    if sys.argv[1:2] == ["network-validator"]:
+        return init_main(words[1:])
+    if words[:1] == ["network-validator"]:
         from linkerd2_py.proxy.network_validator import main as validator_main
 
-        raise SystemExit(validator_main(sys.argv[2:]))
-    raise SystemExit(run(sys.argv[1:]))
+        return validator_main(words[1:])
+    return run(words)
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run a command and return its exit status."""
-    _force_utf8()
-    try:
-        status = _run(hoist_globals(arguments) or ["--help"])
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader has seen enough (`| head`). Python would complain again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    return status
+    """Run a command and return its exit status. OutputError when nobody takes its output."""
+    return _run(hoist_globals(arguments) or ["--help"])
 
 
 def hoist_globals(arguments: Sequence[str]) -> list[str]:
@@ -110,13 +107,6 @@ def _complain(message: str, *, status: int) -> int:
     sys.stdout.flush()
     sys.stderr.write(f"{PROGRAM}: {' '.join(message.split())}\n")
     return status
-
-
-def _force_utf8() -> None:
-    """Marks and emoji must not crash under LANG=C."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8", errors="replace")
 
 
 if __name__ == "__main__":

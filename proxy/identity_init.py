@@ -14,6 +14,7 @@ from typing import Final
 
 from linkerd2_py._ext.core.process import forbid_dumps
 from linkerd2_py.base.names import PROXY_ENV_PREFIX
+from linkerd2_py.base.streams import run_program
 from linkerd2_py.proxy.config.load import ConfigError, is_identity_disabled, load_key_request
 from linkerd2_py.proxy.config.types import KeyRequest
 
@@ -110,4 +111,4 @@ def _replace(path: Path, content: bytes) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_program("linkerd2-py proxy-identity", lambda: main(sys.argv[1:])))

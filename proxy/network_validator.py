@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from typing import Any, Final, NoReturn
 
 from linkerd2_py.base import logs
+from linkerd2_py.base.streams import run_program
 from linkerd2_py.proxy.addresses import SocketAddr
 from linkerd2_py.proxy.config import parse
 
@@ -156,4 +157,4 @@ def _timeout(text: str) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_program(_PROGRAM, lambda: main(sys.argv[1:])))

@@ -35,7 +35,9 @@ _USAGE: Final = (
 def run(arguments: Sequence[str]) -> int:
     """Run a proxy until it is told to stop. Its exit status: 0 drained, 1 cannot start, 64 misconfigured."""
     if arguments:
-        return _answer_arguments(arguments)
+        from linkerd2_py.base.streams import run_program  # noqa: PLC0415  # no proxy that runs needs it
+
+        return run_program("linkerd2-py proxy", lambda: _answer_arguments(arguments))
     try:
         config = load(os.environ)
     except ConfigError as error:

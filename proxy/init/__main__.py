@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from linkerd2_py.base import logs
+from linkerd2_py.base.streams import run_program
 from linkerd2_py.proxy.init import apply, programs
 from linkerd2_py.proxy.init.arguments import Options, UsageError, parse
 from linkerd2_py.proxy.init.rules import Family, cleanup_text, rules_text
@@ -113,4 +114,4 @@ def _complain(text: str, *, status: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_program(_PROGRAM, lambda: main(sys.argv[1:])))

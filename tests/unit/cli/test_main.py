@@ -14,6 +14,11 @@ from linkerd2_py import __version__
 from linkerd2_py.cli.main import run
 
 ENTRY = [sys.executable, "-m", "linkerd2_py.cli.main"]
+LONG = """
+import sys
+from linkerd2_py.base.streams import run_program
+run_program("x", lambda: sys.stdout.write("x" * 1_000_000) and 0) and sys.exit(141)
+"""
 HEAVY = (
     *("grpc", "httpx2", "starlette", "uvicorn", "yaml", "rich", "websockets", "google.protobuf"),
     "cryptography",
@@ -202,12 +207,65 @@ def test_marks_do_not_crash_without_utf8() -> None:
     assert "Status check results are ×" in done.stdout.decode("utf-8")
 
 
-def test_a_reader_that_leaves_is_no_error() -> None:
-    command = " ".join(f"'{word}'" for word in ENTRY)
-    script = f"set -o pipefail; {command} stat --help | true"
-    argv = ["bash", "-c", script]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+PROGRAMS = (
+    [*ENTRY, "--help"],
+    [*ENTRY, "stat", "--help"],
+    [*ENTRY, "completion", "bash"],
+    [*ENTRY, "version"],
+    [*ENTRY, "check"],
+    [*ENTRY, "local", "down"],
+    [*ENTRY, "proxy", "--help"],
+    [*ENTRY, "proxy-identity", "--help"],
+    [*ENTRY, "proxy-init", "--help"],
+    [*ENTRY, "network-validator", "--help"],
+    [sys.executable, "-m", "linkerd2_py.proxy", "--help"],
+    [sys.executable, "-m", "linkerd2_py.proxy.identity_init", "--help"],
+    [sys.executable, "-m", "linkerd2_py.proxy.init", "--help"],
+    [sys.executable, "-m", "linkerd2_py.proxy.network_validator", "--help"],
+)
+
+
+def _run_in_shell(redirected: str, argv: list[str]) -> subprocess.CompletedProcess[str]:
+    script = f'set -o pipefail; "$@" {redirected}'
+    words = ["bash", "-c", script, "bash", *argv]
+    return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("argv", PROGRAMS, ids=lambda argv: " ".join(argv[2:]))
+def test_output_that_nobody_takes_is_one_line_or_none(argv: list[str]) -> None:
+    """A full disk and a closed descriptor are failures; a reader that has seen enough is none."""
+    for redirected, reason in (
+        (">/dev/full", "No space left on device"),
+        (">&-", "Bad file descriptor"),
+    ):
+        done = _run_in_shell(redirected, argv)
+        assert done.returncode == 1
+        assert done.stderr.endswith(f": cannot write to standard output: {reason}\n")
+        assert (done.stderr.count("\n"), done.stdout) == (1, "")
+    done = _run_in_shell("| true", argv)
     assert done.stderr == ""
+
+
+def test_a_reader_that_left_ends_a_command_as_sigpipe_would() -> None:
+    """Without a word, though more is written than a pipe takes."""
+    done = _run_in_shell("| head -c 1; echo ${PIPESTATUS[0]}", [sys.executable, "-c", LONG])
+    assert done.stderr == ""
+    assert done.stdout == "x141\n"
+
+
+def test_messages_that_nobody_takes_are_dropped() -> None:
+    for redirected in ("2>/dev/full", "2>&-"):
+        done = _run_in_shell(redirected, [*ENTRY, "get", "pods"])
+        assert (done.returncode, done.stdout) == (1, "")
+
+
+def test_a_closed_descriptor_is_no_other_file_s() -> None:
+    code = (
+        "import os, sys; from linkerd2_py.base.streams import settle; settle();"
+        "print(os.open('/etc/passwd', os.O_RDONLY) > 2, file=sys.stderr)"
+    )
+    done = _run_in_shell("<&- >&-", [sys.executable, "-c", code])
+    assert done.stderr == "True\n"
 
 
 @pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
