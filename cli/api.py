@@ -76,6 +76,9 @@ class Api:
             )
         except self._errors as error:
             raise bad_usage(f"{target.url!r} is not an address: {error}") from error
+        port = self._client.base_url.port
+        if port is not None and not 1 <= port <= 65535:
+            raise bad_usage(f"{target.url!r} is not an address: its port is not one of 1 to 65535")
 
     def get(self, path: str, **query: str | Sequence[str]) -> Answer:
         """One answer. CliError with the server's own line, or why there is no answer."""

@@ -135,7 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     environ = os.environ
     parser.add_argument("--listen-addr", type=_address, default=SocketAddr("0.0.0.0", 4140), metavar="IP:PORT", help="where the rules lead (default: 0.0.0.0:4140)")  # fmt: skip
-    parser.add_argument("--connect-addr", type=_address, default=SocketAddr("192.0.2.2", 1404), metavar="IP:PORT", help="an address that is nobody's (default: 192.0.2.2:1404)")  # fmt: skip
+    parser.add_argument("--connect-addr", type=_peer, default=SocketAddr("192.0.2.2", 1404), metavar="IP:PORT", help="an address that is nobody's (default: 192.0.2.2:1404)")  # fmt: skip
     parser.add_argument("--timeout", type=_timeout, default=10.0, metavar="DURATION", help="(default: 10s)")  # fmt: skip
     parser.add_argument("--log-level", default=environ.get("LINKERD_VALIDATOR_LOG_LEVEL", "info"), metavar="FILTER", help="(default: $LINKERD_VALIDATOR_LOG_LEVEL or info)")  # fmt: skip
     parser.add_argument("--log-format", choices=("plain", "json"), default=environ.get("LINKERD_VALIDATOR_LOG_FORMAT", "plain"), help="(default: $LINKERD_VALIDATOR_LOG_FORMAT or plain)")  # fmt: skip
@@ -147,6 +147,13 @@ def _address(text: str) -> SocketAddr:
         return parse.socket_addr(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _peer(text: str) -> SocketAddr:
+    address = _address(text)
+    if address.port == 0:
+        raise argparse.ArgumentTypeError(f"{text!r}: port 0 cannot be connected to")
+    return address
 
 
 def _timeout(text: str) -> float:

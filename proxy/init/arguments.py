@@ -64,8 +64,8 @@ def parse(words: Sequence[str]) -> Options:
 def _redirection(given: argparse.Namespace) -> Redirection:
     for flag in ("incoming", "outgoing"):
         port = getattr(given, f"{flag}_proxy_port")
-        if not 0 <= port <= 65535:
-            raise UsageError(f"--{flag}-proxy-port must be a valid TCP port number")
+        if not 1 <= port <= 65535:
+            raise UsageError(f"--{flag}-proxy-port must be a valid TCP port number (1 to 65535)")
     return Redirection(
         inbound_port=given.incoming_proxy_port,
         outbound_port=given.outgoing_proxy_port,

@@ -13,6 +13,7 @@ import psutil
 import pytest
 from cryptography import x509
 
+from linkerd2_py.controlplane.local.owned import MARK
 from linkerd2_py.controlplane.local.transparent.plan import PROXY_UID
 from linkerd2_py.proto.gen import identity_pb2 as messages
 from linkerd2_py.proto.gen import identity_pb2_grpc as stubs
@@ -108,7 +109,7 @@ def mesh(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Mesh]:
 def test_every_proxy_has_a_token_that_nobody_else_reads_and_that_ends_with_it(mesh: Mesh) -> None:
     settings = mesh.settings()
     assert {pod: told["LOCAL_NAME"] for pod, told in settings.items()} == NAMES
-    assert {path.name for path in mesh.folder.iterdir()} == NAMES.keys()
+    assert {path.name for path in mesh.folder.iterdir()} == NAMES.keys() | {MARK}
     tokens = {pod: Path(told["TOKEN_FILE"]).read_bytes() for pod, told in settings.items()}
     for pod, name in NAMES.items():
         folder, token = mesh.folder / pod, mesh.folder / pod / "token"

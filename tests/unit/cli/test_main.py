@@ -87,6 +87,14 @@ def test_bad_usage_is_one_line_on_stderr(
     assert message in captured.err
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:0", "http://127.0.0.1:65536", "web:99999"])
+def test_an_address_with_a_port_that_is_none_is_refused(
+    address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["get", "pods", "--api-addr", address]) == 2
+    assert "its port is not one of 1 to 65535" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

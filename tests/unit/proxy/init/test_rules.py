@@ -61,6 +61,8 @@ def test_simulated_text(name: str) -> None:
         ((), "--incoming-proxy-port must be a valid TCP port number"),
         (("-p", "4143"), "--outgoing-proxy-port must be a valid TCP port number"),
         (("-p", "65536", "-o", "1"), "--incoming-proxy-port must be a valid TCP port number"),
+        (("-p", "0", "-o", "1"), "--incoming-proxy-port must be a valid TCP port number (1 to"),
+        (("-p", "1", "-o", "0"), "--outgoing-proxy-port must be a valid TCP port number (1 to"),
         (("-p", "x"), "'x' is not a whole number"),
         ((*PORTS, "--inbound-ports-to-ignore", "80,0"), "'0' is not a port (1 to 65535)"),
         ((*PORTS, "--outbound-ports-to-ignore", "9-8"), "'9-8' is not a rising range of ports"),
