@@ -11,6 +11,7 @@ cdef class Buffer:
     cdef size_t start
     cdef size_t end
     cdef bint leased
+    cdef Buffer next          # owned link of the queue it stands in; None outside
 
     cdef inline size_t size(self) noexcept:
         return self.end - self.start

@@ -1,6 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """The pool of byte buffers: two free lists, bounded, and their Python face for tests and idle trimming."""
 
+cimport cython
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memmove
 
@@ -20,6 +21,8 @@ cdef Shelf spare_large
 cdef Py_ssize_t large_out = 0
 
 
+# A queue of buffers is never a circle.
+@cython.no_gc
 cdef class Buffer:
     def __cinit__(self):
         self.mem = NULL

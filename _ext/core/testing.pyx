@@ -2,6 +2,7 @@
 """Buffers for tests, a Python handle on a leased one, and rules of names. Not part of a wheel."""
 
 from linkerd2_py._ext.core.buffer cimport BUFFER_LARGE, BUFFER_SMALL, Buffer, give_back, lease
+from linkerd2_py._ext.core.byte_queue cimport ByteQueue
 from linkerd2_py._ext.core.dns_name cimport is_dns_name, same_name
 from linkerd2_py._ext.core.types cimport Span
 
@@ -53,3 +54,32 @@ def are_same_name(bytes a, bytes b) -> bool:
     span.ptr = a
     span.len = len(a)
     return same_name(span, b, len(b))
+
+
+cdef class Queue:
+    """A queue of bytes."""
+    cdef ByteQueue queue
+
+    def __init__(self):
+        self.queue = ByteQueue.__new__(ByteQueue)
+
+    def put(self, content: bytes) -> None:
+        self.queue.put(content, len(content))
+
+    def take(self, count: int) -> bytes:
+        room = bytearray(count)
+        self.queue.take(room, count)
+        return bytes(room)
+
+    def peek(self) -> bytes:
+        cdef Span front = self.queue.peek()
+        return front.ptr[: front.len] if front.len else b""
+
+    def skip(self, count: int) -> None:
+        self.queue.skip(count)
+
+    def clear(self) -> None:
+        self.queue.clear()
+
+    def __len__(self):
+        return self.queue.size

@@ -21,8 +21,13 @@ cdef enum Unavailable:
     UNAVAILABLE_CLOSED         # the target went away while waiting: 503
     UNAVAILABLE_LOOP           # the target is this proxy: 502 outbound, 403 inbound
 
+cdef class WaiterQueue
+
 cdef class Waiter(Peer):
-    """An exchange, or an opaque connection, that waits for a backend."""
+    """An exchange, or an opaque connection, that waits for a backend. It waits for one thing at a time."""
+    cdef WaiterQueue queue                                      # where it stands; None outside
+    cdef Waiter before, behind                                  # owned links of that queue; None outside
+    cdef int leave(self) except -1                              # the queue it stands in, if any
     cdef int on_backend(self, Backend backend) except -1
     cdef int on_unavailable(self, Unavailable why, int status, bytes text) except -1
     # The backend could not give a stream or a connection; nothing was written. The waiter decides whether to choose again.
@@ -30,6 +35,15 @@ cdef class Waiter(Peer):
     cdef int on_profile(self, bint opaque) except -1            # answer to Logical.await_profile
     cdef int on_stream(self, Stream half) except -1             # HTTP: send_head now
     cdef int on_transport(self, Transport transport) except -1  # opaque: connected; the waiter attaches a session
+
+cdef class WaiterQueue:
+    """Waiters in order of arrival. Each step costs the same however many there are. A waiter stands in at most one queue; a debug build checks it."""
+    cdef Waiter first, last                                     # owned, and the others through their links
+    cdef Py_ssize_t count
+    cdef int append(self, Waiter waiter) except -1
+    cdef Waiter pop(self)                                       # the first; None when there is none
+    cdef int remove(self, Waiter waiter) except -1              # it stands here
+    cdef int take_all(self, WaiterQueue other) except -1        # those of the other queue, behind its own
 
 cdef enum Wants:
     WANTS_HTTP1, WANTS_HTTP2, WANTS_TRANSPORT

@@ -1,7 +1,12 @@
-"""Bodies of the abstract classes in backend.pxd: each says what a subclass that forgot it would break."""
+"""Bodies of the abstract classes in backend.pxd, each of which says what a subclass that forgot it would break, and of the queue of waiters."""
+
+from linkerd2_py._ext.core.debug cimport L5D_DEBUG, check
 
 
 cdef class Waiter(Peer):
+    cdef int leave(self) except -1:
+        return 0 if self.queue is None else self.queue.remove(self)
+
     cdef int on_backend(self, Backend backend) except -1:
         raise NotImplementedError("Waiter.on_backend")
 
@@ -19,6 +24,49 @@ cdef class Waiter(Peer):
 
     cdef int on_transport(self, Transport transport) except -1:
         raise NotImplementedError("Waiter.on_transport")
+
+
+cdef class WaiterQueue:
+    cdef int append(self, Waiter waiter) except -1:
+        if L5D_DEBUG:
+            check(waiter.queue is None, b"a waiter stood in two queues")
+        waiter.queue = self
+        waiter.before = self.last
+        if self.last is None:
+            self.first = waiter
+        else:
+            self.last.behind = waiter
+        self.last = waiter
+        self.count += 1
+        return 0
+
+    cdef Waiter pop(self):
+        cdef Waiter waiter = self.first
+        if waiter is not None:
+            self.remove(waiter)
+        return waiter
+
+    cdef int remove(self, Waiter waiter) except -1:
+        cdef Waiter before = waiter.before, behind = waiter.behind
+        if L5D_DEBUG:
+            check(waiter.queue is self, b"a waiter left a queue where it did not stand")
+        waiter.queue = None
+        waiter.before = waiter.behind = None
+        self.count -= 1
+        if before is None:
+            self.first = behind
+        else:
+            before.behind = behind
+        if behind is None:
+            self.last = before
+        else:
+            behind.before = before
+        return 0
+
+    cdef int take_all(self, WaiterQueue other) except -1:
+        while other.count:
+            self.append(other.pop())
+        return 0
 
 
 cdef class Backend(Candidate):

@@ -5,6 +5,7 @@ because a codec may still be draining a message whose exchange has already been 
 """
 
 from libc.stdint cimport int64_t, uint32_t
+from linkerd2_py._ext.core.byte_queue cimport ByteQueue
 from linkerd2_py._ext.core.fault cimport FaultKind
 from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.backend cimport Backend, Logical, Router, Waiter, Wants
@@ -24,9 +25,9 @@ cdef class Exchange(Waiter):
     cdef Backend backend              # owned from on_backend
     cdef HttpMetrics metrics          # owned; None until dispatched
     cdef Head request                 # borrowed from the server half until release_request
-    cdef list backlog                 # leased Buffers of body that came before there was a client half; None when empty
+    cdef ByteQueue backlog            # owned; body that came before there was a client half. Made when first needed, kept while recycled
     cdef Head early_trailers          # owned copy of trailers that came before there was a client half
-    cdef bint backlog_end             # the backlog holds the whole rest of the request
+    cdef bint backlog_end             # the backlog holds the whole rest of the request's body, which may be nothing
     cdef bint request_done
     cdef bint idempotent
     cdef bint repeated                # sent again after a pooled connection ended under it
@@ -52,7 +53,9 @@ cdef class Exchange(Waiter):
     cdef int to_origin_form(self, Head head) except -1
     cdef int keep_body(self, const char* p, size_t n, bint end) except -1
     cdef int keep_trailers(self, Head trailers) except -1
+    cdef bint has_kept(self) noexcept
     cdef int send_kept(self) except -1
+    cdef int send_backlog(self) except -1
     cdef int drop_kept(self) except -1
     cdef Wants wants(self, Backend backend)
     cdef int mark_orig_proto(self, Head head, Stream half) except -1

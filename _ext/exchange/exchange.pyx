@@ -4,10 +4,11 @@
 from cpython.ref cimport PyObject
 from libc.string cimport memcpy, strlen
 
-from linkerd2_py._ext.core.buffer cimport BUFFER_SMALL, Buffer, give_back, lease
+from linkerd2_py._ext.core.byte_queue cimport ByteQueue
 from linkerd2_py._ext.core.debug cimport L5D_DEBUG, LIVE_EXCHANGE, born, gone
 from linkerd2_py._ext.core.fault cimport FAULT_CONNECT_TIMEOUT, FAULT_LOCAL, FAULT_PROTOCOL, FAULT_EOF, FAULT_REFUSED, FAULT_RESET, FAULT_TIMEOUT, FAULT_TLS, FAULT_UNREACHABLE, FaultKind
 from linkerd2_py._ext.core.shelf cimport Shelf, shelf_keep, shelf_take
+from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.backend cimport (
     UNAVAILABLE_CLOSED, UNAVAILABLE_FAILFAST, UNAVAILABLE_LOOP, UNAVAILABLE_REJECTED, UNAVAILABLE_SHED, WANTS_HTTP1, WANTS_HTTP2, WANTS_TRANSPORT, Backend, Router, Unavailable, Waiter, Wants,
 )
@@ -198,19 +199,12 @@ cdef class Exchange(Waiter):
     # ---- body that came before there was anyone to take it
 
     cdef int keep_body(self, const char* p, size_t n, bint end) except -1:
-        cdef Buffer buffer
-        cdef size_t kept = 0
         if self.backlog is None:
-            self.backlog = []
-        for buffer in self.backlog:
-            kept += buffer.size()
-        if kept + n > BACKLOG_BYTES:
+            self.backlog = ByteQueue.__new__(ByteQueue)
+        if self.backlog.size + n > BACKLOG_BYTES:
             self.fail(503, "request body too large to hold while waiting for an endpoint", 60, True, ERROR_LOAD_SHED)
             return 0
-        if n:
-            buffer = lease(n if n > BUFFER_SMALL else BUFFER_SMALL)
-            buffer.append(p, n)
-            self.backlog.append(buffer)
+        self.backlog.put(p, n)
         if end:
             self.backlog_end = self.request_done = True
         return 0
@@ -229,34 +223,35 @@ cdef class Exchange(Waiter):
             self.early_trailers.put(name, field.name_len, field.value, field.value_len, field.id)
         return 0
 
+    cdef bint has_kept(self) noexcept:
+        return self.backlog_end or self.early_trailers is not None or (self.backlog is not None and self.backlog.size > 0)
+
     cdef int send_kept(self) except -1:
         """Forwards what had to wait; afterwards nothing is kept."""
-        cdef list backlog = self.backlog
-        cdef Buffer buffer
-        cdef int outcome = 0, left
-        if backlog is not None:
-            self.backlog = None
-            self.release_request()
-            left = len(backlog)
-            for buffer in backlog:
-                left -= 1
-                outcome = self.client.send_body(buffer.head(), buffer.size(), self.backlog_end and left == 0)
-                give_back(buffer)
-            if not backlog and self.backlog_end:
-                self.client.send_body(NULL, 0, True)
+        cdef int outcome = 0
+        self.release_request()
+        if self.backlog is not None:
+            outcome = self.send_backlog()
         if self.early_trailers is not None:
-            self.release_request()
             self.client.send_trailers(self.early_trailers)
             drop_head(self.early_trailers)
             self.early_trailers = None
         return outcome
 
+    cdef int send_backlog(self) except -1:
+        cdef Span part
+        cdef int outcome = 0
+        while self.backlog.size:
+            part = self.backlog.peek()
+            outcome = self.client.send_body(part.ptr, part.len, self.backlog_end and part.len == self.backlog.size)
+            self.backlog.skip(part.len)
+            if self.backlog.size == 0:
+                return outcome
+        return self.client.send_body(NULL, 0, True) if self.backlog_end else outcome
+
     cdef int drop_kept(self) except -1:
-        cdef Buffer buffer
         if self.backlog is not None:
-            for buffer in self.backlog:
-                give_back(buffer)
-            self.backlog = None
+            self.backlog.clear()
         if self.early_trailers is not None:
             drop_head(self.early_trailers)
             self.early_trailers = None
@@ -309,7 +304,7 @@ cdef class Exchange(Waiter):
                 self.metrics.request(self.router.loop.now)
         self.router.stamp(self.logical, self.backend, head)
         outcome = half.send_head(head)
-        if self.backlog is not None or self.early_trailers is not None:
+        if self.has_kept():
             outcome = self.send_kept()
         if outcome == SEND_FULL:
             if not self.request_done:

@@ -23,6 +23,8 @@ cdef class Http1Client(Session):
     cdef ConnectionOwner owner              # owned until the connection is over
     cdef Limits limits                      # owned
     cdef int64_t idle_since                 # loop ns; the pool ages idle connections
+    cdef Http1Client older, newer           # owned links of the pool's idle connections; None outside
+    cdef flag is_idle                       # it stands there
     cdef bint reusable                      # another stream may be opened after this one; False once over
     cdef uint64_t exchanges
     cdef Stream open_stream(self, Peer peer)   # only when idle; the half to send_head on

@@ -4,10 +4,10 @@ libnghttp2 keeps a number per stream (slot and generation), never a pointer: a c
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from linkerd2_py._ext.core.byte_queue cimport ByteQueue
 from linkerd2_py._ext.core.fault cimport FaultKind
 from linkerd2_py._ext.exchange.limits cimport Limits
 from linkerd2_py._ext.exchange.stream cimport Peer, Stream
-from linkerd2_py._ext.http2.body_queue cimport BodyQueue
 from linkerd2_py._ext.http2.fields cimport Block
 from linkerd2_py._ext.http2.meter cimport Budget, FrameMeter
 from linkerd2_py._ext.http2.nghttp2 cimport nghttp2_nv, nghttp2_session
@@ -26,7 +26,7 @@ cdef class Http2Half(Stream):
     cdef uint32_t generation
     cdef Block block                 # owned: the request head until released
     # body that waits for windows or the transport
-    cdef BodyQueue queue             # owned; kept while recycled
+    cdef ByteQueue queue             # owned; kept while recycled
     cdef nghttp2_nv* trailers        # owned, freed by drop_queue: what send_trailers left to follow the body
     cdef int trailer_count
     cdef int64_t progress_at         # loop ns of the last body byte taken from the queue, or of the first put into the empty one

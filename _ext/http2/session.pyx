@@ -7,10 +7,10 @@ Commands only queue and schedule one pump per loop turn, so the frames of many s
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from libc.stdlib cimport free, realloc
 from linkerd2_py._ext.core.buffer cimport Buffer
+from linkerd2_py._ext.core.byte_queue cimport ByteQueue
 from linkerd2_py._ext.core.debug cimport L5D_DEBUG, LIVE_STREAM, born, check, gone
 from linkerd2_py._ext.core.fault cimport FAULT_EOF, FAULT_IDLE, FAULT_LOCAL, FAULT_NONE, FAULT_PROTOCOL, FAULT_TIMEOUT
 from linkerd2_py._ext.exchange.head cimport HTTP_2, Head
-from linkerd2_py._ext.http2.body_queue cimport BodyQueue
 from linkerd2_py._ext.http2.fields cimport drop_block, pack_fields, trailer_fields
 from linkerd2_py._ext.http2.meter cimport earn, meter_frames, spend
 from linkerd2_py._ext.http2.nghttp2 cimport *
@@ -46,7 +46,7 @@ cdef const uint8_t* PING = <const uint8_t*> <const char*> PING_TEXT
 cdef class Http2Half(Stream):
     def __cinit__(self):
         self.version = HTTP_2
-        self.queue = BodyQueue.__new__(BodyQueue)
+        self.queue = ByteQueue.__new__(ByteQueue)
 
     def __dealloc__(self):
         free(self.trailers)

@@ -3,13 +3,14 @@
 from libc.stdint cimport int64_t
 from linkerd2_py._ext.core.fault cimport FaultKind
 from linkerd2_py._ext.core.types cimport Span
-from linkerd2_py._ext.exchange.backend cimport Backend, Logical, Waiter, Wants
+from linkerd2_py._ext.exchange.backend cimport Backend, Logical, Waiter, WaiterQueue, Wants
 from linkerd2_py._ext.exchange.stream cimport ConnectionOwner, Stream
 from linkerd2_py._ext.http1.client cimport Http1Client
 from linkerd2_py._ext.http2.client cimport Http2Client
 from linkerd2_py._ext.io.loop cimport Loop, Timer
 from linkerd2_py._ext.io.transport cimport Address, Connecting, Session, Transport
 from linkerd2_py._ext.metrics.tcp cimport TcpMetrics
+from linkerd2_py._ext.pool.idle cimport IdleConnections
 from linkerd2_py._ext.pool.settings cimport PoolSettings
 from linkerd2_py._ext.tls.identity cimport LocalIdentity, ServerIdentity
 
@@ -38,9 +39,9 @@ cdef class Endpoint(Backend):
     cdef bint removed, opaque
     cdef int failures                 # connects failed in a row
     cdef int dialing_http2            # HTTP/2 connects under way: one serves many waiters
-    cdef dict waiting_http1            # Waiter -> None in order of arrival
-    cdef dict waiting_http2
-    cdef list idle                    # Http1Client, most recently used last
+    cdef WaiterQueue waiting_http1    # owned
+    cdef WaiterQueue waiting_http2    # owned
+    cdef IdleConnections idle         # owned
     cdef list multiplexed             # Http2Client that take new streams
     cdef Spare spare                  # a connection nobody has used yet, or None
     cdef Timer backoff, sweep
@@ -57,7 +58,7 @@ cdef class Endpoint(Backend):
     cdef bint has_another_way(self, Dial dial, FaultKind kind)   # 1 at most once a dial, which then goes on at `address`
     cdef bint was_told(self, Transport transport)
     cdef int announce(self, Dial dial, Transport transport) except -1
-    cdef int fail_all(self, dict waiters, FaultKind kind, int code) except -1
+    cdef int fail_all(self, WaiterQueue waiters, FaultKind kind, int code) except -1
     cdef int become_ready(self) except -1
     cdef int become_failing(self) except -1
     cdef Http1Client new_http1(self, Transport transport)

@@ -11,7 +11,7 @@ from linkerd2_py._ext.core.fault cimport EPROTO, FAULT_LOCAL, FAULT_REFUSED, FAU
 from linkerd2_py._ext.detect.transport_header cimport (
     SESSION_HTTP1, SESSION_HTTP2, SESSION_OPAQUE, TRANSPORT_HEADER_ROOM, SessionProtocol, write_transport_header,
 )
-from linkerd2_py._ext.exchange.backend cimport WANTS_HTTP1, WANTS_HTTP2, WANTS_TRANSPORT
+from linkerd2_py._ext.exchange.backend cimport WANTS_HTTP1, WANTS_HTTP2, WANTS_TRANSPORT, WaiterQueue
 from linkerd2_py._ext.exchange.stream cimport Stream
 from linkerd2_py._ext.io.transport cimport PAUSE_PARKED, connect, connect_fd
 from linkerd2_py._ext.tls.credentials cimport Credentials
@@ -64,10 +64,10 @@ cdef class Endpoint(Backend):
         self.secured = peer is not None
         self.position = -1
         self.health = HEALTH_NEW
-        self.idle = []
+        self.idle = IdleConnections.__new__(IdleConnections)
         self.multiplexed = []
-        self.waiting_http1 = {}
-        self.waiting_http2 = {}
+        self.waiting_http1 = WaiterQueue.__new__(WaiterQueue)
+        self.waiting_http2 = WaiterQueue.__new__(WaiterQueue)
         self.backoff = Timer(self, TIMER_BACKOFF)
         self.sweep = Timer(self, TIMER_SWEEP)
         ewma_init(&self.ewma, settings.default_rtt_ns, loop.now)
@@ -103,14 +103,14 @@ cdef class Endpoint(Backend):
 
     cdef int serve_http1(self, Waiter waiter) except -1:
         cdef Http1Client client
-        while self.idle:
-            client = <Http1Client> self.idle.pop()
+        while self.idle.count:
+            client = self.idle.pop()
             if client.reusable:
                 return self.hand_out(client.open_stream(waiter), client.exchanges > 1, waiter)
         if self.has_spare(WANTS_HTTP1):
             client = self.new_http1(self.adopt_spare())
             return self.hand_out(client.open_stream(waiter), False, waiter)
-        self.waiting_http1[waiter] = None
+        self.waiting_http1.append(waiter)
         return self.dial(WANTS_HTTP1, None, False)
 
     cdef int serve_http2(self, Waiter waiter) except -1:
@@ -122,7 +122,7 @@ cdef class Endpoint(Backend):
             client = self.new_http2(self.adopt_spare())
             if client.room() > 0:
                 return self.hand_out(client.open_stream(waiter), False, waiter)
-        self.waiting_http2[waiter] = None
+        self.waiting_http2.append(waiter)
         # One dial serves many waiters: its streams.
         return 0 if self.dialing_http2 else self.dial(WANTS_HTTP2, None, False)
 
@@ -131,9 +131,7 @@ cdef class Endpoint(Backend):
         return waiter.on_stream(half)
 
     cdef int withdraw(self, Waiter waiter) except -1:
-        self.waiting_http1.pop(waiter, None)
-        self.waiting_http2.pop(waiter, None)
-        return 0
+        return waiter.leave()
 
     # ---- dialling
 
@@ -206,13 +204,13 @@ cdef class Endpoint(Backend):
         if dial.waiter is not None:
             transport.pause(PAUSE_PARKED)
             return dial.waiter.on_transport(transport)
-        if dial.wants == WANTS_HTTP2 and self.waiting_http2:
+        if dial.wants == WANTS_HTTP2 and self.waiting_http2.count:
             return self.serve_waiting_http2(self.new_http2(transport))
         if dial.wants == WANTS_HTTP2 and self.was_told(transport):
             # The peer knows what follows and speaks first: no spare, which nobody would listen on.
             self.new_http2(transport)
             return 0
-        if self.waiting_http1:
+        if self.waiting_http1.count:
             return self.serve_waiting_http1(self.new_http1(transport))
         if dial.wants == WANTS_HTTP1 and not dial.probe:
             # Its waiter was served by a connection that came back first.
@@ -222,7 +220,6 @@ cdef class Endpoint(Backend):
         return self.keep_spare(transport)
 
     cdef int on_dial_failed(self, Dial dial, FaultKind kind, int code) except -1:
-        cdef dict waiters
         if self.has_another_way(dial, kind):
             return self.dial_plain(dial)
         if kind == FAULT_TLS and isinstance(dial.transport, TlsTransport):
@@ -236,16 +233,14 @@ cdef class Endpoint(Backend):
             return dial.waiter.on_backend_failed(kind, code)
         if dial.probe:
             return 0
-        if dial.wants == WANTS_HTTP2:
-            waiters, self.waiting_http2 = self.waiting_http2, {}
-        else:
-            waiters, self.waiting_http1 = self.waiting_http1, {}
-        return self.fail_all(waiters, kind, code)
+        return self.fail_all(self.waiting_http2 if dial.wants == WANTS_HTTP2 else self.waiting_http1, kind, code)
 
-    cdef int fail_all(self, dict waiters, FaultKind kind, int code) except -1:
-        cdef Waiter waiter
-        for waiter in waiters:
-            waiter.on_backend_failed(kind, code)
+    cdef int fail_all(self, WaiterQueue waiters, FaultKind kind, int code) except -1:
+        """Those who wait now: a waiter that is told so may come again."""
+        cdef WaiterQueue told = WaiterQueue.__new__(WaiterQueue)
+        told.take_all(waiters)
+        while told.count:
+            told.pop().on_backend_failed(kind, code)
         return 0
 
     cdef int become_ready(self) except -1:
@@ -297,26 +292,24 @@ cdef class Endpoint(Backend):
         return client
 
     cdef int serve_waiting_http1(self, Http1Client client) except -1:
-        cdef Waiter waiter = <Waiter> next(iter(self.waiting_http1))
-        del self.waiting_http1[waiter]
+        cdef Waiter waiter = self.waiting_http1.pop()
         return self.hand_out(client.open_stream(waiter), client.exchanges > 1, waiter)
 
     cdef int serve_waiting_http2(self, Http2Client client) except -1:
         cdef Waiter waiter
-        while self.waiting_http2 and client.room() > 0:
-            waiter = <Waiter> next(iter(self.waiting_http2))
-            del self.waiting_http2[waiter]
+        while self.waiting_http2.count and client.room() > 0:
+            waiter = self.waiting_http2.pop()
             self.hand_out(client.open_stream(waiter), False, waiter)
-        if self.waiting_http2 and not self.dialing_http2 and client.room() == 0 and client.live() > 0:
+        if self.waiting_http2.count and not self.dialing_http2 and client.room() == 0 and client.live() > 0:
             # Full with others still waiting: one more connection, unless the peer allows no streams at all.
             self.dial(WANTS_HTTP2, None, False)
         return 0
 
     cdef int keep_idle(self, Http1Client client) except -1:
-        if self.removed or len(self.idle) >= self.settings.http1_max_idle:
+        if self.removed or self.idle.count >= self.settings.http1_max_idle:
             return client.retire()
         client.idle_since = self.loop.now
-        self.idle.append(client)
+        self.idle.push(client)
         return self.watch_idle()
 
     cdef int keep_spare(self, Transport transport) except -1:
@@ -342,27 +335,17 @@ cdef class Endpoint(Backend):
         return 0
 
     cdef int retire_idle(self) except -1:
-        """Closes what nobody used for the idle time; the oldest are at the front."""
+        """Closes what nobody used for the idle time."""
         cdef int64_t limit = self.loop.now - self.settings.http1_idle_ns
-        cdef Http1Client client
         cdef Transport transport
-        cdef int old = 0
-        for client in self.idle:
-            if client.idle_since > limit:
-                break
-            old += 1
-        aged = self.idle[:old]
-        del self.idle[:old]
-        for client in aged:
-            client.retire()
+        while self.idle.count and self.idle.oldest.idle_since <= limit:
+            self.idle.pop_oldest().retire()
         if self.spare is not None and self.spare.since <= limit:
             transport = self.adopt_spare()
             transport.close()
-        return self.watch_idle() if self.idle or self.spare is not None else 0
+        return self.watch_idle() if self.idle.count or self.spare is not None else 0
 
     cdef int close(self) except -1:
-        cdef dict http1 = self.waiting_http1, http2 = self.waiting_http2
-        cdef Http1Client idle
         cdef Http2Client multiplexed
         cdef Transport transport
         if self.removed:
@@ -370,10 +353,8 @@ cdef class Endpoint(Backend):
         self.removed = True
         self.loop.disarm(self.backoff)
         self.loop.disarm(self.sweep)
-        self.waiting_http1, self.waiting_http2 = {}, {}
-        for idle in self.idle:
-            idle.retire()
-        self.idle = []
+        while self.idle.count:
+            self.idle.pop_oldest().retire()
         for multiplexed in list(self.multiplexed):
             multiplexed.retire()
         self.multiplexed = []
@@ -381,8 +362,8 @@ cdef class Endpoint(Backend):
             transport = self.adopt_spare()
             transport.close()
         self.roster = None
-        self.fail_all(http1, FAULT_LOCAL, 0)
-        self.fail_all(http2, FAULT_LOCAL, 0)
+        self.fail_all(self.waiting_http1, FAULT_LOCAL, 0)
+        self.fail_all(self.waiting_http2, FAULT_LOCAL, 0)
         self.connections = None
         return 0
 
@@ -396,7 +377,7 @@ cdef class Connections(ConnectionOwner):
             if endpoint.removed:
                 return 0
             return endpoint.serve_waiting_http2(<Http2Client> connection)
-        if endpoint.waiting_http1 and not endpoint.removed:
+        if endpoint.waiting_http1.count and not endpoint.removed:
             return endpoint.serve_waiting_http1(<Http1Client> connection)
         return endpoint.keep_idle(<Http1Client> connection)
 
@@ -411,10 +392,10 @@ cdef class Connections(ConnectionOwner):
         if isinstance(connection, Http2Client):
             if connection in endpoint.multiplexed:
                 endpoint.multiplexed.remove(connection)
-            if endpoint.waiting_http2 and not endpoint.dialing_http2:
+            if endpoint.waiting_http2.count and not endpoint.dialing_http2:
                 return endpoint.dial(WANTS_HTTP2, None, False)
-        elif connection in endpoint.idle:
-            endpoint.idle.remove(connection)
+        else:
+            endpoint.idle.remove(<Http1Client> connection)
         return 0
 
 

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t
 from linkerd2_py._ext.balance.p2c cimport ReadySet
-from linkerd2_py._ext.exchange.backend cimport Unavailable, Waiter
+from linkerd2_py._ext.exchange.backend cimport Unavailable, Waiter, WaiterQueue
 from linkerd2_py._ext.io.loop cimport Actor, Loop, Timer
 from linkerd2_py._ext.io.transport cimport Address
 from linkerd2_py._ext.metrics.http cimport HttpMetrics
@@ -30,8 +30,8 @@ cdef class Target(Roster):
     cdef dict endpoints                 # Address -> Endpoint
     cdef dict specs                     # Address -> EndpointSpec
     cdef Endpoint single                # forwarded to, or None
-    cdef dict parked                    # Waiter -> None: wait for the profile
-    cdef dict queue                     # Waiter -> None: wait for a ready endpoint
+    cdef WaiterQueue parked             # owned: they wait for the profile
+    cdef WaiterQueue queue              # owned: they wait for a ready endpoint
     cdef bint configured, opaque, gate_shut, closed
     cdef Unavailable rejected_why
     cdef int rejected_status            # 0 when not rejected

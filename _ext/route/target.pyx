@@ -6,7 +6,7 @@ What the shell calls comes from outside the inner loop, whose time may then be o
 
 from linkerd2_py._ext.core.clock cimport now_ns
 from linkerd2_py._ext.core.debug cimport LIVE_TARGET, born, gone
-from linkerd2_py._ext.exchange.backend cimport UNAVAILABLE_CLOSED, UNAVAILABLE_FAILFAST, UNAVAILABLE_LOOP, UNAVAILABLE_REJECTED, UNAVAILABLE_SHED
+from linkerd2_py._ext.exchange.backend cimport UNAVAILABLE_CLOSED, UNAVAILABLE_FAILFAST, UNAVAILABLE_LOOP, UNAVAILABLE_REJECTED, UNAVAILABLE_SHED, WaiterQueue
 from linkerd2_py._ext.metrics.labels import make_labels
 
 cdef enum:
@@ -55,8 +55,8 @@ cdef class Target(Roster):
         self.labels = ()
         self.endpoints = {}
         self.specs = {}
-        self.parked = {}
-        self.queue = {}
+        self.parked = WaiterQueue.__new__(WaiterQueue)
+        self.queue = WaiterQueue.__new__(WaiterQueue)
         self.routers = {}
         self.http = {}
         self.ready = ReadySet(decay_ns=table.settings.decay_ns, default_rtt_ns=table.settings.default_rtt_ns)
@@ -80,9 +80,9 @@ cdef class Target(Roster):
         endpoint = <Endpoint> self.ready.pick(self.table.loop.now)
         if endpoint is not None:
             return waiter.on_backend(endpoint)
-        if self.gate_shut or len(self.queue) >= self.table.settings.queue_capacity:
+        if self.gate_shut or self.queue.count >= self.table.settings.queue_capacity:
             return waiter.on_unavailable(UNAVAILABLE_SHED, 503, b"service unavailable: no endpoint is ready")
-        self.queue[waiter] = None
+        self.queue.append(waiter)
         return self.expect_ready()
 
     cdef int await_profile(self, Waiter waiter) except -1:
@@ -92,13 +92,12 @@ cdef class Target(Roster):
             return waiter.on_unavailable(self.rejected_why, self.rejected_status, self.rejected_text)
         if self.configured:
             return waiter.on_profile(self.opaque)
-        self.parked[waiter] = None
+        self.parked.append(waiter)
         return self.expect_ready()
 
     cdef int withdraw(self, Waiter waiter) except -1:
-        self.queue.pop(waiter, None)
-        self.parked.pop(waiter, None)
-        if not self.queue and not self.parked and not self.closed:
+        waiter.leave()
+        if self.queue.count == 0 and self.parked.count == 0 and not self.closed:
             self.table.loop.disarm(self.failfast)
         return 0
 
@@ -110,17 +109,15 @@ cdef class Target(Roster):
 
     cdef int on_timer(self, Timer timer) except -1:
         """Nothing became ready in time: what waits fails, what comes is shed until an endpoint is ready."""
-        self.gate_shut = bool(self.queue)
+        self.gate_shut = self.queue.count > 0
         return self.fail_waiting(UNAVAILABLE_FAILFAST, 504, b"logical service in fail-fast")
 
     cdef int fail_waiting(self, Unavailable why, int status, bytes text) except -1:
-        cdef Waiter waiter
-        queue, self.queue = self.queue, {}
-        parked, self.parked = self.parked, {}
-        for waiter in queue:
-            waiter.on_unavailable(why, status, text)
-        for waiter in parked:
-            waiter.on_unavailable(why, status, text)
+        cdef WaiterQueue told = WaiterQueue.__new__(WaiterQueue)
+        told.take_all(self.queue)
+        told.take_all(self.parked)
+        while told.count:
+            told.pop().on_unavailable(why, status, text)
         return 0
 
     # ---- from endpoints
@@ -135,13 +132,13 @@ cdef class Target(Roster):
         return self.ready.remove(endpoint)
 
     cdef int release_queue(self) except -1:
-        cdef Waiter waiter
+        cdef WaiterQueue released = WaiterQueue.__new__(WaiterQueue)
         self.gate_shut = False
-        if not self.parked:
+        if self.parked.count == 0:
             self.table.loop.disarm(self.failfast)
-        queue, self.queue = self.queue, {}
-        for waiter in queue:
-            self.choose(waiter)
+        released.take_all(self.queue)
+        while released.count:
+            self.choose(released.pop())
         return 0
 
     # ---- from the shell
@@ -149,18 +146,18 @@ cdef class Target(Roster):
     def configure(self, *, bint opaque=False, bytes logical=None, tuple labels=()):
         """The profile is known: connections parked for it go on. May be called again when it changes (new connections follow it)."""
         self.table.loop.now = now_ns()
-        cdef Waiter waiter
+        cdef WaiterQueue released = WaiterQueue.__new__(WaiterQueue)
         self.configured = True
         self.opaque = opaque
         self.labels = labels
         self.http = {}
         if logical is not None:
             self.logical = logical
-        parked, self.parked = self.parked, {}
-        if not self.queue:
+        released.take_all(self.parked)
+        if self.queue.count == 0:
             self.table.loop.disarm(self.failfast)
-        for waiter in parked:
-            waiter.on_profile(opaque)
+        while released.count:
+            released.pop().on_profile(opaque)
 
     def replace(self, list specs not None):
         """Makes the set exactly `specs`; endpoints that stay keep their connections and load."""

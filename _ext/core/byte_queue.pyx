@@ -1,20 +1,22 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""A queue of bytes over leased buffers: copied in once, copied out once, into a frame."""
+"""Copied in once, and copied out or lent out once."""
 
 from libc.string cimport memcpy
+
 from linkerd2_py._ext.core.buffer cimport BUFFER_LARGE, BUFFER_SMALL, give_back, lease
+from linkerd2_py._ext.core.debug cimport L5D_DEBUG, check
 
 
-cdef class BodyQueue:
+cdef class ByteQueue:
     cdef int put(self, const char* p, size_t n) except -1:
         cdef Buffer last = self.last
         cdef size_t part
-        self.size += n
         while n:
             if last is None or last.room() == 0:
                 last = self.extend(n)
             part = min(n, last.room())
             last.append(p, part)
+            self.size += part
             p += part
             n -= part
         return 0
@@ -23,38 +25,59 @@ cdef class BodyQueue:
         cdef Buffer fresh = lease(BUFFER_LARGE if n > BUFFER_SMALL else BUFFER_SMALL)
         if self.first is None:
             self.first = fresh
-        elif self.rest is None:
-            self.rest = [fresh]
         else:
-            self.rest.append(fresh)
+            self.last.next = fresh
         self.last = fresh
         return fresh
 
-    cdef int take(self, char* to, size_t n) except -1:
+    cdef int take(self, char* to, size_t n) noexcept:
         cdef Buffer first
         cdef size_t part
-        self.size -= n
+        if L5D_DEBUG:
+            check(n <= self.size, b"more bytes taken from a queue than it holds")
         while n:
             first = self.first
             part = min(n, first.size())
             memcpy(to, first.head(), part)
-            first.skip(part)
+            self.skip(part)
             to += part
             n -= part
-            if first.size() == 0:
+        return 0
+
+    cdef Span peek(self) noexcept:
+        cdef Span span
+        span.ptr = NULL
+        span.len = 0
+        if self.first is not None:
+            span.ptr = self.first.head()
+            span.len = self.first.size()
+        return span
+
+    cdef int skip(self, size_t n) noexcept:
+        cdef size_t part
+        if L5D_DEBUG:
+            check(n <= self.size, b"more bytes skipped in a queue than it holds")
+        self.size -= n
+        while n:
+            part = min(n, self.first.size())
+            self.first.skip(part)
+            n -= part
+            if self.first.size() == 0:
                 self.drop_first()
         return 0
 
-    cdef int drop_first(self) except -1:
-        give_back(self.first)
-        self.first = <Buffer> self.rest.pop(0) if self.rest else None
+    cdef int drop_first(self) noexcept:
+        cdef Buffer first = self.first
+        self.first = first.next
+        first.next = None
         if self.first is None:
             self.last = None
+        give_back(first)
         return 0
 
-    cdef int clear(self) except -1:
+    cdef int clear(self) noexcept:
+        # One by one: a long chain dropped at its head would be freed by recursion.
         while self.first is not None:
             self.drop_first()
-        self.rest = None
         self.size = 0
         return 0
