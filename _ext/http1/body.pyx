@@ -2,7 +2,7 @@
 """A byte-wise state machine for chunk lines (bounded, so any split works) and runs for everything else."""
 
 from libc.stdint cimport INT64_MAX
-from libc.string cimport memset
+from libc.string cimport memmove, memset
 
 from linkerd2_py._ext.http1.faults cimport (
     BAD_CHUNK_END,
@@ -27,6 +27,7 @@ cdef enum ChunkState:
 
 cdef enum:
     MAX_SIZE_DIGITS = 16     # leading zeros included: nothing real needs more
+    SMALL_CHUNK = 2048       # up to here moving it costs less than handing it on by itself
 
 
 cdef void body_begin(Body* body, Head head) noexcept:
@@ -44,7 +45,7 @@ cdef void body_begin(Body* body, Head head) noexcept:
         body.kind = BODY_UNTIL_CLOSE
 
 
-cdef int64_t body_next(Body* body, const char* p, size_t n, Span* out, Head trailers, Limits limits) noexcept:
+cdef int64_t body_next(Body* body, char* p, size_t n, Span* out, Head trailers, Limits limits) noexcept:
     out.ptr = p
     out.len = 0
     if body.done or n == 0:
@@ -64,23 +65,55 @@ cdef inline void take(Body* body, size_t n, Span* out) noexcept:
     body.remaining -= <int64_t> out.len
 
 
-cdef int64_t next_chunked(Body* body, const char* p, size_t n, Span* out, Head trailers, Limits limits) noexcept:
+cdef int64_t next_chunked(Body* body, char* p, size_t n, Span* out, Head trailers, Limits limits) noexcept:
     cdef size_t at = 0
-    cdef int fault
-    while at < n and body.state != CONTENT and body.state != TRAILER:
-        fault = chunk_byte(body, <unsigned char> p[at], limits)
-        if fault:
-            return -fault
-        at += 1
+    cdef int fault = next_line(body, p, n, &at, limits)
+    if fault:
+        return -fault
     if at == n:
         return at
     if body.state == TRAILER:
         return next_trailer(body, p, n, at, trailers, limits)
     out.ptr = p + at
     take(body, n - at, out)
+    at += out.len
     if body.remaining == 0:
         body.state = CONTENT_CR
-    return <int64_t> (at + out.len)
+        at = gather(body, p, n, at, out, limits)
+    return <int64_t> at
+
+
+# Framing up to the next content or trailer, or to the end of what is here. A fault, or 0.
+cdef int next_line(Body* body, const char* p, size_t n, size_t* at, Limits limits) noexcept:
+    cdef int fault
+    while at[0] < n and body.state != CONTENT and body.state != TRAILER:
+        fault = chunk_byte(body, <unsigned char> p[at[0]], limits)
+        if fault:
+            return fault
+        at[0] += 1
+    return 0
+
+
+# Moves the small chunks that follow up to the end of `out`; where it stopped. What is wrong behind them is found by the next call.
+cdef size_t gather(Body* body, char* p, size_t n, size_t at, Span* out, Limits limits) noexcept:
+    cdef Body before
+    cdef Span run
+    cdef size_t start
+    while at < n:
+        before = body[0]
+        start = at
+        if next_line(body, p, n, &at, limits):
+            body[0] = before
+            return start
+        if at == n or body.state == TRAILER or body.remaining > SMALL_CHUNK:
+            return at
+        take(body, n - at, &run)
+        memmove(<char*> out.ptr + out.len, p + at, run.len)
+        out.len += run.len
+        at += run.len
+        if body.remaining == 0:
+            body.state = CONTENT_CR
+    return at
 
 
 cdef int64_t next_trailer(Body* body, const char* p, size_t n, size_t at, Head trailers, Limits limits) noexcept:
