@@ -1,6 +1,6 @@
 """The embedded control plane: every component of a local mesh in one event loop, started and stopped together."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass
 
@@ -16,6 +16,7 @@ from linkerd2_py.controlplane.proxy_api.service import SERVICE
 from linkerd2_py.controlplane.public_api.operations import Sources, operations
 from linkerd2_py.controlplane.public_api.ring import SampleStore
 from linkerd2_py.controlplane.public_api.scraper import INTERVAL_S, Scraper
+from linkerd2_py.controlplane.public_api.selfcheck import CheckResult
 from linkerd2_py.controlplane.public_api.server import WebServer
 from linkerd2_py.controlplane.public_api.web import web_app
 from linkerd2_py.controlplane.registry.registry import Registry
@@ -59,8 +60,10 @@ async def build_embedded(
     public_api: Listen = Listen(),
     identity: IdentitySettings | None = None,
     scrape_interval_s: float = INTERVAL_S,
+    further_checks: Callable[[], Sequence[CheckResult]] = tuple,
 ) -> EmbeddedControlPlane:
-    """Start destination, identity if given, proxy-api, scraper and public-api over `registry`.
+    """Start destination, identity if given, proxy-api, scraper and public-api over `registry`. `further_checks` are
+    those of whoever fills the registry: they end the self-check.
 
     Raises `BindError` when an address cannot be listened on, `IssuerError` when the identity's files cannot be used;
     nothing is left running then.
@@ -92,6 +95,7 @@ async def build_embedded(
             clock=SystemClock(),
             proxy_api_problem=lambda: health_problem(grpc_address),
             authorities=certifying.authorities if certifying else None,
+            further_checks=further_checks,
         )
         web = WebServer(web_app(operations(sources), metrics=metrics))
         starting.push_async_callback(web.stop)

@@ -50,6 +50,12 @@ class MeshChecks:
             ),
             Check(
                 DATA_PLANE,
+                "pods are ready",
+                self._ready,
+                hint="see `linkerd2-py get pods` and `linkerd2-py local logs POD`",
+            ),
+            Check(
+                DATA_PLANE,
                 "data plane proxies are ready",
                 self._proxies_ready,
                 hint="see `linkerd2-py local logs POD -c proxy`",
@@ -94,6 +100,10 @@ class MeshChecks:
             raise NotYetError("there are no pods")
         self._require([p for p in pods if p["status"] == "Running"], of=pods, what="not running")
 
+    def _ready(self) -> None:
+        pods = self._pods()
+        self._require([pod for pod in pods if pod["ready"]], of=pods, what="not ready")
+
     def _proxies_ready(self) -> None:
         meshed = self._meshed()
         if not meshed:
@@ -121,7 +131,7 @@ class MeshChecks:
             )
 
     def _require(self, good: Sequence[Pod], *, of: Sequence[Pod], what: str) -> None:
-        bad = [f"{pod['namespace']}/{pod['name']}" for pod in of if pod not in good]
+        bad = [_shown(pod) for pod in of if pod not in good]
         if bad:
             raise NotYetError(f"{len(bad)} of {len(of)} pods {what}: {', '.join(bad)}")
 
@@ -136,6 +146,12 @@ class MeshChecks:
         if self._api is None:
             raise CliError(api.NOT_FOUND)
         return self._api
+
+
+def _shown(pod: Pod) -> str:
+    """With the reason, where one is known."""
+    name = f"{pod['namespace']}/{pod['name']}"
+    return f"{name} ({pod['problem']})" if pod["problem"] else name
 
 
 def _reports(pod: Pod) -> bool:

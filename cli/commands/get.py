@@ -1,131 +1,135 @@
-"""`get`: the pods and services that the control plane knows."""
+"""`get`: the pods, services and deployments that the control plane knows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Final
 
 import typer
 
 from linkerd2_py.cli import output
-from linkerd2_py.cli.api import chosen_namespace, connect
-from linkerd2_py.cli.durations import short_age
+from linkerd2_py.cli.api import Api, chosen_namespace, connect
 from linkerd2_py.cli.errors import CliError, bad_usage
 from linkerd2_py.cli.options import AllNamespaces, ApiAddr, Namespace, Verbose
-from linkerd2_py.cli.render.table import Column, render_table
-from linkerd2_py.cli.resources import Resource, parse_resource
+from linkerd2_py.cli.render import get as render
+from linkerd2_py.cli.resources import ALL, SHORT_NAMES, Resource, parse_resources
+from linkerd2_py.cli.selectors import parse_selector
 
 Item = Mapping[str, Any]
+Found = dict[str, list[Item]]
 
-
-def complete_kinds() -> list[str]:
-    """Words for shell completion."""
-    return ["pods", "services"]
+FORMS: Final = ("table", "wide", "name", "json")
+# In the order in which they are shown.
+_TABLES: Final[Mapping[str, Callable[..., str]]] = {
+    "deployment": render.deployment_table,
+    "pod": render.pod_table,
+    "service": render.service_table,
+}
 
 
 def get(
-    resource: Annotated[
-        str,
-        typer.Argument(metavar="RESOURCE", help="pods or services.", autocompletion=complete_kinds),
+    resources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RESOURCE",
+            help="TYPE, TYPE NAME or TYPE/NAME; types: deploy po svc all, or several: svc,po.",
+        ),
     ],
-    form: Annotated[str, typer.Option("--output", "-o", help="table, name or json.")] = "table",
+    form: Annotated[
+        str, typer.Option("--output", "-o", help="table, wide, name or json.")
+    ] = "table",
+    selector: Annotated[
+        str, typer.Option("--selector", "-l", help="Only what has these labels, e.g. app=web.")
+    ] = "",
     all_namespaces: AllNamespaces = False,
     namespace: Namespace = None,
     api_addr: ApiAddr = None,
     verbose: Verbose = False,
 ) -> None:
-    """List pods or services."""
-    output.one_of(form, allowed=("table", "name", "json"))
-    wanted = _listed(resource)
-    plural = f"{wanted.kind}s"
+    """List deployments, pods and services.
+
+    Examples:  get pods   |   get po web-0 -o wide   |   get svc,po -l app=web
+    """
+    output.one_of(form, allowed=FORMS)
+    wanted = listed(resources)
+    fits = parse_selector(selector)
+    if all_namespaces and any(resource.name for resource in wanted):
+        raise bad_usage("a resource cannot be asked for by name across all namespaces")
     with connect(api_addr, verbose=verbose) as api:
         chosen = "" if all_namespaces else chosen_namespace(namespace, target=api.target)
-        items = api.get(f"/{plural}", namespace=chosen)[plural]
-    found = [item for item in items if _matches(item, namespace=chosen, name=wanted.name)]
+        found = _find(api, wanted=wanted, namespace=chosen)
+    selected = {
+        kind: [item for item in items if fits(item["labels"])] for kind, items in found.items()
+    }
+    _show(selected, form=form, namespaces=all_namespaces)
+
+
+def listed(words: Sequence[str]) -> list[Resource]:
+    """What is meant, kind by kind. CliError for what cannot be listed."""
+    first, *names = words
+    kinds = first.split(",")
+    if len(kinds) > 1 or first.lower() == ALL:
+        if names or "/" in first:
+            raise bad_usage(f"names cannot be given for several types: {' '.join(words)}")
+        kinds = list(_TABLES) if first.lower() == ALL else kinds
+        return [_listable(resource) for kind in kinds for resource in parse_resources([kind])]
+    return [_listable(resource) for resource in parse_resources(words)]
+
+
+def _listable(resource: Resource) -> Resource:
+    if resource.kind not in _TABLES:
+        raise bad_usage(f"{resource.kind!r} cannot be listed: use deploy, po, svc or all")
+    return resource
+
+
+def _find(api: Api, *, wanted: Sequence[Resource], namespace: str) -> Found:
+    """What is wanted, in the order of tables. CliError for a name that nothing has."""
+    found: Found = {}
+    for kind in (kind for kind in _TABLES if any(kind == one.kind for one in wanted)):
+        plural = f"{kind}s"
+        items = [
+            item
+            for item in api.get(f"/{plural}", namespace=namespace)[plural]
+            if namespace in {"", item["namespace"]}
+        ]
+        names = {resource.name for resource in wanted if resource.kind == kind}
+        missing = names - {"", *(item["name"] for item in items)}
+        if missing:
+            raise CliError(f"there is no {kind} {min(missing)!r} in the namespace {namespace!r}")
+        found[kind] = [item for item in items if "" in names or item["name"] in names]
+    return found
+
+
+def _show(found: Found, *, form: str, namespaces: bool) -> None:
+    filled = {kind: items for kind, items in found.items() if items}
     if form == "json":
-        output.write_json(found)
-    elif not found:
+        output.write_json([item for items in found.values() for item in items])
+    elif not filled:
         output.note("No resources found.")
     elif form == "name":
-        output.write("\n".join(f"{item['namespace']}/{item['name']}" for item in found))
-    elif wanted.kind == "pod":
-        output.write(pod_table(found, namespaces=all_namespaces))
-    else:
-        output.write(service_table(found, namespaces=all_namespaces))
-
-
-def _listed(text: str) -> Resource:
-    refusal = bad_usage(f"{text!r} cannot be listed: use pods or services")
-    try:
-        wanted = parse_resource(text)
-    except CliError as error:
-        raise refusal from error
-    if wanted.kind not in {"pod", "service"}:
-        raise refusal
-    return wanted
-
-
-def pod_table(pods: Sequence[Item], *, namespaces: bool) -> str:
-    """Pods as kubectl shows them, with whether each is meshed."""
-    heads = ("NAME", "OWNER", "STATUS", "MESHED", "PROXY", "RESTARTS", "IP", "AGE")
-    rows = [
-        [
-            pod["name"],
-            pod["owner"],
-            pod["status"],
-            "yes" if pod["meshed"] else "no",
-            _proxy(pod),
-            str(pod["restarts"]),
-            pod["ip"],
-            "-" if pod["uptime_s"] is None else short_age(float(pod["uptime_s"])),
+        several = len(found) > 1
+        lines = [
+            f"{SHORT_NAMES[kind]}/{item['name']}"
+            if several
+            else f"{item['namespace']}/{item['name']}"
+            for kind, items in filled.items()
+            for item in items
         ]
-        for pod in pods
+        output.write("\n".join(lines))
+    else:
+        output.write("\n\n".join(_tables(filled, wide=form == "wide", namespaces=namespaces)))
+
+
+def _tables(filled: Found, *, wide: bool, namespaces: bool) -> list[str]:
+    """Names can be told apart, and given to other commands, where several kinds are shown."""
+    return [
+        _TABLES[kind](
+            items,
+            style=render.GetStyle(
+                wide=wide,
+                namespaces=namespaces,
+                prefix=f"{SHORT_NAMES[kind]}/" if len(filled) > 1 else "",
+            ),
+        )
+        for kind, items in filled.items()
     ]
-    return _table(heads, rows=rows, items=pods, namespaces=namespaces)
-
-
-def service_table(services: Sequence[Item], *, namespaces: bool) -> str:
-    """Services with the ports that clients use; with their addresses, where a mesh gives any."""
-    addressed = any(service["cluster_ips"] or service["headless"] for service in services)
-    heads = ("NAME", "CLUSTER-IP", "PORTS") if addressed else ("NAME", "PORTS")
-    rows = [
-        [service["name"], *([_cluster_ip(service)] if addressed else []), _ports(service)]
-        for service in services
-    ]
-    return _table(heads, rows=rows, items=services, namespaces=namespaces)
-
-
-def _table(
-    heads: Sequence[str], *, rows: Sequence[list[str]], items: Sequence[Item], namespaces: bool
-) -> str:
-    if namespaces:
-        heads = ("NAMESPACE", *heads)
-        rows = [[item["namespace"], *row] for item, row in zip(items, rows, strict=True)]
-    return render_table([Column(head, right=False) for head in heads], rows)
-
-
-def _matches(item: Item, *, namespace: str, name: str) -> bool:
-    return (not namespace or item["namespace"] == namespace) and name in {"", item["name"]}
-
-
-def _proxy(pod: Item) -> str:
-    if not pod["meshed"]:
-        return "-"
-    return "ready" if pod["proxy_ready"] else "not ready"
-
-
-def _cluster_ip(service: Item) -> str:
-    """In kubectl's words: the first address, `None` for a headless service."""
-    if service["headless"]:
-        return "None"
-    return next(iter(service["cluster_ips"]), "<none>")
-
-
-def _ports(service: Item) -> str:
-    return ",".join(_port(port) for port in service["ports"]) or "-"
-
-
-def _port(port: Any) -> str:
-    if not isinstance(port, Mapping):
-        return str(port)
-    return f"{port['port']}/opaque" if port.get("opaque") else str(port["port"])

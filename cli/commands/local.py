@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
@@ -23,6 +23,7 @@ from linkerd2_py.cli.live import (
 )
 from linkerd2_py.cli.options import ApiAddr, Namespace, Verbose
 from linkerd2_py.cli.program import shown_program
+from linkerd2_py.cli.render.check import paint_mark
 from linkerd2_py.cli.render.live import cross, tick
 from linkerd2_py.controlplane.local.owned import StateError
 from linkerd2_py.controlplane.local.state_dir import State, StateDir
@@ -198,14 +199,16 @@ def status(
     from dataclasses import asdict
 
     from linkerd2_py.cli.api import Api, Target
-    from linkerd2_py.cli.commands.get import pod_table
+    from linkerd2_py.cli.render.get import pod_table
 
     output.one_of(form, allowed=("table", "json"))
     _directory, state = _running()
     with Api(Target(state.public_api), verbose=verbose) as api:
         pods = api.get("/pods", namespace=state.namespace)["pods"]
+        results = api.get("/self-check")["results"]
+    problems = [result for result in results if result["status"] != "ok"]
     if form == "json":
-        output.write_json({**asdict(state), "pods": pods})
+        output.write_json({**asdict(state), "pods": pods, "problems": problems})
         return
     facts = {
         "mesh": state.mesh_file,
@@ -216,9 +219,21 @@ def status(
         **({"namespaces": f"{state.network}-POD"} if state.network else {}),
     }
     output.write("\n".join(f"{name + ':':<12} {value}" for name, value in facts.items()))
-    output.write("\n" + pod_table(pods, namespaces=False) + "\n")
+    output.write("\n" + pod_table(pods) + "\n")
+    _show_problems(problems)
     if state.links:
         output.write("\n" + "\n".join(f"{name:<24} {url}" for name, url in state.links.items()))
+
+
+def _show_problems(problems: Sequence[Mapping[str, str]]) -> None:
+    """What `check` would say of the mesh as a whole; the table has said what is wrong with its pods."""
+    paint = output.paint_for(sys.stdout)
+    lines = []
+    for problem in problems:
+        mark = paint_mark("warning" if problem["status"] == "warning" else "error", paint=paint)
+        lines.append(f"{mark} {problem['description']}: {problem['message']}")
+    if lines:
+        output.write("\n" + "\n".join(lines) + "\n")
 
 
 @app.command("logs")

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import shutil
-import signal
 from collections.abc import Callable
 from typing import Final
 
 from linkerd2_py.base.clock import Clock
 from linkerd2_py.controlplane.local.owned import StateError
-from linkerd2_py.controlplane.local.process import Guard, Process, Program, start
+from linkerd2_py.controlplane.local.process import (
+    Guard,
+    Process,
+    Program,
+    describe_exit,
+    start,
+)
+
+logger = logging.getLogger(__name__)
 
 BACKOFF_FIRST_S: Final = 0.5
 BACKOFF_MOST_S: Final = 30.0
@@ -25,7 +33,8 @@ CRASH_LOOP_EXITS: Final = 3
 class Container:
     """One program of a pod; with `once` it is to end well, and is started again only after a failure.
 
-    `on_change` is called whenever what is read here has changed.
+    `on_change` is called whenever what is read here has changed. `problem` says why it does not run as it should, until
+    whoever asks it is content; `last_exit` why it was last started again, at `last_exit_at`, and stays.
     """
 
     def __init__(
@@ -45,12 +54,19 @@ class Container:
         self._stopping = asyncio.Event()
         self._process: Process | None = None
         self.restarts = 0
+        self.last_exit = ""
+        self.last_exit_at = 0.0
         self.short_runs = 0
         self.problem = ""
 
     @property
     def running(self) -> bool:
         return self._process is not None and not self._process.exited.done()
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process that runs now."""
+        return self._process.pid if self._process is not None and self.running else None
 
     @property
     def crash_looping(self) -> bool:
@@ -69,9 +85,7 @@ class Container:
             if self._clock.monotonic() - began >= STABLE_S:
                 self.short_runs = 0
             self.short_runs += 1
-            self.restarts += 1
-            if status is not None:
-                self.problem = describe_exit(status, last_line=last_line(self._program))
+            self._tell_end(status)
             self._on_change()
             await self._pause(backoff_s(self.short_runs))
 
@@ -80,6 +94,17 @@ class Container:
         self._stopping.set()
         if self._process is not None:
             await self._process.stop(grace_s=grace_s)
+
+    def _tell_end(self, status: int | None) -> None:
+        """Count and say why it is to be started again."""
+        if status is not None:
+            self.problem = describe_exit(status, last_line=last_line(self._program))
+        self.restarts += 1
+        self.last_exit, self.last_exit_at = self.problem, self._clock.wall()
+        pause_s = backoff_s(self.short_runs)
+        logger.warning(
+            "%s: %s; started again in %gs", self._program.log.stem, self.problem, pause_s
+        )
 
     async def _run_once(self) -> int | None:
         """One run's exit status, or None (with `problem` set) if it could not start."""
@@ -120,15 +145,6 @@ def missing_program(program: Program) -> str:
     return f"command not found: {name!r}"
 
 
-def describe_exit(status: int, *, last_line: str) -> str:
-    """`exited with status 3: <its last words>`, or the name of the signal, which leaves none."""
-    if status < 0:
-        return f"ended by {_signal_name(-status)}"
-    return (
-        f"exited with status {status}: {last_line}" if last_line else f"exited with status {status}"
-    )
-
-
 def last_line(program: Program) -> str:
     """The last line it wrote, shortened, or an empty text."""
     try:
@@ -139,10 +155,3 @@ def last_line(program: Program) -> str:
         return ""
     written = [line.strip() for line in lines if line.strip()]
     return written[-1][:300] if written else ""
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

@@ -53,8 +53,12 @@ class Fleet:
         """One line for each pod that is not ready and has a reason, and for what never started."""
         pods = [pod for pod in self.pods if not pod.ready]
         lines = [f"pod {pod.plan.name}: {pod.problem or 'not ready'}" for pod in pods]
-        lines += [w.problem for w in self._workloads.values() if w.problem]
-        return lines + ([self.ingress.problem] if self.ingress.problem else [])
+        return [*lines, *self.obstacles, *([self.ingress.problem] if self.ingress.problem else [])]
+
+    @property
+    def obstacles(self) -> list[str]:
+        """One line for each workload whose next step cannot be done."""
+        return [w.problem for w in self._workloads.values() if w.problem]
 
     @property
     def settled(self) -> bool:

@@ -60,6 +60,18 @@ class Ingress:
         stuck = [p.container.problem for p in self._proxies if p.container.crash_looping]
         return f"ingress: proxy {stuck[0]}" if stuck else ""
 
+    @property
+    def restarts(self) -> int:
+        """How often its proxies were started again."""
+        return sum(proxy.container.restarts for proxy in self._proxies)
+
+    @property
+    def last_exit(self) -> str:
+        """Why the last of them was, or an empty text."""
+        containers = [proxy.container for proxy in self._proxies]
+        last = max(containers, key=lambda one: one.last_exit_at, default=None)
+        return last.last_exit if last else ""
+
     def door(self, out: OutboundSpec) -> str:
         """`host:port` that leads to a service port; `update` has been called with its mesh."""
         return self._doors[out.authority]

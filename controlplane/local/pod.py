@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -24,6 +24,7 @@ from linkerd2_py.controlplane.local.plan import (
 from linkerd2_py.controlplane.local.pod_identity import PodIdentities
 from linkerd2_py.controlplane.local.probe import Probe
 from linkerd2_py.controlplane.local.process import Guard, Program
+from linkerd2_py.controlplane.local.silence import Silence
 from linkerd2_py.controlplane.local.state_dir import StateDir
 from linkerd2_py.controlplane.registry.types import Pod, PodStatus
 
@@ -61,6 +62,7 @@ class PodRunner:
         self._on_change = on_change
         self._wake = asyncio.Event()
         self._failures = 0
+        self._silence = Silence(clock=around.clock)
         self._terminating = False
         self.ready = False
         self._proxy = (
@@ -82,18 +84,30 @@ class PodRunner:
                 return f"{step.name} {init.problem}"
         if self._proxy is not None and self._proxy.problem:
             return f"proxy {self._proxy.problem}"
-        return self._app.problem
+        return self._app.problem or self._silence.reason
+
+    @property
+    def stalled(self) -> bool:
+        """Whether its programs run and it has not been ready for so long that somebody should look."""
+        return not self.ready and self._silence.stalled
 
     @property
     def failed(self) -> bool:
         """Whether waiting will not help: a program is missing or ends again and again."""
-        containers = [*self._inits, self._app, *([self._proxy] if self._proxy else [])]
-        return not self.ready and any(one.crash_looping for one in containers)
+        return not self.ready and any(one.crash_looping for _, one in self._all())
+
+    def _all(self) -> Iterator[tuple[str, Container]]:
+        """Its containers in the order in which they start, by what a person calls them."""
+        for step, init in zip(self.plan.inits, self._inits, strict=True):
+            yield step.name, init
+        if self._proxy is not None:
+            yield "proxy", self._proxy
+        yield "program", self._app
 
     @property
     def pod(self) -> Pod:
         """The registry's view of it."""
-        restarts = self._app.restarts + (self._proxy.restarts if self._proxy else 0)
+        what, last = max(self._all(), key=lambda named: named[1].last_exit_at)
         return Pod(
             namespace=self.plan.spec.namespace,
             name=self.plan.name,
@@ -104,7 +118,7 @@ class PodRunner:
             meshed=self.plan.spec.meshed,
             admin_addr=self.plan.admin_addr,
             status=self._status(),
-            restarts=restarts,
+            restarts=sum(one.restarts for _, one in self._all()),
             started=self._started,
             ip6=self.plan.ip6,
             intercepted=self.plan.intercepted,
@@ -112,6 +126,9 @@ class PodRunner:
             service_account=self.plan.spec.service_account,
             identity=self.plan.identity,
             inbound_port=self.plan.inbound_port,
+            problem=self.problem,
+            last_exit=f"{what} {last.last_exit}" if last.last_exit else "",
+            last_exit_at=last.last_exit_at,
         )
 
     async def stop(self, *, drain: bool) -> None:
@@ -138,15 +155,18 @@ class PodRunner:
             await asyncio.wait([running])
         if self._proxy is not None:
             self._containers.append(spawn(self._proxy.run(), name=f"{self.plan.name} proxy"))
-            while not await self._proxy_ready():
+            while refusal := await self._proxy_refusal():
+                self._judge(refusal)
                 await self._pause(PROBE_WAITING_S)
         # The program starts once its proxy listens: its first call must not be refused.
         self._containers.append(spawn(self._app.run(), name=f"{self.plan.name} app"))
         while True:
-            self._judge(answered=await self._proxy_ready() and await self._app_ready())
+            self._judge(await self._proxy_refusal() or await self._app_refusal())
             await self._pause(PROBE_READY_S if self.ready else PROBE_WAITING_S)
 
-    def _judge(self, *, answered: bool) -> None:
+    def _judge(self, refusal: str) -> None:
+        answered = not refusal
+        self._silence.heard(refusal, leader=self._app.pid)
         alive = self._app.running and (self._proxy is None or self._proxy.running)
         self._failures = 0 if answered else self._failures + 1
         if answered and alive:
@@ -154,22 +174,31 @@ class PodRunner:
         elif not alive or self._failures >= PROBE_FAILURES:
             self._set_ready(ready=False)
 
-    async def _proxy_ready(self) -> bool:
+    async def _proxy_refusal(self) -> str:
+        """Empty when the proxy serves, else why it does not."""
         if self._proxy is None:
-            return True
+            return ""
+        if not self._proxy.running:
+            return "the proxy does not run"
         plan = self.plan
-        probe = Probe(plan.ip, plan.admin_port, path="/ready", netns=plan.netns)
-        return self._proxy.running and await probe.answered()
+        refusal = await Probe(plan.ip, plan.admin_port, path="/ready", netns=plan.netns).refusal()
+        return f"the proxy is not ready: {refusal}" if refusal else ""
 
-    async def _app_ready(self) -> bool:
+    async def _app_refusal(self) -> str:
+        """Empty when the program serves, else why it does not."""
         if not self._app.running:
-            return False
+            return "the program does not run"
         port, check = self.plan.probe_port, self.plan.spec.ready
         if port is None:
-            return True
+            return ""
         path = check.path if check and check.kind == "http" else ""
-        # Inside a namespace nothing is redirected on the way to its own address: the program itself answers.
-        return await Probe(self.plan.ip, port, path=path, netns=self.plan.netns).answered()
+        # Inside a namespace nothing is redirected on the way to its own addresses: the program itself answers.
+        refusal = await Probe(self.plan.ip, port, path=path, netns=self.plan.netns).refusal()
+        if refusal and self.plan.intercepted:
+            # Its proxy finds the address that it answers at.
+            other = Probe(self.plan.ip6, port, path=path, netns=self.plan.netns)
+            return refusal if await other.refusal() else ""
+        return refusal
 
     def _set_ready(self, *, ready: bool) -> None:
         self.ready = ready

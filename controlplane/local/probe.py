@@ -1,4 +1,4 @@
-"""Questions to a process: does it accept connections, does it answer 2xx?"""
+"""Questions to a process: does it accept connections, does it answer 2xx? And if not, what does it do instead?"""
 
 from __future__ import annotations
 
@@ -25,16 +25,29 @@ class Probe:
 
     async def answered(self) -> bool:
         """Whether the answer came in time and was yes; never raises for what the peer does."""
+        return not await self.refusal()
+
+    async def refusal(self) -> str:
+        """Empty for yes, else in a few words what came instead; never raises for what the peer does."""
+        where = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        asked = f"GET {self.path} on {where}" if self.path else where
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                return await self._ask()
-        except (OSError, TimeoutError, asyncio.LimitOverrunError, asyncio.IncompleteReadError):
-            return False
-
-    async def _ask(self) -> bool:
-        reader, writer = await self._connect()
+                reader, writer = await self._connect()
+        except (OSError, TimeoutError):
+            return f"nothing answers on {where}"
         try:
-            return await self._get(reader, writer) if self.path else True
+            async with asyncio.timeout(TIMEOUT_S):
+                status = await self._ask(reader, writer)
+        except TimeoutError:
+            return f"{asked} is not answered within {TIMEOUT_S:g}s"
+        except (OSError, asyncio.LimitOverrunError, asyncio.IncompleteReadError):
+            return f"{asked} is not answered in HTTP"
+        return "" if status.startswith("2") else f"{asked} is answered {status}"
+
+    async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
+        try:
+            return await self._get(reader, writer) if self.path else "2"
         finally:
             writer.close()
             with contextlib.suppress(OSError):
@@ -43,7 +56,8 @@ class Probe:
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if not self.netns:
             return await asyncio.open_connection(self.host, self.port, limit=_HEAD_LIMIT)
-        sock = socket_in(self.netns, family=socket.AF_INET, kind=socket.SOCK_STREAM)
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        sock = socket_in(self.netns, family=family, kind=socket.SOCK_STREAM)
         try:
             sock.setblocking(False)  # noqa: FBT003  # a method of the standard library
             await asyncio.get_running_loop().sock_connect(sock, (self.host, self.port))
@@ -52,10 +66,13 @@ class Probe:
             raise
         return await asyncio.open_connection(sock=sock, limit=_HEAD_LIMIT)
 
-    async def _get(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    async def _get(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
+        """The status of the answer, or the word that stands where HTTP has one."""
         host = f"{self.host}:{self.port}"
         head = f"GET {self.path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
         writer.write(head.encode("ascii"))
         status_line = await reader.readuntil(b"\n")
         words = status_line.split()
-        return len(words) >= 2 and words[0].startswith(b"HTTP/1.") and words[1][:1] == b"2"
+        if len(words) < 2 or not words[0].startswith(b"HTTP/1."):
+            return "in something other than HTTP/1"
+        return words[1].decode("ascii", "replace")[:20]

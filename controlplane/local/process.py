@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -19,8 +20,11 @@ from typing import IO, Final
 
 from linkerd2_py.controlplane.local import owned
 
+logger = logging.getLogger(__name__)
+
 LAUNCH: Final = str(Path(__file__).with_name("launch.py"))
 _GUARD: Final = str(Path(__file__).with_name("guard.py"))
+_GUARD_PAUSE_S: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,41 +66,83 @@ class Program:
 
 
 class Guard:
-    """The process that kills what is left if this one is killed; see `guard`."""
+    """The process that kills what is left if this one is killed; see `guard`.
+
+    One that ends is replaced once `stand_by` was called, and its successor told what it knew. `restarts` counts them.
+    """
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", _GUARD],
-            stdin=subprocess.PIPE,
-            start_new_session=True,
-            cwd="/",
-        )
+        self._groups: set[int] = set()
+        self._folders: list[str] = []
+        self._last = "[]"
+        self._closed = False
+        self._watched: tuple[asyncio.AbstractEventLoop, int] | None = None
+        self._process = _start_guard()
+        self.restarts = 0
+        self.last_exit = ""
+
+    def stand_by(self) -> None:
+        """Replace it whenever it ends, from now on and on the running loop."""
+        loop, pidfd = asyncio.get_running_loop(), os.pidfd_open(self._process.pid)
+        self._watched = loop, pidfd
+        loop.add_reader(pidfd, self._on_end)
 
     def add(self, group: int) -> None:
+        self._groups.add(group)
         self._tell(f"+{group}\n")
 
     def remove(self, group: int) -> None:
+        self._groups.discard(group)
         self._tell(f"-{group}\n")
 
     def call_at_end(self, argv: Sequence[str]) -> None:
         """What to run after everything is killed, if this process dies; none withdraws it."""
-        self._tell(f"!{json.dumps(list(argv))}\n")
+        self._last = json.dumps(list(argv))
+        self._tell(f"!{self._last}\n")
 
     def remove_at_end(self, folder: Path) -> None:
         """A folder of folders, which must be there now and must not outlive us."""
-        self._tell(f"~{json.dumps(str(folder))}\n")
+        self._folders.append(json.dumps(str(folder)))
+        self._tell(f"~{self._folders[-1]}\n")
 
     def close(self) -> None:
         """End the guard; groups still listed are killed, folders removed. May be repeated."""
+        self._closed = True
+        self._stop_watching()
         pipe = self._pipe()
         if not pipe.closed:
             with contextlib.suppress(OSError):
                 pipe.close()
             self._process.wait()
 
+    def _stop_watching(self) -> None:
+        if self._watched is not None:
+            loop, pidfd = self._watched
+            loop.remove_reader(pidfd)
+            os.close(pidfd)
+            self._watched = None
+
+    def _on_end(self) -> None:
+        self._stop_watching()
+        self._pipe().close()
+        self.restarts += 1
+        self.last_exit = describe_exit(self._process.wait())
+        logger.warning("the guard %s; another one takes its place", self.last_exit)
+        # Not at once: whatever ends it again and again must not keep us from everything else.
+        asyncio.get_running_loop().call_later(_GUARD_PAUSE_S, self._replace)
+
+    def _replace(self) -> None:
+        if self._closed:
+            return
+        self._process = _start_guard()
+        self._tell("".join(f"+{group}\n" for group in self._groups))
+        self._tell("".join(f"~{folder}\n" for folder in self._folders))
+        self._tell(f"!{self._last}\n")
+        self.stand_by()
+
     def _tell(self, line: str) -> None:
-        # A dead guard leaves the parent-death signal as the only net; nothing else changes.
-        with contextlib.suppress(OSError):
+        # Without a guard the parent-death signal is the only net until there is another one.
+        with contextlib.suppress(OSError, ValueError):
             os.write(self._pipe().fileno(), line.encode())
 
     def _pipe(self) -> IO[bytes]:
@@ -104,6 +150,15 @@ class Guard:
         if pipe is None:
             raise RuntimeError("the guard was started without a pipe")
         return pipe
+
+
+def _start_guard() -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", _GUARD],
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+        cwd="/",
+    )
 
 
 class Process:
@@ -172,3 +227,19 @@ def launch_argv(
     """`argv` as started by `launch`, so that it gets `death_signal` when this process dies."""
     tie = [str(os.getpid()), str(int(death_signal))]
     return [sys.executable, "-I", "-S", LAUNCH, *tie, *placement.words, "--", *argv]
+
+
+def describe_exit(status: int, *, last_line: str = "") -> str:
+    """`exited with status 3: <its last words>`, or the name of the signal, which leaves none."""
+    if status < 0:
+        return f"ended by {_signal_name(-status)}"
+    return (
+        f"exited with status {status}: {last_line}" if last_line else f"exited with status {status}"
+    )
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -32,6 +32,7 @@ from linkerd2_py.controlplane.identity.tokens import WorkloadTokens
 from linkerd2_py.controlplane.local import owned
 from linkerd2_py.controlplane.local.addresses import AddressError
 from linkerd2_py.controlplane.local.fleet import Fleet
+from linkerd2_py.controlplane.local.health import local_checks
 from linkerd2_py.controlplane.local.network import LoopbackNetwork, Network
 from linkerd2_py.controlplane.local.owned import StateError
 from linkerd2_py.controlplane.local.plan import base_env
@@ -43,6 +44,7 @@ from linkerd2_py.controlplane.local.state_dir import State, StateDir, started_at
 from linkerd2_py.controlplane.local.transparent.network import NamespaceNetwork
 from linkerd2_py.controlplane.local.transparent.node import Node
 from linkerd2_py.controlplane.local.transparent.programs import NetworkError
+from linkerd2_py.controlplane.public_api.selfcheck import CheckResult
 from linkerd2_py.controlplane.registry.mesh_file import MeshFileError, load_mesh_file
 from linkerd2_py.controlplane.registry.mesh_spec import MeshSpec
 from linkerd2_py.controlplane.registry.registry import Registry
@@ -90,6 +92,7 @@ class Supervisor:
         self._tokens = WorkloadTokens()
         self._label = ""
         self._told: dict[str, str] = {}
+        self._refused_edit = ""
         self._state: State | None = None
         self._fleet: Fleet | None = None
 
@@ -101,9 +104,10 @@ class Supervisor:
         async with AsyncExitStack() as ending:
             guard = Guard()
             ending.callback(guard.close)
+            guard.stand_by()
             network = await self._open_network(guard=guard, ending=ending)
             self._label = network.label
-            plane = await self._start_plane(network=network)
+            plane = await self._start_plane(network=network, guard=guard)
             ending.push_async_callback(plane.stop)
             ending.callback(self._settings.state_dir.remove_state)
             self._reports.send(Report("step", "control plane"))
@@ -163,12 +167,18 @@ class Supervisor:
         self._reports.send(Report("step", f"network {node.subnet.v4}, {node.subnet.v6}"))
         return network
 
-    async def _start_plane(self, *, network: Network) -> EmbeddedControlPlane:
+    def _checks(self, guard: Guard) -> list[CheckResult]:
+        if self._fleet is None:
+            return []
+        return local_checks(refused_edit=self._refused_edit, fleet=self._fleet, guard=guard)
+
+    async def _start_plane(self, *, network: Network, guard: Guard) -> EmbeddedControlPlane:
         try:
             return await build_embedded(
                 registry=self._registry,
                 proxy_api=network.proxy_api,
                 identity=self._settings.identity(self._tokens),
+                further_checks=lambda: self._checks(guard),
             )
         except OSError as error:
             raise StartError(f"control plane: {error}") from error
@@ -229,9 +239,11 @@ class Supervisor:
             mesh = load_mesh_file(self._settings.mesh_file)
             self._apply(mesh)
         except (MeshFileError, AddressError, OSError) as error:
+            self._refused_edit = "; ".join(str(error).splitlines())
             for line in str(error).splitlines():
                 self._report_problem(f"{line} (the last good mesh stays)")
             return
+        self._refused_edit = ""
         logger.info(
             "%s was edited: now %d workloads", self._settings.mesh_file, len(mesh.workloads)
         )
@@ -327,10 +339,11 @@ def _trim(path: Path) -> None:
 
 
 def _state_of(pod: PodRunner) -> str:
-    """`READY`, the line that says why it failed, or nothing while it is on its way."""
+    """`READY`, the line that says why it is not, or nothing while it is on its way."""
     if pod.ready:
         return READY
-    return f"pod {pod.plan.name}: {pod.problem}" if pod.failed and pod.problem else ""
+    told = pod.problem and (pod.failed or pod.stalled)
+    return f"pod {pod.plan.name}: {pod.problem}" if told else ""
 
 
 def _load(path: Path) -> MeshSpec:

@@ -36,12 +36,35 @@ def pods_json(
     ]
 
 
+def deployments_json(mesh: Mesh, *, namespace: str) -> list[dict[str, object]]:
+    """Every workload, or those of one namespace, with how many of its pods are ready."""
+    found: list[dict[str, object]] = []
+    for key, deployment in sorted(mesh.deployments.items()):
+        pods = list(mesh.pods_of(key))
+        if namespace in {"", deployment.namespace}:
+            found.append(
+                {
+                    "kind": "deployment",
+                    "namespace": deployment.namespace,
+                    "name": deployment.name,
+                    "labels": _labels(deployment.name),
+                    "replicas": deployment.replicas,
+                    "ready": sum(pod.serving for pod in pods),
+                    "meshed": deployment.meshed,
+                    "restarts": sum(pod.restarts for pod in pods),
+                }
+            )
+    return found
+
+
 def services_json(mesh: Mesh, *, namespace: str) -> list[dict[str, object]]:
     """Every service, or those of one namespace, with its virtual addresses and ports."""
     return [
         {
+            "kind": "service",
             "namespace": service.namespace,
             "name": service.name,
+            "labels": _labels(service.workload),
             "workload": service.workload,
             "cluster_ips": list(service.ips),
             "headless": service.headless,
@@ -74,8 +97,10 @@ def _pod_json(
 ) -> dict[str, object]:
     last = report.last_success
     return {
+        "kind": "pod",
         "namespace": pod.namespace,
         "name": pod.name,
+        "labels": _labels(pod.workload),
         "owner": f"deploy/{pod.workload}",
         "status": pod.status,
         "ready": pod.ready,
@@ -83,11 +108,21 @@ def _pod_json(
         "proxy_ready": last is not None and not report.failure,
         "proxy_version": version,
         "ip": pod.ip,
+        "ip6": pod.ip6,
+        "identity": pod.identity,
         "admin_addr": pod.admin_addr,
         "uptime_s": max(0.0, now - started) if started else None,
         "since_last_report_s": max(0.0, now - last) if last is not None else None,
         "restarts": pod.restarts,
+        "problem": "" if pod.ready else pod.problem,
+        "last_exit": pod.last_exit,
+        "since_last_exit_s": max(0.0, now - pod.last_exit_at) if pod.last_exit else None,
     }
+
+
+def _labels(workload: str) -> dict[str, str]:
+    """What there is to select by: the workload that a thing is, belongs to or stands for."""
+    return {"app": workload}
 
 
 def _proxy_version(pod: Pod, *, store: SampleStore, now: float) -> str:

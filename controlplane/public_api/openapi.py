@@ -74,9 +74,12 @@ _ROW = _object(
     failed=_WHOLE,
     stats=_or_null(_STATS),
 )
+_LABELS: Schema = {"type": "object", "additionalProperties": _TEXT}
 _POD = _object(
+    kind=_TEXT,
     namespace=_TEXT,
     name=_TEXT,
+    labels=_LABELS,
     owner=_TEXT,
     status=_TEXT,
     ready=_FLAG,
@@ -84,18 +87,35 @@ _POD = _object(
     proxy_ready=_FLAG,
     proxy_version=_TEXT,
     ip=_TEXT,
+    ip6=_TEXT,
+    identity=_TEXT,
     admin_addr=_or_null(_TEXT),
     uptime_s=_or_null(_NUMBER),
     since_last_report_s=_or_null(_NUMBER),
     restarts=_WHOLE,
+    problem=_TEXT,
+    last_exit=_TEXT,
+    since_last_exit_s=_or_null(_NUMBER),
 )
 _END = _object(namespace=_TEXT, type=_TEXT, name=_TEXT)
 _EDGE = _object(src=_END, dst=_END, client_id=_TEXT, server_id=_TEXT, no_identity_msg=_TEXT)
 _PORT = _object(name=_TEXT, port=_WHOLE, target_port=_WHOLE, opaque=_FLAG)
 _CHECK = _object(category=_TEXT, description=_TEXT, status=_TEXT, message=_TEXT, hint=_TEXT)
-_SERVICE = _object(
+_DEPLOYMENT = _object(
+    kind=_TEXT,
     namespace=_TEXT,
     name=_TEXT,
+    labels=_LABELS,
+    replicas=_WHOLE,
+    ready=_WHOLE,
+    meshed=_FLAG,
+    restarts=_WHOLE,
+)
+_SERVICE = _object(
+    kind=_TEXT,
+    namespace=_TEXT,
+    name=_TEXT,
+    labels=_LABELS,
     workload=_TEXT,
     cluster_ips=_list(_TEXT),
     headless=_FLAG,
@@ -116,6 +136,7 @@ _SCHEMAS: dict[str, Schema] = {
     "Stat": _object(tables=_list(_object(type=_TEXT, rows=_list(_ROW)))),
     "Edges": _object(edges=_list(_EDGE)),
     "Pods": _object(pods=_list(_POD)),
+    "Deployments": _object(deployments=_list(_DEPLOYMENT)),
     "Services": _object(services=_list(_SERVICE)),
     "Endpoints": _object(endpoints=_list(_ENDPOINT)),
     "Identity": _object(pods=_list(_PRESENTED)),

@@ -18,7 +18,7 @@ from linkerd2_py.controlplane.public_api.parameters import Parameter
 from linkerd2_py.controlplane.public_api.resources import InvalidQueryError
 from linkerd2_py.controlplane.public_api.ring import SampleStore
 from linkerd2_py.controlplane.public_api.scraper import Scraper
-from linkerd2_py.controlplane.public_api.selfcheck import self_check
+from linkerd2_py.controlplane.public_api.selfcheck import CheckResult, self_check
 from linkerd2_py.controlplane.public_api.stat_query import parse_stat_query
 from linkerd2_py.controlplane.public_api.stats import answer
 from linkerd2_py.controlplane.registry.registry import Registry
@@ -62,6 +62,7 @@ class Sources:
     clock: Clock
     proxy_api_problem: Callable[[], Awaitable[str]]
     authorities: Callable[[], Authorities] | None = None
+    further_checks: Callable[[], Sequence[CheckResult]] = tuple
 
 
 def operations(sources: Sources) -> tuple[Operation, ...]:
@@ -77,6 +78,9 @@ def operations(sources: Sources) -> tuple[Operation, ...]:
         Operation("/api/v1/edges", "Who is connected to whom", "Edges", answers.edges, _EDGES),
         Operation("/api/v1/pods", "The pods of the mesh", "Pods", answers.pods, (NAMESPACE,)),
         Operation("/api/v1/services", "The services", "Services", answers.services, (NAMESPACE,)),
+        Operation(
+            "/api/v1/deployments", "The workloads", "Deployments", answers.deployments, (NAMESPACE,)
+        ),
         Operation(
             "/api/v1/endpoints",
             "What destination answers for authorities",
@@ -143,6 +147,7 @@ class _Answers:
             results += await leaf_checks(
                 mesh, store=self._of.store, authorities=authorities, now=now
             )
+        results += self._of.further_checks()
         return {"results": [result.as_json() for result in results]}
 
     async def stat(self, request: Request) -> Answer:
@@ -174,6 +179,10 @@ class _Answers:
     async def services(self, request: Request) -> Answer:
         namespace = request.params.get("namespace", "")
         return {"services": listings.services_json(self._of.registry.mesh, namespace=namespace)}
+
+    async def deployments(self, request: Request) -> Answer:
+        namespace, mesh = request.params.get("namespace", ""), self._of.registry.mesh
+        return {"deployments": listings.deployments_json(mesh, namespace=namespace)}
 
     async def endpoints(self, request: Request) -> Answer:
         found: list[dict[str, object]] = []

@@ -67,7 +67,8 @@ class Pod:
     address, where it has one. `admin_addr` is `host:port` of its proxy's admin server; `started` is in seconds since the
     epoch. The proxy of an `intercepted` pod gets what is sent to any port but `skipped_ports`; otherwise it only has `ports`.
     `identity` is the name in its proxy's certificate, empty where it has none; `inbound_port` is where peers reach that proxy's
-    own inbound listener at `ip`, 0 where there is no proxy.
+    own inbound listener at `ip`, 0 where there is no proxy. `problem` says why it is not ready, where that is known; `last_exit`
+    why one of its programs was last started again, at `last_exit_at`, in seconds since the epoch.
     """
 
     namespace: str
@@ -88,6 +89,9 @@ class Pod:
     service_account: str = "default"
     identity: str = ""
     inbound_port: int = 0
+    problem: str = ""
+    last_exit: str = ""
+    last_exit_at: float = 0.0
 
     @property
     def key(self) -> Key:

@@ -250,7 +250,7 @@ async def test_answers_are_as_the_openapi_document_says(plane: Plane) -> None:
         "/api/v1/endpoints": f"?authority={AUTHORITY}",
         "/api/v1/identity": "?namespace=emojivoto",
     }
-    assert len(document["paths"]) == 8
+    assert len(document["paths"]) == 9
     for path in document["paths"]:
         reference = document["paths"][path]["get"]["responses"]["200"]  # type: ignore[call-overload]
         schema = {**reference["content"]["application/json"]["schema"], "components": document["components"]}  # fmt: skip

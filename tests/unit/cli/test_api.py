@@ -1,11 +1,8 @@
-"""The public API's client, and the checks on it, against a small HTTP server whose answers the test sets."""
+"""The public API's client, and the checks on it, against `tests.support.public_api`."""
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
@@ -17,56 +14,7 @@ from linkerd2_py.cli.checks.run import run_checks
 from linkerd2_py.cli.commands.diagnostics import meshed_pods, scrape
 from linkerd2_py.cli.errors import EXIT_USAGE, CliError
 from linkerd2_py.cli.resources import Resource
-
-POD = {
-    "namespace": "shop",
-    "name": "web-0",
-    "owner": "deploy/web",
-    "status": "Running",
-    "meshed": True,
-    "admin_addr": "127.0.0.1:1",
-    "proxy_ready": True,
-    "proxy_version": __version__,
-    "since_last_report_s": 1.0,
-}
-
-
-class Server:
-    """`answers` maps a path below /api/v1 to a status and a body; anything but text becomes JSON."""
-
-    def __init__(self) -> None:
-        self.answers: dict[str, tuple[int, object]] = {
-            "/version": (200, {"version": __version__}),
-            "/self-check": (200, {"results": []}),
-            "/pods": (200, {"pods": [POD]}),
-        }
-        answers = self.answers
-
-        class Answering(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                path = self.path.partition("?")[0].removeprefix("/api/v1")
-                status, body = answers.get(path, (404, {"error": f"no such path: {path}"}))
-                raw = body.encode() if isinstance(body, str) else json.dumps(body).encode()
-                self.send_response(status)
-                self.send_header("content-length", str(len(raw)))
-                self.end_headers()
-                self.wfile.write(raw)
-
-            def log_message(self, *_: object) -> None: ...
-
-        self._server = HTTPServer(("127.0.0.1", 0), Answering)
-        self.address = f"127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-
-    def set_pods(self, *changes: Mapping[str, Any]) -> None:
-        """One pod for each set of differences from a healthy one."""
-        self.answers["/pods"] = (200, {"pods": [{**POD, **change} for change in changes]})
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+from tests.support.public_api import Server
 
 
 @pytest.fixture
@@ -119,6 +67,12 @@ def test_a_healthy_mesh_passes_every_check(server: Server) -> None:
             (DATA_PLANE, "pods are running"),
             "error",
             "1 of 2 pods not running: shop/web-1",
+        ),
+        (
+            {"ready": False, "problem": "nothing answers on 127.0.0.2:80"},
+            (DATA_PLANE, "pods are ready"),
+            "error",
+            "1 of 2 pods not ready: shop/web-1 (nothing answers on 127.0.0.2:80)",
         ),
         (
             {"proxy_ready": False},

@@ -9,9 +9,9 @@ import pytest
 
 from linkerd2_py.cli.checks.run import Result
 from linkerd2_py.cli.commands.diagnostics import endpoint_table
-from linkerd2_py.cli.commands.get import pod_table, service_table
 from linkerd2_py.cli.render import edges, live, stat
 from linkerd2_py.cli.render.check import CheckLines, as_json
+from linkerd2_py.cli.render.get import GetStyle, deployment_table, pod_table, service_table
 from linkerd2_py.cli.render.paint import Paint
 from linkerd2_py.cli.render.table import Cell, Column, clip, render_table, width_of
 from tests.support.golden import assert_golden
@@ -111,39 +111,87 @@ def test_table_counts_columns_of_wide_characters() -> None:
     assert text == "A      B\n🍩     1\nabc   22"
 
 
-PODS = [
-    {
+def _pod(number: int, **different: Any) -> dict[str, Any]:
+    return {
         "namespace": "emojivoto",
         "name": f"web-{number}",
         "owner": "deploy/web",
         "status": "Running",
-        "meshed": meshed,
+        "ready": True,
+        "meshed": True,
         "proxy_ready": True,
-        "restarts": number,
+        "proxy_version": "0.4.0",
+        "restarts": 0,
         "ip": "127.0.16.1",
-        "uptime_s": uptime,
+        "ip6": "",
+        "identity": "web.emojivoto.serviceaccount.identity.linkerd.cluster.local",
+        "admin_addr": "127.0.16.1:4191",
+        "uptime_s": 61.0,
+        "problem": "",
+        "last_exit": "",
+        "since_last_exit_s": None,
+        **different,
     }
-    for number, (meshed, uptime) in enumerate([(True, 61.0), (False, None)])
-]
+
+
+BARE = {"meshed": False, "identity": "", "admin_addr": None, "proxy_version": "", "uptime_s": None}
+SILENT = {
+    "ready": False,
+    "problem": "nothing answers on 127.0.16.3:80 (the program listens on 127.0.0.1:80)",
+}
+CRASHED = {
+    "restarts": 3,
+    "last_exit": "program exited with status 3: no ballots",
+    "since_last_exit_s": 125.0,
+}
 
 
 def test_pods() -> None:
-    _golden("get_pods.golden", pod_table(PODS, namespaces=True))
+    _golden(
+        "get_pods.golden", pod_table([_pod(0), _pod(1, **BARE)], style=GetStyle(namespaces=True))
+    )
+
+
+def test_a_pod_that_is_not_ready_and_one_that_was_started_again_say_why() -> None:
+    pods = [_pod(0), _pod(1, **SILENT), _pod(2, **CRASHED)]
+    _golden("get_pods_reasons.golden", pod_table(pods))
+
+
+def test_wide_pods() -> None:
+    pods = [_pod(0, ip6="fd6c:3564::1"), _pod(1, **BARE)]
+    _golden("get_pods_wide.golden", pod_table(pods, style=GetStyle(wide=True, prefix="po/")))
+
+
+def test_deployments() -> None:
+    found = {
+        "namespace": "emojivoto",
+        "name": "web",
+        "labels": {"app": "web"},
+        "replicas": 3,
+        "ready": 2,
+        "meshed": True,
+        "restarts": 4,
+    }
+    _golden("get_deployments.golden", deployment_table([found], style=GetStyle(wide=True)))
 
 
 def _service(name: str, *, ips: tuple[str, ...] = (), headless: bool = False) -> dict[str, Any]:
-    ports = [{"port": 80, "opaque": False}, {"port": 9000, "opaque": True}]
+    ports = [
+        {"port": 80, "target_port": 8080, "opaque": False},
+        {"port": 9000, "target_port": 9000, "opaque": True},
+    ]
     return {
         "namespace": "emojivoto",
         "name": name,
         "cluster_ips": list(ips),
         "headless": headless,
+        "labels": {"app": "chat"},
         "ports": ports,
     }
 
 
 def test_services() -> None:
-    _golden("get_services.golden", service_table([_service("chat-svc")], namespaces=False))
+    _golden("get_services.golden", service_table([_service("chat-svc")]))
 
 
 def test_services_with_addresses() -> None:
@@ -152,11 +200,14 @@ def test_services_with_addresses() -> None:
         _service("peers", headless=True),
         _service("starting"),
     ]
-    _golden("get_services_addressed.golden", service_table(services, namespaces=True))
+    _golden(
+        "get_services_addressed.golden", service_table(services, style=GetStyle(namespaces=True))
+    )
+    _golden("get_services_wide.golden", service_table(services, style=GetStyle(wide=True)))
 
 
 def test_headless_services_alone_have_the_column_too() -> None:
-    text = service_table([_service("peers", headless=True)], namespaces=False)
+    text = service_table([_service("peers", headless=True)])
     assert [line.split() for line in text.splitlines()] == [
         ["NAME", "CLUSTER-IP", "PORTS"],
         ["peers", "None", "80,9000/opaque"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.controlplane.identity.tokens import WorkloadTokens
 from linkerd2_py.controlplane.local import pod as pods
+from linkerd2_py.controlplane.local import silence
 from linkerd2_py.controlplane.local.fleet import Fleet
 from linkerd2_py.controlplane.local.network import LoopbackNetwork
 from linkerd2_py.controlplane.local.pod import Surroundings
@@ -40,6 +42,7 @@ class Running:
     def __init__(self, root: Path) -> None:
         directory = StateDir(root / "state")
         directory.create()
+        self.root = root
         (root / "server.py").write_text(SERVER)
         self.registry = Registry()
         self.guard = Guard()
@@ -194,12 +197,46 @@ async def test_a_program_that_dies_is_not_ready_and_comes_back(running: Running)
     await running.wait(lambda pods: not _ready(pods))
     again = (await running.wait(lambda pods: _ready(pods) == {"web-0"}))["web-0"]
     assert (again.ip, again.ports, again.restarts) == (pod.ip, pod.ports, 1)
+    assert again.last_exit == "program ended by SIGKILL"
+    assert again.last_exit_at > pod.started
 
 
-async def test_a_start_that_takes_too_long_is_said_to(running: Running) -> None:
-    running.apply(more="  slow: {command: [sleep, '60'], meshed: false, ready: {tcp: 1}}")
-    assert not await running.fleet.wait_settled(limit_s=0.3)
-    assert "pod slow-0: not ready" in running.fleet.problems
+async def test_a_pod_that_never_becomes_ready_says_what_its_program_does_instead(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(silence, "LOOK_EVERY_S", 0)
+    monkeypatch.setattr(silence, "STALLED_S", 0)
+    mistaken = SERVER.replace('os.environ["HOST"], int(os.environ["PORT"])', '"127.0.0.1", 0')
+    (running.root / "mistaken.py").write_text(mistaken)
+    running.apply(
+        more="  silent: {command: [sleep, '60'], meshed: false, ready: {tcp: 1}}\n"
+        f"  mistaken: {{command: [{sys.executable}, -S, mistaken.py], meshed: false, ready: {{tcp: 2}}}}"
+    )
+
+    def problem(name: str) -> str:
+        pod = running.pods().get(name)
+        return pod.problem if pod else ""
+
+    await eventually_async(lambda: "listens nowhere" in problem("silent-0"))
+    await eventually_async(lambda: "listens on" in problem("mistaken-0"))
+    silent, pod = running.pods()["silent-0"], running.pods()["mistaken-0"]
+    assert silent.problem == f"nothing answers on {silent.ip}:1 (the program listens nowhere)"
+    where = rf"nothing answers on {pod.ip}:2 \(the program listens on 127\.0\.0\.1:\d+\)"
+    assert re.fullmatch(where, pod.problem)
+    assert (pod.ready, pod.status) == (False, "Running")
+    assert f"pod mistaken-0: {pod.problem}" in running.fleet.problems
+    assert all(one.stalled for one in running.fleet.pods if one.plan.name == "mistaken-0")
+    assert not await running.fleet.wait_settled(limit_s=0)
+
+
+async def test_what_answers_has_no_problem_and_never_stalls(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(silence, "STALLED_S", 0)
+    running.apply()
+    pod = (await running.wait(lambda pods: _ready(pods) == {"web-0"}))["web-0"]
+    assert pod.problem == ""
+    assert not running.fleet.pods[0].stalled
 
 
 async def test_a_pod_whose_token_cannot_be_stored_does_not_start_and_keeps_no_place(

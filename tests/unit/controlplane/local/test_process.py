@@ -19,7 +19,7 @@ from linkerd2_py.base.tasks import spawn
 from linkerd2_py.controlplane.local import container as containers
 from linkerd2_py.controlplane.local import guard as guards
 from linkerd2_py.controlplane.local.container import Container
-from linkerd2_py.controlplane.local.process import Guard, Program, start
+from linkerd2_py.controlplane.local.process import Guard, Program, describe_exit, start
 from tests.support.wait import eventually, eventually_async
 
 
@@ -121,7 +121,7 @@ def test_backoff_doubles_up_to_its_limit() -> None:
     ],
 )
 def test_exits_are_told_in_one_line(status: int, words: str, expected: str) -> None:
-    assert containers.describe_exit(status, last_line=words) == expected
+    assert describe_exit(status, last_line=words) == expected
 
 
 def test_a_command_with_a_slash_is_looked_for_beside_the_mesh_file(tmp_path: Path) -> None:
@@ -158,10 +158,29 @@ def test_guard_removes_no_folder_but_the_one_it_was_told_of(tmp_path: Path) -> N
     os.close(held)
 
 
+async def test_a_guard_that_ends_is_replaced_and_its_successor_knows_what_it_knew(
+    tmp_path: Path,
+) -> None:
+    made = Guard()
+    made.stand_by()
+    process = start(_program(tmp_path, "sleep 60"), guard=made)
+    folder, left = tmp_path / "keys", tmp_path / "left"
+    folder.mkdir()
+    made.remove_at_end(folder)
+    made.call_at_end(["touch", str(left)])
+    made._process.kill()
+    await eventually_async(lambda: made.restarts == 1 and made._process.poll() is None)
+    assert made.last_exit == "ended by SIGKILL"
+    await asyncio.to_thread(made.close)
+    assert await asyncio.wait_for(process.exited, 10) == -signal.SIGKILL
+    assert not folder.exists()
+    assert left.exists()
+
+
 def test_nothing_survives_a_killed_supervisor(tmp_path: Path) -> None:
     code = (
         "import asyncio, sys; from pathlib import Path;"
-        "from linkerd2_py.controlplane.local.process import Guard, Program, start\n"
+        "from linkerd2_py.controlplane.local.process import Guard, Program, describe_exit, start\n"
         "async def main():\n"
         "    there = Path(sys.argv[1])\n"
         "    script = 'sleep 60 & echo $$ $!; wait'\n"

@@ -67,15 +67,15 @@ async def test_every_edit_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        (b"HTTP/1.1 200 OK\r\n\r\n", True),
-        (b"HTTP/1.0 204 \r\n\r\n", True),
-        (b"HTTP/1.1 503 Busy\r\n\r\n", False),
-        (b"nonsense\n", False),
-        (b"", False),
-        (b"x" * 10_000, False),
+        (b"HTTP/1.1 200 OK\r\n\r\n", ""),
+        (b"HTTP/1.0 204 \r\n\r\n", ""),
+        (b"HTTP/1.1 503 Busy\r\n\r\n", "GET /ready on {where} is answered 503"),
+        (b"nonsense\n", "GET /ready on {where} is answered in something other than HTTP/1"),
+        (b"", "GET /ready on {where} is not answered in HTTP"),
+        (b"x" * 10_000, "GET /ready on {where} is not answered in HTTP"),
     ],
 )
-async def test_http_probe(answer: bytes, expected: bool) -> None:
+async def test_http_probe(answer: bytes, expected: str) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"GET /ready HTTP/1.1\r\n")
         writer.write(answer)
@@ -83,6 +83,9 @@ async def test_http_probe(answer: bytes, expected: bool) -> None:
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        assert await Probe("127.0.0.1", port, path="/ready").answered() == expected
+        probe = Probe("127.0.0.1", port, path="/ready")
+        assert await probe.refusal() == expected.format(where=f"127.0.0.1:{port}")
+        assert await probe.answered() == (not expected)
         assert await Probe("127.0.0.1", port).answered()
     assert not await Probe("127.0.0.1", port).answered()
+    assert await Probe("127.0.0.1", port).refusal() == f"nothing answers on 127.0.0.1:{port}"
