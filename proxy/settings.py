@@ -36,7 +36,7 @@ def limits(http2: Http2Server) -> Limits:
         "max_concurrent_streams": http2.max_concurrent_streams,
         "max_frame_size": http2.max_frame_size,
         "header_list_bytes": http2.header_list_bytes,
-        "reset_budget": http2.pending_resets,
+        "pending_accept_resets": http2.pending_accept_resets,
         "ping_interval_ns": _optional_ns(http2.keepalive_interval_s),
         "ping_timeout_ns": _optional_ns(http2.keepalive_timeout_s),
     }

@@ -21,7 +21,9 @@ cdef class Limits:
     cdef readonly uint32_t header_list_bytes           # 64 KiB decoded (name+value+32 each)
     cdef readonly uint32_t header_fields               # 100, cookie crumbs counted
     cdef readonly uint32_t continuation_frames         # 8
-    cdef readonly uint32_t reset_budget                # 100 per 10 s plus one per completed stream
+    cdef readonly uint32_t reset_burst                 # 1000: what requests that were given up at once may cost before the client is sent away; and
+    cdef readonly uint32_t reset_rate                  # 33: how much of it comes back in a second
+    cdef readonly uint32_t pending_accept_resets       # 0 = any: requests that one read may both bring and take back
     cdef readonly uint32_t anomaly_budget              # 100 (empty DATA, PRIORITY, unknown frames, SETTINGS, PING...) per 10 s
     cdef readonly uint32_t control_queue               # 1000 unsent replies; more end the connection
     cdef readonly int64_t stalled_send_ns              # 30 s without progress; then the blocked stream is reset

@@ -27,7 +27,9 @@ class Limits:
         header_list_bytes: int = ...,
         header_fields: int = ...,
         continuation_frames: int = ...,
-        reset_budget: int = ...,
+        reset_burst: int = ...,
+        reset_rate: int = ...,
+        pending_accept_resets: int = ...,
         anomaly_budget: int = ...,
         control_queue: int = ...,
         stalled_send_ns: int = ...,
@@ -67,7 +69,11 @@ class Limits:
     @property
     def continuation_frames(self) -> int: ...
     @property
-    def reset_budget(self) -> int: ...
+    def reset_burst(self) -> int: ...
+    @property
+    def reset_rate(self) -> int: ...
+    @property
+    def pending_accept_resets(self) -> int: ...
     @property
     def anomaly_budget(self) -> int: ...
     @property

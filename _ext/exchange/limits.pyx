@@ -22,7 +22,9 @@ BOUNDS = {
     "header_list_bytes": (256, 1 << 20),
     "header_fields": (1, 10_000),
     "continuation_frames": (0, 10_000),
-    "reset_budget": (1, 1_000_000),
+    "reset_burst": (1, 1_000_000),
+    "reset_rate": (1, 1_000_000),
+    "pending_accept_resets": (0, 1_000_000),
     "anomaly_budget": (1, 1_000_000),
     "control_queue": (1, 1_000_000),
     "stalled_send_ns": (0, LONGEST_NS),
@@ -53,7 +55,9 @@ cdef class Limits:
         header_list_bytes=65_536,
         header_fields=100,
         continuation_frames=8,
-        reset_budget=100,
+        reset_burst=1_000,
+        reset_rate=33,
+        pending_accept_resets=0,
         anomaly_budget=100,
         control_queue=1_000,
         stalled_send_ns=30_000_000_000,
@@ -76,7 +80,9 @@ cdef class Limits:
         self.header_list_bytes = within("header_list_bytes", header_list_bytes)
         self.header_fields = within("header_fields", header_fields)
         self.continuation_frames = within("continuation_frames", continuation_frames)
-        self.reset_budget = within("reset_budget", reset_budget)
+        self.reset_burst = within("reset_burst", reset_burst)
+        self.reset_rate = within("reset_rate", reset_rate)
+        self.pending_accept_resets = within("pending_accept_resets", pending_accept_resets)
         self.anomaly_budget = within("anomaly_budget", anomaly_budget)
         self.control_queue = within("control_queue", control_queue)
         self.stalled_send_ns = within("stalled_send_ns", stalled_send_ns)

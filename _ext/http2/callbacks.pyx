@@ -5,7 +5,7 @@
 behind the call; a session that is over takes nothing more.
 """
 
-from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport UINT32_MAX, int32_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 from linkerd2_py._ext.core.fault cimport FAULT_LOCAL
 from linkerd2_py._ext.exchange.limits cimport Limits
@@ -24,6 +24,20 @@ cdef enum:
     DRIBBLE_BYTES = 64           # a body frame cut this short by the peer's window is a trick, not flow control
 
 
+cdef int on_begin_frame(nghttp2_session* h2, const nghttp2_frame_hd* frame, void* user) noexcept:
+    cdef Http2Session session = <Http2Session> user
+    if session.over:
+        return NGHTTP2_ERR_CALLBACK_FAILURE
+    if not session.serves or frame.type != NGHTTP2_HEADERS:
+        return 0
+    try:
+        session.on_client_head(frame.stream_id)
+    except BaseException as error:
+        session.failure = error
+        return NGHTTP2_ERR_CALLBACK_FAILURE
+    return NGHTTP2_ERR_CALLBACK_FAILURE if session.over else 0
+
+
 cdef int on_begin_headers(nghttp2_session* h2, const nghttp2_frame* frame, void* user) noexcept:
     cdef Http2Session session = <Http2Session> user
     if session.over:
@@ -31,18 +45,31 @@ cdef int on_begin_headers(nghttp2_session* h2, const nghttp2_frame* frame, void*
     if frame.hd.type != NGHTTP2_HEADERS:
         return 0
     try:
-        drop_block(session.block)
-        session.block = take_block()
-        if frame.headers.cat == NGHTTP2_HCAT_REQUEST:
-            session.block_half = session.enter(session.make_half(), frame.hd.stream_id)
-            session.block_half.head_written = True
-            nghttp2_session_set_stream_user_data(h2, frame.hd.stream_id, <void*> session.block_half.key())
-            earn(&session.anomalies, EARNED_PER_FRAME)
-        else:
-            session.block_half = session.half_of(frame.hd.stream_id)
+        begin_block(session, frame)
     except BaseException as error:
         session.failure = error
         return NGHTTP2_ERR_CALLBACK_FAILURE
+    return 0
+
+
+cdef int begin_block(Http2Session session, const nghttp2_frame* frame) except -1:
+    cdef Http2Half half
+    drop_block(session.block)
+    session.block = None
+    session.block_half = None
+    if frame.headers.cat != NGHTTP2_HCAT_REQUEST:
+        session.block_half = session.half_of(frame.hd.stream_id)
+    elif session.calmed:
+        # Our GOAWAY, which closes this stream, is on its way.
+        return 0
+    else:
+        half = session.block_half = session.enter(session.make_half(), frame.hd.stream_id)
+        half.head_written = True
+        half.opened_at = session.loop.now
+        half.read = session.reads
+        nghttp2_session_set_stream_user_data(session.h2, frame.hd.stream_id, <void*> half.key())
+        earn(&session.anomalies, EARNED_PER_FRAME)
+    session.block = take_block()
     return 0
 
 
@@ -96,6 +123,8 @@ cdef int take_frame(Http2Session session, const nghttp2_frame* frame) except -1:
             session.awaiting_pong = False
             session.start_alarm()
         return session.on_pong(frame.ping.opaque_data)
+    if kind == NGHTTP2_RST_STREAM:
+        return session.on_reset(session.half_of(frame.hd.stream_id))
     if kind == NGHTTP2_GOAWAY:
         return session.on_goaway(frame.goaway.last_stream_id, frame.goaway.error_code)
     return 0
@@ -183,8 +212,8 @@ cdef int on_frame_send(nghttp2_session* h2, const nghttp2_frame* frame, void* us
             if kind == NGHTTP2_HEADERS or frame.hd.flags & NGHTTP2_FLAG_END_STREAM:
                 message_written(session, frame.hd.stream_id, frame.hd.flags & NGHTTP2_FLAG_END_STREAM)
         elif kind == NGHTTP2_RST_STREAM:
-            reset_written(session, frame.hd.stream_id)
-        elif kind == NGHTTP2_GOAWAY and frame.goaway.error_code != NGHTTP2_NO_ERROR:
+            session.on_reset_written(frame.hd.stream_id, session.half_of(frame.hd.stream_id))
+        elif kind == NGHTTP2_GOAWAY and frame.goaway.error_code != NGHTTP2_NO_ERROR and not session.calmed:
             session.broken = True
     except BaseException as error:
         session.failure = error
@@ -200,16 +229,6 @@ cdef int message_written(Http2Session session, int32_t id, bint end) except -1:
     if end:
         half.out_sent = True
         return session.on_end_written(half)
-    return 0
-
-
-cdef int reset_written(Http2Session session, int32_t id) except -1:
-    """A reset that no peer of ours asked for was provoked by the other side: it costs what its own would."""
-    cdef Http2Half half = session.half_of(id)
-    if half is not None and half.excused:
-        return 0
-    if spend(&session.resets, 1, session.loop.now):
-        return session.kill(NGHTTP2_ENHANCE_YOUR_CALM)
     return 0
 
 
@@ -285,6 +304,7 @@ cdef int make_callbacks() except -1:
     global callbacks
     if nghttp2_session_callbacks_new(&callbacks) != 0:
         raise MemoryError
+    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame)
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers)
     nghttp2_session_callbacks_set_on_header_callback2(callbacks, on_header)
     nghttp2_session_callbacks_set_on_invalid_header_callback2(callbacks, on_invalid_header)
@@ -308,6 +328,8 @@ cdef nghttp2_option* options_of(Limits limits) except NULL:
     nghttp2_option_set_no_closed_streams(option, 1)
     nghttp2_option_set_max_deflate_dynamic_table_size(option, DEFLATE_TABLE)
     nghttp2_option_set_max_outbound_ack(option, limits.control_queue)
+    # Ours tells deadlines from attacks; this one does not.
+    nghttp2_option_set_stream_reset_rate_limit(option, UINT32_MAX, UINT32_MAX)
     nghttp2_option_set_max_continuations(option, limits.continuation_frames)
     nghttp2_option_set_max_send_header_block_length(option, SENT_HEADER_BYTES)
     return option

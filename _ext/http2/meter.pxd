@@ -7,7 +7,9 @@ cdef struct FrameMeter:
     uint32_t have          # bytes of `header` already collected
     uint8_t header[9]
     uint32_t cheap         # frames of the last call that cost more than they carry
-    uint32_t resets        # RST_STREAM frames of the last call
+    uint32_t ended         # the stream that the peer ended or reset most recently
+    uint32_t late          # a stream that sent DATA after that in the last call; 0: none
+    bint reset             # it was reset
 
 cdef enum:
     PREFACE_BYTES = 24     # the client connection preface (RFC 9113 section 3.4), before the first frame
@@ -19,6 +21,15 @@ cdef struct Budget:
     int64_t since
     int32_t spent
     int32_t limit
+
+# A token bucket, kept as the one moment at which all that was drawn has come back.
+cdef struct Bucket:
+    int64_t whole_at
+    int64_t each_ns        # in which one token comes back
+    int64_t burst_ns       # in which all do
+
+cdef void open_bucket(Bucket* bucket, int64_t burst, int64_t per_second) noexcept nogil
+cdef bint draw(Bucket* bucket, uint32_t count, int64_t now) noexcept nogil     # true: there was too little left
 
 cdef bint spend(Budget* budget, uint32_t count, int64_t now) noexcept nogil    # true: exceeded
 cdef void earn(Budget* budget, int32_t count) noexcept nogil

@@ -1,6 +1,6 @@
 """The part of libnghttp2 (1.52 or a later 1.x) that the HTTP/2 codec uses; names and meanings are the library's."""
 
-from libc.stdint cimport int32_t, uint8_t, uint32_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 cdef extern from "<nghttp2/nghttp2.h>":
     ctypedef struct nghttp2_session:
@@ -108,6 +108,7 @@ cdef extern from "<nghttp2/nghttp2.h>":
         NGHTTP2_NO_ERROR
         NGHTTP2_PROTOCOL_ERROR
         NGHTTP2_INTERNAL_ERROR
+        NGHTTP2_STREAM_CLOSED
         NGHTTP2_REFUSED_STREAM
         NGHTTP2_CANCEL
         NGHTTP2_ENHANCE_YOUR_CALM
@@ -127,6 +128,7 @@ cdef extern from "<nghttp2/nghttp2.h>":
     int nghttp2_rcbuf_is_static(const nghttp2_rcbuf* rcbuf)
 
     # ---- callbacks
+    ctypedef int (*nghttp2_on_begin_frame_callback)(nghttp2_session*, const nghttp2_frame_hd*, void*) noexcept
     ctypedef int (*nghttp2_on_begin_headers_callback)(nghttp2_session*, const nghttp2_frame*, void*) noexcept
     ctypedef int (*nghttp2_on_header_callback2)(nghttp2_session*, const nghttp2_frame*, nghttp2_rcbuf*, nghttp2_rcbuf*, uint8_t, void*) noexcept
     ctypedef int (*nghttp2_on_frame_recv_callback)(nghttp2_session*, const nghttp2_frame*, void*) noexcept
@@ -137,6 +139,7 @@ cdef extern from "<nghttp2/nghttp2.h>":
     ctypedef int (*nghttp2_send_data_callback)(nghttp2_session*, nghttp2_frame*, const uint8_t*, size_t, nghttp2_data_source*, void*) noexcept
 
     int nghttp2_session_callbacks_new(nghttp2_session_callbacks**)
+    void nghttp2_session_callbacks_set_on_begin_frame_callback(nghttp2_session_callbacks*, nghttp2_on_begin_frame_callback)
     void nghttp2_session_callbacks_set_on_begin_headers_callback(nghttp2_session_callbacks*, nghttp2_on_begin_headers_callback)
     void nghttp2_session_callbacks_set_on_header_callback2(nghttp2_session_callbacks*, nghttp2_on_header_callback2)
     void nghttp2_session_callbacks_set_on_invalid_header_callback2(nghttp2_session_callbacks*, nghttp2_on_header_callback2)
@@ -154,6 +157,7 @@ cdef extern from "<nghttp2/nghttp2.h>":
     void nghttp2_option_set_no_closed_streams(nghttp2_option*, int)
     void nghttp2_option_set_max_deflate_dynamic_table_size(nghttp2_option*, size_t)
     void nghttp2_option_set_max_outbound_ack(nghttp2_option*, size_t)
+    void nghttp2_option_set_stream_reset_rate_limit(nghttp2_option*, uint64_t, uint64_t)
     void nghttp2_option_set_max_continuations(nghttp2_option*, size_t)
     void nghttp2_option_set_max_send_header_block_length(nghttp2_option*, size_t)
 

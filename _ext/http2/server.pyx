@@ -2,7 +2,7 @@
 """HTTP/2 towards a client: requests become exchanges, responses leave in the order their bytes can go."""
 
 from cpython.ref cimport PyObject
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint8_t, uint32_t
 from libc.string cimport memcmp
 from linkerd2_py._ext.core.fault cimport FAULT_IDLE, FAULT_PROTOCOL, FaultKind
 from linkerd2_py._ext.core.shelf cimport Shelf, shelf_keep, shelf_take
@@ -10,7 +10,7 @@ from linkerd2_py._ext.exchange.head cimport drop_head, take_head
 from linkerd2_py._ext.exchange.limits cimport Limits
 from linkerd2_py._ext.exchange.stream cimport Peer
 from linkerd2_py._ext.http2.fields cimport VERDICT_CONNECT, VERDICT_MALFORMED, VERDICT_OVERSIZED, Verdict, response_fields, shared_fields
-from linkerd2_py._ext.http2.meter cimport PREFACE_BYTES
+from linkerd2_py._ext.http2.meter cimport PREFACE_BYTES, draw, open_bucket, spend
 from linkerd2_py._ext.http2.nghttp2 cimport *
 from linkerd2_py._ext.http2.callbacks cimport body_provider, new_server
 from linkerd2_py._ext.io.transport cimport SEND_OK
@@ -20,6 +20,8 @@ cdef extern from "Python.h":
 
 cdef enum:
     DRAIN = 3
+    PROVEN_TRUST = 32            # times the resets that an unknown client may cost us
+    YOUNG_NS = 10000000          # a request given up sooner than any sensible deadline
     DRAIN_NS = 1000000000        # a client that does not answer our ping has seen the notice by then, or never will
     KEPT_HALVES = 1024
 
@@ -30,9 +32,12 @@ cdef Shelf resting
 
 
 cdef class Http2Server(Http2Session):
-    def __init__(self, Dispatch dispatch not None, Limits limits not None):
+    def __init__(self, Dispatch dispatch not None, Limits limits not None, *, bint proven=False):
+        cdef int64_t trust = PROVEN_TRUST if proven else 1
         self.dispatch = dispatch
         self.limits = limits
+        self.proven = proven
+        open_bucket(&self.resets, trust * limits.reset_burst, trust * limits.reset_rate)
         self.serves = True
         self.meter.skip = PREFACE_BYTES
 
@@ -105,6 +110,84 @@ cdef class Http2Server(Http2Session):
         finally:
             drop_head(head)
 
+    # ---- what a client's resets cost (docs/flow-control.md), and frames for streams that are gone
+
+    cdef int on_client_head(self, int32_t id) except -1:
+        """RFC 9113: no stream begins below the last (5.1.1); after END_STREAM or RST_STREAM nothing follows (5.1)."""
+        if id > self.opened:
+            return self.open_next(id)
+        if nghttp2_session_get_stream_user_data(self.h2, id) != NULL or id <= self.forgiven or not id & 1:
+            return 0
+        if id == self.opened and not self.took_last():
+            return 0
+        if self.skipped_from <= id <= self.skipped_to:
+            return self.kill(NGHTTP2_PROTOCOL_ERROR)
+        if id == <int32_t> self.meter.ended and not self.meter.reset:
+            return self.kill(NGHTTP2_STREAM_CLOSED)
+        return self.refuse_late(id)
+
+    cdef int on_late_body(self, int32_t id) except -1:
+        return 0 if nghttp2_session_get_stream_user_data(self.h2, id) != NULL else self.refuse_late(id)
+
+    cdef bint took_last(self) noexcept:
+        return nghttp2_session_get_last_proc_stream_id(self.h2) == self.opened
+
+    cdef int open_next(self, int32_t id) except -1:
+        if not self.took_last():
+            self.forgiven = max(self.forgiven, self.opened)
+        if id > self.opened + 2:
+            self.skipped_from = self.opened + 2 if self.opened else 1
+            self.skipped_to = id - 2
+        self.opened = id
+        return self.charge(1) if self.calmed else 0
+
+    cdef int refuse_late(self, int32_t id) except -1:
+        if spend(&self.anomalies, 1, self.loop.now):
+            return self.kill(NGHTTP2_ENHANCE_YOUR_CALM)
+        nghttp2_submit_rst_stream(self.h2, NGHTTP2_FLAG_NONE, id, NGHTTP2_STREAM_CLOSED)
+        return 0
+
+    cdef int on_reset(self, Http2Half half) except -1:
+        if half is None:
+            return self.kill(NGHTTP2_ENHANCE_YOUR_CALM) if spend(&self.anomalies, 1, self.loop.now) else 0
+        if self.calmed:
+            return 0
+        if half.read == self.reads and self.limits.pending_accept_resets:
+            self.taken_back = self.taken_back + 1 if self.taken_back_in == self.reads else 1
+            self.taken_back_in = self.reads
+            if self.taken_back > self.limits.pending_accept_resets:
+                return self.calm()
+        return self.charge(self.cost_of(half))
+
+    cdef int on_reset_written(self, int32_t id, Http2Half half) except -1:
+        """A reset that no peer of ours asked for was provoked by the client: it costs what the client's own would."""
+        self.forgiven = max(self.forgiven, id)
+        if self.calmed or (half is not None and half.excused):
+            return 0
+        return self.charge(1 if half is None else max(self.cost_of(half), <uint32_t> 1))
+
+    cdef uint32_t cost_of(self, Http2Half half) noexcept:
+        """Nothing for a request that had its time. A whole burst pays for as many that had begun as the client may have open."""
+        if half.read == self.reads:
+            return 1
+        if self.loop.now - half.opened_at >= YOUNG_NS:
+            return 0
+        return self.limits.reset_burst // self.limits.max_concurrent_streams + 1
+
+    cdef int charge(self, uint32_t count) except -1:
+        return self.calm() if draw(&self.resets, count, self.loop.now) else 0
+
+    cdef int calm(self) except -1:
+        """The client is sent away: what it has begun finishes, nothing new begins; whoever goes on nevertheless is cut off after another burst."""
+        if self.calmed:
+            return self.kill(NGHTTP2_ENHANCE_YOUR_CALM)
+        self.calmed = True
+        self.forgiven = INT32_MAX
+        self.resets.whole_at = 0
+        self.calmed_at = nghttp2_session_get_last_proc_stream_id(self.h2)
+        nghttp2_submit_goaway(self.h2, NGHTTP2_FLAG_NONE, self.calmed_at, NGHTTP2_ENHANCE_YOUR_CALM, NULL, 0)
+        return self.schedule()
+
     # ---- written
 
     cdef int on_end_written(self, Http2Half half) except -1:
@@ -147,6 +230,7 @@ cdef class Http2Server(Http2Session):
         if self.over or self.drained:
             return 0
         self.drained = True
+        self.forgiven = INT32_MAX
         self.loop.disarm(self.drain_timer)
         nghttp2_submit_goaway(self.h2, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(self.h2), NGHTTP2_NO_ERROR, NULL, 0)
         return self.schedule()

@@ -9,7 +9,7 @@ from linkerd2_py._ext.core.fault cimport FaultKind
 from linkerd2_py._ext.exchange.limits cimport Limits
 from linkerd2_py._ext.exchange.stream cimport Peer, Stream
 from linkerd2_py._ext.http2.fields cimport Block
-from linkerd2_py._ext.http2.meter cimport Budget, FrameMeter
+from linkerd2_py._ext.http2.meter cimport Bucket, Budget, FrameMeter
 from linkerd2_py._ext.http2.nghttp2 cimport nghttp2_nv, nghttp2_session
 from linkerd2_py._ext.io.loop cimport Loop, Timer
 from linkerd2_py._ext.io.transport cimport Session
@@ -29,6 +29,8 @@ cdef class Http2Half(Stream):
     cdef ByteQueue queue             # owned; kept while recycled
     cdef nghttp2_nv* trailers        # owned, freed by drop_queue: what send_trailers left to follow the body
     cdef int trailer_count
+    cdef int64_t opened_at           # server: loop ns at which its head came
+    cdef uint32_t read               # server: session.reads of then
     cdef int64_t progress_at         # loop ns of the last body byte taken from the queue, or of the first put into the empty one
     # body received
     cdef size_t withheld             # delivered bytes whose stream credit was not returned
@@ -42,7 +44,7 @@ cdef class Http2Half(Stream):
     cdef bint out_sent               # END_STREAM is written
     cdef bint head_written           # our HEADERS left libnghttp2
     cdef bint aborted                # RST_STREAM by us was asked for, or the stream is gone
-    cdef bint excused                # our RST_STREAM is not the other side's doing: it costs no budget
+    cdef bint excused                # our RST_STREAM is not the other side's doing: it costs nothing
 
     cdef uint64_t key(self) noexcept
     cdef int enqueue(self, const char* p, size_t n) except -1
@@ -71,7 +73,8 @@ cdef class Http2Session(Session):
     cdef Http2Half block_half
     cdef FrameMeter meter
     cdef Budget anomalies
-    cdef Budget resets
+    cdef Bucket resets               # server: what requests that were given up at once may still cost
+    cdef uint32_t reads              # how often bytes came
     cdef size_t queued               # body bytes waiting in all halves
     cdef uint32_t overdue            # frames written since the transport was last below its mark
     cdef list due                    # halves whose peer is to be told that there is room
@@ -79,6 +82,8 @@ cdef class Http2Session(Session):
     cdef bint busy                   # inside a libnghttp2 call: the session must not be deleted, nor called again
     cdef bint serves                 # the server's side
     cdef bint awaiting_pong
+    cdef bint calmed                 # we sent GOAWAY for what the client's resets cost: who was accepted finishes, nobody else begins
+    cdef int32_t calmed_at           # the last stream that it named
     cdef bint broken                 # libnghttp2 ends the connection with an error
     cdef bint over                   # nothing is parsed or sent any more
     cdef bint settings_seen
@@ -96,6 +101,10 @@ cdef class Http2Session(Session):
     cdef int open_settings(self) except -1
     cdef Http2Half make_half(self)
     cdef int on_block(self, Http2Half half, Block block, int category, bint end) except -1   # owns neither
+    cdef int on_client_head(self, int32_t id) except -1              # server: the beginning of a request's head or trailers
+    cdef int on_late_body(self, int32_t id) except -1                # DATA after the other side ended or reset that stream
+    cdef int on_reset(self, Http2Half half) except -1                # by the other side; None: of no stream that lives
+    cdef int on_reset_written(self, int32_t id, Http2Half half) except -1
     cdef int on_end_written(self, Http2Half half) except -1
     cdef int on_goaway(self, int32_t last_id, uint32_t code) except -1
     cdef int on_pong(self, const uint8_t* opaque_bytes) except -1

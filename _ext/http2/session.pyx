@@ -12,7 +12,7 @@ from linkerd2_py._ext.core.debug cimport L5D_DEBUG, LIVE_STREAM, born, check, go
 from linkerd2_py._ext.core.fault cimport FAULT_EOF, FAULT_IDLE, FAULT_LOCAL, FAULT_NONE, FAULT_PROTOCOL, FAULT_TIMEOUT
 from linkerd2_py._ext.exchange.head cimport HTTP_2, Head
 from linkerd2_py._ext.http2.fields cimport drop_block, pack_fields, trailer_fields
-from linkerd2_py._ext.http2.meter cimport earn, meter_frames, spend
+from linkerd2_py._ext.http2.meter cimport meter_frames, spend
 from linkerd2_py._ext.http2.nghttp2 cimport *
 from linkerd2_py._ext.io.transport cimport SEND_FULL, SEND_OK, Transport
 
@@ -198,8 +198,7 @@ cdef class Http2Session(Session):
     cdef int on_attached(self) except -1:
         self.loop = self.transport.loop
         self.anomalies.limit = <int> self.limits.anomaly_budget
-        self.resets.limit = <int> self.limits.reset_budget
-        self.anomalies.since = self.resets.since = self.loop.now
+        self.anomalies.since = self.loop.now
         self.h2 = self.open_session()
         self.open_settings()
         nghttp2_session_set_local_window_size(self.h2, NGHTTP2_FLAG_NONE, 0, <int32_t> self.limits.initial_connection_window)
@@ -232,18 +231,19 @@ cdef class Http2Session(Session):
     cdef int parse(self, const uint8_t* p, size_t n) except -1:
         cdef ssize_t taken
         meter_frames(&self.meter, p, n)
+        self.reads += 1
         self.busy = True
         taken = nghttp2_session_mem_recv(self.h2, p, n)
         self.leave()
         if self.over:
             return 0
         # Charged after the chunk, which is bounded: a burst of honest calls earns in it what its window updates cost.
-        if spend(&self.anomalies, self.meter.cheap, self.loop.now) or (
-            self.serves and spend(&self.resets, self.meter.resets, self.loop.now)
-        ):
+        if spend(&self.anomalies, self.meter.cheap, self.loop.now):
             return self.kill(NGHTTP2_ENHANCE_YOUR_CALM)
         if taken < 0:
             return self.kill(self.kill_code or kill_code_of(<int> taken))
+        if self.meter.late:
+            self.on_late_body(<int32_t> self.meter.late)
         self.schedule()
         return self.run_due()
 
@@ -460,8 +460,6 @@ cdef class Http2Session(Session):
     cdef int close_half(self, Http2Half half, uint32_t code) except -1:
         cdef Peer peer = half.peer
         cdef bint refused = code == NGHTTP2_REFUSED_STREAM or not half.head_written
-        if code == NGHTTP2_NO_ERROR:
-            earn(&self.resets, 1)
         half.peer = None
         half.aborted = True
         if peer is not None:
@@ -483,7 +481,9 @@ cdef class Http2Session(Session):
         cdef int32_t last = 0
         if self.over:
             return 0
-        if self.h2 != NULL:
+        if self.calmed:
+            last = self.calmed_at
+        elif self.h2 != NULL:
             last = nghttp2_session_get_last_proc_stream_id(self.h2)
         wire[0] = wire[1] = 0
         wire[2] = 8
@@ -617,6 +617,18 @@ cdef class Http2Session(Session):
 
     cdef int on_block(self, Http2Half half, Block block, int category, bint end) except -1:
         raise NotImplementedError("Http2Session.on_block")
+
+    cdef int on_client_head(self, int32_t id) except -1:
+        return 0
+
+    cdef int on_late_body(self, int32_t id) except -1:
+        return 0
+
+    cdef int on_reset(self, Http2Half half) except -1:
+        return 0
+
+    cdef int on_reset_written(self, int32_t id, Http2Half half) except -1:
+        return 0
 
     cdef int on_end_written(self, Http2Half half) except -1:
         return 0

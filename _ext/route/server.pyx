@@ -148,7 +148,7 @@ cdef class ProxyServer(Tunnels):
             codec.informational = router.informational
             transport.attach(codec)
         else:
-            transport.attach(Http2Server(router, self.limits))
+            transport.attach(Http2Server(router, self.limits, proven=client.identity is not None))
         return self.drain_session(transport.session) if self.draining else 0
 
     cdef ConnectionRouter router_for(self, Target target, Client client, Permission permission):

@@ -230,7 +230,7 @@ def _http2(values: Values, *, name: str) -> Http2Server:
         max_concurrent_streams=values[f"{name}_MAX_CONCURRENT_STREAMS"],
         max_frame_size=values[f"{name}_MAX_FRAME_SIZE"],
         header_list_bytes=values[f"{name}_MAX_HEADER_LIST_SIZE"],
-        pending_resets=values[f"{name}_MAX_PENDING_ACCEPT_RESET_STREAMS"],
+        pending_accept_resets=values[f"{name}_MAX_PENDING_ACCEPT_RESET_STREAMS"],
         stream_window=stream or values["HTTP2_INITIAL_STREAM_WINDOW_SIZE"],
         connection_window=connection or values["HTTP2_INITIAL_CONNECTION_WINDOW_SIZE"],
     )

@@ -47,7 +47,7 @@ class Http2Server(NamedTuple):
     max_concurrent_streams: int | None
     max_frame_size: int | None
     header_list_bytes: int | None
-    pending_resets: int | None
+    pending_accept_resets: int | None
     stream_window: int
     connection_window: int
 

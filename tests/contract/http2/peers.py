@@ -118,20 +118,31 @@ class Scene:
         return door, peer
 
     def raw_server(
-        self, on_event: Any = None, *, buffer: int | None = None, **limits: int
+        self,
+        on_event: Any = None,
+        *,
+        buffer: int | None = None,
+        proven: bool = False,
+        **limits: int,
     ) -> tuple[ServerDoor, "RawPeer"]:
         """Our server and a client made of frames, past the preface and SETTINGS."""
         opening = PREFACE + frame(SETTINGS) + frame(SETTINGS, ACK)
-        return self.fresh_server(opening, on_event, buffer=buffer, **limits)
+        return self.fresh_server(opening, on_event, buffer=buffer, proven=proven, **limits)
 
     def fresh_server(
-        self, wire: bytes, on_event: Any = None, *, buffer: int | None = None, **limits: int
+        self,
+        wire: bytes,
+        on_event: Any = None,
+        *,
+        buffer: int | None = None,
+        proven: bool = False,
+        **limits: int,
     ) -> tuple[ServerDoor, "RawPeer"]:
         """Our server and a client whose first bytes are `wire`."""
         fd, sock = self.sockets(buffer=buffer)
         peer = RawPeer(sock)
         self.peers.append(peer)
-        door = ServerDoor(self.loop, fd, Limits(**limits), on_event)
+        door = ServerDoor(self.loop, fd, Limits(**limits), on_event, proven=proven)
         self.doors.append(door)
         peer.send(wire)
         return door, peer

@@ -1,5 +1,6 @@
-"""What a client must not make us do: every budget, spent on purpose, ends the connection with ENHANCE_YOUR_CALM; busy clients stay below."""
+"""What a client must not make us do: every budget, spent on purpose, is answered with ENHANCE_YOUR_CALM; busy clients stay below."""
 
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -74,30 +75,123 @@ def test_a_flood_inside_one_read_is_seen_before_it_is_parsed(scene: Scene) -> No
     assert door.over
 
 
+def taken_back(stream: int, encoder: Encoder) -> bytes:
+    return headers_frame(stream, encoder=encoder) + frame(RST_STREAM, 0, stream, CANCEL)
+
+
 def test_rapid_reset_is_bounded_and_cancels_what_it_opened(scene: Scene) -> None:
-    door, client = scene.raw_server()
+    door, client = scene.raw_server(reset_burst=100, reset_rate=1)
     encoder = Encoder()
-    for number in range(120):
-        stream = 2 * number + 1
-        client.send(headers_frame(stream, encoder=encoder) + frame(RST_STREAM, 0, stream, CANCEL))
+    for number in range(220):
+        client.send(taken_back(2 * number + 1, encoder))
         scene.turn()
     scene.until(ended_calmly(client))
-    assert len(door.peers) <= 101
+    assert len(door.peers) <= 110
     assert all(peer.events[-1][0] == "reset" for peer in door.peers)
     assert door.streams == 0
 
 
-def test_completed_streams_pay_for_resets(scene: Scene) -> None:
-    door, client = scene.raw_server(answer)
+def test_requests_that_begin_and_are_given_up_at_once_are_twice_the_stream_limit_at_most(
+    scene: Scene,
+) -> None:
+    door, client = scene.raw_server(max_concurrent_streams=50)
     encoder = Encoder()
-    for number in range(150):
-        stream = 4 * number + 1
+    for number in range(1000):
+        stream = 2 * number + 1
         client.send(headers_frame(stream, encoder=encoder))
-        client.send(headers_frame(stream + 2, POST, end=False, encoder=encoder))
-        scene.until(partial(client.of, DATA, stream))
-        client.send(frame(RST_STREAM, 0, stream + 2, CANCEL))
+        begun = len(door.peers)
+        scene.until(lambda n=begun: len(door.peers) > n or client.goaway or door.over)
+        client.send(frame(RST_STREAM, 0, stream, CANCEL))
+        if client.goaway:
+            break
+    scene.until(ended_calmly(client))
+    assert len(door.peers) <= 100
+
+
+def test_a_client_that_is_sent_away_keeps_what_it_had(scene: Scene) -> None:
+    door, client = scene.raw_server(reset_burst=20, reset_rate=1, max_concurrent_streams=200)
+    encoder = Encoder()
+    client.send(headers_frame(1, encoder=encoder))
+    scene.until(lambda: door.peers)
+    client.send(b"".join(taken_back(stream, encoder) for stream in range(3, 63, 2)))
+    scene.until(lambda: client.goaway)
+    assert client.goaway is not None
+    last, code = client.goaway
+    assert code == CALM
+    assert last < 63
+    begun = len(door.peers)
+    client.send(headers_frame(63, encoder=encoder))
+    scene.settle()
+    assert len(door.peers) == begun
+    assert not door.over
+    door.peers[0].respond(200)
+    door.peers[0].send(b"whole", end=True)
+    scene.until(lambda: client.closed)
+    assert [f[3] for f in client.of(DATA, 1)] == [b"whole"]
+    assert not client.reset_seen
+
+
+def test_a_client_that_was_sent_away_and_goes_on_is_cut_off(scene: Scene) -> None:
+    door, client = scene.raw_server(reset_burst=20, reset_rate=1, max_concurrent_streams=200)
+    encoder = Encoder()
+    client.send(headers_frame(1, encoder=encoder))
+    client.send(b"".join(taken_back(stream, encoder) for stream in range(3, 203, 2)))
+    scene.until(ended_calmly(client))
+    assert len(door.peers) < 30
+
+
+def test_deadlines_cost_nothing(scene: Scene) -> None:
+    door, client = scene.raw_server(reset_burst=5)
+    encoder = Encoder()
+    client.send(b"".join(headers_frame(2 * n + 1, encoder=encoder) for n in range(200)))
+    scene.until(lambda: len(door.peers) == 200)
+    begun = time.monotonic()
+    scene.until(lambda: time.monotonic() - begun > 0.02)
+    client.send(b"".join(frame(RST_STREAM, 0, 2 * n + 1, CANCEL) for n in range(200)))
+    scene.until(lambda: door.streams == 0)
     scene.settle()
     assert not door.over
+    assert client.goaway is None
+    assert door.budgets[1] == 0
+
+
+def test_resets_that_crossed_our_answers_cost_nothing(scene: Scene) -> None:
+    door, client = scene.raw_server(answer, reset_burst=5)
+    encoder = Encoder()
+    for number in range(50):
+        stream = 2 * number + 1
+        client.send(headers_frame(stream, encoder=encoder))
+        scene.until(partial(client.of, DATA, stream))
+        client.send(frame(RST_STREAM, 0, stream, CANCEL))
+    scene.settle()
+    assert not door.over
+    assert door.budgets[1] == 0
+
+
+def test_who_has_proven_an_identity_may_take_back_far_more(scene: Scene) -> None:
+    door, client = scene.raw_server(reset_burst=20, reset_rate=1, proven=True)
+    encoder = Encoder()
+    client.send(b"".join(taken_back(2 * n + 1, encoder) for n in range(600)))
+    scene.until(lambda: len(door.peers) == 600)
+    scene.settle()
+    assert client.goaway is None
+    client.send(b"".join(taken_back(2 * n + 1, encoder) for n in range(600, 900)))
+    scene.until(ended_calmly(client))
+
+
+def test_requests_that_one_read_brings_and_takes_back_have_a_limit_of_their_own(
+    scene: Scene,
+) -> None:
+    door, client = scene.raw_server(pending_accept_resets=5)
+    encoder = Encoder()
+    for turn in range(4):
+        block = range(10 * turn, 10 * turn + 10, 2)
+        client.send(b"".join(taken_back(n + 1, encoder) for n in block))
+        scene.until(lambda n=turn: len(door.peers) == 5 * n + 5)
+    scene.settle()
+    assert client.goaway is None
+    client.send(b"".join(taken_back(n + 1, encoder) for n in range(40, 52, 2)))
+    scene.until(ended_calmly(client))
 
 
 def window_overflow(stream: int) -> bytes:
@@ -118,9 +212,9 @@ PROVOKED = {
 def test_resets_that_the_client_provokes_are_charged(
     scene: Scene, provoke: Callable[[int], bytes]
 ) -> None:
-    door, client = scene.raw_server(anomaly_budget=10_000)
+    door, client = scene.raw_server(anomaly_budget=10_000, reset_burst=100, reset_rate=1)
     encoder = Encoder()
-    for number in range(120):
+    for number in range(220):
         if client.closed:
             break
         stream = 2 * number + 1
@@ -142,11 +236,14 @@ def test_a_stream_window_update_of_zero_ends_the_connection(scene: Scene) -> Non
 
 def test_streams_beyond_the_limit_are_charged(scene: Scene) -> None:
     # Our SETTINGS are not acknowledged, so each is refused for itself.
-    door, client = scene.fresh_server(PREFACE + frame(SETTINGS), max_concurrent_streams=1)
+    door, client = scene.fresh_server(
+        PREFACE + frame(SETTINGS), max_concurrent_streams=1, reset_burst=100
+    )
     encoder = Encoder()
-    for number in range(120):
+    for number in range(320):
         client.send(headers_frame(2 * number + 1, encoder=encoder))
-    scene.until(ended_calmly(client))
+    scene.until(lambda: client.goaway)
+    assert client.goaway == (1, CALM)
     assert len(door.peers) == 1
 
 
@@ -160,9 +257,9 @@ def test_a_stream_beyond_an_acknowledged_limit_ends_the_connection(scene: Scene)
 
 
 def test_malformed_requests_are_charged(scene: Scene) -> None:
-    door, client = scene.raw_server()
+    door, client = scene.raw_server(reset_burst=100, reset_rate=1)
     encoder = Encoder()
-    for number in range(120):
+    for number in range(220):
         client.send(headers_frame(2 * number + 1, REQUEST[:3], encoder=encoder))
     scene.until(ended_calmly(client))
     assert door.peers == []

@@ -119,7 +119,7 @@ def test_the_connection_window_is_whole_when_all_streams_are_gone(
             peer.hold()
 
     door, client = scene.raw_server(
-        on_event, reset_budget=10_000, anomaly_budget=10_000, max_concurrent_streams=10_000
+        on_event, reset_burst=10_000, anomaly_budget=10_000, max_concurrent_streams=10_000
     )
     streams = range(1, 2 * 200, 2)  # three windows' worth
     for stream in streams:

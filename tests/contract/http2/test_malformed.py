@@ -241,3 +241,78 @@ def test_sensitive_fields_and_known_names_pass(scene: Scene) -> None:
         (b"authorization", b"secret"),
         (b"te", b"trailers"),
     ]
+
+
+STREAM_CLOSED = 5
+
+
+def test_data_after_the_end_of_a_stream_is_refused(scene: Scene) -> None:
+    door, client = scene.raw_server(lambda peer, name: peer.respond(200, end=True))
+    client.send(headers_frame(1))
+    scene.until(lambda: client.of(HEADERS, 1))
+    client.send(frame(DATA, 0, 1, b"late") + headers_frame(3))
+    scene.until(lambda: client.of(HEADERS, 3))
+    assert client.reset_code(1) == STREAM_CLOSED
+    assert not door.over
+
+
+@pytest.mark.parametrize(
+    "late",
+    [frame(DATA, 0, 1, b"late"), headers_frame(1, [("x", "y")])],
+    ids=["body", "trailers"],
+)
+@pytest.mark.parametrize("together", [True, False])
+def test_what_follows_the_client_s_own_reset_is_refused(
+    scene: Scene, late: bytes, together: bool
+) -> None:
+    door, client = scene.raw_server()
+    client.send(headers_frame(1, POST, end=False) + frame(RST_STREAM, 0, 1, b"\0\0\0\x08"))
+    if not together:
+        scene.until(lambda: door.peers and door.streams == 0)
+    client.send(late + headers_frame(3))
+    scene.until(lambda: len(door.peers) == 2)
+    scene.until(lambda: client.reset_code(1) is not None)
+    assert client.reset_code(1) == STREAM_CLOSED
+    assert door.streams == 1
+
+
+def test_a_head_after_the_end_of_a_stream_ends_the_connection(scene: Scene) -> None:
+    _, client = scene.raw_server(lambda peer, name: peer.respond(200, end=True))
+    client.send(headers_frame(1))
+    scene.until(lambda: client.of(HEADERS, 1))
+    client.send(headers_frame(1))
+    scene.until(lambda: client.closed)
+    assert client.goaway == (1, STREAM_CLOSED)
+
+
+def test_a_stream_below_the_last_ends_the_connection(scene: Scene) -> None:
+    door, client = scene.raw_server()
+    client.send(headers_frame(5) + headers_frame(3))
+    scene.until(lambda: client.closed)
+    assert client.goaway == (5, PROTOCOL_ERROR)
+    assert len(door.peers) == 1
+
+
+def test_what_was_under_way_when_we_reset_a_stream_is_forgiven(scene: Scene) -> None:
+    door, client = scene.raw_server(lambda peer, name: name == "head" and peer.reset(2))
+    client.send(headers_frame(1, POST, end=False))
+    scene.until(lambda: client.reset_code(1) is not None)
+    client.send(frame(DATA, 0, 1, b"x") + headers_frame(1, [("x", "y")]) + headers_frame(3))
+    scene.until(lambda: client.reset_code(3) is not None)
+    assert len(client.of(RST_STREAM)) == 2
+    assert not door.over
+
+
+def test_what_follows_a_refused_head_at_once_is_forgiven(scene: Scene) -> None:
+    # Our SETTINGS are not acknowledged: what is beyond the limit is refused for itself.
+    opening = PREFACE + frame(SETTINGS)
+    door, client = scene.fresh_server(opening, max_concurrent_streams=1)
+    trailers = [("x", "y")]
+    client.send(headers_frame(1, POST, end=False))
+    for stream in (3, 5):
+        client.send(headers_frame(stream, POST, end=False))
+    client.send(headers_frame(3, trailers) + headers_frame(5, trailers))
+    scene.until(lambda: client.reset_code(5) is not None)
+    scene.settle()
+    assert [f[3][-1] for f in client.of(RST_STREAM)] == [7, 7]
+    assert not door.over

@@ -90,6 +90,34 @@ async def test_deadlines_end_the_call_at_both_ends(way: str) -> None:
         await asyncio.wait_for(server.seen.cancelled.wait(), 10)
 
 
+@every_way
+async def test_calls_that_are_given_up_leave_the_others_alone(way: str) -> None:
+    """Deadlines at once while a server hangs: more than any budget for resets, of this client and of another one."""
+    async with (
+        engine() as made,
+        echo_server() as server,
+        asyncio.timeout(60),
+    ):
+        address = way_to(made, server.address, way=way)
+        async with echo_client(address) as patient, echo_client(address) as hasty:
+            same, other = hasty.bidi(), patient.bidi()
+            for call in (same, other):
+                await call.write(b"before")
+                assert await call.read() == b"before"
+            for _ in range(50):
+                calls = [hasty.bidi() for _ in range(20)]
+                await asyncio.gather(*(call.write(b"x") for call in calls))
+                for call in calls:
+                    call.cancel()
+            for call in (same, other):
+                await call.write(b"after")
+                assert await call.read() == b"after"
+                await call.done_writing()
+                assert await call.code() is grpc.StatusCode.OK
+            assert await hasty.unary(b"next") == b"next"
+        assert not made.errors
+
+
 async def test_no_endpoint_is_unavailable_for_grpc() -> None:
     async with engine(failfast_ns=50_000_000) as made:
         _target, address = made.outbound()

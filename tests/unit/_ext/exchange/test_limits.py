@@ -25,7 +25,8 @@ def test_defaults_are_the_documented_ones() -> None:
         100,
         8,
     )
-    assert (limits.reset_budget, limits.anomaly_budget, limits.control_queue) == (100, 100, 1000)
+    assert (limits.reset_burst, limits.reset_rate, limits.pending_accept_resets) == (1000, 33, 0)
+    assert (limits.anomaly_budget, limits.control_queue) == (100, 1000)
     assert (limits.stalled_send_ns, limits.ping_interval_ns, limits.ping_timeout_ns) == (
         30_000_000_000,
         10_000_000_000,
