@@ -26,10 +26,17 @@ from linkerd2_py._ext.route.target import (
 )
 from linkerd2_py._ext.tls.identity import LocalIdentity
 from linkerd2_py.base.clock import SystemClock
-from linkerd2_py.base.tasks import cancel_all, spawn
+from linkerd2_py.base.tasks import (
+    FAILURES,
+    FAILURES_HELP,
+    cancel_all,
+    count_failures,
+    spawn,
+    supervise,
+)
 from linkerd2_py.proxy.addresses import Authority, SocketAddr
 from linkerd2_py.proxy.admin import Admin
-from linkerd2_py.proxy.backoff import Backoff, unit_random
+from linkerd2_py.proxy.backoff import backoff_maker
 from linkerd2_py.proxy.config.types import Config, Side
 from linkerd2_py.proxy.discovery.resolver import Resolver
 from linkerd2_py.proxy.discovery.sources import Sources
@@ -109,8 +116,8 @@ class Proxy:
         if self.renewal is None:
             return []
         return [
-            spawn(self.renewal.run(), name="identity"),
-            spawn(self.renewal.warn(), name="identity: waiting"),
+            supervise(self.renewal.run, name="identity"),
+            supervise(self.renewal.warn, name="identity-warning"),
         ]
 
     async def _certified(self) -> None:
@@ -118,7 +125,7 @@ class Proxy:
         if self.renewal is None:
             return
         waits = [
-            spawn(self.renewal.certified.wait(), name="identity: first certificate"),
+            spawn(self.renewal.certified.wait(), name="first-certificate"),
             spawn(self.ending.wait(), name="ending"),
         ]
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -154,6 +161,7 @@ def build(config: Config, *, log_level: LogLevel) -> Proxy:
     engine.on_error = _on_engine_error
     registry = Registry(retain_idle_ns=ns(config.metrics_retain_idle_s))
     registry.info("proxy_build_info", "The version of this proxy.", {"version": __version__})
+    proxy.closers.append(count_failures(partial(_count_failures, registry)))
     try:
         _build_admin(proxy, registry=registry, log_level=log_level)
         sources = _build_sources(proxy, registry=registry)
@@ -252,7 +260,7 @@ def _build_sources(proxy: Proxy, *, registry: Registry) -> Sources:
         rules=config.destination,
         resolver=_build_dns(config, registry=registry),
         ttl=TtlBounds(min_s=config.dns.min_ttl_s, max_s=config.dns.max_ttl_s),
-        make_backoff=lambda: Backoff(CONTROL_BACKOFF, source=unit_random, clock=clock),
+        make_backoff=backoff_maker(CONTROL_BACKOFF, clock=clock),
         opaque_ports=config.outbound.opaque_ports,
         leads_back=proxy.listening.leads_back,
         own_ips=config.inbound_ips,
@@ -282,7 +290,7 @@ def _build_identity(proxy: Proxy, sources: Sources, *, registry: Registry) -> No
         bounds=Bounds(config.min_refresh_s, config.max_refresh_s),
         metrics=Metrics(registry),
         clock=clock,
-        backoff=Backoff(CONTROL_BACKOFF, source=unit_random, clock=clock),
+        backoff=backoff_maker(CONTROL_BACKOFF, clock=clock)(),
     )
     identity.on_failure = handshake_log(logger, clock=clock)
 
@@ -392,6 +400,10 @@ def _close_engine(engine: Loop, *, loop: asyncio.AbstractEventLoop) -> None:
     # What was told to end does so in this one turn: resets are written, streams let go of their sessions.
     engine.drain()
     engine.close()
+
+
+def _count_failures(registry: Registry, kind: str, failures: int) -> None:
+    registry.counter(f"{FAILURES}_total", FAILURES_HELP, [("task", kind)]).inc(failures)
 
 
 def _on_engine_error(error: BaseException, actor: Actor) -> None:

@@ -27,5 +27,5 @@ def tame_collector(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _collect(loop: asyncio.AbstractEventLoop) -> None:
-    gc.collect()
     loop.call_later(_COLLECT_EVERY_S, _collect, loop)
+    gc.collect()

@@ -7,7 +7,8 @@ from typing import Final
 from linkerd2_py._ext.exchange.limits import Limits
 from linkerd2_py._ext.io.transport import SocketOptions
 from linkerd2_py._ext.pool.settings import PoolSettings
-from linkerd2_py.proxy.config.types import BackoffRange, Http2Server, Side, SocketTuning
+from linkerd2_py.base.backoff import BackoffRange
+from linkerd2_py.proxy.config.types import Http2Server, Side, SocketTuning
 
 CONTROL_BACKOFF: Final = BackoffRange(min_s=0.1, max_s=5.0, jitter=1.0)
 """Between two tries of a control stream. The jitter is wide: all proxies lose a control plane at once."""

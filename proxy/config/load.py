@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from itertools import starmap
 from typing import Any, NamedTuple
 
+from linkerd2_py.base.backoff import BackoffRange
 from linkerd2_py.base.names import PROXY_ENV_PREFIX
 from linkerd2_py.proxy.addresses import matches_suffix
 from linkerd2_py.proxy.config import identity, parse
 from linkerd2_py.proxy.config.table import RENAMED, VARIABLES
 from linkerd2_py.proxy.config.types import (
-    BackoffRange,
     Config,
     Destination,
     Dns,

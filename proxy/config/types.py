@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from linkerd2_py.base.backoff import BackoffRange
 from linkerd2_py.proxy.addresses import Authority, Network, SocketAddr
 
 
@@ -22,14 +23,6 @@ class StaticInbound(NamedTuple):
     listen: SocketAddr
     workload: SocketAddr
     opaque: bool
-
-
-class BackoffRange(NamedTuple):
-    """Exponential back-off from `min_s` to `max_s`; `jitter` is the random share added to each."""
-
-    min_s: float
-    max_s: float
-    jitter: float
 
 
 class SocketTuning(NamedTuple):

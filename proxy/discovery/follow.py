@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from google.protobuf.message import DecodeError
 
-from linkerd2_py.proxy.backoff import Backoff
+from linkerd2_py.base.backoff import Backoff
 from linkerd2_py.proxy.config.types import StreamLimits
 from linkerd2_py.proxy.grpc.client import GrpcClient
 from linkerd2_py.proxy.grpc.status import Code, GrpcError
@@ -65,6 +65,10 @@ async def follow(
                 return
             logger.log(logging.WARNING if healthy else logging.DEBUG, "%s: %s", label, _text(error))
             healthy = False
+        except Exception:
+            # Whoever supervises this calls it again; until then there is no stream, as after any failure.
+            follower.on_failed()
+            raise
         follower.on_failed()
         await asyncio.sleep(backoff.next_delay_s())
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Final, NamedTuple
 
-from linkerd2_py.base.tasks import spawn
+from linkerd2_py.base.tasks import supervise
 from linkerd2_py.proto.gen import destination_pb2 as destination
 from linkerd2_py.proxy.addresses import Authority, SocketAddr
 from linkerd2_py.proxy.backoff import BackoffMaker
@@ -62,14 +63,15 @@ class Sources(NamedTuple):
             on_addresses=on_addresses,
             on_absent=lambda: installation.apply(Emptied(exists=False)),
         )
-        watch = watch_name(
+        watch = partial(
+            watch_name,
             name.host,
             resolver=self.resolver,
             listener=listener,
             bounds=self.ttl,
             backoff=self.make_backoff(),
         )
-        return self._keep(spawn(watch, name=f"dns {name}"))
+        return self._keep(supervise(watch, name=f"dns {name}"))
 
     def _follow(self, method: str, *, path: str, follower: Follower) -> asyncio.Task[None]:
         if self.client is None:
@@ -77,7 +79,8 @@ class Sources(NamedTuple):
         request = destination.GetDestination(
             scheme=_SCHEME, path=path, context_token=self.rules.context_token
         )
-        stream = follow(
+        stream = partial(
+            follow,
             self.client,
             path=f"{_SERVICE}/{method}",
             request=request.SerializeToString(),
@@ -86,7 +89,7 @@ class Sources(NamedTuple):
             limits=self.rules.streams,
             backoff=self.make_backoff(),
         )
-        return self._keep(spawn(stream, name=f"{method} {path}"))
+        return self._keep(supervise(stream, name=f"{method} {path}"))
 
     def _keep(self, task: asyncio.Task[None]) -> asyncio.Task[None]:
         self.running.add(task)

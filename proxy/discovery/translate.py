@@ -13,6 +13,7 @@ from linkerd2_py.proto.gen import destination_pb2 as destination
 from linkerd2_py.proto.gen import net_pb2 as net
 from linkerd2_py.proxy.addresses import (
     SocketAddr,
+    is_host_name,
     is_multicast,
     is_unspecified,
     unmapped,
@@ -22,6 +23,7 @@ from linkerd2_py.proxy.addresses import (
 Labels = tuple[tuple[str, str], ...]
 
 _LABEL: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}", re.ASCII)
+_PORT_MAX: Final = 65_535  # the API's ports are of 32 bits
 _LABELS_MAX: Final = 32
 _VALUE_MAX: Final = 256
 
@@ -47,7 +49,7 @@ class Profile(NamedTuple):
 def socket_addr(message: net.TcpAddress) -> SocketAddr | None:
     """The address, None when nothing can be connected to there."""
     packed = _packed(message.ip)
-    if packed is None or not 0 < message.port <= 65535:
+    if packed is None or not 0 < message.port <= _PORT_MAX:
         return None
     host = unpack_ip(packed)
     return None if is_unspecified(host) or is_multicast(host) else SocketAddr(host, message.port)
@@ -86,10 +88,11 @@ def addresses(message: destination.AddrSet) -> tuple[tuple[SocketAddr, ...], int
 
 
 def profile(message: destination.DestinationProfile) -> Profile:
-    """What we use of a profile; an endpoint that cannot be read counts as none."""
+    """What we use of a profile; an endpoint or a name that cannot be one counts as none."""
     known = endpoint(message.endpoint, shared={}) if message.HasField("endpoint") else None
+    name = message.fully_qualified_name
     return Profile(
-        opaque=message.opaque_protocol, name=message.fully_qualified_name, endpoint=known
+        opaque=message.opaque_protocol, name=name if is_host_name(name) else "", endpoint=known
     )
 
 
@@ -106,6 +109,8 @@ def _peer(message: destination.WeightedAddr) -> ServerIdentity | None:
     if not server_name:
         raise ValueError("an identity without a server name")
     port = message.protocol_hint.opaque_transport.inbound_port
+    if port > _PORT_MAX:
+        raise ValueError("a tunnel to what is no port")
     return ServerIdentity(name, server_name=server_name, tunnel_port=port)
 
 

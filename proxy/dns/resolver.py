@@ -109,10 +109,11 @@ class Resolver:
 
 
 def candidates(name: str, *, settings: ResolverSettings) -> tuple[str, ...]:
-    """Full names to try, in order: resolv.conf(5) on `search` and `ndots`."""
+    """Full names to try, in order: resolv.conf(5) on `search` and `ndots`. What a suffix makes too long is left out."""
     if name.endswith("."):
         return (name.removesuffix("."),)
-    searched = tuple(f"{name}.{suffix}".removesuffix(".") for suffix in settings.search)
+    completed = (f"{name}.{suffix}".removesuffix(".") for suffix in settings.search)
+    searched = tuple(filter(is_host_name, completed))
     if name.count(".") >= settings.ndots:
         return (name, *searched)
     return (*searched, name)

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from linkerd2_py.proxy.backoff import Backoff
+from linkerd2_py.base.backoff import Backoff
 from linkerd2_py.proxy.dns.resolver import NameAbsentError, Resolution, ResolveError, Resolver
 
 logger = logging.getLogger(__name__)
@@ -33,41 +33,52 @@ class TtlBounds(NamedTuple):
         return raised if self.max_s is None else min(self.max_s, raised)
 
 
-class NameListener(NamedTuple):
-    """Who wants to know: `on_addresses` at each change, `on_absent` while there never was one."""
+class NameListener:
+    """Who wants to know: `on_addresses` at each change, `on_absent` while there never was one. `told` is what it knows; it
+    outlasts a watch that failed and was started again.
+    """
 
-    on_addresses: Callable[[tuple[str, ...]], None]
-    on_absent: Callable[[], None]
+    def __init__(
+        self,
+        *,
+        on_addresses: Callable[[tuple[str, ...]], None],
+        on_absent: Callable[[], None],
+    ) -> None:
+        self._on_addresses = on_addresses
+        self._on_absent = on_absent
+        self.told: frozenset[str] | None = None
+
+    def tell(self, name: str, found: Resolution) -> None:
+        """The name leads there now."""
+        addresses = frozenset(found.addresses)
+        if addresses != self.told:
+            logger.debug("%s is %s for %g s", name, ", ".join(found.addresses), found.ttl_s)
+            self._on_addresses(found.addresses)
+            self.told = addresses
+
+    def tell_absent(self) -> None:
+        """There is no such name; whoever knows addresses keeps them."""
+        if self.told is None:
+            self._on_absent()
 
 
 async def watch_name(
     name: str, *, resolver: Resolver, listener: NameListener, bounds: TtlBounds, backoff: Backoff
 ) -> None:
     """Report the addresses of `name` until cancelled."""
-    last: frozenset[str] | None = None
     while True:
         backoff.begin()
         try:
             found = await resolver.resolve(name)
         except ResolveError as error:
-            logger.warning("%s; %s", error, "keeping the last answer" if last else "trying again")
+            consequence = "keeping the last answer" if listener.told else "trying again"
+            logger.warning("%s; %s", error, consequence)
             await asyncio.sleep(backoff.next_delay_s())
             continue
         except NameAbsentError as absent:
-            if last is None:
-                listener.on_absent()
+            listener.tell_absent()
             await asyncio.sleep(bounds.clamp(absent.ttl_s))
             continue
         backoff.reset()
-        last = _report(name, found, last=last, listener=listener)
+        listener.tell(name, found)
         await asyncio.sleep(bounds.clamp(found.ttl_s))
-
-
-def _report(
-    name: str, found: Resolution, *, last: frozenset[str] | None, listener: NameListener
-) -> frozenset[str]:
-    addresses = frozenset(found.addresses)
-    if addresses != last:
-        logger.debug("%s is %s for %g s", name, ", ".join(found.addresses), found.ttl_s)
-        listener.on_addresses(found.addresses)
-    return addresses

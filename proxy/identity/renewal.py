@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 
 from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.tls.identity import LocalIdentity
+from linkerd2_py.base.backoff import Backoff
 from linkerd2_py.base.clock import Clock
-from linkerd2_py.proxy.backoff import Backoff
 from linkerd2_py.proxy.identity.certify import Certificate, CertifyError
 
 logger = logging.getLogger(__name__)

@@ -10,6 +10,7 @@ import pytest
 
 from linkerd2_py.base.tasks import spawn
 from linkerd2_py.proto.gen import destination_pb2 as destination
+from linkerd2_py.proxy.discovery import translate
 from tests.support.destination_messages import add, no_endpoints, remove, weighted
 from tests.support.destination_stub import DestinationStub
 from tests.support.dns_server import A, DnsServer, Rows
@@ -109,6 +110,28 @@ async def test_a_remove_before_the_first_add_is_ignored_after_a_reconnect() -> N
         stub.open_gets(PATH)[0].fail(grpc.StatusCode.UNAVAILABLE)
         await eventually_async(lambda: stub.count(PATH) == 2)
         assert await answers(proxy) == "one"
+
+
+@pytest.mark.parametrize(("what", "kind"), [("endpoints", "Get"), ("profile", "GetProfile")])
+async def test_what_nobody_foresaw_in_an_answer_ends_one_stream_and_is_counted(
+    monkeypatch: pytest.MonkeyPatch, what: str, kind: str
+) -> None:
+    read, failures = getattr(translate, what), 2
+
+    def fail_at_first(message: object) -> object:
+        nonlocal failures
+        failures -= 1
+        if failures >= 0:
+            raise OverflowError("unforeseen")
+        return read(message)
+
+    monkeypatch.setattr(translate, what, fail_at_first)
+    async with workload("one") as one, mesh() as (stub, proxy):
+        stub.endpoints[PATH] = add(one)
+        assert await answers(proxy) == "one"
+        await eventually_async(lambda: failures < 0)
+        metrics = await proxy.ask_admin("GET", "/metrics")
+        assert f'task_failures_total{{task="{kind}"}} 2'.encode() in metrics
 
 
 async def test_the_control_plane_dies_and_returns_and_endpoints_stay() -> None:

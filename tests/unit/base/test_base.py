@@ -1,9 +1,7 @@
-"""The floor of both planes: clock, tasks, names."""
+"""The floor of both planes: clock, names, and its weight."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import subprocess
 import sys
 
@@ -11,7 +9,6 @@ import pytest
 
 from linkerd2_py.base import names
 from linkerd2_py.base.clock import ManualClock, SystemClock
-from linkerd2_py.base.tasks import cancel_all, spawn
 
 
 def test_manual_clock_moves_only_when_told() -> None:
@@ -30,39 +27,6 @@ def test_system_clock_does_not_go_back() -> None:
     clock = SystemClock()
     assert clock.monotonic() <= clock.monotonic()
     assert clock.wall() > 1_600_000_000
-
-
-def test_spawned_task_has_its_name_and_result() -> None:
-    async def run() -> tuple[str, int]:
-        async def seven() -> int:
-            return 7
-
-        task = spawn(seven(), name="seven")
-        return task.get_name(), await task
-
-    assert asyncio.run(run()) == ("seven", 7)
-
-
-def test_failed_task_is_logged_with_its_name(caplog: pytest.LogCaptureFixture) -> None:
-    async def run() -> None:
-        async def broken() -> None:
-            raise OSError("no luck")
-
-        await asyncio.wait([spawn(broken(), name="unlucky")])
-
-    with caplog.at_level(logging.ERROR):
-        asyncio.run(run())
-    assert "task unlucky failed: OSError('no luck')" in caplog.text
-
-
-def test_cancel_all_waits_for_the_end() -> None:
-    async def run() -> bool:
-        task = spawn(asyncio.Event().wait(), name="forever")
-        await cancel_all([task])
-        await cancel_all([task])
-        return task.cancelled()
-
-    assert asyncio.run(run())
 
 
 def test_service_authority() -> None:
@@ -93,7 +57,7 @@ def test_split_authority_rejects_a_bad_port(text: str) -> None:
 
 def test_base_stays_light() -> None:
     code = (
-        "import sys; from linkerd2_py.base import clock, logs, names, tasks;"
+        "import sys; from linkerd2_py.base import backoff, clock, logs, names, tasks;"
         "print([m for m in ('yaml', 'grpc', 'typer', 'google') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

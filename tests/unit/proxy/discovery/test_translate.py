@@ -79,3 +79,19 @@ def test_addresses_travel_as_the_api_says() -> None:
     assert tcp_address("10.0.0.1", 80).ip.ipv4 == 0x0A000001
     packed = socket.inet_pton(socket.AF_INET6, "fd00::7")
     assert tcp_address("fd00::7", 80).ip.ipv6.first == int.from_bytes(packed[:8])
+
+
+@pytest.mark.parametrize("port", [65_536, 2**31, 2**32 - 1])
+def test_a_tunnel_to_no_port_spoils_its_own_endpoint_only(port: int) -> None:
+    spoiled = weighted("10.0.0.1", 80)
+    spoiled.tls_identity.dns_like_identity.name = "web.ns.serviceaccount.identity.linkerd.test"
+    spoiled.protocol_hint.opaque_transport.inbound_port = port
+    update = destination.WeightedAddrSet(addrs=[spoiled, weighted("10.0.0.2", 80)])
+    found, skipped = translate.endpoints(update)
+    assert ([one.address.host for one in found], skipped) == (["10.0.0.2"], 1)
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "x" * 300, "ü.test", "sp ace", "a..b"])
+def test_a_name_that_is_none_is_no_profiles_name(name: str) -> None:
+    message = destination.DestinationProfile(fully_qualified_name=name, opaque_protocol=True)
+    assert translate.profile(message) == (True, "", None)

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from linkerd2_py.base.backoff import Backoff, BackoffRange
 from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.base.tasks import cancel_all, spawn
 from linkerd2_py.proxy.addresses import SocketAddr
-from linkerd2_py.proxy.backoff import Backoff
-from linkerd2_py.proxy.config.types import BackoffRange
 from linkerd2_py.proxy.dns.resolver import NameAbsentError, ResolveError, Resolver
 from linkerd2_py.proxy.dns.settings import Hosts, ResolverSettings
 from linkerd2_py.proxy.dns.watch import NameListener, TtlBounds, watch_name
@@ -89,6 +88,14 @@ async def test_the_search_path_is_walked() -> None:
         assert found.addresses == ("10.0.0.1",)
         assert server.asked("web.a.test") == 1
         assert server.asked("web") == 0
+
+
+async def test_a_suffix_that_makes_a_name_too_long_is_left_out() -> None:
+    name = ".".join(["a" * 60] * 4)
+    with DnsServer({(name, A): Rows(("10.0.0.1",))}) as server:
+        found = await resolver(server, search=("svc.cluster.local", "b")).resolve(name)
+        assert found.addresses == ("10.0.0.1",)
+        assert {asked for asked, _, _ in server.questions} <= {name, f"{name}.b"}
 
 
 async def test_a_failure_does_not_lead_on_to_the_next_name() -> None:

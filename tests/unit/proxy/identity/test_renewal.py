@@ -9,10 +9,9 @@ import pytest
 
 from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.tls.identity import LocalIdentity
+from linkerd2_py.base.backoff import Backoff, BackoffRange
 from linkerd2_py.base.clock import ManualClock
 from linkerd2_py.base.tasks import cancel_all, spawn
-from linkerd2_py.proxy.backoff import Backoff
-from linkerd2_py.proxy.config.types import BackoffRange
 from linkerd2_py.proxy.identity.certify import Certificate, CertifyError
 from linkerd2_py.proxy.identity.renewal import Bounds, Metrics, Renewal
 from tests.support.wait import eventually_async

@@ -4,9 +4,8 @@ import random
 
 import pytest
 
+from linkerd2_py.base.backoff import Backoff, BackoffRange
 from linkerd2_py.base.clock import ManualClock
-from linkerd2_py.proxy.backoff import Backoff
-from linkerd2_py.proxy.config.types import BackoffRange
 
 
 def backoff(*, jitter: float = 0.0, clock: ManualClock | None = None) -> Backoff:
