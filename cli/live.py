@@ -171,6 +171,9 @@ class Screen:
 
 
 def _pass_on(supervising: Supervising, put: Callable[[Report | None], None]) -> None:
-    for report in supervising.reports():
-        put(report)
-    put(None)
+    try:
+        for report in supervising.reports():
+            put(report)
+    finally:
+        # Whatever ended the reports: nobody waits for more of them.
+        put(None)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Counter
 
 from linkerd2_py.base.clock import SystemClock
+from linkerd2_py.base.tasks import FAILURES, FAILURES_HELP, count_failures
 from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.identity.identity import Identity, IdentitySettings
 from linkerd2_py.controlplane.proxy_api.server import ProxyApi
@@ -70,6 +71,8 @@ async def build_embedded(
     """
     async with AsyncExitStack() as starting:
         metrics = CollectorRegistry()
+        failures = Counter(FAILURES, FAILURES_HELP, ("task",), registry=metrics)
+        starting.callback(count_failures(lambda kind, more: failures.labels(kind).inc(more)))
         destination = Destination(registry, metrics=metrics)
         starting.callback(destination.close)
         certifying = Identity(identity, metrics=metrics) if identity else None

@@ -22,7 +22,9 @@ def stamp(path: Path) -> Stamp:
 
 
 async def watch_file(path: Path, *, since: Stamp, on_edit: Callable[[], Awaitable[None]]) -> None:
-    """Call `on_edit` after every edit made later than `since`; runs until cancelled."""
+    """Call `on_edit` after every edit made later than `since`; runs until cancelled. An edit that `on_edit` fails on is one
+    that was not seen: whoever calls this again with the same `since` hears of it again.
+    """
     seen = since
     while True:
         await asyncio.sleep(POLL_S)

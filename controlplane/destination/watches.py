@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
+from linkerd2_py.base.tasks import report_failure
 from linkerd2_py.controlplane.destination import translator
 from linkerd2_py.controlplane.destination.endpoints import resolve
 from linkerd2_py.controlplane.destination.profiles import profile
@@ -139,9 +140,19 @@ class Watches(Generic[T]):
     def _on_changes(self, changes: Sequence[Change]) -> None:
         touched = topics_of(changes)
         mesh = self._registry.mesh
-        for watch in self._watches.values():
-            if not touched.isdisjoint(watch.answer.depends_on):
+        for target, watch in tuple(self._watches.items()):
+            if touched.isdisjoint(watch.answer.depends_on):
+                continue
+            try:
                 self._refresh(watch, mesh=mesh)
+            except Exception as error:  # noqa: BLE001  # one answer spoils its own streams only
+                report_failure(f"destination {target}", error)
+                self._drop(target)
+
+    def _drop(self, target: T) -> None:
+        """End the streams of an answer that is not what the mesh is any more; who asks again begins with a fresh one."""
+        for stream in self._watches.pop(target).streams:
+            stream.close()
 
     def _refresh(self, watch: _Watch, *, mesh: Mesh) -> None:
         messages = watch.answer.refresh(mesh)

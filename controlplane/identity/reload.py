@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from linkerd2_py.base.clock import Clock
-from linkerd2_py.base.tasks import cancel_all, spawn
+from linkerd2_py.base.tasks import cancel_all, supervise
 from linkerd2_py.controlplane.identity.files import IssuerFiles
 from linkerd2_py.controlplane.identity.issuer import Issuer, IssuerError
 from linkerd2_py.controlplane.identity.metrics import IdentityMetrics, IssuerEvent
@@ -62,7 +62,7 @@ class WatchedIssuer:
 
     def start(self) -> None:
         """Poll in the background until `stop`."""
-        self._task = spawn(self._watch(), name="identity: issuer files")
+        self._task = supervise(self._watch, name="issuer-files")
 
     async def stop(self) -> None:
         """May be repeated."""

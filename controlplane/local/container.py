@@ -73,7 +73,10 @@ class Container:
         return self.short_runs >= CRASH_LOOP_EXITS
 
     async def run(self) -> None:
-        """Keep it running until `stop` (with `once`: until it ends well); returns when it has ended for good."""
+        """Keep it running until `stop` (with `once`: until it ends well); returns when it has ended for good.
+
+        May be called again after it failed: a program that runs is not started a second time.
+        """
         while not self._stopping.is_set():
             began = self._clock.monotonic()
             status = await self._run_once()
@@ -108,22 +111,30 @@ class Container:
 
     async def _run_once(self) -> int | None:
         """One run's exit status, or None (with `problem` set) if it could not start."""
-        self.problem = missing_program(self._program)
-        if self.problem:
-            self.short_runs = CRASH_LOOP_EXITS
-            return None
-        try:
-            self._process = start(self._program, guard=self._guard)
-        except OSError as error:
-            self.problem = f"cannot start {self._program.argv[0]!r}: {error.strerror}"
-            return None
-        except StateError as error:
-            self.problem = str(error)
+        if not self.running:
+            self._process = self._start()
+        if self._process is None:
             return None
         self._on_change()
         status = await asyncio.shield(self._process.exited)
         self._on_change()
         return status
+
+    def _start(self) -> Process | None:
+        self.problem = missing_program(self._program)
+        if self.problem:
+            self.short_runs = CRASH_LOOP_EXITS
+            return None
+        try:
+            return start(self._program, guard=self._guard)
+        except StateError as error:
+            self.problem = str(error)
+            return None
+        except (OSError, ValueError) as error:
+            # ValueError: what no program can be given, such as a word with a NUL in it.
+            reason = error.strerror if isinstance(error, OSError) else error
+            self.problem = f"cannot start {self._program.argv[0]!r}: {reason}"
+            return None
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

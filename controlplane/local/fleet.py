@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from functools import partial
 
-from linkerd2_py.base.tasks import spawn
+from linkerd2_py.base.tasks import supervise
 from linkerd2_py.controlplane.local.ingress import Ingress
 from linkerd2_py.controlplane.local.network import Network
 from linkerd2_py.controlplane.local.pod import PodRunner, Surroundings
@@ -73,7 +74,7 @@ class Fleet:
         for name, spec in mesh.workloads.items():
             self._want(name, spec=spec)
         for name in self._workloads.keys() - mesh.workloads.keys() - self._leaving.keys():
-            self._leaving[name] = spawn(self._leave(name), name=f"leave {name}")
+            self._leaving[name] = supervise(partial(self._leave, name), name=f"leave {name}")
 
     def renew(self) -> None:
         """Start again, one after the other, what trusts other anchors than those in force."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from linkerd2_py.base.names import CONTROL_PLANE_NAMESPACE
-from linkerd2_py.base.tasks import cancel_all, spawn
+from linkerd2_py.base.tasks import cancel_all, supervise
 from linkerd2_py.controlplane.local.addresses import AddressPool, PortPicker
 from linkerd2_py.controlplane.local.container import Container
 from linkerd2_py.controlplane.local.plan import (
@@ -96,7 +96,7 @@ class Ingress:
     def renew(self) -> None:
         """Start proxies again that trust other anchors than those in force; their doors are closed meanwhile."""
         if self._renewing is None or self._renewing.done():
-            self._renewing = spawn(self._renew(), name="renew ingress")
+            self._renewing = supervise(self._renew, name="renew-ingress")
 
     async def stop(self) -> None:
         if self._renewing is not None:
@@ -148,6 +148,7 @@ class _DoorProxy:
     ) -> None:
         self.plan = plan
         self.ready = False
+        self._stopped = False
         self._around = around
         # No pod can be called that; there may be a workload that is called ingress, too.
         self._identity = f"{plan.name}.door"
@@ -163,17 +164,20 @@ class _DoorProxy:
             clock=around.clock,
             on_change=on_change,
         )
-        self._running = spawn(self.container.run(), name=plan.name)
-        self._waiting = spawn(self._wait_ready(), name=f"{plan.name} ready")
+        self._running = supervise(self.container.run, name=f"proxy {plan.name}")
+        self._waiting = supervise(self._wait_ready, name=f"proxy {plan.name} ready")
 
     @property
     def is_current(self) -> bool:
-        return self._around.identities.is_current(self._identity)
+        """Whether it serves on; one that was stopped to be replaced, and was not yet, does not."""
+        return not self._stopped and self._around.identities.is_current(self._identity)
 
     async def stop(self) -> None:
+        """May be repeated."""
+        self._stopped = True
         self._waiting.cancel()
         await self.container.stop(grace_s=APP_GRACE_S)
-        await asyncio.wait([self._running])
+        await cancel_all([self._running])
         self._around.identities.withdraw(self._identity)
 
     async def _wait_ready(self) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from linkerd2_py.base.clock import Clock
-from linkerd2_py.base.tasks import cancel_all, spawn
+from linkerd2_py.base.tasks import cancel_all, supervise
 from linkerd2_py.controlplane.local.container import Container
 from linkerd2_py.controlplane.local.plan import (
     DRAIN_S,
@@ -72,9 +72,9 @@ class PodRunner:
         self._inits = [
             self._container(_init_program(step, plan, around), once=True) for step in plan.inits
         ]
-        self._containers: list[asyncio.Task[None]] = []
+        self._kept: dict[Container, asyncio.Task[None]] = {}
         self._started = around.clock.wall()
-        self._watching = spawn(self._watch(), name=f"pod {plan.name}")
+        self._watching = supervise(self._watch, name=f"pod {plan.name}")
 
     @property
     def problem(self) -> str:
@@ -145,24 +145,27 @@ class PodRunner:
         if self._proxy is not None:
             stops.append(self._proxy.stop(grace_s=APP_GRACE_S))
         await asyncio.gather(*stops)
-        if self._containers:
-            await asyncio.wait(self._containers)
+        await cancel_all(self._kept.values())
 
     async def _watch(self) -> None:
         for step, init in zip(self.plan.inits, self._inits, strict=True):
-            running = spawn(init.run(), name=f"{self.plan.name} {step.name}")
-            self._containers.append(running)
-            await asyncio.wait([running])
+            await asyncio.wait([self._keep(init, kind=step.name)])
         if self._proxy is not None:
-            self._containers.append(spawn(self._proxy.run(), name=f"{self.plan.name} proxy"))
+            self._keep(self._proxy, kind="proxy")
             while refusal := await self._proxy_refusal():
                 self._judge(refusal)
                 await self._pause(PROBE_WAITING_S)
         # The program starts once its proxy listens: its first call must not be refused.
-        self._containers.append(spawn(self._app.run(), name=f"{self.plan.name} app"))
+        self._keep(self._app, kind="app")
         while True:
             self._judge(await self._proxy_refusal() or await self._app_refusal())
             await self._pause(PROBE_READY_S if self.ready else PROBE_WAITING_S)
+
+    def _keep(self, container: Container, *, kind: str) -> asyncio.Task[None]:
+        """Keep it running from now on. A watch that was started again finds what the one before had begun."""
+        if container not in self._kept:
+            self._kept[container] = supervise(container.run, name=f"{kind} {self.plan.name}")
+        return self._kept[container]
 
     def _judge(self, refusal: str) -> None:
         answered = not refusal

@@ -15,12 +15,13 @@ import sys
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from linkerd2_py import __version__
 from linkerd2_py.base.clock import SystemClock
-from linkerd2_py.base.tasks import cancel_all, spawn
+from linkerd2_py.base.tasks import cancel_all, spawn, supervise
 from linkerd2_py.controlplane.app import EmbeddedControlPlane, build_embedded
 from linkerd2_py.controlplane.identity.ca import throw_away
 from linkerd2_py.controlplane.identity.certifier import DEFAULT_LIFETIME, Validity
@@ -93,6 +94,7 @@ class Supervisor:
         self._label = ""
         self._told: dict[str, str] = {}
         self._refused_edit = ""
+        self._anchors = b""
         self._state: State | None = None
         self._fleet: Fleet | None = None
 
@@ -130,19 +132,23 @@ class Supervisor:
         file_stamp: tuple[int, int, int] | None,
     ) -> None:
         self._fleet = fleet
-        watching = spawn(
-            watch_file(self._settings.mesh_file, since=file_stamp, on_edit=self._on_edit),
-            name="watch mesh.yaml",
-        )
-        trimming = spawn(self._trim_logs(), name="trim logs")
-        renewing = spawn(self._follow_anchors(plane, fleet=fleet), name="follow trust anchors")
+        self._anchors = plane.anchors
+        mesh_file = self._settings.mesh_file
+        following = [
+            supervise(
+                partial(watch_file, mesh_file, since=file_stamp, on_edit=self._on_edit),
+                name="mesh-file",
+            ),
+            supervise(self._trim_logs, name="trim-logs"),
+            supervise(partial(self._follow_anchors, plane, fleet=fleet), name="trust-anchors"),
+        ]
         try:
             self._apply_first(mesh)
             self._write_state(mesh, plane=plane)
             await self._start_up(fleet)
             await self._stop.wait()
         finally:
-            await cancel_all([watching, trimming, renewing])
+            await cancel_all(following)
             await fleet.stop()
 
     async def _open_network(self, *, guard: Guard, ending: AsyncExitStack) -> Network:
@@ -252,15 +258,15 @@ class Supervisor:
 
     async def _follow_anchors(self, plane: EmbeddedControlPlane, *, fleet: Fleet) -> None:
         """A proxy trusts what it was started with: when other anchors are in force, all are started again."""
-        anchors = plane.anchors
         while True:
             await asyncio.sleep(POLL_S)
-            if plane.anchors != anchors:
-                anchors = plane.anchors
+            anchors = plane.anchors
+            if anchors != self._anchors:
                 logger.info(
                     "other trust anchors are in force: pods start again, one after the other"
                 )
                 fleet.renew()
+                self._anchors = anchors
 
     def _apply_first(self, mesh: MeshSpec) -> None:
         try:

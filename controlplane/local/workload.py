@@ -7,11 +7,15 @@ one (the next only when the last is ready), then the ones too many are drained a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, replace
+from typing import Any, Final
 
-from linkerd2_py.base.tasks import spawn
+from linkerd2_py.base.backoff import Backoff, BackoffRange, unit_random
+from linkerd2_py.base.clock import SystemClock
+from linkerd2_py.base.tasks import report_failure, supervise
 from linkerd2_py.controlplane.local.addresses import AddressError
 from linkerd2_py.controlplane.local.network import Network
 from linkerd2_py.controlplane.local.plan import Door, PodPlan
@@ -21,6 +25,9 @@ from linkerd2_py.controlplane.registry.registry import Registry
 from linkerd2_py.controlplane.registry.types import Pod
 
 logger = logging.getLogger(__name__)
+
+TRY_AGAIN: Final = BackoffRange(min_s=0.5, max_s=30.0, jitter=0.2)
+"""Between two tries to place replicas that could not be placed: what is full now may not be so for long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +49,7 @@ class Place:
             identity = self.around.identities.issue(
                 name, service_account=spec.service_account, namespace=spec.namespace
             )
-        except OSError:
+        except BaseException:
             await self.leave(plan)
             raise
         return plan.secured(identity)
@@ -54,7 +61,7 @@ class Place:
 
 
 class WorkloadRunner:
-    """The replicas of one workload by number. `problem` says why a step could not be done."""
+    """The replicas of one workload by number. `problem` says why one has no place; it is tried again for as long."""
 
     def __init__(self, spec: WorkloadSpec, *, place: Place) -> None:
         self._spec = spec
@@ -62,8 +69,13 @@ class WorkloadRunner:
         self._pods: dict[int, PodRunner] = {}
         self._wake = asyncio.Event()
         self._ending = False
-        self.problem = ""
-        self.ended = spawn(self._converge(), name=f"workload {spec.name}")
+        self._problems: dict[int, str] = {}
+        self._backoff = Backoff(TRY_AGAIN, source=unit_random, clock=SystemClock())
+        self.ended = supervise(self._converge, name=f"workload {spec.name}")
+
+    @property
+    def problem(self) -> str:
+        return next(iter(self._problems.values()), "")
 
     @property
     def pods(self) -> list[PodRunner]:
@@ -79,7 +91,8 @@ class WorkloadRunner:
         """Want this from now on."""
         self._spec = spec
         self._ending = False
-        self.problem = ""
+        self._problems.clear()
+        self._backoff.reset()
         self._wake.set()
 
     def renew(self) -> None:
@@ -96,15 +109,25 @@ class WorkloadRunner:
         """Stop every replica at once; the mesh is going down."""
         self.ended.cancel()
         await asyncio.wait([self.ended])
-        await asyncio.gather(*(self._stop(n, drain=False) for n in list(self._pods)))
+        await _all(self._stop(n, drain=False) for n in list(self._pods))
 
     async def _converge(self) -> None:
         while True:
             self._wake.clear()
+            self._backoff.begin()
             await self._step()
             if self._ending and not self._pods:
                 return
+            await self._pause()
+
+    async def _pause(self) -> None:
+        """Until something has changed, and not for ever while a replica has no place."""
+        if not self._problems:
+            self._backoff.reset()
             await self._wake.wait()
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), self._backoff.next_delay_s())
 
     async def _step(self) -> None:
         """Do what can be done now; anything that has to be waited for sets `_wake` later."""
@@ -118,7 +141,7 @@ class WorkloadRunner:
             self._wake.set()
             return
         extra = [n for n in self._pods if n >= self._spec.replicas]
-        await asyncio.gather(*(self._stop(number, drain=True) for number in extra))
+        await _all(self._stop(number, drain=True) for number in extra)
 
     def _next_old(self) -> int | None:
         """A replica to replace now: one that does not serve, else one if all others do."""
@@ -140,11 +163,12 @@ class WorkloadRunner:
         name = f"{self._spec.name}-{number}"
         try:
             plan = await self._place.join(self._spec, name=name)
-        except (AddressError, OSError) as error:
-            self.problem = f"{name}: {error}"
-            logger.warning("pod %s", self.problem)
-            self._place.on_change()
+        except Exception as error:  # noqa: BLE001  # the other replicas get their places whatever this one met
+            if not isinstance(error, (AddressError, OSError)):
+                report_failure(f"workload {self._spec.name}", error)
+            self._refuse(number, problem=f"{name}: {error}")
             return False
+        self._problems.pop(number, None)
         logger.info("pod %s starts at %s", name, plan.ip)
         runner = PodRunner(
             plan, around=self._place.around, on_change=lambda: self._on_change(number)
@@ -152,6 +176,13 @@ class WorkloadRunner:
         self._pods[number] = runner
         self._on_change(number)
         return True
+
+    def _refuse(self, number: int, *, problem: str) -> None:
+        if problem != self._problems.get(number):
+            # Once for each reason: it is tried again and again.
+            logger.warning("pod %s", problem)
+        self._problems[number] = problem
+        self._place.on_change()
 
     async def _stop(self, number: int, *, drain: bool) -> None:
         runner = self._pods[number]
@@ -168,3 +199,10 @@ class WorkloadRunner:
             self._place.registry.put(runner.pod)
         self._wake.set()
         self._place.on_change()
+
+
+async def _all(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Each to its end, then the first failure of any: whoever tries again must not meet one that is still at it."""
+    for failure in await asyncio.gather(*work, return_exceptions=True):
+        if failure is not None:
+            raise failure

@@ -8,12 +8,13 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import httpx2
 
 from linkerd2_py.base.clock import Clock, SystemClock
 from linkerd2_py.base.names import LABEL_DEPLOYMENT, LABEL_NAMESPACE, LABEL_POD
-from linkerd2_py.base.tasks import cancel_all, spawn
+from linkerd2_py.base.tasks import cancel_all, report_failure, supervise
 from linkerd2_py.controlplane.public_api.exposition import ExpositionError
 from linkerd2_py.controlplane.public_api.ring import SampleStore
 from linkerd2_py.controlplane.registry.registry import Registry
@@ -88,9 +89,11 @@ class Scraper:
         try:
             text = await self._read(f"http://{pod.admin_addr}/metrics")
             self._store.append(pod.key, labels=_labels(pod), text=text, at_ms=at_ms)
-        except (ScrapeError, ExpositionError) as error:
+        except Exception as error:  # noqa: BLE001  # whatever a pod answers is a failed turn of that pod, and no more
+            if not isinstance(error, (ScrapeError, ExpositionError)):
+                report_failure(f"scrape {pod.namespace}/{pod.name}", error)
             self._store.leave_gap(pod.key, at_ms=at_ms)
-            self._fail(pod, reason=str(error))
+            self._fail(pod, reason=str(error) or type(error).__name__)
         else:
             self._reports[pod.key] = Report(last_success=at_ms / 1000)
 
@@ -129,7 +132,7 @@ class Scraper:
         self._targets[pod.key] = pod
         if pod.key not in self._tasks:
             name = f"scrape {pod.namespace}/{pod.name}"
-            self._tasks[pod.key] = spawn(self._repeat(pod.key), name=name)
+            self._tasks[pod.key] = supervise(partial(self._repeat, pod.key), name=name)
 
     def _leave(self, key: Key) -> None:
         if self._targets.pop(key, None) is None:

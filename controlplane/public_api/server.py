@@ -7,7 +7,7 @@ from typing import Any
 
 import uvicorn
 
-from linkerd2_py.base.tasks import spawn
+from linkerd2_py.base.tasks import cancel_all, supervise
 from linkerd2_py.controlplane.errors import BindError
 
 # Clients ask and leave; more at once than this is a fault of one of them.
@@ -44,7 +44,7 @@ class WebServer:
         self._config.load()
         self._server.lifespan = self._config.lifespan_class(self._config)
         await self._server.startup(sockets=[self._socket])
-        self._serving = spawn(self._server.main_loop(), name="public-api")
+        self._serving = supervise(self._server.main_loop, name="public-api")
         self.address = f"{host}:{self._socket.getsockname()[1]}"
         logger.info("public-api listens on %s", self.address)
         return self.address
@@ -54,7 +54,8 @@ class WebServer:
         if self._serving is None or self._socket is None:
             return
         self._server.should_exit = True
-        await self._serving
+        await asyncio.wait([self._serving], timeout=_STOP_GRACE_S)
+        await cancel_all([self._serving])
         await self._server.shutdown(sockets=[self._socket])
         self._serving = None
 

@@ -4,13 +4,13 @@ It belongs to one event loop and takes no locks: a source applies, subscribers a
 (or, when a subscriber itself applies, right after the change it is being told of).
 """
 
-import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypeVar
 
+from linkerd2_py.base.tasks import report_failure
 from linkerd2_py.controlplane.registry.types import (
     Change,
     Deployment,
@@ -20,8 +20,6 @@ from linkerd2_py.controlplane.registry.types import (
     Pod,
     Service,
 )
-
-logger = logging.getLogger(__name__)
 
 OnChanges = Callable[[Sequence[Change]], None]
 Kind = type[Service] | type[Pod] | type[Deployment]
@@ -34,18 +32,18 @@ class Subscription:
 
     snapshot: Mesh
     _on_changes: OnChanges
-    _peers: set["Subscription"] = field(repr=False)
+    _peers: dict["Subscription", None] = field(repr=False)
 
     def deliver(self, changes: Sequence[Change]) -> None:
         """Tell the subscriber; its failure is its own and must not keep others from hearing."""
         try:
             self._on_changes(changes)
-        except Exception:
-            logger.exception("a registry subscriber failed on %d changes", len(changes))
+        except Exception as error:  # noqa: BLE001
+            report_failure("registry-subscriber", error)
 
     def close(self) -> None:
         """Hear nothing more. May be repeated."""
-        self._peers.discard(self)
+        self._peers.pop(self, None)
 
 
 class Registry:
@@ -55,7 +53,8 @@ class Registry:
         self._services: dict[Key, Service] = {}
         self._pods: dict[Key, Pod] = {}
         self._deployments: dict[Key, Deployment] = {}
-        self._subscriptions: set[Subscription] = set()
+        # In the order of their coming: everybody hears of a change before whatever it makes an earlier one do.
+        self._subscriptions: dict[Subscription, None] = {}
         self._pending: deque[Sequence[Change]] = deque()
         self._publishing = False
 
@@ -81,7 +80,7 @@ class Registry:
             deployments=dict(self._deployments),
         )
         subscription = Subscription(snapshot, on_changes, self._subscriptions)
-        self._subscriptions.add(subscription)
+        self._subscriptions[subscription] = None
         return subscription
 
     def apply(

@@ -11,6 +11,8 @@ import yaml
 
 # Bounded: a thousand digits are no number of anything here.
 _WHOLE = re.compile(r"-?[0-9]{1,9}\Z")
+# What an escape can write and no program can be given.
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
@@ -59,6 +61,9 @@ class NodeReader:
                 self.refuse(Place(key, place.path), reason="keys must be plain names")
                 continue
             name = str(key.value)
+            if _NO_TEXT.search(name):
+                self.refuse(Place(key, place.path), reason=f"not a name: {name[:40]!r}")
+                continue
             if name in entries:
                 self.refuse(place.below(name, node=key), reason="is given twice")
                 continue
@@ -93,8 +98,9 @@ class NodeReader:
         if place.node.tag == "tag:yaml.org,2002:null":
             self.refuse(place, reason='must be text, but is empty (write "" for empty text)')
             return None
-        if "\0" in place.node.value:
-            self.refuse(place, reason="must not contain a NUL character")
+        if wrong := _NO_TEXT.search(place.node.value):
+            what = "a NUL character" if wrong[0] == "\0" else "half of a surrogate pair"
+            self.refuse(place, reason=f"must not contain {what}")
             return None
         return str(place.node.value)
 

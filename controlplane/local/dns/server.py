@@ -17,7 +17,7 @@ from typing import Any, Final, cast
 import dns.rcode
 
 from linkerd2_py.base.names import CLUSTER_SUFFIX, split_authority
-from linkerd2_py.base.tasks import cancel_all, spawn
+from linkerd2_py.base.tasks import cancel_all, report_failure, spawn
 from linkerd2_py.controlplane.local.dns.forwarder import TIMEOUT_S, Address, Forwarder
 from linkerd2_py.controlplane.local.dns.messages import (
     QUERY_MAX,
@@ -86,6 +86,12 @@ class DnsServer:
             await datagrams.close()
 
     def _on_datagram(self, raw: bytes, peer: Any) -> None:
+        try:
+            self._answer(raw, peer)
+        except Exception as error:  # noqa: BLE001  # one query spoils its own answer only
+            report_failure("dns query", error)
+
+    def _answer(self, raw: bytes, peer: Any) -> None:
         query = self._read(raw, answer=lambda reply: self._send(reply, peer))
         if query is None:
             return

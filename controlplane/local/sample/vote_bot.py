@@ -10,6 +10,7 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 import httpx2
@@ -20,7 +21,7 @@ from starlette.routing import Route
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
-from linkerd2_py.base.tasks import cancel_all, spawn
+from linkerd2_py.base.tasks import cancel_all, supervise
 from linkerd2_py.controlplane.local.sample import serving
 from linkerd2_py.controlplane.local.sample.emoji import CATALOGUE
 from linkerd2_py.controlplane.local.sample.voting import FAULTY
@@ -102,7 +103,7 @@ async def main() -> None:
     stop = serving.stop_signal()
     steps = [(bot.vote, VOTE_EVERY_S), (bot.chat, CHAT_EVERY_S), (bot.listen, CHAT_EVERY_S)]
     tasks = [
-        spawn(repeat(step, every_s=every, failures=bot.done), name=step.__name__)
+        supervise(partial(repeat, step, every_s=every, failures=bot.done), name=step.__name__)
         for step, every in steps
     ]
     await serving.serve_http(Starlette(routes=[Route("/stats", stats)]), at=at, stop=stop)

@@ -9,10 +9,13 @@ import shutil
 import socket
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from linkerd2_py.base.tasks import cancel_all, spawn
+from linkerd2_py.base.backoff import Backoff, BackoffRange, unit_random
+from linkerd2_py.base.clock import SystemClock
+from linkerd2_py.base.tasks import cancel_all, supervise
 from linkerd2_py.controlplane.local import netns
 from linkerd2_py.controlplane.local.dns.server import DnsServer, name_servers
 from linkerd2_py.controlplane.local.dns.zone import Zone
@@ -32,6 +35,8 @@ _IPV6: Final = Path("/proc/sys/net/ipv6")
 _DNS_PORT: Final = 53
 _SETTLE_S: Final = 0.05
 """Changes come in groups: a pod that starts is several."""
+_TRY_AGAIN: Final = BackoffRange(min_s=0.5, max_s=30.0, jitter=0.2)
+"""Between two tries to load rules that were refused: others, too, hold the lock of iptables for a while."""
 
 
 class Node:
@@ -85,7 +90,7 @@ class Node:
             await self._restore(service_rules_base(), ipv6=ipv6)
         self._subscription = registry.subscribe(lambda _changes: self._changed.set())
         self._changed.set()
-        self._following = spawn(self._follow(registry), name="service rules")
+        self._following = supervise(partial(self._follow, registry), name="service-rules")
 
     async def close(self) -> None:
         """Remove the node and every pod's namespace. May be repeated."""
@@ -108,15 +113,28 @@ class Node:
         await programs.apply(commands.make_node(self.subnet))
 
     async def _follow(self, registry: Registry) -> None:
+        backoff = Backoff(_TRY_AGAIN, source=unit_random, clock=SystemClock())
         while True:
             await self._changed.wait()
             await asyncio.sleep(_SETTLE_S)
-            self._changed.clear()
+            backoff.begin()
             try:
-                await self._restore(service_rules(registry.mesh, family=4), ipv6=False)
-                await self._restore(service_rules(registry.mesh, family=6), ipv6=True)
+                await self._load(registry)
             except NetworkError as error:
                 logger.warning("service rules: %s", error)
+                await asyncio.sleep(backoff.next_delay_s())
+            else:
+                backoff.reset()
+
+    async def _load(self, registry: Registry) -> None:
+        """The rules for the mesh as it is; while that fails there is still something to do."""
+        self._changed.clear()
+        try:
+            await self._restore(service_rules(registry.mesh, family=4), ipv6=False)
+            await self._restore(service_rules(registry.mesh, family=6), ipv6=True)
+        except BaseException:
+            self._changed.set()
+            raise
 
     async def _restore(self, text: str, *, ipv6: bool) -> None:
         await programs.restore(text, netns=self.subnet.node, ipv6=ipv6)

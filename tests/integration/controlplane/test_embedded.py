@@ -263,6 +263,7 @@ async def test_answers_are_as_the_openapi_document_says(plane: Plane) -> None:
 
 async def test_own_metrics_are_served(plane: Plane) -> None:
     text = (await plane.client.get("/metrics")).text
+    assert 'task_failures_total{task="public-api"} 0.0' in text
     assert "endpoint_updates_queue_overflow_total 0.0" in text
     assert "endpoint_subscribers 0.0" in text
 

@@ -120,10 +120,25 @@ async def test_server_that_never_answers_is_given_up(
     assert (await scene.turn()).failure
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:1", "nonsense:x:y", "[::1"])
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:99999", "nonsense:x:y", "[::1"])
 async def test_address_that_leads_nowhere_is_a_reason(scene: Scene, address: str) -> None:
     scene.pod = replace(scene.pod, admin_addr=address)
     assert (await scene.turn()).failure
+
+
+async def test_a_turn_that_fails_of_what_nobody_foresaw_is_a_reason_and_the_next_one_comes(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns: list[str] = []
+
+    def append(*_: object, **__: object) -> None:
+        turns.append("failed")
+        raise OverflowError("unforeseen")
+
+    monkeypatch.setattr(scene.store, "append", append)
+    scene.registry.put(scene.pod)
+    await eventually_async(lambda: len(turns) >= 2)
+    assert scene.scraper.reports[scene.pod.key].failure == "unforeseen"
 
 
 async def test_failures_are_logged_once_until_they_end(

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from prometheus_client import CollectorRegistry
 
+from linkerd2_py.controlplane.destination import watches
 from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.destination.stream import (
     QUEUE_LIMIT,
@@ -13,6 +14,7 @@ from linkerd2_py.controlplane.destination.stream import (
     UpdateStream,
 )
 from linkerd2_py.controlplane.destination.targets import ServiceTarget, parse_target
+from linkerd2_py.controlplane.registry import types
 from linkerd2_py.controlplane.registry.registry import Registry
 from linkerd2_py.controlplane.registry.types import Key, Pod, PortSpec, Service
 from linkerd2_py.proto.gen import destination_pb2 as messages
@@ -293,6 +295,29 @@ async def test_slow_subscriber_is_ended_and_counted_alone() -> None:
     assert mesh.metrics.get_sample_value("endpoint_subscribers") == 1
     with pytest.raises(StreamOverflowError):
         await anext(slow.stream.__aiter__())
+
+
+async def test_an_answer_that_fails_ends_its_own_streams_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mesh = Mesh()
+    broken, well = (mesh.destination.endpoints.subscribe(target) for target in (HTTP, RAW))
+    refresh = watches.EndpointsAnswer.refresh
+
+    def fail(answer: watches.EndpointsAnswer, now: types.Mesh) -> tuple[bytes, ...]:
+        if answer._target == HTTP:
+            raise OverflowError("unforeseen")
+        return refresh(answer, now)
+
+    monkeypatch.setattr(watches.EndpointsAnswer, "refresh", fail)
+    mesh.registry.put(SECOND)
+    assert len([message async for message in broken]) == 1
+    assert len(well._queue) == 2
+    # Whoever asks again begins with what holds now.
+    (whole,) = mesh.get(HTTP).now()
+    assert len(whole.add.addrs) == 2
+    mesh.destination.endpoints.unsubscribe(HTTP, stream=broken)
+    assert mesh.destination.endpoints.streams == 2
 
 
 async def test_closed_stream_ends_after_what_is_queued() -> None:

@@ -7,21 +7,27 @@ import os
 import re
 import sys
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from linkerd2_py.base import tasks
+from linkerd2_py.base.backoff import BackoffRange
 from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.controlplane.identity.tokens import WorkloadTokens
 from linkerd2_py.controlplane.local import pod as pods
 from linkerd2_py.controlplane.local import silence
+from linkerd2_py.controlplane.local import workload as workloads
 from linkerd2_py.controlplane.local.fleet import Fleet
 from linkerd2_py.controlplane.local.network import LoopbackNetwork
+from linkerd2_py.controlplane.local.plan import Door, PodPlan
 from linkerd2_py.controlplane.local.pod import Surroundings
-from linkerd2_py.controlplane.local.pod_identity import Authority, PodIdentities
+from linkerd2_py.controlplane.local.pod_identity import Authority, PodIdentities, PodIdentity
 from linkerd2_py.controlplane.local.process import Guard
 from linkerd2_py.controlplane.local.state_dir import StateDir
 from linkerd2_py.controlplane.registry.mesh_file import parse_mesh
+from linkerd2_py.controlplane.registry.mesh_spec import WorkloadSpec
 from linkerd2_py.controlplane.registry.registry import Registry
 from linkerd2_py.controlplane.registry.types import Key, Pod
 from tests.support.wait import eventually_async
@@ -237,6 +243,77 @@ async def test_what_answers_has_no_problem_and_never_stalls(
     pod = (await running.wait(lambda pods: _ready(pods) == {"web-0"}))["web-0"]
     assert pod.problem == ""
     assert not running.fleet.pods[0].stalled
+
+
+@pytest.mark.parametrize(
+    ("error", "replicas"), [(OSError(28, "No space left on device"), 1), (ValueError("odd"), 2)]
+)
+async def test_a_replica_that_had_no_place_for_a_moment_starts_by_itself(
+    running: Running, monkeypatch: pytest.MonkeyPatch, error: Exception, replicas: int
+) -> None:
+    monkeypatch.setattr(workloads, "TRY_AGAIN", BackoffRange(0.3, 0.3, 0.0))
+    join, tries = running.network.join, 0
+
+    async def fail_for_the_first(spec: WorkloadSpec, *, name: str, door: Door) -> PodPlan:
+        nonlocal tries
+        tries += name == "web-0"
+        if name == "web-0" and tries <= 2:
+            raise error
+        return await join(spec, name=name, door=door)
+
+    monkeypatch.setattr(running.network, "join", fail_for_the_first)
+    running.apply(replicas=replicas)
+    await eventually_async(lambda: f"web-0: {error}" in running.fleet.problems)
+    await running.wait(lambda pods: len(_ready(pods)) == replicas)
+    assert (running.fleet.problems, tries) == ([], 3)
+
+
+async def test_a_watch_that_failed_goes_on_with_the_programs_that_run(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: list[str] = []
+    judge = pods.PodRunner._judge
+
+    def fail_once(pod: pods.PodRunner, refusal: str) -> None:
+        judged.append(refusal)
+        if len(judged) == 1:
+            raise RuntimeError("unforeseen")
+        judge(pod, refusal)
+
+    monkeypatch.setattr(pods.PodRunner, "_judge", fail_once)
+    running.apply()
+    await running.wait(lambda pods: _ready(pods) == {"web-0"})
+    assert len(judged) >= 2
+    process = running.fleet.pods[0]._app._process
+    assert process is not None
+    process._popen.kill()
+    pods_now = await running.wait(lambda pods: pods["web-0"].restarts > 0 and pods["web-0"].serving)
+    # Were it kept twice, its end would be counted twice.
+    assert pods_now["web-0"].restarts == 1
+
+
+async def test_a_door_that_could_not_be_renewed_is_renewed_later(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks.supervise, "__kwdefaults__", {"pauses": BackoffRange(0.01, 0.01, 0)})
+    running.apply(more="  meshed: {command: [sleep, '60'], replicas: 0}")
+    ingress, issue, failures = running.fleet.ingress, running.identities.issue, 1
+    (old,) = ingress._proxies
+
+    def fail_once(pod: str, *, service_account: str, namespace: str) -> PodIdentity:
+        nonlocal failures
+        failures -= 1
+        if failures >= 0:
+            raise OSError(28, "No space left on device")
+        return issue(pod, service_account=service_account, namespace=namespace)
+
+    monkeypatch.setattr(running.identities, "issue", fail_once)
+    others = replace(running.identities._authority, anchors=lambda: b"others")
+    monkeypatch.setattr(running.identities, "_authority", others)
+    ingress.renew()
+    await eventually_async(lambda: ingress._renewing is not None and ingress._renewing.done())
+    assert ingress._proxies[0] is not old
+    assert failures < 0
 
 
 async def test_a_pod_whose_token_cannot_be_stored_does_not_start_and_keeps_no_place(

@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from linkerd2_py.base.clock import SystemClock
-from linkerd2_py.base.tasks import spawn
+from linkerd2_py.base.clock import ManualClock, SystemClock
+from linkerd2_py.base.tasks import spawn, supervise
 from linkerd2_py.controlplane.local import container as containers
 from linkerd2_py.controlplane.local import guard as guards
 from linkerd2_py.controlplane.local.container import Container
@@ -103,6 +103,69 @@ async def test_a_log_that_cannot_be_opened_is_a_problem(tmp_path: Path, guard: G
     await eventually_async(lambda: container.restarts >= 1)
     assert container.problem == "cannot start 'true': No such file or directory"
     await container.stop(grace_s=1)
+    await asyncio.wait_for(running, 5)
+
+
+@pytest.mark.parametrize(("word", "reason"), [("a\0b", "null byte"), ("\ud83d", "surrogates")])
+async def test_what_no_program_can_be_given_is_a_problem(
+    tmp_path: Path, guard: Guard, word: str, reason: str
+) -> None:
+    program = _program(tmp_path, "", argv=("true", word))
+    container = Container(program, guard=guard, clock=SystemClock(), on_change=lambda: None)
+    running = supervise(container.run, name="container")
+    await eventually_async(lambda: container.restarts >= 1)
+    assert container.problem.startswith("cannot start 'true': ")
+    assert reason in container.problem
+    await container.stop(grace_s=1)
+    await asyncio.wait_for(running, 5)
+
+
+async def test_a_program_is_not_started_twice_when_its_listener_fails(
+    tmp_path: Path, guard: Guard
+) -> None:
+    told = 0
+
+    def fail_at_first() -> None:
+        nonlocal told
+        told += 1
+        if told == 1:
+            raise RuntimeError("unforeseen")
+
+    program = _program(tmp_path, "echo up; exec sleep 60")
+    container = Container(program, guard=guard, clock=SystemClock(), on_change=fail_at_first)
+    running = supervise(container.run, name="container")
+    await eventually_async(lambda: told >= 2 and _text(program.log))
+    assert _text(program.log) == "up\n"
+    await container.stop(grace_s=5)
+    await asyncio.wait_for(running, 5)
+    assert not container.running
+
+
+async def test_a_long_run_forgives_earlier_exits(
+    tmp_path: Path, guard: Guard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(containers, "BACKOFF_FIRST_S", 0.001)
+    clock = ManualClock()
+    script = "while [ ! -e end ]; do sleep 0.01; done; rm end; exit 1"
+    container = Container(
+        _program(tmp_path, script), guard=guard, clock=clock, on_change=lambda: None
+    )
+    running = spawn(container.run(), name="container")
+
+    async def ends_after(seconds: float) -> int:
+        before = container.restarts
+        await eventually_async(lambda: container.running)
+        clock.advance(seconds)
+        (tmp_path / "end").touch()
+        await eventually_async(lambda: container.restarts > before)
+        return container.short_runs
+
+    assert [await ends_after(0) for _ in range(2)] == [1, 2]
+    assert await ends_after(containers.STABLE_S - 0.1) == 3
+    assert container.crash_looping
+    assert await ends_after(containers.STABLE_S + 0.1) == 1
+    assert not container.crash_looping
+    await container.stop(grace_s=5)
     await asyncio.wait_for(running, 5)
 
 

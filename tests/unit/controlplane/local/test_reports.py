@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from linkerd2_py.base.tasks import cancel_all, spawn
+from linkerd2_py.base.backoff import BackoffRange
+from linkerd2_py.base.tasks import cancel_all, spawn, supervise
 from linkerd2_py.controlplane import watch
 from linkerd2_py.controlplane.local.probe import Probe
 from linkerd2_py.controlplane.local.reports import Report, ReportPipe, read_reports
+from tests.support.wait import eventually_async
 
 
 def test_reports_arrive_in_order() -> None:
@@ -62,6 +65,27 @@ async def test_every_edit_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert await asyncio.wait_for(edits.get(), 5) == 1
     await cancel_all([watching])
     assert edits.empty()
+
+
+async def test_an_edit_that_could_not_be_followed_is_followed_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "POLL_S", 0.005)
+    path = tmp_path / "mesh.yaml"
+    path.write_text("one")
+    tries: list[str] = []
+
+    async def on_edit() -> None:
+        tries.append(path.read_text())
+        if len(tries) <= 2:
+            raise RuntimeError("unforeseen")
+
+    work = partial(watch.watch_file, path, since=watch.stamp(path), on_edit=on_edit)
+    watching = supervise(work, name="watch", pauses=BackoffRange(0.0, 0.0, 0.0))
+    path.write_text("longer")
+    await eventually_async(lambda: len(tries) == 3)
+    await cancel_all([watching])
+    assert tries == ["longer"] * 3
 
 
 @pytest.mark.parametrize(

@@ -181,6 +181,8 @@ WRONG = [
     ("[python, -m, sample.web, 1]", '[""]', "12: workloads.web.command: must begin with a program"),
     ("[python, -m, sample.web, 1]", "python web.py", "12: workloads.web.command: must be a list, not 'python web.py'"),
     ("[python, -m, sample.web, 1]", '["a\\0b"]', "12: workloads.web.command[0]: must not contain a NUL character"),
+    ("[python, -m, sample.web, 1]", '["a\\ud83d"]', "12: workloads.web.command[0]: must not contain half of a surrogate pair"),
+    ("LEVEL: 1", '"a\\ud83d": 1', "14: workloads.web.env: not a name: 'a\\ud83d'"),
     ("[python, -m, sample.web, 1]", "[a, {b: c}]", "12: workloads.web.command[1]: must be text, not a mapping"),
     ("{command: [chat], ", "{", "18: workloads.chat.command: is missing: a list, program first"),
     ("LEVEL: 1", "1LEVEL: 1", "14: workloads.web.env.1LEVEL: its name must be letters, digits and _"),

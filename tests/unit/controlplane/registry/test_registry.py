@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from linkerd2_py.base import tasks
 from linkerd2_py.controlplane.registry.registry import Registry
 from linkerd2_py.controlplane.registry.types import (
     Change,
@@ -73,7 +74,10 @@ def test_an_object_put_can_be_removed(obj: Service | Pod | Deployment) -> None:
     assert not mesh.deployments
 
 
-def test_a_failing_subscriber_keeps_nobody_from_hearing(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_subscriber_keeps_nobody_from_hearing(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "_told", set())
     registry, heard = Registry(), Listener()
 
     def fail(_changes: Sequence[Change]) -> None:
@@ -83,7 +87,7 @@ def test_a_failing_subscriber_keeps_nobody_from_hearing(caplog: pytest.LogCaptur
     registry.subscribe(heard)
     registry.put(WEB)
     assert heard.batches == [[Change(None, WEB)]]
-    assert "registry subscriber failed" in caplog.text
+    assert "registry-subscriber failed: RuntimeError('broken')" in caplog.text
 
 
 def test_closed_subscription_hears_nothing_and_may_be_closed_again() -> None:
@@ -109,6 +113,18 @@ def test_a_change_made_by_a_subscriber_comes_after_the_one_it_was_told_of() -> N
     registry.subscribe(orders[1].extend)
     registry.put(WEB)
     assert orders[0] == orders[1] == [Change(None, WEB), Change(None, POD)]
+
+
+def test_subscribers_hear_in_the_order_of_their_coming() -> None:
+    """So that who applies while it is told is, on every run, told before or after the same others."""
+    registry = Registry()
+    heard: list[int] = []
+    subscriptions = [
+        registry.subscribe(lambda _, number=number: heard.append(number)) for number in range(50)
+    ]
+    subscriptions[7].close()
+    registry.put(WEB)
+    assert heard == [number for number in range(50) if number != 7]
 
 
 def test_a_change_without_sides_has_no_subject() -> None:
