@@ -4,6 +4,11 @@
 nothing else; `checks` holds the health checks as values.
 """
 
-from typing import Final
+from __future__ import annotations
+
+# As type checkers know it; `cli.quick` says why.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 PROGRAM: Final = "linkerd2-py"

@@ -60,7 +60,9 @@ def chosen_namespace(given: str | None, *, target: Target) -> str:
 class Api:
     """A connection to the public API; use it in a `with` statement."""
 
-    def __init__(self, target: Target, *, verbose: bool = False) -> None:
+    def __init__(
+        self, target: Target, *, verbose: bool = False, timeout_s: float = TIMEOUT_S
+    ) -> None:
         import httpx2
 
         self.target = target
@@ -70,7 +72,7 @@ class Api:
         try:
             self._client = httpx2.Client(
                 base_url=f"{target.url.rstrip('/')}/api/v1",
-                timeout=TIMEOUT_S,
+                timeout=timeout_s,
                 trust_env=False,
                 headers={"accept": "application/json"},
             )
@@ -100,12 +102,12 @@ class Api:
         self.close()
 
 
-def connect(api_addr: str | None, *, verbose: bool = False) -> Api:
+def connect(api_addr: str | None, *, verbose: bool = False, timeout_s: float = TIMEOUT_S) -> Api:
     """The client for the control plane that is there. CliError if none is."""
     target = find(api_addr)
     if target is None:
         raise CliError(NOT_FOUND)
-    return Api(target, verbose=verbose)
+    return Api(target, verbose=verbose, timeout_s=timeout_s)
 
 
 def _answer(status: int, *, body: Any, url: str) -> Answer:

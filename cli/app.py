@@ -1,65 +1,83 @@
-"""The commands, joined into one typer application; nothing else happens here."""
+"""The commands, joined into one typer application. A command's module is imported when that command is meant, and not before."""
 
 from __future__ import annotations
 
-import typer
+from collections.abc import Iterator, MutableMapping
+from importlib import import_module
+from typing import Any, Final
 
-from linkerd2_py.cli.commands import (
-    check,
-    completion,
-    diagnostics,
-    edges,
-    get,
-    identity,
-    identity_ca,
-    local,
-    stat,
-    version,
-)
+import typer
+from typer.core import TyperGroup
+
+from linkerd2_py.cli import PROGRAM
+from linkerd2_py.cli.layout import Command
 from linkerd2_py.cli.options import ApiAddr, Namespace, Verbose
+from linkerd2_py.cli.quick import read_text
+
+COMMANDS: Final = {
+    "check": "check",
+    "completion": "completion",
+    "diagnostics": "app",
+    "edges": "edges",
+    "get": "get",
+    "identity": "identity",
+    "identity-ca": "identity_ca",
+    "local": "app",
+    "stat": "stat",
+    "version": "version",
+}
+"""What a command is called in its module of `commands`; the module is called as the command."""
+_SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class _Commands(MutableMapping[str, Any]):
+    """Commands by name, made when they are asked for."""
+
+    def __getitem__(self, name: str) -> Any:
+        attribute = COMMANDS[name]
+        module = import_module(f"linkerd2_py.cli.commands.{name.replace('-', '_')}")
+        found = getattr(module, attribute)
+        if isinstance(found, typer.Typer):
+            return typer.main.get_command(found)
+        alone = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=_SETTINGS)
+        alone.command(name, cls=Command)(found)
+        return typer.main.get_command(alone)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        raise NotImplementedError("commands are listed in COMMANDS")
+
+    def __delitem__(self, name: str) -> None:
+        raise NotImplementedError("commands are listed in COMMANDS")
+
+
+class _Root(TyperGroup):
+    def __init__(self, *words: Any, **settings: Any) -> None:
+        super().__init__(*words, **settings)
+        self.commands = _Commands()
+
+    def list_commands(self, _ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_help(self, _ctx: Any) -> str:
+        return read_text("help.txt").rstrip("\n")
+
 
 app = typer.Typer(
-    name="linkerd2-py",
-    help="linkerd2-py: a service mesh. `linkerd2-py local up` starts one on this machine.",
+    cls=_Root,
+    name=PROGRAM,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings=_SETTINGS,
 )
 
 
 @app.callback()
 def root(namespace: Namespace = None, api_addr: ApiAddr = None, verbose: Verbose = False) -> None:
-    """linkerd2-py: a service mesh. `linkerd2-py local up` starts one on this machine."""
-
-
-app.command("check")(check.check)
-app.command("completion")(completion.completion)
-app.add_typer(diagnostics.app, name="diagnostics")
-app.command("edges")(edges.edges)
-app.command("get")(get.get)
-app.command("identity")(identity.identity)
-app.command("identity-ca")(identity_ca.identity_ca)
-app.add_typer(local.app, name="local")
-app.command("stat")(stat.stat)
-app.command("version")(version.version)
-
-
-@app.command("proxy", add_help_option=False)
-def proxy() -> None:
-    """Run the sidecar proxy, configured by LINKERD2_PROXY_* environment variables."""
-
-
-@app.command("proxy-identity", add_help_option=False)
-def proxy_identity() -> None:
-    """Make a key and a request to certify it, then become the proxy."""
-
-
-@app.command("proxy-init", add_help_option=False)
-def proxy_init() -> None:
-    """Redirect a pod's TCP traffic to its proxy, with iptables."""
-
-
-@app.command("network-validator", add_help_option=False)
-def network_validator() -> None:
-    """Prove that a pod's outgoing connections reach its proxy."""
+    """linkerd2-py: a service mesh."""

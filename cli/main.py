@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from typing import Final
 
 from linkerd2_py.base.streams import run_program
 from linkerd2_py.cli import PROGRAM
+from linkerd2_py.cli.quick import quick_answer
+
+# As type checkers know it; `cli.quick` says why.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Final
 
 COMPLETE_VARIABLE: Final = "_LINKERD2_PY_COMPLETE"
 _VALUED: Final = ("-n", "--namespace", "--api-addr")
@@ -45,6 +50,11 @@ def _dispatch(words: Sequence[str]) -> int:
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command and return its exit status. OutputError when nobody takes its output."""
+    if COMPLETE_VARIABLE not in os.environ:
+        answer = quick_answer(arguments)
+        if answer is not None:
+            sys.stdout.write(answer)
+            return 0
     return _run(hoist_globals(arguments) or ["--help"])
 
 
@@ -99,8 +109,18 @@ def _run(arguments: Sequence[str]) -> int:
         describe = getattr(error, "format_message", None)
         if describe is None:
             raise
-        return _complain(describe(), status=EXIT_USAGE)
+        return _complain(_advice(error) or describe(), status=EXIT_USAGE)
     return status if isinstance(status, int) else 0
+
+
+def _advice(error: Exception) -> str:
+    """What to type, where a group of commands was meant and none of them named; else nothing."""
+    where = getattr(error, "ctx", None)
+    commands = getattr(where and where.command, "commands", None)
+    if where is None or not commands or "Missing command" not in str(error):
+        return ""
+    called = where.command_path
+    return f"Missing command: {called} takes {', '.join(commands)}; `{called} -h` tells more"
 
 
 def _complain(message: str, *, status: int) -> int:

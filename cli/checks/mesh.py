@@ -31,6 +31,20 @@ class MeshChecks:
 
     def all(self) -> list[Check]:
         """In the order in which they make sense."""
+        return [
+            *self._reach(),
+            Check(API, "control plane checks itself", self._self_check),
+            *self._of_pods(),
+            Check(VERSION, "control plane and cli versions match", self._server_version),
+            Check(VERSION, "data plane and cli versions match", self._proxy_versions),
+        ]
+
+    def of_proxies(self) -> list[Check]:
+        """Those of the data plane alone."""
+        versions = Check(VERSION, "data plane and cli versions match", self._proxy_versions)
+        return [*self._reach(), *self._of_pods(), versions]
+
+    def _reach(self) -> list[Check]:
         up = "run `linkerd2-py local up`, or give --api-addr"
         return [
             Check(API, "control plane is known", self._find, hint=up, fatal=True),
@@ -41,28 +55,16 @@ class MeshChecks:
                 hint="see `linkerd2-py local status` and `linkerd2-py local logs control-plane`",
                 fatal=True,
             ),
-            Check(API, "control plane checks itself", self._self_check),
-            Check(
-                DATA_PLANE,
-                "pods are running",
-                self._running,
-                hint="see `linkerd2-py get pods` and `linkerd2-py local logs POD`",
-            ),
-            Check(
-                DATA_PLANE,
-                "pods are ready",
-                self._ready,
-                hint="see `linkerd2-py get pods` and `linkerd2-py local logs POD`",
-            ),
-            Check(
-                DATA_PLANE,
-                "data plane proxies are ready",
-                self._proxies_ready,
-                hint="see `linkerd2-py local logs POD -c proxy`",
-            ),
+        ]
+
+    def _of_pods(self) -> list[Check]:
+        pods = "see `linkerd2-py get pods` and `linkerd2-py local logs POD`"
+        proxies = "see `linkerd2-py local logs POD -c proxy`"
+        return [
+            Check(DATA_PLANE, "pods are running", self._running, hint=pods),
+            Check(DATA_PLANE, "pods are ready", self._ready, hint=pods),
+            Check(DATA_PLANE, "data plane proxies are ready", self._proxies_ready, hint=proxies),
             Check(DATA_PLANE, "data plane proxy metrics are present", self._reporting),
-            Check(VERSION, "control plane and cli versions match", self._server_version),
-            Check(VERSION, "data plane and cli versions match", self._proxy_versions),
         ]
 
     def close(self) -> None:

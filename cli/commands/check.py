@@ -12,15 +12,19 @@ from linkerd2_py.cli.checks.mesh import MeshChecks
 from linkerd2_py.cli.checks.run import Result, run_checks
 from linkerd2_py.cli.durations import parse_duration
 from linkerd2_py.cli.errors import EXIT_FAILURE
-from linkerd2_py.cli.options import ApiAddr, Namespace, Verbose
+from linkerd2_py.cli.options import ApiAddr, Namespace, Verbose, output_option
 from linkerd2_py.cli.render.check import CheckLines, as_json, succeeded
 
 
 def check(
-    form: Annotated[str, typer.Option("--output", "-o", help="table, json or short.")] = "table",
+    form: Annotated[str, output_option("table", "json", "short")] = "table",
     wait: Annotated[
-        str, typer.Option("--wait", help="Retry this long what may still come up.")
+        str,
+        typer.Option("--wait", metavar="DURATION", help="Retry this long what may still come up."),
     ] = "5m",
+    proxy: Annotated[
+        bool, typer.Option("--proxy", help="Only the data plane: pods and proxies.")
+    ] = False,
     namespace: Namespace = None,
     api_addr: ApiAddr = None,
     verbose: Verbose = False,
@@ -29,10 +33,11 @@ def check(
     output.one_of(form, allowed=("table", "json", "short"))
     wait_s = parse_duration(wait, flag="--wait")
     checks = MeshChecks(api_addr=api_addr, namespace=namespace, verbose=verbose)
+    wanted = checks.of_proxies() if proxy else checks.all()
     lines = CheckLines(paint=output.paint_for(sys.stdout), short=form == "short")
     results: list[Result] = []
     try:
-        for result in run_checks(checks.all(), wait_s=wait_s, on_wait=_on_wait):
+        for result in run_checks(wanted, wait_s=wait_s, on_wait=_on_wait):
             results.append(result)
             if form != "json":
                 _show(lines.lines(result))

@@ -7,21 +7,32 @@ from typing import Annotated, Any
 
 import typer
 
-from linkerd2_py.cli import output
+from linkerd2_py.cli import completing, output
 from linkerd2_py.cli.api import Api, chosen_namespace, connect
 from linkerd2_py.cli.errors import CliError, bad_usage
-from linkerd2_py.cli.options import ApiAddr, Namespace, Verbose
+from linkerd2_py.cli.layout import Command, Group
+from linkerd2_py.cli.options import ApiAddr, Namespace, Verbose, output_option
 from linkerd2_py.cli.render.table import Column, render_table
 from linkerd2_py.cli.resources import SHORT_NAMES, Resource, parse_resources
 
-app = typer.Typer(help="Look inside: proxy-metrics, endpoints.", rich_markup_mode=None)
+app = typer.Typer(
+    cls=Group,
+    help="Look inside: proxy-metrics, endpoints.",
+    add_completion=False,
+    rich_markup_mode=None,
+)
 _SECTION = "#\n# POD {pod} ({number} of {count})\n# ADDRESS {address}\n#\n"
 
 
-@app.command("proxy-metrics")
+@app.command("proxy-metrics", cls=Command)
 def proxy_metrics(
     resource: Annotated[
-        list[str], typer.Argument(metavar="RESOURCE", help="po/NAME, deploy/NAME or ns/NAME.")
+        list[str],
+        typer.Argument(
+            metavar="RESOURCE",
+            help="po/NAME, deploy/NAME or ns/NAME.",
+            autocompletion=completing.resources("po", "deploy", "ns"),
+        ),
     ],
     namespace: Namespace = None,
     api_addr: ApiAddr = None,
@@ -41,12 +52,17 @@ def proxy_metrics(
         output.write(head + scrape(pod["admin_addr"]))
 
 
-@app.command("endpoints")
+@app.command("endpoints", cls=Command)
 def endpoints(
     authorities: Annotated[
-        list[str], typer.Argument(metavar="AUTHORITY", help="NAME.NAMESPACE.svc…:PORT")
+        list[str],
+        typer.Argument(
+            metavar="AUTHORITY",
+            help="NAME:PORT, or NAME.NAMESPACE.svc.cluster.local:PORT.",
+            autocompletion=completing.authorities,
+        ),
     ],
-    form: Annotated[str, typer.Option("--output", "-o", help="table or json.")] = "table",
+    form: Annotated[str, output_option("table", "json")] = "table",
     namespace: Namespace = None,
     api_addr: ApiAddr = None,
     verbose: Verbose = False,

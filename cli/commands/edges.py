@@ -7,29 +7,26 @@ from typing import Annotated, Final
 
 import typer
 
-from linkerd2_py.cli import output
+from linkerd2_py.cli import completing, output
 from linkerd2_py.cli.api import chosen_namespace, connect
 from linkerd2_py.cli.errors import bad_usage
-from linkerd2_py.cli.options import AllNamespaces, ApiAddr, Namespace, Verbose
+from linkerd2_py.cli.options import AllNamespaces, ApiAddr, Namespace, Verbose, output_option
 from linkerd2_py.cli.render import edges as render
 from linkerd2_py.cli.resources import parse_resource
 
 _WITHOUT_EDGES: Final = ("authority", "service", "namespace", "all")
 
 
-def complete_kinds() -> list[str]:
-    """Words for shell completion."""
-    return ["deploy", "po"]
-
-
 def edges(
     resource_type: Annotated[
         str,
         typer.Argument(
-            metavar="TYPE", help="Between what: deploy or po.", autocompletion=complete_kinds
+            metavar="TYPE",
+            help="Between what: deploy or po.",
+            autocompletion=completing.words("deploy", "po"),
         ),
     ],
-    form: Annotated[str, typer.Option("--output", "-o", help="table, wide or json.")] = "table",
+    form: Annotated[str, output_option("table", "wide", "json")] = "table",
     all_namespaces: AllNamespaces = False,
     namespace: Namespace = None,
     api_addr: ApiAddr = None,

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from linkerd2_py.cli import output
+from linkerd2_py.cli import completing, output
 from linkerd2_py.cli.api import Api, chosen_namespace, connect
 from linkerd2_py.cli.errors import CliError, bad_usage
-from linkerd2_py.cli.options import AllNamespaces, ApiAddr, Namespace, Verbose
+from linkerd2_py.cli.options import AllNamespaces, ApiAddr, Namespace, Verbose, output_option
 from linkerd2_py.cli.render import get as render
 from linkerd2_py.cli.resources import ALL, SHORT_NAMES, Resource, parse_resources
 from linkerd2_py.cli.selectors import parse_selector
@@ -33,13 +33,15 @@ def get(
         typer.Argument(
             metavar="RESOURCE",
             help="TYPE, TYPE NAME or TYPE/NAME; types: deploy po svc all, or several: svc,po.",
+            autocompletion=completing.resources("deploy", "po", "svc", "all"),
         ),
     ],
-    form: Annotated[
-        str, typer.Option("--output", "-o", help="table, wide, name or json.")
-    ] = "table",
+    form: Annotated[str, output_option("table", "wide", "name", "json")] = "table",
     selector: Annotated[
-        str, typer.Option("--selector", "-l", help="Only what has these labels, e.g. app=web.")
+        str,
+        typer.Option(
+            "--selector", "-l", metavar="LABELS", help="Only what has these, e.g. app=web."
+        ),
     ] = "",
     all_namespaces: AllNamespaces = False,
     namespace: Namespace = None,
@@ -48,7 +50,11 @@ def get(
 ) -> None:
     """List deployments, pods and services.
 
-    Examples:  get pods   |   get po web-0 -o wide   |   get svc,po -l app=web
+    \b
+    Examples:
+      get pods
+      get po web-0 -o wide
+      get svc,po -l app=web
     """
     output.one_of(form, allowed=FORMS)
     wanted = listed(resources)

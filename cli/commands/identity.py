@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from linkerd2_py.cli import PROGRAM, output
+from linkerd2_py.cli import PROGRAM, completing, output
 from linkerd2_py.cli.api import chosen_namespace, connect
 from linkerd2_py.cli.errors import EXIT_FAILURE, CliError, bad_usage
-from linkerd2_py.cli.options import ApiAddr, Namespace, Verbose
+from linkerd2_py.cli.options import ApiAddr, Namespace, Verbose, output_option
 from linkerd2_py.cli.resources import parse_resource
 
 Presented = Mapping[str, Any]
@@ -19,9 +19,13 @@ Presented = Mapping[str, Any]
 def identity(
     pods: Annotated[
         list[str] | None,
-        typer.Argument(metavar="POD", help="NAME or po/NAME; all meshed pods if none is given."),
+        typer.Argument(
+            metavar="POD",
+            help="NAME or po/NAME; all meshed pods if none is given.",
+            autocompletion=completing.pods,
+        ),
     ] = None,
-    form: Annotated[str, typer.Option("--output", "-o", help="text or pem.")] = "text",
+    form: Annotated[str, output_option("text", "pem")] = "text",
     namespace: Namespace = None,
     api_addr: ApiAddr = None,
     verbose: Verbose = False,

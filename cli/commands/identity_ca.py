@@ -23,15 +23,19 @@ _LONGEST_S: Final = 100 * 365 * 86_400.0
 
 
 def identity_ca(
-    out: Annotated[Path, typer.Option("--out", help="Directory to write to; made if missing.")],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Directory to write to; made if missing.")
+    ],
     trust_domain: Annotated[
-        str, typer.Option("--trust-domain", help="What all identities end with.")
+        str, typer.Option("--trust-domain", metavar="NAME", help="What all identities end with.")
     ] = "cluster.local",
     anchor_lifetime: Annotated[
-        str, typer.Option("--anchor-lifetime", help="How long the anchor is valid.")
+        str,
+        typer.Option("--anchor-lifetime", metavar="DURATION", help="How long the anchor is valid."),
     ] = "87600h",
     issuer_lifetime: Annotated[
-        str, typer.Option("--issuer-lifetime", help="How long the issuer is valid.")
+        str,
+        typer.Option("--issuer-lifetime", metavar="DURATION", help="How long the issuer is valid."),
     ] = "8760h",
     force: Annotated[
         bool,

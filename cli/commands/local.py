@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 
-from linkerd2_py.cli import output
+from linkerd2_py.cli import completing, output
 from linkerd2_py.cli.durations import parse_duration
 from linkerd2_py.cli.errors import CliError, bad_usage
+from linkerd2_py.cli.layout import Command, Group
 from linkerd2_py.cli.live import (
     Started,
     follow_start,
@@ -21,7 +22,7 @@ from linkerd2_py.cli.live import (
     show_until_stopped,
     show_where_to_look,
 )
-from linkerd2_py.cli.options import ApiAddr, Namespace, Verbose
+from linkerd2_py.cli.options import ApiAddr, Namespace, Verbose, output_option
 from linkerd2_py.cli.program import shown_program
 from linkerd2_py.cli.render.check import paint_mark
 from linkerd2_py.cli.render.live import cross, tick
@@ -43,21 +44,27 @@ _SHORTEST_LIFETIME_S: Final = 10.0
 _LONGEST_LIFETIME_S: Final = 365 * 86_400.0
 
 app = typer.Typer(
+    cls=Group,
     help="Run a mesh on this machine: up, down, status, logs, exec.",
+    add_completion=False,
     rich_markup_mode=None,
 )
 
 
-@app.command("up")
+@app.command("up", cls=Command)
 def up(
     file: Annotated[
         Path | None,
-        typer.Option("--file", "-f", help="mesh.yaml (default: the sample application)."),
+        typer.Option(
+            "--file", "-f", metavar="FILE", help="mesh.yaml (default: the sample application)."
+        ),
     ] = None,
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Return when everything is ready.")
     ] = False,
-    wait: Annotated[str, typer.Option("--wait", help="How long the start may take.")] = "60s",
+    wait: Annotated[
+        str, typer.Option("--wait", metavar="DURATION", help="How long the start may take.")
+    ] = "60s",
     transparent: Annotated[
         bool,
         typer.Option(
@@ -68,22 +75,29 @@ def up(
     issuance_lifetime: Annotated[
         str,
         typer.Option(
-            "--identity-issuance-lifetime", help="How long the certificate of a proxy is valid."
+            "--identity-issuance-lifetime",
+            metavar="DURATION",
+            help="How long the certificate of a proxy is valid.",
         ),
     ] = "24h",
     anchors_file: Annotated[
         Path | None,
         typer.Option(
             _ISSUER_FLAGS[0],
+            metavar="FILE",
             help="What the mesh trusts (PEM), with the next two (default: made for this mesh alone).",
         ),
     ] = None,
     issuer_file: Annotated[
         Path | None,
-        typer.Option(_ISSUER_FLAGS[1], help="The certificate that signs those of proxies (PEM)."),
+        typer.Option(
+            _ISSUER_FLAGS[1],
+            metavar="FILE",
+            help="The certificate that signs those of proxies (PEM).",
+        ),
     ] = None,
     issuer_key_file: Annotated[
-        Path | None, typer.Option(_ISSUER_FLAGS[2], help="Its private key (PEM).")
+        Path | None, typer.Option(_ISSUER_FLAGS[2], metavar="FILE", help="Its private key (PEM).")
     ] = None,
     _namespace: Namespace = None,
     _api_addr: ApiAddr = None,
@@ -171,7 +185,7 @@ def _attend(supervising: Supervising, *, launch: Launch) -> None:
     show_until_stopped(supervising, state=state, sample=launch.is_sample)
 
 
-@app.command("down")
+@app.command("down", cls=Command)
 def down(
     _namespace: Namespace = None, _api_addr: ApiAddr = None, _verbose: Verbose = False
 ) -> None:
@@ -188,9 +202,9 @@ def down(
     output.write("the local mesh is stopped" if stopped else "no local mesh is running")
 
 
-@app.command("status")
+@app.command("status", cls=Command)
 def status(
-    form: Annotated[str, typer.Option("--output", "-o", help="table or json.")] = "table",
+    form: Annotated[str, output_option("table", "json")] = "table",
     _namespace: Namespace = None,
     _api_addr: ApiAddr = None,
     verbose: Verbose = False,
@@ -236,17 +250,30 @@ def _show_problems(problems: Sequence[Mapping[str, str]]) -> None:
         output.write("\n" + "\n".join(lines) + "\n")
 
 
-@app.command("logs")
+@app.command("logs", cls=Command)
 def logs(
     name: Annotated[
-        str, typer.Argument(metavar="[POD]", help="A pod, deploy/NAME, or control-plane.")
+        str,
+        typer.Argument(
+            metavar="POD",
+            help="A pod, deploy/NAME, or control-plane.",
+            autocompletion=completing.pods,
+        ),
     ] = "",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as they grow.")] = False,
     container: Annotated[
-        str, typer.Option("--container", "-c", help="proxy, app or init (default: all).")
+        str,
+        typer.Option(
+            "--container",
+            "-c",
+            metavar="proxy|app|init",
+            help="Only of this one.",
+            autocompletion=completing.words("proxy", "app", "init"),
+        ),
     ] = "",
     tail: Annotated[
-        int, typer.Option("--tail", min=-1, help="Lines to begin with (-1: all).")
+        int,
+        typer.Option("--tail", min=-1, metavar="LINES", help="How many to begin with (-1: all)."),
     ] = -1,
     _namespace: Namespace = None,
     _api_addr: ApiAddr = None,
@@ -271,9 +298,14 @@ def logs(
     reading.follow(reader, show=_show)
 
 
-@app.command("exec")
+@app.command("exec", cls=Command)
 def execute(
-    pod: Annotated[str, typer.Argument(metavar="POD", help="A pod of a transparent mesh.")],
+    pod: Annotated[
+        str,
+        typer.Argument(
+            metavar="POD", help="A pod of a transparent mesh.", autocompletion=completing.pods
+        ),
+    ],
     command: Annotated[
         list[str], typer.Argument(metavar="-- COMMAND…", help="What to run, with its arguments.")
     ],

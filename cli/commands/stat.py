@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from linkerd2_py.cli import output
+from linkerd2_py.cli import completing, output
 from linkerd2_py.cli.api import Api, chosen_namespace, connect
 from linkerd2_py.cli.durations import parse_duration
 from linkerd2_py.cli.errors import bad_usage
-from linkerd2_py.cli.options import AllNamespaces, ApiAddr, Namespace, Verbose
+from linkerd2_py.cli.options import AllNamespaces, ApiAddr, Namespace, Verbose, output_option
 from linkerd2_py.cli.render import stat as render
-from linkerd2_py.cli.resources import SHORT_NAMES, Resource, parse_resource, parse_resources
+from linkerd2_py.cli.resources import Resource, parse_resource, parse_resources
 
 LEAST_WINDOW_S = 1.0
 
@@ -46,9 +46,7 @@ class Request:
     other_end: Filter | None = None
 
 
-def complete_kinds() -> list[str]:
-    """Words for shell completion."""
-    return [*SHORT_NAMES.values(), "all"]
+_complete = completing.resources("deploy", "po", "svc", "au", "ns", "all")
 
 
 def stat(
@@ -57,17 +55,46 @@ def stat(
         typer.Argument(
             metavar="RESOURCE",
             help="TYPE, TYPE NAME or TYPE/NAME; types: deploy po svc au ns all.",
-            autocompletion=complete_kinds,
+            autocompletion=_complete,
         ),
     ] = None,
-    to: Annotated[str, typer.Option("--to", help="Only traffic to this resource.")] = "",
-    to_namespace: Annotated[str, typer.Option(help="Namespace of --to.")] = "",
-    from_: Annotated[str, typer.Option("--from", help="Only traffic from this resource.")] = "",
-    from_namespace: Annotated[str, typer.Option(help="Namespace of --from.")] = "",
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            metavar="RESOURCE",
+            help="Only traffic to this resource.",
+            autocompletion=_complete,
+        ),
+    ] = "",
+    to_namespace: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMESPACE", help="Namespace of --to.", autocompletion=completing.namespaces
+        ),
+    ] = "",
+    from_: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            metavar="RESOURCE",
+            help="Only traffic from this resource.",
+            autocompletion=_complete,
+        ),
+    ] = "",
+    from_namespace: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMESPACE", help="Namespace of --from.", autocompletion=completing.namespaces
+        ),
+    ] = "",
     window: Annotated[
-        str, typer.Option("--time-window", "-t", help="Look this far back, e.g. 30s, 1m.")
+        str,
+        typer.Option(
+            "--time-window", "-t", metavar="DURATION", help="Look this far back, e.g. 30s, 1m."
+        ),
     ] = "1m",
-    form: Annotated[str, typer.Option("--output", "-o", help="table, wide or json.")] = "table",
+    form: Annotated[str, output_option("table", "wide", "json")] = "table",
     all_namespaces: AllNamespaces = False,
     namespace: Namespace = None,
     api_addr: ApiAddr = None,
@@ -75,7 +102,11 @@ def stat(
 ) -> None:
     """Show success rate, requests per second and latency of resources.
 
-    Examples:  stat deploy   |   stat deploy/web --to deploy/voting   |   stat au --from deploy/web
+    \b
+    Examples:
+      stat deploy
+      stat deploy/web --to deploy/voting
+      stat au --from deploy/web
     """
     output.one_of(form, allowed=("table", "wide", "json"))
     if parse_duration(window, flag="-t") < LEAST_WINDOW_S:

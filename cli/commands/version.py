@@ -1,40 +1,71 @@
-"""`version`: this program's version, and the control plane's."""
+"""`version`: this program's version, and those of control plane and proxies."""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated
 
 import typer
 
-from linkerd2_py import __version__
 from linkerd2_py.cli import output
-from linkerd2_py.cli.errors import CliError
+from linkerd2_py.cli.api import chosen_namespace, connect
+from linkerd2_py.cli.errors import CliError, bad_usage
 from linkerd2_py.cli.options import ApiAddr, Namespace, Verbose
+from linkerd2_py.cli.quick import client_version
 
 UNAVAILABLE = "unavailable"
 
 
 def version(
     client: Annotated[bool, typer.Option("--client", help="Do not ask the server.")] = False,
+    proxy: Annotated[
+        bool, typer.Option("--proxy", help="Also of the proxies, with how many pods have each.")
+    ] = False,
     short: Annotated[bool, typer.Option("--short", help="Print only the versions.")] = False,
-    _namespace: Namespace = None,
+    namespace: Namespace = None,
     api_addr: ApiAddr = None,
     verbose: Verbose = False,
 ) -> None:
     """Print the client's and the server's version."""
-    output.write(__version__ if short else f"Client version: {__version__}")
+    if client and proxy:
+        raise bad_usage("--client asks nobody, and --proxy asks the server: use one of them")
+    output.write(client_version(short=short))
     if client:
         return
     server = server_version(api_addr, verbose=verbose)
     output.write(server if short else f"Server version: {server}")
+    if proxy:
+        found = proxy_versions(api_addr, namespace=namespace, verbose=verbose)
+        output.write("\n".join(_proxy_lines(found, short=short)))
+
+
+def _proxy_lines(found: list[tuple[str, int]], *, short: bool) -> list[str]:
+    if short:
+        return [name for name, _ in found] or [UNAVAILABLE]
+    if not found:
+        return [f"Proxy versions: {UNAVAILABLE}"]
+    counted = [f"  {name} ({count} {'pod' if count == 1 else 'pods'})" for name, count in found]
+    return ["Proxy versions:", *counted]
 
 
 def server_version(api_addr: str | None, *, verbose: bool) -> str:
     """The control plane's version, or `unavailable` for whatever reason."""
-    from linkerd2_py.cli.api import connect
-
     try:
         with connect(api_addr, verbose=verbose) as api:
             return str(api.get("/version").get("version", UNAVAILABLE))
     except CliError:
         return UNAVAILABLE
+
+
+def proxy_versions(
+    api_addr: str | None, *, namespace: str | None, verbose: bool
+) -> list[tuple[str, int]]:
+    """Each version with how many meshed pods have it; none where nobody answers."""
+    try:
+        with connect(api_addr, verbose=verbose) as api:
+            chosen = chosen_namespace(namespace, target=api.target) if namespace else ""
+            pods = api.get("/pods", namespace=chosen)["pods"]
+    except CliError:
+        return []
+    meshed = (str(pod["proxy_version"]) or UNAVAILABLE for pod in pods if pod["meshed"])
+    return sorted(Counter(meshed).items())

@@ -10,10 +10,13 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
 
+# As type checkers know it: whoever waits for a quick answer waits for these imports, too.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Final
+
     from _typeshed import ReadableBuffer
 
 READER_GONE: Final = 141

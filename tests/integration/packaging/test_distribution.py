@@ -110,7 +110,9 @@ def test_files_read_at_run_time_are_in_the_wheel(distribution: Distribution) -> 
     folders = ("cli", "controlplane", "proxy", "proto")
     kinds = (".yaml", ".html", ".css", ".js", ".svg", ".typed")
     files = [path for folder in folders for path in (ROOT / folder).rglob("*")]
-    wanted = {f"linkerd2_py/{path.relative_to(ROOT)}" for path in files if path.suffix in kinds}
+    files = [path for path in files if path.suffix in kinds or path.parent.name == "texts"]
+    wanted = {f"linkerd2_py/{path.relative_to(ROOT)}" for path in files}
+    assert "linkerd2_py/cli/texts/help.txt" in wanted
     assert wanted <= names
     assert "linkerd2_py/py.typed" in names
 

@@ -13,6 +13,7 @@ from linkerd2_py.cli.checks.mesh import DATA_PLANE, VERSION, MeshChecks
 from linkerd2_py.cli.checks.run import run_checks
 from linkerd2_py.cli.commands.diagnostics import meshed_pods, scrape
 from linkerd2_py.cli.errors import EXIT_USAGE, CliError
+from linkerd2_py.cli.main import run
 from linkerd2_py.cli.resources import Resource
 from tests.support.public_api import Server
 
@@ -101,6 +102,36 @@ def test_one_pod_that_is_not_well_is_named(
     found = outcomes(server)
     assert found.pop(check) == (outcome, message)
     assert {kind for kind, _ in found.values()} == {"success"}
+
+
+def test_the_data_plane_alone(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the control plane says of itself is not asked for, nor is its version compared."""
+    del server.answers["/self-check"]
+    assert run(["--api-addr", server.address, "check", "--proxy"]) == 0
+    out = capsys.readouterr().out
+    assert "√ pods are ready\n√ data plane proxies are ready\n" in out
+    assert "control plane and cli versions match" not in out
+    server.set_pods({"ready": False, "problem": "nothing answers on 127.0.0.2:80"})
+    assert run(["--api-addr", server.address, "check", "--proxy", "--wait", "0s"]) == 1
+    assert (
+        "× pods are ready\n    1 of 1 pods not ready: shop/web-0 (nothing answers"
+        in capsys.readouterr().out
+    )
+
+
+def test_versions_of_proxies(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    server.set_pods({}, {}, {"proxy_version": "0.0.1"}, {"meshed": False, "proxy_version": ""})
+    words = ["--api-addr", server.address, "version", "--proxy"]
+    assert run(words) == 0
+    assert capsys.readouterr().out == (
+        f"Client version: {__version__}\nServer version: {__version__}\n"
+        f"Proxy versions:\n  0.0.1 (1 pod)\n  {__version__} (2 pods)\n"
+    )
+    assert run([*words, "--short"]) == 0
+    assert capsys.readouterr().out == f"{__version__}\n{__version__}\n0.0.1\n{__version__}\n"
+    del server.answers["/pods"]
+    assert run(words) == 0
+    assert capsys.readouterr().out.endswith("Proxy versions: unavailable\n")
 
 
 def test_a_mesh_without_pods_is_not_running(server: Server) -> None:

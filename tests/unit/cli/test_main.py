@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pexpect
 import pytest
 
 from linkerd2_py import __version__
+from linkerd2_py.cli.app import COMMANDS
 from linkerd2_py.cli.main import run
 
 ENTRY = [sys.executable, "-m", "linkerd2_py.cli.main"]
@@ -65,10 +67,16 @@ def _no_mesh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("completion tcsh", "no completion for 'tcsh'"),
         ("check --wait soon", "--wait: 'soon'"),
         ("check -o yaml", "-o: 'yaml'"),
-        ("diagnostics", "Missing command."),
+        ("diagnostics", "Missing command: linkerd2-py diagnostics takes proxy-metrics, endpoints;"),
+        ("-n x", "Missing command: linkerd2-py takes check, completion, diagnostics, edges, get,"),
+        ("statt", "No such command 'statt'. Did you mean 'stat'?"),
+        ("version --client --proxy", "--client asks nobody, and --proxy asks the server"),
         ("diagnostics proxy-metrics svc/web", "needs one pod, deployment or namespace"),
         ("diagnostics endpoints x -o yaml", "-o: 'yaml'"),
-        ("local", "Missing command."),
+        (
+            "local",
+            "Missing command: linkerd2-py local takes up, down, status, logs, exec; `linkerd2",
+        ),
         ("local logs -c sidecar", "'sidecar' is not a container"),
         ("local up --wait x", "--wait: 'x'"),
         ("local up --identity-issuance-lifetime x", "--identity-issuance-lifetime: 'x' is not a"),
@@ -141,8 +149,36 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_no_words_print_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert run([]) == 0
     out = capsys.readouterr().out
-    assert "local" in out
-    assert "diagnostics" in out
+    assert run(["--help"]) == run(["-h"]) == 0
+    assert capsys.readouterr().out == out * 2
+    # The long way there, too.
+    assert run(["--verbose", "-h"]) == 0
+    assert capsys.readouterr().out == out
+
+
+def test_the_help_names_every_command_and_no_other(capsys: pytest.CaptureFixture[str]) -> None:
+    run([])
+    out = capsys.readouterr().out
+    listed = set(re.findall(r"^  ([a-z]\S*)", out, re.MULTILINE))
+    assert listed == {*COMMANDS, "proxy", "proxy-identity", "proxy-init", "network-validator"}
+    assert max(map(len, out.splitlines())) <= 80
+
+
+COMMAND_LINES = (
+    *(name for name in COMMANDS if name not in {"diagnostics", "local"}),
+    *("local", "local up", "local down", "local status", "local logs", "local exec"),
+    *("diagnostics", "diagnostics proxy-metrics", "diagnostics endpoints"),
+)
+
+
+@pytest.mark.parametrize("words", COMMAND_LINES)
+def test_help_speaks_of_no_types_of_python(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*words.split(), "--help"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"Usage: linkerd2-py {words} ")
+    assert not re.search(r"<(str|int|path|list|file)|\[\[|\{|TEXT|completion for the current", out)
+    # Nothing is cut off.
+    assert "..." not in out.partition("\n")[2]
 
 
 def test_namespaces_are_checked(
@@ -179,10 +215,30 @@ def test_bash_completes_commands(tmp_path: Path) -> None:
     assert done.stdout.split() == ["stat"], done.stderr
 
 
+# What Python itself, `-c` and the environment have loaded is not counted; all of this is ours or costs next to nothing.
+QUICK_MODULES = {
+    *("__future__", "errno", "linkerd2_py", "linkerd2_py.base", "linkerd2_py.base.streams"),
+    *("linkerd2_py.cli", "linkerd2_py.cli.main", "linkerd2_py.cli.quick"),
+}
+
+
 @pytest.mark.parametrize(
-    "words", ["--help", "version --client", "completion bash", "stat --help", "local --help"]
+    "words", ["", "--help", "-h", "version --client", "version --client --short", "completion zsh"]
 )
-def test_quick_commands_import_nothing_heavy(words: str) -> None:
+def test_quick_commands_import_nothing_but_themselves(words: str) -> None:
+    """Each module would be waited for: the whole takes less than twice as long as starting Python."""
+    code = (
+        "import sys; before = {*sys.modules}; from linkerd2_py.cli.main import run; run(sys.argv[1:]);"
+        "sys.stderr.write(' '.join({*sys.modules} - before))"
+    )
+    argv = [sys.executable, "-c", code, *words.split()]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=True)
+    assert {*done.stderr.split()} <= QUICK_MODULES
+    assert done.stdout
+
+
+@pytest.mark.parametrize("words", ["stat --help", "local --help", "local up --help", "get --help"])
+def test_help_imports_nothing_heavy(words: str) -> None:
     code = (
         "import sys; from linkerd2_py.cli.main import run; run(sys.argv[2:]);"
         "found = [m for m in sys.argv[1].split(',') if m in sys.modules];"

@@ -1,0 +1,99 @@
+"""What a shell may complete: types, output forms, and the names of the running mesh.
+
+Names are asked for in the moment a person waits with a finger on the key: shortly, and without a word when nobody answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import typer  # typer itself reads the annotations
+
+from linkerd2_py.cli.errors import CliError
+from linkerd2_py.cli.resources import ALL, canonical_kind
+
+# For the mesh of this machine; a distant one may be too far away to complete from.
+TIMEOUT_S: Final = 1.0
+_PATHS: Final = {"pod": "pods", "service": "services", "deployment": "deployments"}
+
+Item = Mapping[str, Any]
+Words = Callable[[], list[str]]
+ResourceWords = Callable[[typer.Context, str], list[str]]
+
+
+def words(*allowed: str) -> Words:
+    """These and no others."""
+    return lambda: list(allowed)
+
+
+def namespaces(ctx: typer.Context) -> list[str]:
+    """Those that anything is in."""
+    found = (
+        item["namespace"] for path in _PATHS.values() for item in _ask(ctx, path, everywhere=True)
+    )
+    return sorted(set(found))
+
+
+def pods(ctx: typer.Context) -> list[str]:
+    """Their names."""
+    return _names(ctx, "pod")
+
+
+def authorities(ctx: typer.Context) -> list[str]:
+    """Services as `diagnostics endpoints` takes them: a port is named unless it is 80."""
+    return [
+        service["name"] if port["port"] == 80 else f"{service['name']}:{port['port']}"
+        for service in _ask(ctx, "services")
+        for port in service["ports"]
+    ]
+
+
+def resources(*kinds: str) -> ResourceWords:
+    """TYPE, TYPE,TYPE, TYPE NAME and TYPE/NAME for these types."""
+
+    def complete(ctx: typer.Context, incomplete: str) -> list[str]:
+        before = ctx.params.get("resources") or ctx.params.get("resource") or []
+        if before and "/" not in before[0]:
+            return [name for name in _names(ctx, before[0]) if name not in before]
+        kind, slash, _ = incomplete.partition("/")
+        if slash:
+            return [f"{kind}/{name}" for name in _names(ctx, kind)]
+        earlier, comma, _ = incomplete.rpartition(",")
+        return [f"{earlier}{comma}{kind}" for kind in kinds]
+
+    return complete
+
+
+def _names(ctx: typer.Context, kind: str) -> list[str]:
+    """Of the things of a kind; none for a word that is no kind."""
+    try:
+        canonical = canonical_kind(kind)
+    except CliError:
+        return []
+    if canonical == "namespace":
+        return namespaces(ctx)
+    if canonical == ALL or canonical not in _PATHS:
+        return []
+    return [str(item["name"]) for item in _ask(ctx, _PATHS[canonical])]
+
+
+def _ask(ctx: typer.Context, path: str, *, everywhere: bool = False) -> Sequence[Item]:
+    from linkerd2_py.cli.api import chosen_namespace, connect
+
+    try:
+        with connect(_given(ctx, "api_addr"), timeout_s=TIMEOUT_S) as api:
+            chosen = (
+                "" if everywhere else chosen_namespace(_given(ctx, "namespace"), target=api.target)
+            )
+            items: Sequence[Item] = api.get(f"/{path}", namespace=chosen)[path]
+            return items
+    except Exception:  # noqa: BLE001  # whatever it is, the person will hear of it from the command itself
+        return []
+
+
+def _given(ctx: Any, option: str) -> str | None:
+    """A global option's value, on either side of the command."""
+    here = ctx.params.get(option) or ctx.params.get(f"_{option}")
+    value = here or (_given(ctx.parent, option) if ctx.parent else None)
+    return str(value) if value else None

@@ -1,0 +1,1 @@
+complete --command linkerd2-py --no-files --arguments "(env _LINKERD2_PY_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) linkerd2-py)" --condition "env _LINKERD2_PY_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) linkerd2-py"
