@@ -1,33 +1,17 @@
-"""Go's durations, as users of Linkerd write them: `30s`, `1m`, `1h30m`, `500ms`."""
+"""Durations on the command line, and ages in tables."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from typing import Final
-
+from linkerd2_py.base import durations
 from linkerd2_py.cli.errors import bad_usage
-
-_UNITS: Final[Mapping[str, float]] = {
-    "ns": 1e-9,
-    "us": 1e-6,
-    "µs": 1e-6,
-    "ms": 1e-3,
-    "s": 1.0,
-    "m": 60.0,
-    "h": 3600.0,
-}
-_PART: Final = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)")
 
 
 def parse_duration(text: str, *, flag: str) -> float:
-    """Seconds. CliError naming `flag` for anything Go would not read, and for a negative one."""
-    if text == "0":
-        return 0.0
-    parts = _PART.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise bad_usage(f"{flag}: {text!r} is not a duration: write e.g. 30s, 1m or 1h30m")
-    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+    """Seconds of one of Go's durations. CliError naming `flag` for what is none."""
+    try:
+        return durations.parse_duration(text)
+    except ValueError as error:
+        raise bad_usage(f"{flag}: {error}") from None
 
 
 def short_age(seconds: float) -> str:

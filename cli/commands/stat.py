@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from linkerd2_py.base.durations import SHORTEST_WINDOW_S
 from linkerd2_py.cli import completing, output
 from linkerd2_py.cli.api import Api, chosen_namespace, connect
 from linkerd2_py.cli.durations import parse_duration
@@ -15,8 +16,6 @@ from linkerd2_py.cli.errors import bad_usage
 from linkerd2_py.cli.options import AllNamespaces, ApiAddr, Namespace, Verbose, output_option
 from linkerd2_py.cli.render import stat as render
 from linkerd2_py.cli.resources import Resource, parse_resource, parse_resources
-
-LEAST_WINDOW_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +108,8 @@ def stat(
       stat au --from deploy/web
     """
     output.one_of(form, allowed=("table", "wide", "json"))
-    if parse_duration(window, flag="-t") < LEAST_WINDOW_S:
-        raise bad_usage(f"-t: {window} is too short: it must be at least 1s")
+    if parse_duration(window, flag="-t") < SHORTEST_WINDOW_S:
+        raise bad_usage(f"-t: {window} is too short: it must be at least {SHORTEST_WINDOW_S:g}s")
     wanted = parse_resources(resources or [])
     other_end = other_end_of(wanted, to=(to, to_namespace), from_=(from_, from_namespace))
     if all_namespaces and any(resource.name for resource in wanted):

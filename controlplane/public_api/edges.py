@@ -5,6 +5,7 @@ Only clients' proxies are asked. They know both ends: the server's identity is w
 
 from dataclasses import dataclass
 
+from linkerd2_py.controlplane.public_api.moment import Moment
 from linkerd2_py.controlplane.public_api.queries import Group, Selection, sum_latest
 from linkerd2_py.controlplane.public_api.resources import InvalidQueryError, Kind, parse_kind
 from linkerd2_py.controlplane.public_api.ring import SampleStore
@@ -46,14 +47,14 @@ def parse_edge_kind(name: str) -> Kind:
 
 
 def find_edges(
-    kind: Kind, *, namespace: str, store: SampleStore, mesh: Mesh, now: float
+    kind: Kind, *, namespace: str, store: SampleStore, mesh: Mesh, now: Moment
 ) -> list[Edge]:
     """The edges that have an end in `namespace`, or all; sorted, by namespaces first.
 
     Where some connections of two things are secured and some are not, or to others, there is an edge for each.
     """
     counts = sum_latest(
-        store, "tcp_open_connections", selection=edge_selection(kind), at_ms=int(now * 1000)
+        store, "tcp_open_connections", selection=edge_selection(kind), at_ms=now.at_ms
     )
     found = {_edge(group, mesh=mesh) for group, count in counts.items() if count}
     return sorted(

@@ -1,11 +1,12 @@
 """Are the certificates of the proxies well: `linkerd-identity-data-plane`, of Linkerd's check and two of ours."""
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from linkerd2_py.base.names import LABEL_NAMESPACE, LABEL_POD
 from linkerd2_py.controlplane.identity.authorities import Authorities
 from linkerd2_py.controlplane.public_api.certificates import certificates_of
+from linkerd2_py.controlplane.public_api.moment import Moment
 from linkerd2_py.controlplane.public_api.queries import Group, Selection, sum_latest
 from linkerd2_py.controlplane.public_api.ring import SampleStore
 from linkerd2_py.controlplane.public_api.selfcheck import CheckResult, Status
@@ -21,23 +22,23 @@ _ASK_LOGS = "see the logs of these pods' proxies and of the control plane"
 
 
 async def leaf_checks(
-    mesh: Mesh, *, store: SampleStore, authorities: Authorities, now: float
+    mesh: Mesh, *, store: SampleStore, authorities: Authorities, now: Moment
 ) -> list[CheckResult]:
     """Of the meshed pods that serve."""
     pods = [pod for _, pod in sorted(mesh.pods.items()) if pod.meshed and pod.serving]
-    expiries = _latest(store, EXPIRES, now=now)
+    expiries = _latest(store, EXPIRES, at_ms=now.at_ms)
     # That a pod has no identity the first check says; that its metrics are not there at all is another one's.
-    read = _latest(store, "process_start_time_seconds", now=now)
+    read = _latest(store, "process_start_time_seconds", at_ms=now.at_ms)
     known = [(pod, expiries.get(pod.key, 0.0)) for pod in pods if pod.identity and pod.key in read]
     invalid = {
         pod.key: _invalid(expires)
         for pod, expires in known
-        if expires <= now and (expires or now - pod.started > NEW_S)
+        if expires <= now.wall and (expires or now.wall - pod.started > NEW_S)
     }
     late = {
-        pod.key: f"has {expires - now:.0f}s left"
+        pod.key: f"has {expires - now.wall:.0f}s left"
         for pod, expires in known
-        if _is_late(expires, authorities=authorities, now=now)
+        if _is_late(expires, authorities=authorities, now=now.wall)
     }
     return [
         _check(
@@ -71,23 +72,27 @@ async def _unverified(
     return {presented.pod: presented.problem for presented in found if presented.problem}
 
 
-def _latest(store: SampleStore, gauge: str, *, now: float) -> dict[Group, float]:
+def _latest(store: SampleStore, gauge: str, *, at_ms: int) -> dict[Group, float]:
     by_pod = Selection({}, (LABEL_NAMESPACE, LABEL_POD))
-    return sum_latest(store, gauge, selection=by_pod, at_ms=int(now * 1000))
+    return sum_latest(store, gauge, selection=by_pod, at_ms=at_ms)
 
 
 def _invalid(expires: float) -> str:
     """Linkerd's proxies say 0 until they have one."""
     if not expires:
         return "has no certificate"
-    return f"has one that expired on {datetime.fromtimestamp(expires, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    try:
+        date = f"{datetime.fromtimestamp(expires, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    except (ValueError, OverflowError, OSError):
+        return f"has one whose end is no date: {expires:g}"
+    return f"has one that expired on {date}"
 
 
 def _is_late(expires: float, *, authorities: Authorities, now: float) -> bool:
-    left = timedelta(seconds=expires - now)
+    left_s = expires - now
     # A leaf that ends with its issuer could not be made any longer.
     is_cut = expires >= authorities.ends.timestamp()
-    return timedelta(0) < left < authorities.leaf_lifetime * LATE_SHARE and not is_cut
+    return 0 < left_s < authorities.leaf_lifetime.total_seconds() * LATE_SHARE and not is_cut
 
 
 def _check(

@@ -4,6 +4,7 @@ import ipaddress
 
 from linkerd2_py.base.names import LABEL_NAMESPACE, LABEL_POD, LABEL_SERVICE
 from linkerd2_py.controlplane.destination.destination import Destination, endpoints_target
+from linkerd2_py.controlplane.public_api.moment import Moment
 from linkerd2_py.controlplane.public_api.queries import Selection, sum_latest
 from linkerd2_py.controlplane.public_api.ring import SampleStore
 from linkerd2_py.controlplane.public_api.scraper import Report, Scraper
@@ -15,19 +16,17 @@ _POD_LABELS = (LABEL_NAMESPACE, LABEL_POD)
 
 
 def pods_json(
-    mesh: Mesh, *, namespace: str, scraper: Scraper, store: SampleStore, now: float
+    mesh: Mesh, *, namespace: str, scraper: Scraper, store: SampleStore, now: Moment
 ) -> list[dict[str, object]]:
     """Every pod, or those of one namespace, as `/api/v1/pods` shows them."""
     everything = Selection({}, _POD_LABELS)
-    starts = sum_latest(
-        store, "process_start_time_seconds", selection=everything, at_ms=int(now * 1000)
-    )
+    starts = sum_latest(store, "process_start_time_seconds", selection=everything, at_ms=now.at_ms)
     reports = scraper.reports
     return [
         _pod_json(
             pod,
             report=reports.get(pod.key, Report()),
-            version=_proxy_version(pod, store=store, now=now),
+            version=_proxy_version(pod, store=store, at_ms=now.at_ms),
             started=starts.get((pod.namespace, pod.name), pod.started),
             now=now,
         )
@@ -93,7 +92,7 @@ def endpoints_json(destination: Destination, *, authority: str) -> list[dict[str
 
 
 def _pod_json(
-    pod: Pod, *, report: Report, version: str, started: float, now: float
+    pod: Pod, *, report: Report, version: str, started: float, now: Moment
 ) -> dict[str, object]:
     last = report.last_success
     return {
@@ -111,12 +110,12 @@ def _pod_json(
         "ip6": pod.ip6,
         "identity": pod.identity,
         "admin_addr": pod.admin_addr,
-        "uptime_s": max(0.0, now - started) if started else None,
-        "since_last_report_s": max(0.0, now - last) if last is not None else None,
+        "uptime_s": max(0.0, now.wall - started) if started else None,
+        "since_last_report_s": max(0.0, now.at_ms / 1000 - last) if last is not None else None,
         "restarts": pod.restarts,
         "problem": "" if pod.ready else pod.problem,
         "last_exit": pod.last_exit,
-        "since_last_exit_s": max(0.0, now - pod.last_exit_at) if pod.last_exit else None,
+        "since_last_exit_s": max(0.0, now.wall - pod.last_exit_at) if pod.last_exit else None,
     }
 
 
@@ -125,10 +124,10 @@ def _labels(workload: str) -> dict[str, str]:
     return {"app": workload}
 
 
-def _proxy_version(pod: Pod, *, store: SampleStore, now: float) -> str:
+def _proxy_version(pod: Pod, *, store: SampleStore, at_ms: int) -> str:
     one_pod = {LABEL_NAMESPACE: pod.namespace, LABEL_POD: pod.name}
     builds = sum_latest(
-        store, "proxy_build_info", selection=Selection(one_pod, ("version",)), at_ms=int(now * 1000)
+        store, "proxy_build_info", selection=Selection(one_pod, ("version",)), at_ms=at_ms
     )
     return next((version for (version,) in builds), "")
 

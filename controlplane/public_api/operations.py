@@ -14,6 +14,7 @@ from linkerd2_py.controlplane.public_api.certificates import certificates_of
 from linkerd2_py.controlplane.public_api.edges import find_edges, parse_edge_kind
 from linkerd2_py.controlplane.public_api.identity_checks import identity_checks
 from linkerd2_py.controlplane.public_api.leaf_checks import leaf_checks
+from linkerd2_py.controlplane.public_api.moment import Moment
 from linkerd2_py.controlplane.public_api.parameters import Parameter
 from linkerd2_py.controlplane.public_api.resources import InvalidQueryError
 from linkerd2_py.controlplane.public_api.ring import SampleStore
@@ -134,7 +135,7 @@ class _Answers:
         return {"version": __version__, "commit": commit}
 
     async def check(self, _request: Request) -> Answer:
-        mesh, now = self._of.registry.mesh, self._of.clock.wall()
+        mesh, now = self._of.registry.mesh, Moment.of(self._of.clock)
         results = await self_check(
             mesh=mesh,
             scraper=self._of.scraper,
@@ -143,7 +144,7 @@ class _Answers:
         )
         if self._of.authorities:
             authorities = self._of.authorities()
-            results += identity_checks(authorities, now=now)
+            results += identity_checks(authorities, now=now.wall)
             results += await leaf_checks(
                 mesh, store=self._of.store, authorities=authorities, now=now
             )
@@ -153,7 +154,9 @@ class _Answers:
     async def stat(self, request: Request) -> Answer:
         store = self._of.store
         query = parse_stat_query(request.params, longest_window_s=store.retention_s)
-        return answer(query, store=store, mesh=self._of.registry.mesh, now=self._of.clock.wall())
+        return answer(
+            query, store=store, mesh=self._of.registry.mesh, now=Moment.of(self._of.clock)
+        )
 
     async def edges(self, request: Request) -> Answer:
         kind = parse_edge_kind(request.params["type"])
@@ -162,7 +165,7 @@ class _Answers:
             namespace=request.params.get("namespace", ""),
             store=self._of.store,
             mesh=self._of.registry.mesh,
-            now=self._of.clock.wall(),
+            now=Moment.of(self._of.clock),
         )
         return {"edges": [edge.as_json(kind) for edge in edges]}
 
@@ -172,7 +175,7 @@ class _Answers:
             namespace=request.params.get("namespace", ""),
             scraper=self._of.scraper,
             store=self._of.store,
-            now=self._of.clock.wall(),
+            now=Moment.of(self._of.clock),
         )
         return {"pods": pods}
 

@@ -1,8 +1,9 @@
 """The closed set of query shapes that Linkerd's tools use, over the sample store, with Prometheus' semantics.
 
 - `sum(increase(F{M}[W])) by (G)`: counter resets undone, extrapolated to the window as Prometheus does.
-- `histogram_quantile(Q, sum(irate(F{M}[W])) by (le, G))`: the last two samples in the window. At a scrape interval
-  of 2 s that is the latency of the last 2 s with traffic counted then, not of the whole window.
+- `histogram_quantile(Q, sum(rate(F{M}[W])) by (le, G))`: the latencies of the window that is named. Linkerd's tools ask for
+  `irate`, the last two samples of the window: ten seconds of slow answers are then forgotten a scrape after they ended. Who
+  wants its figures asks for a window of two or three scrapes (`-t 5s`), where both are the same.
 - `sum(F{M}) by (G)` of a gauge: the newest sample.
 
 M compares labels with values (`L="v"`), and may demand that a label is there (`L!=""`).
@@ -15,14 +16,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from linkerd2_py.controlplane.public_api.ring import SampleStore
+from linkerd2_py.controlplane.public_api.ring import SampleStore, Span
 
 # How long Prometheus looks back for the newest sample of an instant vector.
 LOOKBACK_MS = 300_000
 # Prometheus extrapolates to a boundary that is at most this many sample distances away.
 _EXTRAPOLATE_WITHIN = 1.1
 
-Samples = Sequence[tuple[int, float]]
 Group = tuple[str, ...]
 
 
@@ -37,7 +37,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The time that ends at `end_ms` (since the epoch) and is `length_ms` long."""
+    """The time that ends at `end_ms`, on the clock of the samples, and is `length_ms` long."""
 
     end_ms: int
     length_ms: int
@@ -54,19 +54,7 @@ def sum_increase(
     """By how much counters grew in the window, summed by group."""
     start_ms, end_ms = window.start_ms, window.end_ms
     found = (
-        (series.labels, increase(series.window(start_ms=start_ms, end_ms=end_ms), window=window))
-        for series in store.select(family, matching=selection.matching, present=selection.present)
-    )
-    return _sum(found, by=selection.group_by)
-
-
-def sum_irate(
-    store: SampleStore, family: str, *, selection: Selection, window: Window
-) -> dict[Group, float]:
-    """How fast counters grow a second by their last two samples in the window, summed by group."""
-    start_ms, end_ms = window.start_ms, window.end_ms
-    found = (
-        (series.labels, irate(series.last_two(start_ms=start_ms, end_ms=end_ms)))
+        (series.labels, increase(series.span(start_ms=start_ms, end_ms=end_ms), window=window))
         for series in store.select(family, matching=selection.matching, present=selection.present)
     )
     return _sum(found, by=selection.group_by)
@@ -91,53 +79,44 @@ def quantiles(
     window: Window,
     wanted: Sequence[float],
 ) -> dict[Group, tuple[float, ...]]:
-    """Quantiles of histograms in their unit by group; NaN where nothing was observed."""
+    """Quantiles of what histograms observed in the window, in their unit, by group; NaN where that is nothing."""
     by_bound = replace(selection, group_by=(*selection.group_by, "le"))
     # By bound as a number: proxies may write the same one as 1 and as 1.0.
     buckets: dict[Group, dict[float, float]] = defaultdict(lambda: defaultdict(float))
-    rates = sum_irate(store, family, selection=by_bound, window=window)
-    for (*group, bound), rate in rates.items():
+    # A rate is an increase divided by the window, which no quantile depends on.
+    counts = sum_increase(store, family, selection=by_bound, window=window)
+    for (*group, bound), count in counts.items():
         upper = _bound(bound)
         if upper is not None:
-            buckets[tuple(group)][upper] += rate
+            buckets[tuple(group)][upper] += count
     return {
         group: tuple(histogram_quantile(quantile, tuple(pairs.items())) for quantile in wanted)
         for group, pairs in buckets.items()
     }
 
 
-def increase(samples: Samples, *, window: Window) -> float | None:
+def increase(span: Span | None, *, window: Window) -> float | None:
     """Prometheus' increase of one counter; None for fewer than two samples."""
-    if len(samples) < 2:
+    if span is None:
         return None
-    (first_time, first), (last_time, last) = samples[0], samples[-1]
-    grown = last - first + _lost_in_resets(samples)
-    sampled = last_time - first_time
+    grown = span.last - span.first + span.lost
+    sampled = span.last_ms - span.first_ms
     to_start: float
-    to_start, to_end = first_time - window.start_ms, window.end_ms - last_time
-    if grown > 0 and first >= 0:
+    to_start, to_end = span.first_ms - window.start_ms, window.end_ms - span.last_ms
+    if grown > 0 and span.first >= 0:
         # A counter cannot have been below zero: it began there at the earliest.
-        to_start = min(to_start, sampled * (first / grown))
-    distance = sampled / (len(samples) - 1)
+        to_start = min(to_start, sampled * (span.first / grown))
+    distance = sampled / (span.samples - 1)
     covered = float(sampled)
     for gap in (to_start, to_end):
         covered += gap if gap < distance * _EXTRAPOLATE_WITHIN else distance / 2
     return grown * (covered / sampled)
 
 
-def irate(samples: Samples) -> float | None:
-    """Prometheus' irate of one counter; None for fewer than two samples."""
-    if len(samples) < 2:
-        return None
-    (before_time, before), (last_time, last) = samples[-2], samples[-1]
-    grown = last if last < before else last - before
-    return grown * 1000 / (last_time - before_time)
-
-
 def histogram_quantile(quantile: float, buckets: Sequence[tuple[float, float]]) -> float:
     """Prometheus' estimate from cumulative (upper bound, count) pairs; NaN without observations."""
     cumulative = _monotonic(sorted(buckets))
-    if len(cumulative) < 2 or not math.isinf(cumulative[-1][0]) or not cumulative[-1][1]:
+    if len(cumulative) < 2 or not math.isinf(cumulative[-1][0]) or cumulative[-1][1] <= 0:
         return math.nan
     rank = quantile * cumulative[-1][1]
     index = next(i for i, (_, count) in enumerate(cumulative) if count >= rank)
@@ -160,16 +139,6 @@ def _sum(
     return dict(sums)
 
 
-def _lost_in_resets(samples: Samples) -> float:
-    lost = 0.0
-    before = samples[0][1]
-    for _, value in samples:
-        if value < before:
-            lost += before
-        before = value
-    return lost
-
-
 def _monotonic(buckets: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     # Buckets of one histogram are scraped together, but their groups are summed apart.
     highest = -math.inf
@@ -181,7 +150,9 @@ def _monotonic(buckets: Sequence[tuple[float, float]]) -> list[tuple[float, floa
 
 
 def _bound(text: str) -> float | None:
+    """None for what no observation could be below."""
     try:
-        return float(text)
+        bound = float(text)
     except ValueError:
         return None
+    return bound if bound > -math.inf else None

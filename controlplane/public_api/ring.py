@@ -11,6 +11,8 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import NamedTuple, Self
 
 from linkerd2_py.controlplane.public_api.exposition import ExpositionError, parse_head, read_lines
 from linkerd2_py.controlplane.registry.types import Key
@@ -22,6 +24,8 @@ MOST_SERIES = 50_000
 # Trimming looks at every series, so it is done once a minute rather than once a scrape.
 TRIM_SLACK_MS = 60_000
 GAP = math.nan
+# What 64 bits count; what is beyond, infinity first of all, would spoil the sums that it is in, for everybody's answers.
+LARGEST = 2.0**64
 FAMILIES = frozenset(
     {
         "response_total",
@@ -42,22 +46,52 @@ class TooManySeriesError(ExpositionError):
 
 @dataclass(slots=True)
 class Timeline:
-    """When a pod was scraped: milliseconds since the epoch, rising.
+    """When a pod was scraped: milliseconds of a clock that never goes back, rising.
 
-    Whole numbers, as in Prometheus: differences of epoch seconds as floats are off by 1e-7.
+    Not of the calendar: one that is set back would leave no place for new samples until it has caught up.
+    Whole numbers, as in Prometheus: differences of seconds as floats are off by 1e-7.
     """
 
     times: array[int] = field(default_factory=lambda: array("q"))
 
 
+class Span(NamedTuple):
+    """What a window has of a counter: its first and last sample, how many there are, and what was `lost` in resets between."""
+
+    first_ms: int
+    first: float
+    last_ms: int
+    last: float
+    samples: int
+    lost: float = 0.0
+
+    @classmethod
+    def of(cls, samples: Sequence[tuple[int, float]]) -> Self | None:
+        """From the samples themselves; None for fewer than two."""
+        if len(samples) < 2:
+            return None
+        falls = (before for (_, before), (_, value) in pairwise(samples) if value < before)
+        return cls(*samples[0], *samples[-1], len(samples), sum(falls))
+
+
 @dataclass(slots=True)
 class Series:
-    """One series; `values` ends where its timeline ends and may begin later."""
+    """One series; `values` ends where its timeline ends and may begin later. From `unbroken_ms` on there are neither gaps
+    nor resets.
+    """
 
     name: str
     labels: Mapping[str, str]
     timeline: Timeline
     values: array[float] = field(default_factory=lambda: array("d"))
+    unbroken_ms: int = 0
+
+    def append(self, value: float, *, at_ms: int) -> None:
+        """The sample of the newest time of its timeline."""
+        # Also true where either is a gap.
+        if not value >= (self.values[-1] if self.values else GAP):
+            self.unbroken_ms = at_ms
+        self.values.append(value)
 
     def window(self, *, start_ms: int, end_ms: int) -> list[tuple[int, float]]:
         """The samples with start <= time <= end as (time in ms, value), without gaps."""
@@ -71,19 +105,19 @@ class Series:
             if not math.isnan(values[at - offset])
         ]
 
-    def last_two(self, *, start_ms: int, end_ms: int) -> list[tuple[int, float]]:
-        """The newest two samples of `window`, or fewer; costs no more for a longer window."""
+    def span(self, *, start_ms: int, end_ms: int) -> Span | None:
+        """What `window` has of a counter; where nothing broke it costs no more for a longer window."""
         times, values = self.timeline.times, self.values
         offset = len(times) - len(values)
-        found: list[tuple[int, float]] = []
-        at = bisect_right(times, end_ms) - 1
-        while at >= offset and times[at] >= start_ms and len(found) < 2:
-            value = values[at - offset]
-            if not math.isnan(value):
-                found.append((times[at], value))
-            at -= 1
-        found.reverse()
-        return found
+        low = max(bisect_left(times, start_ms), offset)
+        high = bisect_right(times, end_ms) - 1
+        if low >= high:
+            return None
+        if times[low] < self.unbroken_ms:
+            return Span.of(self.window(start_ms=start_ms, end_ms=end_ms))
+        return Span(
+            times[low], values[low - offset], times[high], values[high - offset], high - low + 1
+        )
 
     def latest(self, *, start_ms: int, end_ms: int) -> float | None:
         """The value of the newest scrape in the window, unless that left a gap."""
@@ -111,9 +145,9 @@ class PodSamples:
 
     @property
     def last_time_ms(self) -> int:
-        """When it was last asked, in ms since the epoch; 0 if never."""
+        """When it was last asked; -1 if never."""
         times = self._timeline.times
-        return times[-1] if times else 0
+        return times[-1] if times else -1
 
     def append(self, text: str, *, at_ms: int) -> None:
         """Take up one exposition; nothing is kept of one that raises `ExpositionError`."""
@@ -157,7 +191,7 @@ class PodSamples:
                     continue
             if head in seen:
                 raise ExpositionError(f"line {line}: series is given twice: {head[:80]!r}")
-            seen[head] = series, value
+            seen[head] = series, value if abs(value) <= LARGEST else GAP
         if len(self._by_head) + len(fresh) > MOST_SERIES:
             raise TooManySeriesError(f"more than {MOST_SERIES} series")
         self._by_head.update(fresh)
@@ -184,7 +218,7 @@ class PodSamples:
             if series is None:
                 continue
             found = seen.get(head)
-            series.values.append(found[1] if found else GAP)
+            series.append(found[1] if found else GAP, at_ms=at_ms)
 
 
 def _is_alive(series: Series) -> bool:

@@ -16,6 +16,7 @@ from linkerd2_py.base.clock import Clock, SystemClock
 from linkerd2_py.base.names import LABEL_DEPLOYMENT, LABEL_NAMESPACE, LABEL_POD
 from linkerd2_py.base.tasks import cancel_all, report_failure, supervise
 from linkerd2_py.controlplane.public_api.exposition import ExpositionError
+from linkerd2_py.controlplane.public_api.moment import Moment
 from linkerd2_py.controlplane.public_api.ring import SampleStore
 from linkerd2_py.controlplane.registry.registry import Registry
 from linkerd2_py.controlplane.registry.types import Change, Key, Pod
@@ -31,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How scraping a pod went: `last_success` in seconds since the epoch, `failure` of the last turn."""
+    """How scraping a pod went: `last_success` on the clock of the samples, in seconds, and `failure` of the last turn."""
 
     last_success: float | None = None
     failure: str = ""
@@ -98,7 +99,7 @@ class Scraper:
             self._reports[pod.key] = Report(last_success=at_ms / 1000)
 
     def _now_ms(self) -> int:
-        return int(self._clock.wall() * 1000)
+        return Moment.of(self._clock).at_ms
 
     async def _read(self, url: str) -> str:
         try:

@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from linkerd2_py.controlplane.public_api.scraper import Scraper
+from linkerd2_py.controlplane.public_api.moment import Moment
+from linkerd2_py.controlplane.public_api.scraper import Report, Scraper
 from linkerd2_py.controlplane.registry.types import Key, Mesh
 
 Status = Literal["ok", "warning", "error"]
@@ -30,7 +31,7 @@ class CheckResult:
 
 
 async def self_check(
-    *, mesh: Mesh, scraper: Scraper, now: float, proxy_api_problem: Callable[[], Awaitable[str]]
+    *, mesh: Mesh, scraper: Scraper, now: Moment, proxy_api_problem: Callable[[], Awaitable[str]]
 ) -> list[CheckResult]:
     """Ask every part that answers for the mesh; `proxy_api_problem` gives "" when proxies are served."""
     return [
@@ -53,23 +54,25 @@ async def _check_proxy_api(problem: Callable[[], Awaitable[str]]) -> CheckResult
     return CheckResult(description, "error", message) if message else CheckResult(description)
 
 
-def _check_scraper(mesh: Mesh, *, scraper: Scraper, now: float) -> CheckResult:
+def _check_scraper(mesh: Mesh, *, scraper: Scraper, now: Moment) -> CheckResult:
     description = "control plane can read the metrics of every proxy"
     good_until_s = _TURNS_UNTIL_LATE * scraper.interval_s
     late = [
         _shown(pod)
         for pod, report in scraper.reports.items()
-        if now - (report.last_success or _started(mesh, pod=pod)) > good_until_s
+        if _unread_s(report, pod=pod, mesh=mesh, now=now) > good_until_s
     ]
     if not late:
         return CheckResult(description)
     return CheckResult(description, "warning", f"not read lately: {', '.join(sorted(late))}")
 
 
-def _started(mesh: Mesh, *, pod: Key) -> float:
-    """When a pod that was never read could first have been; a new one is not late yet."""
+def _unread_s(report: Report, *, pod: Key, mesh: Mesh, now: Moment) -> float:
+    """For how long a pod was not read; one that is new could not have been."""
+    if report.last_success is not None:
+        return now.at_ms / 1000 - report.last_success
     found = mesh.pods.get(pod)
-    return found.started if found else 0.0
+    return now.wall - (found.started if found else 0.0)
 
 
 def _shown(pod: Key) -> str:

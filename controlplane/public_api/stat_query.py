@@ -4,10 +4,10 @@ Plain stats are what the inbound proxies of the things themselves saw. `--to` an
 services, are what outbound proxies saw of their destinations, in labels that begin with `dst_`.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from linkerd2_py.base.durations import SHORTEST_WINDOW_S, parse_duration
 from linkerd2_py.controlplane.public_api.queries import Selection
 from linkerd2_py.controlplane.public_api.resources import (
     InvalidQueryError,
@@ -15,10 +15,6 @@ from linkerd2_py.controlplane.public_api.resources import (
     Resource,
     parse_kind,
 )
-
-_WINDOW = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?\Z")
-# Two scrapes must fall into it, or there is never an answer.
-SHORTEST_WINDOW_S = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +45,15 @@ def parse_stat_query(params: Mapping[str, str], *, longest_window_s: float) -> S
 
 
 def parse_window(text: str, *, longest_s: float) -> float:
-    """A Go duration of whole hours, minutes and seconds, in seconds; within what is kept."""
-    match = _WINDOW.match(text)
-    if match is None or not text:
-        raise InvalidQueryError(
-            f"invalid time window {text[:40]!r}: write it like 10s, 1m or 1m30s"
-        )
-    hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    total = hours * 3600 + minutes * 60 + seconds
-    if not SHORTEST_WINDOW_S <= total <= longest_s:
-        bounds = f"from {SHORTEST_WINDOW_S}s to {int(longest_s)}s"
-        raise InvalidQueryError(f"time window {text} is not kept: it must be {bounds}")
-    return float(total)
+    """One of Go's durations, in seconds; within what is kept."""
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        raise InvalidQueryError(f"invalid time window {error}") from error
+    if not SHORTEST_WINDOW_S <= seconds <= longest_s:
+        bounds = f"from {SHORTEST_WINDOW_S:g}s to {longest_s:g}s"
+        raise InvalidQueryError(f"time window {text[:40]} is not kept: it must be {bounds}")
+    return seconds
 
 
 def request_selection(query: StatQuery, *, kind: Kind) -> Selection:

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from linkerd2_py.controlplane.public_api.moment import Moment
 from linkerd2_py.controlplane.public_api.queries import (
     Group,
     Selection,
@@ -86,7 +87,7 @@ class _Thing:
     pods: Sequence[Pod] | None = field(compare=False)
 
 
-def answer(query: StatQuery, *, store: SampleStore, mesh: Mesh, now: float) -> dict[str, object]:
+def answer(query: StatQuery, *, store: SampleStore, mesh: Mesh, now: Moment) -> dict[str, object]:
     """The answer of `/api/v1/stat`: one table, or one for each kind of `all`."""
     kinds: tuple[Kind, ...] = (query.target.kind,)
     if query.target.kind is Kind.ALL:
@@ -94,7 +95,7 @@ def answer(query: StatQuery, *, store: SampleStore, mesh: Mesh, now: float) -> d
     if query.to is not None and query.target.kind is Kind.ALL:
         # A service is no client: it has no traffic of its own to anything.
         kinds = tuple(kind for kind in kinds if kind is not Kind.SERVICE)
-    window = Window(int(now * 1000), int(query.window_s * 1000))
+    window = Window(now.at_ms, int(query.window_s * 1000))
     tables = [
         {
             "type": kind.value,

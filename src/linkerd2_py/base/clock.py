@@ -30,7 +30,7 @@ class SystemClock:
 
 
 class ManualClock:
-    """A clock that moves only when told; both readings advance together."""
+    """A clock that moves only when told; both readings advance together unless the calendar is set."""
 
     __slots__ = ("_elapsed", "_epoch")
 
@@ -43,6 +43,10 @@ class ManualClock:
 
     def wall(self) -> float:
         return self._epoch + self._elapsed
+
+    def step_calendar(self, seconds: float) -> None:
+        """Set the calendar forward or back; what has elapsed stays."""
+        self._epoch += seconds
 
     def advance(self, seconds: float) -> None:
         """Move forward; ValueError for a negative step, which no real clock makes."""

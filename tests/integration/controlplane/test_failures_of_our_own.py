@@ -12,6 +12,7 @@ from linkerd2_py.controlplane.app import health_problem
 from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.proxy_api.server import ProxyApi
 from linkerd2_py.controlplane.proxy_api.service import SERVICE
+from linkerd2_py.controlplane.public_api.moment import Moment
 from linkerd2_py.controlplane.public_api.operations import Answer, Operation, Request
 from linkerd2_py.controlplane.public_api.ring import SampleStore
 from linkerd2_py.controlplane.public_api.scraper import Scraper
@@ -41,7 +42,7 @@ async def test_self_check_shows_what_the_proxy_api_lacks() -> None:
     scraper = Scraper(registry, store=SampleStore())
     scraper.start()
     results = await self_check(
-        mesh=registry.mesh, scraper=scraper, now=0.0, proxy_api_problem=problem
+        mesh=registry.mesh, scraper=scraper, now=Moment(0.0, 0), proxy_api_problem=problem
     )
     await scraper.stop()
     assert results[1].as_json() == {
@@ -66,7 +67,10 @@ async def test_a_proxy_that_is_new_is_not_late_yet() -> None:
     messages = []
     for now in (started + 1, started + 60):
         results = await self_check(
-            mesh=registry.mesh, scraper=scraper, now=now, proxy_api_problem=problem
+            mesh=registry.mesh,
+            scraper=scraper,
+            now=Moment(now, int(now * 1000)),
+            proxy_api_problem=problem,
         )
         messages.append(results[-1].message)
     await scraper.stop()

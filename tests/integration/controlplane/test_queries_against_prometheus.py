@@ -227,7 +227,7 @@ async def compare(
     wanted = (0.5, 0.95, 0.99)
     mine = quantiles(store, family, selection=BY_POD, window=window, wanted=wanted)
     for index, quantile in enumerate(wanted):
-        inner = f"sum(irate({family}{{{matchers}}}[{span}])) by (le, {by})"
+        inner = f"sum(rate({family}{{{matchers}}}[{span}])) by (le, {by})"
         expression = f"histogram_quantile({quantile}, {inner})"
         theirs = by_group(await prometheus.query(expression, at=at), by=BY_POD.group_by)
         ours = {group: values[index] for group, values in mine.items()}

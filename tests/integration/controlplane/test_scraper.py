@@ -8,6 +8,7 @@ import pytest
 
 from linkerd2_py.base.clock import ManualClock
 from linkerd2_py.controlplane.public_api import scraper as scraper_module
+from linkerd2_py.controlplane.public_api.queries import Selection, Window, sum_increase
 from linkerd2_py.controlplane.public_api.ring import SampleStore
 from linkerd2_py.controlplane.public_api.scraper import Report, Scraper
 from linkerd2_py.controlplane.registry.registry import Registry
@@ -76,9 +77,19 @@ async def scene() -> AsyncIterator[Scene]:
 
 async def test_good_answer_is_kept_with_the_pods_labels(scene: Scene) -> None:
     report = await scene.turn()
-    assert report == Report(last_success=scene.clock.wall())
+    assert report == Report(last_success=scene.clock.monotonic())
     (series,) = scene.store.select("response_total", matching={"deployment": "web"})
     assert series.labels == {"namespace": "default", "pod": "web-0", "deployment": "web"}
+
+
+async def test_a_calendar_that_is_set_back_changes_nothing(scene: Scene) -> None:
+    asked = Selection({}, ())
+    for step_s in (0, 0, -3600, 0, 7200, 0):
+        scene.clock.step_calendar(step_s)
+        scene.server.answer = GOOD.replace(b"1\n", b"%d\n" % (scene.server.asked + 1))
+        await scene.turn()
+    window = Window(int(scene.clock.monotonic() * 1000), 5000)
+    assert sum_increase(scene.store, "response_total", selection=asked, window=window) == {(): 5.0}
 
 
 @pytest.mark.parametrize(
@@ -101,7 +112,7 @@ async def test_bad_answers_are_gaps_with_a_reason(scene: Scene, answer: bytes, r
     assert reason in report.failure
     assert report.last_success == first.last_success
     (series,) = scene.store.select("response_total", matching={})
-    now_ms = int(scene.clock.wall() * 1000)
+    now_ms = int(scene.clock.monotonic() * 1000)
     assert series.latest(start_ms=0, end_ms=now_ms) is None
 
 

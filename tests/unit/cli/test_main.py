@@ -41,7 +41,7 @@ def _no_mesh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("stat", "no resource is given"),
         ("stat foo", "unknown resource type 'foo'"),
         ("stat deploy -o yaml", "-o: 'yaml' is not an output format"),
-        ("stat deploy -t 10ms", "-t: 10ms is too short"),
+        ("stat deploy -t 4.9s", "-t: 4.9s is too short: it must be at least 5s"),
         ("stat deploy -t x", "-t: 'x' is not a duration"),
         ("stat deploy --to a --from b", "--to and --from exclude each other"),
         ("stat deploy/web -A", "by name across all namespaces"),

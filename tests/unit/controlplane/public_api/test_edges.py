@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from linkerd2_py.controlplane.public_api.edges import Edge, find_edges, parse_edge_kind
+from linkerd2_py.controlplane.public_api.moment import Moment
 from linkerd2_py.controlplane.public_api.resources import InvalidQueryError, Kind
 from linkerd2_py.controlplane.public_api.ring import SampleStore
 from linkerd2_py.controlplane.registry.registry import Registry
@@ -55,7 +56,13 @@ def found(
         pod = Key(NS, f"{workload}-0")
         labels = {"namespace": NS, "deployment": workload, "pod": pod.name}
         store.append(pod, labels=labels, text="\n".join(its) + "\n", at_ms=9000)
-    return find_edges(kind, namespace=namespace, store=store, mesh=mesh(*pods), now=NOW_S)
+    return find_edges(
+        kind,
+        namespace=namespace,
+        store=store,
+        mesh=mesh(*pods),
+        now=Moment(NOW_S, int(NOW_S * 1000)),
+    )
 
 
 def test_secured_edge_says_who_both_are() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from linkerd2_py.controlplane.identity.authorities import Authorities
 from linkerd2_py.controlplane.public_api.leaf_checks import EXPIRES, leaf_checks
+from linkerd2_py.controlplane.public_api.moment import Moment
 from linkerd2_py.controlplane.public_api.ring import SampleStore
 from linkerd2_py.controlplane.registry.registry import Registry
 from linkerd2_py.controlplane.registry.types import Pod
@@ -44,7 +45,9 @@ async def found_of(
     registry.apply(pods=[pod])
     labels = {"namespace": pod.namespace, "pod": pod.name}
     store.append(pod.key, labels=labels, text=metrics, at_ms=int(NOW * 1000))
-    results = await leaf_checks(registry.mesh, store=store, authorities=authorities, now=NOW)
+    results = await leaf_checks(
+        registry.mesh, store=store, authorities=authorities, now=Moment(NOW, int(NOW * 1000))
+    )
     assert {result.category for result in results} == {"linkerd-identity-data-plane"}
     assert all(bool(result.hint) == (result.status != "ok") for result in results)
     return {result.description: (result.status, result.message) for result in results}

@@ -9,17 +9,16 @@ from linkerd2_py.controlplane.public_api.queries import (
     Window,
     histogram_quantile,
     increase,
-    irate,
     quantiles,
 )
-from linkerd2_py.controlplane.public_api.ring import SampleStore
+from linkerd2_py.controlplane.public_api.ring import SampleStore, Span
 from linkerd2_py.controlplane.registry.types import Key
 
 MINUTE = Window(end_ms=60_000, length_ms=60_000)
 
 
-def counter(*values: float, every_ms: int = 10_000) -> list[tuple[int, float]]:
-    return [(at * every_ms, value) for at, value in enumerate(values)]
+def counter(*values: float, every_ms: int = 10_000) -> Span | None:
+    return Span.of([(at * every_ms, value) for at, value in enumerate(values)])
 
 
 def test_increase_over_the_whole_window() -> None:
@@ -31,24 +30,41 @@ def test_increase_goes_on_over_a_restart() -> None:
 
 
 def test_increase_is_extended_to_the_ends_of_the_window_but_not_below_zero() -> None:
-    samples = [(20_000, 4.0), (30_000, 14.0), (40_000, 24.0)]
+    samples = Span.of([(20_000, 4.0), (30_000, 14.0), (40_000, 24.0)])
     # It was zero 4 s before the first sample; half a distance after the last is taken as like it.
     assert increase(samples, window=MINUTE) == pytest.approx(20 * (4 + 20 + 5) / 20)
 
 
 @pytest.mark.parametrize("samples", [[], [(1, 1.0)]])
 def test_one_sample_says_nothing(samples: list[tuple[int, float]]) -> None:
-    assert increase(samples, window=MINUTE) is None
-    assert irate(samples) is None
-
-
-def test_irate_is_of_the_last_two_samples() -> None:
-    assert irate(counter(0, 1000, 1010)) == 1
-    assert irate(counter(0, 1000, 10)) == 1
+    assert increase(Span.of(samples), window=MINUTE) is None
 
 
 def test_a_counter_that_stands_still_has_not_grown() -> None:
     assert increase(counter(7, 7, 7, 7, 7, 7, 7), window=MINUTE) == 0
+
+
+def latencies(store: SampleStore, *, window: Window) -> tuple[float, ...]:
+    asked = Selection({}, ())
+    return quantiles(
+        store, "response_latency_ms_bucket", selection=asked, window=window, wanted=(0.5, 0.99)
+    )[()]
+
+
+def test_latencies_are_those_of_the_window_that_is_named() -> None:
+    """Ten seconds of slow answers, then fast ones: they are slow for as long as the window reaches back."""
+    store = SampleStore()
+    fast = slow = 0
+    for second in range(0, 42, 2):
+        slow += 20 * (second <= 10)
+        fast += 20 * (second > 10)
+        counts = {"1": fast, "200": fast, "300": fast + slow, "+Inf": fast + slow}
+        text = "".join(f'response_latency_ms_bucket{{le="{le}"}} {n}\n' for le, n in counts.items())
+        store.append(Key("a", "b"), labels={}, text=text, at_ms=second * 1000)
+    median, p99 = latencies(store, window=Window(40_000, 60_000))
+    assert (median < 1, p99 > 290) == (True, True)
+    assert max(latencies(store, window=Window(40_000, 20_000))) < 1
+    assert min(latencies(store, window=Window(10_000, 60_000))) > 200
 
 
 BUCKETS = [(1.0, 0.0), (2.0, 10.0), (10.0, 20.0), (math.inf, 20.0)]

@@ -4,7 +4,7 @@ import pytest
 
 from linkerd2_py.controlplane.public_api import ring
 from linkerd2_py.controlplane.public_api.exposition import ExpositionError
-from linkerd2_py.controlplane.public_api.ring import SampleStore, Series, TooManySeriesError
+from linkerd2_py.controlplane.public_api.ring import SampleStore, Series, Span, TooManySeriesError
 from linkerd2_py.controlplane.registry.types import Key
 
 POD = Key("default", "web-0")
@@ -47,6 +47,30 @@ def test_missing_samples_are_gaps() -> None:
     assert series.latest(start_ms=0, end_ms=1500) is None
     assert series.latest(start_ms=0, end_ms=500) is None
     assert series.latest(start_ms=6000, end_ms=7000) is None
+
+
+TURNS = ("", "1", "3", None, "", "4", "9", "2", "2", "5", "8", None, "1", "7")
+
+
+def test_a_span_is_what_its_window_has() -> None:
+    """With gaps, resets, a late beginning, and windows that begin and end anywhere."""
+    series = only(store_with(*(f"response_total {n}\n" if n else n for n in TURNS)))
+    for start in range(0, 15_000, 500):
+        for end in range(start, 15_500, 500):
+            window = series.window(start_ms=start, end_ms=end)
+            assert series.span(start_ms=start, end_ms=end) == Span.of(window), (start, end)
+
+
+def test_a_span_undoes_resets() -> None:
+    series = only(store_with(*(f"response_total {n}\n" for n in (4, 9, 2, 5, 1))))
+    assert series.span(**ALL) == Span(1000, 4.0, 5000, 1.0, 5, lost=14.0)
+
+
+@pytest.mark.parametrize("odd", ["+Inf", "-Inf", "NaN", "1e308", "-1e30"])
+def test_what_no_proxy_counts_is_a_gap(odd: str) -> None:
+    store = store_with(f'response_total{{a="1"}} {odd}\nresponse_total{{a="2"}} 7\n')
+    found = [series.window(**ALL) for series in store.select("response_total", matching={})]
+    assert found == [[], [(1000, 7.0)]]
 
 
 def test_nothing_is_kept_of_a_malformed_text() -> None:

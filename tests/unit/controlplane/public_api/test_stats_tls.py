@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from linkerd2_py.controlplane.public_api.moment import Moment
 from linkerd2_py.controlplane.public_api.ring import SampleStore
 from linkerd2_py.controlplane.public_api.stat_query import parse_stat_query
 from linkerd2_py.controlplane.public_api.stats import answer
@@ -41,7 +42,7 @@ def tls_of(metrics: Mapping[str, Mapping[str, int]], **query: str) -> dict[str, 
         pods=[Pod(NS, f"{name}-0", name, "127.0.1.1") for name in ("web", "chat")],
     )
     asked = parse_stat_query({"namespace": NS, **query}, longest_window_s=600)
-    found = answer(asked, store=store, mesh=registry.mesh, now=60.0)
+    found = answer(asked, store=store, mesh=registry.mesh, now=Moment(60.0, 60_000))
     rows = found["tables"][0]["rows"]  # type: ignore[index]
     return {row["name"]: row["stats"] and row["stats"]["tls_percent"] for row in rows}
 
