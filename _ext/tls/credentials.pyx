@@ -15,6 +15,7 @@ cdef enum:
     CHECKED_MAX = 4096
     CERTIFICATE_BYTES = 65536
     DIGEST_BYTES = 32
+    NO_USAGES_SAID = 0xFFFFFFFF
 
 
 class CredentialsError(ValueError):
@@ -122,6 +123,8 @@ cdef class Credentials:
             private = parse_key(key)
             if certified_name(certificates.at(0)) != name.encode():
                 raise CredentialsError(f"the certificate is not for {name} alone")
+            if not is_leaf(certificates.at(0)):
+                raise CredentialsError("the certificate is an authority's, or does not say what it may be used for")
             if X509_check_private_key(certificates.at(0), private) != 1:
                 raise CredentialsError("the certificate is for another key")
             self.server = prepare(SSL_CTX_new(TLS_server_method()), store)
@@ -154,6 +157,9 @@ cdef class Credentials:
             return identity
         if X509_verify_cert(checking) != 1:
             return None
+        if not is_leaf(leaf):
+            X509_STORE_CTX_set_error(checking, X509_V_ERR_INVALID_PURPOSE)
+            return None
         identity = certified_name(leaf)
         if identity is None:
             X509_STORE_CTX_set_error(checking, X509_V_ERR_HOSTNAME_MISMATCH)
@@ -179,6 +185,11 @@ cdef class Credentials:
         end = min(seconds_of(X509_get0_notAfter(sk_X509_value(chain, i))) for i in range(sk_X509_num(chain)))
         self.checked[digest] = (identity, end)
         return 0
+
+
+cdef bint is_leaf(X509* cert) noexcept:
+    """What the authority of a mesh signs for a workload: no authority, and its usages are said. Which they must be, the verification asks."""
+    return not X509_get_extension_flags(cert) & EXFLAG_CA and X509_get_extended_key_usage(cert) != NO_USAGES_SAID
 
 
 cdef EVP_PKEY* parse_key(bytes der) except NULL:

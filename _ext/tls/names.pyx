@@ -48,11 +48,19 @@ cdef bytes _the_only(GENERAL_NAMES* names):
         found = kind
         text = <const char*> ASN1_STRING_get0_data(value)
         size = ASN1_STRING_length(value)
-    if found == GEN_DNS and is_dns_name(text, size):
+    if found == GEN_DNS and is_dns_name(text, size) and not has_capital(text, size):
         return text[:size]
     if found == GEN_URI and is_uri(text, size):
         return text[:size]
     return None
+
+
+cdef bint has_capital(const char* text, int size) noexcept:
+    cdef int i
+    for i in range(size):
+        if c"A" <= text[i] <= c"Z":
+            return True
+    return False
 
 
 cdef bint is_uri(const char* text, int size) noexcept:

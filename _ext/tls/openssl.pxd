@@ -90,6 +90,7 @@ cdef extern from "<openssl/pem.h>":
 cdef extern from "<openssl/x509_vfy.h>":
     const int X509_V_OK
     const int X509_V_ERR_HOSTNAME_MISMATCH
+    const int X509_V_ERR_INVALID_PURPOSE
     const int X509_V_ERR_UNSPECIFIED
     const unsigned long X509_V_FLAG_PARTIAL_CHAIN
     X509_STORE* X509_STORE_new()
@@ -114,6 +115,10 @@ cdef extern from "<openssl/x509_vfy.h>":
     int X509_verify_cert(X509_STORE_CTX* checking)
 
 cdef extern from "<openssl/x509v3.h>":
+    const unsigned int EXFLAG_CA
+    unsigned int X509_get_extension_flags(X509* cert)
+    # All bits are set when the certificate says nothing about its usages.
+    unsigned int X509_get_extended_key_usage(X509* cert)
     ctypedef struct GENERAL_NAMES:
         pass
     ctypedef struct GENERAL_NAME:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from linkerd2_py._ext.tls.credentials import Credentials
 from linkerd2_py._ext.tls.identity import LocalIdentity
@@ -15,6 +16,14 @@ from linkerd2_py.base.clock import SystemClock
 from tests.support.certificates import Signer, certificate_of, common_name, dns_names, new_key
 
 DAY_S: Final = 86_400.0
+BOTH_USAGES: Final = (
+    x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
+    False,
+)
+
+
+def _says_usages(extensions: Sequence[tuple[x509.ExtensionType, bool]]) -> bool:
+    return any(isinstance(extension, x509.ExtendedKeyUsage) for extension, _ in extensions)
 
 
 def name_of(account: str, *, namespace: str = "emojivoto") -> str:
@@ -96,9 +105,13 @@ class MeshAuthority:
         starts: float | None = None,
         lifetime_s: float = DAY_S,
         extensions: Sequence[tuple[x509.ExtensionType, bool]] = (),
+        usages: bool = True,
         issuers: Sequence[Signer] | None = None,
     ) -> Workload:
-        """`names`: what its certificate says in place of its name; none: it has no name. `issuers`: the chain, who signs it first."""
+        """`names`: what its certificate says in place of its name; none: it has no name. `issuers`: the chain, who signs it first.
+
+        `extensions`: beside the name; with no usages among them it is for servers and clients, unless it is not to say (`usages`).
+        """
         name, key = name_of(account), new_key()
         chain = [self.issuer] if issuers is None else issuers
         said = [name] if names is None else list(names)
@@ -109,7 +122,11 @@ class MeshAuthority:
             signing_key=chain[0].key,
             starts=SystemClock().wall() - 60 if starts is None else starts,
             lifetime_s=lifetime_s,
-            extensions=[*([dns_names(*said)] if said else []), *extensions],
+            extensions=[
+                *([dns_names(*said)] if said else []),
+                *([BOTH_USAGES] if usages and not _says_usages(extensions) else []),
+                *extensions,
+            ],
         )
         return Workload(name, key=key, leaf=leaf, issuers=chain)
 

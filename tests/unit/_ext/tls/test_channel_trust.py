@@ -136,6 +136,9 @@ def usage(oid: x509.ObjectIdentifier) -> list[tuple[x509.ExtensionType, bool]]:
     return [(x509.ExtendedKeyUsage([oid]), False)]
 
 
+AUTHORITY = [(x509.BasicConstraints(ca=True, path_length=None), True)]
+
+
 def not_ca(mesh: MeshAuthority) -> Signer:
     return mesh.signer(extensions=[(x509.BasicConstraints(ca=False, path_length=None), True)])
 
@@ -185,6 +188,18 @@ IMPOSTORS: dict[str, tuple[Callable[[MeshAuthority, str], Workload], str]] = {
             who, names=["*.emojivoto.serviceaccount.identity.linkerd.cluster.local"]
         ),
         "hostname mismatch",
+    ),
+    "with a capital letter": (
+        lambda m, who: m.workload(who, names=[name_of(who).capitalize()]),
+        "hostname mismatch",
+    ),
+    "that is an authority": (
+        lambda m, who: m.workload(who, extensions=AUTHORITY),
+        "unsuitable certificate purpose|unsupported certificate purpose",
+    ),
+    "that does not say what it is for": (
+        lambda m, who: m.workload(who, usages=False),
+        "unsuitable certificate purpose|unsupported certificate purpose",
     ),
     "with a NUL": (
         lambda m, who: m.workload(who, names=[name_of(who) + "\0.evil.test"]),

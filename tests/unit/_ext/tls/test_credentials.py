@@ -228,6 +228,18 @@ REFUSED = {
         lambda m: parts(m, m.workload(extensions=usages(ExtendedKeyUsageOID.SERVER_AUTH))),
         "does not lead to a trust anchor",
     ),
+    "that is an authority": (
+        lambda m: parts(m, m.workload(extensions=authority())),
+        "an authority's",
+    ),
+    "that does not say what it is for": (
+        lambda m: parts(m, m.workload(usages=False)),
+        "does not say what it may be used for",
+    ),
+    "for a name with a capital letter": (
+        lambda m: parts(m, m.workload(names=["WEB"]), name="WEB"),
+        "the certificate is not for WEB alone",
+    ),
     "for signing code": (
         lambda m: parts(m, m.workload(extensions=usages(ExtendedKeyUsageOID.CODE_SIGNING))),
         "does not lead to a trust anchor",
@@ -278,7 +290,7 @@ def test_what_is_no_name_is_nobodys_even_if_it_is_asked_for(mesh, name):
         Credentials(**made)
 
 
-@pytest.mark.parametrize("name", ["web", "WEB", "a-b_c.d", "a" * 63, ".".join(["a" * 62] * 4)])
+@pytest.mark.parametrize("name", ["web", "a-b_c.d", "a" * 63, ".".join(["a" * 62] * 4)])
 def test_other_names_than_kubernetes_gives_are_names(mesh, name):
     assert Credentials(**parts(mesh, mesh.workload(names=[name]), name=name)).name == name
 
