@@ -61,6 +61,7 @@ cdef class Exchange(Waiter):
     cdef int mark_orig_proto(self, Head head, Stream half) except -1
     cdef int accept_connect(self, Transport server_side) except -1
     cdef int edit_response(self, Head head) except -1
+    cdef int strip_ours(self, Head head) except -1
     cdef int open_tunnel(self, Head head) except -1
     cdef int response_ended(self) except -1
     cdef int fail_unanswered(self, FaultKind kind, uint32_t code) except -1

@@ -377,7 +377,7 @@ cdef class Exchange(Waiter):
     cdef int on_interim_head(self, Head head) except -1:
         if self.over or self.response != RESPONSE_NONE:
             return 0
-        strip(head)
+        self.strip_ours(head)
         self.server.send_interim(head)
         return 0
 
@@ -403,16 +403,21 @@ cdef class Exchange(Waiter):
     cdef int edit_response(self, Head head) except -1:
         if self.orig_proto_out:
             restore_response(head)
-        else:
-            strip(head)
         if self.router.outbound:
             if self.backend.alone and self.backend.secured and head.present >> H_L5D_PROXY_CONNECTION & 1:
                 # The peer proxy made this answer itself and has no other replica: the application may find one.
                 head.wants_close = True
-            head.drop(H_L5D_PROXY_ERROR)
-            head.drop(H_L5D_PROXY_CONNECTION)
+        self.strip_ours(head)
         if self.orig_proto_in:
             mark_response(head, head.version)
+        return 0
+
+    cdef int strip_ours(self, Head head) except -1:
+        """What proxies tell each other is not for the application."""
+        strip(head)
+        if self.router.outbound:
+            head.drop(H_L5D_PROXY_ERROR)
+            head.drop(H_L5D_PROXY_CONNECTION)
         return 0
 
     cdef int open_tunnel(self, Head head) except -1:

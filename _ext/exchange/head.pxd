@@ -20,7 +20,14 @@ cdef enum Method:
 cdef enum FieldId:
     H_OTHER, H_HOST, H_CONNECTION, H_KEEP_ALIVE, H_PROXY_CONNECTION, H_PROXY_AUTHENTICATE, H_PROXY_AUTHORIZATION, H_TE, H_TRAILER, H_TRANSFER_ENCODING,
     H_UPGRADE, H_CONTENT_LENGTH, H_CONTENT_TYPE, H_EXPECT, H_GRPC_STATUS, H_GRPC_MESSAGE, H_HTTP2_SETTINGS, H_L5D_ORIG_PROTO, H_L5D_PROXY_ERROR, H_L5D_PROXY_CONNECTION,
-    H_L5D_OTHER, H_DATE, H_SERVER, H_L5D_CLIENT_ID, H_L5D_REQUIRE_ID
+    H_L5D_OTHER, H_DATE, H_SERVER, H_L5D_CLIENT_ID, H_L5D_REQUIRE_ID, H_L5D_DST_CANONICAL
+
+cdef enum:
+    # All names that are ours, known or not.
+    L5D_FIELDS = (
+        1 << H_L5D_ORIG_PROTO | 1 << H_L5D_PROXY_ERROR | 1 << H_L5D_PROXY_CONNECTION | 1 << H_L5D_OTHER | 1 << H_L5D_CLIENT_ID
+        | 1 << H_L5D_REQUIRE_ID | 1 << H_L5D_DST_CANONICAL
+    )
 
 cdef enum FieldFlag:
     FIELD_DROPPED = 1      # hop-by-hop, consumed or replaced: serialisers skip it
@@ -92,19 +99,23 @@ cdef class Head:
     cdef Field* find_name(self, const char* lower_name, size_t length) noexcept   # case-insensitive
     # Flags all fields with that id; how many.
     cdef inline int drop(self, int id) noexcept:
-        return self.drop_all(id) if self.present >> id & 1 else 0
+        return self.drop_any(<uint32_t> 1 << id) if self.present >> id & 1 else 0
+
+    # Flags all fields whose id is in that set of bits.
+    cdef inline int drop_set(self, uint32_t ids) noexcept:
+        return self.drop_any(ids) if self.present & ids else 0
 
     cdef char* alloc(self, size_t count) except NULL        # arena memory, never moved until reset; raises ValueError over 64 KiB in all
     cdef void reset(self) noexcept                          # forgets everything, gives the arena back
     cdef Field* search(self, int id) noexcept               # private
-    cdef int drop_all(self, int id) noexcept                # private
+    cdef int drop_any(self, uint32_t ids) noexcept          # private
     cdef int grow(self) except -1                           # private
     cdef int open_arena(self, size_t count) except -1       # private
     cdef void clear(self) noexcept                          # private
 
 cdef Head take_head()                  # from a bounded free list
 cdef void drop_head(Head head) noexcept    # reset and recycle
-# Known id of a lower- or mixed-case name.
+# Known id of a lower- or mixed-case name. A name of ours that is spelled with underscores counts as the one it imitates: to many servers both are one.
 cdef int field_id(const char* name, size_t length) noexcept nogil
 cdef Method method_id(const char* name, size_t length) noexcept nogil
 # Content-Length per RFC 9110 8.6: digits only, overflow checked; -1 invalid.

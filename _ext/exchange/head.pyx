@@ -11,6 +11,7 @@ cdef enum:
     FIRST_ROOM = 32            # more fields than most heads have
     KEPT_HEADS = 1024          # what a burst of exchanges leaves behind at most
     ARENA_BYTES = 65536        # what one head may copy; matches the largest head we read
+    LONGEST_NAME = 20          # of those with an id: l5d-proxy-connection
 
 cdef Span NOTHING
 NOTHING.ptr = ""
@@ -63,10 +64,10 @@ cdef class Head:
                 return field
         return NULL
 
-    cdef int drop_all(self, int id) noexcept:
+    cdef int drop_any(self, uint32_t ids) noexcept:
         cdef int i, dropped = 0
         for i in range(self.count):
-            if self.fields[i].id == id and not self.fields[i].flags & FIELD_DROPPED:
+            if ids >> self.fields[i].id & 1 and not self.fields[i].flags & FIELD_DROPPED:
                 self.fields[i].flags |= FIELD_DROPPED
                 dropped += 1
         return dropped
@@ -166,8 +167,15 @@ cdef extern from *:
                 return 0;
         return l5d_letters(left + length - 8, 8) == l5d_letters(right + length - 8, 8);
     }
+
+    static inline int l5d_begins_with_l5d(const char *token)
+    {
+        return l5d_letters(token, 4) == l5d_letters("l5d-", 4) || l5d_letters(token, 4) == l5d_letters("l5d_", 4);
+    }
     """
     bint same_token "l5d_same_token"(const char* left, const char* right, size_t length) noexcept nogil
+    # "l5d-" or "l5d_", in any case; four bytes can be read.
+    bint begins_with_l5d "l5d_begins_with_l5d"(const char* token) noexcept nogil
 
 
 cdef inline int pick(const char* name, size_t length, const char* lower, int id) noexcept nogil:
@@ -211,7 +219,7 @@ cdef int rare_id(const char* name, size_t length) noexcept nogil:
     if length == 16:
         return pick(name, 16, "proxy-connection", H_PROXY_CONNECTION)
     if length == 17:
-        return pick(name, 17, "transfer-encoding", H_TRANSFER_ENCODING)
+        return pick(name, 17, "transfer-encoding", H_TRANSFER_ENCODING) or pick(name, 17, "l5d-dst-canonical", H_L5D_DST_CANONICAL)
     if length == 18:
         return pick(name, 18, "proxy-authenticate", H_PROXY_AUTHENTICATE)
     if length == 19:
@@ -222,8 +230,18 @@ cdef int rare_id(const char* name, size_t length) noexcept nogil:
 
 
 # Every l5d-* name is ours, also one that a later version adds and one longer than any known name.
-cdef int l5d(const char* name, size_t length) noexcept nogil:
-    return H_L5D_OTHER if length > 4 and equals_lower(name, 4, "l5d-", 4) else H_OTHER
+cdef inline int l5d(const char* name, size_t length) noexcept nogil:
+    return imitated(name, length) or H_L5D_OTHER if length > 4 and begins_with_l5d(name) else H_OTHER
+
+
+cdef int imitated(const char* name, size_t length) noexcept nogil:
+    cdef char plain[LONGEST_NAME]
+    cdef size_t i
+    if length > LONGEST_NAME:
+        return H_OTHER
+    for i in range(length):
+        plain[i] = c"-" if name[i] == c"_" else name[i]
+    return known_id(plain, length)
 
 
 cdef Method method_id(const char* name, size_t length) noexcept nogil:

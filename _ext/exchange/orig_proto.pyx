@@ -44,14 +44,18 @@ cdef int strip(Head head) noexcept:
 
 
 cdef int restore_absolute(Head head) except -1:
-    """Rebuilds the absolute-form target, which HTTP/2 had split into pseudo-header fields."""
+    """Rebuilds the absolute-form target, which HTTP/2 had split into pseudo-header fields: with the scheme that was asked for, whatever carries it."""
     # OPTIONS without a path: its "*" is not part of an absolute form (RFC 9112 section 3.2.4).
     cdef size_t path_len = 0 if head.path.len == 1 and head.path.ptr[0] == c"*" else head.path.len
-    cdef size_t length = 7 + head.authority.len + path_len
+    cdef size_t length = head.scheme.len + 3 + head.authority.len + path_len
     cdef char* text = head.alloc(length)
-    memcpy(text, <const char*> "http://", 7)
-    memcpy(text + 7, head.authority.ptr, head.authority.len)
-    memcpy(text + 7 + head.authority.len, head.path.ptr, path_len)
+    cdef char* at = text
+    memcpy(at, head.scheme.ptr, head.scheme.len)
+    at += head.scheme.len
+    memcpy(at, <const char*> "://", 3)
+    at += 3
+    memcpy(at, head.authority.ptr, head.authority.len)
+    memcpy(at + head.authority.len, head.path.ptr, path_len)
     head.form = FORM_ABSOLUTE
     head.target.ptr = text
     head.target.len = length

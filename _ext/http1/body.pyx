@@ -12,7 +12,7 @@ from linkerd2_py._ext.http1.faults cimport (
     EXTENSIONS_TOO_LARGE,
 )
 from linkerd2_py._ext.http1.parser cimport parse_trailers
-from linkerd2_py._ext.http1.scan cimport TOKEN, is_class
+from linkerd2_py._ext.core.scan cimport TOKEN, is_class
 
 cdef enum ChunkState:
     SIZE_FIRST       # the first digit of a size

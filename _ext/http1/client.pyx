@@ -10,6 +10,7 @@ from linkerd2_py._ext.core.debug cimport L5D_DEBUG, check
 from linkerd2_py._ext.core.fault cimport FAULT_EOF, FAULT_LOCAL, FAULT_NONE, FAULT_PROTOCOL
 from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.head cimport FORM_ABSOLUTE, HTTP_2, METHOD_CONNECT, drop_head, take_head
+from linkerd2_py._ext.exchange.sound cimport is_writable
 from linkerd2_py._ext.http1.body cimport BODY_CHUNKED, BODY_UNTIL_CLOSE, body_begin, body_next
 from linkerd2_py._ext.http1.fields cimport has_fields
 from linkerd2_py._ext.http1.parser cimport parse_response
@@ -17,7 +18,6 @@ from linkerd2_py._ext.http1.serializer cimport (
     FRAME_CHUNKED,
     FRAME_LENGTH,
     FRAME_NONE,
-    is_sendable,
     write_chunk,
     write_last_chunk,
     write_request,
@@ -342,7 +342,7 @@ cdef class Http1ClientHalf(Stream):
             return client.fail_later(FAULT_EOF)
         transport = client.transport
         self.sent_before = transport.tx_bytes
-        if head.version == HTTP_2 and not is_sendable(head) or not self.choose_framing(head):
+        if head.version == HTTP_2 and not is_writable(head) or not self.choose_framing(head):
             return client.fail_later(FAULT_PROTOCOL)
         self.started = True
         write_request(transport, head, self.framing, head.form == FORM_ABSOLUTE)
@@ -389,7 +389,7 @@ cdef class Http1ClientHalf(Stream):
             return SEND_OK
         if self.framing != FRAME_CHUNKED:
             return self.end_request()
-        if trailers.version == HTTP_2 and not is_sendable(trailers):
+        if trailers.version == HTTP_2 and not is_writable(trailers):
             return client.fail_later(FAULT_PROTOCOL)
         self.ended = True
         write_last_chunk(client.transport, trailers)

@@ -15,9 +15,5 @@ cdef int parse_fields(const char* p, const char* end, Head head, Seen* seen, int
 # Host, framing, Connection, Upgrade and Expect of a request, after its request line was read. 0 or -ParseFault.
 cdef int settle_request(Head head, Seen* seen) noexcept
 cdef int settle_response(Head head, Seen* seen, int request_method) noexcept
-# Flags what must not travel in a trailer section (RFC 9110 6.5.1).
-cdef void settle_trailers(Head trailers) noexcept
 # Whether any field is left to send.
 cdef bint has_fields(Head trailers) noexcept
-# host or host:port or [v6]:port without userinfo; the port is required if asked for.
-cdef bint is_authority(const char* p, const char* end, bint with_port) noexcept

@@ -10,33 +10,25 @@ from linkerd2_py._ext.exchange.head cimport (
     FORM_ORIGIN,
     H_CONNECTION,
     H_CONTENT_LENGTH,
-    H_DATE,
     H_EXPECT,
-    H_GRPC_MESSAGE,
-    H_GRPC_STATUS,
     H_HOST,
     H_HTTP2_SETTINGS,
     H_KEEP_ALIVE,
-    H_L5D_ORIG_PROTO,
-    H_L5D_CLIENT_ID,
-    H_L5D_OTHER,
-    H_L5D_PROXY_CONNECTION,
-    H_L5D_PROXY_ERROR,
-    H_L5D_REQUIRE_ID,
     H_OTHER,
     H_PROXY_CONNECTION,
-    H_SERVER,
     H_TE,
     H_TRANSFER_ENCODING,
     H_UPGRADE,
     HTTP_10,
     HTTP_11,
+    L5D_FIELDS,
     METHOD_CONNECT,
     METHOD_HEAD,
     equals_lower,
     field_id,
     parse_length,
 )
+from linkerd2_py._ext.exchange.sound cimport is_authority
 from linkerd2_py._ext.http1.faults cimport (
     BAD_CODING,
     BAD_CONNECT,
@@ -57,9 +49,10 @@ from linkerd2_py._ext.http1.faults cimport (
     TOO_MANY_FIELDS,
     UNKNOWN_CODING,
 )
-from linkerd2_py._ext.http1.scan cimport ADDRESS, DIGIT, HOST, TOKEN, end_of_run, skip_class
+from linkerd2_py._ext.core.scan cimport TOKEN, end_of_run, skip_class
 
 cdef enum:
+    PROTECTED = 1 << H_HOST | 1 << H_CONTENT_LENGTH | 1 << H_TRANSFER_ENCODING | 1 << H_TE | L5D_FIELDS
     MAX_OPTIONS = 32       # connection options of one head: they are compared with every field
 
 
@@ -167,7 +160,7 @@ cdef int settle_request(Head head, Seen* seen) noexcept:
     return 0
 
 
-# Exactly one valid Host in 1.1, at most one in 1.0 (RFC 9112 3.2). The target's own authority wins, the field stays as sent.
+# Exactly one valid Host in 1.1, at most one in 1.0 (RFC 9112 3.2). The target's own authority wins; the field stays as sent, and is written anew (3.2.2).
 cdef int settle_host(Head head, Seen* seen) noexcept:
     cdef Field* host
     if seen.hosts == 0:
@@ -420,12 +413,9 @@ cdef inline unsigned char lower(char c) noexcept:
     return <unsigned char> c | 32 if 65 <= c <= 90 else <unsigned char> c
 
 
-cdef bint is_protected(int id) noexcept:
+cdef inline bint is_protected(int id) noexcept:
     # TE has its own rule: naming it in Connection is how it is sent.
-    return id in (
-        H_HOST, H_CONTENT_LENGTH, H_TRANSFER_ENCODING, H_TE,
-        H_L5D_ORIG_PROTO, H_L5D_PROXY_ERROR, H_L5D_PROXY_CONNECTION, H_L5D_OTHER, H_L5D_CLIENT_ID, H_L5D_REQUIRE_ID,
-    )
+    return (PROTECTED >> id & 1) != 0
 
 
 cdef Span trim(const char* p, const char* end) noexcept:
@@ -442,65 +432,9 @@ cdef Span trim(const char* p, const char* end) noexcept:
 # ---- trailers
 
 
-cdef void settle_trailers(Head trailers) noexcept:
-    cdef int i
-    cdef Field* field
-    for i in range(trailers.count):
-        field = &trailers.fields[i]
-        if not may_trail(field):
-            field.flags |= FIELD_DROPPED
-
-
 cdef bint has_fields(Head trailers) noexcept:
     cdef int i
     for i in range(trailers.count):
         if not trailers.fields[i].flags & FIELD_DROPPED:
             return True
     return False
-
-
-cdef bint may_trail(Field* field) noexcept:
-    if field.id in (H_GRPC_STATUS, H_GRPC_MESSAGE, H_DATE, H_SERVER):
-        return True
-    if field.id != H_OTHER or field.flags & FIELD_SENSITIVE:
-        return False
-    return not (
-        equals_lower(field.name, field.name_len, "content-encoding", 16)
-        or equals_lower(field.name, field.name_len, "content-range", 13)
-        or equals_lower(field.name, field.name_len, "set-cookie", 10)
-        or equals_lower(field.name, field.name_len, "max-forwards", 12)
-        or equals_lower(field.name, field.name_len, "cache-control", 13)
-        or equals_lower(field.name, field.name_len, "forwarded", 9)
-        or (field.name_len > 12 and equals_lower(field.name, 12, "x-forwarded-", 12))
-    )
-
-
-# ---- authorities
-
-
-cdef bint is_authority(const char* p, const char* end, bint with_port) noexcept:
-    cdef const char* stop
-    if p == end:
-        return False
-    if p[0] == 91:
-        stop = skip_class(p + 1, end, ADDRESS)
-        if stop == end or stop[0] != 93 or stop - p < 3 or memchr(p, 58, stop - p) == NULL:
-            return False
-        stop += 1
-    else:
-        stop = skip_class(p, end, HOST)
-        if stop == p:
-            return False
-    if stop == end:
-        return not with_port
-    return stop[0] == 58 and is_port(stop + 1, end)
-
-
-cdef bint is_port(const char* p, const char* end) noexcept:
-    cdef int port = 0
-    if p == end or end - p > 5 or skip_class(p, end, DIGIT) != end:
-        return False
-    while p < end:
-        port = port * 10 + (p[0] - 48)
-        p += 1
-    return port <= 65535

@@ -20,6 +20,7 @@ from linkerd2_py._ext.exchange.head cimport (
     equals_lower,
     method_id,
 )
+from linkerd2_py._ext.exchange.sound cimport is_authority, settle_trailers
 from linkerd2_py._ext.http1.faults cimport (
     BAD_AUTHORITY,
     BAD_CONNECT,
@@ -36,8 +37,8 @@ from linkerd2_py._ext.http1.faults cimport (
     TARGET_TOO_LONG,
     TRAILERS_TOO_LARGE,
 )
-from linkerd2_py._ext.http1.fields cimport Seen, is_authority, parse_fields, settle_request, settle_response, settle_trailers
-from linkerd2_py._ext.http1.scan cimport DIGIT, TARGET, TOKEN, is_class, next_control, skip_class
+from linkerd2_py._ext.http1.fields cimport Seen, parse_fields, settle_request, settle_response
+from linkerd2_py._ext.core.scan cimport DIGIT, TARGET, TOKEN, is_class, next_control, skip_class
 
 # Where the scan of a head stands.
 cdef struct Scan:

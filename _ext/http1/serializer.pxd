@@ -17,7 +17,5 @@ cdef int write_chunk(Transport transport, const char* p, size_t n) except -1    
 cdef int write_last_chunk(Transport transport, Head trailers) except -1    # trailers may be None
 # A whole response without body that closes: what a client gets whose bytes we refuse. `reason` NULL: no l5d-* fields.
 cdef int write_refusal(Transport transport, int status, const char* reason) except -1
-# Whether a head that no HTTP/1 parser has seen can be written without changing its meaning: no control bytes, real names, a target without space.
-cdef bint is_sendable(Head head) noexcept
 # The registered phrase; "" for a status without one.
 cdef const char* reason_phrase(int status) noexcept

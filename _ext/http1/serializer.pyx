@@ -7,6 +7,7 @@ from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.head cimport (
     FIELD_DROPPED,
     FORM_ABSOLUTE,
+    FORM_AUTHORITY,
     H_CONNECTION,
     H_CONTENT_LENGTH,
     H_HOST,
@@ -21,7 +22,6 @@ from linkerd2_py._ext.exchange.head cimport (
     METHOD_CONNECT,
     Field,
 )
-from linkerd2_py._ext.http1.scan cimport TARGET, TOKEN, next_control, skip_class
 
 cdef enum:
     FIXED_BYTES = 320      # request or status line words, framing and connection fields
@@ -78,7 +78,7 @@ cdef char* put_framing(char* at, Head head, Framing framing) noexcept:
     return put_line_end(at)
 
 
-# Fields that travel as they are; a Host other than what was routed by does not (HTTP/2 says it twice).
+# Fields that travel as they are; a Host other than what was routed by does not.
 cdef char* put_fields(char* at, Head head, int skipped) noexcept:
     cdef int i
     cdef Field* field
@@ -106,7 +106,7 @@ cdef int write_request(Transport transport, Head head, Framing framing, bint abs
     cdef int skipped = OURS
     # Chunks do not exist in 1.0: a body without a length, which came over HTTP/2, needs 1.1.
     cdef bint is_10 = head.version == HTTP_10 and framing != FRAME_CHUNKED
-    cdef bint host = head.find(H_HOST) == NULL or (head.version == HTTP_2 and head.authority.len > 0)
+    cdef bint host = head.find(H_HOST) == NULL or (says_it_twice(head) and head.authority.len > 0)
     cdef size_t bound = FIXED_BYTES + fields_size(head) + head.method.len + head.target.len + head.scheme.len + head.path.len
     start = transport.reserve(bound + 2 * head.authority.len)
     at = put_span(start, head.method)
@@ -127,6 +127,11 @@ cdef int write_request(Transport transport, Head head, Framing framing, bint abs
     at = put_line_end(at)
     transport.commit(at - start)
     return 0
+
+
+# Whether the head names its authority beside the Host field too: then that one was routed by, and Host is written anew (RFC 9112 3.2.2).
+cdef inline bint says_it_twice(Head head) noexcept:
+    return head.form == FORM_ABSOLUTE or head.form == FORM_AUTHORITY or head.version == HTTP_2
 
 
 cdef char* put_target(char* at, Head head, bint absolute_form) noexcept:
@@ -248,29 +253,7 @@ cdef int write_last_chunk(Transport transport, Head trailers) except -1:
     return 0
 
 
-# ---- checks and words
-
-
-cdef bint is_sendable(Head head) noexcept:
-    cdef int i
-    cdef Field* field
-    if not all_of(head.method, TOKEN) or not all_of(head.path, TARGET) or not all_of(head.authority, TARGET):
-        return False
-    if not all_of(head.scheme, TARGET) or next_control(head.reason.ptr, head.reason.ptr + head.reason.len) != head.reason.ptr + head.reason.len:
-        return False
-    for i in range(head.count):
-        field = &head.fields[i]
-        if field.flags & FIELD_DROPPED:
-            continue
-        if field.name_len == 0 or skip_class(field.name, field.name + field.name_len, TOKEN) != field.name + field.name_len:
-            return False
-        if next_control(field.value, field.value + field.value_len) != field.value + field.value_len:
-            return False
-    return True
-
-
-cdef inline bint all_of(Span span, int kind) noexcept:
-    return skip_class(span.ptr, span.ptr + span.len, kind) == span.ptr + span.len
+# ---- words
 
 
 ctypedef const char* Phrase

@@ -8,6 +8,7 @@ from linkerd2_py._ext.core.buffer cimport BUFFER_SMALL, give_back, lease
 from linkerd2_py._ext.core.fault cimport FAULT_EOF, FAULT_LOCAL, FAULT_NONE, FAULT_PROTOCOL
 from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.head cimport HTTP_10, HTTP_11, HTTP_2, METHOD_CONNECT, METHOD_HEAD, drop_head, take_head
+from linkerd2_py._ext.exchange.sound cimport is_writable
 from linkerd2_py._ext.http1.body cimport BODY_CHUNKED, BODY_LENGTH, body_begin, body_next
 from linkerd2_py._ext.http1.fields cimport has_fields
 from linkerd2_py._ext.http1.parser cimport parse_fault_status, parse_fault_text, parse_request
@@ -16,7 +17,6 @@ from linkerd2_py._ext.http1.serializer cimport (
     FRAME_CLOSE,
     FRAME_LENGTH,
     FRAME_NONE,
-    is_sendable,
     write_chunk,
     write_interim,
     write_last_chunk,
@@ -420,7 +420,7 @@ cdef class Http1ServerHalf(Stream):
         if not self.is_live() or self.started:
             return SEND_OK
         self.started = True
-        if head.status < 200 and not tunnel or head.version == HTTP_2 and not is_sendable(head):
+        if head.status < 200 and not tunnel or head.version == HTTP_2 and not is_writable(head):
             return server.fail_later(FAULT_PROTOCOL)
         if tunnel:
             head.content_length = -1
@@ -465,7 +465,7 @@ cdef class Http1ServerHalf(Stream):
     cdef int send_interim(self, Head head) except -1:
         if not self.is_live() or self.started or self.client_version == HTTP_10:
             return SEND_OK
-        if head.version == HTTP_2 and not is_sendable(head):
+        if head.version == HTTP_2 and not is_writable(head):
             return self.server.fail_later(FAULT_PROTOCOL)
         write_interim(self.server.transport, head)
         return self.server.transport.flush()
@@ -497,7 +497,7 @@ cdef class Http1ServerHalf(Stream):
             return SEND_OK
         if self.framing != FRAME_CHUNKED:
             return self.end_response()
-        if trailers.version == HTTP_2 and not is_sendable(trailers):
+        if trailers.version == HTTP_2 and not is_writable(trailers):
             return server.fail_later(FAULT_PROTOCOL)
         self.ended = True
         write_last_chunk(server.transport, trailers)

@@ -7,6 +7,7 @@ from linkerd2_py._ext.core.fault cimport FAULT_LOCAL, FAULT_NONE, FAULT_PROTOCOL
 from linkerd2_py._ext.core.shelf cimport Shelf, shelf_keep, shelf_take
 from linkerd2_py._ext.exchange.head cimport METHOD_CONNECT, Head
 from linkerd2_py._ext.exchange.limits cimport Limits
+from linkerd2_py._ext.exchange.sound cimport settle_trailers
 from linkerd2_py._ext.http2.fields cimport VERDICT_GOOD, request_fields, shared_fields
 from linkerd2_py._ext.http2.nghttp2 cimport *
 from linkerd2_py._ext.http2.callbacks cimport body_provider, new_client
@@ -107,7 +108,7 @@ cdef class Http2Client(Http2Session):
         if block.oversized:
             return self.fail_half(half, FAULT_PROTOCOL, NGHTTP2_ENHANCE_YOUR_CALM)
         half.in_ended = True
-        block.drop_framing()
+        settle_trailers(block.head)
         block.head.end = True
         if peer is not None:
             peer.on_response_trailers(block.head)

@@ -30,7 +30,6 @@ cdef class Block:
     cdef bint make_room(self) noexcept                   # for one more field; false: no memory
     cdef Verdict finish_request(self) except? VERDICT_CONNECT
     cdef Verdict finish_response(self) except? VERDICT_CONNECT
-    cdef int drop_framing(self) noexcept                 # trailers: what frames or routes must not arrive late
     cdef int hold(self, nghttp2_rcbuf* buffer) noexcept  # there must be room
     cdef int pseudo(self, const char* name, size_t length, const char* value, size_t value_len) noexcept
     cdef bint settle_authority(self) noexcept

@@ -3,14 +3,15 @@
 
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memchr, memcmp, memcpy
+from libc.string cimport memcmp, memcpy
 from linkerd2_py._ext.core.shelf cimport Shelf, shelf_keep, shelf_take
 from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.head cimport (
     FIELD_DROPPED, FIELD_LOWER, FIELD_SENSITIVE, FORM_ASTERISK, FORM_AUTHORITY, FORM_ORIGIN, H_CONNECTION, H_CONTENT_LENGTH, H_CONTENT_TYPE, H_EXPECT, H_HOST,
-    H_HTTP2_SETTINGS, H_KEEP_ALIVE, H_PROXY_CONNECTION, H_TE, H_TRAILER, H_TRANSFER_ENCODING, H_UPGRADE, HTTP_2, METHOD_CONNECT, METHOD_OPTIONS, Field,
+    H_HTTP2_SETTINGS, H_KEEP_ALIVE, H_PROXY_CONNECTION, H_TE, H_TRANSFER_ENCODING, H_UPGRADE, HTTP_2, METHOD_CONNECT, Field,
     drop_head, equals_lower, field_id, method_id, parse_length, take_head,
 )
+from linkerd2_py._ext.exchange.sound cimport is_sound_request
 from linkerd2_py._ext.http2.nghttp2 cimport (
     NGHTTP2_NV_FLAG_NO_COPY_NAME, NGHTTP2_NV_FLAG_NO_INDEX, NGHTTP2_NV_FLAG_NONE, nghttp2_rcbuf_decref, nghttp2_rcbuf_get_buf, nghttp2_rcbuf_incref,
     nghttp2_rcbuf_is_static, nghttp2_vec,
@@ -103,7 +104,8 @@ cdef class Block:
         elif memcmp(name, <const char*> ":scheme", 7) == 0:
             self.head.scheme = span
         elif memcmp(name, <const char*> ":status", 7) == 0:
-            self.head.status = <int> parse_length(value, value_len)
+            # Never 0, which says that there was none.
+            self.head.status = <int> parse_length(value, value_len) or -1
         return 0
 
     cdef Verdict finish_request(self) except? VERDICT_CONNECT:
@@ -111,20 +113,18 @@ cdef class Block:
         if self.oversized:
             return VERDICT_OVERSIZED
         head.method_id = method_id(head.method.ptr, head.method.len)
-        if not self.settle_authority():
+        if not self.settle_authority() or not is_sound_request(head):
             return VERDICT_MALFORMED
         if head.method_id == METHOD_CONNECT:
             head.form = FORM_AUTHORITY
             return VERDICT_CONNECT
-        if not plain_path(head):
-            return VERDICT_MALFORMED
         head.form = FORM_ASTERISK if head.path.ptr[0] == 42 else FORM_ORIGIN
         self.read_known()
         self.join_cookies()
         return VERDICT_OVERSIZED if self.oversized else VERDICT_GOOD
 
     cdef bint settle_authority(self) noexcept:
-        """One authority, never two that differ (RFC 9113 section 8.3.1), never with user information; the Host field is not kept beside it."""
+        """One authority, never two that differ (RFC 9113 section 8.3.1); the Host field is not kept beside it."""
         cdef Head head = self.head
         cdef Field* host = head.find(H_HOST)
         if host != NULL:
@@ -134,11 +134,13 @@ cdef class Block:
             elif not same_letters(head.authority.ptr, head.authority.len, host.value, host.value_len):
                 return False
             head.drop(H_HOST)
-        return head.authority.len > 0 and memchr(head.authority.ptr, 64, head.authority.len) == NULL
+        return True
 
     cdef Verdict finish_response(self) except? VERDICT_CONNECT:
         if self.oversized:
             return VERDICT_OVERSIZED
+        if self.head.status < 100:
+            return VERDICT_MALFORMED
         self.read_known()
         return VERDICT_GOOD
 
@@ -190,13 +192,6 @@ cdef class Block:
         first.value_len = <uint32_t> (place - joined)
         return 0
 
-    cdef int drop_framing(self) noexcept:
-        cdef int i
-        for i in range(self.head.count):
-            if self.head.fields[i].id in (H_CONTENT_LENGTH, H_HOST, H_TE, H_TRAILER, H_EXPECT):
-                self.head.fields[i].flags |= FIELD_DROPPED
-        return 0
-
     cdef int clear(self) except -1:
         cdef int i
         for i in range(self.held_count):
@@ -223,16 +218,6 @@ cdef bint same_letters(const char* left, size_t left_len, const char* right, siz
         if a != b and ((a | 32) != (b | 32) or not 97 <= (a | 32) <= 122):
             return False
     return True
-
-
-cdef bint plain_path(Head head) noexcept:
-    """Origin-form, or `*` for OPTIONS, whatever the scheme; a fragment is never sent (RFC 9113 section 8.3.1)."""
-    cdef Span path = head.path
-    if path.len == 0:
-        return False
-    if path.ptr[0] == 42:
-        return path.len == 1 and head.method_id == METHOD_OPTIONS
-    return path.ptr[0] == 47 and memchr(path.ptr, 35, path.len) == NULL
 
 
 cdef Block take_block():

@@ -9,6 +9,7 @@ from linkerd2_py._ext.core.shelf cimport Shelf, shelf_keep, shelf_take
 from linkerd2_py._ext.exchange.head cimport drop_head, take_head
 from linkerd2_py._ext.exchange.limits cimport Limits
 from linkerd2_py._ext.exchange.stream cimport Peer
+from linkerd2_py._ext.exchange.sound cimport settle_trailers
 from linkerd2_py._ext.http2.fields cimport VERDICT_CONNECT, VERDICT_MALFORMED, VERDICT_OVERSIZED, Verdict, response_fields, shared_fields
 from linkerd2_py._ext.http2.meter cimport PREFACE_BYTES, draw, open_bucket, spend
 from linkerd2_py._ext.http2.nghttp2 cimport *
@@ -93,7 +94,7 @@ cdef class Http2Server(Http2Session):
         if block.oversized:
             return self.fail_half(half, FAULT_PROTOCOL, NGHTTP2_ENHANCE_YOUR_CALM)
         half.in_ended = True
-        block.drop_framing()
+        settle_trailers(block.head)
         block.head.end = True
         if peer is not None:
             peer.on_request_trailers(block.head)

@@ -11,7 +11,6 @@ from linkerd2_py._ext.route.target cimport Target, TargetTable
 
 cdef enum:
     AUTHORITY_ROOM = 256      # a DNS name is at most 255 bytes
-    CANONICAL_LEN = 17
 
 cdef class Tunnels:
     """What a router asks of the server it belongs to: whether a client is let in, and to take transports that are no longer HTTP."""

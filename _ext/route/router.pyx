@@ -6,42 +6,30 @@ from libc.string cimport memcmp
 
 from linkerd2_py._ext.exchange.backend cimport UNAVAILABLE_REJECTED, UNAVAILABLE_SHED
 from linkerd2_py._ext.exchange.exchange cimport take_exchange
-from linkerd2_py._ext.exchange.head cimport FIELD_DROPPED, FIELD_LOWER, H_L5D_CLIENT_ID, H_L5D_OTHER, Field, equals_lower
+from linkerd2_py._ext.exchange.head cimport FIELD_LOWER, H_L5D_CLIENT_ID, H_L5D_DST_CANONICAL, L5D_FIELDS, Field
 from linkerd2_py._ext.metrics.labels import make_labels
 
 
 
 def canonical(bytes authority, int default_port):
-    """`Host[:port]` as a target key, or None when it is no host and port: b"Web.NS." -> b"web.ns:80"."""
+    """`Host[:port]` as a target key, or None when it is no host and port: b"Web.NS." -> b"web.ns:80". An empty port is none."""
     name, colon, port = authority.rpartition(b":")
     if not colon or (authority.startswith(b"[") and authority.endswith(b"]")):
-        name, port = authority, b"%d" % default_port
+        name, port = authority, b""
+    port = port or b"%d" % default_port
     if not port.isdigit() or len(port) > 5 or not 0 < int(port) < 65536:
         return None
     name = name.lower().removesuffix(b".")
     return name + b":%d" % int(port) if name else None
 
 
-cdef const char* CANONICAL = "l5d-dst-canonical"
+cdef enum:
+    HTTPS_LEN = 5
 
 
-cdef Field* canonical_field(Head head) noexcept:
-    """The l5d-dst-canonical field (linkerd2-proxy 2.1), or NULL."""
-    cdef int i
-    cdef Field* field
-    for i in range(head.count):
-        field = &head.fields[i]
-        if (
-            field.id == H_L5D_OTHER and not field.flags & FIELD_DROPPED
-            and equals_lower(field.name, field.name_len, CANONICAL, CANONICAL_LEN)
-        ):
-            return field
-    return NULL
-
-
-cdef Span named(Head head) noexcept:
-    """What the request is addressed to: as the peer proxy says, else its authority."""
-    cdef Field* field = canonical_field(head)
+cdef Span named(Head head, bint proven) noexcept:
+    """What the request is addressed to: as the peer proxy says that has proven to be one (l5d-dst-canonical, linkerd2-proxy 2.1), else its authority."""
+    cdef Field* field = head.find(H_L5D_DST_CANONICAL) if proven else NULL
     cdef Span name = head.authority
     if field != NULL:
         name.ptr = field.value
@@ -78,6 +66,10 @@ cdef class ConnectionRouter(Router):
     cdef Logical logical_for(self, Waiter exchange, Head head):
         cdef Target target = self.fixed
         if target is None:
+            if head.scheme.len == HTTPS_LEN:
+                # We have no TLS to give it, and what was to be secret is not sent in plain text instead.
+                exchange.on_unavailable(UNAVAILABLE_REJECTED, 400, b"https is spoken through CONNECT only")
+                return None
             target = self.by_authority(head)
             if target is None:
                 exchange.on_unavailable(UNAVAILABLE_REJECTED, 400, b"request has no usable authority")
@@ -128,7 +120,7 @@ cdef class ConnectionRouter(Router):
         name.ptr = ""
         name.len = 0
         if self.authority_labels and head is not None:
-            name = named(head)
+            name = named(head, self.client.identity is not None)
             if name.len > AUTHORITY_ROOM:
                 name.len = 0
         if backend is self.labelled_backend and is_text(self.labelled_authority, name):
@@ -148,21 +140,22 @@ cdef class ConnectionRouter(Router):
 
     cdef int stamp(self, Logical logical, Backend backend, Head head) except -1:
         """Outbound names the target for the peer proxy, which cannot see what a static port stood for; inbound keeps it from the workload."""
-        cdef Field* field = canonical_field(head)
-        cdef bytes name = (<Target> logical).logical
-        if field != NULL:
-            field.flags |= FIELD_DROPPED
+        cdef bytes name
         if not self.outbound:
             return self.stamp_client(head)
+        head.drop(H_L5D_DST_CANONICAL)
         if backend.h2:
-            return head.add(CANONICAL, CANONICAL_LEN, name, len(name), H_L5D_OTHER, FIELD_LOWER)
+            name = (<Target> logical).logical
+            return head.add("l5d-dst-canonical", 17, name, len(name), H_L5D_DST_CANONICAL, FIELD_LOWER)
         return 0
 
     cdef int stamp_client(self, Head head) except -1:
-        """Who calls, as proven; what the client itself says about that is dropped."""
+        """Who calls, as proven, in place of what the client says about that. Who has proven nothing tells the workload nothing in our name."""
         cdef bytes identity = self.client.raw_identity
-        head.drop(H_L5D_CLIENT_ID)
-        return 0 if identity is None else head.add("l5d-client-id", 13, identity, len(identity), H_L5D_CLIENT_ID, FIELD_LOWER)
+        if identity is None:
+            return head.drop_set(L5D_FIELDS)
+        head.drop_set(1 << H_L5D_CLIENT_ID | 1 << H_L5D_DST_CANONICAL)
+        return head.add("l5d-client-id", 13, identity, len(identity), H_L5D_CLIENT_ID, FIELD_LOWER)
 
     cdef int take_over(self, Transport transport, Logical logical) except -1:
         return self.tunnels.take_over(transport, <Target> logical)

@@ -15,11 +15,13 @@ class Origin:
 
     address: tuple[str, int] = ("", 0)
     heads: list[bytes] = field(default_factory=list)
+    trailers: list[bytes] = field(default_factory=list)
     connections: int = 0
     writers: set[asyncio.StreamWriter] = field(default_factory=set)
 
 
-async def read_body(reader: asyncio.StreamReader, head: bytes) -> bytes:
+async def read_body(reader: asyncio.StreamReader, head: bytes, *, trailers: list[bytes]) -> bytes:
+    """The body; the lines after its last chunk go to `trailers`."""
     fields = {
         name.strip().lower(): value.strip()
         for name, _, value in (line.partition(b":") for line in head.split(b"\r\n")[1:])
@@ -29,8 +31,8 @@ async def read_body(reader: asyncio.StreamReader, head: bytes) -> bytes:
         while size := int((await reader.readline()).split(b";")[0], 16):
             body += await reader.readexactly(size)
             await reader.readexactly(2)
-        while await reader.readline() != b"\r\n":
-            pass
+        while (line := await reader.readline()) != b"\r\n":
+            trailers.append(line)
         return body
     return await reader.readexactly(int(fields.get(b"content-length", b"0")))
 
@@ -47,7 +49,7 @@ async def origin(answer: Answer, *, close_after: int = 0) -> AsyncIterator[Origi
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while not close_after or answered < close_after:
                 head = await reader.readuntil(b"\r\n\r\n")
-                body = await read_body(reader, head)
+                body = await read_body(reader, head, trailers=seen.trailers)
                 seen.heads.append(head)
                 response = answer(head, body)
                 if not response:

@@ -20,16 +20,24 @@ def mesh() -> MeshAuthority:
 
 
 def way_to(
-    made: Engine, server: tuple[str, int], *, way: str, opaque: bool = False
+    made: Engine,
+    server: tuple[str, int],
+    *,
+    way: str,
+    opaque: bool = False,
+    authority_labels: bool = False,
 ) -> tuple[str, int]:
     """Where a client connects to reach `server`. TLS ends at an opaque port only behind a header."""
     if way == ONE:
         return made.outbound(server, opaque=opaque)[1]
     if way == TWO:
-        return made.outbound(made.inbound(server, opaque=opaque), h2=not opaque, opaque=opaque)[1]
+        inbound = made.inbound(server, opaque=opaque, authority_labels=authority_labels)
+        return made.outbound(inbound, h2=not opaque, opaque=opaque)[1]
     caller, callee = identity_of(mesh(), "web"), identity_of(mesh(), "voting")
     if way == HEADER or opaque:
-        direct = made.direct(server, port=WORKLOAD_PORT, identity=callee)
+        direct = made.direct(
+            server, port=WORKLOAD_PORT, identity=callee, authority_labels=authority_labels
+        )
         return made.outbound(
             (direct[0], WORKLOAD_PORT),
             h2=not opaque,
@@ -37,6 +45,6 @@ def way_to(
             identity=caller,
             peer=ServerIdentity(name_of("voting"), tunnel_port=direct[1]),
         )[1]
-    inbound = made.inbound(server, identity=callee)
+    inbound = made.inbound(server, identity=callee, authority_labels=authority_labels)
     peer = ServerIdentity(name_of("voting"))
     return made.outbound(inbound, h2=True, identity=caller, peer=peer)[1]

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 import h11
 
@@ -56,6 +58,15 @@ def answer_to(request: Arrived) -> bytes:
 
 Answer = Callable[[Arrived], bytes]
 
+# h11 takes targets in ASCII alone: it is shown the others as a URL says them, which changes no boundary of a message.
+_ABOVE_ASCII: Final = re.compile(
+    rb"(?<=[/?])[\x21-\xff]*[\x80-\xff][\x21-\xff]*(?= HTTP/1\.[01]\r\n)"
+)
+
+
+def _as_percent(target: re.Match[bytes]) -> bytes:
+    return b"".join(b"%%%02X" % byte if byte > 0x7F else bytes([byte]) for byte in target[0])
+
 
 async def _serve(
     line: Line,
@@ -73,7 +84,7 @@ async def _serve(
         if event is h11.NEED_DATA:
             piece = await reader.read(65536)
             line.wire += piece
-            parser.receive_data(piece)
+            parser.receive_data(_ABOVE_ASCII.sub(_as_percent, piece))
             if not piece:
                 return
         elif isinstance(event, h11.Request):

@@ -1,4 +1,4 @@
-"""Byte classes and the one wide scan of the HTTP/1 codec (header-only).
+"""Byte classes, and one wide scan for control bytes (header-only).
 
 `next_control` is what makes every other loop safe: after it, a run holds no control byte but HTAB.
 """
@@ -14,7 +14,7 @@ cdef extern from *:
         L5D_TOKEN = 1,     /* tchar, RFC 9110 5.6.2 */
         L5D_HOST = 2,      /* letters, digits, "-._~": every host name in use, and no list or userinfo separator */
         L5D_ADDRESS = 4,   /* inside the brackets of an IPv6 literal */
-        L5D_TARGET = 8,    /* visible ASCII but "#" */
+        L5D_TARGET = 8,    /* visible ASCII but "#", and all that is not ASCII: raw UTF-8 passes as it came */
         L5D_DIGIT = 16
     };
 
@@ -35,6 +35,7 @@ cdef extern from *:
         ['g' ... 'z'] = L5D_TOKEN | L5D_HOST | L5D_TARGET,
         ['{'] = L5D_TARGET, ['|'] = L5D_TOKEN | L5D_TARGET, ['}'] = L5D_TARGET,
         ['~'] = L5D_TOKEN | L5D_HOST | L5D_TARGET,
+        [0x80 ... 0xff] = L5D_TARGET,
     };
     static inline int l5d_is(unsigned char c, int kind)
     {
