@@ -201,7 +201,7 @@ def _build_inbound(proxy: Proxy, *, registry: Registry) -> None:
         )
     for port in config.inbound_static:
         target = table.install(str(port.workload).encode())
-        targets.adopt(target, workload=port.workload, opaque=port.opaque)
+        targets.adopt(target, workload=port.workload, opaque=port.opaque, http=port.http)
         server = _server(
             proxy, table, side=side, target=target, opaque=port.opaque, authorize=authorize
         )

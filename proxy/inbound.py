@@ -64,6 +64,7 @@ class InboundTargets:
             target,
             workload=static.workload if static else address,
             opaque=bool(static and static.opaque),
+            http=bool(static and static.http),
         )
 
     def on_idle_target(self, target: Target, *, table: TargetTable) -> None:
@@ -78,13 +79,17 @@ class InboundTargets:
             drop_unused(table, known=self._named, drop=drop)
         return len(self._named) >= TARGETS_MAX
 
-    def adopt(self, target: Target, *, workload: SocketAddr, opaque: bool) -> None:
+    def adopt(
+        self, target: Target, *, workload: SocketAddr, opaque: bool, http: bool = False
+    ) -> None:
         """The workload behind a static port."""
         self._static.add(target.key)
-        self._forward(target, workload=workload, opaque=opaque)
+        self._forward(target, workload=workload, opaque=opaque, http=http)
 
-    def _forward(self, target: Target, *, workload: SocketAddr, opaque: bool) -> None:
-        target.configure(opaque=opaque or workload.port in self._opaque_ports)
+    def _forward(
+        self, target: Target, *, workload: SocketAddr, opaque: bool, http: bool = False
+    ) -> None:
+        target.configure(opaque=opaque or workload.port in self._opaque_ports, http=http)
         other = self.in_other_family(workload)
         # Beside us, on no wire.
         target.forward(

@@ -14,7 +14,7 @@ from linkerd2_py._ext.detect.client_hello cimport (
     client_hello,
 )
 from linkerd2_py._ext.detect.client_hello cimport HELLO_MAX as _HELLO_MAX
-from linkerd2_py._ext.detect.detect cimport PROTO_HTTP1, PROTO_HTTP2, PROTO_MORE, PROTO_OPAQUE, PROTO_TLS, Protocol, detect
+from linkerd2_py._ext.detect.detect cimport PROTO_HTTP1, PROTO_HTTP2, PROTO_MORE, PROTO_OPAQUE, PROTO_TLS, Protocol, detect, may_ask
 from linkerd2_py._ext.detect.transport_header cimport (
     HEADER_BROKEN,
     HEADER_MORE,
@@ -55,6 +55,11 @@ _SESSION_NAMES = {number: name for name, number in _SESSIONS.items()}
 def detect_bytes(content: bytes) -> str:
     """more, http1, http2, tls or opaque."""
     return _NAMES[<int> detect(content, len(content))]
+
+
+def may_ask_bytes(bytes content):
+    """Whether undecided bytes may still become a request."""
+    return bool(may_ask(content, len(content)))
 
 
 def detect_many(bytes content, int times) -> str:

@@ -80,6 +80,7 @@ cdef class Arrival(Securing):
     cdef int close(self) except -1
     cdef int hasten(self) except -1
     cdef bint is_empty(self) noexcept     # nothing came yet
+    cdef bint may_ask(self) noexcept      # what came may become a request
 
 cdef class OpaqueConnection(Waiter):
     """An accepted connection that waits for its profile or for an endpoint, and then is pumped."""

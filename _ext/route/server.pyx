@@ -5,7 +5,7 @@ from linkerd2_py._ext.core.clock cimport now_ns
 from linkerd2_py._ext.core.dns_name cimport DNS_NAME_MAX, same_name
 from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.detect.client_hello cimport HELLO_MORE, HELLO_NAME, HelloState, client_hello
-from linkerd2_py._ext.detect.detect cimport PROTO_HTTP1, PROTO_HTTP2, PROTO_MORE, PROTO_OPAQUE, PROTO_TLS, Protocol, detect
+from linkerd2_py._ext.detect.detect cimport PROTO_HTTP1, PROTO_HTTP2, PROTO_MORE, PROTO_OPAQUE, PROTO_TLS, Protocol, detect, may_ask
 from linkerd2_py._ext.detect.transport_header cimport HEADER_MORE, HEADER_OK, SESSION_HTTP1, SESSION_HTTP2, HeaderState, read_transport_header
 from linkerd2_py._ext.exchange.backend cimport WANTS_TRANSPORT, Unavailable
 from linkerd2_py._ext.http1.server cimport Http1Server
@@ -24,7 +24,6 @@ SKIPPED = (("tls", "no_identity"), ("no_tls_reason", "port_skipped"))
 
 cdef enum:
     CLIENTS_MAX = 4096
-    DETECT_BYTES = 1024       # linkerd2-proxy's peek; undecided after so many is opaque
     MAX_ATTEMPTS = 4
     DRAIN_WAIT_NS = 100000000
 
@@ -284,8 +283,6 @@ cdef class Arrival(Securing):
         if found == PROTO_TLS and self.server.identity is not None and not self.client.secured:
             self.began_hello = True
             return self.look_for_name()
-        if found == PROTO_MORE and transport.inbox.size() >= DETECT_BYTES:
-            found = PROTO_OPAQUE
         return 0 if found == PROTO_MORE else self.settle(found)
 
     # ---- TLS that may be for us
@@ -365,6 +362,9 @@ cdef class Arrival(Securing):
         if self.target is not None:
             # A silent client may take longer than an unused target is kept.
             self.target = server.table.current(self.target)
+            if found == PROTO_OPAQUE and self.target.only_http:
+                # The parser says what is wrong with it.
+                found = PROTO_HTTP1
         elif server.identity is not None:
             # Our own port: what comes there is secured and has a header.
             return self.refuse()
@@ -379,11 +379,15 @@ cdef class Arrival(Securing):
             return self.close()
         return self.settle(PROTO_OPAQUE)
 
+    cdef bint may_ask(self) noexcept:
+        return not self.is_empty() and may_ask(self.transport.inbox.head(), self.transport.inbox.size())
+
     cdef bint is_empty(self) noexcept:
         return self.transport.inbox is None or self.transport.inbox.size() == 0
 
     cdef int on_timer(self, Timer timer) except -1:
-        """A client that waits for the server to speak first, or for nothing: opaque from here on, but nothing new begins while draining."""
+        """A client that waits for the server to speak first, or for nothing: opaque from here on, but nothing new begins while draining.
+        One that has begun what may be a request goes on with it: it is not to decide by waiting how it is read."""
         if self.transport is None:
             return 0
         if self.server.draining and self.is_empty():
@@ -393,7 +397,7 @@ cdef class Arrival(Securing):
         if self.began_hello and not self.client.secured:
             # A hello that stalls is no protocol where the server speaks first.
             return self.refuse()
-        return self.settle(PROTO_OPAQUE)
+        return self.settle(PROTO_HTTP1 if self.may_ask() else PROTO_OPAQUE)
 
     cdef int hasten(self) except -1:
         """The server drains: what the client has sent is on its way to us, or it has sent nothing."""

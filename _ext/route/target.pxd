@@ -33,6 +33,7 @@ cdef class Target(Roster):
     cdef WaiterQueue parked             # owned: they wait for the profile
     cdef WaiterQueue queue              # owned: they wait for a ready endpoint
     cdef bint configured, opaque, gate_shut, closed
+    cdef bint only_http                 # nothing but HTTP is spoken there: what is none is refused, never carried as opaque
     cdef Unavailable rejected_why
     cdef int rejected_status            # 0 when not rejected
     cdef bytes rejected_text

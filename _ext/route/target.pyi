@@ -48,9 +48,14 @@ class Target:
     @property
     def is_opaque(self) -> bool: ...
     def configure(
-        self, *, opaque: bool = False, logical: bytes | None = None, labels: Labels = ()
+        self,
+        *,
+        opaque: bool = False,
+        http: bool = False,
+        logical: bytes | None = None,
+        labels: Labels = (),
     ) -> None:
-        """The profile is known: connections parked for it go on."""
+        """The profile is known: connections parked for it go on. `http`: what is no HTTP is refused, never carried as opaque."""
     def replace(self, specs: list[EndpointSpec]) -> None:
         """Makes the set exactly `specs`; endpoints that stay keep connections and load. None: what waits fails when the fail-fast period ends."""
     def add(self, specs: list[EndpointSpec]) -> None: ...

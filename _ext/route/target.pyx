@@ -143,12 +143,13 @@ cdef class Target(Roster):
 
     # ---- from the shell
 
-    def configure(self, *, bint opaque=False, bytes logical=None, tuple labels=()):
+    def configure(self, *, bint opaque=False, bint http=False, bytes logical=None, tuple labels=()):
         """The profile is known: connections parked for it go on. May be called again when it changes (new connections follow it)."""
         self.table.loop.now = now_ns()
         cdef WaiterQueue released = WaiterQueue.__new__(WaiterQueue)
         self.configured = True
         self.opaque = opaque
+        self.only_http = http
         self.labels = labels
         self.http = {}
         if logical is not None:

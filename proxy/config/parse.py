@@ -185,7 +185,7 @@ def static_outbound(text: str) -> tuple[StaticOutbound, ...]:
 
 
 def static_inbound(text: str) -> tuple[StaticInbound, ...]:
-    """`127.0.1.2:8080=127.0.1.2:40123[/opaque],…`."""
+    """`127.0.1.2:8080=127.0.1.2:40123[/opaque|/http],…`."""
     return tuple(_static_inbound(part) for part in _parts(text))
 
 
@@ -269,14 +269,16 @@ def _static_outbound(part: str) -> StaticOutbound:
 def _static_inbound(part: str) -> StaticInbound:
     listen, equals, workload = part.partition("=")
     if not equals:
-        raise ValueError(f"{part!r} is not listen-address=workload-address[/opaque]")
+        raise ValueError(f"{part!r} is not listen-address=workload-address[/opaque|/http]")
     workload, slash, flag = workload.partition("/")
-    if slash and flag != "opaque":
-        raise ValueError(f"{part!r}: after / only opaque may stand")
+    if slash and flag not in ("opaque", "http"):
+        raise ValueError(f"{part!r}: after / only opaque or http may stand")
     address = socket_addr(workload)
     if address.port == 0:
         raise ValueError(f"{part!r}: port 0 cannot be connected to")
-    return StaticInbound(listen=socket_addr(listen), workload=address, opaque=bool(slash))
+    return StaticInbound(
+        listen=socket_addr(listen), workload=address, opaque=flag == "opaque", http=flag == "http"
+    )
 
 
 def _is_der(body: str) -> bool:

@@ -23,6 +23,8 @@ class StaticInbound(NamedTuple):
     listen: SocketAddr
     workload: SocketAddr
     opaque: bool
+    http: bool = False
+    """Nothing but HTTP is spoken there: what is none is refused."""
 
 
 class SocketTuning(NamedTuple):

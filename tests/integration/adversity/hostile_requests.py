@@ -1,8 +1,7 @@
 """Requests that two readers could read in two ways, by name: what is sent, and how many of its requests may arrive.
 
 Each is sent whole, then the client ends its direction. `arrives` is the number of complete requests that the server
-may see; 0 means that the proxy refuses. `opaque` ones are no HTTP at their very beginning: they pass as bytes of a
-connection of their own, which is not pooled.
+may see; 0 means that the proxy refuses.
 """
 
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
 class Hostile:
     wire: bytes
     arrives: int = 0
-    opaque: bool = False
 
 
 def get(
@@ -228,24 +226,33 @@ LINES = {
     "fields-many": Hostile(get(*[b"X: a"] * 1000)),
     "target-huge": Hostile(get(target=b"/" + b"a" * 40_000)),
     "target-fragment": Hostile(get(target=b"/x#y")),
-    "target-nul": Hostile(b"GET /\x00x HTTP/1.1\r\nHost: a\r\n\r\n", opaque=True),
-    "target-two-spaces": Hostile(b"GET  /x HTTP/1.1\r\nHost: a\r\n\r\n", opaque=True),
-    "target-with-space": Hostile(b"GET /x y HTTP/1.1\r\nHost: a\r\n\r\n", opaque=True),
+    "target-nul": Hostile(b"GET /\x00x HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "target-two-spaces": Hostile(b"GET  /x HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "target-with-space": Hostile(b"GET /x y HTTP/1.1\r\nHost: a\r\n\r\n"),
     "target-relative": Hostile(get(target=b"x")),
     "target-asterisk": Hostile(get(target=b"*")),
-    "target-high-bit": Hostile(get(target=b"/\xff")),
+    "target-high-bit": Hostile(get(target=b"/\xff"), arrives=1),
+    "target-utf-8": Hostile(get(target="/caf\u00e9?q=\u6d4b".encode()), arrives=1),
     "target-double-slash": Hostile(get(target=b"//evil/x"), arrives=1),
     "target-dots": Hostile(get(target=b"/../../x"), arrives=1),
     "target-percent-nul": Hostile(get(target=b"/%00"), arrives=1),
     "method-lower": Hostile(b"get /x HTTP/1.1\r\nHost: a\r\n\r\n", arrives=1),
-    "method-colon": Hostile(b"GET: /x HTTP/1.1\r\nHost: a\r\n\r\n", opaque=True),
+    "method-colon": Hostile(b"GET: /x HTTP/1.1\r\nHost: a\r\n\r\n"),
     "version-0.9": Hostile(get(version=b"HTTP/0.9")),
     "version-1.2": Hostile(get(version=b"HTTP/1.2")),
     "version-2.0": Hostile(get(version=b"HTTP/2.0")),
-    "version-lower": Hostile(b"GET /x http/1.1\r\nHost: a\r\n\r\n", opaque=True),
+    "version-lower": Hostile(b"GET /x http/1.1\r\nHost: a\r\n\r\n"),
+    "first-line-tabs": Hostile(b"GET\t/x\tHTTP/1.1\r\nHost: a\r\n\r\n"),
+    "first-line-after-lf": Hostile(b"\nGET /x HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "first-line-after-space": Hostile(b" GET /x HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "first-line-after-many": Hostile(b"\r\n" * 5 + get()),
+    "first-line-late": Hostile(b"\r\n" * 600 + get()),
+    "method-bad": Hostile(b"G@T /x HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "method-long": Hostile(b"A" * 40 + b"  /x HTTP/1.1\r\nHost: a\r\n\r\n"),
+    "target-long-and-wrong": Hostile(b"GET\t/" + b"a" * 2000 + b" HTTP/1.1\r\nHost: a\r\n\r\n"),
     "version-trailing": Hostile(get(version=b"HTTP/1.1 ")),
     "version-1.1x": Hostile(get(version=b"HTTP/1.1x")),
-    "version-01.1": Hostile(b"GET /x HTTP/01.1\r\nHost: a\r\n\r\n", opaque=True),
+    "version-01.1": Hostile(b"GET /x HTTP/01.1\r\nHost: a\r\n\r\n"),
     "garbage-after-request": Hostile(get() + b"\x00\x01\x02 garbage\r\n\r\n", arrives=1),
     "garbage-lf-after-request": Hostile(
         get() + b"\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n", arrives=1
@@ -274,6 +281,7 @@ ROUTING = {
     "host-bracket": Hostile(get(host=b"Host: [::1\r\n")),
     "host-fold": Hostile(get(host=b"Host:\r\n a\r\n")),
     "host-empty": Hostile(get(host=b"Host:\r\n"), arrives=1),
+    "host-port-empty": Hostile(get(host=b"Host: a:\r\n"), arrives=1),
     "absolute-other-host": Hostile(get(target=b"http://b/x"), arrives=1),
     "absolute-user": Hostile(get(target=b"http://u@b/x")),
     "absolute-no-authority": Hostile(get(target=b"http:///x")),

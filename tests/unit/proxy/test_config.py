@@ -123,7 +123,7 @@ def test_two_outbound_listeners_for_both_families() -> None:
 def test_static_ports() -> None:
     found = config(
         OUTBOUND_STATIC_PORTS="127.0.0.2:31001=Web-svc.ns.svc.cluster.local:80, [::1]:0=10.0.0.1:443",
-        INBOUND_STATIC_PORTS="127.0.1.2:8080=127.0.1.2:40123/opaque,127.0.1.2:0=127.0.1.2:1",
+        INBOUND_STATIC_PORTS="127.0.1.2:8080=127.0.1.2:40123/opaque,127.0.1.2:0=127.0.1.2:1/http",
         DESTINATION_SVC_ADDR="127.0.0.1:8086",
     )
     assert found.outbound_static == (
@@ -134,7 +134,9 @@ def test_static_ports() -> None:
     )
     assert found.inbound_static == (
         StaticInbound(SocketAddr("127.0.1.2", 8080), SocketAddr("127.0.1.2", 40123), opaque=True),
-        StaticInbound(SocketAddr("127.0.1.2", 0), SocketAddr("127.0.1.2", 1), opaque=False),
+        StaticInbound(
+            SocketAddr("127.0.1.2", 0), SocketAddr("127.0.1.2", 1), opaque=False, http=True
+        ),
     )
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from linkerd2_py._ext.detect.testing import detect_bytes
+from linkerd2_py._ext.detect.testing import detect_bytes, may_ask_bytes
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HELLO = bytes([0x16, 3, 1, 0x02, 0x00, 1])
@@ -46,30 +46,81 @@ def test_a_client_hello_is_tls_after_six_bytes():
     assert verdict(HELLO + bytes(100)) == ("tls", 6)
 
 
+NEARLY = [
+    b"GET /a b HTTP/1.1\r\n",
+    b"GET  / HTTP/1.1\r\n",
+    b"GET / HTTP/1.1 \r\n",
+    b"GET\t/\tHTTP/1.1\r\n",
+    b"GET\x0b/\x0cHTTP/1.1\n",
+    b"GET\xa0/\x85HTTP/1.1\x1c\n",
+    b"\x0b\xa0GET / HTTP/1.1\n",
+    b"GET /\tx HTTP/1.1\r\n",
+    b"GET /\0x HTTP/1.1\r\n",
+    b"GET /\x7f HTTP/1.1\r\n",
+    b"get / http/1.1\r\n",
+    b"GET / HTTP/01.1\r\n",
+    b"GET / HTTP/1\r\n",
+    b"GET / HTTP/1,1\r\n",
+    b"GET / HTTP/1.x\r\n",
+    b"GET /HTTP/1.1\r\n",
+    b"GET HTTP/1.1\r\n",
+    b"GET: / HTTP/1.1\r\n",
+    b"G(T / HTTP/1.1\r\n",
+    b"G@T / HTTP/1.1\r\n",
+    b"G\xc9T / HTTP/1.1\r\n",
+    b"FOO  / HTTP/1.1\r\n",
+    b"FOO\t/\tHTTP/1.1\n",
+    b"*1 / HTTP/1.1x\n",
+    b"A" * 40 + b"  / HTTP/1.1\r\n",
+    b" GET / HTTP/1.1\r\n",
+    b"\nGET  / HTTP/1.1\n",
+    b"\rGET  / HTTP/1.1\n",
+    b"\r\n \t\r\n\r\nGET  / HTTP/1.1\r\n",
+    b"GET  /x HTTP/1.1\rHost: a\r\n",
+    b"GET /\rx HTTP/1.1\n",
+    b"\x0b\nGET / HTTP/1.1\n",
+    b"PRI * HTTP/2.1\r\n",
+    b"\r\nPRI  * HTTP/2.0\r\n",
+]
+
+
+@pytest.mark.parametrize("line", NEARLY)
+def test_a_line_that_ends_in_a_version_is_http1_however_wrong_the_rest_of_it_is(line):
+    found, count = verdict(line)
+    assert found == "http1"
+    assert count <= len(line)
+    assert detect_bytes(line + b"Host: a\r\n\r\n") == "http1"
+
+
 @pytest.mark.parametrize(
     ("data", "decided_at"),
     [
         (b"\x00", 1),
-        (b" GET / HTTP/1.1", 1),
-        (b"\n", 1),
-        (b"\rX", 2),
-        (b"\r\n\r\n\r\nGET / HTTP/1.1", 5),
+        (b'{"id": 1}', 1),
+        (b"<stream>", 1),
+        (b"\x0bMSH|^~", 2),
+        (b"\x1f\x8b", 2),
+        (b"AMQP\x00\x00\x09\x01", 5),
+        (b"0\x0c\x02\x01\x01", 2),
+        (b"0033git-upload-pack /project.git\0host=a\0", 33),
+        (b"GEX\0", 4),
+        (b"GETX\0", 5),
         (b"SSH-2.0-OpenSSH_9.2\r\n", 20),
         (b"EHLO mail.test\r\n", 15),
-        (b"GET\r\n", 4),
-        (b"GET  / HTTP/1.1", 5),
-        (b"GET /\r\n", 6),
-        (b"GET /\tx HTTP/1.1", 6),
-        (b"GET /\x7f HTTP/1.1", 6),
-        (b"get / http/1.1", 7),
-        (b"GET / HTTX/1.1", 10),
-        (b"GET / HTTP/x.1", 12),
-        (b"GET / HTTP/1,1", 13),
-        (b"GET / HTTP/1.x", 14),
-        (b"G(T / HTTP/1.1", 2),
-        (b"G\xc9T / HTTP/1.1", 2),
-        (b"A" * 40, 33),
+        (b"GET\r\n", 5),
+        (b"GET /\r\n", 7),
+        (b"GET / HTTX/1.1\n", 15),
+        (b"GET / HTTP/x.1\n", 15),
+        (b"GET / HTTP\n", 11),
+        (b"OPTIONS rtsp://a/ RTSP/1.0\r\n", 28),
+        (b"INVITE sip:a@b SIP/2.0\r\n", 23),
         (b"*1\r\n$4\r\nPING\r\n", 3),
+        (b"PING\r\n", 5),
+        (b"SET http HTTP\r\n", 14),
+        (b"get a b c\r\n", 11),
+        (b"GET key\r\n", 9),
+        (b"set k 0 0 5\r\nabcde\r\n", 12),
+        (b"\r\nPING\n", 7),
         (bytes([0x16, 2]), 2),
         (bytes([0x16, 3, 5]), 3),
         (bytes([0x16, 3, 1, 0, 3]), 5),
@@ -90,10 +141,15 @@ def test_what_cannot_become_a_protocol_is_opaque_at_once(data, decided_at):
         b"GET",
         b"GET ",
         b"GET /",
+        b"GET\t/",
+        b"GET\0",
         b"GET / HTTP/1.",
         b"PRI * HTTP/2.",
         b"\r",
+        b"\n",
         b"\r\n",
+        b"\x0b",
+        b"FOO bar baz",
         HELLO[:5],
     ],
 )
@@ -103,8 +159,33 @@ def test_what_can_still_become_one_waits(data):
 
 def test_a_long_target_is_http1_without_its_end():
     assert verdict(b"GET /" + b"a" * 5000) == ("http1", 1024)
-    assert verdict(b"GET https://web.test/" + b"a" * 5000) == ("http1", 1024)
+    assert verdict(b"FOO https://web.test/" + b"a" * 5000) == ("http1", 1024)
 
 
-def test_a_long_word_that_is_no_path_keeps_waiting():
-    assert verdict(b"SET " + b"a" * 5000) == ("more", 5004)
+def test_a_line_without_an_end_is_waited_for_longer_behind_a_method_in_use():
+    assert verdict(b"SET " + b"a" * 9000) == ("opaque", 1024)
+    assert verdict(b"SET /a " + b"a" * 9000) == ("opaque", 1024)
+    assert verdict(b"SET hello" + b"a" * 9000) == ("opaque", 1024)
+    assert verdict(b"GET " + b"a" * 9000) == ("http1", 8192)
+    assert verdict(b"get " + b"key " * 1500 + b"\r\n") == ("opaque", 6006)
+
+
+def test_nobody_else_begins_with_nothing_but_empty_lines():
+    assert verdict(b"\r\n" * 5000) == ("http1", 8192)
+
+
+@pytest.mark.parametrize(
+    ("data", "may"),
+    [
+        (b"", False),
+        (b"G", True),
+        (b"FOO", True),
+        (b"\r\n", True),
+        (b"GET / HTTP/1.1", False),
+        (b"\0", False),
+        (HELLO[:5], False),
+        (HELLO[:1], False),
+    ],
+)
+def test_what_is_undecided_may_be_a_request(data, may):
+    assert may_ask_bytes(data) is may
