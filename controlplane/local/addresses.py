@@ -3,8 +3,8 @@
 A slice is 127.0.x.0/24. It is claimed by an abstract socket that is named after it, which the
 kernel gives back when the supervisor ends, however it ends. Ports at an address that meshes share
 are claimed alike. Everybody can take such names, and so keep nothing from us: where all are taken,
-one that another user has is shared, for whether a port is free is seen by binding it. A port is bound
-long after it is picked, so none is picked that the kernel may give to an outgoing connection meanwhile.
+any that another user has is shared, under a name with our own number; whether a port is free is seen by
+binding it anyway. A port is bound long after it is picked, so none is picked that the kernel may give to an outgoing connection meanwhile.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import random
 import socket
 import struct
 from collections import deque
@@ -41,7 +42,9 @@ class AddressPool:
         self._claims: list[socket.socket] = []
         self._free: deque[str] = deque()
         self._slices = iter(_SLICES)
-        self._taken_by_others = (third for third in _SLICES if of_another_user(_slice(third)))
+        # Not the first: whoever shares is to meet others, who share too, as late as possible.
+        shuffled = random.sample(_SLICES, len(_SLICES))
+        self._taken_by_others = (third for third in shuffled if of_another_user(_slice(third)))
 
     def take(self) -> str:
         """An address that no pod of any mesh on this machine has. AddressError if all are used."""
@@ -65,6 +68,12 @@ class AddressPool:
                 self._claims.append(claimed)
                 return _addresses(third)
         for third in self._taken_by_others:
+            name = f"{_slice(third)}-of-{os.geteuid()}"
+            claimed = claim(name)
+            if claimed is not None:
+                self._claims.append(claimed)
+            elif not of_another_user(name):
+                continue
             return _addresses(third)
         raise AddressError("no free slice of 127.0.0.0/16 is left for pod addresses")
 

@@ -75,9 +75,13 @@ def test_names_that_another_user_takes_keep_nothing_from_a_mesh(
     monkeypatch.setattr(addresses, "_candidates", lambda _preferred: iter([9080, 9081]))
     names = ["slice-250", "slice-251", "port-127.0.0.1-9080", "port-127.0.0.1-9081"]
     with taken_by_nobody(*names, how=how):
-        pool = AddressPool()
-        assert pool.take() == "127.0.250.1"
-        pool.close()
+        pools = [AddressPool() for _ in range(3)]
+        assert {pool.take() for pool in pools[:2]} == {"127.0.250.1", "127.0.251.1"}
+        # What this user's own meshes share, they do not share with one another.
+        with pytest.raises(AddressError, match="no free slice"):
+            pools[2].take()
+        for pool in pools:
+            pool.close()
         with socket.create_server(("127.0.0.1", 9080)):
             assert PortPicker("127.0.0.1", shared=True).pick(9080) == 9081
 
