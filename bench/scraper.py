@@ -21,7 +21,7 @@ _BUFFER = memoryview(bytearray(_PIECE))
 def scrape(address: str) -> tuple[float, int]:
     """Seconds and bytes of one scrape, head included."""
     host, _, port = address.rpartition(":")
-    request = b"GET /metrics HTTP/1.1\r\nhost: metrics\r\nconnection: close\r\n\r\n"
+    request = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
     started_s = time.monotonic()
     with socket.create_connection((host, int(port)), timeout=30) as client:
         client.sendall(request)

@@ -22,7 +22,7 @@ def read_once(loop: Loop, address: tuple[str, int]) -> tuple[list[int], int]:
     turns: list[int] = []
     size = 0
     with socket.create_connection(address) as client:
-        client.sendall(b"GET /metrics HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n")
+        client.sendall(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
         client.setblocking(False)
         while True:
             began = time.thread_time_ns()

@@ -1,14 +1,17 @@
 """The admin server: metrics, health, log level, shutdown, and where we listen.
 
 Paths and statuses are Linkerd's; `/listeners` is ours. What changes the proxy is for clients on loopback
-only, and shutting down has to be switched on.
+only, with a token where one was set, and shutting down has to be switched on. It answers to addresses and to its
+own names only (see `base.hosts`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import socket
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
+from linkerd2_py.base.hosts import is_answered
 from linkerd2_py.base.logs import FilterError
 from linkerd2_py.proxy.addresses import is_loopback
 from linkerd2_py.proxy.log_level import LogLevel
@@ -19,6 +22,8 @@ _TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
 _JSON: Final = (b"content-type", b"application/json")
 _METRICS: Final = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 _FILTER_MAX: Final = 4096
+_BEARER: Final = b"bearer "
+_CHALLENGE: Final = (b"www-authenticate", b"Bearer")
 
 
 class _Peer(Protocol):
@@ -31,6 +36,8 @@ class AdminRequest(Protocol):
 
     method: bytes
     path: bytes
+    authority: bytes
+    headers: list[tuple[bytes, bytes]]
 
     @property
     def peer(self) -> _Peer: ...
@@ -52,8 +59,42 @@ class Answer(NamedTuple):
 Route = Callable[[AdminRequest], Answer]
 
 
+class Admission(NamedTuple):
+    """The names that are answered to beside addresses, and the file with the token that changes need (empty: none)."""
+
+    hosts: Collection[str] = ()
+    token_file: str = ""
+
+    def may_ask(self, request: AdminRequest) -> bool:
+        """Whether the request is for us."""
+        return is_answered(request.authority.decode("latin-1"), names=self.hosts)
+
+    def may_change(self, request: AdminRequest) -> bool:
+        """Whether the client is on loopback and shows the token. The file is read each time, so it may be replaced."""
+        if not is_loopback(request.peer.host):
+            return False
+        return not self.token_file or self._shows_token(request)
+
+    def _shows_token(self, request: AdminRequest) -> bool:
+        from hmac import compare_digest  # noqa: PLC0415  # 0.5 MiB that few proxies need
+
+        try:
+            with open(self.token_file, "rb") as file:  # noqa: PTH123  # pathlib is 1.5 MiB
+                wanted = file.read().strip()
+        except OSError:
+            return False
+        given = next((v for name, v in request.headers if name == b"authorization"), b"")
+        shown = given[len(_BEARER) :].strip() if given.lower().startswith(_BEARER) else b""
+        return bool(wanted) and compare_digest(shown, wanted)
+
+
+def own_names() -> frozenset[str]:
+    """What this pod is called."""
+    return frozenset({socket.gethostname().lower()})
+
+
 class Admin:
-    """Answers requests. `ready` is asked each time; `shut_down` is called at most by loopback clients."""
+    """Answers requests. `ready` is asked each time; `shut_down` is called at most by clients that may change us."""
 
     def __init__(
         self,
@@ -63,12 +104,14 @@ class Admin:
         listeners: Callable[[], Mapping[str, Any]],
         log_level: LogLevel,
         shut_down: Callable[[], None] | None,
+        admission: Admission,
     ) -> None:
         self._render = render
         self._ready = ready
         self._listeners = listeners
         self._log_level = log_level
         self._shut_down = shut_down
+        self._admission = admission
         self._routes: Mapping[bytes, Mapping[bytes, Route]] = {
             b"/metrics": {b"GET": self._metrics},
             b"/ready": {b"GET": self._readiness},
@@ -84,6 +127,8 @@ class Admin:
         request.respond(answer.status, answer.fields, answer.body)
 
     def _answer(self, request: AdminRequest) -> Answer:
+        if not self._admission.may_ask(request):
+            return _text(403, "not answered under this name: ask by address, or set ADMIN_HOSTS\n")
         methods = self._routes.get(request.path.partition(b"?")[0])
         if not methods:
             return _text(404, "not found\n")
@@ -111,8 +156,8 @@ class Admin:
         return _text(200, f"{self._log_level.text}\n")
 
     def _set_level(self, request: AdminRequest) -> Answer:
-        if not is_loopback(request.peer.host):
-            return _forbidden()
+        if not self._admission.may_change(request):
+            return self._not_to_change(request)
         body = request.body
         if len(body) > _FILTER_MAX:
             return _text(413, "the log filter is too long\n")
@@ -123,11 +168,17 @@ class Admin:
         return Answer(204, (), b"")
 
     def _shutdown(self, request: AdminRequest) -> Answer:
-        if not is_loopback(request.peer.host):
-            return _forbidden()
+        if not self._admission.may_change(request):
+            return self._not_to_change(request)
         if self._shut_down is not None:
             self._shut_down()
         return _text(200, "shutdown\n")
+
+    def _not_to_change(self, request: AdminRequest) -> Answer:
+        if not is_loopback(request.peer.host):
+            return _forbidden()
+        file = self._admission.token_file
+        return _text(401, f"say authorization: Bearer, and what is in {file}\n", _CHALLENGE)
 
 
 def _text(status: int, text: str, *fields: tuple[bytes, bytes]) -> Answer:

@@ -35,7 +35,7 @@ from linkerd2_py.base.tasks import (
     supervise,
 )
 from linkerd2_py.proxy.addresses import Authority, SocketAddr
-from linkerd2_py.proxy.admin import Admin
+from linkerd2_py.proxy.admin import Admin, Admission, own_names
 from linkerd2_py.proxy.backoff import backoff_maker
 from linkerd2_py.proxy.config.types import Config, Side
 from linkerd2_py.proxy.discovery.resolver import Resolver
@@ -56,6 +56,7 @@ from linkerd2_py.proxy.listeners import Listening, listen
 from linkerd2_py.proxy.log_level import LogLevel
 from linkerd2_py.proxy.settings import (
     CONTROL_BACKOFF,
+    admin_limits,
     control_pool_settings,
     limits,
     ns,
@@ -337,16 +338,18 @@ def _build_dns(config: Config, *, registry: Registry) -> DnsResolver:
 
 def _build_admin(proxy: Proxy, *, registry: Registry, log_level: LogLevel) -> None:
     """For Prometheus, the kubelet and whoever operates this proxy."""
+    settings = proxy.config.admin
     admin = Admin(
         render=lambda: registry.render(time.monotonic_ns()),
         ready=lambda: proxy.ready,
         listeners=proxy.listening.as_json,
         log_level=log_level,
         shut_down=proxy.shut_down if proxy.config.shutdown_endpoint else None,
+        admission=Admission(settings.hosts | own_names(), token_file=settings.token_file),
     )
-    server = LocalServer(proxy.engine, on_request=admin.on_request)
+    server = LocalServer(proxy.engine, on_request=admin.on_request, limits=admin_limits())
     proxy.closers.append(server.drain)
-    bound = listen(server.listen, proxy.config.admin_listen, variable="ADMIN_LISTEN_ADDR")
+    bound = listen(server.listen, settings.listen, variable="ADMIN_LISTEN_ADDR")
     proxy.listening.admin = bound
 
 

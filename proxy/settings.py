@@ -13,6 +13,8 @@ from linkerd2_py.proxy.config.types import Http2Server, Side, SocketTuning
 CONTROL_BACKOFF: Final = BackoffRange(min_s=0.1, max_s=5.0, jitter=1.0)
 """Between two tries of a control stream. The jitter is wide: all proxies lose a control plane at once."""
 
+_ADMIN_HEAD_S: Final = 10.0
+_ADMIN_IDLE_S: Final = 120.0
 _CONTROL_QUEUE: Final = 100
 _CONTROL_FAILFAST_S: Final = 10.0
 _CONTROL_CONNECT_S: Final = 3.0
@@ -63,6 +65,11 @@ def pool_settings(side: Side) -> PoolSettings:
         socket=socket_options(side.connect_socket),
         limits=limits(side.http2),
     )
+
+
+def admin_limits() -> Limits:
+    """Who asks the admin server is quick; who says nothing is let go."""
+    return Limits(head_timeout_ns=ns(_ADMIN_HEAD_S), keepalive_idle_ns=ns(_ADMIN_IDLE_S))
 
 
 def control_pool_settings() -> PoolSettings:

@@ -29,6 +29,9 @@ cdef class LocalServer(Accepting):
     cdef Limits limits
     cdef object on_request
     cdef list listeners
+    cdef Py_ssize_t connections_max   # at once; one that comes beyond ends the oldest idle one, else the oldest
+    cdef list sessions                # owned: Http1Server of each connection, oldest first; those that are over go when the next one comes
+    cdef int make_room(self) except -1
 
 cdef class LocalDispatch(Dispatch):
     cdef LocalServer server

@@ -53,7 +53,12 @@ class Request:
 class LocalServer:
     loop: Loop
     def __init__(
-        self, loop: Loop, *, on_request: Callable[[Request], None], limits: Limits | None = None
+        self,
+        loop: Loop,
+        *,
+        on_request: Callable[[Request], None],
+        limits: Limits | None = None,
+        connections_max: int = 100,
     ) -> None: ...
     def listen(self, host: str, port: int) -> Address: ...
     def drain(self) -> None: ...

@@ -7,7 +7,7 @@ from libc.stdint cimport uint32_t
 from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.exchange cimport take_exchange
 from linkerd2_py._ext.exchange.head cimport FIELD_DROPPED, FORM_ORIGIN, H_CONTENT_LENGTH, H_CONTENT_TYPE, HTTP_2, HTTP_11, Field, Head, drop_head, field_id, method_id, take_head
-from linkerd2_py._ext.http1.server cimport Http1Server
+from linkerd2_py._ext.http1.server cimport SERVER_HEAD, Http1Server
 from linkerd2_py._ext.io.listener cimport Listener
 from linkerd2_py._ext.io.transport cimport SEND_FULL, SEND_OK, SocketOptions, Transport
 from linkerd2_py._ext.route.client cimport Client
@@ -192,13 +192,16 @@ cdef class LocalRequest(Stream):
 
 
 cdef class LocalServer(Accepting):
-    """An HTTP/1 server whose requests are answered by Python: `on_request(Request)` is called with the whole request."""
+    """An HTTP/1 server whose requests are answered by Python: `on_request(Request)` is called with the whole request. However many connect and
+    say nothing, who comes next is served."""
 
-    def __init__(self, Loop loop not None, *, on_request, Limits limits=None):
+    def __init__(self, Loop loop not None, *, on_request, Limits limits=None, int connections_max=100):
         self.loop = loop
         self.on_request = on_request
         self.limits = Limits() if limits is None else limits
         self.listeners = []
+        self.connections_max = connections_max
+        self.sessions = []
 
     def listen(self, str host not None, int port):
         """Returns the actual Address; raises OSError when it is taken."""
@@ -211,17 +214,31 @@ cdef class LocalServer(Accepting):
         for listener in self.listeners:
             listener.close()
         self.listeners = []
-        for source in list(self.loop.sources):
-            if isinstance(source, Transport) and isinstance((<Transport> source).session, Http1Server):
-                codec = (<Transport> source).session
-                if isinstance((<Http1Server> codec).dispatch, LocalDispatch):
-                    (<Http1Server> codec).drain()
+        sessions, self.sessions = self.sessions, []
+        for codec in sessions:
+            (<Http1Server> codec).drain()
 
     cdef int on_accepted(self, Transport transport) except -1:
         cdef LocalDispatch dispatch = LocalDispatch.__new__(LocalDispatch)
         dispatch.server = self
         dispatch.peer = transport.peer_address()
-        return transport.attach(Http1Server(dispatch, self.limits))
+        self.make_room()
+        session = Http1Server(dispatch, self.limits)
+        self.sessions.append(session)
+        return transport.attach(session)
+
+    cdef int make_room(self) except -1:
+        cdef Http1Server one, oldest = None
+        self.sessions = [each for each in self.sessions if (<Http1Server> each).transport is not None]
+        if len(self.sessions) < self.connections_max:
+            return 0
+        for one in self.sessions:
+            if one.state == SERVER_HEAD:
+                oldest = one
+                break
+        else:
+            oldest = self.sessions[0]
+        return oldest.abort()
 
 
 cdef class LocalDispatch(Dispatch):

@@ -3,8 +3,9 @@
 A slice is 127.0.x.0/24. It is claimed by an abstract socket that is named after it, which the
 kernel gives back when the supervisor ends, however it ends. Ports at an address that meshes share
 are claimed alike. Everybody can take such names, and so keep nothing from us: where all are taken,
-any that another user has is shared, under a name with our own number; whether a port is free is seen by
-binding it anyway. A port is bound long after it is picked, so none is picked that the kernel may give to an outgoing connection meanwhile.
+any that another user has is shared, under a name with our own number, for whether a port is free is
+seen by binding it. A port is bound long after it is picked, so none is picked that the kernel may give
+to an outgoing connection meanwhile.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What a proxy needs to prove who it is: a token, which it trades for certificates, in a folder of its own.
 
-The proxy makes its key itself and keeps it beside the token. Nobody but its user reads either; both are gone when the pod is.
+The proxy makes its key itself and keeps it beside the token. Beside that lies the one that changes through its admin server need. Nobody but
+its user reads them; all are gone when the pod is.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from secrets import token_hex
 from typing import Final, NamedTuple
 
 from linkerd2_py.base.names import CONTROL_PLANE_NAMESPACE
@@ -18,6 +20,8 @@ from linkerd2_py.controlplane.identity.tokens import WorkloadTokens
 from linkerd2_py.controlplane.local import owned
 
 TOKEN_FILE: Final = "token"  # noqa: S105  # a name
+ADMIN_TOKEN_FILE: Final = "admin-token"  # noqa: S105  # a name
+_ADMIN_TOKEN_BYTES: Final = 32
 # Linkerd's name of the account that its identity service runs as.
 _SERVICE_ACCOUNT: Final = "linkerd-identity"
 # Whoever knows a pod's name may pass to its folder, which is closed to all but the proxy.
@@ -70,6 +74,7 @@ class PodIdentities:
         issued = _Issued(self._authority.tokens.issue(name), self._authority.anchors())
         self._issued[pod] = issued
         self._write(folder / TOKEN_FILE, content=issued.token)
+        self._write(folder / ADMIN_TOKEN_FILE, content=token_hex(_ADMIN_TOKEN_BYTES).encode())
         # Last: in a folder of another user's, that user could have put anything in the token's place.
         self._give(folder)
         settings = self._settings(name, folder=folder, anchors=issued.anchors)
@@ -104,6 +109,7 @@ class PodIdentities:
             "IDENTITY_DIR": str(folder),
             "IDENTITY_TOKEN_FILE": str(folder / TOKEN_FILE),
             "IDENTITY_LOCAL_NAME": name,
+            "ADMIN_TOKEN_FILE": str(folder / ADMIN_TOKEN_FILE),
         }
 
     def _write(self, path: Path, *, content: bytes) -> None:

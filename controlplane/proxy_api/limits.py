@@ -8,6 +8,8 @@ from contextlib import contextmanager
 STREAMS_PER_PROXY = 2_000
 # Over all proxies: bounds memory (about 20 KB a stream) whatever the number of connections.
 STREAMS_IN_ALL = 20_000
+# One for each proxy, and some for proxies that reconnect.
+CONNECTIONS_IN_ALL = 4_096
 
 
 class TooManyStreamsError(Exception):

@@ -10,6 +10,7 @@ from linkerd2_py.controlplane.errors import BindError
 from linkerd2_py.controlplane.identity.service import SERVICE as IDENTITY_SERVICE
 from linkerd2_py.controlplane.identity.service import IdentityService
 from linkerd2_py.controlplane.proxy_api.limits import (
+    CONNECTIONS_IN_ALL,
     STREAMS_IN_ALL,
     STREAMS_PER_PROXY,
     StreamLimiter,
@@ -29,6 +30,11 @@ _OPTIONS = (
     # Proxies ping as often as every few seconds; that is no attack.
     ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
     ("grpc.http2.max_ping_strikes", 0),
+    # Whoever connects is to speak HTTP/2 soon, and to ask for something: only proxies, which do, are held for long.
+    ("grpc.server_handshake_timeout_ms", 10_000),
+    ("grpc.max_connection_idle_ms", 300_000),
+    # Descriptors are shared with public-api and with the programs of a mesh.
+    ("grpc.max_allowed_incoming_connections", CONNECTIONS_IN_ALL),
     # A port that is taken is an error to report, not one to share.
     ("grpc.so_reuseport", 0),
 )

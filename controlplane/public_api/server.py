@@ -9,9 +9,8 @@ import uvicorn
 
 from linkerd2_py.base.tasks import cancel_all, supervise
 from linkerd2_py.controlplane.errors import BindError
+from linkerd2_py.controlplane.public_api.connections import IDLE_S, BoundedProtocol
 
-# Clients ask and leave; more at once than this is a fault of one of them.
-MOST_REQUESTS_AT_ONCE = 200
 _STOP_GRACE_S = 2
 
 logger = logging.getLogger(__name__)
@@ -28,8 +27,8 @@ class WebServer:
             access_log=False,
             server_header=False,
             ws="none",
-            limit_concurrency=MOST_REQUESTS_AT_ONCE,
-            timeout_keep_alive=30,
+            http=BoundedProtocol,
+            timeout_keep_alive=IDLE_S,
             timeout_graceful_shutdown=_STOP_GRACE_S,
         )
         self._server = uvicorn.Server(self._config)

@@ -5,11 +5,15 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from linkerd2_py.base.hosts import is_answered
 from linkerd2_py.controlplane.public_api.openapi import document
 from linkerd2_py.controlplane.public_api.operations import Operation, Request
 from linkerd2_py.controlplane.public_api.parameters import check_parameters
@@ -35,12 +39,28 @@ def web_app(operations: Sequence[Operation], *, metrics: CollectorRegistry) -> S
     routes.append(Route("/metrics", own_metrics))
     return Starlette(
         routes=routes,
+        middleware=[Middleware(KnownHosts)],
         exception_handlers={
             InvalidQueryError: _on_invalid_query,
             HTTPException: _on_http_error,
             Exception: _on_failure,
         },
     )
+
+
+class KnownHosts:
+    """Answers to addresses and to names that no stranger can make lead here."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        host = Headers(scope=scope).get("host", "") if scope["type"] == "http" else ""
+        if is_answered(host, names=()):
+            await self._app(scope, receive, send)
+        else:
+            reason = f"not answered under the name {host[:80]!r}: ask by address, or as localhost"
+            await _error(reason, status=403)(scope, receive, send)
 
 
 def _endpoint(operation: Operation) -> Endpoint:

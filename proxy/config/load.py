@@ -12,6 +12,7 @@ from linkerd2_py.proxy.addresses import matches_suffix
 from linkerd2_py.proxy.config import identity, parse
 from linkerd2_py.proxy.config.table import RENAMED, VARIABLES
 from linkerd2_py.proxy.config.types import (
+    AdminSettings,
     Config,
     Destination,
     Dns,
@@ -169,7 +170,11 @@ def _build(values: Values, *, not_used_yet: tuple[str, ...]) -> Config:
             require_tls=values["INBOUND_PORTS_REQUIRE_TLS"],
         ),
         identity=identity.build(values),
-        admin_listen=values["ADMIN_LISTEN_ADDR"],
+        admin=AdminSettings(
+            listen=values["ADMIN_LISTEN_ADDR"],
+            hosts=values["ADMIN_HOSTS"],
+            token_file=values["ADMIN_TOKEN_FILE"],
+        ),
         destination=_destination(values),
         dns=Dns(
             resolv_conf=values["RESOLV_CONF"],

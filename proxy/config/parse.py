@@ -179,6 +179,14 @@ def suffixes(text: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def host_names(text: str) -> frozenset[str]:
+    """Comma-separated host names, in lower case and without final dots."""
+    for part in _parts(text):
+        if not is_host_name(part):
+            raise ValueError(f"{part!r} is not a host name")
+    return frozenset(part.lower().removesuffix(".") for part in _parts(text))
+
+
 def static_outbound(text: str) -> tuple[StaticOutbound, ...]:
     """`127.0.0.2:31001=web-svc.ns.svc.cluster.local:80,…`."""
     return tuple(_static_outbound(part) for part in _parts(text))

@@ -99,6 +99,8 @@ _CLUSTER_NETWORKS: Final = "10.0.0.0/8,100.64.0.0/10,172.16.0.0/12,192.168.0.0/1
 _OURS: Final[_Table] = {
     "OUTBOUND_STATIC_PORTS": _list(parse.static_outbound, ()),
     "INBOUND_STATIC_PORTS": _list(parse.static_inbound, ()),
+    "ADMIN_HOSTS": _list(parse.host_names, frozenset()),
+    "ADMIN_TOKEN_FILE": Variable(parse.anything, ""),
     "IDENTITY_DISABLED": Variable(parse.non_empty, default=False),
     "IO_URING": Variable(parse.switch, default=True),
     "BUSY_WAIT": Variable(parse.switch, default=True),

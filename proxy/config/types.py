@@ -134,6 +134,16 @@ class Logs(NamedTuple):
     style: Literal["plain", "json"]
 
 
+class AdminSettings(NamedTuple):
+    """Where the admin server listens, the names it answers to beside its own, and the file with the token that changes
+    need; without a file they need none.
+    """
+
+    listen: SocketAddr
+    hosts: frozenset[str]
+    token_file: str
+
+
 class Config(NamedTuple):
     """The whole configuration of a sidecar. No `identity`: everything is plain text."""
 
@@ -144,7 +154,7 @@ class Config(NamedTuple):
     inbound_ips: frozenset[bytes]
     inbound_policy: InboundPolicy
     identity: Identity | None
-    admin_listen: SocketAddr
+    admin: AdminSettings
     destination: Destination
     dns: Dns
     logs: Logs

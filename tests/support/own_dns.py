@@ -41,8 +41,10 @@ class OwnDns:
         ask = dns.asyncquery.tcp if stream else dns.asyncquery.udp
         return await ask(query, self.host, timeout=ANSWER_S, port=self.port)
 
-    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_connection(self.host, self.port)
+    async def connect(
+        self, *, client: str = "127.0.0.1"
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection(self.host, self.port, local_addr=(client, 0))
 
 
 @asynccontextmanager

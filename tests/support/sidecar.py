@@ -71,7 +71,7 @@ class Sidecar:
     async def ask_admin(self, method: str, path: str, body: bytes = b"") -> bytes:
         """The whole answer of the admin server."""
         wire = (
-            f"{method} {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n"
+            f"{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n"
             f"content-length: {len(body)}\r\n\r\n"
         )
         return await talk(self.admin, wire.encode() + body)
@@ -79,7 +79,7 @@ class Sidecar:
     def ask(self, method: str, path: str, body: bytes = b"") -> Answer:
         """As `ask_admin`, for tests without a loop."""
         with Http1Client.connect(self.admin) as client:
-            head = f"{method} {path} HTTP/1.1\r\nhost: admin\r\ncontent-length: {len(body)}\r\n\r\n"
+            head = f"{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
             return client.request(head.encode() + body, method=method)
 
 
@@ -121,5 +121,5 @@ def sidecar_process(log: Path, **variables: str) -> Iterator[tuple[Sidecar, Chil
     with Child.start(argv, log=log, env=environment(**variables)) as child:
         admin = address_of(child.wait_for_line(r"listening .*admin=([0-9.]+:[0-9]+)").group(1))
         with Http1Client.connect(admin) as client:
-            answer = client.request(b"GET /listeners HTTP/1.1\r\nhost: admin\r\n\r\n")
+            answer = client.request(b"GET /listeners HTTP/1.1\r\nhost: localhost\r\n\r\n")
         yield Sidecar(json.loads(answer.body)), child

@@ -1,7 +1,7 @@
 """The name server of a transparent mesh's pods, and the files that lead to it and from it.
 
-It answers for the mesh itself and passes every other name on. Everything it holds is bounded: connections, how long they may be idle,
-how long a query is, how many wait for other servers.
+It answers for the mesh itself and passes every other name on. Everything it holds is bounded: connections, of all and of one client, how
+long they may be idle, how long a query is, how many wait for other servers. Who connects is served: the oldest connection makes room.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, cast
@@ -31,6 +31,7 @@ from linkerd2_py.controlplane.local.dns.messages import (
 from linkerd2_py.controlplane.local.dns.zone import DOMAIN, Zone
 
 CONNECTIONS_MAX: Final = 100
+PER_CLIENT_MAX: Final = 20
 IDLE_S: Final = 10.0
 _PORT: Final = 53
 # What resolvers ask when the file names nobody: resolv.conf(5).
@@ -57,7 +58,8 @@ class DnsServer:
         self._forwarder = Forwarder((), timeout_s=timeout_s)
         self._datagrams: _Datagrams | None = None
         self._listener: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
+        # Oldest first.
+        self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._forwarding: set[asyncio.Task[None]] = set()
 
     async def start(self, udp: socket.socket, tcp: socket.socket) -> None:
@@ -99,7 +101,9 @@ class DnsServer:
         if answer is not None:
             self._send(encode(answer, query=query, stream=False), peer)
         else:
-            self._keep(self._forward(query, peer), among=self._forwarding, name="dns query")
+            task = spawn(self._forward(query, peer), name="dns query")
+            self._forwarding.add(task)
+            task.add_done_callback(self._forwarding.discard)
 
     def _send(self, reply: bytes, peer: Any) -> None:
         if self._datagrams is not None:
@@ -124,21 +128,22 @@ class DnsServer:
             return None
 
     def _on_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._connections) >= CONNECTIONS_MAX:
-            writer.transport.abort()
-            return
-        self._keep(self._serve(reader, writer), among=self._connections, name="dns connection")
+        self._make_room(_client_of(writer))
+        task = spawn(self._serve(reader, writer), name="dns connection")
+        self._connections[task] = writer
+        task.add_done_callback(lambda ended: self._connections.pop(ended, None))
 
-    def _keep(
-        self,
-        work: Coroutine[Any, Any, None],
-        *,
-        among: set[asyncio.Task[None]],
-        name: str,
-    ) -> None:
-        task = spawn(work, name=name)
-        among.add(task)
-        task.add_done_callback(among.discard)
+    def _make_room(self, client: str) -> None:
+        own = [task for task, one in self._connections.items() if _client_of(one) == client]
+        if len(own) >= PER_CLIENT_MAX:
+            self._end(own[0])
+        elif len(self._connections) >= CONNECTIONS_MAX:
+            self._end(next(iter(self._connections)))
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        # A task that has not begun yet would not do it.
+        self._connections.pop(task).transport.abort()
+        task.cancel()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # `drain` then means that the kernel has it all, and nothing is lost when we end.
@@ -172,6 +177,11 @@ class DnsServer:
             await writer.drain()
         # What follows bytes that are no query is none either.
         return query is not None
+
+
+def _client_of(writer: asyncio.StreamWriter) -> str:
+    name = writer.get_extra_info("peername")
+    return str(name[0]) if name else ""
 
 
 class _Datagrams(asyncio.DatagramProtocol):

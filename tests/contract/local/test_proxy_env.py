@@ -27,7 +27,7 @@ def test_every_workload_of_the_sample_gets_an_environment_its_proxy_takes(
 ) -> None:
     plan = _plan(name, folder=tmp_path)
     config = load(proxy_env(plan, base={"PATH": "/bin"}, proxy_api="127.0.0.1:8086"))
-    assert str(config.admin_listen) == plan.admin_addr
+    assert str(config.admin.listen) == plan.admin_addr
     assert len(config.outbound_static) == len(plan.calls)
     assert len(config.inbound_static) == len(plan.ports)
     assert config.shutdown_grace_s == 5

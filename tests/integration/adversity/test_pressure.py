@@ -174,7 +174,7 @@ def with_few_descriptors(
     with Child.start(["sh", "-c", limited], log=log, env=environment(**variables)) as child:
         host, _, port = child.wait_for_line(r"listening .*admin=(\S+)").group(1).rpartition(":")
         with Http1Client.connect((host, int(port))) as client:
-            answer = client.request(b"GET /listeners HTTP/1.1\r\nhost: admin\r\n\r\n")
+            answer = client.request(b"GET /listeners HTTP/1.1\r\nhost: localhost\r\n\r\n")
         yield Sidecar(json.loads(answer.body)), child
 
 

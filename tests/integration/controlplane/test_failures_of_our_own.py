@@ -1,17 +1,24 @@
 """What clients of the control plane see when a part of it fails."""
 
 import asyncio
+import contextlib
 import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import httpx2
 import pytest
 from grpc_health.v1 import health_pb2
 from prometheus_client import CollectorRegistry
 
+from linkerd2_py.base.tasks import spawn
 from linkerd2_py.controlplane.app import health_problem
 from linkerd2_py.controlplane.destination.destination import Destination
+from linkerd2_py.controlplane.proxy_api import server as proxy_api_server
 from linkerd2_py.controlplane.proxy_api.server import ProxyApi
 from linkerd2_py.controlplane.proxy_api.service import SERVICE
+from linkerd2_py.controlplane.public_api import connections
+from linkerd2_py.controlplane.public_api.connections import CONNECTIONS_MAX
 from linkerd2_py.controlplane.public_api.moment import Moment
 from linkerd2_py.controlplane.public_api.operations import Answer, Operation, Request
 from linkerd2_py.controlplane.public_api.ring import SampleStore
@@ -21,6 +28,7 @@ from linkerd2_py.controlplane.public_api.server import WebServer
 from linkerd2_py.controlplane.public_api.web import web_app
 from linkerd2_py.controlplane.registry.registry import Registry
 from linkerd2_py.controlplane.registry.types import Pod
+from tests.support.wait import eventually_async
 
 
 async def test_health_says_when_destination_is_not_served() -> None:
@@ -114,3 +122,132 @@ async def test_requests_under_way_are_answered_before_the_end() -> None:
         leave.set()
         assert (await request).json() == {"late": True}
         await stopping
+
+
+async def _answer(_request: Request) -> Answer:
+    return {"answered": True}
+
+
+@contextlib.asynccontextmanager
+async def _serving(run: Callable[[Request], Awaitable[Answer]]) -> AsyncIterator[WebServer]:
+    server = WebServer(web_app([Operation("/ask", "", "Ask", run)], metrics=CollectorRegistry()))
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+async def _connect(address: str, sent: bytes = b"") -> tuple[asyncio.StreamReader, Any]:
+    host, _, port = address.partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(sent)
+    return reader, writer
+
+
+async def _drop(*writers: asyncio.StreamWriter) -> None:
+    for writer in writers:
+        writer.transport.abort()
+    for writer in writers:
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
+async def _ended(reader: asyncio.StreamReader) -> bytes:
+    """What was said until the connection ended, with an end or a reset."""
+    with contextlib.suppress(ConnectionError):
+        return await asyncio.wait_for(reader.read(), 30)
+    return b""
+
+
+_ASK = b"GET /ask HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /ask HTTP/1.1\r\nHost: ", _ASK])
+async def test_who_comes_is_served_however_many_others_are_there(sent: bytes) -> None:
+    """More than may be: silent ones, ones in the middle of a head, ones that wait for an answer."""
+    asked = []
+    forever = asyncio.Event()
+
+    async def run(request: Request) -> Answer:
+        asked.append(request)
+        if len(asked) <= many and sent == _ASK:
+            await forever.wait()
+        return {"answered": True}
+
+    many = CONNECTIONS_MAX + 5
+    async with _serving(run) as server:
+        address = server.address
+        others = [await _connect(address, sent) for _ in range(many)]
+        if sent == _ASK:
+            await eventually_async(lambda: len(asked) == many, deadline_s=30)
+        async with httpx2.AsyncClient(trust_env=False, timeout=30) as client:
+            assert (await client.get(f"http://{address}/ask")).json() == {"answered": True}
+        # Those who had waited longest made room.
+        for reader, _ in others[:6]:
+            assert await _ended(reader) == b""
+        assert not others[-1][0].at_eof()
+        forever.set()
+        await _drop(*(writer for _, writer in others))
+
+
+async def test_no_connection_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a head, for the rest of one, for the next request, and for a client that takes no answer."""
+    monkeypatch.setattr(connections, "HEAD_S", 0.2)
+    monkeypatch.setattr(connections, "ANSWER_S", 0.2)
+
+    async def much(_request: Request) -> Answer:
+        return {"much": "x" * 20_000_000}
+
+    async with _serving(_answer) as server:
+        for sent, answers in (
+            (b"", 0),
+            (b"GET /ask HTTP/1.1\r\nHost: ", 0),
+            (_ASK + b"GET /", 1),
+        ):
+            reader, writer = await _connect(server.address, sent)
+            assert (await _ended(reader)).count(b"200 OK") == answers
+            await _drop(writer)
+    async with _serving(much) as server:
+        _, writer = await _connect(server.address, _ASK)
+        writer.transport.pause_reading()
+        held = server._server.server_state.connections
+        await eventually_async(lambda: held, deadline_s=30)
+        await eventually_async(lambda: not held, deadline_s=30)
+        await _drop(writer)
+
+
+@pytest.mark.parametrize("path", ["/ask", "/metrics", "/openapi.json", "/nowhere"])
+async def test_a_stranger_s_name_is_not_answered(path: str) -> None:
+    async with _serving(_answer) as server, httpx2.AsyncClient(trust_env=False) as client:
+        address = server.address
+        for host in ("attacker.example", "attacker.example:80", "localhost.attacker.example"):
+            refused = await client.get(f"http://{address}{path}", headers={"host": host})
+            assert refused.status_code == 403
+            assert host in refused.json()["error"]
+        for host in (address, "localhost", "localhost:7", "[::1]:7", "api.linkerd.svc"):
+            answered = await client.get(f"http://{address}{path}", headers={"host": host})
+            assert answered.status_code == (404 if path == "/nowhere" else 200)
+
+
+async def test_silent_connections_to_the_proxy_api_end_and_are_bounded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lowered = {
+        "grpc.server_handshake_timeout_ms": 1_000,
+        "grpc.max_allowed_incoming_connections": 20,
+    }
+    options = dict(proxy_api_server._OPTIONS)
+    assert options.keys() >= lowered.keys()
+    monkeypatch.setattr(proxy_api_server, "_OPTIONS", tuple((options | lowered).items()))
+    destination = Destination(Registry(), metrics=CollectorRegistry())
+    server = ProxyApi(destination)
+    server.bind()
+    address = await server.start()
+    silent = [await _connect(address) for _ in range(30)]
+    ends = [spawn(_ended(reader), name="silent") for reader, _ in silent]
+    await eventually_async(lambda: sum(end.done() for end in ends) >= 10, deadline_s=30)
+    await asyncio.wait_for(asyncio.gather(*ends), 30)
+    assert await health_problem(address) == ""
+    await _drop(*(writer for _, writer in silent))
+    await server.stop()

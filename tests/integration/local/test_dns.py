@@ -20,6 +20,7 @@ from linkerd2_py.controlplane.local.dns.messages import QUERY_MAX
 from linkerd2_py.controlplane.local.dns.server import (
     CONNECTIONS_MAX,
     IDLE_S,
+    PER_CLIENT_MAX,
     DnsServer,
     name_servers,
     resolv_conf,
@@ -31,7 +32,6 @@ from linkerd2_py.proxy.addresses import SocketAddr
 from linkerd2_py.proxy.dns.resolver import NameAbsentError, Resolver
 from linkerd2_py.proxy.dns.settings import Hosts, parse_resolv_conf
 from tests.support.own_dns import OwnDns, framed, own_dns, read_message
-from tests.support.wait import eventually_async
 
 WEB = Service("shop", "web-svc", "web", (PortSpec("", 80, 80),), ips=("10.9.128.16", "fd00::1:10"))
 PEERS = replace(WEB, name="peers", ips=(), headless=True)
@@ -205,30 +205,33 @@ async def test_a_malformed_query_on_a_connection_is_answered_and_ends_it(server:
     writer.close()
 
 
-async def test_connections_beyond_the_limit_are_refused_until_others_end(server: OwnDns) -> None:
-    kept = [await server.connect() for _ in range(CONNECTIONS_MAX)]
+@pytest.mark.parametrize(
+    ("clients", "limit"), [(1, PER_CLIENT_MAX), (CONNECTIONS_MAX, CONNECTIONS_MAX)]
+)
+async def test_connections_beyond_a_limit_end_the_oldest(
+    server: OwnDns, clients: int, limit: int
+) -> None:
+    """That of one client, whose own they are, and that of all."""
     query = framed(dns.message.make_query(WEB_NAME, "A").to_wire())
-    for reader, writer in kept:
+    kept = [await server.connect(client=f"127.0.1.{1 + n % clients}") for n in range(limit)]
+    other = await server.connect(client="127.0.2.1") if clients == 1 else None
+    for reader, writer in [*kept, *([other] if other else [])]:
         writer.write(query)
         await read_message(reader)
-    reader, writer = await server.connect()
-    # At once, and not only when it has been idle for long.
+    late = await server.connect(client="127.0.1.1")
+    late[1].write(query)
+    # At once, and not only when something has been idle for long.
     async with asyncio.timeout(IDLE_S / 2):
+        await read_message(late[0])
         with contextlib.suppress(ConnectionResetError):
-            assert await reader.read() == b""
-    writer.close()
-    for _, held in kept:
-        held.close()
-    for _, held in kept:
-        await held.wait_closed()
-
-    async def accepted() -> bool:
-        try:
-            return bool((await server.ask(WEB_NAME, stream=True)).answer)
-        except (EOFError, OSError):
-            return False
-
-    await eventually_async(accepted)
+            assert await kept[0][0].read() == b""
+    for reader, writer in [*kept[1:], *([other] if other else [])]:
+        writer.write(query)
+        await read_message(reader)
+    for _, held in [*kept, late, *([other] if other else [])]:
+        held.transport.abort()
+        with contextlib.suppress(OSError):
+            await held.wait_closed()
 
 
 async def test_resolvers_of_pods_find_short_names(server: OwnDns, tmp_path: Path) -> None:

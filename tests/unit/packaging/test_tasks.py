@@ -83,6 +83,8 @@ SPAWNED_LOOPS = {
     ("base/tasks.py", "_keep_running"),
     # Until the fleet is settled, or the start has taken too long.
     ("controlplane/local/supervisor.py", "wait_settled"),
+    # For as long as a client's connection.
+    ("controlplane/local/dns/server.py", "_serve"),
 }
 
 

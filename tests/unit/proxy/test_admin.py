@@ -1,16 +1,19 @@
 """The admin paths, without a connection."""
 
 import json
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from linkerd2_py.base import logs
 from linkerd2_py.proxy.addresses import SocketAddr
-from linkerd2_py.proxy.admin import Admin, Fields
+from linkerd2_py.proxy.admin import Admin, Admission, Fields, own_names
 from linkerd2_py.proxy.log_level import LogLevel
 
+OPEN = Admission()
 LOCAL, REMOTE = SocketAddr("127.0.0.1", 9), SocketAddr("10.0.0.1", 9)
 
 
@@ -22,6 +25,8 @@ class Asked:
     path: bytes
     peer: SocketAddr = LOCAL
     body: bytes = b""
+    authority: bytes = b"127.0.0.1:4191"
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     status: int = 0
     fields: dict[bytes, bytes] = field(default_factory=dict)
     answer: bytes = b""
@@ -36,7 +41,9 @@ class Asked:
 class Setup:
     """An admin with everything recorded."""
 
-    def __init__(self, *, shutdown: bool = False, ready: bool = True) -> None:
+    def __init__(
+        self, *, shutdown: bool = False, ready: bool = True, admission: Admission = OPEN
+    ) -> None:
         self.shut_downs = 0
         self.level = LogLevel(logs.DEFAULT_FILTER)
         self.admin = Admin(
@@ -45,13 +52,16 @@ class Setup:
             listeners=lambda: {"admin": "127.0.0.1:4191"},
             log_level=self.level,
             shut_down=self._shut_down if shutdown else None,
+            admission=admission,
         )
 
     def _shut_down(self) -> None:
         self.shut_downs += 1
 
     def ask(self, method: str, path: str, *, peer: SocketAddr = LOCAL, body: bytes = b"") -> Asked:
-        asked = Asked(method.encode(), path.encode(), peer=peer, body=body)
+        return self.put(Asked(method.encode(), path.encode(), peer=peer, body=body))
+
+    def put(self, asked: Asked) -> Asked:
         self.admin.on_request(asked)
         return asked
 
@@ -130,3 +140,62 @@ def test_shutdown_where_it_is_switched_on() -> None:
     setup = Setup(shutdown=True)
     assert setup.ask("POST", "/shutdown").status == 200
     assert setup.shut_downs == 1
+
+
+CHANGES = ((b"PUT", b"/proxy-log-level"), (b"POST", b"/shutdown"))
+
+
+@pytest.mark.parametrize(("method", "path"), CHANGES)
+def test_what_changes_the_proxy_needs_the_token_where_there_is_one(
+    method: bytes, path: bytes, tmp_path: Path
+) -> None:
+    file = tmp_path / "admin-token"
+    setup = Setup(shutdown=True, admission=Admission(token_file=str(file)))
+
+    def status(shown: bytes | None, *, peer: SocketAddr = LOCAL) -> int:
+        headers = [(b"authorization", shown)] if shown is not None else []
+        return setup.put(Asked(method, path, peer=peer, headers=headers, body=b"debug")).status
+
+    # A file that is missing or empty lets nobody in.
+    assert status(b"Bearer ") == 401
+    file.write_bytes(b"\n")
+    assert status(b"Bearer ") == 401
+    file.write_bytes(b"secret\n")
+    for shown in (
+        None,
+        b"",
+        b"secret",
+        b"Bearer",
+        b"Bearer secre",
+        b"Bearer secrets",
+        b"Basic secret",
+    ):
+        assert status(shown) == 401
+    assert (setup.level.text, setup.shut_downs) == (logs.DEFAULT_FILTER, 0)
+    assert status(b"Bearer secret", peer=REMOTE) == 403
+    assert status(b"bearer secret") in {200, 204}
+    file.write_bytes(b"another")
+    assert status(b"Bearer secret") == 401
+    # To read needs none.
+    assert setup.ask("GET", "/proxy-log-level").status == 200
+
+
+def test_a_refusal_says_where_the_token_is() -> None:
+    asked = Setup(admission=Admission(token_file="/run/token")).ask("PUT", "/proxy-log-level")
+    assert b"what is in /run/token" in asked.answer
+    assert asked.fields[b"www-authenticate"] == b"Bearer"
+
+
+@pytest.mark.parametrize(("method", "path"), [*CHANGES, (b"GET", b"/metrics"), (b"GET", b"/live")])
+def test_a_stranger_s_name_is_not_answered(method: bytes, path: bytes) -> None:
+    setup = Setup(shutdown=True, admission=Admission(hosts=frozenset({"web-0"})))
+    for authority in (b"attacker.example", b"web-0.attacker.example:80", b"127.0.0.1.example"):
+        assert setup.put(Asked(method, path, authority=authority, body=b"info")).status == 403
+    assert setup.shut_downs == 0
+    for authority in (b"web-0:4191", b"localhost", b"10.1.2.3:4191", b"[::1]:4191", b""):
+        asked = setup.put(Asked(method, path, authority=authority, body=b"info"))
+        assert asked.status in {200, 204}
+
+
+def test_a_pod_knows_its_own_name() -> None:
+    assert own_names() == {socket.gethostname().lower()}

@@ -25,7 +25,7 @@ def test_defaults_are_linkerds() -> None:
     found = config()
     assert found.outbound.listen == (SocketAddr("127.0.0.1", 4140),)
     assert found.inbound.listen == (SocketAddr("0.0.0.0", 4143),)
-    assert found.admin_listen == SocketAddr("127.0.0.1", 4191)
+    assert found.admin.listen == SocketAddr("127.0.0.1", 4191)
     assert (found.outbound.connect_timeout_s, found.inbound.connect_timeout_s) == (1.0, 0.3)
     assert (found.outbound.failfast_s, found.inbound.failfast_s) == (3.0, 1.0)
     assert (found.outbound.discovery_idle_s, found.inbound.discovery_idle_s) == (5.0, 90.0)

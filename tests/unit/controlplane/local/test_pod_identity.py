@@ -65,15 +65,19 @@ async def test_a_proxy_is_told_who_it_is_and_how_to_prove_it(issued: Issued) -> 
         "IDENTITY_DIR": str(folder),
         "IDENTITY_TOKEN_FILE": str(folder / "token"),
         "IDENTITY_LOCAL_NAME": WEB,
+        "ADMIN_TOKEN_FILE": str(folder / "admin-token"),
     }
+    assert len((folder / "admin-token").read_text()) == 64
     assert await issued.is_proof((folder / "token").read_bytes())
 
 
 def test_nobody_else_may_read_it(issued: Issued) -> None:
     web = issued.issue()
-    assert [mode(path) for path in (issued.folder, web.folder, web.folder / "token")] == [
+    tokens = [web.folder / name for name in ("token", "admin-token")]
+    assert [mode(path) for path in (issued.folder, web.folder, *tokens)] == [
         0o700,
         0o700,
+        0o600,
         0o600,
     ]
 
@@ -82,7 +86,8 @@ def test_a_proxy_with_a_user_of_its_own_owns_it(tmp_path: Path) -> None:
     need_root()
     issued = Issued(tmp_path / "identity", uid=PROXY_UID)
     web = issued.issue()
-    for path, allowed in ((web.folder, 0o700), (web.folder / "token", 0o600)):
+    tokens = [(web.folder / name, 0o600) for name in ("token", "admin-token")]
+    for path, allowed in ((web.folder, 0o700), *tokens):
         assert (path.stat().st_uid, mode(path)) == (PROXY_UID, allowed)
     # It is passed through; nothing can be put into it, or seen in it.
     assert (issued.folder.stat().st_uid, mode(issued.folder)) == (0, 0o711)
