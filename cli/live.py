@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import queue
-import shutil
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from linkerd2_py.base.clock import Clock, SystemClock
+from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.cli import output
 from linkerd2_py.cli.api import Api, find
 from linkerd2_py.cli.checks.mesh import MeshChecks
@@ -20,6 +20,7 @@ from linkerd2_py.cli.program import shown_program
 from linkerd2_py.cli.render import live as render
 from linkerd2_py.cli.render import stat as render_stat
 from linkerd2_py.cli.render.check import paint_mark
+from linkerd2_py.cli.screen import WINDOW_S, Screen
 from linkerd2_py.controlplane.local.reports import Report
 from linkerd2_py.controlplane.local.state_dir import State
 
@@ -28,9 +29,10 @@ if TYPE_CHECKING:
     from linkerd2_py.controlplane.local.launcher import Supervising
 
 REFRESH_S: Final = 2.0
+RESIZED: Final = Report("step", "the terminal has another size")
+"""Not from the supervisor, and a reason to draw at once: a window was dragged."""
 CHECKS_WAIT_S: Final = 10.0
 """Long enough for the first metrics of every proxy to have been read."""
-WINDOW_S: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +85,8 @@ def show_until_stopped(supervising: Supervising, *, state: State, sample: bool) 
     """Refresh until the supervisor ends or KeyboardInterrupt. CliError if nobody asked it to end."""
     news: queue.SimpleQueue[Report | None] = queue.SimpleQueue()
     threading.Thread(target=_pass_on, args=(supervising, news.put), daemon=True).start()
-    show_where_to_look(state, sample=sample)
-    screen = Screen(clock=SystemClock())
+    screen = Screen(clock=SystemClock(), above=show_where_to_look(state, sample=sample))
+    signal.signal(signal.SIGWINCH, lambda *_: news.put(RESIZED))
     target = find(None)
     if target is None:
         raise CliError("the mesh has gone")
@@ -98,7 +100,8 @@ def show_until_stopped(supervising: Supervising, *, state: State, sample: bool) 
             if report is None:
                 _tell_the_end(status=supervising.wait())
                 return
-            screen.say(report)
+            if report is not RESIZED:
+                screen.say(report)
 
 
 def _tell_the_end(*, status: int) -> None:
@@ -108,12 +111,14 @@ def _tell_the_end(*, status: int) -> None:
     output.note("the local mesh was stopped")
 
 
-def show_where_to_look(state: State, *, sample: bool) -> None:
-    """The addresses and commands to go on with. Not redrawn, so that they may wrap and be copied."""
+def show_where_to_look(state: State, *, sample: bool) -> str:
+    """The addresses and commands to go on with, also as text. Not redrawn, so that they may wrap and be copied."""
     words = render.Words(paint=output.paint_for(sys.stdout), program=shown_program())
     lines = render.where_to_look(state.links, sample=sample, words=words, namespace=state.namespace)
-    output.write("".join(f"{line}\n" for line in lines))
+    text = "".join(f"{line}\n" for line in lines)
+    output.write(text)
     sys.stdout.flush()
+    return text
 
 
 def table_of(api: Api, *, namespace: str) -> str:
@@ -124,50 +129,6 @@ def table_of(api: Api, *, namespace: str) -> str:
         return ""
     style = render_stat.StatStyle(paint=output.paint_for(sys.stdout))
     return render_stat.render_tables(render_stat.collect_rows([answer]), style=style)
-
-
-class Screen:
-    """Redraws in place on a terminal; elsewhere prints the table once, when it has a whole window
-    of traffic: before that a rare failure may not have happened yet.
-    """
-
-    def __init__(self, *, clock: Clock) -> None:
-        self._clock = clock
-        self._started = clock.monotonic()
-        self._drawn = 0
-        self._printed = False
-
-    def show(self, table: str) -> None:
-        if not sys.stdout.isatty():
-            self._print_once(table)
-            return
-        terminal = shutil.get_terminal_size()
-        size = render.Size(terminal.columns, terminal.lines)
-        lines = render.frame(table, size=size)
-        self._clear()
-        output.write("\n".join(lines))
-        sys.stdout.flush()
-        self._drawn = len(lines)
-
-    def say(self, report: Report) -> None:
-        """A line above the table, which stays there."""
-        self._clear()
-        paint = output.paint_for(sys.stdout)
-        line = render.cross if report.kind == "problem" else render.tick
-        output.write(line(report.text, paint=paint))
-        sys.stdout.flush()
-
-    def _print_once(self, table: str) -> None:
-        whole = self._clock.monotonic() - self._started >= WINDOW_S
-        if whole and not self._printed and "rps" in table:
-            self._printed = True
-            output.write(f"{table}\n\n{render.STOP_HINT}")
-            sys.stdout.flush()
-
-    def _clear(self) -> None:
-        if self._drawn:
-            sys.stdout.write(f"\x1b[{self._drawn}F\x1b[J")
-            self._drawn = 0
 
 
 def _pass_on(supervising: Supervising, put: Callable[[Report | None], None]) -> None:

@@ -157,6 +157,17 @@ def test_the_foreground_stops_everything_when_interrupted(
     assert not (cli.root / "state" / "state.json").exists()
 
 
+def test_the_foreground_draws_again_at_once_when_the_terminal_is_resized(cli: MeshCli) -> None:
+    child = _foreground(cli)
+    for columns in (60, 100):
+        child.setwinsize(24, columns)
+        child.expect_exact("\x1b[H\x1b[J")
+        child.expect("NAME +MESHED")
+    child.kill(signal.SIGINT)
+    child.expect(pexpect.EOF)
+    child.close()
+
+
 def test_the_foreground_ends_well_when_the_mesh_is_stopped_elsewhere(cli: MeshCli) -> None:
     child = _foreground(cli)
     cli.ok("local", "down")
