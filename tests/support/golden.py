@@ -12,4 +12,7 @@ def assert_golden(name: str, text: str) -> None:
     if os.environ.get("L5D_UPDATE_GOLDEN"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    assert text == path.read_text(encoding="utf-8"), f"differs from {path}"
+    expected = path.read_text(encoding="utf-8") if path.exists() else ""
+    assert text == expected, (
+        f"differs from {path}; if it should, L5D_UPDATE_GOLDEN=1 writes it anew"
+    )
