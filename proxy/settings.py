@@ -8,7 +8,7 @@ from linkerd2_py._ext.exchange.limits import Limits
 from linkerd2_py._ext.io.transport import SocketOptions
 from linkerd2_py._ext.pool.settings import PoolSettings
 from linkerd2_py.base.backoff import BackoffRange
-from linkerd2_py.proxy.config.types import Http2Server, Side, SocketTuning
+from linkerd2_py.proxy.config.types import Balancing, Http2Server, Side, SocketTuning
 
 CONTROL_BACKOFF: Final = BackoffRange(min_s=0.1, max_s=5.0, jitter=1.0)
 """Between two tries of a control stream. The jitter is wide: all proxies lose a control plane at once."""
@@ -50,9 +50,11 @@ def limits(http2: Http2Server) -> Limits:
     )
 
 
-def pool_settings(side: Side) -> PoolSettings:
-    """How one direction connects to its endpoints."""
+def pool_settings(side: Side, balancing: Balancing) -> PoolSettings:
+    """How one direction connects to its endpoints and chooses among them."""
     return PoolSettings(
+        penalizes_failures=balancing.penalizes_failures,
+        max_retry_after_ns=ns(balancing.max_retry_after_s),
         failfast_ns=ns(side.failfast_s),
         queue_capacity=side.queue_capacity,
         max_in_flight=side.max_in_flight,

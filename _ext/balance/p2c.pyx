@@ -4,21 +4,27 @@
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from posix.unistd cimport getpid
+from linkerd2_py._ext.balance.bias cimport bias_answer, bias_fail, bias_factor, bias_left
 from linkerd2_py._ext.balance.ewma cimport ewma_init, ewma_load, ewma_observe
 from linkerd2_py._ext.core.clock cimport now_ns
 from linkerd2_py._ext.core.debug cimport check
 from linkerd2_py._ext.io.loop cimport Actor
 
+cdef enum:
+    MORE_DRAWS = 32
+
 # What Linkerd's proxy gives its balancers.
 cdef double DECAY_NS = 10e9
 cdef double DEFAULT_RTT_NS = 30e6
+cdef int64_t MAX_HOLD_NS = 300000000000
+cdef double MOSTLY = 0.5
+cdef double SUSPECT = 1.0 / 16
 # Named, for a literal of this size in an expression would be a Python int.
 cdef uint64_t GOLDEN = <uint64_t> 0x9E3779B97F4A7C15
 cdef uint64_t STAR = <uint64_t> 0x2545F4914F6CDD1D
 
 
 cdef class Candidate(Actor):
-    """One endpoint as the balancer sees it. Its owner keeps begin paired with exactly one of complete and cancel."""
 
     def __cinit__(self):
         self.position = -1
@@ -29,7 +35,20 @@ cdef class Candidate(Actor):
 
     cdef int complete(self, int64_t rtt_ns, int64_t now) noexcept:
         self.cancel()
+        self.silent_ns = 0
+        self.answered_ns = now
         ewma_observe(&self.ewma, max(0, rtt_ns), now, self.decay_ns)
+        return 0
+
+    cdef int give_up(self, int64_t waited_ns, int64_t now) noexcept:
+        """A peak: whoever does not answer is not known to be any faster. Waits that overlap are the same time only once."""
+        cdef double believed
+        waited_ns = max(0, waited_ns)
+        self.cancel()
+        self.silent_ns += <double> waited_ns
+        believed = max(<double> waited_ns, min(self.silent_ns, <double> (now - self.answered_ns)))
+        if believed > ewma_load(&self.ewma, now, self.decay_ns, 0):
+            ewma_observe(&self.ewma, believed, now, self.decay_ns)
         return 0
 
     cdef int cancel(self) noexcept:
@@ -38,13 +57,36 @@ cdef class Candidate(Actor):
             self.pending -= 1
         return 0
 
+    cdef int fail(self, double weight, int64_t sent, int64_t hold_ns, int64_t now) noexcept:
+        """The estimate is left as answers made it and starts to fade anew: how fast an endpoint fails does not make it a fast one."""
+        cdef ReadySet home = self.home
+        if home is None or not home.penalizes:
+            return 0
+        hold_ns = min(hold_ns, home.max_hold_ns)
+        if bias_fail(&self.bias, weight, self.left(now), sent, hold_ns, now, home.picks):
+            self.ewma.estimate_ns = max(self.ewma.estimate_ns, <double> (now - sent))
+            self.ewma.stamp_ns = now
+        return 0
+
+    cdef int forgive(self, int64_t sent, int64_t now) noexcept:
+        bias_answer(&self.bias, self.left(now), sent, now, self.home.picks)
+        return 0
+
+    cdef double failing(self, int64_t now) noexcept:
+        return self.bias.failing * self.left(now) if self.bias.failing else 0.0
+
+    cdef double left(self, int64_t now) noexcept:
+        return bias_left(&self.bias, now, self.home.picks, self.home.size(), self.decay_ns)
+
 
 cdef class ReadySet:
     """The endpoints that may be picked."""
 
-    def __cinit__(self):
-        self.decay_ns = DECAY_NS
-        self.default_rtt_ns = DEFAULT_RTT_NS
+    def __init__(self, *, double decay_ns=DECAY_NS, double default_rtt_ns=DEFAULT_RTT_NS, bint penalizes=True, int64_t max_hold_ns=MAX_HOLD_NS):
+        self.decay_ns = decay_ns
+        self.default_rtt_ns = default_rtt_ns
+        self.penalizes = penalizes
+        self.max_hold_ns = max_hold_ns
         self.members = []
         # Proxies that start together must not pick in step.
         self.seed = (<uint64_t> now_ns() ^ <uint64_t> getpid() << 32 ^ <uint64_t> <void*> self) * GOLDEN | 1
@@ -56,6 +98,7 @@ cdef class ReadySet:
         if candidate.decay_ns == 0:
             ewma_init(&candidate.ewma, self.default_rtt_ns, now)
         candidate.decay_ns = self.decay_ns
+        candidate.home = self
         self.members.append(candidate)
         candidate.position = <int> PyList_GET_SIZE(self.members) - 1
         return 0
@@ -84,6 +127,7 @@ cdef class ReadySet:
         cdef Candidate second
         if count < 2:
             return self.member(0) if count else None
+        self.picks += 1
         random = self.next_random()
         # High and low halves scaled to [0, count) and [0, count - 1); stepping over `one` makes the pair distinct and uniform.
         one = <uint32_t> ((random >> 32) * count >> 32)
@@ -91,9 +135,37 @@ cdef class ReadySet:
         if other >= one:
             other += 1
         first, second = self.member(one), self.member(other)
+        if first.bias.failing + second.bias.failing > 0:
+            return self.sound(second if self.is_less(second, first, now) else first, now)
         if ewma_load(&second.ewma, now, self.decay_ns, second.pending) < ewma_load(&first.ewma, now, self.decay_ns, first.pending):
             return second
         return first
+
+    cdef Candidate sound(self, Candidate chosen, int64_t now):
+        """`chosen`, or a better one of some more: two draws alone would often meet only endpoints that fail."""
+        cdef Candidate another
+        cdef int draws = MORE_DRAWS
+        while draws and chosen.failing(now) > SUSPECT:
+            draws -= 1
+            another = self.member(<Py_ssize_t> ((self.next_random() >> 32) * <uint64_t> self.size() >> 32))
+            if self.is_less(another, chosen, now):
+                chosen = another
+        return chosen
+
+    cdef bint is_less(self, Candidate one, Candidate other, int64_t now) noexcept:
+        """As far as an endpoint fails its own speed is worth nothing, and it is taken to be as slow as the other; two that mostly fail are even."""
+        cdef double left = one.left(now) if one.bias.failing else 1.0
+        cdef double other_left = other.left(now) if other.bias.failing else 1.0
+        cdef double failing = one.bias.failing * left
+        cdef double other_failing = other.bias.failing * other_left
+        cdef double load = bias_factor(failing) * (one.pending + 1.0)
+        cdef double other_load = bias_factor(other_failing) * (other.pending + 1.0)
+        cdef double rtt, other_rtt
+        if failing > MOSTLY and other_failing > MOSTLY:
+            return load < other_load
+        rtt = one.ewma.estimate_ns * left if failing else ewma_load(&one.ewma, now, self.decay_ns, 0)
+        other_rtt = other.ewma.estimate_ns * other_left if other_failing else ewma_load(&other.ewma, now, self.decay_ns, 0)
+        return load * max(rtt, failing * other_rtt) < other_load * max(other_rtt, other_failing * rtt)
 
     cdef int size(self) noexcept:
         return <int> PyList_GET_SIZE(self.members)

@@ -33,6 +33,22 @@ def cancel(Candidate candidate):
     candidate.cancel()
 
 
+def give_up(Candidate candidate, long long waited_ns, *, now):
+    candidate.give_up(waited_ns, now)
+
+
+def succeed(Candidate candidate, *, sent, now):
+    candidate.succeed(sent, now)
+
+
+def fail(Candidate candidate, *, sent, now, weight = 1.0, hold_ns = 0):
+    candidate.fail(weight, sent, hold_ns, now)
+
+
+def failing(Candidate candidate, *, now):
+    return candidate.failing(now)
+
+
 def pending(Candidate candidate):
     return candidate.pending
 
@@ -45,11 +61,9 @@ def estimate_ns(Candidate candidate):
     return candidate.ewma.estimate_ns
 
 
-def ready_set(*, seed, decay_ns = 10e9, default_rtt_ns = 30e6):
-    cdef ReadySet ready = ReadySet()
+def ready_set(*, seed, **options):
+    cdef ReadySet ready = ReadySet(**options)
     ready.seed = seed
-    ready.decay_ns = decay_ns
-    ready.default_rtt_ns = default_rtt_ns
     return ready
 
 

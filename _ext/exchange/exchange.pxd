@@ -33,6 +33,9 @@ cdef class Exchange(Waiter):
     cdef bint repeated                # sent again after a pooled connection ended under it
     cdef ResponseState response
     cdef bint over, counted, pending  # admitted by the router; backend.begin() was called and not yet completed
+    cdef bint unjudged                # `backend` was given this exchange and has not heard what became of it
+    cdef double blame                 # how much of a failure its answer is: 0 to 1
+    cdef int64_t hold_ns              # how long it asked to be left alone
     cdef bint server_held, client_held
     cdef bint is_grpc, is_connect, is_upgrade
     cdef bint orig_proto_in           # the client is a peer proxy carrying HTTP/1 over HTTP/2
@@ -67,11 +70,15 @@ cdef class Exchange(Waiter):
     cdef int fail_unanswered(self, FaultKind kind, uint32_t code) except -1
     cdef int first_byte(self) except -1
     cdef int unpend(self) except -1
+    cdef int note_failure(self, Head head) except -1
+    cdef int accuse(self, double weight) except -1
+    cdef int judge(self) except -1
     cdef int release_request(self) except -1
     cdef int hold_server(self) except -1
     cdef int hold_client(self) except -1
     cdef int note_grpc_status(self, Head head) except -1
     cdef int record(self) except -1
     cdef bint may_repeat(self, FaultKind kind, uint32_t code) noexcept
+    cdef double weight_of_reset(self, FaultKind kind, uint32_t code, bint repeatable) noexcept
 
 cdef Exchange take_exchange(Router router)

@@ -3,10 +3,11 @@
 
 from cpython.ref cimport PyObject
 from libc.string cimport memcpy, strlen
+from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
 
 from linkerd2_py._ext.core.byte_queue cimport ByteQueue
 from linkerd2_py._ext.core.debug cimport L5D_DEBUG, LIVE_EXCHANGE, born, gone
-from linkerd2_py._ext.core.fault cimport FAULT_CONNECT_TIMEOUT, FAULT_LOCAL, FAULT_PROTOCOL, FAULT_EOF, FAULT_REFUSED, FAULT_RESET, FAULT_TIMEOUT, FAULT_TLS, FAULT_UNREACHABLE, FaultKind
+from linkerd2_py._ext.core.fault cimport FAULT_CONNECT_TIMEOUT, FAULT_LOCAL, FAULT_PROTOCOL, FAULT_EOF, FAULT_REFUSED, FAULT_RESET, FAULT_TIMEOUT, FAULT_TLS, FAULT_UNREACHABLE, FaultKind, is_ours
 from linkerd2_py._ext.core.shelf cimport Shelf, shelf_keep, shelf_take
 from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.backend cimport (
@@ -20,6 +21,7 @@ from linkerd2_py._ext.exchange.head cimport (
 from linkerd2_py._ext.exchange.orig_proto cimport mark_request, mark_response, restore_request, restore_response, strip
 from linkerd2_py._ext.exchange.rescue cimport Rescue, rescue_of_fault, send_grpc_trailers, send_rescue
 from linkerd2_py._ext.exchange.stream cimport Stream
+from linkerd2_py._ext.exchange.verdict cimport hold_asked, weight_of_answer
 from linkerd2_py._ext.io.transport cimport SEND_FULL, Transport
 from linkerd2_py._ext.metrics.http cimport (
     CLASS_FAILURE, ERROR_CANCELLED, ERROR_CONNECT, ERROR_CONNECT_TIMEOUT, ERROR_FAILFAST, ERROR_IO, ERROR_LOAD_SHED, ERROR_LOOP, ERROR_NO_ROUTE, ERROR_NONE,
@@ -36,8 +38,10 @@ cdef enum:
     BACKLOG_BYTES = 1048576   # body that may arrive before there is a client half: an HTTP/2 stream window, with room for larger configured ones
     H2_NO_ERROR = 0
     H2_INTERNAL_ERROR = 2
+    H2_REFUSED_STREAM = 7
     H2_CANCEL = 8
     H2_HTTP_1_1_REQUIRED = 13
+    LEAST_FAILURE = 429       # no status below it is a failure of the endpoint
 
 cdef Shelf resting
 
@@ -91,7 +95,9 @@ cdef class Exchange(Waiter):
         self.server_held = self.client_held = False
         self.is_grpc = self.is_connect = self.is_upgrade = False
         self.orig_proto_in = self.orig_proto_out = False
-        self.repeated = False
+        self.repeated = self.unjudged = False
+        self.blame = 0
+        self.hold_ns = 0
         self.response = RESPONSE_NONE
         self.orig_proto_field = -1
         self.is_demanding = False
@@ -276,7 +282,7 @@ cdef class Exchange(Waiter):
         self.attempts += 1
         self.dispatched = self.router.loop.now
         backend.begin()
-        self.pending = True
+        self.pending = self.unjudged = True
         return backend.serve(self, self.wants(backend))
 
     cdef Wants wants(self, Backend backend):
@@ -365,7 +371,7 @@ cdef class Exchange(Waiter):
         cdef Rescue rescue
         if self.over:
             return 0
-        self.unpend()
+        self.accuse(0.0 if is_ours(kind) else 1.0)
         if not self.backend.alone and self.attempts < MAX_ATTEMPTS:
             self.backend = None
             return self.logical.choose(self)
@@ -387,6 +393,8 @@ cdef class Exchange(Waiter):
         self.release_request()
         self.status = head.status
         self.note_grpc_status(head)
+        if head.status >= LEAST_FAILURE or self.grpc_status > 0:
+            self.note_failure(head)
         self.response = RESPONSE_HEAD
         self.edit_response(head)
         if (head.status == 101 and self.is_upgrade) or (self.is_connect and 200 <= head.status < 300):
@@ -444,8 +452,10 @@ cdef class Exchange(Waiter):
     cdef int on_response_trailers(self, Head trailers) except -1:
         if self.over:
             return 0
-        self.first_byte()
         self.note_grpc_status(trailers)
+        if self.grpc_status > 0:
+            self.note_failure(trailers)
+        self.first_byte()
         self.response = RESPONSE_DONE
         self.server.send_trailers(trailers)
         return self.response_ended()
@@ -468,8 +478,8 @@ cdef class Exchange(Waiter):
         if self.over:
             return 0
         repeatable = refused or self.may_repeat(kind, code)
+        self.accuse(self.weight_of_reset(kind, code, repeatable))
         self.client = None
-        self.unpend()
         if self.response == RESPONSE_NONE:
             if repeatable and self.request is not None and self.attempts < MAX_ATTEMPTS:
                 self.repeated = self.repeated or not refused
@@ -487,6 +497,14 @@ cdef class Exchange(Waiter):
         else:
             self.server.reset(kind, code if code else H2_INTERNAL_ERROR)
         return self.finish()
+
+    cdef double weight_of_reset(self, FaultKind kind, uint32_t code, bint repeatable) noexcept:
+        """A pooled connection may end at any time, and a server that speaks another protocol has not failed."""
+        if is_ours(kind) or code == H2_HTTP_1_1_REQUIRED:
+            return 0.0
+        if repeatable and code == H2_NO_ERROR and self.client is not None and self.client.pooled:
+            return 0.0
+        return 0.5 if code == H2_REFUSED_STREAM else 1.0
 
     cdef bint may_repeat(self, FaultKind kind, uint32_t code) noexcept:
         """A pooled connection that ended under a request: once more, if the method allows it (RFC 9110 section 9.2.2) and no body was sent."""
@@ -523,7 +541,7 @@ cdef class Exchange(Waiter):
             return 0
         self.over = True
         self.record()
-        self.unpend()
+        self.judge()
         self.drop_kept()
         if self.logical is not None and self.client is None:
             self.logical.withdraw(self)
@@ -569,16 +587,51 @@ cdef class Exchange(Waiter):
             return 0
         now = self.router.loop.now
         self.latency = now - self.started
-        if self.pending:
+        if self.pending and not self.blame:
             self.pending = False
             self.backend.complete(now - self.dispatched, now)
-        return 0
+        return self.unpend()
 
     cdef int unpend(self) except -1:
         if self.pending:
             self.pending = False
             self.backend.cancel()
         return 0
+
+    # ---- what the balancer learns: an answer, a failure, or how long was waited in vain
+
+    cdef int note_failure(self, Head head) except -1:
+        """An answer that says that the endpoint failed. How fast it came is no sample."""
+        cdef timespec wall
+        self.blame = weight_of_answer(self.status, self.grpc_status)
+        if self.blame:
+            clock_gettime(CLOCK_REALTIME, &wall)
+            self.hold_ns = hold_asked(head, wall.tv_sec)
+        return 0
+
+    cdef int accuse(self, double weight) except -1:
+        self.unpend()
+        if self.unjudged:
+            self.unjudged = False
+            if weight:
+                self.backend.fail(weight, self.dispatched, self.hold_ns, self.router.loop.now)
+        return 0
+
+    cdef int judge(self) except -1:
+        """At the end. An error of our own, or one that the client made, says nothing about the endpoint but how long it let wait."""
+        cdef int64_t now = self.router.loop.now
+        if not self.unjudged:
+            return self.unpend()
+        if self.error == ERROR_NONE:
+            if self.blame:
+                return self.accuse(self.blame)
+            self.unpend()
+            self.backend.succeed(self.dispatched, now)
+        elif self.error == ERROR_CANCELLED and self.pending:
+            self.pending = False
+            self.backend.give_up(now - self.dispatched, now)
+        self.unjudged = False
+        return self.unpend()
 
     cdef int release_request(self) except -1:
         if self.request is not None:

@@ -24,8 +24,11 @@ cdef class Pump(Actor):
     cdef PumpOwner owner          # owned while open
     cdef Transport client, server # owned while open
     cdef PumpHalf upward, downward   # client to server, server to client; owned while open
+    cdef bint server_first        # the server ended before the client did
+    cdef bint server_silent       # once over: not a byte came from the server
     cdef int start(self) except -1
     cdef int stop(self) except -1           # abort both with RST, no callback
+    cdef int ending(self, PumpHalf half) noexcept
     cdef int half_finished(self) except -1
     cdef int broke(self, FaultKind kind, int code) except -1
     cdef int finish(self, FaultKind kind, int code) except -1

@@ -19,6 +19,7 @@ cdef class PumpHalf(Session):
         return self.forward()
 
     cdef int on_read_eof(self) except -1:
+        self.pump.ending(self)
         self.ended = True
         return self.forward()
 
@@ -29,7 +30,10 @@ cdef class PumpHalf(Session):
         return 0 if other is None else other.forward()
 
     cdef int on_fault(self, FaultKind kind, int code) except -1:
-        return 0 if self.pump is None else self.pump.broke(kind, code)
+        if self.pump is None:
+            return 0
+        self.pump.ending(self)
+        return self.pump.broke(kind, code)
 
     cdef int on_broken(self) except -1:
         return 0 if self.pump is None else self.pump.broke(FAULT_IO, 0)
@@ -81,8 +85,14 @@ cdef class Pump(Actor):
         self.server.flush()
         upward.ended = self.client.read_eof
         downward.ended = self.server.read_eof
+        self.server_first = downward.ended and not upward.ended
         upward.forward()
         return downward.forward()
+
+    cdef int ending(self, PumpHalf half) noexcept:
+        if half is self.downward and not self.upward.ended:
+            self.server_first = True
+        return 0
 
     cdef int half_finished(self) except -1:
         if self.upward is None or not (self.upward.finished and self.downward.finished):
@@ -97,6 +107,7 @@ cdef class Pump(Actor):
         cdef PumpOwner owner = self.owner
         if self.client is None:
             return 0
+        self.server_silent = self.server.rx_bytes == 0
         if kind == FAULT_NONE:
             self.client.close()
             self.server.close()

@@ -7,6 +7,8 @@ from linkerd2_py._ext.io.transport cimport SocketOptions
 cdef class PoolSettings:
     cdef readonly double decay_ns            # peak-EWMA decay
     cdef readonly double default_rtt_ns      # estimate of an endpoint not measured yet
+    cdef readonly bint penalizes_failures    # failed exchanges make an endpoint less attractive
+    cdef readonly int64_t max_retry_after_ns # the longest time for which an endpoint's Retry-After is honoured
     cdef readonly int64_t failfast_ns        # no ready endpoint for so long => 504, then 503 at once
     cdef readonly int queue_capacity         # waiting for a ready endpoint, per target
     cdef readonly int max_in_flight          # per table; more are shed with 503

@@ -6,6 +6,8 @@ class PoolSettings:
 
     decay_ns: float
     default_rtt_ns: float
+    penalizes_failures: bool
+    max_retry_after_ns: int
     failfast_ns: int
     queue_capacity: int
     max_in_flight: int
@@ -23,6 +25,8 @@ class PoolSettings:
         *,
         decay_ns: float = ...,
         default_rtt_ns: float = ...,
+        penalizes_failures: bool = ...,
+        max_retry_after_ns: int = ...,
         failfast_ns: int = ...,
         queue_capacity: int = ...,
         max_in_flight: int = ...,

@@ -97,6 +97,7 @@ cdef class OpaqueConnection(Waiter):
     cdef int join(self, Transport transport) except -1
     cdef int fail(self) except -1
     cdef int end(self) except -1
+    cdef int tell_end(self, int64_t now) except -1
 
 cdef class Parked(Session):
     """Stands on the client's transport while an OpaqueConnection waits: bytes stay in the kernel, a dead client is noticed."""

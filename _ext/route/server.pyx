@@ -3,6 +3,7 @@
 
 from linkerd2_py._ext.core.clock cimport now_ns
 from linkerd2_py._ext.core.dns_name cimport DNS_NAME_MAX, same_name
+from linkerd2_py._ext.core.fault cimport is_ours
 from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.detect.client_hello cimport HELLO_MORE, HELLO_NAME, HelloState, client_hello
 from linkerd2_py._ext.detect.detect cimport PROTO_HTTP1, PROTO_HTTP2, PROTO_MORE, PROTO_OPAQUE, PROTO_TLS, Protocol, detect, may_ask
@@ -457,6 +458,8 @@ cdef class OpaqueConnection(Waiter):
             return 0
         self.backend.cancel()
         self.pending = False
+        if not is_ours(kind):
+            self.backend.fail(1.0, self.dispatched, 0, self.server.loop.now)
         if self.backend.alone or self.attempts >= MAX_ATTEMPTS:
             return self.fail()
         self.backend = None
@@ -498,12 +501,24 @@ cdef class OpaqueConnection(Waiter):
         self.target.last_used = self.server.loop.now
         if self.pending:
             self.pending = False
-            self.backend.cancel()
+            self.tell_end(self.server.loop.now)
         self.server.opaque_connections.discard(self)
         self.backend = None
         self.client = None
         self.pump = None
         self.server = None
+        return 0
+
+
+    cdef int tell_end(self, int64_t now) except -1:
+        """An endpoint that ends a connection before it has said a word has failed it; the rest is between the two ends."""
+        if self.pump is None:
+            return self.backend.give_up(now - self.dispatched, now)
+        self.backend.cancel()
+        if not self.pump.server_silent:
+            self.backend.succeed(self.dispatched, now)
+        elif self.pump.server_first:
+            self.backend.fail(1.0, self.dispatched, 0, now)
         return 0
 
 

@@ -59,7 +59,11 @@ cdef class Target(Roster):
         self.queue = WaiterQueue.__new__(WaiterQueue)
         self.routers = {}
         self.http = {}
-        self.ready = ReadySet(decay_ns=table.settings.decay_ns, default_rtt_ns=table.settings.default_rtt_ns)
+        settings = table.settings
+        self.ready = ReadySet(
+            decay_ns=settings.decay_ns, default_rtt_ns=settings.default_rtt_ns, penalizes=settings.penalizes_failures,
+            max_hold_ns=settings.max_retry_after_ns,
+        )
         self.failfast = Timer(self, TIMER_FAILFAST)
         self.last_used = table.loop.now
 
@@ -211,13 +215,14 @@ cdef class Target(Roster):
         self.refuse(UNAVAILABLE_LOOP, 502 if self.table.direction == "outbound" else 403, b"request loop: the target is this proxy")
 
     def endpoints_state(self):
-        """One dict an endpoint: address, ready, pending, rtt_ms."""
+        """One dict an endpoint: address, ready, pending, rtt_ms, and failing, the share of its recent exchanges that failed as it is believed now."""
         cdef Endpoint endpoint
+        self.table.loop.now = now_ns()
         singles = [] if self.single is None else [self.single]
         return [
             {
                 "address": str(endpoint.address), "ready": endpoint.alone or endpoint.position >= 0, "pending": endpoint.pending,
-                "rtt_ms": endpoint.ewma.estimate_ns / 1e6,
+                "rtt_ms": endpoint.ewma.estimate_ns / 1e6, "failing": round(endpoint.failing(self.table.loop.now), 3),
             }
             for endpoint in [*self.endpoints.values(), *singles]
         ]

@@ -13,6 +13,7 @@ from linkerd2_py.proxy.config import identity, parse
 from linkerd2_py.proxy.config.table import RENAMED, VARIABLES
 from linkerd2_py.proxy.config.types import (
     AdminSettings,
+    Balancing,
     Config,
     Destination,
     Dns,
@@ -160,6 +161,10 @@ def _build(values: Values, *, not_used_yet: tuple[str, ...]) -> Config:
     return Config(
         outbound=_side(values, name="OUTBOUND", listen=outbound_listen),
         inbound=_side(values, name="INBOUND", listen=(values["INBOUND_LISTEN_ADDR"],)),
+        balancing=Balancing(
+            penalizes_failures=values["OUTBOUND_PENALIZE_FAILURES"],
+            max_retry_after_s=values["OUTBOUND_LOAD_BIASER_MAX_RETRY_AFTER"],
+        ),
         outbound_static=values["OUTBOUND_STATIC_PORTS"],
         inbound_static=values["INBOUND_STATIC_PORTS"],
         inbound_ips=values["INBOUND_IPS"],

@@ -119,6 +119,8 @@ _POOLS: Final[_Table] = {
     "HTTP2_INITIAL_CONNECTION_WINDOW_SIZE": Variable(
         parse.whole(low=65_535, high=_WINDOW_MAX), 1_048_576
     ),
+    "OUTBOUND_PENALIZE_FAILURES": Variable(parse.switch, default=True),
+    "OUTBOUND_LOAD_BIASER_MAX_RETRY_AFTER": Variable(parse.duration, 300.0),
     "OUTBOUND_TCP_QUEUE_CAPACITY": _later(parse.whole(low=1, high=_MANY)),
     "OUTBOUND_TCP_FAILFAST_TIMEOUT": _later(parse.positive_duration),
 }

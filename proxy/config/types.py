@@ -67,6 +67,13 @@ class Side(NamedTuple):
     http2: Http2Server
 
 
+class Balancing(NamedTuple):
+    """What the outbound balancer makes of failures."""
+
+    penalizes_failures: bool = True
+    max_retry_after_s: float = 300.0
+
+
 class StreamLimits(NamedTuple):
     """How long a control stream may wait for its first answer, be silent, and live; None: no bound."""
 
@@ -149,6 +156,7 @@ class Config(NamedTuple):
 
     outbound: Side
     inbound: Side
+    balancing: Balancing
     outbound_static: tuple[StaticOutbound, ...]
     inbound_static: tuple[StaticInbound, ...]
     inbound_ips: frozenset[bytes]

@@ -244,6 +244,8 @@ def test_a_range_must_rise(low: str, high: str) -> None:
         ("OUTBOUND_HTTP_QUEUE_CAPACITY", "0"),
         ("OUTBOUND_HTTP_QUEUE_CAPACITY", "many"),
         ("SHUTDOWN_ENDPOINT_ENABLED", "perhaps"),
+        ("OUTBOUND_PENALIZE_FAILURES", "sometimes"),
+        ("OUTBOUND_LOAD_BIASER_MAX_RETRY_AFTER", "300"),
         ("HTTP2_INITIAL_CONNECTION_WINDOW_SIZE", "1"),
         ("INBOUND_SERVER_HTTP2_KEEP_ALIVE_INTERVAL", "0"),
         ("INBOUND_SERVER_HTTP2_KEEP_ALIVE_TIMEOUT", "61m"),
