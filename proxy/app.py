@@ -42,7 +42,7 @@ from linkerd2_py.proxy.discovery.resolver import Resolver
 from linkerd2_py.proxy.discovery.sources import Sources
 from linkerd2_py.proxy.discovery.translate import Labels
 from linkerd2_py.proxy.dns.resolver import Resolver as DnsResolver
-from linkerd2_py.proxy.dns.settings import Hosts, read_settings
+from linkerd2_py.proxy.dns.settings import Hosts, ResolvConf
 from linkerd2_py.proxy.dns.watch import TtlBounds
 from linkerd2_py.proxy.drain import drain
 from linkerd2_py.proxy.event_loop import leave, run_inside
@@ -330,7 +330,7 @@ def _build_dns(config: Config, *, registry: Registry) -> DnsResolver:
         for result in ("ok", "not_found", "error")
     }
     return DnsResolver(
-        read_settings(config.dns.resolv_conf),
+        ResolvConf(config.dns.resolv_conf),
         hosts=Hosts(),
         count=lambda kind, result: counters[kind, result].inc(),
     )

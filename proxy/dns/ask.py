@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+from typing import Final
 
 from linkerd2_py.proxy.addresses import SocketAddr
 from linkerd2_py.proxy.dns.message import Answer, MessageError, encode_question, parse_answer
+
+RESEND_S: Final = 0.8
+"""A datagram that brought no answer so long is sent again, then after twice as long, and so on: networks lose some."""
 
 
 async def ask(server: SocketAddr, *, name: str, kind: int, timeout_s: float) -> Answer:
@@ -54,9 +58,13 @@ async def _ask_udp(
         lambda: _Datagrams(name=name, kind=kind, number=number),
         remote_addr=(server.host, server.port),
     )
+    pause_s = RESEND_S
     try:
-        transport.sendto(question)
-        return await protocol.answer
+        while not protocol.answer.done():
+            transport.sendto(question)
+            await asyncio.wait([protocol.answer], timeout=pause_s)
+            pause_s *= 2
+        return protocol.answer.result()
     finally:
         transport.close()
 

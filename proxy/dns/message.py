@@ -41,13 +41,14 @@ class MessageError(Exception):
 
 class Answer(NamedTuple):
     """What a server said. `ttl_s` is the shortest on the way to the addresses; for an absence it is the
-    negative TTL, None when the server gave none.
+    negative TTL, None when the server gave none. `alias`: the server knows only that the name leads there.
     """
 
     rcode: int
     truncated: bool
     addresses: tuple[bytes, ...]
     ttl_s: int | None
+    alias: str = ""
 
 
 class _Record(NamedTuple):
@@ -93,30 +94,53 @@ def _parse(raw: bytes, *, name: str, kind: int, number: int) -> Answer:
     if answers + authorities > _RECORDS_MAX:
         raise MessageError("too many records")
     records, at = _read_records(raw, at=at + 4, count=answers)
-    addresses, ttl_s = _follow(raw, records=records, name=asked, kind=kind)
-    if rcode == RCODE_OK and addresses:
-        return Answer(rcode=rcode, truncated=False, addresses=addresses, ttl_s=ttl_s)
+    found = _follow(raw, records=records, name=asked, kind=kind)
+    if rcode == RCODE_OK and found.addresses:
+        return Answer(rcode, truncated=False, addresses=found.addresses, ttl_s=found.ttl_s)
     records, _ = _read_records(raw, at=at, count=authorities)
-    return Answer(rcode=rcode, truncated=False, addresses=(), ttl_s=_negative_ttl(raw, records))
+    alias = (
+        _unanswered(found.name, records=records)
+        if rcode == RCODE_OK and found.name != asked
+        else ""
+    )
+    ttl_s = found.ttl_s if alias else _negative_ttl(raw, records)
+    return Answer(rcode, truncated=False, addresses=(), ttl_s=ttl_s, alias=alias)
 
 
-def _follow(
-    raw: bytes, *, records: list[_Record], name: bytes, kind: int
-) -> tuple[tuple[bytes, ...], int]:
-    """The addresses `name` leads to through CNAMEs, and the shortest TTL on the way."""
+class _Found(NamedTuple):
+    """The name that CNAMEs lead to, the shortest TTL on the way, and the addresses there."""
+
+    name: bytes
+    ttl_s: int
+    addresses: tuple[bytes, ...] = ()
+
+
+def _follow(raw: bytes, *, records: list[_Record], name: bytes, kind: int) -> _Found:
+    """Where `name` leads within the message."""
     ttl_s = _TTL_MAX
     for _ in range(_LINKS_MAX):
         own = [record for record in records if record.name == name]
         found = [record for record in own if record.kind == kind]
         if found:
             addresses = tuple(dict.fromkeys(_address(raw, record, kind=kind) for record in found))
-            return addresses, min(ttl_s, *(record.ttl_s for record in found))
+            return _Found(name, min(ttl_s, *(record.ttl_s for record in found)), addresses)
         link = next((record for record in own if record.kind == TYPE_CNAME), None)
         if link is None:
-            return (), ttl_s
+            return _Found(name, ttl_s)
         ttl_s = min(ttl_s, link.ttl_s)
         name, _ = _read_name(raw, at=link.start)
     raise MessageError("too many aliases")
+
+
+def _unanswered(name: bytes, *, records: list[_Record]) -> str:
+    """`name`, unless the message says that it has no address: by an SOA from above it (RFC 2308 section 2.2)."""
+    denied = any(record.kind == TYPE_SOA and _is_below(name, record.name) for record in records)
+    text = name.decode("latin-1")
+    return text if not denied and is_host_name(text) else ""
+
+
+def _is_below(name: bytes, zone: bytes) -> bool:
+    return not zone or name == zone or name.endswith(b"." + zone)
 
 
 def _address(raw: bytes, record: _Record, *, kind: int) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from linkerd2_py.proxy.addresses import SocketAddr, is_host_name, pack_ip, split_host_port
 
@@ -11,6 +11,8 @@ DNS_PORT: Final = 53
 _SERVERS_MAX: Final = 3  # as in the C library: more would only lengthen a failure
 _SEARCH_MAX: Final = 6
 _FILE_MAX: Final = 1 << 20
+
+Stamp = tuple[int, int, int]
 
 
 class ResolverSettings(NamedTuple):
@@ -22,10 +24,34 @@ class ResolverSettings(NamedTuple):
     timeout_s: float = 5.0
     attempts: int = 2
 
+    @property
+    def current(self) -> ResolverSettings:
+        """Settings that do not change are what they are."""
+        return self
 
-def read_settings(path: str) -> ResolverSettings:
-    """The settings in the file; defaults when it is missing or unreadable."""
-    return parse_resolv_conf(_read(path))
+
+class SettingsSource(Protocol):
+    """Where the settings in force come from."""
+
+    @property
+    def current(self) -> ResolverSettings: ...
+
+
+class ResolvConf:
+    """A file of settings, read again when it has changed. While it is missing, what it last said holds: defaults at first."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._stamp: Stamp | None = None
+        self._settings = ResolverSettings()
+
+    @property
+    def current(self) -> ResolverSettings:
+        """What it says now."""
+        stamp = _stamp_of(self.path)
+        if stamp is not None and stamp != self._stamp:
+            self._stamp, self._settings = stamp, parse_resolv_conf(_read(self.path))
+        return self._settings
 
 
 def parse_resolv_conf(text: str) -> ResolverSettings:
@@ -58,16 +84,14 @@ class Hosts:
 
     def __init__(self, path: str = "/etc/hosts") -> None:
         self.path = path
-        self._stamp: tuple[int, int] | None = None
+        self._stamp: Stamp | None = None
         self._names: dict[str, tuple[bytes, ...]] = {}
 
     def addresses(self, name: str) -> tuple[bytes, ...]:
         """Packed addresses of `name`, none when the file does not list it."""
-        try:
-            status = os.stat(self.path)  # noqa: PTH116  # pathlib is 0.4 MiB
-        except OSError:
+        stamp = _stamp_of(self.path)
+        if stamp is None:
             return ()
-        stamp = (status.st_mtime_ns, status.st_size)
         if stamp != self._stamp:
             self._stamp, self._names = stamp, parse_hosts(_read(self.path))
         return self._names.get(name.lower().removesuffix("."), ())
@@ -85,6 +109,15 @@ def parse_hosts(text: str) -> dict[str, tuple[bytes, ...]]:
             known = names.get(name.lower(), ())
             names[name.lower()] = known if packed in known else (*known, packed)
     return names
+
+
+def _stamp_of(path: str) -> Stamp | None:
+    """What changes with every edit; None while there is no such file."""
+    try:
+        status = os.stat(path)  # noqa: PTH116  # pathlib is 0.4 MiB
+    except OSError:
+        return None
+    return (status.st_mtime_ns, status.st_size, status.st_ino)
 
 
 def _server(word: str) -> SocketAddr | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Final, NamedTuple
 
 from linkerd2_py.base.backoff import Backoff
@@ -69,7 +70,7 @@ async def watch_name(
     while True:
         backoff.begin()
         try:
-            found = await resolver.resolve(name)
+            found = await resolver.resolve(name, on_partial=partial(listener.tell, name))
         except ResolveError as error:
             consequence = "keeping the last answer" if listener.told else "trying again"
             logger.warning("%s; %s", error, consequence)

@@ -1,7 +1,8 @@
 """A tiny name server over real UDP and TCP on one loopback port, in a thread of its own.
 
 `zone` maps (name, type) to what is answered; a name that is in no entry does not exist. Misbehaviour is
-set per server: `silent`, `rcode`, `truncate`, `before` (datagrams sent ahead of each real answer).
+set per server: `silent`, `silent_about` (types that are never answered), `loses` (so many datagrams are lost first), `rcode`,
+`truncate`, `chases` (aliases are followed), `before` (datagrams sent ahead of each real answer).
 """
 
 import socket
@@ -65,6 +66,9 @@ class DnsServer:
 
     zone: dict[tuple[str, int], Rows] = field(default_factory=dict)
     silent: bool = False
+    silent_about: frozenset[int] = frozenset()
+    loses: int = 0
+    chases: bool = True
     rcode: int = 0
     truncate: bool = False
     negative_ttl: int | None = None
@@ -130,7 +134,10 @@ class DnsServer:
         name, kind, _ = read_question(query)
         name = name.lower()
         self.questions.append((name, kind, transport))
-        if self.silent:
+        if self.silent or kind in self.silent_about:
+            return []
+        if self.loses:
+            self.loses -= 1
             return []
         if self.rcode:
             return [encode_answer(query, [], rcode=self.rcode)]
@@ -154,6 +161,8 @@ class DnsServer:
                 break
             records.append(encode_record(name, CNAME, alias.ttl, encode_name(alias.texts[0])))
             name = alias.texts[0]
+            if not self.chases:
+                return encode_answer(query, records)
         return encode_answer(
             query, records, rcode=0 if known else _NO_NAME, authority=self._absence()
         )

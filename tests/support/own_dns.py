@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import dns.asyncquery
@@ -21,6 +21,8 @@ OWN = "itself"
 
 class OwnDns:
     """Questions to the server at `address`."""
+
+    forward_to: Callable[[Sequence[str]], None]
 
     def __init__(self, registry: Registry, *, address: tuple[str, int]) -> None:
         self.registry = registry
@@ -64,7 +66,9 @@ async def own_dns(
     )
     await server.start(udp, tcp)
     try:
-        yield OwnDns(registry, address=address)
+        made = OwnDns(registry, address=address)
+        made.forward_to = server.forward_to
+        yield made
     finally:
         await server.stop()
     assert (udp.fileno(), tcp.fileno()) == (-1, -1)

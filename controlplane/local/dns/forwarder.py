@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import dns.exception
@@ -33,9 +33,11 @@ logger = logging.getLogger(__name__)
 
 
 class Forwarder:
-    """Asks `servers` in order, each for `timeout_s`."""
+    """Asks the `servers` there are in order, each for `timeout_s`."""
 
-    def __init__(self, servers: Sequence[Address], *, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self, servers: Callable[[], Sequence[Address]], *, timeout_s: float = TIMEOUT_S
+    ) -> None:
         self._servers = servers
         self._timeout_s = timeout_s
         self._waiting = 0
@@ -64,7 +66,7 @@ class Forwarder:
 
     async def _ask_each(self, query: Query, *, stream: bool) -> bytes | None:
         failure: bytes | None = None
-        for server in self._servers:
+        for server in self._servers():
             try:
                 async with asyncio.timeout(self._timeout_s):
                     answer = await _ask(server, query, stream=stream)

@@ -52,22 +52,27 @@ class DnsServer:
         timeout_s: float = TIMEOUT_S,
     ) -> None:
         self._zone = zone
-        self._servers = [_address(text) for text in forward_to]
         self._idle_s = idle_s
-        self._timeout_s = timeout_s
-        self._forwarder = Forwarder((), timeout_s=timeout_s)
+        self._own: Address | None = None
+        self._servers = [_address(text) for text in forward_to]
+        self._forwarder = Forwarder(self._others, timeout_s=timeout_s)
         self._datagrams: _Datagrams | None = None
         self._listener: asyncio.Server | None = None
         # Oldest first.
         self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._forwarding: set[asyncio.Task[None]] = set()
 
+    def forward_to(self, servers: Sequence[str]) -> None:
+        """Ask these about other names from now on. ValueError as above, and nothing changes."""
+        self._servers = [_address(text) for text in servers]
+
+    def _others(self) -> Sequence[Address]:
+        # Asking ourselves would never end.
+        return [server for server in self._servers if server != self._own]
+
     async def start(self, udp: socket.socket, tcp: socket.socket) -> None:
         """Serve on two sockets that are bound to the same address; from now on they are ours to close."""
-        own = udp.getsockname()[:2]
-        # Asking ourselves would never end.
-        others = [server for server in self._servers if server != own]
-        self._forwarder = Forwarder(others, timeout_s=self._timeout_s)
+        self._own = udp.getsockname()[:2]
         _, self._datagrams = await asyncio.get_running_loop().create_datagram_endpoint(
             lambda: _Datagrams(self._on_datagram), sock=udp
         )

@@ -26,6 +26,7 @@ from linkerd2_py.controlplane.local.transparent.programs import NetworkError
 from linkerd2_py.controlplane.local.transparent.subnet import Claim, Subnet
 from linkerd2_py.controlplane.local.transparent.sweep import FORWARDING, sweep, sweep_dead
 from linkerd2_py.controlplane.registry.registry import Registry, Subscription
+from linkerd2_py.controlplane.watch import stamp, watch_file
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ class Node:
         self._claim = claim
         self._changed = asyncio.Event()
         self._subscription: Subscription | None = None
-        self._following: asyncio.Task[None] | None = None
+        self._following: list[asyncio.Task[None]] = []
         self._dns: DnsServer | None = None
 
     @classmethod
@@ -83,6 +84,7 @@ class Node:
             tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             udp.bind((self.host, _DNS_PORT))
             tcp.bind((self.host, _DNS_PORT))
+        before = stamp(RESOLV_CONF)
         servers = name_servers(RESOLV_CONF)
         self._dns = DnsServer(Zone(lambda: registry.mesh), forward_to=servers)
         await self._dns.start(udp, tcp)
@@ -90,17 +92,20 @@ class Node:
             await self._restore(service_rules_base(), ipv6=ipv6)
         self._subscription = registry.subscribe(lambda _changes: self._changed.set())
         self._changed.set()
-        self._following = supervise(partial(self._follow, registry), name="service-rules")
+        follow = partial(watch_file, RESOLV_CONF, since=before, on_edit=self._on_resolv_conf)
+        self._following = [
+            supervise(partial(self._follow, registry), name="service-rules"),
+            supervise(follow, name="resolv-conf"),
+        ]
 
     async def close(self) -> None:
         """Remove the node and every pod's namespace. May be repeated."""
         if self._subscription is not None:
             self._subscription.close()
-        if self._following is not None:
-            await cancel_all([self._following])
+        await cancel_all(self._following)
         if self._dns is not None:
             await self._dns.stop()
-        self._subscription = self._following = self._dns = None
+        self._subscription = self._dns = None
         await sweep(self.subnet.label)
         self._claim.close()
 
@@ -125,6 +130,11 @@ class Node:
                 await asyncio.sleep(backoff.next_delay_s())
             else:
                 backoff.reset()
+
+    async def _on_resolv_conf(self) -> None:
+        """The machine has other name servers now, or is just being told so."""
+        if self._dns is not None and RESOLV_CONF.is_file():
+            self._dns.forward_to(name_servers(RESOLV_CONF))
 
     async def _load(self, registry: Registry) -> None:
         """The rules for the mesh as it is; while that fails there is still something to do."""

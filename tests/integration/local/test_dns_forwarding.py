@@ -147,6 +147,17 @@ async def test_it_never_asks_itself() -> None:
         assert other.asked(NAME) == 1
 
 
+async def test_other_servers_are_asked_from_when_they_are_named() -> None:
+    with OtherServer() as old, OtherServer(ROWS) as new:
+        async with own_dns(Registry(), forward_to=[at(old)]) as server:
+            assert (await server.ask(NAME)).rcode() == dns.rcode.NXDOMAIN
+            server.forward_to([f"{server.host}:{server.port}", at(new)])
+            assert texts(await server.ask(NAME)) == ["192.0.2.1"]
+            with pytest.raises(ValueError, match="not the address"):
+                server.forward_to(["nonsense"])
+            assert texts(await server.ask(NAME)) == ["192.0.2.1"]
+
+
 async def test_slow_names_hold_up_no_others() -> None:
     with OtherServer(silent=True) as other:
         async with own_dns(Registry(), forward_to=[at(other)], timeout_s=30) as server:
@@ -159,7 +170,7 @@ async def test_slow_names_hold_up_no_others() -> None:
 async def test_a_thousand_may_wait_and_few_sockets_are_used() -> None:
     query = read_query(dns.message.make_query(NAME, "A").to_wire())
     with OtherServer(silent=True) as other:
-        forwarder = Forwarder([other.address], timeout_s=30)
+        forwarder = Forwarder(lambda: [other.address], timeout_s=30)
         before = open_files()
         waiting = [
             spawn(forwarder.ask(query, stream=False), name="ask") for _ in range(WAITING_MAX)

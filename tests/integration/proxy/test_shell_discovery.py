@@ -13,7 +13,7 @@ from linkerd2_py.proto.gen import destination_pb2 as destination
 from linkerd2_py.proxy.discovery import translate
 from tests.support.destination_messages import add, no_endpoints, remove, weighted
 from tests.support.destination_stub import DestinationStub
-from tests.support.dns_server import A, DnsServer, Rows
+from tests.support.dns_server import AAAA, A, DnsServer, Rows
 from tests.support.origin import origin, talk
 from tests.support.sidecar import InProcess, sidecar
 from tests.support.wait import DEADLINE_S, eventually_async
@@ -82,6 +82,18 @@ async def test_endpoints_come_change_and_go() -> None:
         await answered_by(proxy, "one", "two")
         stub.send(PATH, remove(one))
         await answered_by(proxy, "two")
+
+
+async def test_a_name_server_that_never_says_aaaa_costs_no_answer(tmp_path: Path) -> None:
+    async with workload("one") as (host, port):
+        zone = {("web.test", A): Rows((host,), ttl=1)}
+        with DnsServer(zone, silent_about=frozenset({AAAA})) as dns:
+            conf = tmp_path / "resolv.conf"
+            conf.write_text(f"nameserver [{dns.address[0]}]:{dns.address[1]}\n")
+            async with sidecar(RESOLV_CONF=str(conf)) as proxy:
+                assert await answers(proxy, f"http://web.test:{port}/") == "one"
+                await eventually_async(lambda: dns.asked("web.test") >= 2)
+                assert await answers(proxy, f"http://web.test:{port}/") == "one"
 
 
 async def test_the_request_says_who_asks() -> None:

@@ -100,6 +100,31 @@ def test_addresses_of_the_other_family_have_their_own_length() -> None:
         parse_answer(encode_answer(query, [record]), name=NAME, kind=TYPE_AAAA, number=1)
 
 
+def test_a_name_that_points_at_itself_is_refused() -> None:
+    """At itself, further on, and in a circle of two: each would be read for ever."""
+    for pointer in (len(QUERY), len(QUERY) + 2, len(QUERY) + 12):
+        record = (0xC000 | pointer).to_bytes(2) + struct.pack("!HHIH", A, 1, 1, 4) + bytes(4)
+        back = (0xC000 | len(QUERY)).to_bytes(2)
+        with pytest.raises(MessageError, match="points forwards"):
+            parsed(encode_answer(QUERY, [record, back]))
+
+
+def test_an_alias_that_leads_out_of_the_message_is_told() -> None:
+    link = encode_record(NAME, CNAME, 5, encode_name("real.other"))
+    answer = parsed(encode_answer(QUERY, [link], authority=[soa(60, 60)]))
+    assert (answer.alias, answer.addresses, answer.ttl_s) == ("real.other", (), 5)
+
+
+@pytest.mark.parametrize(
+    ("target", "rcode"),
+    [("real.test", 0), ("test", 0), ("real.other", 3), ("sp ace", 0), ("-x", 0)],
+)
+def test_an_alias_that_leads_nowhere_is_an_absence(target: str, rcode: int) -> None:
+    link = encode_record(NAME, CNAME, 5, encode_name(target))
+    answer = parsed(encode_answer(QUERY, [link], rcode=rcode, authority=[soa(60, 7)]))
+    assert (answer.alias, answer.addresses, answer.ttl_s) == ("", (), 7)
+
+
 def spoiled() -> list[bytes]:
     good = encode_answer(QUERY, [encode_record(NAME, A, 1, address("10.0.0.1"))])
     other = encode_question("web2.test", kind=TYPE_A, number=0x1234)

@@ -7,10 +7,10 @@ from linkerd2_py.proxy.addresses import SocketAddr
 from linkerd2_py.proxy.dns.resolver import candidates
 from linkerd2_py.proxy.dns.settings import (
     Hosts,
+    ResolvConf,
     ResolverSettings,
     parse_hosts,
     parse_resolv_conf,
-    read_settings,
 )
 
 
@@ -39,8 +39,21 @@ def test_numbers_are_bounded() -> None:
     assert (found.ndots, found.timeout_s, found.attempts) == (15, 1.0, 5)
 
 
-def test_a_missing_file_means_the_defaults(tmp_path: Path) -> None:
-    assert read_settings(str(tmp_path / "none")) == ResolverSettings()
+def test_resolv_conf_is_read_again_when_it_changed(tmp_path: Path) -> None:
+    path = tmp_path / "resolv.conf"
+    conf = ResolvConf(str(path))
+    assert conf.current == ResolverSettings()
+    path.write_text("nameserver 10.0.0.1\n")
+    first = conf.current
+    assert first.servers == (SocketAddr("10.0.0.1", 53),)
+    # A file that takes its place, as editors and DHCP clients write it: of the same size and time.
+    other = tmp_path / "other"
+    other.write_text("nameserver 10.0.0.2\n")
+    os.utime(other, ns=(0, path.stat().st_mtime_ns))
+    other.rename(path)
+    assert conf.current.servers == (SocketAddr("10.0.0.2", 53),)
+    path.unlink()
+    assert conf.current.servers == (SocketAddr("10.0.0.2", 53),)
 
 
 def test_hosts_lists_addresses_in_order() -> None:
