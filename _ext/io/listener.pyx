@@ -124,6 +124,8 @@ cdef class Listener(Source):
             if fd >= 0:
                 self.backoff_ns = 0
                 self.admit(fd)
+                if self.loop.is_spent():
+                    break
                 continue
             code = errno
             if code == EAGAIN:

@@ -72,6 +72,9 @@ cdef class Loop:
     cdef int ready, cursor
     cdef int phase
     cdef Actor current                     # whose callback runs
+    cdef int64_t slice_end                 # clock ns: when the phase that runs is to end
+    cdef int64_t looked                    # the clock when it was last read for that
+    cdef int steps_left                    # small pieces until it is read again
     cdef bint draining, woken
     # Waiting without sleeping: see wait_busily
     cdef bint spinning                     # the last wait was worth it
@@ -108,15 +111,31 @@ cdef class Loop:
     cdef int arm(self, Timer timer, Actor owner, int64_t delay_ns) except -1   # re-arming moves it
     cdef int disarm(self, Timer timer) except -1          # idempotent
     # Budgeted (256 events or 500 us): then yields to the outer loop. The loop's fd stays readable while work remains, whatever its kind.
+    # One turn is bounded, too: whoever has much to do asks `is_spent` between two pieces of it, and defers the rest. A piece is a read of bulk, a step of a
+    # handshake, an accepted connection, a waiter that is let go: about 300 us at most. Outside of a turn the time is always up.
     cpdef object drain(self)
     # Python: fileno(), close(), stats() -> dict, run_inside(...), run_until(predicate, timeout_s) for tests without an outer loop.
 
+    # Whether this phase's time is up. Reads the clock once for some small pieces, and for each that was said to be large (`weigh`).
+    cdef inline bint is_spent(self) noexcept:
+        self.steps_left -= 1
+        return self.steps_left < 0 and self.look()
+
+    cdef inline int weigh(self) noexcept:
+        self.steps_left = 0
+        return 0
+
+    # An exception that escaped `actor` while somebody else called it: reported, and the actor ended.
+    cdef int blame(self, object error, Actor actor) except -1
+    cdef bint look(self) noexcept
+    cdef int enter(self, int phase) noexcept
     cdef bint next_batch(self) except -1
     cdef bint poll(self) except -1
     cdef bint fetched(self, int ready) except -1
     cdef bint sleep(self) except -1
     cdef bint take_over(self) except -1
     cdef int give_back(self) except -1
+    cdef bint is_outers_turn(self) noexcept
     cdef int outer_wait_ms(self) noexcept
     cdef bint has_work(self) noexcept
     cdef int wake(self) except -1

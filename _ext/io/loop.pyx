@@ -2,7 +2,8 @@
 """The inner event loop. It knows descriptors, actors and time; what the bytes mean is its sources' business.
 
 A turn is: events, deferred work, due timers, flushes. Where a turn stands is kept in the loop, so that an exception that
-escapes one actor ends that actor and the turn goes on behind it.
+escapes one actor ends that actor and the turn goes on behind it. Each phase has its time, so that none of them can starve the others; what it did not
+get to is done in the next turn, before anything new is fetched.
 """
 
 import sys
@@ -48,7 +49,12 @@ cdef enum:
     BATCH = CALLS             # events per epoll_wait; about 500 us of work
     BUDGET_EVENTS = 256       # per drain: then the outer loop gets its turn
     BUDGET_NS = 500000
-    BUDGET_TIMERS = 256       # per turn
+    PHASE_NS = 250000         # of a turn, each
+    SMALL_EVENTS_NS = 500000  # by so much events may go on beyond it: most are small, and what is large has put itself off by then
+    SMALL_STEPS = 4           # between two looks at the clock
+    OUTER_TURN_NS = 2000000   # while work does not end, the outer loop is looked after so often
+    BATCH_BYTES = 524288      # of one shared send
+    ALONE_BATCH = 4           # sources of one round that write by themselves
     TICK_NS = 10000000
     WHEEL = 4096              # ticks: 41 s a revolution, so that nearly every timer is found once, when it is due
     WORDS = 64                # WHEEL / 64
@@ -276,10 +282,10 @@ cdef class Loop:
         self.learn_gap()
         try:
             while self.next_batch():
-                spent += self.ready
+                spent += self.ready - self.cursor
                 self.run_turn()
                 self.now = now_ns()
-                if self.outer_wait_ms() == 0 if self.owning else spent >= BUDGET_EVENTS or self.now - started >= BUDGET_NS:
+                if self.is_outers_turn() if self.owning else spent >= BUDGET_EVENTS or self.now - started >= BUDGET_NS:
                     break
         finally:
             self.draining = False
@@ -303,6 +309,9 @@ cdef class Loop:
             return False
         if self.phase != PHASE_DONE:
             return True
+        if self.cursor < self.ready:
+            self.enter(PHASE_EVENTS)
+            return True
         return self.fetched(epoll_wait(self.epfd, <epoll_event*> self.events, BATCH, 0))
 
     cdef bint fetched(self, int ready) except -1:
@@ -312,7 +321,7 @@ cdef class Loop:
         self.cursor = 0
         if self.ready == 0 and not self.has_work():
             return False
-        self.phase = PHASE_EVENTS
+        self.enter(PHASE_EVENTS)
         if self.ready >= SHARED and self.ring is not None:
             self.receive_batch()
         return True
@@ -335,7 +344,7 @@ cdef class Loop:
         self.learn_gap()
         self.fetched(ready)
         # Woken for the outer loop alone: a turn without events.
-        self.phase = PHASE_EVENTS
+        self.enter(PHASE_EVENTS)
         return True
 
     cdef bint take_over(self) except -1:
@@ -360,6 +369,10 @@ cdef class Loop:
             return 0
         epoll_ctl(self.epfd, EPOLL_CTL_DEL, self.outer.fd, NULL)
         return self.outer.watch()
+
+    cdef bint is_outers_turn(self) noexcept:
+        # What wakes it is among the events that are fetched when these are done.
+        return self.outer_wait_ms() == 0 or (self.cursor < self.ready and self.now - self.entered_at >= OUTER_TURN_NS)
 
     cdef int outer_wait_ms(self) noexcept:
         """Until the outer loop's turn; 0 when it is now, -1 when it wants none. Its own idea of the time is that of the moment when it called us."""
@@ -403,35 +416,53 @@ cdef class Loop:
     cdef bint has_work(self) noexcept:
         if self.epfd < 0:
             return False
-        if self.phase != PHASE_DONE or self.deferred_count or self.flush_count or self.due_tail is not None:
+        if self.phase != PHASE_DONE or self.cursor < self.ready or self.deferred_count or self.flush_count or self.due_tail is not None:
             return True
         return self.next_tick != 0 and self.now >= self.next_tick * TICK_NS
 
     cdef int run_turn(self) except -1:
         """Runs the turn to its end. A failing actor is ended and reported; only what is not an `Exception` goes through."""
         self.turns += 1
-        self.batch_was = self.ready
+        self.batch_was = self.ready - self.cursor
         while self.phase != PHASE_DONE:
             try:
                 self.run_phases()
             except Exception as error:
                 self.broke(error)
         self.current = None
+        self.slice_end = 0
+        self.steps_left = 0
         return 0
+
+    cdef int enter(self, int phase) noexcept:
+        # Since the later of the two only some small pieces were done: no need to look again.
+        self.phase = phase
+        self.slice_end = max(self.now, self.looked) + PHASE_NS
+        self.steps_left = SMALL_STEPS
+        return 0
+
+    cdef bint look(self) noexcept:
+        self.looked = now_ns()
+        if self.looked >= self.slice_end:
+            self.steps_left = 0
+            return True
+        self.steps_left = SMALL_STEPS
+        return False
 
     cdef int run_phases(self) except -1:
         if self.phase == PHASE_EVENTS:
             self.run_events()
             self.deferred_round = self.deferred_count
-            self.phase = PHASE_DEFERRED
+            self.enter(PHASE_DEFERRED)
         if self.phase == PHASE_DEFERRED:
             self.run_deferred()
             self.expire()
-            self.phase = PHASE_TIMERS
+            self.enter(PHASE_TIMERS)
         if self.phase == PHASE_TIMERS:
             self.run_timers()
             self.flush_round = self.flush_count
-            self.phase = PHASE_FLUSHES
+            self.batch_cursor = self.batch_size = 0
+            self.enter(PHASE_FLUSHES)
         if self.phase == PHASE_FLUSHES:
             self.run_flushes()
             self.phase = PHASE_DONE
@@ -449,6 +480,8 @@ cdef class Loop:
             self.handled += 1
             self.current = source
             source.on_event(event.events)
+            if self.is_spent() and self.looked >= self.slice_end + SMALL_EVENTS_NS:
+                break
         return 0
 
     cdef Source source_of(self, const void* ready):
@@ -499,14 +532,14 @@ cdef class Loop:
             actor.deferred = False
             self.current = actor
             actor.on_deferred()
+            if self.is_spent():
+                break
         return 0
 
     cdef int run_timers(self) except -1:
         cdef Timer timer
         cdef Actor owner
-        cdef int left = BUDGET_TIMERS
-        while left > 0 and self.due_tail is not None:
-            left -= 1
+        while self.due_tail is not None:
             timer = <Timer> PyList_GET_ITEM(self.wheel, DUE)
             self.unlink(timer)
             owner = timer.owner
@@ -514,12 +547,15 @@ cdef class Loop:
             self.fired += 1
             self.current = owner
             owner.on_timer(timer)
+            if self.is_spent():
+                break
         return 0
 
     cdef int run_flushes(self) except -1:
         cdef Source source
         cdef int outcome
-        while self.batch_cursor < self.batch_size or self.send_batch():
+        # What was written for a batch is told to all of it, whatever the time.
+        while self.batch_cursor < self.batch_size or ((self.batch_size == 0 or not self.is_spent()) and self.send_batch()):
             source = <Source> self.batch[self.batch_cursor]
             Py_DECREF(source)
             outcome = self.outcomes[self.batch_cursor]
@@ -535,7 +571,7 @@ cdef class Loop:
         """Writes for the sources of this round, as many as fit one batch; how many were taken from the queue."""
         cdef Source source
         cdef bint shared = self.ring is not None and self.flush_round >= SHARED
-        cdef int at, number = 0
+        cdef int at, number = 0, alone = 0
         self.batch_cursor = self.batch_size = 0
         while self.flush_round > 0 and self.flush_head is not None and self.batch_size < BATCH:
             self.flush_round -= 1
@@ -543,7 +579,10 @@ cdef class Loop:
             Py_INCREF(source)
             self.batch[self.batch_size] = <PyObject*> source
             self.outcomes[self.batch_size] = 0 if shared and source.put_send(self.ring) else ALONE
+            alone += self.outcomes[self.batch_size] == ALONE
             self.batch_size += 1
+            if alone == ALONE_BATCH or (shared and self.ring.sending >= BATCH_BYTES):
+                break
         if not shared:
             return self.batch_size
         self.shared_calls += self.ring.submit()
@@ -575,6 +614,9 @@ cdef class Loop:
     cdef int broke(self, object error) except -1:
         cdef Actor actor = self.current
         self.current = None
+        return self.blame(error, actor)
+
+    cdef int blame(self, object error, Actor actor) except -1:
         self.report(error, actor)
         if actor is None:
             return 0

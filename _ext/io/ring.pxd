@@ -12,6 +12,7 @@ cdef enum:
 cdef class Ring:
     cdef void* mapped                 # owned: the kernel's rings and our entries; NULL after close
     cdef int count                    # calls put since the last submit
+    cdef size_t sending               # bytes that they may send
     cdef int[64] results              # after submit, by the order of put: bytes, 0 = EOF, -errno or NOT_MADE
     # The caller proved count < CALLS; the memory must stay where it is until submit returns.
     cdef int put_recv(self, int fd, char* dst, size_t room) noexcept

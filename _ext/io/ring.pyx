@@ -149,11 +149,13 @@ cdef class Ring:
         return self.put(IORING_OP_RECV, fd, dst, room, MSG_DONTWAIT)
 
     cdef int put_send(self, int fd, const char* src, size_t size) noexcept:
+        self.sending += size
         return self.put(IORING_OP_SEND, fd, <char*> src, size, MSG_DONTWAIT | MSG_NOSIGNAL)
 
     cdef int submit(self) noexcept:
         cdef int count = self.count
         self.count = 0
+        self.sending = 0
         if count and l5d_ring_submit(<l5d_ring*> self.mapped, self.results) < 0:
             self.close()
         return count

@@ -76,6 +76,7 @@ cdef class Transport(RawConnection):
     cdef int attach(self, Session session) except -1        # replaces (old one is detached without callbacks), then session.on_attached()
     # -- reading
     cdef int pause(self, PauseReason reason) except -1
+    cdef int read_later(self) except -1                     # on_readable again from the loop: for a session whose time is up, or who took back a pause
     cdef int resume(self, PauseReason reason) except -1     # when the last one goes: deferred read if bytes or an edge wait (never re-entrant)
     cdef int forget_pauses(self) except -1                  # for a session that takes over everything: all counts zero, as if resumed
     # -- writing: everything goes through the outbox; flush writes now, flush_later at the end of this loop batch (coalesces HTTP/2 frames)
@@ -102,7 +103,6 @@ cdef class Transport(RawConnection):
     cdef int check_connect(self, uint32_t events) except -1
     cdef int connected(self) except -1
     cdef int connect_failed(self, FaultKind kind, int code) except -1
-    cdef int read_later(self) except -1
     cdef int read_ready(self) except -1
     cdef Py_ssize_t fill(self) except -1
     cdef int received(self, Buffer buffer, int got) noexcept

@@ -142,7 +142,8 @@ cdef class Transport(RawConnection):
                 self.write_out()
             self.settle()
         if self.readable or self.read_due or self.lingering:
-            self.read_ready()
+            # Bulk makes room for small events, which the rest of the batch may be.
+            return self.loop.defer(self) if self.read_size == BUFFER_LARGE and self.loop.is_spent() else self.read_ready()
         return 0
 
     cdef int on_deferred(self) except -1:
@@ -289,13 +290,20 @@ cdef class Transport(RawConnection):
             self.read_due = False
             if self.inbox is not None and self.pauses == 0:
                 self.hand_over()
+            if self.read_due:
+                return 0
         while self.readable and self.pauses == 0 and not self.read_eof and self.session is not None:
             got = self.fill()
             if got == 0:
                 break
             self.hand_over()
             budget -= got
-            if budget <= 0 and self.readable:
+            if got > BUFFER_SMALL:
+                self.loop.weigh()
+            if self.read_due:
+                # The session goes on later with what is left.
+                return 0
+            if self.readable and (budget <= 0 or self.loop.is_spent()):
                 self.loop.defer(self)
                 return 0
         if self.hangup_seen and self.session is not None:

@@ -41,6 +41,9 @@ cdef class Endpoint(Backend):
     cdef int dialing_http2            # HTTP/2 connects under way: one serves many waiters
     cdef WaiterQueue waiting_http1    # owned
     cdef WaiterQueue waiting_http2    # owned
+    cdef WaiterQueue failed           # owned: those who are told, some a turn, that no connection could be had
+    cdef FaultKind failed_kind        # of the latest of them
+    cdef int failed_code
     cdef IdleConnections idle         # owned
     cdef list multiplexed             # Http2Client that take new streams
     cdef Spare spare                  # a connection nobody has used yet, or None
@@ -59,6 +62,7 @@ cdef class Endpoint(Backend):
     cdef bint was_told(self, Transport transport)
     cdef int announce(self, Dial dial, Transport transport) except -1
     cdef int fail_all(self, WaiterQueue waiters, FaultKind kind, int code) except -1
+    cdef int fail_next(self) except -1
     cdef int become_ready(self) except -1
     cdef int become_failing(self) except -1
     cdef Http1Client new_http1(self, Transport transport)

@@ -68,6 +68,7 @@ cdef class Endpoint(Backend):
         self.multiplexed = []
         self.waiting_http1 = WaiterQueue.__new__(WaiterQueue)
         self.waiting_http2 = WaiterQueue.__new__(WaiterQueue)
+        self.failed = WaiterQueue.__new__(WaiterQueue)
         self.backoff = Timer(self, TIMER_BACKOFF)
         self.sweep = Timer(self, TIMER_SWEEP)
         ewma_init(&self.ewma, settings.default_rtt_ns, loop.now)
@@ -237,10 +238,30 @@ cdef class Endpoint(Backend):
 
     cdef int fail_all(self, WaiterQueue waiters, FaultKind kind, int code) except -1:
         """Those who wait now: a waiter that is told so may come again."""
-        cdef WaiterQueue told = WaiterQueue.__new__(WaiterQueue)
-        told.take_all(waiters)
-        while told.count:
-            told.pop().on_backend_failed(kind, code)
+        self.failed.take_all(waiters)
+        self.failed_kind = kind
+        self.failed_code = code
+        return self.fail_next()
+
+    cdef int fail_next(self) except -1:
+        cdef Waiter waiter
+        while self.failed.count:
+            waiter = self.failed.pop()
+            try:
+                waiter.on_backend_failed(self.failed_kind, self.failed_code)
+            except Exception as error:
+                self.loop.blame(error, waiter)
+            if self.loop.is_spent():
+                return self.loop.defer(self)
+        return 0
+
+    cdef int on_deferred(self) except -1:
+        """Goes on with what one turn had no time for."""
+        cdef Http2Client client
+        self.fail_next()
+        for client in list(self.multiplexed):
+            if self.waiting_http2.count and client.room() > 0:
+                self.serve_waiting_http2(client)
         return 0
 
     cdef int become_ready(self) except -1:
@@ -300,6 +321,8 @@ cdef class Endpoint(Backend):
         while self.waiting_http2.count and client.room() > 0:
             waiter = self.waiting_http2.pop()
             self.hand_out(client.open_stream(waiter), False, waiter)
+            if self.loop.is_spent():
+                return self.loop.defer(self)
         if self.waiting_http2.count and not self.dialing_http2 and client.room() == 0 and client.live() > 0:
             # Full with others still waiting: one more connection, unless the peer allows no streams at all.
             self.dial(WANTS_HTTP2, None, False)

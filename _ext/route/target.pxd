@@ -30,8 +30,13 @@ cdef class Target(Roster):
     cdef dict endpoints                 # Address -> Endpoint
     cdef dict specs                     # Address -> EndpointSpec
     cdef Endpoint single                # forwarded to, or None
-    cdef WaiterQueue parked             # owned: they wait for the profile
-    cdef WaiterQueue queue              # owned: they wait for a ready endpoint
+    # Who waits. Those whose wait is over are let go in order, some a turn; who comes meanwhile stands behind them.
+    cdef WaiterQueue parked             # owned: for the profile
+    cdef WaiterQueue queue              # owned: for a ready endpoint
+    cdef WaiterQueue given_up           # owned: for nothing; they are told so, and the latest reason
+    cdef Unavailable given_up_why
+    cdef int given_up_status
+    cdef bytes given_up_text
     cdef bint configured, opaque, gate_shut, closed
     cdef bint only_http                 # nothing but HTTP is spoken there: what is none is refused, never carried as opaque
     cdef Unavailable rejected_why
@@ -47,6 +52,10 @@ cdef class Target(Roster):
     cdef int expect_ready(self) except -1
     cdef int fail_waiting(self, Unavailable why, int status, bytes text) except -1
     cdef int release_queue(self) except -1
+    cdef Endpoint pick(self)
+    cdef Waiter next_to_go(self)
+    cdef int let_go(self, Waiter waiter, WaiterQueue left) except -1
+    cdef bint is_awaited(self) noexcept
     cdef int refuse(self, Unavailable why, int status, bytes text) except -1
     cdef int unreject(self) except -1
     cdef tuple dst_labels(self, EndpointSpec spec)

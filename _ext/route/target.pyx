@@ -57,6 +57,7 @@ cdef class Target(Roster):
         self.specs = {}
         self.parked = WaiterQueue.__new__(WaiterQueue)
         self.queue = WaiterQueue.__new__(WaiterQueue)
+        self.given_up = WaiterQueue.__new__(WaiterQueue)
         self.routers = {}
         self.http = {}
         settings = table.settings
@@ -73,15 +74,15 @@ cdef class Target(Roster):
     # ---- from traffic
 
     cdef int choose(self, Waiter waiter) except -1:
-        cdef Endpoint endpoint
+        cdef Endpoint endpoint = None
         self.last_used = 0 if self.closed else self.table.loop.now
         if self.closed:
             return waiter.on_unavailable(UNAVAILABLE_CLOSED, 503, b"target closed")
         if self.rejected_status:
             return waiter.on_unavailable(self.rejected_why, self.rejected_status, self.rejected_text)
-        if self.single is not None:
-            return waiter.on_backend(self.single)
-        endpoint = <Endpoint> self.ready.pick(self.table.loop.now)
+        # Nobody overtakes those who are being let go.
+        if self.queue.count == 0:
+            endpoint = self.pick()
         if endpoint is not None:
             return waiter.on_backend(endpoint)
         if self.gate_shut or self.queue.count >= self.table.settings.queue_capacity:
@@ -94,16 +95,20 @@ cdef class Target(Roster):
             return waiter.on_unavailable(UNAVAILABLE_CLOSED, 503, b"target closed")
         if self.rejected_status:
             return waiter.on_unavailable(self.rejected_why, self.rejected_status, self.rejected_text)
-        if self.configured:
+        if self.configured and self.parked.count == 0:
             return waiter.on_profile(self.opaque)
         self.parked.append(waiter)
         return self.expect_ready()
 
     cdef int withdraw(self, Waiter waiter) except -1:
         waiter.leave()
-        if self.queue.count == 0 and self.parked.count == 0 and not self.closed:
-            self.table.loop.disarm(self.failfast)
-        return 0
+        return 0 if self.is_awaited() else self.table.loop.disarm(self.failfast)
+
+    cdef bint is_awaited(self) noexcept:
+        return self.queue.count > 0 or self.parked.count > 0
+
+    cdef Endpoint pick(self):
+        return self.single if self.single is not None else <Endpoint> self.ready.pick(self.table.loop.now)
 
     cdef int expect_ready(self) except -1:
         """The fail-fast period runs from the moment somebody had to wait."""
@@ -113,16 +118,54 @@ cdef class Target(Roster):
 
     cdef int on_timer(self, Timer timer) except -1:
         """Nothing became ready in time: what waits fails, what comes is shed until an endpoint is ready."""
+        if self.queue.count and (self.single is not None or self.ready.size()):
+            # They are being let go.
+            return self.expect_ready()
         self.gate_shut = self.queue.count > 0
         return self.fail_waiting(UNAVAILABLE_FAILFAST, 504, b"logical service in fail-fast")
 
     cdef int fail_waiting(self, Unavailable why, int status, bytes text) except -1:
-        cdef WaiterQueue told = WaiterQueue.__new__(WaiterQueue)
-        told.take_all(self.queue)
-        told.take_all(self.parked)
-        while told.count:
-            told.pop().on_unavailable(why, status, text)
-        return 0
+        self.given_up.take_all(self.queue)
+        self.given_up.take_all(self.parked)
+        self.given_up_why = why
+        self.given_up_status = status
+        self.given_up_text = text
+        return self.table.loop.defer(self)
+
+    # ---- letting go
+
+    cdef int on_deferred(self) except -1:
+        cdef Loop loop = self.table.loop
+        cdef WaiterQueue left
+        cdef Waiter waiter = self.next_to_go()
+        while waiter is not None:
+            left = waiter.queue
+            waiter.leave()
+            try:
+                self.let_go(waiter, left)
+            except Exception as error:
+                loop.blame(error, waiter)
+            if loop.is_spent():
+                return loop.defer(self)
+            waiter = self.next_to_go()
+        # Where an endpoint failed meanwhile, the wait begins anew.
+        return self.expect_ready() if self.is_awaited() else loop.disarm(self.failfast)
+
+    cdef Waiter next_to_go(self):
+        if self.given_up.count:
+            return self.given_up.first
+        if self.configured and self.parked.count:
+            return self.parked.first
+        return self.queue.first if self.single is not None or self.ready.size() else None
+
+    cdef int let_go(self, Waiter waiter, WaiterQueue left) except -1:
+        cdef Endpoint endpoint
+        if left is self.given_up:
+            return waiter.on_unavailable(self.given_up_why, self.given_up_status, self.given_up_text)
+        if left is self.parked:
+            return waiter.on_profile(self.opaque)
+        endpoint = self.pick()
+        return self.choose(waiter) if endpoint is None else waiter.on_backend(endpoint)
 
     # ---- from endpoints
 
@@ -136,21 +179,16 @@ cdef class Target(Roster):
         return self.ready.remove(endpoint)
 
     cdef int release_queue(self) except -1:
-        cdef WaiterQueue released = WaiterQueue.__new__(WaiterQueue)
         self.gate_shut = False
         if self.parked.count == 0:
             self.table.loop.disarm(self.failfast)
-        released.take_all(self.queue)
-        while released.count:
-            self.choose(released.pop())
-        return 0
+        return self.table.loop.defer(self) if self.queue.count else 0
 
     # ---- from the shell
 
     def configure(self, *, bint opaque=False, bint http=False, bytes logical=None, tuple labels=()):
         """The profile is known: connections parked for it go on. May be called again when it changes (new connections follow it)."""
         self.table.loop.now = now_ns()
-        cdef WaiterQueue released = WaiterQueue.__new__(WaiterQueue)
         self.configured = True
         self.opaque = opaque
         self.only_http = http
@@ -158,11 +196,10 @@ cdef class Target(Roster):
         self.http = {}
         if logical is not None:
             self.logical = logical
-        released.take_all(self.parked)
         if self.queue.count == 0:
             self.table.loop.disarm(self.failfast)
-        while released.count:
-            released.pop().on_profile(opaque)
+        if self.parked.count:
+            self.table.loop.defer(self)
 
     def replace(self, list specs not None):
         """Makes the set exactly `specs`; endpoints that stay keep their connections and load."""

@@ -85,13 +85,13 @@ cdef class TlsTransport(Transport):
             self.hangup_seen = True
         if events & EPOLLOUT:
             self.writable = True
-        return self.advance()
+        return self.loop.defer(self) if self.loop.is_spent() else self.advance()
 
     cdef int on_deferred(self) except -1:
         if self.dead:
             return Transport.on_deferred(self)
         if self.handshaking:
-            return 0 if self.connecting else self.advance()
+            return self.advance() if self.tcp_connected or not self.connecting else 0
         self.look_again()
         return Transport.on_deferred(self)
 
@@ -113,6 +113,7 @@ cdef class TlsTransport(Transport):
         cdef Py_ssize_t outcome
         cdef int code
         self.look_again()
+        self.loop.weigh()
         while True:
             self.lend()
             outcome = self.channel.handshake()

@@ -43,7 +43,7 @@ def test_a_batched_read_that_filled_its_buffer_is_read_on(loop, pair):
     wire = peer.sock.encrypt(body)
     peer.plain.send(wire[16_384:])
     be_told(session, 16_384, wire[:16_384])
-    assert session.received == body
+    assert loop.run_until(lambda: session.received == body)
 
 
 @pytest.mark.parametrize("outcome", [0, -errno.EAGAIN, -errno.EINTR, NOT_MADE])
