@@ -9,18 +9,18 @@ from collections.abc import Callable
 from functools import partial
 
 from linkerd2_py.base.tasks import supervise
-from linkerd2_py.controlplane.local.ingress import Ingress
+from linkerd2_py.controlplane.local.ingress import OF_PEOPLE, OF_UNMESHED, Ingress
 from linkerd2_py.controlplane.local.network import Network
 from linkerd2_py.controlplane.local.pod import PodRunner, Surroundings
 from linkerd2_py.controlplane.local.workload import Place, WorkloadRunner
-from linkerd2_py.controlplane.registry.mesh_spec import MeshSpec, WorkloadSpec
+from linkerd2_py.controlplane.registry.mesh_spec import MeshSpec, OutboundSpec, WorkloadSpec
 from linkerd2_py.controlplane.registry.registry import Registry
 
 logger = logging.getLogger(__name__)
 
 
 class Fleet:
-    """Every pod, and the ingress. `on_change` is called when any of them changes."""
+    """Every pod, and the doors. `on_change` is called when any of them changes."""
 
     def __init__(
         self,
@@ -34,12 +34,13 @@ class Fleet:
         self._network = network
         self._notify = on_change
         self._changed = asyncio.Event()
-        self.ingress = Ingress(around=around, on_change=self._on_change)
+        self.ingress = Ingress(OF_PEOPLE, around=around, on_change=self._on_change)
+        self._unmeshed = Ingress(OF_UNMESHED, around=around, on_change=self._on_change)
         self._place = Place(
             registry=registry,
             around=around,
             network=network,
-            door=self.ingress.door,
+            door=self._unmeshed.door,
             on_change=self._on_change,
         )
         self._workloads: dict[str, WorkloadRunner] = {}
@@ -54,7 +55,17 @@ class Fleet:
         """One line for each pod that is not ready and has a reason, and for what never started."""
         pods = [pod for pod in self.pods if not pod.ready]
         lines = [f"pod {pod.plan.name}: {pod.problem or 'not ready'}" for pod in pods]
-        return [*lines, *self.obstacles, *([self.ingress.problem] if self.ingress.problem else [])]
+        return [*lines, *self.obstacles, *self.closed_doors]
+
+    @property
+    def doors(self) -> tuple[Ingress, ...]:
+        """Of people, and of workloads that have no proxy."""
+        return (self.ingress, self._unmeshed)
+
+    @property
+    def closed_doors(self) -> list[str]:
+        """One line for each kind of them that has given up opening."""
+        return [door.problem for door in self.doors if door.problem]
 
     @property
     def obstacles(self) -> list[str]:
@@ -63,12 +74,14 @@ class Fleet:
 
     @property
     def settled(self) -> bool:
-        doors = self.ingress.ready or bool(self.ingress.problem)
-        return doors and all(workload.settled for workload in self._workloads.values())
+        opened = all(door.ready or door.problem for door in self.doors)
+        return opened and all(workload.settled for workload in self._workloads.values())
 
     def apply(self, mesh: MeshSpec) -> None:
         """Want this mesh from now on. AddressError if its doors cannot be opened."""
         self.ingress.update(mesh)
+        if self._network.has_doors:
+            self._unmeshed.open(_called_from_outside(mesh), namespace=mesh.namespace)
         services = self._network.addressed(mesh.services.values())
         self._registry.apply(services=services, deployments=mesh.deployments)
         for name, spec in mesh.workloads.items():
@@ -80,7 +93,8 @@ class Fleet:
         """Start again, one after the other, what trusts other anchors than those in force."""
         for workload in self._workloads.values():
             workload.renew()
-        self.ingress.renew()
+        for door in self.doors:
+            door.renew()
 
     async def wait_settled(self, *, limit_s: float) -> bool:
         """Wait until every pod is ready or has failed; False if that took too long."""
@@ -97,7 +111,7 @@ class Fleet:
         for task in self._leaving.values():
             task.cancel()
         stops = [workload.stop() for workload in self._workloads.values()]
-        await asyncio.gather(*stops, self.ingress.stop())
+        await asyncio.gather(*stops, *(door.stop() for door in self.doors))
 
     def _want(self, name: str, *, spec: WorkloadSpec) -> None:
         leaving = self._leaving.pop(name, None)
@@ -117,3 +131,9 @@ class Fleet:
     def _on_change(self) -> None:
         self._changed.set()
         self._notify()
+
+
+def _called_from_outside(mesh: MeshSpec) -> list[OutboundSpec]:
+    """What programs without a proxy call."""
+    outside = (workload for workload in mesh.workloads.values() if not workload.meshed)
+    return [out for workload in outside for out in workload.outbound]

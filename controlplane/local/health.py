@@ -23,11 +23,13 @@ def local_checks(*, refused_edit: str, fleet: Fleet, guard: Guard) -> list[Check
         _check("every pod has a place", fleet.obstacles, hint=""),
         _check(
             "ingress is open",
-            [fleet.ingress.problem] if fleet.ingress.problem else [],
+            fleet.closed_doors,
             hint="see `linkerd2-py local logs ingress-0`",
         ),
         _restarts(
-            "ingress has run from the start", fleet.ingress.restarts, fleet.ingress.last_exit
+            "ingress has run from the start",
+            sum(door.restarts for door in fleet.doors),
+            next((door.last_exit for door in fleet.doors if door.restarts), ""),
         ),
         _restarts("guard has run from the start", guard.restarts, guard.last_exit),
     ]

@@ -1,13 +1,15 @@
 """The mesh's front doors: a proxy without a program, with one local port for every service.
 
-People and load tools enter here, as do unmeshed workloads. A service that is added later gets a
-further proxy, so that connections through the first are not dropped.
+People and load tools enter by the ingress, which has an identity of its own. Workloads that have no proxy have doors of theirs, whose
+proxies have no identity: whom such a workload calls sees it as what it is, a client that proves nothing. A service that is added later
+gets a further proxy, so that connections through the first are not dropped.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Final
 
 from linkerd2_py.base.names import CONTROL_PLANE_NAMESPACE
@@ -26,16 +28,31 @@ from linkerd2_py.controlplane.local.probe import Probe
 from linkerd2_py.controlplane.registry.mesh_spec import MeshSpec, OutboundSpec, WorkloadSpec
 from linkerd2_py.controlplane.registry.types import Service
 
-FIRST_PORT: Final = 7080
 SERVICE_ACCOUNT: Final = "ingress"
 HOST: Final = "127.0.0.1"
 PROBE_EVERY_S: Final = 0.1
 
 
-class Ingress:
-    """All doors of a mesh, by logical target. `problem` says why one does not open."""
+@dataclass(frozen=True, slots=True)
+class DoorKind:
+    """What its proxies are called, where their ports begin, and whether they prove who they are."""
 
-    def __init__(self, *, around: Surroundings, on_change: Callable[[], None]) -> None:
+    name: str
+    first_port: int
+    secured: bool
+
+
+OF_PEOPLE: Final = DoorKind("ingress", 7080, secured=True)
+OF_UNMESHED: Final = DoorKind("unmeshed", 7580, secured=False)
+
+
+class Ingress:
+    """All doors of a kind, by logical target. `problem` says why one does not open."""
+
+    def __init__(
+        self, kind: DoorKind, *, around: Surroundings, on_change: Callable[[], None]
+    ) -> None:
+        self._kind = kind
         self._around = around
         self._addresses = AddressPool()
         self._on_change = on_change
@@ -58,7 +75,7 @@ class Ingress:
     def problem(self) -> str:
         """Why a door has given up opening, or an empty text."""
         stuck = [p.container.problem for p in self._proxies if p.container.crash_looping]
-        return f"ingress: proxy {stuck[0]}" if stuck else ""
+        return f"{self._kind.name}: proxy {stuck[0]}" if stuck else ""
 
     @property
     def restarts(self) -> int:
@@ -73,7 +90,7 @@ class Ingress:
         return last.last_exit if last else ""
 
     def door(self, out: OutboundSpec) -> str:
-        """`host:port` that leads to a service port; `update` has been called with its mesh."""
+        """`host:port` that leads to a service port, which has been opened."""
         return self._doors[out.authority]
 
     def update(self, mesh: MeshSpec) -> None:
@@ -93,10 +110,17 @@ class Ingress:
         if fresh:
             self._start(tuple(fresh), namespace=mesh.namespace)
 
+    def open(self, targets: Iterable[OutboundSpec], *, namespace: str) -> None:
+        """A door for each of these that has none. AddressError if ports run out."""
+        wanted = {target.authority: target for target in targets}
+        fresh = [self._open(wanted[name]) for name in wanted if name not in self._doors]
+        if fresh:
+            self._start(tuple(fresh), namespace=namespace)
+
     def renew(self) -> None:
         """Start proxies again that trust other anchors than those in force; their doors are closed meanwhile."""
         if self._renewing is None or self._renewing.done():
-            self._renewing = supervise(self._renew, name="renew-ingress")
+            self._renewing = supervise(self._renew, name=f"renew-{self._kind.name}")
 
     async def stop(self) -> None:
         if self._renewing is not None:
@@ -112,7 +136,7 @@ class Ingress:
             self._proxies[stale[0]] = self._proxy(old.plan)
 
     def _open(self, target: OutboundSpec) -> StaticPort:
-        listen = f"{HOST}:{self._ports.pick(FIRST_PORT + len(self._doors))}"
+        listen = f"{HOST}:{self._ports.pick(self._kind.first_port + len(self._doors))}"
         self._doors[target.authority] = listen
         return StaticPort(listen, target.authority)
 
@@ -122,9 +146,12 @@ class Ingress:
         admin_port, inbound_port = pick(ADMIN_PORT), pick(INBOUND_PORT)
         plan = PodPlan(
             spec=WorkloadSpec(
-                namespace=namespace, name="ingress", service_account=SERVICE_ACCOUNT, command=()
+                namespace=namespace,
+                name=self._kind.name,
+                service_account=SERVICE_ACCOUNT,
+                command=(),
             ),
-            name=f"ingress-{len(self._proxies)}",
+            name=f"{self._kind.name}-{len(self._proxies)}",
             ip=ip,
             serve={},
             ports={},
@@ -137,14 +164,20 @@ class Ingress:
         self._proxies.append(self._proxy(plan))
 
     def _proxy(self, plan: PodPlan) -> _DoorProxy:
-        return _DoorProxy(plan, around=self._around, on_change=self._on_change)
+        secured = self._kind.secured
+        return _DoorProxy(plan, around=self._around, on_change=self._on_change, secured=secured)
 
 
 class _DoorProxy:
-    """One proxy process of the ingress."""
+    """One proxy process behind doors."""
 
     def __init__(
-        self, plan: PodPlan, *, around: Surroundings, on_change: Callable[[], None]
+        self,
+        plan: PodPlan,
+        *,
+        around: Surroundings,
+        on_change: Callable[[], None],
+        secured: bool,
     ) -> None:
         self.plan = plan
         self.ready = False
@@ -152,14 +185,10 @@ class _DoorProxy:
         self._around = around
         # No pod can be called that; there may be a workload that is called ingress, too.
         self._identity = f"{plan.name}.door"
-        # The mesh's own and no workload's: who lets its own namespace in does not let in what comes from outside.
-        identity = around.identities.issue(
-            self._identity, service_account=SERVICE_ACCOUNT, namespace=CONTROL_PLANE_NAMESPACE
-        )
         self._on_change = on_change
         self._probe = Probe(plan.ip, plan.admin_port, path="/ready")
         self.container = Container(
-            proxy_program(plan.secured(identity), around=around),
+            proxy_program(self._with_identity() if secured else _without(plan), around=around),
             guard=around.guard,
             clock=around.clock,
             on_change=on_change,
@@ -171,6 +200,13 @@ class _DoorProxy:
     def is_current(self) -> bool:
         """Whether it serves on; one that was stopped to be replaced, and was not yet, does not."""
         return not self._stopped and self._around.identities.is_current(self._identity)
+
+    def _with_identity(self) -> PodPlan:
+        """The mesh's own and no workload's: who lets its own namespace in does not let in what comes from outside."""
+        identity = self._around.identities.issue(
+            self._identity, service_account=SERVICE_ACCOUNT, namespace=CONTROL_PLANE_NAMESPACE
+        )
+        return self.plan.secured(identity)
 
     async def stop(self) -> None:
         """May be repeated."""
@@ -185,6 +221,11 @@ class _DoorProxy:
             await asyncio.sleep(PROBE_EVERY_S)
         self.ready = True
         self._on_change()
+
+
+def _without(plan: PodPlan) -> PodPlan:
+    """A proxy that proves nothing."""
+    return replace(plan, settings={**plan.settings, "IDENTITY_DISABLED": "disabled"})
 
 
 def needs_doors(mesh: MeshSpec) -> bool:

@@ -20,6 +20,10 @@ class Network(Protocol):
         """What the names of its namespaces begin with; empty where there are none."""
 
     @property
+    def has_doors(self) -> bool:
+        """Whether programs without a proxy are told of a local port for each service, as nothing is found by its name."""
+
+    @property
     def proxy_uid(self) -> int | None:
         """The user that proxies run as; None: the one who started the mesh."""
 
@@ -44,6 +48,7 @@ class LoopbackNetwork:
     """Every pod has a loopback address; programs are told where their proxy listens for each service."""
 
     label: str = ""
+    has_doors: bool = True
     proxy_uid: int | None = None
     proxy_api: Listen = Listen()
 

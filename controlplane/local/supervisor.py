@@ -283,7 +283,7 @@ class Supervisor:
         if self._fleet is None:
             return
         states = {pod.plan.name: _state_of(pod) for pod in self._fleet.pods}
-        states["ingress"] = self._fleet.ingress.problem
+        states["ingress"] = "; ".join(self._fleet.closed_doors)
         for name, state in states.items():
             if state and state != self._told.get(name):
                 self._tell(name, state=state)

@@ -29,6 +29,7 @@ _FOR_ALL: Final = 0o755
 class NamespaceNetwork:
     """The `Network` of a transparent mesh, on a node that is open."""
 
+    has_doors: bool = False
     proxy_uid: int | None = PROXY_UID
 
     def __init__(self, node: Node, *, state_dir: StateDir) -> None:

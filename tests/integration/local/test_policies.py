@@ -55,8 +55,7 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshCli]:
     ],
 )
 def test_who_is_let_in(cli: MeshCli, caller: str, statuses: list[str]) -> None:
-    # The servers listen on IPv4 only.
-    words = ("curl", "-4", *STATUS)
+    words = ("curl", *STATUS)
     assert [inside(cli, caller, *words, f"http://{name}/") for name in SERVICES] == statuses
 
 
