@@ -105,7 +105,7 @@ cdef class Head:
     cdef inline int drop_set(self, uint32_t ids) noexcept:
         return self.drop_any(ids) if self.present & ids else 0
 
-    cdef char* alloc(self, size_t count) except NULL        # arena memory, never moved until reset; raises ValueError over 64 KiB in all
+    cdef char* alloc(self, size_t count) except NULL        # arena memory, never moved until reset; raises ValueError over 8 MiB in all
     cdef void reset(self) noexcept                          # forgets everything, gives the arena back
     cdef Field* search(self, int id) noexcept               # private
     cdef int drop_any(self, uint32_t ids) noexcept          # private

@@ -10,7 +10,7 @@ from linkerd2_py._ext.core.shelf cimport Shelf, shelf_keep, shelf_take
 cdef enum:
     FIRST_ROOM = 32            # more fields than most heads have
     KEPT_HEADS = 1024          # what a burst of exchanges leaves behind at most
-    ARENA_BYTES = 65536        # what one head may copy; matches the largest head we read
+    ARENA_BYTES = 8388608      # what one head may copy: the largest head that any limit lets in, more than once
     LONGEST_NAME = 20          # of those with an id: l5d-proxy-connection
 
 cdef Span NOTHING
@@ -75,7 +75,7 @@ cdef class Head:
     cdef char* alloc(self, size_t count) except NULL:
         cdef char* place
         if count > ARENA_BYTES - self.arena_bytes:
-            raise ValueError("a message head needs more than 64 KiB of copies")
+            raise ValueError("a message head needs more than 8 MiB of copies")
         if self.arena is None or self.arena.room() < count:
             self.open_arena(count)
         place = self.arena.tail()

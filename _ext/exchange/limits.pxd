@@ -18,9 +18,9 @@ cdef class Limits:
     cdef readonly uint32_t initial_stream_window       # 65535: what we allow a peer to send on one stream
     cdef readonly uint32_t initial_connection_window   # 1 MiB
     cdef readonly uint32_t max_frame_size              # 16384
-    cdef readonly uint32_t header_list_bytes           # 64 KiB decoded (name+value+32 each)
-    cdef readonly uint32_t header_fields               # 100, cookie crumbs counted
-    cdef readonly uint32_t continuation_frames         # 8
+    cdef readonly uint32_t header_list_bytes           # 64 KiB decoded, with 3 for each field: about what HTTP/1 needs for the same head
+    cdef readonly uint32_t header_fields               # 100; all crumbs of the cookie are one, pseudo-fields and l5d-* of proxies none
+    cdef readonly uint32_t continuation_frames         # 8 at least, and enough for 16 times header_list_bytes
     cdef readonly uint32_t reset_burst                 # 1000: what requests that were given up at once may cost before the client is sent away; and
     cdef readonly uint32_t reset_rate                  # 33: how much of it comes back in a second
     cdef readonly uint32_t pending_accept_resets       # 0 = any: requests that one read may both bring and take back

@@ -27,7 +27,7 @@ cdef int grpc_status_of(int status) noexcept:
         return 7       # PERMISSION_DENIED
     if status == 404:
         return 5       # NOT_FOUND
-    if status == 429:
+    if status == 429 or status == 431:
         return 8       # RESOURCE_EXHAUSTED
     if status == 508:
         return 10      # ABORTED

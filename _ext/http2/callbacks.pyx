@@ -7,10 +7,10 @@ behind the call; a session that is over takes nothing more.
 
 from libc.stdint cimport UINT32_MAX, int32_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
-from linkerd2_py._ext.core.fault cimport FAULT_LOCAL
+from linkerd2_py._ext.core.fault cimport FAULT_LOCAL, FAULT_PROTOCOL
 from linkerd2_py._ext.exchange.limits cimport Limits
 from linkerd2_py._ext.exchange.stream cimport Peer
-from linkerd2_py._ext.http2.fields cimport COLLECTED_BOMB, Block, drop_block, take_block
+from linkerd2_py._ext.http2.fields cimport COLLECTED_BOMB, Block, Collected, drop_block, take_block
 from linkerd2_py._ext.http2.memory cimport recycling_memory
 from linkerd2_py._ext.http2.meter cimport earn, spend
 from linkerd2_py._ext.http2.nghttp2 cimport *
@@ -18,7 +18,8 @@ from linkerd2_py._ext.http2.session cimport QUEUE_LOW, Http2Half, Http2Session
 
 cdef enum:
     DEFLATE_TABLE = 4096         # ours never grows beyond it, whatever the peer offers
-    SENT_HEADER_BYTES = 262144   # a head that an HTTP/1 peer may bring, and room for its encoding
+    SENT_HEADER_BYTES = 8388608  # the largest head that any limit lets in, and room for its encoding
+    WHOLE_HEADS = 16             # of the size that is allowed: more of one are not worth staying in step for
     EARNED_PER_FRAME = 4         # cheap frames (window updates, pings) that one frame of ours may cause
     FRAME_HEADER = 9
     DRIBBLE_BYTES = 64           # a body frame cut this short by the peer's window is a trick, not flow control
@@ -75,12 +76,28 @@ cdef int begin_block(Http2Session session, const nghttp2_frame* frame) except -1
 
 cdef int on_header(nghttp2_session* h2, const nghttp2_frame* frame, nghttp2_rcbuf* name, nghttp2_rcbuf* value, uint8_t flags, void* user) noexcept:
     cdef Http2Session session = <Http2Session> user
+    cdef Collected collected
     if session.over:
         return NGHTTP2_ERR_CALLBACK_FAILURE
-    if session.block is not None and session.block.collect(name, value, flags, session.limits) == COLLECTED_BOMB:
-        session.kill_code = NGHTTP2_ENHANCE_YOUR_CALM
+    if session.block is None:
+        return 0
+    if session.meter.scan != NULL:
+        collected = session.block.collect_spanning(session.meter.scan, name, value, flags, session.limits)
+    else:
+        collected = session.block.collect(name, value, flags, session.limits)
+    return refuse_block(session) if collected == COLLECTED_BOMB else 0
+
+
+cdef int refuse_block(Http2Session session) noexcept:
+    """The head ends its stream; libnghttp2 decodes the rest of it in silence, so that the connection stays in step."""
+    cdef Http2Half half = session.block_half
+    try:
+        if half is not None and half.session is session and not half.aborted:
+            session.fail_half(half, FAULT_PROTOCOL, NGHTTP2_ENHANCE_YOUR_CALM)
+    except BaseException as error:
+        session.failure = error
         return NGHTTP2_ERR_CALLBACK_FAILURE
-    return 0
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE
 
 
 cdef int on_invalid_header(nghttp2_session* h2, const nghttp2_frame* frame, nghttp2_rcbuf* name, nghttp2_rcbuf* value, uint8_t flags, void* user) noexcept:
@@ -136,8 +153,11 @@ cdef int take_headers(Http2Session session, int category, bint end) except -1:
     session.block = None
     session.block_half = None
     try:
-        if half is not None and half.session is session and not half.aborted:
-            session.on_block(half, block, category, end)
+        if half is None or half.session is not session or half.aborted:
+            return 0
+        if session.meter.scan != NULL and block.finish_long(session.meter.scan, session.limits) == COLLECTED_BOMB:
+            return session.fail_half(half, FAULT_PROTOCOL, NGHTTP2_ENHANCE_YOUR_CALM)
+        session.on_block(half, block, category, end)
     finally:
         # A request's block stays with its half.
         if half is None or half.block is not block:
@@ -330,7 +350,7 @@ cdef nghttp2_option* options_of(Limits limits) except NULL:
     nghttp2_option_set_max_outbound_ack(option, limits.control_queue)
     # Ours tells deadlines from attacks; this one does not.
     nghttp2_option_set_stream_reset_rate_limit(option, UINT32_MAX, UINT32_MAX)
-    nghttp2_option_set_max_continuations(option, limits.continuation_frames)
+    nghttp2_option_set_max_continuations(option, max(limits.continuation_frames, WHOLE_HEADS * limits.header_list_bytes // limits.max_frame_size))
     nghttp2_option_set_max_send_header_block_length(option, SENT_HEADER_BYTES)
     return option
 

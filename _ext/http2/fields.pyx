@@ -12,17 +12,21 @@ from linkerd2_py._ext.exchange.head cimport (
     drop_head, equals_lower, field_id, method_id, parse_length, take_head,
 )
 from linkerd2_py._ext.exchange.sound cimport is_sound_request
+from linkerd2_py._ext.http2.huffman cimport huffman_decode
+from linkerd2_py._ext.http2.long_strings cimport BlockScan, LongString, long_string
 from linkerd2_py._ext.http2.nghttp2 cimport (
-    NGHTTP2_NV_FLAG_NO_COPY_NAME, NGHTTP2_NV_FLAG_NO_INDEX, NGHTTP2_NV_FLAG_NONE, nghttp2_rcbuf_decref, nghttp2_rcbuf_get_buf, nghttp2_rcbuf_incref,
+    NGHTTP2_NV_FLAG_NO_COPY_NAME, NGHTTP2_NV_FLAG_NO_INDEX, NGHTTP2_NV_FLAG_NONE, nghttp2_check_header_value_rfc9113, nghttp2_rcbuf_decref, nghttp2_rcbuf_get_buf, nghttp2_rcbuf_incref,
     nghttp2_rcbuf_is_static, nghttp2_vec,
 )
 
 cdef enum:
-    FIELD_OVERHEAD = 32        # RFC 9113 section 6.5.2
-    BOMB_FACTOR = 4            # this many limits decoded: the connection goes, not only the stream
+    FIELD_OVERHEAD = 3         # a colon and a line end, so that no head grows over the limit on its way between two proxies
+    CRUMB_OVERHEAD = 32        # RFC 9113 section 6.5.2
+    OUR_FIELDS = 16            # what proxies add: it passes beside what the application may send
+    OUR_BYTES = 1024           # of one of them
+    BOMB_FACTOR = 4            # this many limits decoded: no answer, only a reset
     FIRST_HELD = 32
     KEPT_BLOCKS = 1024
-    COOKIE_BYTES = 65536       # what a head's arena holds
 
 cdef Shelf free_blocks
 
@@ -45,13 +49,9 @@ cdef class Block:
         cdef nghttp2_vec key = nghttp2_rcbuf_get_buf(name)
         cdef nghttp2_vec val = nghttp2_rcbuf_get_buf(value)
         cdef const char* text = <const char*> key.base
-        self.bytes += <uint32_t> (key.len + val.len + FIELD_OVERHEAD)
-        self.fields += 1
-        if self.bytes > limits.header_list_bytes or self.fields > limits.header_fields:
-            self.oversized = True
-            if self.bytes > BOMB_FACTOR * limits.header_list_bytes or self.fields > BOMB_FACTOR * limits.header_fields:
-                return COLLECTED_BOMB
-            return COLLECTED_NOT
+        cdef Collected fits = self.count(text, key.len, val.len, limits)
+        if fits != COLLECTED:
+            return fits
         if (self.held_count + 2 > self.held_room or self.head.count == self.head.room) and not self.make_room():
             return COLLECTED_BOMB
         self.hold(value)
@@ -60,13 +60,85 @@ cdef class Block:
             return COLLECTED
         if not nghttp2_rcbuf_is_static(name):
             self.hold(name)
-        if key.len == 6 and memcmp(text, <const char*> "cookie", 6) == 0:
-            self.crumbs += 1
         self.head.append(
             text, key.len, <const char*> val.base, val.len, field_id(text, key.len),
             FIELD_LOWER | FIELD_SENSITIVE if flags & NGHTTP2_NV_FLAG_NO_INDEX else FIELD_LOWER,
         )
         return COLLECTED
+
+    cdef Collected count(self, const char* name, size_t length, size_t value_len, Limits limits) noexcept:
+        if length and name[0] == 58:
+            self.bytes += <uint32_t> value_len
+        elif length == 6 and memcmp(name, <const char*> "cookie", 6) == 0:
+            self.crumbs += 1
+            self.fields += self.crumbs == 1
+            self.bytes += <uint32_t> (value_len + (6 + FIELD_OVERHEAD if self.crumbs == 1 else CRUMB_OVERHEAD))
+        elif length > 4 and memcmp(name, <const char*> "l5d-", 4) == 0 and self.ours < OUR_FIELDS and value_len <= OUR_BYTES:
+            self.ours += 1
+        else:
+            self.bytes += <uint32_t> (length + value_len + FIELD_OVERHEAD)
+            self.fields += 1
+        if self.bytes <= limits.header_list_bytes and self.fields <= limits.header_fields:
+            return COLLECTED
+        self.oversized = True
+        if self.bytes > BOMB_FACTOR * limits.header_list_bytes or self.fields > BOMB_FACTOR * limits.header_fields:
+            return COLLECTED_BOMB
+        return COLLECTED_NOT
+
+    cdef Collected collect_spanning(self, BlockScan* scan, nghttp2_rcbuf* name, nghttp2_rcbuf* value, uint8_t flags, Limits limits) noexcept:
+        cdef bint passed_over = False
+        cdef LongString* string = long_string(scan, self.seen, &passed_over)
+        self.seen += 1
+        if passed_over:
+            return COLLECTED
+        if string == NULL:
+            return self.collect(name, value, flags, limits)
+        return self.await_long(string, name, flags, limits)
+
+    cdef Collected await_long(self, LongString* string, nghttp2_rcbuf* name, uint8_t flags, Limits limits) noexcept:
+        """The name's place; what stands in for the value is shorter than it, so that most of it is still to come."""
+        cdef nghttp2_vec key = nghttp2_rcbuf_get_buf(name)
+        cdef const char* text = <const char*> key.base
+        if string.is_name or text[0] == 58:
+            return COLLECTED_BOMB
+        if not string.is_kept:
+            return self.count(text, key.len, string.length, limits)
+        if not self.make_room():
+            return COLLECTED_BOMB
+        self.hold(name)
+        string.slot = self.head.count
+        self.head.append(text, key.len, text, 0, field_id(text, key.len), FIELD_LOWER | FIELD_SENSITIVE if flags & NGHTTP2_NV_FLAG_NO_INDEX else FIELD_LOWER)
+        return COLLECTED
+
+    cdef Collected finish_long(self, BlockScan* scan, Limits limits) except? COLLECTED_BOMB:
+        cdef LongString* string
+        cdef Collected fits
+        cdef int i
+        for i in range(scan.count):
+            string = &scan.strings[i]
+            if string.slot >= 0 and not self.oversized:
+                fits = self.take_long(string, &self.head.fields[string.slot], limits)
+                if fits == COLLECTED_BOMB:
+                    return fits
+        return COLLECTED
+
+    cdef Collected take_long(self, LongString* string, Field* field, Limits limits) except? COLLECTED_BOMB:
+        cdef Py_ssize_t size = huffman_decode(string.text, string.have, NULL) if string.huffman else <Py_ssize_t> string.have
+        cdef Collected fits
+        cdef char* copy
+        if string.have < string.length or size < 0:
+            return COLLECTED_BOMB
+        fits = self.count(field.name, field.name_len, size, limits)
+        if fits != COLLECTED:
+            return fits
+        copy = self.head.alloc(size)
+        if string.huffman:
+            huffman_decode(string.text, string.have, copy)
+        else:
+            memcpy(copy, string.text, size)
+        field.value = copy
+        field.value_len = <uint32_t> size
+        return COLLECTED if nghttp2_check_header_value_rfc9113(<const uint8_t*> copy, size) else COLLECTED_BOMB
 
     cdef bint make_room(self) noexcept:
         cdef nghttp2_rcbuf** more
@@ -121,7 +193,7 @@ cdef class Block:
         head.form = FORM_ASTERISK if head.path.ptr[0] == 42 else FORM_ORIGIN
         self.read_known()
         self.join_cookies()
-        return VERDICT_OVERSIZED if self.oversized else VERDICT_GOOD
+        return VERDICT_GOOD
 
     cdef bint settle_authority(self) noexcept:
         """One authority, never two that differ (RFC 9113 section 8.3.1); the Host field is not kept beside it."""
@@ -172,9 +244,6 @@ cdef class Block:
         for i in range(head.count):
             if is_cookie(&head.fields[i]):
                 total += head.fields[i].value_len + 2
-        if total > COOKIE_BYTES:
-            self.oversized = True
-            return 0
         joined = place = head.alloc(total)
         for i in range(head.count):
             field = &head.fields[i]
@@ -226,6 +295,7 @@ cdef Block take_block():
     block.head.version = HTTP_2
     block.bytes = block.fields = 0
     block.crumbs = 0
+    block.ours = block.seen = 0
     block.oversized = False
     return block
 

@@ -1,6 +1,7 @@
 """What a peer's frames cost us beyond what they bring: raw frame headers counted before they are parsed, and budgets that refill with time and use."""
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
+from linkerd2_py._ext.http2.long_strings cimport BlockScan
 
 cdef struct FrameMeter:
     uint32_t skip          # bytes to pass before the next frame header: payload, or the client preface
@@ -10,11 +11,16 @@ cdef struct FrameMeter:
     uint32_t ended         # the stream that the peer ended or reset most recently
     uint32_t late          # a stream that sent DATA after that in the last call; 0: none
     bint reset             # it was reset
+    BlockScan* scan        # owned: of a header block that spans frames, until libnghttp2 has read it; NULL: there is none
+    uint32_t keep          # what it may keep of a string
+    bint in_block          # such a block is under way
+    bint ends_block        # with this frame
 
 cdef enum:
     PREFACE_BYTES = 24     # the client connection preface (RFC 9113 section 3.4), before the first frame
 
-cdef void meter_frames(FrameMeter* meter, const uint8_t* p, size_t n) noexcept nogil
+# How many of the bytes libnghttp2 is to read next: a header block that spans frames comes alone, and what it cannot take of one is replaced.
+cdef size_t meter_frames(FrameMeter* meter, uint8_t* p, size_t n) noexcept nogil
 
 # Spent within the current period; earned units count below zero, to a floor, so that a busy peer's burst is covered by the work that came before it.
 cdef struct Budget:

@@ -1,21 +1,31 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""The frame meter reads nine bytes of each frame and nothing of its payload; libnghttp2 stays the only parser."""
+"""The frame meter reads nine bytes of each frame, and of payload only header blocks that span frames; libnghttp2 stays the only parser."""
 
-from linkerd2_py._ext.http2.nghttp2 cimport NGHTTP2_DATA, NGHTTP2_FLAG_ACK, NGHTTP2_FLAG_END_STREAM, NGHTTP2_HEADERS, NGHTTP2_PING, NGHTTP2_RST_STREAM, NGHTTP2_SETTINGS
+from linkerd2_py._ext.http2.long_strings cimport LONGEST_STRING, free_scan, new_scan, scan_bytes, scan_frame
+from linkerd2_py._ext.http2.nghttp2 cimport (
+    NGHTTP2_CONTINUATION, NGHTTP2_DATA, NGHTTP2_FLAG_ACK, NGHTTP2_FLAG_END_HEADERS, NGHTTP2_FLAG_END_STREAM, NGHTTP2_FLAG_PADDED, NGHTTP2_FLAG_PRIORITY, NGHTTP2_HEADERS, NGHTTP2_PING, NGHTTP2_RST_STREAM, NGHTTP2_SETTINGS,
+)
 
 cdef enum:
     HEADER_BYTES = 9
+    FULL_BYTES = 1024          # of a CONTINUATION that is worth its frame
     FLOOR = 10                 # limits that may be saved up: covers one window update per stream of a full burst
 
 cdef int64_t PERIOD_NS = 10000000000
 cdef int64_t SECOND_NS = 1000000000
 
 
+cdef inline uint32_t length_of(const uint8_t* h) noexcept nogil:
+    return (<uint32_t> h[0] << 16) | (<uint32_t> h[1] << 8) | h[2]
+
+
 cdef inline void count_frame(FrameMeter* meter, const uint8_t* h) noexcept nogil:
-    cdef uint32_t length = (<uint32_t> h[0] << 16) | (<uint32_t> h[1] << 8) | h[2]
+    cdef uint32_t length = length_of(h)
     cdef uint8_t kind = h[3]
     cdef uint32_t id = (<uint32_t> h[5] << 24) | (<uint32_t> h[6] << 16) | (<uint32_t> h[7] << 8) | h[8]
     meter.skip = length
+    if meter.in_block or spans(h):
+        scan_header(meter, h)
     if kind == NGHTTP2_DATA and id == meter.ended:
         meter.late = id
     if kind == NGHTTP2_RST_STREAM or (kind <= NGHTTP2_HEADERS and h[4] & NGHTTP2_FLAG_END_STREAM):
@@ -28,34 +38,63 @@ cdef inline void count_frame(FrameMeter* meter, const uint8_t* h) noexcept nogil
         if length == 0 and not h[4] & NGHTTP2_FLAG_END_STREAM:
             meter.cheap += 1
         return
+    if kind == NGHTTP2_CONTINUATION and length >= FULL_BYTES:
+        return
     # An answer to our own frame costs us nothing more; everything else (PRIORITY, CONTINUATION, WINDOW_UPDATE, unknown types) is counted.
     if (kind == NGHTTP2_PING or kind == NGHTTP2_SETTINGS) and h[4] & NGHTTP2_FLAG_ACK:
         return
     meter.cheap += 1
 
 
-cdef void meter_frames(FrameMeter* meter, const uint8_t* p, size_t n) noexcept nogil:
+cdef inline bint spans(const uint8_t* h) noexcept nogil:
+    """Whether a block begins here that may have a string too long for libnghttp2."""
+    return h[3] == NGHTTP2_HEADERS and (not h[4] & NGHTTP2_FLAG_END_HEADERS or length_of(h) > LONGEST_STRING)
+
+
+cdef void scan_header(FrameMeter* meter, const uint8_t* h) noexcept nogil:
+    cdef bint head = h[3] == NGHTTP2_HEADERS
+    if spans(h):
+        free_scan(meter.scan)
+        meter.scan = new_scan(meter.keep)
+        meter.in_block = meter.scan != NULL
+    elif h[3] != NGHTTP2_CONTINUATION:
+        meter.in_block = False
+    if meter.in_block:
+        meter.ends_block = h[4] & NGHTTP2_FLAG_END_HEADERS
+        scan_frame(meter.scan, length_of(h), head and h[4] & NGHTTP2_FLAG_PADDED, head and h[4] & NGHTTP2_FLAG_PRIORITY)
+
+
+cdef size_t meter_frames(FrameMeter* meter, uint8_t* p, size_t n) noexcept nogil:
+    cdef size_t left = n, step
     meter.cheap = meter.late = 0
-    while n:
+    while left:
         if meter.skip:
-            if meter.skip >= n:
-                meter.skip -= <uint32_t> n
-                return
-            p += meter.skip
-            n -= meter.skip
-            meter.skip = 0
-        if meter.have == 0 and n >= HEADER_BYTES:
+            step = min(left, <size_t> meter.skip)
+            if meter.in_block:
+                scan_bytes(meter.scan, p, step)
+            meter.skip -= <uint32_t> step
+        elif meter.have == 0 and left >= HEADER_BYTES:
+            if left < n and spans(p):
+                break
+            step = HEADER_BYTES
             count_frame(meter, p)
-            p += HEADER_BYTES
-            n -= HEADER_BYTES
-            continue
-        meter.header[meter.have] = p[0]
-        meter.have += 1
-        p += 1
-        n -= 1
-        if meter.have == HEADER_BYTES:
-            meter.have = 0
-            count_frame(meter, meter.header)
+        else:
+            step = 1
+            take_header_byte(meter, p[0])
+        p += step
+        left -= step
+        if meter.in_block and meter.ends_block and meter.skip == 0 and meter.have == 0:
+            meter.in_block = False
+            break
+    return n - left
+
+
+cdef void take_header_byte(FrameMeter* meter, uint8_t byte) noexcept nogil:
+    meter.header[meter.have] = byte
+    meter.have += 1
+    if meter.have == HEADER_BYTES:
+        meter.have = 0
+        count_frame(meter, meter.header)
 
 
 cdef bint spend(Budget* budget, uint32_t count, int64_t now) noexcept nogil:

@@ -86,9 +86,13 @@ cdef extern from "<nghttp2/nghttp2.h>":
         NGHTTP2_SETTINGS
         NGHTTP2_PING
         NGHTTP2_GOAWAY
+        NGHTTP2_CONTINUATION
 
         NGHTTP2_FLAG_NONE
         NGHTTP2_FLAG_END_STREAM
+        NGHTTP2_FLAG_END_HEADERS
+        NGHTTP2_FLAG_PADDED
+        NGHTTP2_FLAG_PRIORITY
         NGHTTP2_FLAG_ACK
 
         NGHTTP2_NV_FLAG_NONE
@@ -126,6 +130,8 @@ cdef extern from "<nghttp2/nghttp2.h>":
     void nghttp2_rcbuf_decref(nghttp2_rcbuf* rcbuf)
     nghttp2_vec nghttp2_rcbuf_get_buf(nghttp2_rcbuf* rcbuf)
     int nghttp2_rcbuf_is_static(const nghttp2_rcbuf* rcbuf)
+
+    int nghttp2_check_header_value_rfc9113(const uint8_t* value, size_t len)
 
     # ---- callbacks
     ctypedef int (*nghttp2_on_begin_frame_callback)(nghttp2_session*, const nghttp2_frame_hd*, void*) noexcept

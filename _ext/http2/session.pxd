@@ -124,7 +124,8 @@ cdef class Http2Session(Session):
     cdef int close_half(self, Http2Half half, uint32_t code) except -1
     # -- bytes
     cdef int schedule(self) except -1
-    cdef int parse(self, const uint8_t* p, size_t n) except -1
+    cdef int parse(self, uint8_t* p, size_t n) except -1
+    cdef bint feed(self, const uint8_t* p, size_t n) except -1      # to libnghttp2; false: over
     cdef int pump(self) except -1
     cdef int pull(self) except -2
     cdef int run_due(self) except -1

@@ -12,6 +12,7 @@ from linkerd2_py._ext.core.debug cimport L5D_DEBUG, LIVE_STREAM, born, check, go
 from linkerd2_py._ext.core.fault cimport FAULT_EOF, FAULT_IDLE, FAULT_LOCAL, FAULT_NONE, FAULT_PROTOCOL, FAULT_TIMEOUT
 from linkerd2_py._ext.exchange.head cimport HTTP_2, Head
 from linkerd2_py._ext.http2.fields cimport drop_block, pack_fields, trailer_fields
+from linkerd2_py._ext.http2.long_strings cimport free_scan
 from linkerd2_py._ext.http2.meter cimport meter_frames, spend
 from linkerd2_py._ext.http2.nghttp2 cimport *
 from linkerd2_py._ext.io.transport cimport SEND_FULL, SEND_OK, Transport
@@ -192,6 +193,7 @@ cdef class Http2Session(Session):
             nghttp2_session_del(self.h2)
             self.h2 = NULL
         free(self.free_slots)
+        free_scan(self.meter.scan)
 
     # ---- from the transport
 
@@ -199,6 +201,7 @@ cdef class Http2Session(Session):
         self.loop = self.transport.loop
         self.anomalies.limit = <int> self.limits.anomaly_budget
         self.anomalies.since = self.loop.now
+        self.meter.keep = self.limits.header_list_bytes
         self.h2 = self.open_session()
         self.open_settings()
         nghttp2_session_set_local_window_size(self.h2, NGHTTP2_FLAG_NONE, 0, <int32_t> self.limits.initial_connection_window)
@@ -221,31 +224,43 @@ cdef class Http2Session(Session):
         self.heard = True
         try:
             if not self.over:
-                keep.parse(<const uint8_t*> inbox.head(), n)
+                keep.parse(<uint8_t*> inbox.head(), n)
         finally:
             # Ends linger, so the inbox is still the transport's; a peer of ours may have aborted it all the same.
             if transport.inbox is inbox:
                 inbox.skip(n)
         return 0
 
-    cdef int parse(self, const uint8_t* p, size_t n) except -1:
-        cdef ssize_t taken
-        meter_frames(&self.meter, p, n)
+    cdef int parse(self, uint8_t* p, size_t n) except -1:
+        cdef size_t part
         self.reads += 1
+        while n:
+            part = meter_frames(&self.meter, p, n)
+            if not self.feed(p, part):
+                return 0
+            p += part
+            n -= part
+        self.schedule()
+        return self.run_due()
+
+    cdef bint feed(self, const uint8_t* p, size_t n) except -1:
+        cdef ssize_t taken
         self.busy = True
         taken = nghttp2_session_mem_recv(self.h2, p, n)
         self.leave()
         if self.over:
-            return 0
+            return False
+        if self.meter.scan != NULL and not self.meter.in_block:
+            free_scan(self.meter.scan)
+            self.meter.scan = NULL
         # Charged after the chunk, which is bounded: a burst of honest calls earns in it what its window updates cost.
         if spend(&self.anomalies, self.meter.cheap, self.loop.now):
-            return self.kill(NGHTTP2_ENHANCE_YOUR_CALM)
-        if taken < 0:
-            return self.kill(self.kill_code or kill_code_of(<int> taken))
-        if self.meter.late:
+            self.kill(NGHTTP2_ENHANCE_YOUR_CALM)
+        elif taken < 0:
+            self.kill(self.kill_code or kill_code_of(<int> taken))
+        elif self.meter.late:
             self.on_late_body(<int32_t> self.meter.late)
-        self.schedule()
-        return self.run_due()
+        return not self.over
 
     cdef int on_read_eof(self) except -1:
         if self.over:

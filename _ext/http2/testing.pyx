@@ -2,11 +2,13 @@
 """Python doors to the HTTP/2 codec, for tests and benchmarks only: sessions on given sockets, peers that record and are driven by hand."""
 
 from libc.stdint cimport uint32_t
+from libc.string cimport memset
 from linkerd2_py._ext.core.fault cimport FaultKind
 from linkerd2_py._ext.exchange.head cimport FIELD_DROPPED, HTTP_11, Head, drop_head, field_id, method_id, parse_length, take_head
 from linkerd2_py._ext.exchange.limits cimport Limits
 from linkerd2_py._ext.exchange.stream cimport ConnectionOwner, Dispatch, Peer, Stream
 from linkerd2_py._ext.http2.client cimport Http2Client
+from linkerd2_py._ext.http2.long_strings cimport free_scan
 from linkerd2_py._ext.http2.meter cimport FrameMeter, meter_frames
 from linkerd2_py._ext.http2.nghttp2 cimport nghttp2_session_get_effective_local_window_size, nghttp2_session_get_effective_recv_data_length
 from linkerd2_py._ext.http2.server cimport Http2Server
@@ -411,13 +413,20 @@ cdef class FixedServer(Accepting):
 def count_frames(bytes wire, *, bint preface=False, object cuts=()):
     """How many frames of `wire`, fed in pieces that end at `cuts`, cost more than they carry."""
     cdef FrameMeter meter
-    cdef bytes piece
+    cdef bytearray piece
+    cdef unsigned char* p
+    cdef size_t n, part
     cdef int cheap = 0, start = 0
+    memset(&meter, 0, sizeof(meter))
     meter.skip = 24 if preface else 0
-    meter.have = 0
     for stop in [*cuts, len(wire)]:
-        piece = wire[start:stop]
-        meter_frames(&meter, <const unsigned char*> <const char*> piece, len(piece))
-        cheap += meter.cheap
+        piece = bytearray(wire[start:stop])
+        p, n = piece, len(piece)
+        while n:
+            part = meter_frames(&meter, p, n)
+            cheap += meter.cheap
+            p += part
+            n -= part
         start = stop
+    free_scan(meter.scan)
     return cheap

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from linkerd2_py._ext.exchange.limits import Limits
 from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.io.transport import Address
 from linkerd2_py._ext.metrics.registry import Registry
@@ -52,6 +51,7 @@ class Engine:
 
     def server(self, table: TargetTable, **options: object) -> tuple[ProxyServer, tuple[str, int]]:
         """A proxy server on a free port, and where it listens."""
+        options = {"limits": self.settings.limits, **options}
         server = ProxyServer(self.loop, table, direction=table.direction, **options)  # type: ignore[arg-type]
         self.servers.append(server)
         address = server.listen("127.0.0.1", 0)
@@ -134,7 +134,7 @@ async def engine(**settings: object) -> AsyncIterator[Engine]:
     outer = asyncio.get_running_loop()
     outer.add_reader(loop.fileno(), loop.drain)
     options = {"connect_timeout_ns": 500 * MS, "failfast_ns": 300 * MS, **settings}
-    made = Engine(loop, Registry(), PoolSettings(limits=Limits(), **options), errors=errors)  # type: ignore[arg-type]
+    made = Engine(loop, Registry(), PoolSettings(**options), errors=errors)  # type: ignore[arg-type]
     try:
         yield made
     finally:

@@ -2,7 +2,7 @@
 
 Unary  echoes; ServerStream splits the request into N one-line replies; ClientStream joins; Bidi echoes each message.
 Request metadata steers the answer: `x-status` (a code's name, with `x-message`), `x-trailer` (returned as trailing
-metadata), `x-hold` (the method waits for cancellation instead of answering and records how it ended).
+metadata), `x-trailers` (`450,1`: so many of so many bytes), `x-hold` (the method waits for cancellation instead of answering and records how it ended).
 """
 
 import asyncio
@@ -18,6 +18,8 @@ MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 OPTIONS = [
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_metadata_size", 1 << 20),
+    ("grpc.absolute_max_metadata_size", 1 << 20),
     ("grpc.so_reuseport", 0),
 ]
 
@@ -86,6 +88,9 @@ class Echo(grpc.GenericRpcHandler):
         self.seen.metadata.append(asked)
         if "x-trailer" in asked:
             call.set_trailing_metadata((("x-trailer", asked["x-trailer"]),))
+        if "x-trailers" in asked:
+            count, size = map(int, asked["x-trailers"].split(","))
+            call.set_trailing_metadata([(f"x-{n}", "t" * size) for n in range(count)])
         if "x-hold" in asked:
             await self._hold()
         if "x-status" in asked:

@@ -436,7 +436,7 @@ HOSTILE = {
     "pings": frame(PING, 0, 0, b"12345678") * 300,
     "settings": frame(SETTINGS) * 300,
     "continuations": frame(HEADERS, 0, 1, Encoder().encode(STATUS_200))
-    + frame(CONTINUATION, 0, 1) * 50,
+    + frame(CONTINUATION, 0, 1) * 300,
     "garbage": b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
     "zero window update": frame(WINDOW_UPDATE, 0, 0, b"\0\0\0\0"),
 }

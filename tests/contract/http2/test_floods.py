@@ -317,12 +317,23 @@ def _varint(number: int) -> bytes:
     [bomb(b"v" * 3900, 8000), bomb(b"", 8000)],
     ids=["large entry", "tiny entry"],
 )
-def test_a_header_bomb_ends_the_connection_early(scene: Scene, block: bytes) -> None:
+def test_a_header_bomb_costs_its_stream_only(scene: Scene, block: bytes) -> None:
     door, client = scene.raw_server()
-    client.send(frame(HEADERS, END_STREAM | END_HEADERS, 1, block))
+    client.send(frame(HEADERS, END_STREAM | END_HEADERS, 1, block) + headers_frame(3))
+    scene.until(lambda: door.peers)
+    scene.until(lambda: client.reset_code(1) == CALM)
+    assert len(door.peers) == 1
+    assert door.streams == 1
+
+
+def test_header_bombs_are_charged(scene: Scene) -> None:
+    door, client = scene.raw_server(reset_burst=20, reset_rate=1)
+    block = bomb(b"", 8000)
+    for number in range(50):
+        client.send(frame(HEADERS, END_STREAM | END_HEADERS, 2 * number + 1, block))
+        scene.turn()
     scene.until(ended_calmly(client))
     assert door.peers == []
-    assert door.streams == 0
 
 
 def test_a_small_bomb_costs_its_stream_only(scene: Scene) -> None:

@@ -205,11 +205,10 @@ def test_a_head_over_the_byte_limit_is_answered_431(scene: Scene) -> None:
     assert len(door.peers) == 1
 
 
-@pytest.mark.parametrize("name", ["x", "cookie"])
-def test_a_head_over_the_field_limit_is_answered_431(scene: Scene, name: str) -> None:
+def test_a_head_over_the_field_limit_is_answered_431(scene: Scene) -> None:
     door, client = scene.raw_server(header_fields=20)
     client.send(
-        headers_frame(1, [*REQUEST, *[(name, "a")] * 17]) + headers_frame(3, POST, end=False)
+        headers_frame(1, [*REQUEST, *[("x", "a")] * 21]) + headers_frame(3, POST, end=False)
     )
     scene.until(lambda: client.of(HEADERS, 1) and door.peers)
     assert b"431" in client.of(HEADERS, 1)[0][3]
@@ -218,7 +217,7 @@ def test_a_head_over_the_field_limit_is_answered_431(scene: Scene, name: str) ->
 
 def test_an_upload_behind_a_431_is_stopped(scene: Scene) -> None:
     _, client = scene.raw_server(header_fields=20)
-    client.send(headers_frame(1, [*POST, *[("x", "a")] * 17], end=False))
+    client.send(headers_frame(1, [*POST, *[("x", "a")] * 21], end=False))
     scene.until(lambda: client.reset_code(1) is not None)
     assert client.reset_code(1) == 0
 

@@ -6,6 +6,7 @@ import grpc
 import grpc.aio
 import pytest
 
+from linkerd2_py._ext.exchange.limits import Limits
 from tests.support.engine import engine
 from tests.support.grpc_echo import echo_client, echo_server
 from tests.support.ways import TLS, every_way, way_to
@@ -116,6 +117,53 @@ async def test_calls_that_are_given_up_leave_the_others_alone(way: str) -> None:
                 assert await call.code() is grpc.StatusCode.OK
             assert await hasty.unary(b"next") == b"next"
         assert not made.errors
+
+
+LARGE = {
+    "a request field of 100 KiB": (("x-big", "h" * 102_400),),
+    "450 request fields": tuple((f"x-{n}", "v") for n in range(450)),
+    "110 request fields": tuple((f"x-{n}", "v") for n in range(110)),
+    "a trailer of 80 KiB": (("x-trailers", "1,81920"),),
+    "450 trailers": (("x-trailers", "450,1"),),
+    "150 trailers": (("x-trailers", "150,1"),),
+}
+
+
+@every_way
+@pytest.mark.parametrize("metadata", LARGE.values(), ids=LARGE.keys())
+async def test_a_large_head_costs_its_call_only(
+    way: str, metadata: tuple[tuple[str, str], ...]
+) -> None:
+    async with engine() as made, echo_server() as server, asyncio.timeout(60):
+        address = way_to(made, server.address, way=way)
+        async with echo_client(address) as client, echo_client(address) as patient:
+            others = [client.bidi(), patient.bidi()]
+            for call in others:
+                await call.write(b"before")
+                assert await call.read() == b"before"
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await client.unary(b"x", metadata=metadata)
+            assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+            for call in others:
+                await call.write(b"after")
+                assert await call.read() == b"after"
+                await call.done_writing()
+                assert await call.code() is grpc.StatusCode.OK
+
+
+@every_way
+async def test_the_limit_of_a_head_is_the_one_that_was_set(way: str) -> None:
+    limits = Limits(header_list_bytes=1 << 20, header_fields=500)
+    async with (
+        engine(limits=limits) as made,
+        echo_server() as server,
+        echo_client(way_to(made, server.address, way=way)) as client,
+    ):
+        big = "h" * 102_400
+        assert await client.unary(b"x", metadata=(("x-big", big),)) == b"x"
+        assert server.seen.metadata[0]["x-big"] == big
+        call = client.unary(b"x", metadata=(("x-trailers", "1,81920"),))
+        assert dict(await call.trailing_metadata() or ())["x-0"] == "t" * 81_920
 
 
 async def test_no_endpoint_is_unavailable_for_grpc() -> None:

@@ -56,9 +56,10 @@ def test_copies_stay_where_they_are_while_more_are_made() -> None:
 
 
 def test_copies_are_bounded() -> None:
-    assert put_values([b"x" * 65_536]) == [b"x" * 65_536]
-    for values in ([b"x" * 65_537], [b"x" * 40_000, b"y" * 25_537]):
-        with pytest.raises(ValueError, match="64 KiB"):
+    most = 8 << 20
+    assert put_values([b"x" * most]) == [b"x" * most]
+    for values in ([b"x" * (most + 1)], [b"x" * 40_000, b"y" * (most - 39_999)]):
+        with pytest.raises(ValueError, match="8 MiB"):
             put_values(values)
 
 
