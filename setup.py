@@ -1,6 +1,7 @@
 """Compile every .pyx under _ext; all other packaging facts live in pyproject.toml.
 
 `L5D_DEBUG=1` builds with assertions and live-object counters; `L5D_SANITIZE=address,undefined` adds sanitizers;
+`L5D_PROGRESS=1` prints a line for each module that is translated or compiled;
 `L5D_METRICS=0` counts no traffic, to measure what counting costs;
 `L5D_ENGINE=skip` registers the package without compiling, for set-ups that compile in a step of their own.
 `build_ext --only PREFIX` compiles one package of the engine, for a quick edit-test loop.
@@ -8,6 +9,7 @@ Modules named `testing` open cdef classes to the tests: they are built in place 
 """
 
 import filecmp
+import itertools
 import os
 import shutil
 import subprocess
@@ -27,6 +29,7 @@ DEBUG = os.environ.get("L5D_DEBUG") == "1"
 SANITIZE = os.environ.get("L5D_SANITIZE", "")
 METRICS = os.environ.get("L5D_METRICS", "1") != "0"
 FLAVOUR = "sanitized" if SANITIZE else "debug" if DEBUG else "" if METRICS else "unmetered"
+PROGRESS = os.environ.get("L5D_PROGRESS") == "1"
 SKIP_ENGINE = os.environ.get("L5D_ENGINE") == "skip"
 
 # What the C compiler must be able to read, and the Debian package that holds it.
@@ -98,6 +101,7 @@ class BuildExt(build_ext):
     def initialize_options(self) -> None:
         super().initialize_options()
         self.only = None
+        self.compiled = itertools.count(1)
 
     def finalize_options(self) -> None:
         super().finalize_options()
@@ -126,7 +130,7 @@ class BuildExt(build_ext):
                         "auto_pickle": False,
                         "binding": False,
                     },
-                    quiet=not self.verbose,
+                    quiet=not (self.verbose or PROGRESS),
                 )
             except CompileError as error:
                 # What is wrong stands above, from Cython itself; its own stack is of no use.
@@ -145,6 +149,12 @@ class BuildExt(build_ext):
                 f"on Debian and Ubuntu: apt-get install {packages}"
             )
         super().build_extensions()
+
+    def build_extension(self, ext: Extension) -> None:
+        super().build_extension(ext)
+        if PROGRESS:
+            count = f"{next(self.compiled)} of {len(self.extensions)} modules"
+            print(f"compiled {count}: {ext.name}", flush=True)
 
     def can_include(self, header: str) -> bool:
         """Ask the compiler itself, with the flags and folders of the real build."""

@@ -65,6 +65,18 @@ def test_a_build_in_place_includes_test_doors_and_keeps_c_files_away(project: Pa
     assert not list((project / "src").rglob("*.c"))
 
 
+def test_progress_is_told_where_it_is_asked_for(project: Path) -> None:
+    assert build(project, "build_ext", "--inplace", L5D_PROGRESS="0").stdout == ""
+    for source in (project / "src").rglob("*.pyx"):
+        source.write_text("def number():\n    return 3\n")
+    told = build(project, "build_ext", "--inplace", L5D_PROGRESS="1").stdout
+    # Translators speak at once; their lines may be mixed.
+    assert "[1/2] Cythonizing src/" in told
+    assert "[2/2] Cythonizing src/" in told
+    assert "\ncompiled 1 of 2 modules: linkerd2_py._ext.core." in told
+    assert told.rstrip().rpartition("\n")[2].startswith("compiled 2 of 2 modules: ")
+
+
 def test_an_unchanged_module_is_not_replaced(project: Path) -> None:
     build(project, "build_ext", "--inplace")
     built = sorted((project / "src").rglob("*.so"))
