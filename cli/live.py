@@ -67,18 +67,21 @@ def follow_start(reports: Iterator[Report]) -> Started:
     return Started(("the supervisor ended early; `linkerd2-py local logs control-plane` says why",))
 
 
-def show_checks() -> None:
-    """Ask everything `check` asks, once the mesh has started; one line each."""
-    checks = MeshChecks(api_addr=None, namespace=None, verbose=False)
+def show_checks(state: State) -> int:
+    """Ask everything `check` asks of this mesh, once it has started; one line each. How many failed."""
+    checks = MeshChecks(api_addr=state.public_api, namespace=None, verbose=False)
     paint = output.paint_for(sys.stdout)
+    failed = 0
     try:
         for result in run_checks(checks.all(), wait_s=CHECKS_WAIT_S, on_wait=lambda _reason: None):
+            failed += result.outcome == "error"
             detail = f": {result.message}" if result.message else ""
             mark = paint_mark(result.outcome, paint=paint)
             output.write(f"{mark} {result.category}: {result.description}{detail}")
             sys.stdout.flush()
     finally:
         checks.close()
+    return failed
 
 
 def show_until_stopped(supervising: Supervising, *, state: State, sample: bool) -> None:

@@ -180,7 +180,7 @@ def _attend(supervising: Supervising, *, launch: Launch) -> None:
     for problem in started.news:
         output.note(f"linkerd2-py: {problem}")
     if not started.problems:
-        show_checks()
+        show_checks(state)
     output.write("\n")
     show_until_stopped(supervising, state=state, sample=launch.is_sample)
 
@@ -353,14 +353,21 @@ def _finish_detached(started: Started, *, state: State, sample: bool) -> None:
     if started.problems:
         for problem in started.news:
             output.note(cross(problem, paint=output.paint_for(sys.stderr)))
-        rest = "what did start keeps running; `linkerd2-py local down` stops it"
-        count = len(started.problems)
-        raise CliError(f"{count} {'problem' if count == 1 else 'problems'}, see above; {rest}")
-    show_checks()
+        raise _not_ready(len(started.problems), noun="problem")
+    failed = show_checks(state)
+    if failed:
+        raise _not_ready(failed, noun="failed check")
     output.write(tick("everything is ready", paint=paint) + "\n\n")
     show_where_to_look(state, sample=sample)
     by_root = "sudo " if state.network and "SUDO_UID" in os.environ else ""
     output.write(f"`{by_root}{shown_program()} local down` stops it.")
+
+
+def _not_ready(count: int, *, noun: str) -> CliError:
+    counted = f"{count} {noun}{'' if count == 1 else 's'}"
+    return CliError(
+        f"{counted}, see above; what did start keeps running; `linkerd2-py local down` stops it"
+    )
 
 
 def _failed(problems: tuple[str, ...]) -> CliError:

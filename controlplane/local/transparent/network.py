@@ -104,8 +104,11 @@ class NamespaceNetwork:
         return self._services[service]
 
     def _etc(self, namespace: str) -> Path:
-        """The folder whose files stand in for those of /etc in the pods of a namespace."""
-        owned.make(self._state_dir.etc, mode=_FOR_ALL)
+        """The folder whose files stand in for those of /etc in the pods of a namespace. AddressError if it cannot be ours."""
+        try:
+            owned.make(self._state_dir.etc, mode=_FOR_ALL)
+        except owned.StateError as error:
+            raise AddressError(str(error)) from error
         folder = self._state_dir.etc / namespace
         folder.mkdir(exist_ok=True)
         text = resolv_conf(self._node.host, namespace=namespace)
