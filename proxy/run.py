@@ -22,6 +22,9 @@ from linkerd2_py.proxy.log_level import LogLevel
 
 logger = logging.getLogger(__name__)
 
+DRAINS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+IGNORED: Final = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+"""Each would end the process at once, and with it every exchange: what a terminal or a log rotation says to all is no order."""
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 64  # EX_USAGE of sysexits.h
 
@@ -63,13 +66,19 @@ async def _serve(config: Config) -> None:
         logger.info("%s is not used yet", name)
     proxy = app.build(config, log_level=LogLevel(config.logs.filter_text))
     try:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in DRAINS:
             loop.add_signal_handler(number, _on_signal, proxy, number)
+        for number in IGNORED:
+            loop.add_signal_handler(number, _on_ignored, number)
         process.give_back_start_up_memory()
         process.tame_collector(loop)
         await proxy.run()
     finally:
         proxy.close()
+
+
+def _on_ignored(number: signal.Signals) -> None:
+    logger.info("received %s, which means nothing to a proxy", signal.Signals(number).name)
 
 
 def _on_signal(proxy: app.Proxy, number: signal.Signals) -> None:

@@ -16,6 +16,15 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+POLITE = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+)
+
 
 class Left:
     """What is still listed when `lines` end. A folder is held open: one that takes its name later is another mesh's."""
@@ -56,7 +65,7 @@ def remove(folder: str, *, held: int) -> None:
 
 def main() -> None:
     """Outlive every polite signal; end when stdin does."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in POLITE:
         signal.signal(number, signal.SIG_IGN)
     left = Left(sys.stdin)
     for group in left.groups:

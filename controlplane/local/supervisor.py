@@ -242,7 +242,8 @@ class Supervisor:
     async def _on_edit(self) -> None:
         """Follow an edit; one that cannot be followed is reported and changes nothing."""
         try:
-            mesh = load_mesh_file(self._settings.mesh_file)
+            # Beside the loop: a large file takes seconds, in which proxies and people ask.
+            mesh = await asyncio.to_thread(load_mesh_file, self._settings.mesh_file)
             self._apply(mesh)
         except (MeshFileError, AddressError, OSError) as error:
             self._refused_edit = "; ".join(str(error).splitlines())
@@ -330,7 +331,7 @@ class Supervisor:
 
     def _listen_for_signals(self) -> None:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
             loop.add_signal_handler(number, self._stop.set)
 
 

@@ -11,6 +11,8 @@ from linkerd2_py.controlplane.registry.mesh_rules import MeshRules
 from linkerd2_py.controlplane.registry.mesh_spec import MeshSpec
 from linkerd2_py.controlplane.registry.yaml_nodes import NodeReader, Place
 
+# libyaml's parser, where it is there, is three times as quick.
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # Far above any mesh one machine holds; bounds what a wrong file name can make us read.
 MOST_BYTES = 1 << 20
 
@@ -52,7 +54,7 @@ def parse_mesh(text: str, *, source: str) -> MeshSpec:
 
 def _compose(text: str, *, source: str) -> yaml.Node:
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(text, Loader=LOADER)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark is not None else 1

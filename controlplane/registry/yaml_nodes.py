@@ -107,7 +107,7 @@ class NodeReader:
     def whole(self, place: Place, *, least: int, most: int) -> int | None:
         """A decimal number without sign tricks, bases or separators, within bounds."""
         node = place.node
-        plain = isinstance(node, yaml.ScalarNode) and node.style is None
+        plain = isinstance(node, yaml.ScalarNode) and not node.style
         if plain and _WHOLE.match(node.value) and least <= int(node.value) <= most:
             return int(node.value)
         wanted = f"a whole number >= {least} and <= {most}"
@@ -117,7 +117,7 @@ class NodeReader:
     def boolean(self, place: Place) -> bool | None:
         """`true` or `false` in one of YAML's spellings."""
         node = place.node
-        if isinstance(node, yaml.ScalarNode) and node.style is None:
+        if isinstance(node, yaml.ScalarNode) and not node.style:
             value = _BOOLEANS.get(node.value.lower())
             if value is not None:
                 return value
@@ -144,7 +144,7 @@ class NodeReader:
 def _shown(node: yaml.Node) -> str:
     if not isinstance(node, yaml.ScalarNode):
         return "a list" if isinstance(node, yaml.SequenceNode) else "a mapping"
-    if node.value == "" and node.style is None:
+    if node.value == "" and not node.style:
         return "empty"
     shown = node.value if len(node.value) <= 40 else f"{node.value[:37]}..."
     return repr(shown)

@@ -184,15 +184,22 @@ def behind(tmp_path: Path, **variables: str) -> Iterator[tuple[RawListener, Side
             yield server, proxy, child
 
 
-def test_an_exchange_under_way_is_finished_and_then_closed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+def test_an_exchange_under_way_is_finished_and_then_closed(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     with behind(tmp_path) as (server, proxy, child):
         with Http1Client.connect(proxy.static(direction="inbound")) as client:
             client.send(b"GET / HTTP/1.1\r\nhost: web\r\n\r\n")
             with server.accept() as peer:
                 peer.receive_until(b"\r\n\r\n")
-                child.send(signal.SIGTERM)
+                for ignored in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+                    child.send(ignored)
+                    child.wait_for_line(f"received {ignored.name}, which means nothing")
+                assert proxy.ask("GET", "/ready").status == 200
+                child.send(number)
                 eventually(lambda: proxy.ask("GET", "/ready").status == 503)
-                child.send(signal.SIGTERM)  # a second one changes nothing
+                child.send(number)  # a second one changes nothing
                 peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
                 answer = client.answer()
                 assert (answer.status, answer.body, answer.one("connection")) == (
