@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
+from linkerd2_py.base.names import DEFAULT_NAMESPACE
 from linkerd2_py.cli.errors import CliError, bad_usage
 from linkerd2_py.controlplane.local.owned import StateError
 from linkerd2_py.controlplane.local.state_dir import default_state_dir
@@ -17,7 +18,6 @@ ADDRESS_VARIABLE: Final = "LINKERD2_PY_API_ADDR"
 NOT_FOUND: Final = (
     "no linkerd2-py control plane found: run `linkerd2-py local up`, or give --api-addr"
 )
-DEFAULT_NAMESPACE: Final = "default"
 TIMEOUT_S: Final = 10.0
 _NAMESPACE: Final = re.compile(r"[a-zA-Z0-9-]+\Z")
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from linkerd2_py.base.names import DEFAULT_NAMESPACE
 from linkerd2_py.controlplane.registry.mesh_spec import (
     MeshSpec,
     OutboundSpec,
@@ -13,7 +14,6 @@ from linkerd2_py.controlplane.registry.mesh_spec import (
 from linkerd2_py.controlplane.registry.types import PortSpec, Service
 from linkerd2_py.controlplane.registry.yaml_nodes import NodeReader, Place
 
-DEFAULT_NAMESPACE = "default"
 DEFAULT_PORT = 80
 # A loopback address per replica comes from one /16; nobody runs more of one workload on one machine.
 MOST_REPLICAS = 250
@@ -62,7 +62,7 @@ class MeshRules:
         """Read services before workloads: workloads name the services they call."""
         entries = self._reader.fields(root, allowed=_TOP) or {}
         if "namespace" in entries:
-            self._namespace = self._label(entries["namespace"]) or DEFAULT_NAMESPACE
+            self._namespace = self._label(entries["namespace"]) or self._namespace
         workload_places = self._workload_places(entries, root=root)
         self._service_places = self._named(entries["services"]) if "services" in entries else {}
         for name, place in self._service_places.items():

@@ -10,7 +10,7 @@ import pytest
 
 from linkerd2_py.base.tasks import spawn
 from linkerd2_py.proto.gen import destination_pb2 as destination
-from linkerd2_py.proxy.discovery import translate
+from linkerd2_py.proxy.discovery import translate, watch
 from tests.support.destination_messages import add, no_endpoints, remove, weighted
 from tests.support.destination_stub import DestinationStub
 from tests.support.dns_server import AAAA, A, DnsServer, Rows
@@ -94,6 +94,54 @@ async def test_a_name_server_that_never_says_aaaa_costs_no_answer(tmp_path: Path
                 assert await answers(proxy, f"http://web.test:{port}/") == "one"
                 await eventually_async(lambda: dns.asked("web.test") >= 2)
                 assert await answers(proxy, f"http://web.test:{port}/") == "one"
+
+
+@asynccontextmanager
+async def spelled_outside(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, *, wait_s: float
+) -> AsyncIterator[tuple[DestinationStub, InProcess, str, DnsServer]]:
+    """A workload that DNS knows as `web.ns`, which the mesh takes for `web.ns.svc.cluster.local` first."""
+    monkeypatch.setattr(watch, "_SPELLED_WAIT_S", wait_s)
+    async with workload("outside") as (host, port):
+        with DnsServer({("web.ns", A): Rows((host,))}) as dns:
+            conf = folder / "resolv.conf"
+            conf.write_text(f"nameserver [{dns.address[0]}]:{dns.address[1]}\n")
+            async with mesh(RESOLV_CONF=str(conf), POD_NAMESPACE="mine") as (stub, proxy):
+                yield stub, proxy, f"web.ns:{port}", dns
+
+
+async def test_a_stream_that_fails_looks_for_the_name_as_it_was_spelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with spelled_outside(tmp_path, monkeypatch, wait_s=3600) as (stub, proxy, name, _):
+        completed = name.replace(":", ".svc.cluster.local:")
+        stub.refusals[completed] = grpc.StatusCode.UNAVAILABLE
+        assert await answers(proxy, f"http://{name}/") == "outside"
+        assert stub.count(completed) >= 1
+
+
+async def test_a_silent_stream_looks_for_the_name_as_it_was_spelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with spelled_outside(tmp_path, monkeypatch, wait_s=0.05) as (_, proxy, name, _dns):
+        assert await answers(proxy, f"http://{name}/") == "outside"
+
+
+async def test_a_stream_that_fails_after_an_answer_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with (
+        workload("one") as one,
+        spelled_outside(tmp_path, monkeypatch, wait_s=3600) as (stub, proxy, name, dns),
+    ):
+        completed = name.replace(":", ".svc.cluster.local:")
+        stub.endpoints[completed] = add(one)
+        assert await answers(proxy, f"http://{name}/") == "one"
+        stub.refusals[completed] = grpc.StatusCode.UNAVAILABLE
+        stub.open_gets(completed)[0].end()
+        await eventually_async(lambda: stub.count(completed) >= 3)
+        assert await answers(proxy, f"http://{name}/") == "one"
+        assert dns.questions == []
 
 
 async def test_the_request_says_who_asks() -> None:

@@ -15,6 +15,7 @@ from linkerd2_py.cli.commands.diagnostics import meshed_pods, scrape
 from linkerd2_py.cli.errors import EXIT_USAGE, CliError
 from linkerd2_py.cli.main import run
 from linkerd2_py.cli.resources import Resource
+from linkerd2_py.controlplane.registry.mesh_file import parse_mesh
 from tests.support.public_api import Server
 
 
@@ -48,6 +49,16 @@ def test_a_bad_answer_is_one_line(server: Server, status: int, body: object, mes
     server.answers["/stat"] = (status, body)
     with Api(Target(f"http://{server.address}")) as api, pytest.raises(CliError, match=message):
         api.get("/stat", type="deploy")
+
+
+def test_what_names_no_namespace_is_where_the_command_line_looks() -> None:
+    mesh = parse_mesh("workloads: {web: {command: [sleep, '1']}}", source="mesh.yaml")
+    names = {
+        mesh.namespace,
+        mesh.workloads["web"].namespace,
+        Target("http://127.0.0.1:1").namespace,
+    }
+    assert names == {"default"}
 
 
 def test_an_address_that_is_none_is_bad_usage() -> None:

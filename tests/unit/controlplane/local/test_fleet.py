@@ -168,6 +168,26 @@ async def test_a_changed_command_replaces_one_replica_after_the_other(running: R
     assert min(fewest) == 1
 
 
+async def test_a_pod_that_leaves_serves_until_its_clients_have_heard(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pods, "DEREGISTER_S", 3600)
+    running.apply()
+    pod = (await running.wait(lambda pods: _ready(pods) == {"web-0"}))["web-0"]
+    runner = running.fleet.pods[0]
+    running.apply(replicas=0)
+    await running.wait(lambda pods: pods["web-0"].status == "Terminating")
+    # The loop has turned since: a program that is not waited for would have been told to end by now.
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not runner._app._stopping.is_set()
+    assert await _ask(pod) == "web-0 one"
+    # When the mesh ends there is nobody to hear of it, and no pause.
+    async with asyncio.timeout(20):
+        await running.fleet.stop()
+    assert runner._app._stopping.is_set()
+
+
 async def test_workloads_come_and_go_without_touching_others(running: Running) -> None:
     more = "  extra: {command: [sleep, '60'], meshed: false}"
     running.apply(more=more)

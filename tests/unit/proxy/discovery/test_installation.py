@@ -74,6 +74,24 @@ def test_a_profile_that_changes_keeps_the_set() -> None:
         assert ports(found.target) == {1, 2}
 
 
+def test_a_profile_that_turns_opaque_installs_the_set_anew() -> None:
+    """Connections are opened in the manner of the profile: those that wait were opened in the other one."""
+    with installation() as found:
+        found.configure(opaque=False)
+        found.apply(Replaced((A,)))
+        install, calls = found._install, list[bool]()
+
+        def count() -> None:
+            assert install is not None
+            calls.append(found.target.is_opaque)
+            install()
+
+        found._install = count
+        for opaque in (False, True, True, False):
+            found.configure(opaque=opaque)
+        assert calls == [True, False]
+
+
 def test_forwarding_gives_way_to_a_set_and_back() -> None:
     with installation() as found:
         found.configure(opaque=False)
