@@ -368,7 +368,7 @@ def _server(
         proxy.engine,
         table,
         direction=table.direction,
-        limits=limits(side.http2),
+        limits=limits(side),
         detect_timeout_ns=ns(side.detect_timeout_s),
         target=target,
         opaque=opaque,

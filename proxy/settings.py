@@ -8,7 +8,7 @@ from linkerd2_py._ext.exchange.limits import Limits
 from linkerd2_py._ext.io.transport import SocketOptions
 from linkerd2_py._ext.pool.settings import PoolSettings
 from linkerd2_py.base.backoff import BackoffRange
-from linkerd2_py.proxy.config.types import Balancing, Http2Server, Side, SocketTuning
+from linkerd2_py.proxy.config.types import Balancing, Side, SocketTuning
 
 CONTROL_BACKOFF: Final = BackoffRange(min_s=0.1, max_s=5.0, jitter=1.0)
 """Between two tries of a control stream. The jitter is wide: all proxies lose a control plane at once."""
@@ -33,8 +33,9 @@ def socket_options(tuning: SocketTuning) -> SocketOptions:
     return SocketOptions(keepalive_s=keepalive, user_timeout_ms=round(tuning.user_timeout_s * 1000))
 
 
-def limits(http2: Http2Server) -> Limits:
-    """The engine's own bounds, with what the environment says of HTTP/2."""
+def limits(side: Side) -> Limits:
+    """The engine's own bounds, with what the environment says of one side's clients."""
+    http2 = side.http2
     given = {
         "max_concurrent_streams": http2.max_concurrent_streams,
         "max_frame_size": http2.max_frame_size,
@@ -44,6 +45,8 @@ def limits(http2: Http2Server) -> Limits:
         "ping_timeout_ns": _optional_ns(http2.keepalive_timeout_s),
     }
     return Limits(
+        half_close_ns=max(ns(side.half_close_grace_s), 1_000_000),
+        stalled_send_ns=ns(side.slow_reader_s),
         initial_stream_window=http2.stream_window,
         initial_connection_window=http2.connection_window,
         **{name: value for name, value in given.items() if value is not None},
@@ -65,7 +68,7 @@ def pool_settings(side: Side, balancing: Balancing) -> PoolSettings:
         http1_idle_ns=ns(side.http1_idle_s),
         http1_max_idle=side.http1_max_idle,
         socket=socket_options(side.connect_socket),
-        limits=limits(side.http2),
+        limits=limits(side),
     )
 
 

@@ -13,6 +13,7 @@ cdef class Limits:
     cdef readonly int interim_responses     # 100
     cdef readonly int64_t head_timeout_ns   # 15 s from the first byte of a head (and from accept for the first)
     cdef readonly int64_t keepalive_idle_ns # 0: an idle connection of a client is never closed by us, as in Linkerd
+    cdef readonly int64_t half_close_ns     # 5 s without a byte sent to it; then a client that ended its side is gone
     # HTTP/2
     cdef readonly uint32_t max_concurrent_streams      # 256: what we allow clients
     cdef readonly uint32_t initial_stream_window       # 65535: what we allow a peer to send on one stream
@@ -26,6 +27,7 @@ cdef class Limits:
     cdef readonly uint32_t pending_accept_resets       # 0 = any: requests that one read may both bring and take back
     cdef readonly uint32_t anomaly_budget              # 100 (empty DATA, PRIORITY, unknown frames, SETTINGS, PING...) per 10 s
     cdef readonly uint32_t control_queue               # 1000 unsent replies; more end the connection
-    cdef readonly int64_t stalled_send_ns              # 30 s without progress; then the blocked stream is reset
+    # Both: an hour in which a client takes nothing of what waits for it; then its exchange (HTTP/2: stream, or connection) is reset. 0 = never
+    cdef readonly int64_t stalled_send_ns
     cdef readonly int64_t ping_interval_ns             # 10 s of silence, towards meshed endpoints; 0 = off
     cdef readonly int64_t ping_timeout_ns              # 3 s

@@ -20,6 +20,7 @@ class Limits:
         interim_responses: int = ...,
         head_timeout_ns: int = ...,
         keepalive_idle_ns: int = ...,
+        half_close_ns: int = ...,
         max_concurrent_streams: int = ...,
         initial_stream_window: int = ...,
         initial_connection_window: int = ...,
@@ -54,6 +55,8 @@ class Limits:
     def head_timeout_ns(self) -> int: ...
     @property
     def keepalive_idle_ns(self) -> int: ...
+    @property
+    def half_close_ns(self) -> int: ...
     @property
     def max_concurrent_streams(self) -> int: ...
     @property

@@ -15,6 +15,7 @@ BOUNDS = {
     "interim_responses": (0, 10_000),
     "head_timeout_ns": (0, LONGEST_NS),
     "keepalive_idle_ns": (0, LONGEST_NS),
+    "half_close_ns": (1_000_000, LONGEST_NS),
     "max_concurrent_streams": (1, (1 << 31) - 1),
     "initial_stream_window": (1, (1 << 31) - 1),
     "initial_connection_window": (65_535, (1 << 31) - 1),
@@ -48,6 +49,7 @@ cdef class Limits:
         interim_responses=100,
         head_timeout_ns=15_000_000_000,
         keepalive_idle_ns=0,
+        half_close_ns=5_000_000_000,
         max_concurrent_streams=256,
         initial_stream_window=65_535,
         initial_connection_window=1_048_576,
@@ -60,7 +62,7 @@ cdef class Limits:
         pending_accept_resets=0,
         anomaly_budget=100,
         control_queue=1_000,
-        stalled_send_ns=30_000_000_000,
+        stalled_send_ns=3_600_000_000_000,
         ping_interval_ns=10_000_000_000,
         ping_timeout_ns=3_000_000_000,
     ):
@@ -73,6 +75,7 @@ cdef class Limits:
         self.interim_responses = within("interim_responses", interim_responses)
         self.head_timeout_ns = within("head_timeout_ns", head_timeout_ns)
         self.keepalive_idle_ns = within("keepalive_idle_ns", keepalive_idle_ns)
+        self.half_close_ns = within("half_close_ns", half_close_ns)
         self.max_concurrent_streams = within("max_concurrent_streams", max_concurrent_streams)
         self.initial_stream_window = within("initial_stream_window", initial_stream_window)
         self.initial_connection_window = within("initial_connection_window", initial_connection_window)

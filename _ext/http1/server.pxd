@@ -1,6 +1,6 @@
 """The HTTP/1 server codec: a session that turns a client's bytes into server halves of exchanges, one at a time, in order."""
 
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from linkerd2_py._ext.core.buffer cimport Buffer
 from linkerd2_py._ext.core.fault cimport FaultKind
 from linkerd2_py._ext.core.types cimport flag
@@ -21,7 +21,9 @@ cdef enum ServerState:
 cdef class Http1Server(Session):
     """Http1Server(dispatch, limits). Attach to a transport (its inbox may hold the first bytes). Keep-alive, pipelining (the next head is parsed only when the
     current exchange ended), Expect, Upgrade/CONNECT, head timeout. `drain()` closes when idle, else adds connection: close to the current response.
-    While an exchange is under way reading goes on, up to one inbox, so that a reset is seen at once; a FIN after a complete request is a half-close and is still answered."""
+    While an exchange is under way reading goes on, up to one inbox, so that a reset is seen at once. A FIN after a complete request may be
+    a half-close and is still answered, if anything is sent to the client within `half_close_ns`: only bytes that it does not want show that a client is gone.
+    """
     cdef Dispatch dispatch             # owned
     cdef Limits limits                 # owned
     cdef flag informational            # refusals of bytes carry l5d-proxy-error; set by the owner after construction
@@ -38,6 +40,11 @@ cdef class Http1Server(Session):
     cdef Body body
     cdef size_t scanned                # of an incomplete head
     cdef size_t pending                # bytes at the front of the inbox that are consumed but still behind the head's spans
+    cdef uint64_t sent_mark            # transport.tx_bytes when the clock was last started or had seen progress
+    cdef uint64_t read_mark            # transport.rx_bytes of that time
+    cdef int64_t sent_at               # ... when that was
+    cdef flag end_seen                 # the client has ended its side, and the marks were set
+    cdef flag end_meant                # ... and something was sent to it since: if it were gone it would have reset the connection
     cdef flag head_held, held, turn_paused, advancing, draining, close_after, client_closes
     cdef FaultKind broken              # found by a command, told by on_deferred
     cdef int advance(self) except -1
@@ -59,6 +66,11 @@ cdef class Http1Server(Session):
     cdef int resume_turn(self) except -1
     cdef int consume(self, size_t count) except -1
     cdef int release_spans(self) except -1
+    cdef int watch_end(self) except -1
+    cdef int check_end(self) except -1
+    cdef int outcome(self) except -1
+    cdef int watch_reader(self) except -1
+    cdef int check_reader(self) except -1
     cdef int start_clock(self, int kind, int64_t delay_ns) except -1
     cdef int stop_clock(self) except -1
     cdef int look_again(self) except -1

@@ -4,8 +4,9 @@
 A callback into the exchange may end the exchange, the connection or both before it returns: every step looks at `state` again afterwards.
 """
 
+from libc.stdint cimport int64_t
 from linkerd2_py._ext.core.buffer cimport BUFFER_SMALL, give_back, lease
-from linkerd2_py._ext.core.fault cimport FAULT_EOF, FAULT_LOCAL, FAULT_NONE, FAULT_PROTOCOL
+from linkerd2_py._ext.core.fault cimport FAULT_EOF, FAULT_IDLE, FAULT_LOCAL, FAULT_NONE, FAULT_PROTOCOL
 from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.head cimport HTTP_10, HTTP_11, HTTP_2, METHOD_CONNECT, METHOD_HEAD, drop_head, take_head
 from linkerd2_py._ext.exchange.sound cimport is_writable
@@ -28,6 +29,9 @@ from linkerd2_py._ext.io.transport cimport PAUSE_PEER_FULL, PAUSE_TURN, SEND_FUL
 cdef enum:
     CLOCK_HEAD = 1
     CLOCK_IDLE = 2
+    CLOCK_END = 3                # a client that has ended its side
+    CLOCK_READER = 4             # a client that takes nothing of its response
+    MIN_LOOK_NS = 10000000
 
 
 cdef class Http1Server(Session):
@@ -54,6 +58,9 @@ cdef class Http1Server(Session):
     cdef int on_read_eof(self) except -1:
         return self.advance()
 
+    cdef int on_hangup(self) except -1:
+        return self.watch_end() if self.state == SERVER_BODY or self.state == SERVER_WAIT else 0
+
     cdef int on_drained(self) except -1:
         cdef Peer peer = self.half.peer
         if peer is not None:
@@ -65,6 +72,10 @@ cdef class Http1Server(Session):
         return 0 if peer is None else peer.on_request_reset(kind, 0)
 
     cdef int on_timer(self, Timer timer) except -1:
+        if timer.kind == CLOCK_END:
+            return self.check_end()
+        if timer.kind == CLOCK_READER:
+            return self.check_reader()
         if self.state != SERVER_HEAD or self.transport is None:
             return 0
         if timer.kind == CLOCK_IDLE or self.transport.inbox is None:
@@ -212,7 +223,9 @@ cdef class Http1Server(Session):
             return 0
         if self.state == SERVER_BODY and not self.held:
             return self.truncated()
-        return self.close() if self.state == SERVER_HEAD and transport.outcome() == SEND_OK else 0
+        if self.state == SERVER_HEAD:
+            return self.close() if transport.outcome() == SEND_OK else 0
+        return self.watch_end()
 
     # A full inbox stops the transport. Mid-message it must grow or be moved up; a pipelined request can wait.
     cdef int make_room(self) except -1:
@@ -378,6 +391,58 @@ cdef class Http1Server(Session):
         self.head = None
         return peer
 
+    # ---- a client that has ended its side
+
+    cdef int watch_end(self) except -1:
+        """It may still read, or be gone: nothing tells until bytes are sent to it. After them its kernel says so, and no clock is needed."""
+        cdef Transport transport = self.transport
+        if self.end_seen and transport.tx_bytes != self.sent_mark or transport.unsent:
+            self.end_meant = True
+        if self.end_meant or (self.clock is not None and self.clock.armed and self.clock.kind == CLOCK_END):
+            return 0
+        self.end_seen = True
+        self.sent_mark = transport.tx_bytes
+        self.read_mark = transport.rx_bytes
+        return self.start_clock(CLOCK_END, self.limits.half_close_ns)
+
+    cdef int check_end(self) except -1:
+        cdef Transport transport = self.transport
+        if transport is None or self.state == SERVER_HEAD or self.state == SERVER_OVER:
+            return 0
+        if not transport.read_eof and not transport.peer_has_ended():
+            self.end_seen = False
+            return 0
+        if transport.tx_bytes != self.sent_mark or transport.unsent or transport.rx_bytes != self.read_mark:
+            return self.watch_end()
+        return self.truncated()
+
+    # ---- a client that takes nothing
+
+    cdef int outcome(self) except -1:
+        return self.watch_reader() if self.transport.outcome() == SEND_FULL else SEND_OK
+
+    cdef int watch_reader(self) except -1:
+        if self.limits.stalled_send_ns and (self.clock is None or not self.clock.armed or self.clock.kind == CLOCK_END):
+            self.end_meant = self.end_seen
+            self.sent_mark = self.transport.tx_bytes
+            self.sent_at = self.transport.loop.now
+            self.start_clock(CLOCK_READER, max(self.limits.stalled_send_ns // 4, <int64_t> MIN_LOOK_NS))
+        return SEND_FULL
+
+    cdef int check_reader(self) except -1:
+        cdef Transport transport = self.transport
+        cdef Peer peer
+        if self.state == SERVER_OVER or transport is None or transport.unsent == 0:
+            return 0
+        if transport.tx_bytes != self.sent_mark:
+            self.sent_mark = transport.tx_bytes
+            self.sent_at = transport.loop.now
+        elif transport.loop.now - self.sent_at >= self.limits.stalled_send_ns:
+            peer = self.let_go()
+            transport.abort()
+            return 0 if peer is None else peer.on_request_reset(FAULT_IDLE, 0)
+        return self.start_clock(CLOCK_READER, max(self.limits.stalled_send_ns // 4, <int64_t> MIN_LOOK_NS))
+
     # ---- time
 
     cdef int start_clock(self, int kind, int64_t delay_ns) except -1:
@@ -434,7 +499,7 @@ cdef class Http1ServerHalf(Stream):
         if head.end:
             return self.end_response()
         server.transport.flush_later()
-        return server.transport.outcome()
+        return server.outcome()
 
     # No request can follow this one: its body is still on the way, what came behind it was meant for a tunnel, or the client has ended.
     cdef bint is_last(self) noexcept:
@@ -479,7 +544,7 @@ cdef class Http1ServerHalf(Stream):
         if end:
             return self.end_response()
         server.transport.flush_later()
-        return server.transport.outcome()
+        return server.outcome()
 
     cdef int write_run(self, const char* p, size_t n) except -1:
         cdef Transport transport = self.server.transport

@@ -72,6 +72,14 @@ cdef extern from "<sys/socket.h>" nogil:
     enum: SOL_SOCKET, SO_ERROR, SO_LINGER, SO_KEEPALIVE, SO_REUSEADDR
     enum: MSG_NOSIGNAL, MSG_PEEK, SHUT_WR
 
+cdef extern from "<poll.h>" nogil:
+    struct pollfd:
+        int fd
+        short events
+        short revents
+    int poll(pollfd* asked, unsigned long count, int timeout_ms)
+    enum: POLLRDHUP, POLLHUP, POLLERR
+
 cdef extern from "<netinet/in.h>" nogil:
     struct in_addr:
         uint32_t s_addr

@@ -15,6 +15,7 @@ cdef class RawConnection(Source):
     cdef int shutdown_raw(self) noexcept                           # our FIN: 0, -errno; -EAGAIN: not yet, once there is room again
     # A clean end: the last the peer hears before close(2), where the bytes have an end of their own. -EAGAIN: not yet, once there is room again
     cdef int goodbye_raw(self) noexcept
+    cdef bint peer_has_ended(self) noexcept                        # its FIN is here, whatever of its bytes is unread
     cdef int pending_error(self) noexcept                          # SO_ERROR, which asking clears
     cdef int reset_on_close(self) noexcept                         # close(2) will send RST
     cdef bint connected_to_itself(self)

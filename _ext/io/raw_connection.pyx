@@ -7,6 +7,9 @@ from linkerd2_py._ext.io.address cimport local_address_of, peer_address_of
 from linkerd2_py._ext.io.linux cimport (
     MSG_NOSIGNAL,
     MSG_PEEK,
+    POLLERR,
+    POLLHUP,
+    POLLRDHUP,
     SHUT_WR,
     SO_ERROR,
     SO_LINGER,
@@ -16,6 +19,8 @@ from linkerd2_py._ext.io.linux cimport (
     iovec,
     linger,
     msghdr,
+    poll,
+    pollfd,
     recv,
     sendmsg,
     setsockopt,
@@ -48,6 +53,13 @@ cdef class RawConnection(Source):
         while got < 0 and errno == EINTR:
             got = recv(self.fd, &byte, 1, MSG_PEEK)
         return <int> got if got >= 0 else -errno
+
+    cdef bint peer_has_ended(self) noexcept:
+        cdef pollfd asked
+        asked.fd = self.fd
+        asked.events = POLLRDHUP
+        asked.revents = 0
+        return poll(&asked, 1, 0) > 0 and asked.revents & (POLLRDHUP | POLLHUP | POLLERR) != 0
 
     cdef ssize_t sendv_raw(self, void* iov, int count) noexcept:
         cdef iovec* vectors = <iovec*> iov

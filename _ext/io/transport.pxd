@@ -31,6 +31,8 @@ cdef class Session(Actor):
     cdef int on_attached(self) except -1    # may find bytes in transport.inbox already (it must look), and transport.read_eof set
     cdef int on_readable(self) except -1    # transport.inbox has new bytes; consume with inbox.skip(); what is left stays. After resume(): the bytes that were left
     cdef int on_read_eof(self) except -1    # the peer sent FIN and the kernel holds no more bytes; inbox may still; called once, even while reading is paused
+    # The peer hung up while reading is paused and bytes before its end are unread: it may have ended its side (peer_has_ended). May come again.
+    cdef int on_hangup(self) except -1
     cdef int on_drained(self) except -1     # unsent bytes fell to the low mark after send/flush had answered SEND_FULL
     cdef int on_fault(self, FaultKind kind, int code) except -1   # the transport is dead; last call; code = errno or 0
 

@@ -70,6 +70,9 @@ cdef class Session(Actor):
     cdef int on_read_eof(self) except -1:
         return 0
 
+    cdef int on_hangup(self) except -1:
+        return 0
+
     cdef int on_drained(self) except -1:
         return 0
 
@@ -389,6 +392,7 @@ cdef class Transport(RawConnection):
             code = self.peek_raw()
             if code <= 0:
                 return self.received_end(code)
+            return self.session.on_hangup()
         return 0
 
     cdef int deliver_eof(self) except -1:

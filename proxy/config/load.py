@@ -217,6 +217,8 @@ def _side(values: Values, *, name: str, listen: tuple[Any, ...]) -> Side:
         queue_capacity=values[f"{name}_HTTP_QUEUE_CAPACITY"],
         failfast_s=values[f"{name}_HTTP_FAILFAST_TIMEOUT"],
         max_in_flight=values[f"{name}_MAX_IN_FLIGHT"],
+        half_close_grace_s=values[f"{name}_HALF_CLOSE_GRACE"],
+        slow_reader_s=values[f"{name}_SLOW_READER_TIMEOUT"],
         http1_idle_s=values[f"{name}_HTTP1_CONNECTION_POOL_IDLE_TIMEOUT"],
         http1_max_idle=values[idle_conns],
         discovery_idle_s=values[f"{name}_DISCOVERY_IDLE_TIMEOUT"],

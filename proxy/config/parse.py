@@ -64,6 +64,14 @@ def up_to_an_hour(text: str) -> float:
     return seconds
 
 
+def an_hour_at_most(text: str) -> float:
+    """A duration up to an hour, or 0."""
+    seconds = duration(text)
+    if seconds > 3600:
+        raise ValueError(f"must not be longer than an hour, not {text!r}")
+    return seconds
+
+
 def whole(*, low: int, high: int) -> Callable[[str], int]:
     """A parser for whole numbers from `low` to `high`."""
 

@@ -73,6 +73,8 @@ def _side(name: str, *, connect_s: float, backoff_max_s: float, failfast_s: floa
         f"{name}_HTTP_QUEUE_CAPACITY": Variable(parse.whole(low=1, high=_MANY), 10_000),
         f"{name}_HTTP_FAILFAST_TIMEOUT": Variable(parse.positive_duration, failfast_s),
         f"{name}_MAX_IN_FLIGHT": Variable(parse.whole(low=1, high=_MANY), 100_000),
+        f"{name}_HALF_CLOSE_GRACE": Variable(parse.up_to_an_hour, 5.0),
+        f"{name}_SLOW_READER_TIMEOUT": Variable(parse.an_hour_at_most, 3600.0),
         f"{name}_HTTP1_CONNECTION_POOL_IDLE_TIMEOUT": Variable(parse.positive_duration, 3.0),
         f"{name}_PORTS_DISABLE_PROTOCOL_DETECTION": _list(parse.ports, frozenset()),
         f"{http2}_KEEP_ALIVE_INTERVAL": Variable(parse.up_to_an_hour),

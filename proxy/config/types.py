@@ -60,6 +60,8 @@ class Side(NamedTuple):
     queue_capacity: int
     failfast_s: float
     max_in_flight: int
+    half_close_grace_s: float
+    slow_reader_s: float
     http1_idle_s: float
     http1_max_idle: int
     discovery_idle_s: float

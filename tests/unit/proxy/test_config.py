@@ -245,6 +245,8 @@ def test_a_range_must_rise(low: str, high: str) -> None:
         ("OUTBOUND_HTTP_QUEUE_CAPACITY", "many"),
         ("SHUTDOWN_ENDPOINT_ENABLED", "perhaps"),
         ("OUTBOUND_PENALIZE_FAILURES", "sometimes"),
+        ("INBOUND_HALF_CLOSE_GRACE", "0"),
+        ("INBOUND_SLOW_READER_TIMEOUT", "2h"),
         ("OUTBOUND_LOAD_BIASER_MAX_RETRY_AFTER", "300"),
         ("HTTP2_INITIAL_CONNECTION_WINDOW_SIZE", "1"),
         ("INBOUND_SERVER_HTTP2_KEEP_ALIVE_INTERVAL", "0"),

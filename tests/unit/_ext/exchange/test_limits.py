@@ -26,9 +26,10 @@ def test_defaults_are_the_documented_ones() -> None:
         8,
     )
     assert (limits.reset_burst, limits.reset_rate, limits.pending_accept_resets) == (1000, 33, 0)
+    assert limits.half_close_ns == 5_000_000_000
     assert (limits.anomaly_budget, limits.control_queue) == (100, 1000)
     assert (limits.stalled_send_ns, limits.ping_interval_ns, limits.ping_timeout_ns) == (
-        30_000_000_000,
+        3_600_000_000_000,
         10_000_000_000,
         3_000_000_000,
     )

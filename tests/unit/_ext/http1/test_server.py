@@ -1,5 +1,6 @@
 """The server codec on real connections: order, persistence, framing, ends of every kind."""
 
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -479,6 +480,103 @@ def test_an_end_that_came_while_held_with_nothing_left_to_read_is_told_after(ben
     assert peer.names() == ["head", "body"]
     peer.unhold()
     wire.until(lambda: peer.events[-1] == ("reset", "eof"))
+
+
+# ---- clients that may be gone
+
+SHORT_GRACE = Limits(half_close_ns=20_000_000)
+
+
+@pytest.mark.parametrize("sent", [GET, GET * 3, GET * 4000], ids=["one", "three", "many"])
+def test_a_client_that_ended_and_hears_nothing_is_gone_after_its_grace(
+    bench: Bench, sent: bytes
+) -> None:
+    wire, dispatch, _ = bench.server(limits=SHORT_GRACE)
+    wire.end.sendall(sent)
+    wire.finish()
+    wire.expect_end()
+    assert [peer.names() for peer in dispatch.peers] == [["head", "reset"]]
+    assert wire.received == b""
+
+
+def test_so_is_one_whose_body_nobody_takes(bench: Bench) -> None:
+    wire, dispatch, _ = bench.server(limits=SHORT_GRACE)
+    wire.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 30000\r\n\r\n")
+    peer = dispatch.peers[0]
+    peer.hold()
+    wire.send(b"x" * 30_000)
+    wire.finish()
+    wire.until(lambda: peer.events[-1] == ("reset", "eof"))
+
+
+def test_one_that_ended_within_a_response_is_gone_when_no_more_of_it_comes(bench: Bench) -> None:
+    wire, dispatch, _ = bench.server(limits=SHORT_GRACE)
+    wire.send(GET)
+    dispatch.peers[0].respond(200, end=False, length=100)
+    wire.until(lambda: wire.received)
+    wire.finish()
+    wire.expect_cut()
+    assert dispatch.peers[0].events[-1] == ("reset", "eof")
+
+
+def test_one_that_is_sent_something_is_there_for_as_long_as_it_takes(bench: Bench) -> None:
+    wire, dispatch, _ = bench.server(limits=SHORT_GRACE)
+    wire.send(GET * 2)
+    wire.finish()
+    first = dispatch.peers[0]
+    first.respond(200, end=False, length=4)
+    wire.until(lambda: wire.received)
+    # A connection that is made now has its whole grace before it is gone: the first has outlived its own.
+    later, others, _ = bench.server(limits=SHORT_GRACE)
+    later.send(GET)
+    later.finish()
+    later.expect_end()
+    assert first.names() == ["head"]
+    first.send(b"done", end=True)
+    wire.until(lambda: len(dispatch.peers) == 2)
+    later, others, _ = bench.server(limits=SHORT_GRACE)
+    later.send(GET)
+    later.finish()
+    later.expect_end()
+    assert others.peers[0].names() == ["head", "reset"]
+    dispatch.peers[1].respond(200, body=b"two")
+    wire.expect_end()
+    assert wire.received.endswith(b"two")
+
+
+def test_one_that_is_gone_is_seen_as_soon_as_it_is_sent_something(bench: Bench) -> None:
+    wire, dispatch, _ = bench.server()
+    wire.send(GET)
+    wire.end.close()
+    peer = dispatch.peers[0]
+    peer.respond(200, end=False, length=-1)
+    assert bench.loop.run_until(lambda: peer.names()[-1] == "reset")
+
+
+def test_urgent_bytes_before_a_pause_are_no_end(bench: Bench) -> None:
+    wire, dispatch, server = bench.server(limits=SHORT_GRACE)
+    wire.send(GET * 4000)
+    assert connection(server)["paused"]
+    wire.end.send(b"!", socket.MSG_OOB)
+    later, _, _ = bench.server(limits=SHORT_GRACE)
+    later.send(GET)
+    later.finish()
+    later.expect_end()
+    assert dispatch.peers[0].names() == ["head"]
+
+
+def test_a_client_that_takes_nothing_of_a_response_is_reset_after_its_time(bench: Bench) -> None:
+    limits = Limits(stalled_send_ns=40_000_000)
+    wire, dispatch, _ = bench.server(receive_bytes=32768, limits=limits)
+    wire.end.sendall(GET)
+    bench.loop.run_until(lambda: dispatch.peers)
+    peer = dispatch.peers[0]
+    outcome = peer.respond(200, end=False, length=-1)
+    while outcome == 0:
+        outcome = peer.send(b"x" * 8000)
+        bench.loop.drain()
+    assert bench.loop.run_until(lambda: peer.names()[-1] == "reset")
+    assert peer.events[-1] == ("reset", "idle")
 
 
 # ---- responses that go wrong
