@@ -1,0 +1,41 @@
+"""Programs that judge the proxy, where `./mesh test` has built them (tools/build_conformance.py)."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from tools.build_conformance import PROGRAMS, folder
+
+
+def needs_conformance() -> pytest.MarkDecorator:
+    missing = [name for name in PROGRAMS if not (folder() / name).exists()]
+    return pytest.mark.skipif(bool(missing), reason="not built: python -m tools.build_conformance")
+
+
+def program(name: str) -> Path:
+    return folder() / name
+
+
+def plain_environment() -> dict[str, str]:
+    """Ours without what a sanitized run preloads: that is meant for Python alone."""
+    return {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+
+
+async def output_of(name: str, *arguments: str, deadline_s: float) -> tuple[int, str]:
+    """Exit status and all that the program prints; it is ended when it takes longer."""
+    running = await asyncio.create_subprocess_exec(
+        program(name),
+        *arguments,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env=plain_environment(),
+    )
+    try:
+        printed, _ = await asyncio.wait_for(running.communicate(), deadline_s)
+    finally:
+        if running.returncode is None:
+            running.kill()
+            await running.wait()
+    return running.returncode or 0, printed.decode()
