@@ -1,4 +1,4 @@
-"""Programs that judge the proxy, where `./mesh test` has built them (tools/build_conformance.py)."""
+"""Programs that judge the proxy, where `./mesh test` has built them (`conformance_programs`)."""
 
 import asyncio
 import os
@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tools.build_conformance import PROGRAMS, folder
+from tests.support.conformance_programs import PROGRAMS, folder
 
 
 def needs_conformance() -> pytest.MarkDecorator:
     missing = [name for name in PROGRAMS if not (folder() / name).exists()]
-    return pytest.mark.skipif(bool(missing), reason="not built: python -m tools.build_conformance")
+    return pytest.mark.skipif(
+        bool(missing), reason="not built: python -m tests.support.conformance_programs"
+    )
 
 
 def program(name: str) -> Path:

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-MODULE = Path(__file__).parent.parent / "tests" / "conformance"
+MODULE = Path(__file__).parent.parent / "conformance"
 PROGRAMS = {
     "h2spec": "github.com/summerwind/h2spec/cmd/h2spec",
     "interop-client": "google.golang.org/grpc/interop/client",
