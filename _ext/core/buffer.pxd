@@ -1,6 +1,7 @@
 """Leased byte buffers. An idle connection holds none; the pool keeps a bounded number of free ones."""
 
 cdef enum:
+    BUFFER_TINY = 1024        # a small message that waits, one of very many
     BUFFER_SMALL = 16384      # heads, small bodies
     BUFFER_LARGE = 262144     # bulk: from here on copying is as fast as splice
 
@@ -33,7 +34,9 @@ cdef class Buffer:
 
 # Lease: returns an empty buffer of at least `capacity` bytes (SMALL or LARGE from free lists; others malloc'ed). Raises MemoryError.
 cdef Buffer lease(size_t capacity)
-# The same, but small once many large ones are out: for readers whose consumer may stall with the buffer in hand, so that stalls cost 16 KiB each, not 256.
+# Of BUFFER_TINY bytes.
+cdef Buffer lease_tiny()
+# The same as lease, but small once many large ones are out: for readers whose consumer may stall with the buffer in hand, so that stalls cost 16 KiB each, not 256.
 cdef Buffer lease_for_reading(size_t capacity)
 # Gives it back (idempotent: a buffer not leased is ignored). The caller drops its reference afterwards.
 cdef void give_back(Buffer buffer) noexcept

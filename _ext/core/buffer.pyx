@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""The pool of byte buffers: two free lists, bounded, and their Python face for tests and idle trimming."""
+"""The pool of byte buffers: free lists, bounded, and their Python face for tests and idle trimming."""
 
 cimport cython
 from libc.stdlib cimport free, malloc
@@ -10,12 +10,14 @@ from linkerd2_py._ext.core.shelf cimport Shelf, shelf_keep, shelf_take
 
 # 4 MiB of small and 2 MiB of large buffers stay warm; a burst beyond that goes back to the allocator.
 cdef enum:
+    SPARE_TINY = 1024
     SPARE_SMALL = 256
     SPARE_LARGE = 8
 
 # Large buffers that stalled consumers may hold at once (8 MiB); a reader that is not stalled returns its own within its turn.
 cdef Py_ssize_t LARGE_OUT = 32
 
+cdef Shelf spare_tiny
 cdef Shelf spare_small
 cdef Shelf spare_large
 cdef Py_ssize_t large_out = 0
@@ -68,6 +70,14 @@ cdef Buffer lease(size_t capacity):
         large_out += 1
     else:
         buffer = _allocate(capacity)
+    return _leased(buffer)
+
+
+cdef Buffer lease_tiny():
+    return _leased(<Buffer> shelf_take(&spare_tiny) if spare_tiny.count else _allocate(BUFFER_TINY))
+
+
+cdef inline Buffer _leased(Buffer buffer):
     buffer.start = 0
     buffer.end = 0
     buffer.leased = True
@@ -98,6 +108,8 @@ cdef void give_back(Buffer buffer) noexcept:
         gone(LIVE_BUFFER)
     if buffer.capacity == BUFFER_SMALL and shelf_keep(&spare_small, buffer, SPARE_SMALL):
         return
+    if buffer.capacity == BUFFER_TINY and shelf_keep(&spare_tiny, buffer, SPARE_TINY):
+        return
     if buffer.capacity == BUFFER_LARGE:
         large_out -= 1
         if shelf_keep(&spare_large, buffer, SPARE_LARGE):
@@ -116,6 +128,8 @@ def spare() -> tuple[int, int]:
 
 def trim() -> None:
     """Frees every buffer that waits in the pool."""
+    while spare_tiny.count:
+        shelf_take(&spare_tiny)
     while spare_small.count:
         shelf_take(&spare_small)
     while spare_large.count:

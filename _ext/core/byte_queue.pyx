@@ -3,7 +3,7 @@
 
 from libc.string cimport memcpy
 
-from linkerd2_py._ext.core.buffer cimport BUFFER_LARGE, BUFFER_SMALL, give_back, lease
+from linkerd2_py._ext.core.buffer cimport BUFFER_LARGE, BUFFER_SMALL, BUFFER_TINY, give_back, lease, lease_tiny
 from linkerd2_py._ext.core.debug cimport L5D_DEBUG, check
 
 
@@ -22,11 +22,12 @@ cdef class ByteQueue:
         return 0
 
     cdef Buffer extend(self, size_t n):
-        cdef Buffer fresh = lease(BUFFER_LARGE if n > BUFFER_SMALL else BUFFER_SMALL)
+        cdef Buffer fresh
         if self.first is None:
-            self.first = fresh
+            # Small messages wait by the thousand.
+            self.first = fresh = lease_tiny() if n <= BUFFER_TINY else lease(BUFFER_LARGE if n > BUFFER_SMALL else BUFFER_SMALL)
         else:
-            self.last.next = fresh
+            self.last.next = fresh = lease(BUFFER_LARGE if n > BUFFER_SMALL else BUFFER_SMALL)
         self.last = fresh
         return fresh
 

@@ -4,6 +4,7 @@ Flow: Router.begin -> Logical.choose -> Waiter.on_backend -> Backend.serve -> Wa
 unless the waiter withdraws.
 """
 
+from libc.stdint cimport int64_t
 from linkerd2_py._ext.balance.p2c cimport Candidate
 from linkerd2_py._ext.core.fault cimport FaultKind
 from linkerd2_py._ext.core.types cimport Span
@@ -27,10 +28,13 @@ cdef class Waiter(Peer):
     """An exchange, or an opaque connection, that waits for a backend. It waits for one thing at a time."""
     cdef WaiterQueue queue                                      # where it stands; None outside
     cdef Waiter before, behind                                  # owned links of that queue; None outside
+    cdef int64_t since                                          # loop ns: it stands in an endpoint's queue for so long
+    cdef bint wants_fresh                                       # sent again after a kept connection had ended: only one made for it will do
     cdef int leave(self) except -1                              # the queue it stands in, if any
     cdef int on_backend(self, Backend backend) except -1
     cdef int on_unavailable(self, Unavailable why, int status, bytes text) except -1
     # The backend could not give a stream or a connection; nothing was written. The waiter decides whether to choose again.
+    # FAULT_PROTOCOL with NGHTTP2_HTTP_1_1_REQUIRED: it has just been learned that the backend speaks no HTTP/2 (http1_only).
     cdef int on_backend_failed(self, FaultKind kind, int code) except -1
     cdef int on_profile(self, bint opaque) except -1            # answer to Logical.await_profile
     cdef int on_stream(self, Stream half) except -1             # HTTP: send_head now

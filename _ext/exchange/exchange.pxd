@@ -24,8 +24,9 @@ cdef class Exchange(Waiter):
     cdef Logical logical              # owned while it may still choose
     cdef Backend backend              # owned from on_backend
     cdef HttpMetrics metrics          # owned; None until dispatched
-    cdef Head request                 # borrowed from the server half until release_request
-    cdef ByteQueue backlog            # owned; body that came before there was a client half. Made when first needed, kept while recycled
+    cdef Head request                 # borrowed from the server half until release_request; while it is here, `backlog` holds the whole body so far
+    cdef ByteQueue backlog            # owned; body that came before there was a client half, or that may have to be sent again. Made when needed, kept while recycled
+    cdef size_t kept                  # bytes in it that were sent: this exchange's share of what all may keep
     cdef Head early_trailers          # owned copy of trailers that came before there was a client half
     cdef bint backlog_end             # the backlog holds the whole rest of the request's body, which may be nothing
     cdef bint request_done
@@ -55,6 +56,10 @@ cdef class Exchange(Waiter):
     cdef int take_requirement(self, Head head) except -1
     cdef int to_origin_form(self, Head head) except -1
     cdef int keep_body(self, const char* p, size_t n, bint end) except -1
+    cdef int keep_sent(self, const char* p, size_t n, bint end) except -1
+    cdef bint may_keep(self, size_t n) noexcept
+    cdef bint has_much(self) noexcept
+    cdef int stop_keeping(self) except -1
     cdef int keep_trailers(self, Head trailers) except -1
     cdef bint has_kept(self) noexcept
     cdef int send_kept(self) except -1
@@ -78,6 +83,8 @@ cdef class Exchange(Waiter):
     cdef int hold_client(self) except -1
     cdef int note_grpc_status(self, Head head) except -1
     cdef int record(self) except -1
+    cdef bint may_choose_again(self, FaultKind kind, int code) noexcept
+    cdef int send_again(self, bint fresh) except -1
     cdef bint may_repeat(self, FaultKind kind, uint32_t code) noexcept
     cdef double weight_of_reset(self, FaultKind kind, uint32_t code, bint repeatable) noexcept
 

@@ -5,11 +5,11 @@ from cpython.ref cimport PyObject
 from libc.string cimport memcpy, strlen
 from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
 
+from linkerd2_py._ext.core.buffer cimport Buffer
 from linkerd2_py._ext.core.byte_queue cimport ByteQueue
 from linkerd2_py._ext.core.debug cimport L5D_DEBUG, LIVE_EXCHANGE, born, gone
 from linkerd2_py._ext.core.fault cimport FAULT_CONNECT_TIMEOUT, FAULT_LOCAL, FAULT_PROTOCOL, FAULT_EOF, FAULT_REFUSED, FAULT_RESET, FAULT_TIMEOUT, FAULT_TLS, FAULT_UNREACHABLE, FaultKind, is_ours
 from linkerd2_py._ext.core.shelf cimport Shelf, shelf_keep, shelf_take
-from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.backend cimport (
     UNAVAILABLE_CLOSED, UNAVAILABLE_FAILFAST, UNAVAILABLE_LOOP, UNAVAILABLE_REJECTED, UNAVAILABLE_SHED, WANTS_HTTP1, WANTS_HTTP2, WANTS_TRANSPORT, Backend, Router, Unavailable, Waiter, Wants,
 )
@@ -36,6 +36,8 @@ cdef enum:
     MAX_ATTEMPTS = 4          # backends tried while nothing was written
     MAX_RESTING = 256         # recycled exchanges kept
     BACKLOG_BYTES = 1048576   # body that may arrive before there is a client half: an HTTP/2 stream window, with room for larger configured ones
+    KEPT_BYTES = 65536        # of one body that was sent and may have to be sent again
+    KEPT_IN_ALL = 67108864    # of all such bodies; then they are no longer kept
     H2_NO_ERROR = 0
     H2_INTERNAL_ERROR = 2
     H2_REFUSED_STREAM = 7
@@ -44,6 +46,7 @@ cdef enum:
     LEAST_FAILURE = 429       # no status below it is a failure of the endpoint
 
 cdef Shelf resting
+cdef size_t kept_in_all = 0
 
 
 cdef ResponseError error_of_fault(FaultKind kind) noexcept:
@@ -95,7 +98,7 @@ cdef class Exchange(Waiter):
         self.server_held = self.client_held = False
         self.is_grpc = self.is_connect = self.is_upgrade = False
         self.orig_proto_in = self.orig_proto_out = False
-        self.repeated = self.unjudged = False
+        self.repeated = self.wants_fresh = self.unjudged = False
         self.blame = 0
         self.hold_ns = 0
         self.response = RESPONSE_NONE
@@ -168,7 +171,8 @@ cdef class Exchange(Waiter):
             return 0
         if self.client is None:
             return self.keep_body(p, n, end)
-        self.release_request()
+        if self.request is not None:
+            self.keep_sent(p, n, end)
         if end:
             self.request_done = True
         if self.client.send_body(p, n, end) == SEND_FULL and not end:
@@ -183,7 +187,7 @@ cdef class Exchange(Waiter):
         self.request_done = True
         if self.client is None:
             return self.keep_trailers(trailers)
-        self.release_request()
+        self.stop_keeping()
         self.client.send_trailers(trailers)
         return self.finish() if self.response == RESPONSE_DONE else 0
 
@@ -197,12 +201,19 @@ cdef class Exchange(Waiter):
         return self.finish()
 
     cdef int on_request_room(self) except -1:
-        if self.server_held and not self.over:
+        if self.over:
+            return 0
+        if self.has_much():
+            if not self.client.is_proven():
+                self.client.awaits_proof = True
+                return 0
+            self.stop_keeping()
+        if self.server_held:
             self.server_held = False
             self.server.unhold()
         return 0
 
-    # ---- body that came before there was anyone to take it
+    # ---- body that came before there was anyone to take it, or that may have to be sent again
 
     cdef int keep_body(self, const char* p, size_t n, bint end) except -1:
         if self.backlog is None:
@@ -214,6 +225,39 @@ cdef class Exchange(Waiter):
         if end:
             self.backlog_end = self.request_done = True
         return 0
+
+    cdef int keep_sent(self, const char* p, size_t n, bint end) except -1:
+        """A copy of what is sent, until the response begins: what the endpoint did not process may be sent elsewhere. Large bodies are not kept, but for those of
+        a peer that may turn out to speak no HTTP/2: there the client is held until that is known."""
+        global kept_in_all
+        if not self.may_keep(n):
+            return self.stop_keeping()
+        if self.backlog is None:
+            self.backlog = ByteQueue.__new__(ByteQueue)
+        self.backlog.put(p, n)
+        self.kept += n
+        kept_in_all += n
+        if end:
+            self.backlog_end = True
+        elif self.has_much() and not self.client.is_proven():
+            self.client.awaits_proof = True
+            self.hold_server()
+        return 0
+
+    cdef bint may_keep(self, size_t n) noexcept:
+        """Only where a request can come back: from HTTP/2, and from a connection that may have ended before a byte was written."""
+        if self.response != RESPONSE_NONE or kept_in_all + n > KEPT_IN_ALL or not (self.client.pooled or self.client.version == HTTP_2):
+            return False
+        return not self.client.is_proven() or n + (0 if self.backlog is None else self.backlog.size) <= KEPT_BYTES
+
+    cdef bint has_much(self) noexcept:
+        """More is kept of what was sent than is worth it once the peer is known to speak HTTP/2."""
+        return self.client is not None and self.backlog is not None and self.backlog.size > KEPT_BYTES
+
+    cdef int stop_keeping(self) except -1:
+        """The request will not be sent again."""
+        self.drop_kept()
+        return self.release_request()
 
     cdef int keep_trailers(self, Head trailers) except -1:
         cdef int i
@@ -233,29 +277,29 @@ cdef class Exchange(Waiter):
         return self.backlog_end or self.early_trailers is not None or (self.backlog is not None and self.backlog.size > 0)
 
     cdef int send_kept(self) except -1:
-        """Forwards what had to wait; afterwards nothing is kept."""
+        """Forwards what had to wait; it goes on being kept while it may have to be sent again."""
         cdef int outcome = 0
-        self.release_request()
         if self.backlog is not None:
             outcome = self.send_backlog()
         if self.early_trailers is not None:
             self.client.send_trailers(self.early_trailers)
-            drop_head(self.early_trailers)
-            self.early_trailers = None
+        if not self.may_keep(0):
+            self.stop_keeping()
         return outcome
 
     cdef int send_backlog(self) except -1:
-        cdef Span part
+        cdef Buffer part = self.backlog.first
         cdef int outcome = 0
-        while self.backlog.size:
-            part = self.backlog.peek()
-            outcome = self.client.send_body(part.ptr, part.len, self.backlog_end and part.len == self.backlog.size)
-            self.backlog.skip(part.len)
-            if self.backlog.size == 0:
-                return outcome
-        return self.client.send_body(NULL, 0, True) if self.backlog_end else outcome
+        while part is not None:
+            outcome = self.client.send_body(part.head(), part.size(), self.backlog_end and part.next is None)
+            part = part.next
+        return self.client.send_body(NULL, 0, True) if self.backlog_end and self.backlog.size == 0 else outcome
 
     cdef int drop_kept(self) except -1:
+        global kept_in_all
+        kept_in_all -= self.kept
+        self.kept = 0
+        self.backlog_end = False
         if self.backlog is not None:
             self.backlog.clear()
         if self.early_trailers is not None:
@@ -291,7 +335,7 @@ cdef class Exchange(Waiter):
             return WANTS_TRANSPORT
         if self.client_version == HTTP_2:
             return WANTS_HTTP1 if backend.http1_only and not self.is_grpc else WANTS_HTTP2
-        if backend.h2 and not self.is_upgrade and not self.is_connect and self.request.authority.len:
+        if backend.h2 and not backend.http1_only and not self.is_upgrade and not self.is_connect and self.request.authority.len:
             return WANTS_HTTP2
         return WANTS_HTTP1
 
@@ -363,20 +407,29 @@ cdef class Exchange(Waiter):
     cdef int on_unavailable(self, Unavailable why, int status, bytes text) except -1:
         if self.over:
             return 0
+        if self.backend is not None:
+            # It waited for that one, in vain.
+            self.accuse(1.0 if why == UNAVAILABLE_FAILFAST else 0.0)
         # Only a rejection is about this one request; the others say that the client should look for another proxy or come back later.
         return self.fail(status, text, len(text), why != UNAVAILABLE_REJECTED or status == 502, error_of_unavailable(why, status))
 
     cdef int on_backend_failed(self, FaultKind kind, int code) except -1:
-        """No connection could be had and nothing was written: another backend may serve, unless this was the only one there is."""
+        """No connection could be had and nothing was written: another backend may serve, or this one in another way."""
         cdef Rescue rescue
         if self.over:
             return 0
-        self.accuse(0.0 if is_ours(kind) else 1.0)
-        if not self.backend.alone and self.attempts < MAX_ATTEMPTS:
+        self.accuse(0.0 if is_ours(kind) or code == H2_HTTP_1_1_REQUIRED and kind == FAULT_PROTOCOL else 1.0)
+        if self.may_choose_again(kind, code):
             self.backend = None
             return self.logical.choose(self)
         rescue = rescue_of_fault(kind)
         return self.fail(rescue.status, rescue.text, strlen(rescue.text), rescue.close, error_of_fault(kind))
+
+    cdef bint may_choose_again(self, FaultKind kind, int code) noexcept:
+        """Not where there is one endpoint only, unless it was taken out of service by us, or has shown that HTTP/1 is what it speaks."""
+        if self.attempts >= MAX_ATTEMPTS:
+            return False
+        return not self.backend.alone or kind == FAULT_LOCAL or (kind == FAULT_PROTOCOL and code == H2_HTTP_1_1_REQUIRED)
 
     # ---- response: from the client half
 
@@ -390,7 +443,7 @@ cdef class Exchange(Waiter):
     cdef int on_response_head(self, Head head) except -1:
         if self.over:
             return 0
-        self.release_request()
+        self.stop_keeping()
         self.status = head.status
         self.note_grpc_status(head)
         if head.status >= LEAST_FAILURE or self.grpc_status > 0:
@@ -477,16 +530,15 @@ cdef class Exchange(Waiter):
         cdef bint repeatable
         if self.over:
             return 0
+        refused = refused or code == H2_HTTP_1_1_REQUIRED
         repeatable = refused or self.may_repeat(kind, code)
         self.accuse(self.weight_of_reset(kind, code, repeatable))
         self.client = None
+        if code == H2_HTTP_1_1_REQUIRED:
+            self.backend.http1_only = True
         if self.response == RESPONSE_NONE:
             if repeatable and self.request is not None and self.attempts < MAX_ATTEMPTS:
-                self.repeated = self.repeated or not refused
-                if code == H2_HTTP_1_1_REQUIRED:
-                    self.backend.http1_only = True
-                self.backend = None
-                return self.logical.choose(self)
+                return self.send_again(not refused)
             return self.fail_unanswered(kind, code)
         rescue = rescue_of_fault(kind)
         self.error = ERROR_RESET if code else error_of_fault(kind)
@@ -506,14 +558,29 @@ cdef class Exchange(Waiter):
             return 0.0
         return 0.5 if code == H2_REFUSED_STREAM else 1.0
 
+    cdef int send_again(self, bint fresh) except -1:
+        """The client waits meanwhile: what it goes on sending would have to be kept."""
+        self.repeated = self.repeated or fresh
+        self.wants_fresh = fresh
+        self.backend = None
+        if not self.request_done:
+            self.hold_server()
+        # Behind what else the endpoint has said: that it goes away, or how much it allows.
+        return self.router.loop.defer(self)
+
+    cdef int on_deferred(self) except -1:
+        return 0 if self.over else self.logical.choose(self)
+
     cdef bint may_repeat(self, FaultKind kind, uint32_t code) noexcept:
-        """A pooled connection that ended under a request: once more, if the method allows it (RFC 9110 section 9.2.2) and no body was sent."""
+        """A pooled connection that ended under a request: once more, if the method allows it (RFC 9110 section 9.2.2) and what was sent is kept."""
         if self.repeated or self.client is None or not self.client.pooled or code or not self.idempotent:
             return False
         return kind == FAULT_RESET or kind == FAULT_EOF
 
     cdef int fail_unanswered(self, FaultKind kind, uint32_t code) except -1:
         cdef Rescue rescue = rescue_of_fault(kind)
+        if code == H2_REFUSED_STREAM and (self.is_grpc or self.server.version != HTTP_2):
+            return self.fail(503, "the endpoint refused the request", 32, True, ERROR_RESET)
         if kind == FAULT_PROTOCOL and code and code != H2_HTTP_1_1_REQUIRED and self.client_version == HTTP_2 and self.server.version == HTTP_2:
             # Between two HTTP/2 peers a reset stays a reset.
             self.error = ERROR_RESET

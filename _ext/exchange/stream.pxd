@@ -35,7 +35,8 @@ cdef class Peer(Actor):
 cdef class Stream(Actor):
     cdef Peer peer                       # owned while the half is live; None after finish: breaks the cycle
     cdef Version version                  # HTTP version of this half's codec
-    cdef bint pooled                     # client half: set by the pool when its connection carried an exchange before
+    cdef bint pooled                     # client half: set by the pool when its connection was kept from earlier exchanges: it may have ended unseen
+    cdef bint awaits_proof               # client half: on_request_room is to be told when `is_proven` becomes true; set by the exchange
     # ---- either half
     cdef int send_head(self, Head head) except -1          # request (client half) or final response (server half); head.end = nothing follows. SendOutcome
     cdef int send_body(self, const char* p, size_t n, bint end) except -1   # SendOutcome; n may be 0 with end
@@ -44,6 +45,8 @@ cdef class Stream(Actor):
     cdef int hold(self) except -1        # stop delivering body (idempotent): HTTP/1 pauses the transport (PAUSE_PEER_FULL), HTTP/2 withholds window updates
     cdef int unhold(self) except -1
     cdef int release_head(self) except -1    # the exchange no longer needs the request head's memory
+    # ---- client half
+    cdef bint is_proven(self) noexcept   # the endpoint has shown that it speaks this protocol
     # ---- server half
     cdef int send_interim(self, Head head) except -1
     # HTTP/1 only, after a 101 or a 2xx to CONNECT was sent: gives up the transport (with its unread inbox) for a pump. Raises for HTTP/2.
@@ -55,6 +58,6 @@ cdef class Dispatch(Actor):
 
 cdef class ConnectionOwner(Actor):
     """Who owns client connections: the pool. Called by client codecs; never from inside open_stream."""
-    cdef int on_connection_room(self, object connection) except -1    # HTTP/1: idle and reusable; HTTP/2: a stream slot is free again / SETTINGS received
+    cdef int on_connection_room(self, object connection) except -1    # HTTP/1: idle and reusable; HTTP/2: a stream has ended / SETTINGS received
     cdef int on_connection_retired(self, object connection) except -1 # takes no new streams (GOAWAY, connection: close) but live ones go on
     cdef int on_connection_closed(self, object connection, FaultKind kind, int code) except -1   # gone; all its streams were reset before

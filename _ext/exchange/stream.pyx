@@ -68,6 +68,9 @@ cdef class Stream(Actor):
     cdef int release_head(self) except -1:
         return 0
 
+    cdef bint is_proven(self) noexcept:
+        return True
+
     cdef int send_interim(self, Head head) except -1:
         raise NotImplementedError("only a server half sends interim responses")
 

@@ -4,14 +4,28 @@ from linkerd2_py._ext.exchange.stream cimport ConnectionOwner, Peer, Stream
 from linkerd2_py._ext.http2.fields cimport Block
 from linkerd2_py._ext.http2.session cimport Http2Half, Http2Session
 
+cdef enum:
+    FIRST_FLIGHT = 8             # streams that a connection may open before the peer's SETTINGS
+
 cdef class Http2Client(Http2Session):
-    """Attached to a connected transport (prior knowledge). The peer's MAX_CONCURRENT_STREAMS is never exceeded (0 included): room() says how many more fit."""
+    """Attached to a connected transport (prior knowledge). The peer's MAX_CONCURRENT_STREAMS is never exceeded (0 included): room() says how many more fit.
+    Until its SETTINGS are seen, nobody knows that limit, or that the peer speaks HTTP/2 at all: no more than the first flight is sent."""
     cdef ConnectionOwner owner              # owned until the connection has ended
     cdef bint retired                       # GOAWAY received or sent
     cdef bint keepalive                     # ping while idle (limits.ping_interval_ns): meshed endpoints only, others may take pings for abuse
     cdef bint told_retired
+    cdef bint proven                        # the peer's SETTINGS were seen, and whoever waited for them was told
+    cdef bint opened                        # a stream was opened
+    cdef bint served                        # one was answered
+    cdef bint greeted                       # the peer's first byte was looked at
+    cdef int first_flight                   # streams before SETTINGS; its owner may know that fewer are allowed
     cdef int room(self) noexcept            # streams that may be opened now; 0 when retired
+    cdef int allowed(self) noexcept         # streams at a time: the peer's limit, the first flight until it is known
     cdef int live(self) noexcept            # open streams
+    cdef bint is_used_up(self) noexcept     # every stream of a limit that is known is in use: more connections would mean more streams
+    cdef bint was_in_vain(self) noexcept    # it has ended or takes no more, and answered none of the streams that were opened
+    cdef int prove(self) except -1
+    cdef int take_back(self) except -1
     cdef Stream open_stream(self, Peer peer)   # room() > 0 was checked
     cdef int retire(self) except -1         # no new streams; closes after the last
     cdef int use_up(self) except -1

@@ -3,6 +3,7 @@
 
 from cpython.ref cimport PyObject
 from libc.stdint cimport int32_t, uint32_t
+from linkerd2_py._ext.core.buffer cimport Buffer
 from linkerd2_py._ext.core.fault cimport FAULT_LOCAL, FAULT_NONE, FAULT_PROTOCOL, FaultKind
 from linkerd2_py._ext.core.shelf cimport Shelf, shelf_keep, shelf_take
 from linkerd2_py._ext.exchange.head cimport METHOD_CONNECT, Head
@@ -28,6 +29,7 @@ cdef class Http2Client(Http2Session):
     def __init__(self, ConnectionOwner owner not None, Limits limits not None):
         self.owner = owner
         self.limits = limits
+        self.first_flight = FIRST_FLIGHT
 
     cdef nghttp2_session* open_session(self) except NULL:
         return new_client(self)
@@ -50,11 +52,20 @@ cdef class Http2Client(Http2Session):
     # ---- streams
 
     cdef int room(self) noexcept:
-        cdef uint32_t allowed
         if self.retired or self.over or self.h2 == NULL:
             return 0
-        allowed = min(nghttp2_session_get_remote_settings(self.h2, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS), <uint32_t> MOST_STREAMS)
-        return <int> allowed - self.streams if <int> allowed > self.streams else 0
+        return max(self.allowed() - self.streams, 0)
+
+    cdef int allowed(self) noexcept:
+        if not self.settings_seen or self.h2 == NULL:
+            return self.first_flight
+        return <int> min(nghttp2_session_get_remote_settings(self.h2, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS), <uint32_t> MOST_STREAMS)
+
+    cdef bint is_used_up(self) noexcept:
+        return self.settings_seen and self.streams > 0 and self.room() == 0
+
+    cdef bint was_in_vain(self) noexcept:
+        return self.opened and not self.served and self.streams == 0
 
     cdef int live(self) noexcept:
         return self.streams
@@ -62,6 +73,7 @@ cdef class Http2Client(Http2Session):
     cdef Stream open_stream(self, Peer peer):
         cdef Http2Half half = self.enter(self.make_half(), 0)
         half.peer = peer
+        self.opened = True
         return half
 
     cdef Http2Half make_half(self):
@@ -78,11 +90,42 @@ cdef class Http2Client(Http2Session):
 
     cdef int on_slot(self) except -1:
         cdef ConnectionOwner owner = self.owner
+        if self.settings_seen and not self.proven:
+            self.prove()
+        if self.settings_seen and self.streams > self.allowed():
+            self.take_back()
         if self.retired:
             return self.tell_retired()
-        return owner.on_connection_room(self) if owner is not None and self.room() > 0 else 0
+        return 0 if owner is None else owner.on_connection_room(self)
+
+    cdef int take_back(self) except -1:
+        """Fewer streams are allowed than were opened: what libnghttp2 would hold until there is room again is said to be refused."""
+        cdef Http2Half half
+        for half in list(self.table):
+            if half is not None and half.id and not (half.head_written or half.aborted or half.doomed):
+                nghttp2_submit_rst_stream(self.h2, NGHTTP2_FLAG_NONE, half.id, NGHTTP2_CANCEL)
+                half.refuse()
+        return 0
+
+    cdef int prove(self) except -1:
+        """The peer speaks HTTP/2: bodies that were held for fear of having to send them elsewhere go on."""
+        cdef Http2Half half
+        self.proven = True
+        for half in list(self.table):
+            if half is not None and half.awaits_proof and half.peer is not None and not half.told_full:
+                half.awaits_proof = False
+                half.report_room(half.peer)
+        return 0
 
     # ---- received
+
+    cdef int on_readable(self) except -1:
+        cdef Buffer inbox = self.transport.inbox
+        if not self.greeted and inbox is not None and inbox.size():
+            # SETTINGS come first, and their length is below 64 KiB: no text begins like that.
+            self.greeted = True
+            self.foreign = inbox.head()[0] != 0
+        return Http2Session.on_readable(self)
 
     cdef int on_block(self, Http2Half half, Block block, int category, bint end) except -1:
         if block.head.status:
@@ -91,6 +134,7 @@ cdef class Http2Client(Http2Session):
 
     cdef int on_response(self, Http2Half half, Block block, bint end) except -1:
         cdef Peer peer = half.peer
+        self.served = True
         if block.finish_response() != VERDICT_GOOD:
             return self.fail_half(half, FAULT_PROTOCOL, NGHTTP2_ENHANCE_YOUR_CALM)
         if block.head.status < 200:
@@ -147,6 +191,9 @@ cdef class Http2Client(Http2Session):
 
 
 cdef class Http2ClientHalf(Http2Half):
+
+    cdef bint is_proven(self) noexcept:
+        return self.session is None or self.session.settings_seen
 
     cdef int send_head(self, Head head) except -1:
         cdef Http2Client client = <Http2Client> self.session

@@ -87,6 +87,7 @@ cdef class Http2Session(Session):
     cdef bint broken                 # libnghttp2 ends the connection with an error
     cdef bint over                   # nothing is parsed or sent any more
     cdef bint settings_seen
+    cdef bint foreign                # what answered our preface is no HTTP/2, so whoever it is has read no request
     cdef bint heard                  # bytes came since the alarm was armed
     cdef bint transport_dead
     cdef uint32_t kill_code

@@ -176,6 +176,7 @@ cdef void refresh(Http2Half half) noexcept:
     half.id = 0
     half.withheld = 0
     half.interims = 0
+    half.awaits_proof = False
     half.doomed = half.held = half.deferred = half.told_full = half.in_ended = half.out_ended = half.out_sent = False
     half.head_written = half.aborted = half.excused = False
 
@@ -531,8 +532,6 @@ cdef class Http2Session(Session):
     cdef int report_end(self, FaultKind kind) except -1:
         cdef Http2Half half
         cdef Peer peer
-        # Whoever answers our preface with something else than SETTINGS speaks no HTTP/2 and has read no request.
-        cdef bint foreign = not self.settings_seen and self.transport is not None and self.transport.rx_bytes > 0
         for half in list(self.table):
             if half is None:
                 continue
@@ -540,7 +539,7 @@ cdef class Http2Session(Session):
             half.peer = None
             half.aborted = True
             if peer is not None:
-                half.report_reset(peer, FAULT_LOCAL if kind == FAULT_NONE else kind, NGHTTP2_HTTP_1_1_REQUIRED if foreign else 0, foreign or not half.head_written)
+                half.report_reset(peer, FAULT_LOCAL if kind == FAULT_NONE else kind, NGHTTP2_HTTP_1_1_REQUIRED if self.foreign else 0, self.foreign or not half.head_written)
             self.forget(half)
         return 0
 

@@ -37,8 +37,10 @@ cdef class Endpoint(Backend):
     cdef Connections connections      # owned; refers back to this endpoint until close
     cdef Health health
     cdef bint removed, opaque
-    cdef int failures                 # connects failed in a row
-    cdef int dialing_http2            # HTTP/2 connects under way: one serves many waiters
+    cdef int failures                 # connects failed in a row, or HTTP/2 connections made in vain
+    cdef int dialing_http1            # connects under way for waiters; at most settings.max_dials
+    cdef int dialing_http2            # the same for HTTP/2: one serves many waiters
+    cdef int streams_allowed          # by the peer, on one HTTP/2 connection, as its last SETTINGS said; -1 while not known
     cdef WaiterQueue waiting_http1    # owned
     cdef WaiterQueue waiting_http2    # owned
     cdef WaiterQueue failed           # owned: those who are told, some a turn, that no connection could be had
@@ -48,6 +50,7 @@ cdef class Endpoint(Backend):
     cdef list multiplexed             # Http2Client that take new streams
     cdef Spare spare                  # a connection nobody has used yet, or None
     cdef Timer backoff, sweep
+    cdef Timer patience               # armed while somebody waits for a connection or a stream
     cdef bint proves(self, Span name) noexcept
     cdef int open(self) except -1                    # probes, unless opaque or alone
     cdef int close(self) except -1                   # removed from its target: in flight finish, idle ones close, waiters choose again
@@ -55,8 +58,19 @@ cdef class Endpoint(Backend):
     cdef int on_dial_failed(self, Dial dial, FaultKind kind, int code) except -1
     cdef int serve_http1(self, Waiter waiter) except -1
     cdef int serve_http2(self, Waiter waiter) except -1
+    cdef int wait(self, WaiterQueue queue, Waiter waiter) except -1   # until the fail-fast time is over
+    cdef int run_out(self) except -1
+    cdef int turn_away(self, WaiterQueue queue) except -1
+    cdef int wait_on(self) except -1
+    cdef bint is_stuck(self)
+    cdef int serve_fresh(self, Waiter waiter, Wants wants) except -1
+    cdef int dial_http1(self) except -1
+    cdef int dial_http2(self) except -1
+    cdef bint needs_http2(self)
     cdef int dial(self, Wants wants, Waiter waiter, bint probe) except -1
     cdef int dial_plain(self, Dial dial) except -1
+    cdef int note_dial(self, Wants wants, int change) except -1
+    cdef int give_waiter(self, Dial dial, Transport transport) except -1
     cdef int dial_secured(self, Dial dial) except -1
     cdef bint has_another_way(self, Dial dial, FaultKind kind)   # 1 at most once a dial, which then goes on at `address`
     cdef bint was_told(self, Transport transport)
@@ -69,6 +83,7 @@ cdef class Endpoint(Backend):
     cdef Http2Client new_http2(self, Transport transport)
     cdef int serve_waiting_http1(self, Http1Client client) except -1
     cdef int serve_waiting_http2(self, Http2Client client) except -1
+    cdef int on_http2_over(self, Http2Client client, FaultKind kind, int code) except -1
     cdef int keep_idle(self, Http1Client client) except -1
     cdef int keep_spare(self, Transport transport) except -1
     cdef bint has_spare(self, Wants wants)
@@ -79,12 +94,11 @@ cdef class Endpoint(Backend):
 
 cdef class Connections(ConnectionOwner):
     cdef Endpoint endpoint            # owned
-    cdef int forget(self, object connection) except -1
 
 cdef class Dial(Connecting):
-    """One connect under way, for a waiter (opaque) or for the pool."""
+    """One connect under way, for one waiter or for the pool."""
     cdef Endpoint endpoint            # owned until it ends
-    cdef Waiter waiter                # opaque only
+    cdef Waiter waiter                # opaque, or one that wants a fresh connection; else None
     cdef Wants wants
     cdef bint probe
     cdef Address where                # what is dialled now

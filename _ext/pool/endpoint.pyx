@@ -7,11 +7,13 @@ from libc.string cimport memcmp
 
 from linkerd2_py._ext.balance.ewma cimport ewma_init
 from linkerd2_py._ext.core.debug cimport LIVE_ENDPOINT, born, gone
-from linkerd2_py._ext.core.fault cimport EPROTO, FAULT_LOCAL, FAULT_REFUSED, FAULT_TLS, FaultKind
+from linkerd2_py._ext.core.fault cimport EPROTO, FAULT_EOF, FAULT_LOCAL, FAULT_PROTOCOL, FAULT_REFUSED, FAULT_TLS, FaultKind
 from linkerd2_py._ext.detect.transport_header cimport (
     SESSION_HTTP1, SESSION_HTTP2, SESSION_OPAQUE, TRANSPORT_HEADER_ROOM, SessionProtocol, write_transport_header,
 )
-from linkerd2_py._ext.exchange.backend cimport WANTS_HTTP1, WANTS_HTTP2, WANTS_TRANSPORT, WaiterQueue
+from linkerd2_py._ext.exchange.backend cimport (
+    UNAVAILABLE_FAILFAST, UNAVAILABLE_SHED, WANTS_HTTP1, WANTS_HTTP2, WANTS_TRANSPORT, WaiterQueue,
+)
 from linkerd2_py._ext.exchange.stream cimport Stream
 from linkerd2_py._ext.io.transport cimport PAUSE_PARKED, connect, connect_fd
 from linkerd2_py._ext.tls.credentials cimport Credentials
@@ -20,6 +22,8 @@ from linkerd2_py._ext.tls.transport cimport TlsTransport, connect_tls
 cdef enum:
     TIMER_BACKOFF = 1
     TIMER_SWEEP = 2
+    TIMER_PATIENCE = 3
+    HTTP_1_1_REQUIRED = 13    # RFC 9113 section 7
 
 cdef uint64_t jitter_state = 0x9E3779B97F4A7C15
 
@@ -71,6 +75,8 @@ cdef class Endpoint(Backend):
         self.failed = WaiterQueue.__new__(WaiterQueue)
         self.backoff = Timer(self, TIMER_BACKOFF)
         self.sweep = Timer(self, TIMER_SWEEP)
+        self.patience = Timer(self, TIMER_PATIENCE)
+        self.streams_allowed = -1
         ewma_init(&self.ewma, settings.default_rtt_ns, loop.now)
 
     cdef int open(self) except -1:
@@ -96,6 +102,8 @@ cdef class Endpoint(Backend):
     cdef int serve(self, Waiter waiter, Wants wants) except -1:
         if self.removed:
             return waiter.on_backend_failed(FAULT_LOCAL, 0)
+        if waiter.wants_fresh and wants != WANTS_TRANSPORT:
+            return self.serve_fresh(waiter, wants)
         if wants == WANTS_HTTP1:
             return self.serve_http1(waiter)
         if wants == WANTS_HTTP2:
@@ -107,25 +115,30 @@ cdef class Endpoint(Backend):
         while self.idle.count:
             client = self.idle.pop()
             if client.reusable:
-                return self.hand_out(client.open_stream(waiter), client.exchanges > 1, waiter)
+                return self.hand_out(client.open_stream(waiter), True, waiter)
         if self.has_spare(WANTS_HTTP1):
             client = self.new_http1(self.adopt_spare())
             return self.hand_out(client.open_stream(waiter), False, waiter)
-        self.waiting_http1.append(waiter)
-        return self.dial(WANTS_HTTP1, None, False)
+        self.wait(self.waiting_http1, waiter)
+        return self.dial_http1()
 
     cdef int serve_http2(self, Waiter waiter) except -1:
         cdef Http2Client client
-        for client in self.multiplexed:
-            if client.room() > 0:
-                return self.hand_out(client.open_stream(waiter), True, waiter)
-        if self.has_spare(WANTS_HTTP2):
-            client = self.new_http2(self.adopt_spare())
-            if client.room() > 0:
-                return self.hand_out(client.open_stream(waiter), False, waiter)
-        self.waiting_http2.append(waiter)
-        # One dial serves many waiters: its streams.
-        return 0 if self.dialing_http2 else self.dial(WANTS_HTTP2, None, False)
+        if self.waiting_http2.count == 0:
+            for client in self.multiplexed:
+                if client.room() > 0:
+                    return self.hand_out(client.open_stream(waiter), True, waiter)
+        self.wait(self.waiting_http2, waiter)
+        return self.dial_http2()
+
+    cdef int serve_fresh(self, Waiter waiter, Wants wants) except -1:
+        """What a kept connection lost goes over one that is made for it: the others may have ended like the first."""
+        waiter.wants_fresh = False
+        if wants == WANTS_HTTP2 and len(self.multiplexed) < self.settings.http2_max_connections:
+            return self.dial(WANTS_HTTP2, waiter, False)
+        if wants == WANTS_HTTP1 and self.dialing_http1 < self.settings.max_dials:
+            return self.dial(WANTS_HTTP1, waiter, False)
+        return self.serve(waiter, wants)
 
     cdef int hand_out(self, Stream half, bint pooled, Waiter waiter) except -1:
         half.pooled = pooled
@@ -134,7 +147,81 @@ cdef class Endpoint(Backend):
     cdef int withdraw(self, Waiter waiter) except -1:
         return waiter.leave()
 
+    # ---- waiting
+
+    cdef int wait(self, WaiterQueue queue, Waiter waiter) except -1:
+        if self.waiting_http1.count + self.waiting_http2.count >= self.settings.queue_capacity:
+            return waiter.on_unavailable(UNAVAILABLE_SHED, 503, b"too many requests wait for a connection to the endpoint")
+        waiter.since = self.loop.now
+        queue.append(waiter)
+        return 0 if self.patience.armed else self.loop.arm(self.patience, self, self.settings.failfast_ns)
+
+    cdef int run_out(self) except -1:
+        """Who has waited for the fail-fast time waits no longer. Where nothing moved all that time, the endpoint serves nobody: others are tried first from now on."""
+        cdef bint stuck = self.is_stuck()
+        self.turn_away(self.waiting_http1)
+        self.turn_away(self.waiting_http2)
+        self.wait_on()
+        return self.become_failing() if stuck and not self.removed else 0
+
+    cdef int turn_away(self, WaiterQueue queue) except -1:
+        cdef int64_t limit = self.loop.now - self.settings.failfast_ns
+        while queue.count and queue.first.since <= limit:
+            queue.pop().on_unavailable(UNAVAILABLE_FAILFAST, 504, b"the endpoint gave no connection or stream in time")
+            if self.loop.is_spent():
+                # The others are a tick late.
+                return 0
+        return 0
+
+    cdef int wait_on(self) except -1:
+        cdef int64_t oldest = self.loop.now
+        if self.waiting_http1.count + self.waiting_http2.count == 0 or self.removed:
+            return 0
+        if self.waiting_http1.count:
+            oldest = self.waiting_http1.first.since
+        if self.waiting_http2.count:
+            oldest = min(oldest, self.waiting_http2.first.since)
+        return self.loop.arm(self.patience, self, oldest + self.settings.failfast_ns - self.loop.now)
+
+    cdef bint is_stuck(self):
+        """The peer allows no streams; the connections on which it said so are closed."""
+        cdef Http2Client client
+        cdef bint stuck = self.waiting_http2.count and self.waiting_http2.first.since <= self.loop.now - self.settings.failfast_ns
+        for client in self.multiplexed:
+            stuck = stuck and client.live() == 0
+        if stuck:
+            for client in list(self.multiplexed):
+                client.retire()
+            self.multiplexed = []
+        return stuck
+
     # ---- dialling
+
+    cdef int dial_http1(self) except -1:
+        """A connection for each waiter, within the bound; one that comes back may serve its waiter first."""
+        if self.dialing_http1 < min(self.waiting_http1.count, <Py_ssize_t> self.settings.max_dials):
+            return self.dial(WANTS_HTTP1, None, False)
+        return 0
+
+    cdef int dial_http2(self) except -1:
+        cdef Transport transport
+        if not self.needs_http2():
+            return 0
+        if self.has_spare(WANTS_HTTP2):
+            transport = self.adopt_spare()
+            return self.serve_waiting_http2(self.new_http2(transport))
+        return self.dial(WANTS_HTTP2, None, False)
+
+    cdef bint needs_http2(self):
+        """Somebody waits, and one more connection would serve them: a limit that is known is used up on all there are. Not where a limit is not known yet, nor
+        where the peer allows no streams at all."""
+        cdef Http2Client client
+        if self.waiting_http2.count == 0 or self.dialing_http2 or self.removed or len(self.multiplexed) >= self.settings.http2_max_connections:
+            return False
+        for client in self.multiplexed:
+            if not client.is_used_up():
+                return False
+        return True
 
     cdef int dial(self, Wants wants, Waiter waiter, bint probe) except -1:
         cdef Dial dial = Dial.__new__(Dial)
@@ -142,11 +229,19 @@ cdef class Endpoint(Backend):
         dial.waiter = waiter
         dial.wants = wants
         dial.probe = probe
-        if wants == WANTS_HTTP2:
-            self.dialing_http2 += 1
         if self.peer is not None:
-            return self.dial_secured(dial)
-        return self.dial_plain(dial)
+            self.dial_secured(dial)
+        else:
+            self.dial_plain(dial)
+        # Only now: what raises is no connect under way.
+        return self.note_dial(wants, 1)
+
+    cdef int note_dial(self, Wants wants, int change) except -1:
+        if wants == WANTS_HTTP2:
+            self.dialing_http2 += change
+        elif wants == WANTS_HTTP1:
+            self.dialing_http1 += change
+        return 0
 
     cdef int dial_plain(self, Dial dial) except -1:
         dial.endpoint = self
@@ -195,16 +290,16 @@ cdef class Endpoint(Backend):
         return transport.flush_later()
 
     cdef int on_dialed(self, Dial dial, Transport transport) except -1:
-        if dial.wants == WANTS_HTTP2:
-            self.dialing_http2 -= 1
-        self.failures = 0
+        self.note_dial(dial.wants, -1)
         if self.removed:
-            return transport.abort()
+            transport.abort()
+            return 0 if dial.waiter is None else dial.waiter.on_backend_failed(FAULT_LOCAL, 0)
+        if dial.wants != WANTS_HTTP2:
+            self.failures = 0
         self.become_ready()
         self.announce(dial, transport)
         if dial.waiter is not None:
-            transport.pause(PAUSE_PARKED)
-            return dial.waiter.on_transport(transport)
+            return self.give_waiter(dial, transport)
         if dial.wants == WANTS_HTTP2 and self.waiting_http2.count:
             return self.serve_waiting_http2(self.new_http2(transport))
         if dial.wants == WANTS_HTTP2 and self.was_told(transport):
@@ -212,7 +307,8 @@ cdef class Endpoint(Backend):
             self.new_http2(transport)
             return 0
         if self.waiting_http1.count:
-            return self.serve_waiting_http1(self.new_http1(transport))
+            self.serve_waiting_http1(self.new_http1(transport))
+            return self.dial_http1()
         if dial.wants == WANTS_HTTP1 and not dial.probe:
             # Its waiter was served by a connection that came back first.
             return self.keep_idle(self.new_http1(transport))
@@ -220,16 +316,31 @@ cdef class Endpoint(Backend):
             return transport.close()
         return self.keep_spare(transport)
 
+    cdef int give_waiter(self, Dial dial, Transport transport) except -1:
+        cdef Http1Client http1
+        cdef Http2Client http2
+        if dial.wants == WANTS_HTTP1:
+            http1 = self.new_http1(transport)
+            return self.hand_out(http1.open_stream(dial.waiter), False, dial.waiter)
+        if dial.wants == WANTS_HTTP2:
+            http2 = self.new_http2(transport)
+            if http2.room() > 0:
+                self.hand_out(http2.open_stream(dial.waiter), False, dial.waiter)
+            else:
+                self.wait(self.waiting_http2, dial.waiter)
+            return self.serve_waiting_http2(http2)
+        transport.pause(PAUSE_PARKED)
+        return dial.waiter.on_transport(transport)
+
     cdef int on_dial_failed(self, Dial dial, FaultKind kind, int code) except -1:
+        self.note_dial(dial.wants, -1)
         if self.has_another_way(dial, kind):
-            return self.dial_plain(dial)
+            self.dial_plain(dial)
+            return self.note_dial(dial.wants, 1)
         if kind == FAULT_TLS and isinstance(dial.transport, TlsTransport):
             self.local.tell_failure(False, self.address, (<TlsTransport> dial.transport).failure())
-        if dial.wants == WANTS_HTTP2:
-            self.dialing_http2 -= 1
-        if self.removed:
-            return 0
-        self.become_failing()
+        if not self.removed:
+            self.become_failing()
         if dial.waiter is not None:
             return dial.waiter.on_backend_failed(kind, code)
         if dial.probe:
@@ -292,6 +403,8 @@ cdef class Endpoint(Backend):
             return 0
         if timer.kind == TIMER_SWEEP:
             return self.retire_idle()
+        if timer.kind == TIMER_PATIENCE:
+            return self.run_out()
         if self.opaque:
             self.health = HEALTH_READY
             return self.roster.on_ready(self)
@@ -308,8 +421,10 @@ cdef class Endpoint(Backend):
         cdef Http2Client client = Http2Client(self.connections, self.settings.limits)
         # Plain gRPC servers take pings on an idle connection for abuse; a peer proxy expects them.
         client.keepalive = self.h2
-        transport.attach(client)
+        if 0 <= self.streams_allowed < client.first_flight:
+            client.first_flight = self.streams_allowed
         self.multiplexed.append(client)
+        transport.attach(client)
         return client
 
     cdef int serve_waiting_http1(self, Http1Client client) except -1:
@@ -318,15 +433,31 @@ cdef class Endpoint(Backend):
 
     cdef int serve_waiting_http2(self, Http2Client client) except -1:
         cdef Waiter waiter
+        if client.settings_seen:
+            self.streams_allowed = client.allowed()
+        if client.served:
+            self.failures = 0
         while self.waiting_http2.count and client.room() > 0:
             waiter = self.waiting_http2.pop()
-            self.hand_out(client.open_stream(waiter), False, waiter)
+            self.hand_out(client.open_stream(waiter), client.served, waiter)
             if self.loop.is_spent():
                 return self.loop.defer(self)
-        if self.waiting_http2.count and not self.dialing_http2 and client.room() == 0 and client.live() > 0:
-            # Full with others still waiting: one more connection, unless the peer allows no streams at all.
-            self.dial(WANTS_HTTP2, None, False)
-        return 0
+        return self.dial_http2()
+
+    cdef int on_http2_over(self, Http2Client client, FaultKind kind, int code) except -1:
+        """A connection takes no more streams. Made in vain, it counts as a connect that failed: its waiters choose again instead of making one after another."""
+        cdef bint known = client in self.multiplexed
+        if known:
+            self.multiplexed.remove(client)
+        if self.removed:
+            return 0
+        if client.foreign:
+            self.http1_only = True
+            return self.fail_all(self.waiting_http2, FAULT_PROTOCOL, HTTP_1_1_REQUIRED)
+        if known and (client.was_in_vain() or not client.settings_seen):
+            self.become_failing()
+            return self.fail_all(self.waiting_http2, kind, code)
+        return self.dial_http2()
 
     cdef int keep_idle(self, Http1Client client) except -1:
         if self.removed or self.idle.count >= self.settings.http1_max_idle:
@@ -376,6 +507,7 @@ cdef class Endpoint(Backend):
         self.removed = True
         self.loop.disarm(self.backoff)
         self.loop.disarm(self.sweep)
+        self.loop.disarm(self.patience)
         while self.idle.count:
             self.idle.pop_oldest().retire()
         for multiplexed in list(self.multiplexed):
@@ -397,29 +529,19 @@ cdef class Connections(ConnectionOwner):
     cdef int on_connection_room(self, object connection) except -1:
         cdef Endpoint endpoint = self.endpoint
         if isinstance(connection, Http2Client):
-            if endpoint.removed:
-                return 0
-            return endpoint.serve_waiting_http2(<Http2Client> connection)
+            return 0 if endpoint.removed else endpoint.serve_waiting_http2(<Http2Client> connection)
         if endpoint.waiting_http1.count and not endpoint.removed:
             return endpoint.serve_waiting_http1(<Http1Client> connection)
         return endpoint.keep_idle(<Http1Client> connection)
 
     cdef int on_connection_retired(self, object connection) except -1:
-        return self.forget(connection)
+        return self.on_connection_closed(connection, FAULT_EOF, 0)
 
     cdef int on_connection_closed(self, object connection, FaultKind kind, int code) except -1:
-        return self.forget(connection)
-
-    cdef int forget(self, object connection) except -1:
         cdef Endpoint endpoint = self.endpoint
         if isinstance(connection, Http2Client):
-            if connection in endpoint.multiplexed:
-                endpoint.multiplexed.remove(connection)
-            if endpoint.waiting_http2.count and not endpoint.dialing_http2:
-                return endpoint.dial(WANTS_HTTP2, None, False)
-        else:
-            endpoint.idle.remove(<Http1Client> connection)
-        return 0
+            return endpoint.on_http2_over(<Http2Client> connection, kind, code)
+        return endpoint.idle.remove(<Http1Client> connection)
 
 
 cdef class Dial(Connecting):

@@ -9,8 +9,8 @@ cdef class PoolSettings:
     cdef readonly double default_rtt_ns      # estimate of an endpoint not measured yet
     cdef readonly bint penalizes_failures    # failed exchanges make an endpoint less attractive
     cdef readonly int64_t max_retry_after_ns # the longest time for which an endpoint's Retry-After is honoured
-    cdef readonly int64_t failfast_ns        # no ready endpoint for so long => 504, then 503 at once
-    cdef readonly int queue_capacity         # waiting for a ready endpoint, per target
+    cdef readonly int64_t failfast_ns        # no ready endpoint for so long => 504, then 503 at once; no connection or stream of one: 504
+    cdef readonly int queue_capacity         # waiting for a ready endpoint, per target; for a connection or a stream, per endpoint
     cdef readonly int max_in_flight          # per table; more are shed with 503
     cdef readonly int64_t connect_timeout_ns
     cdef readonly int64_t backoff_min_ns
@@ -18,5 +18,7 @@ cdef class PoolSettings:
     cdef readonly double backoff_jitter      # 0.1 = up to ten per cent longer
     cdef readonly int64_t http1_idle_ns      # a pooled HTTP/1 connection is closed after so long without use
     cdef readonly int http1_max_idle         # per endpoint
+    cdef readonly int max_dials              # HTTP/1 connects under way, per endpoint; who finds so many waits for one of them
+    cdef readonly int http2_max_connections  # per endpoint; another is made when the streams that the peer allows are all in use
     cdef readonly SocketOptions socket
     cdef readonly Limits limits

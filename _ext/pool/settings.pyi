@@ -17,6 +17,8 @@ class PoolSettings:
     backoff_jitter: float
     http1_idle_ns: int
     http1_max_idle: int
+    max_dials: int
+    http2_max_connections: int
     socket: SocketOptions
     limits: Limits
 
@@ -36,6 +38,8 @@ class PoolSettings:
         backoff_jitter: float = ...,
         http1_idle_ns: int = ...,
         http1_max_idle: int = ...,
+        max_dials: int = ...,
+        http2_max_connections: int = ...,
         socket: SocketOptions | None = ...,
         limits: Limits | None = ...,
     ) -> None: ...

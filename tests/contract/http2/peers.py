@@ -164,14 +164,15 @@ class Scene:
         self.peers.append(peer)
         return door, peer
 
-    def raw_client(self, **limits: int) -> tuple[ClientDoor, "RawPeer"]:
-        """Our client and a server made of frames, past SETTINGS."""
+    def raw_client(self, *, settings: bool = True, **limits: int) -> tuple[ClientDoor, "RawPeer"]:
+        """Our client and a server made of frames, past SETTINGS unless it is to say them itself."""
         fd, sock = self.sockets()
         peer = RawPeer(sock)
         self.peers.append(peer)
         door = ClientDoor(self.loop, fd, Limits(**limits))
         self.doors.append(door)
-        peer.send(frame(SETTINGS) + frame(SETTINGS, ACK))
+        if settings:
+            peer.send(frame(SETTINGS) + frame(SETTINGS, ACK))
         peer.skip = len(PREFACE)
         return door, peer
 

@@ -180,11 +180,24 @@ def test_the_endpoints_limit_is_never_exceeded(scene: Scene) -> None:
 def test_an_endpoint_that_allows_no_stream_gets_none(scene: Scene) -> None:
     door, server = scene.client(settings={SettingCodes.MAX_CONCURRENT_STREAMS: 0})
     scene.until(lambda: door.room() == 0)
-    assert door.events == []
+    # The owner learns the limit, whatever it is.
+    assert door.events == [("room", 0)]
     server.h2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: 1})
     server.flush()
     scene.until(lambda: door.room() == 1)
-    assert door.events == [("room", 1)]
+    assert door.events == [("room", 0), ("room", 1)]
+
+
+def test_no_more_than_a_first_flight_before_settings(scene: Scene) -> None:
+    door, server = scene.raw_client(settings=False)
+    assert door.room() == 8
+    for _ in range(8):
+        door.open().request(b"GET", b"/")
+    assert door.room() == 0
+    scene.until(lambda: len(server.of(HEADERS)) == 8)
+    server.send(frame(SETTINGS))
+    scene.until(lambda: door.room() > 8)
+    assert door.events == [("room", door.room())]
 
 
 def test_a_limit_that_falls_below_what_is_open(scene: Scene) -> None:
