@@ -11,6 +11,7 @@ from pathlib import Path
 from linkerd2_py.base import logs
 from linkerd2_py.controlplane.identity.files import IssuerFiles
 from linkerd2_py.controlplane.local.owned import StateError
+from linkerd2_py.controlplane.local.process import raise_files_limit
 from linkerd2_py.controlplane.local.reports import Report, ReportPipe
 from linkerd2_py.controlplane.local.state_dir import StateDir, try_lock
 from linkerd2_py.controlplane.local.supervisor import Settings, StartError, Supervisor
@@ -22,6 +23,7 @@ def main() -> int:
     """Run one mesh; 0 after a stop that was asked for, 1 if it could not start."""
     arguments = _arguments()
     logs.configure()
+    raise_files_limit()
     reports = ReportPipe(arguments.report_fd)
     directory = StateDir(arguments.state_dir)
     try:

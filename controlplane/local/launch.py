@@ -3,6 +3,7 @@
 Executed as a file by `python -I -S`, so it imports nothing of this package. Arguments: the parent's process id, the signal to get
 when it dies, then where and as whom to run (all optional), `--`, and the program's argv:
 
+    --files N      with this many descriptors at first, though the parent has more
     --netns NAME   in the network namespace /run/netns/NAME
     --etc FOLDER   with the files of FOLDER in place of those of /etc, for this program alone
     --uid UID      as that user, with no privilege left
@@ -13,6 +14,7 @@ when it dies, then where and as whom to run (all optional), `--`, and the progra
 import ctypes
 import os
 import pwd
+import resource
 import struct
 import sys
 
@@ -53,6 +55,9 @@ def main(arguments: list[str]) -> int:
 
 def enter(places: dict[str, str]) -> None:
     """Everything but the program itself. OSError if a step is refused."""
+    if "--files" in places:
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (int(places["--files"]), most))
     if "--netns" in places:
         fd = os.open(f"/run/netns/{places['--netns']}", os.O_RDONLY | os.O_CLOEXEC)
         check(libc.setns(fd, CLONE_NEWNET))

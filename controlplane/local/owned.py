@@ -62,13 +62,17 @@ def make(folder: Path, *, mode: int = OWNER_ONLY, known_by: str = MARK) -> None:
     except FileExistsError:
         fresh = False
     with _opened(folder) as held:
-        names = _names(held)
-        if os.fstat(held).st_uid != os.geteuid() or (names and not names & {MARK, known_by}):
-            raise StateError(f"{folder} was not made by a local mesh: move it away, or {_ADVICE}")
-        if MARK not in names:
+        _check_ours(held, folder=folder, known_by=known_by)
+        if MARK not in _names(held):
             os.close(os.open(MARK, os.O_WRONLY | os.O_CREAT | _AS_ASKED, 0o600, dir_fd=held))
         if fresh:
             os.fchmod(held, mode)
+
+
+def check_free(folder: Path) -> None:
+    """StateError if something of that name is there which `make` would refuse."""
+    with contextlib.suppress(FileNotFoundError), _opened(folder) as held:
+        _check_ours(held, folder=folder, known_by=MARK)
 
 
 def remove(folder: Path) -> None:
@@ -118,6 +122,12 @@ def _opened(folder: Path) -> Iterator[int]:
 
 def _names(held: int) -> set[str]:
     return set(os.listdir(held))  # pathlib knows no descriptors
+
+
+def _check_ours(held: int, *, folder: Path, known_by: str) -> None:
+    names = _names(held)
+    if os.fstat(held).st_uid != os.geteuid() or (names and not names & {MARK, known_by}):
+        raise StateError(f"{folder} was not made by a local mesh: move it away, or {_ADVICE}")
 
 
 def _is_ours(held: int) -> bool:

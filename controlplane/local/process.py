@@ -10,6 +10,7 @@ import contextlib
 import json
 import logging
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -23,6 +24,8 @@ from linkerd2_py.controlplane.local import owned
 logger = logging.getLogger(__name__)
 
 LAUNCH: Final = str(Path(__file__).with_name("launch.py"))
+_FILES: Final = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+"""How many descriptors a program may have at first, as if nothing had been raised here."""
 _GUARD: Final = str(Path(__file__).with_name("guard.py"))
 _GUARD_PAUSE_S: Final = 0.5
 
@@ -221,11 +224,17 @@ def start(program: Program, *, guard: Guard) -> Process:
     return Process(popen, guard=guard)
 
 
+def raise_files_limit() -> None:
+    """As many descriptors for this process as it may have: whoever connects shares them with the programs that it starts."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def launch_argv(
     argv: Sequence[str], *, death_signal: signal.Signals, placement: Placement = AS_WE_DO
 ) -> list[str]:
     """`argv` as started by `launch`, so that it gets `death_signal` when this process dies."""
-    tie = [str(os.getpid()), str(int(death_signal))]
+    tie = [str(os.getpid()), str(int(death_signal)), "--files", str(_FILES)]
     return [sys.executable, "-I", "-S", LAUNCH, *tie, *placement.words, "--", *argv]
 
 

@@ -98,6 +98,9 @@ class StateDir:
                 self.root.chmod(_FOR_ALL if self.public else owned.OWNER_ONLY)
             owned.check_own(self.root)
             owned.make(self.logs, known_by=self.log_of(_CONTROL_PLANE).name)
+            # Made later: who has something there is to hear of it before anything is started.
+            for folder in (self.identity, self.etc):
+                owned.check_free(folder)
         except OSError as error:
             raise StateError(f"{self.root}: cannot be created: {error.strerror}") from error
         if self.state_file.exists() and not self._has_state:

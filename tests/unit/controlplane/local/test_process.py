@@ -43,6 +43,27 @@ async def test_output_and_status(tmp_path: Path, guard: Guard) -> None:
     process.signal(signal.SIGTERM)
 
 
+LIMITS = """
+import resource, signal, subprocess, sys
+most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (200, most))
+from linkerd2_py.controlplane.local.process import launch_argv, raise_files_limit
+raise_files_limit()
+print(resource.getrlimit(resource.RLIMIT_NOFILE) == (most, most), flush=True)
+subprocess.run(launch_argv(["sh", "-c", "ulimit -Sn; ulimit -Hn"], death_signal=signal.SIGKILL))
+print(most)
+"""
+
+
+def test_the_descriptors_of_the_supervisor_are_not_those_of_its_programs() -> None:
+    """Some programs make a table of all that they may have."""
+    argv = [sys.executable, "-c", LIMITS]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    raised, soft, hard, most = done.stdout.split()
+    assert (raised, soft) == ("True", "200")
+    assert hard in {most, "unlimited"}
+
+
 async def test_stop_is_polite_first(tmp_path: Path, guard: Guard) -> None:
     script = "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.01; done"
     process = start(_program(tmp_path, script), guard=guard)

@@ -149,6 +149,9 @@ def test_what_a_person_keeps_in_the_directory_stays(tmp_path: Path) -> None:
     assert launcher.stop_mesh(directory) is False
     assert directory.live() is None
     assert [path.read_text() for path in kept] == ["{}", "{}"]
+    with pytest.raises(StateError, match="identity was not made by a local mesh: move it away"):
+        directory.create()
+    kept[0].unlink()
     with pytest.raises(StateError, match=r"state\.json is not a local mesh's: move it away"):
         directory.create()
 
