@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.wait import eventually
+from tests.support.wait import eventually, patience
 
 settings.register_profile(
     "fast", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -48,6 +48,15 @@ def open_files() -> dict[str, str]:
         except OSError:
             continue
     return {number: name for number, name in found.items() if not _is_lasting(name)}
+
+
+@pytest.hookimpl(tryfirst=True, wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """A busy machine gives each test less of its processors: the time-out is about what hangs, not about that."""
+    marker = item.get_closest_marker("timeout")
+    seconds = float(marker.args[0] if marker else item.config.getini("timeout"))
+    item.add_marker(pytest.mark.timeout(seconds * patience()), append=False)
+    return (yield)
 
 
 def _is_lasting(name: str) -> bool:

@@ -859,7 +859,7 @@ cdef class Loop:
             "deferred": self.deferred_count,
         }
 
-    def run_until(self, predicate, timeout_s: float = 5.0) -> bool:
+    def run_until(self, predicate, timeout_s: float = 60.0) -> bool:
         """Drives the loop alone, as an outer loop would, until `predicate()` is true or the time is over; tells whether it became true."""
         cdef pollfd waiting
         cdef int64_t end = now_ns() + <int64_t> (timeout_s * 1e9)

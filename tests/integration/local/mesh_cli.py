@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -71,6 +72,16 @@ class MeshCli:
         """The supervisor and everything below it."""
         supervisor = psutil.Process(self.state()["pid"])
         return [supervisor, *supervisor.children(recursive=True)]
+
+    def left(self) -> list[psutil.Process]:
+        """Every process of this machine that was started for this mesh."""
+        mark = f"LINKERD2_PY_STATE_DIR={self.root / 'state'}"
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if mark in (f"{name}={value}" for name, value in process.environ().items()):
+                    found.append(process)
+        return found
 
     def stop(self) -> None:
         """End the mesh by force if asking does not help."""

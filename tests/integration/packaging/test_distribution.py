@@ -3,9 +3,11 @@
 Nothing here sees the source tree: the folder is copied, packed, unpacked and built, and programs run elsewhere.
 """
 
+import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -55,11 +57,25 @@ class Distribution:
 def run(argv: list[str | Path], folder: Path, extra: Mapping[str, str] | None = None) -> str:
     """Standard output; the test fails with everything that was written when the status is not 0."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-    done = subprocess.run(
-        argv, cwd=folder, env={**kept, **(extra or {})}, capture_output=True, text=True, check=False
+    started = subprocess.Popen(
+        argv,
+        cwd=folder,
+        env={**kept, **(extra or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
     )
-    assert done.returncode == 0, f"{argv}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
-    return done.stdout
+    try:
+        out, problems = started.communicate()
+    except BaseException:
+        # A compiler below pip, say: who is interrupted here must not leave it behind.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(started.pid, signal.SIGKILL)
+        started.communicate()
+        raise
+    assert started.returncode == 0, f"{argv}\n{out[-4000:]}\n{problems[-4000:]}"
+    return out
 
 
 @pytest.fixture(scope="module")
@@ -143,9 +159,19 @@ def test_a_local_mesh_runs_and_stops_outside_the_checkout(distribution: Distribu
         started = processes_of(distribution.venv)
         assert started
         eventually(has_traffic, deadline_s=60, what="traffic in `stat deploy`")
-    finally:
         distribution.run("linkerd2-py", "local", "down")
-    assert_gone(*started)
+        assert_gone(*started)
+    finally:
+        end_all(distribution.venv)
+
+
+def end_all(venv: Path) -> None:
+    """Whatever happened, also in the middle of a start, nothing of it stays."""
+    while left := processes_of(venv):
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        eventually(lambda left=left: not {*left} & {*processes_of(venv)})  # type: ignore[misc]
 
 
 def processes_of(venv: Path) -> list[int]:
