@@ -5,7 +5,9 @@ from linkerd2_py._ext.http2.fields cimport Block
 from linkerd2_py._ext.http2.session cimport Http2Half, Http2Session
 
 cdef enum:
-    FIRST_FLIGHT = 8             # streams that a connection may open before the peer's SETTINGS
+    # Streams that a connection may open before the peer's SETTINGS. More might exceed its limit, and there are servers (gRPC's) that do not refuse what does so
+    # early but reset it with ENHANCE_YOUR_CALM, which is not known to be safe to send again.
+    FIRST_FLIGHT = 1
 
 cdef class Http2Client(Http2Session):
     """Attached to a connected transport (prior knowledge). The peer's MAX_CONCURRENT_STREAMS is never exceeded (0 included): room() says how many more fit.

@@ -7,7 +7,7 @@ metadata), `x-trailers` (`450,1`: so many of so many bytes), `x-hold` (the metho
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 import grpc
@@ -107,10 +107,12 @@ class Echo(grpc.GenericRpcHandler):
 
 
 @contextlib.asynccontextmanager
-async def echo_server(*, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[EchoServer]:
+async def echo_server(
+    *, host: str = "127.0.0.1", port: int = 0, options: Sequence[tuple[str, int]] = ()
+) -> AsyncIterator[EchoServer]:
     """Serve on a free port until the block ends."""
     seen = Seen()
-    server = grpc.aio.server(options=OPTIONS)
+    server = grpc.aio.server(options=[*OPTIONS, *options])
     server.add_generic_rpc_handlers((Echo(seen),))
     bound = server.add_insecure_port(f"{host}:{port}")
     await server.start()

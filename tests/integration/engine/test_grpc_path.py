@@ -184,3 +184,16 @@ async def test_many_concurrent_calls_share_connections() -> None:
     ):
         answers = await asyncio.gather(*(client.unary(b"%d" % i) for i in range(300)))
     assert answers == [b"%d" % i for i in range(300)]
+
+
+@pytest.mark.parametrize("limit", [1, 10])
+async def test_a_burst_of_calls_to_a_server_that_takes_few_at_a_time(limit: int) -> None:
+    """The first ones come before anybody can know how many."""
+    async with (
+        engine(failfast_ns=30_000_000_000) as made,
+        echo_server(options=[("grpc.max_concurrent_streams", limit)]) as server,
+        echo_client(made.inbound(server.address)) as client,
+    ):
+        for _ in range(2):
+            answers = await asyncio.gather(*(client.unary(b"hello") for _ in range(60)))
+            assert answers == [b"hello"] * 60
