@@ -194,6 +194,17 @@ def test_root_refuses_a_directory_of_another_user(tmp_path: Path) -> None:
         StateDir(tmp_path / "below").create()
 
 
+def test_a_user_keeps_no_mesh_in_a_directory_of_root_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody but root can change the way there, and yet it is not this user's."""
+    need_root()
+    monkeypatch.setattr(os, "geteuid", lambda: NOBODY)
+    owned.check_way(tmp_path)
+    with pytest.raises(StateError, match=rf"{tmp_path} belongs to root"):
+        StateDir(tmp_path).create()
+
+
 def test_nobody_but_its_owner_can_hold_the_lock_of_the_machines_mesh(system: StateDir) -> None:
     need_root()
     system.create()
