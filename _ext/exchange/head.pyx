@@ -2,7 +2,7 @@
 """Heads, recycled through a bounded free list, and what field names and methods mean to the engine."""
 
 from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memcpy
+from libc.string cimport memchr, memcpy
 
 from linkerd2_py._ext.core.buffer cimport BUFFER_SMALL, give_back, lease
 from linkerd2_py._ext.core.shelf cimport Shelf, shelf_keep, shelf_take
@@ -170,7 +170,7 @@ cdef extern from *:
 
     static inline int l5d_begins_with_l5d(const char *token)
     {
-        return l5d_letters(token, 4) == l5d_letters("l5d-", 4) || l5d_letters(token, 4) == l5d_letters("l5d_", 4);
+        return (token[0] | 0x20) == 'l' && token[1] == '5' && (token[2] | 0x20) == 'd' && (token[3] == '-' || token[3] == '_');
     }
     """
     bint same_token "l5d_same_token"(const char* left, const char* right, size_t length) noexcept nogil
@@ -231,17 +231,17 @@ cdef int rare_id(const char* name, size_t length) noexcept nogil:
 
 # Every l5d-* name is ours, also one that a later version adds and one longer than any known name.
 cdef inline int l5d(const char* name, size_t length) noexcept nogil:
-    return imitated(name, length) or H_L5D_OTHER if length > 4 and begins_with_l5d(name) else H_OTHER
+    return ours(name, length) if length > 4 and begins_with_l5d(name) else H_OTHER
 
 
-cdef int imitated(const char* name, size_t length) noexcept nogil:
+cdef int ours(const char* name, size_t length) noexcept nogil:
     cdef char plain[LONGEST_NAME]
     cdef size_t i
-    if length > LONGEST_NAME:
-        return H_OTHER
+    if length > LONGEST_NAME or memchr(name, c"_", length) == NULL:
+        return H_L5D_OTHER
     for i in range(length):
         plain[i] = c"-" if name[i] == c"_" else name[i]
-    return known_id(plain, length)
+    return field_id(plain, length)
 
 
 cdef Method method_id(const char* name, size_t length) noexcept nogil:
