@@ -20,6 +20,7 @@ cdef class Tunnels:
 
 cdef class ConnectionRouter(Router):
     """One for all connections of one client to a fixed target; without one, where authorities are labels, or where policy refuses, each connection has its own."""
+    cdef object __weakref__
     cdef TargetTable table
     cdef Target fixed                 # original destination or static port; None: by authority
     cdef Tunnels tunnels              # the server this connection came from

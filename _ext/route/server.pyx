@@ -154,8 +154,12 @@ cdef class ProxyServer(Tunnels):
     cdef ConnectionRouter router_for(self, Target target, Client client, Permission permission):
         cdef ConnectionRouter router
         if target is not None:
+            router = target.last_router
+            if router is not None and router.tunnels is self and router.client is client and router.permission is permission:
+                return router
             router = target.routers.get((client, permission))
             if router is not None:
+                target.last_router = router
                 return router
         router = ConnectionRouter.__new__(ConnectionRouter)
         router.loop = self.loop
@@ -172,7 +176,7 @@ cdef class ProxyServer(Tunnels):
         router.default_port = self.default_port
         router.authority_labels = self.authority_labels
         if router.is_shareable() and not target.closed:
-            target.routers[client, permission] = router
+            target.routers[client, permission] = target.last_router = router
         return router
 
     cdef int relay(self, Transport transport, Target target, Client client) except -1:

@@ -45,7 +45,8 @@ cdef class Target(Roster):
     cdef int live                       # exchanges, opaque connections and waits that use it
     cdef int64_t last_used              # loop ns
     cdef Timer failfast
-    cdef dict routers                   # (Client, Permission) -> the router of their connections to this target alone; emptied by close
+    cdef object routers                 # (Client, Permission) -> the router of their connections to this target alone, while one of them is open (weak)
+    cdef object last_router             # owned, or None: whoever comes again finds its router though no connection is open; emptied by close
     cdef dict http                      # tls labels -> exchanges that failed before they had an endpoint; made on first use
     cdef Endpoint make(self, EndpointSpec spec, bint alone)
     cdef HttpMetrics unplaced(self, tuple tls)

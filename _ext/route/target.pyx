@@ -7,6 +7,8 @@ What the shell calls comes from outside the inner loop, whose time may then be o
 from linkerd2_py._ext.core.clock cimport now_ns
 from linkerd2_py._ext.core.debug cimport LIVE_TARGET, born, gone
 from linkerd2_py._ext.exchange.backend cimport UNAVAILABLE_CLOSED, UNAVAILABLE_FAILFAST, UNAVAILABLE_LOOP, UNAVAILABLE_REJECTED, UNAVAILABLE_SHED, WaiterQueue
+from weakref import WeakValueDictionary
+
 from linkerd2_py._ext.metrics.labels import make_labels
 
 cdef enum:
@@ -58,7 +60,8 @@ cdef class Target(Roster):
         self.parked = WaiterQueue.__new__(WaiterQueue)
         self.queue = WaiterQueue.__new__(WaiterQueue)
         self.given_up = WaiterQueue.__new__(WaiterQueue)
-        self.routers = {}
+        self.routers = WeakValueDictionary()
+        self.last_router = None
         self.http = {}
         settings = table.settings
         self.ready = ReadySet(
@@ -271,7 +274,8 @@ cdef class Target(Roster):
         self.closed = True
         self.table.loop.disarm(self.failfast)
         self.fail_waiting(UNAVAILABLE_CLOSED, 503, b"target closed")
-        self.routers = {}
+        self.routers = WeakValueDictionary()
+        self.last_router = None
         self.remove(list(self.endpoints))
         self.drop_single()
 
