@@ -87,6 +87,11 @@ cdef int parse_fields(const char* p, const char* end, Head head, Seen* seen, int
     return 0
 
 
+cdef int field_fault(const char* p) noexcept:
+    cdef const char* colon = end_of_run(p, TOKEN)
+    return -name_fault(p, colon) if colon[0] != 58 or colon == p else 0
+
+
 cdef bint make_room(Head head) noexcept:
     try:
         head.grow()

@@ -1,8 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """Finds the end of a head while refusing control bytes, then reads the lines of the complete head once.
 
-The first pass decides everything that an incomplete head can already decide, in the order of the bytes: that is why
-verdicts do not depend on where the bytes were split.
+What is wrong with an incomplete head is found with the line that makes it so, and in a whole one the first wrong line counts: that is why verdicts do not
+depend on where the bytes were split, and nobody waits for the rest of what can only become worse.
 """
 
 from libc.string cimport memchr, memcmp, memcpy
@@ -35,13 +35,19 @@ from linkerd2_py._ext.http1.faults cimport (
     CONTROL_BYTE,
     HEAD_TOO_LARGE,
     TARGET_TOO_LONG,
+    TOO_MANY_FIELDS,
     TRAILERS_TOO_LARGE,
 )
-from linkerd2_py._ext.http1.fields cimport Seen, parse_fields, settle_request, settle_response
+from linkerd2_py._ext.http1.fields cimport Seen, field_fault, parse_fields, settle_request, settle_response
 from linkerd2_py._ext.core.scan cimport DIGIT, TARGET, TOKEN, is_class, next_control, skip_class
+
+cdef enum Section:
+    REQUEST_HEAD, RESPONSE_HEAD, TRAILERS
 
 # Where the scan of a head stands.
 cdef struct Scan:
+    Section section
+    size_t known        # bytes that an earlier call has seen: the lines that end in them are right
     size_t base         # the first byte that counts (after a skipped CRLF)
     size_t reached      # offset of the verdict, or n
     int verdict         # length, 0 for more, or -fault
@@ -54,12 +60,13 @@ cdef int parse_request(const char* p, size_t n, size_t* scanned, Head head, Limi
     cdef Scan scan
     cdef int fault
     cdef const char* line_end
+    scan.section = REQUEST_HEAD
     scan.base = 2 if n >= 2 and p[0] == 13 and p[1] == 10 else 0
     scan.first_line = limits.request_line_bytes
     scan.whole = limits.head_bytes
     find_end(p, n, scanned, &scan)
     if scan.verdict <= 0:
-        return scan.verdict
+        return judge_lines(p, &scan, head, limits.head_fields)
     if scan.verdict == <int> scan.base + 2:
         return -BAD_REQUEST_LINE
     line_end = <const char*> memchr(p + scan.base, 13, n - scan.base)
@@ -76,12 +83,13 @@ cdef int parse_response(const char* p, size_t n, size_t* scanned, Head head, Lim
     cdef Scan scan
     cdef int fault
     cdef const char* line_end
+    scan.section = RESPONSE_HEAD
     scan.base = 0
     scan.first_line = 0
     scan.whole = limits.head_bytes
     find_end(p, n, scanned, &scan)
     if scan.verdict <= 0:
-        return scan.verdict
+        return judge_lines(p, &scan, head, limits.head_fields)
     if scan.verdict == 2:
         return -BAD_STATUS_LINE
     line_end = <const char*> memchr(p, 13, n)
@@ -97,14 +105,14 @@ cdef int parse_trailers(const char* p, size_t n, size_t* scanned, Head trailers,
     cdef Seen seen
     cdef Scan scan
     cdef int fault
+    scan.section = TRAILERS
     scan.base = 0
     scan.first_line = 0
     scan.whole = limits.trailer_bytes
     find_end(p, n, scanned, &scan)
-    if scan.verdict == -HEAD_TOO_LARGE:
-        return -TRAILERS_TOO_LARGE
     if scan.verdict <= 0:
-        return scan.verdict
+        fault = judge_lines(p, &scan, trailers, limits.head_fields)
+        return -TRAILERS_TOO_LARGE if fault == -HEAD_TOO_LARGE else fault
     fault = parse_fields(p, p + scan.verdict, trailers, &seen, limits.head_fields)
     if fault < 0:
         return fault
@@ -115,6 +123,7 @@ cdef int parse_trailers(const char* p, size_t n, size_t* scanned, Head trailers,
 cdef void find_end(const char* p, size_t n, size_t* scanned, Scan* scan) noexcept:
     cdef size_t known = scanned[0]
     cdef size_t line_limit = scan.base + scan.first_line + 2
+    scan.known = known
     find_empty_line(p, n, scanned, scan)
     # A line is judged once, when the scan passes its longest length: later calls would only find the same line end again.
     if scan.first_line and known < line_limit <= scan.reached and memchr(p + scan.base, 10, scan.first_line + 2) == NULL:
@@ -149,6 +158,66 @@ cdef void find_empty_line(const char* p, size_t n, size_t* scanned, Scan* scan) 
             scan.verdict = <int> scan.reached
             return
         at += 2
+
+
+# ---- lines of an incomplete or a refused head
+
+
+# The fault of the first wrong line among those that are new and end before the verdict; else the verdict. Reads each line once.
+cdef int judge_lines(const char* p, Scan* scan, Head head, int max_fields) noexcept:
+    # The byte that was refused ends no line, and what is too long has none.
+    cdef size_t limit = scan.reached if scan.verdict == 0 or scan.verdict == -HEAD_TOO_LARGE else scan.reached - 1
+    cdef size_t start = line_start(p, scan)
+    cdef const char* end
+    cdef int fault, number
+    if scan.verdict == -TARGET_TOO_LONG:
+        return scan.verdict
+    limit = min(limit, scan.whole)
+    if start >= limit or memchr(p + start, 10, limit - start) == NULL:
+        return scan.verdict
+    number = lines_before(p + scan.base, p + start)
+    while start < limit:
+        end = <const char*> memchr(p + start, 10, limit - start)
+        # An empty line ends what is judged; one without its CR is the verdict.
+        if end == NULL or end - 1 <= p + start or (end - 1)[0] != 13:
+            break
+        fault = judge_line(p + start, end - 1, scan.section, number, head, max_fields)
+        if fault < 0:
+            return fault
+        number += 1
+        start = end + 1 - p
+    return scan.verdict
+
+
+# Where the first line begins that no earlier call has seen to its end.
+cdef size_t line_start(const char* p, Scan* scan) noexcept:
+    cdef size_t start = max(scan.known, scan.base)
+    while start > scan.base and p[start - 1] != 10:
+        start -= 1
+    return start
+
+
+cdef int lines_before(const char* p, const char* end) noexcept:
+    cdef int count = 0
+    while p < end:
+        p = <const char*> memchr(p, 10, end - p)
+        if p == NULL:
+            break
+        count += 1
+        p += 1
+    return count
+
+
+cdef int judge_line(const char* p, const char* end, Section section, int number, Head head, int max_fields) noexcept:
+    cdef int fault
+    if section == REQUEST_HEAD and number == 0:
+        return request_line(p, end, head)
+    if section == RESPONSE_HEAD and number == 0:
+        return status_line(p, end, head)
+    fault = field_fault(p)
+    if fault == 0 and (number if section == TRAILERS else number - 1) >= max_fields:
+        fault = -TOO_MANY_FIELDS
+    return fault
 
 
 # ---- request line

@@ -201,9 +201,34 @@ def test_broken_lines_are_refused(message: bytes, text: str) -> None:
     assert refused(message) == (400, text)
 
 
-def test_a_broken_line_is_refused_before_the_head_is_complete() -> None:
-    with pytest.raises(ParseError, match="bare LF"):
-        parse_request_bytes(b"GET / HTTP/1.1\n")
+@pytest.mark.parametrize(
+    ("start", "text"),
+    [
+        (b"GET / HTTP/1.1\n", "bare LF"),
+        (b"GET /\r\n", "malformed request line"),
+        (b"GET  / HTTP/1.1\r\n", "malformed request line"),
+        (b"GET / HTTP/1.3\r\n", "unsupported HTTP version"),
+        (b"G@T / HTTP/1.1\r\n", "invalid method"),
+        (GET + b"X Y: z\r\n", "invalid header field name"),
+        (GET + b"X: y\r\nZ\r\n", "header field without colon"),
+    ],
+)
+def test_what_can_only_become_worse_is_refused_when_that_is_known(start: bytes, text: str) -> None:
+    for step in (0, 1, 2, 3, 7):
+        with pytest.raises(ParseError, match=text):
+            parse_request_bytes(start, step=step)
+        with pytest.raises(ParseError, match=text):
+            parse_request_bytes(start + b"\0\r\n\r\n", step=step)
+    assert parse_request_bytes(start[:-1]) is None
+
+
+def test_too_many_fields_are_refused_with_the_first_that_is_one_too_many() -> None:
+    limits = Limits(head_fields=3)
+    start = GET + b"A: 1\r\nB: 2\r\n"
+    assert parse_request_bytes(start, limits=limits) is None
+    for step in (0, 1, 2, 3, 7):
+        with pytest.raises(ParseError, match="too many header fields"):
+            parse_request_bytes(start + b"C: 3\r\n", limits=limits, step=step)
 
 
 @pytest.mark.parametrize(
