@@ -81,13 +81,14 @@ class Engine:
         workload: tuple[str, int],
         *,
         opaque: bool = False,
+        http: bool = False,
         authority_labels: bool = False,
         **options: object,
     ) -> tuple[str, int]:
-        """A static inbound port in front of a workload."""
+        """A static inbound port in front of a workload. `http`: it is known to speak nothing else."""
         table = self.table("inbound")
         target = table.install(b"workload:80")
-        target.configure()
+        target.configure(http=http)
         target.forward(EndpointSpec(Address(*workload)))
         return self.server(
             table,

@@ -10,8 +10,6 @@ from contextlib import asynccontextmanager, contextmanager
 import pytest
 
 from linkerd2_py._ext.exchange.limits import Limits
-from linkerd2_py._ext.io.transport import Address
-from linkerd2_py._ext.route.target import EndpointSpec
 from tests.integration.adversity.rig import converse
 from tests.support.engine import MS, Engine, engine
 from tests.support.wait import eventually_async
@@ -84,15 +82,6 @@ async def echo() -> AsyncIterator[tuple[str, int]]:
         yield server.sockets[0].getsockname()
 
 
-def http_only(made: Engine, workload: tuple[str, int], **options: object) -> tuple[str, int]:
-    """An inbound port that is known to speak HTTP."""
-    table = made.table("inbound")
-    target = table.install(b"workload:80")
-    target.configure(http=True)
-    target.forward(EndpointSpec(Address(*workload)))
-    return made.server(table, target=target, **options)[1]
-
-
 def dials(made: Engine) -> str:
     """What is counted of connections to the workload."""
     return "".join(
@@ -141,7 +130,7 @@ async def test_what_is_no_http_is_carried_at_once_where_nobody_knows_better(text
 @pytest.mark.parametrize("text", [*TEXTS, *NEARLY])
 async def test_and_refused_where_a_port_is_known_to_speak_http(text: bytes) -> None:
     async with echo() as workload, engine() as made:
-        got, _ = await converse(http_only(made, workload), text + b"\r\n\r\n")
+        got, _ = await converse(made.inbound(workload, http=True), text + b"\r\n\r\n")
     assert got.startswith(b"HTTP/1.1 400 ")
 
 
