@@ -13,7 +13,7 @@ cdef enum FaultKind:
     FAULT_EOF              # the peer closed where the protocol needs more bytes
     FAULT_PROTOCOL         # bytes that our parser, nghttp2 or a framing limit rejected
     FAULT_IDLE             # one of our own timers: header read, idle, drain
-    FAULT_NO_FDS           # EMFILE, ENFILE
+    FAULT_NO_FDS           # EMFILE, ENFILE, ENOSPC
     FAULT_NO_MEMORY        # ENOMEM, ENOBUFS
     FAULT_LOCAL            # closed by us on purpose (shutdown, endpoint removed)
     FAULT_TLS              # the peer did not prove who it is, or its records could not be read

@@ -7,7 +7,8 @@ from libc cimport errno as e
 cdef FaultKind fault_of_errno(int code, bint connecting) noexcept nogil:
     if code == 0:
         return FAULT_NONE
-    if code in (e.EMFILE, e.ENFILE):
+    # ENOSPC: the kernel watches no more of them for this user.
+    if code in (e.EMFILE, e.ENFILE, e.ENOSPC):
         return FAULT_NO_FDS
     if code in (e.ENOMEM, e.ENOBUFS):
         return FAULT_NO_MEMORY
@@ -69,6 +70,8 @@ cdef const char* errno_name(int code) noexcept nogil:
         return b"EMFILE"
     elif code == e.ENFILE:
         return b"ENFILE"
+    elif code == e.ENOSPC:
+        return b"ENOSPC"
     elif code == e.ENOMEM:
         return b"ENOMEM"
     elif code == e.ENOBUFS:

@@ -602,6 +602,16 @@ cdef class Exchange(Waiter):
         send_rescue(self.server, status, text, text_len, close, self.is_grpc, self.router.informational)
         return self.finish()
 
+    cdef int on_broken(self) except -1:
+        """A fault of ours in the middle of it: both sides learn that it is over."""
+        if self.over:
+            return 0
+        self.error = ERROR_UNEXPECTED
+        if self.client is not None:
+            self.client.reset(FAULT_LOCAL, H2_INTERNAL_ERROR)
+        self.server.reset(FAULT_LOCAL, H2_INTERNAL_ERROR)
+        return self.finish()
+
     cdef int finish(self) except -1:
         """Records, lets go of everything, rests. Idempotent."""
         if self.over:

@@ -1,4 +1,4 @@
-"""A listening socket: accepts in batches, backs off on EMFILE/ENFILE (one reserved fd sheds the connection), never spins."""
+"""A listening socket: accepts in batches, backs off on EMFILE/ENFILE (one reserved fd sheds the connection) and when the kernel watches no more, never spins, and goes on after a failure."""
 
 from libc.stdint cimport int64_t, uint64_t
 from linkerd2_py._ext.io.address cimport Address, SocketOptions
@@ -17,11 +17,12 @@ cdef class Listener(Source):
     cdef TcpMetrics metrics               # owned or None: handed to every transport
     cdef readonly Address address
     cdef readonly uint64_t accepted       # connections handed out
-    cdef readonly uint64_t shed           # connections reset because no descriptor was left
+    cdef readonly uint64_t shed           # connections reset because no descriptor was left, or the kernel would not watch it
     cdef readonly uint64_t exhausted      # times accepting was suspended for want of descriptors or memory
     cdef public object on_exhausted       # callable(listener) or None; at most once in ten seconds: for the log
     cdef int reserved                     # owned fd, given up to accept and reset one connection; -1 if it was lost
     cdef bint suspended
+    cdef bint unusable                    # its socket is none any more: nothing to try again
     cdef bint held                        # bound, and clients may connect; none is accepted before start()
     cdef int64_t backoff_ns               # 0 when the last accept went well
     cdef int64_t reported_at
@@ -29,7 +30,7 @@ cdef class Listener(Source):
 
     cdef int open_socket(self, Address where, SocketOptions options, int backlog) except -1
     cdef int accept_some(self) except -1
-    cdef int admit(self, int fd) except -1
+    cdef bint admit(self, int fd) except -1
     cdef int shed_some(self) except -1
     cdef int suspend(self) except -1
     cdef int report_exhausted(self) except -1

@@ -122,8 +122,9 @@ cdef class Listener(Source):
                 return 0
             fd = accept4(self.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)
             if fd >= 0:
+                if not self.admit(fd):
+                    return self.suspend()
                 self.backoff_ns = 0
-                self.admit(fd)
                 if self.loop.is_spent():
                     break
                 continue
@@ -136,12 +137,20 @@ cdef class Listener(Source):
             if code in (ENOBUFS, ENOMEM):
                 return self.suspend()
             if code in (EBADF, EINVAL, ENOTSOCK):
+                self.unusable = True
                 raise OSError(code, f"cannot accept on {self.address} any more")
             # Anything else is one connection's own end (accept(2): treat like EAGAIN and go on).
         return self.loop.defer(self)
 
-    cdef int admit(self, int fd) except -1:
-        cdef Transport transport = wrap(self.accepting.new_transport(), self.loop, fd, self.metrics)
+    cdef bint admit(self, int fd) except -1:
+        """False when the kernel watches no more for us: that client is reset, and goes elsewhere."""
+        cdef Transport transport = self.accepting.new_transport()
+        try:
+            wrap(transport, self.loop, fd, self.metrics)
+        except OSError:
+            transport.reset_on_close()
+            self.shed += 1
+            return False
         self.accepted += 1
         try:
             self.accepting.on_accepted(transport)
@@ -150,7 +159,7 @@ cdef class Listener(Source):
         # Nobody took it: it must not stay open unwatched.
         if transport.session is None and not transport.dead and not transport.lingering:
             transport.abort()
-        return 0
+        return True
 
     cdef int shed_some(self) except -1:
         cdef linger setting
@@ -205,7 +214,8 @@ cdef class Listener(Source):
         return self.shut()
 
     cdef int on_broken(self) except -1:
-        return self.shut()
+        """One failure is not the end of a listener, unless its socket is gone."""
+        return self.shut() if self.unusable or self.fd < 0 else self.suspend()
 
     def start(self) -> None:
         """Accepts, from now on, whoever waits and whoever comes. Idempotent."""

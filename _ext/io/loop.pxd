@@ -18,7 +18,8 @@ cdef class Actor:
     cdef Actor next_deferred               # owned link of that queue; None outside
     cdef int on_deferred(self) except -1   # queued with Loop.defer; runs once, after the current event, before drain returns or in the next drain
     cdef int on_timer(self, Timer timer) except -1
-    # An exception escaped one of the callbacks above (or on_event, on_flush): end whatever this actor stands for. Called once per exception.
+    # An exception escaped one of the callbacks above (or on_event, on_flush): end whatever this actor stands for, or see to it that it goes on later.
+    # Called once per exception. Every actor with work says what it does; a debug build ends the process at one that does not.
     cdef int on_broken(self) except -1
 
 cdef class Timer:
@@ -103,7 +104,8 @@ cdef class Loop:
     cdef uint64_t drains, turns, handled, wakes, fired, errors
     cdef set printed                       # types of exceptions already printed
 
-    # Registers edge-triggered for IN|OUT|RDHUP once; no epoll_ctl afterwards until remove.
+    # Registers edge-triggered for IN|OUT|RDHUP once; no epoll_ctl afterwards until remove. Raises OSError when the kernel watches no more for us
+    # (ENOSPC, ENOMEM): that is the end of this one source, and of nobody else.
     cdef int add(self, Source source, uint32_t events) except -1
     cdef int remove(self, Source source) except -1        # idempotent; bumps the generation so that queued events die
     cdef int defer(self, Actor actor) except -1           # idempotent while queued

@@ -85,6 +85,7 @@ cdef class Actor:
         return 0
 
     cdef int on_broken(self) except -1:
+        check(False, b"an actor with work does not say what happens when it fails")
         return 0
 
 

@@ -357,6 +357,9 @@ cdef class AlarmActor(Actor):
             self.hook(timer.kind, self)
         return 0
 
+    cdef int on_broken(self) except -1:
+        return 0
+
     def arm(self, kind: int, delay_ns: int) -> int:
         """The deadline in loop time."""
         cdef Timer timer = self.timers.setdefault(kind, Timer(self, kind))

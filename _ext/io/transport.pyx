@@ -886,6 +886,11 @@ cdef Transport connect_fd(Transport transport, Loop loop, int fd, Address addres
     if code:
         transport.fail_later(fault_of_errno(code, True), code)
         return transport
-    loop.add(transport, WATCHED)
+    try:
+        loop.add(transport, WATCHED)
+    except OSError as error:
+        code = error.errno
+        transport.fail_later(fault_of_errno(code, True), code)
+        return transport
     loop.arm(transport.timer(), transport, timeout_ns)
     return transport

@@ -398,6 +398,19 @@ cdef class Endpoint(Backend):
         self.health = HEALTH_FAILING
         return self.roster.on_failing(self)
 
+    cdef int on_broken(self) except -1:
+        """What it was about to do did not happen: it counts as a failed connect, after which it is probed, and nobody waits for what will not come."""
+        if self.removed:
+            return 0
+        self.failed.take_all(self.waiting_http1)
+        self.failed.take_all(self.waiting_http2)
+        self.failed_kind = FAULT_LOCAL
+        self.failed_code = 0
+        self.loop.defer(self)
+        if self.idle.count or self.spare is not None:
+            self.watch_idle()
+        return self.become_failing()
+
     cdef int on_timer(self, Timer timer) except -1:
         if self.removed:
             return 0

@@ -153,6 +153,14 @@ cdef class LocalRequest(Stream):
             peer.on_response_room()
         return 0
 
+    cdef int on_broken(self) except -1:
+        """A callback raised: what follows makes no sense without what it missed."""
+        if self.ended:
+            return 0
+        self.cancel()
+        self.on_reset((<bytes> fault_text(FAULT_LOCAL)).decode(), ERROR_CANCEL)
+        return 0
+
     cdef int send_head(self, Head head) except -1:
         self.tell((self.on_head, head.status, fields_of(head)))
         if head.end:
@@ -312,6 +320,11 @@ cdef class Request(Peer):
             self.waiting_for_room = True
             return 0
         return self.server.loop.defer(self)
+
+    cdef int on_broken(self) except -1:
+        """The body's iterator raised: what was sent must not look complete."""
+        half, self.half, self.slices = self.half, None, None
+        return 0 if half is None else (<Stream> half).reset(FAULT_LOCAL, ERROR_CANCEL)
 
     # ---- from the codec
 

@@ -485,6 +485,9 @@ cdef class OpaqueConnection(Waiter):
         self.pump = pump_between(self.client, transport, end)
         return self.pump.start()
 
+    cdef int on_broken(self) except -1:
+        return self.fail()
+
     cdef int fail(self) except -1:
         """No byte was answered: the client sees RST."""
         cdef Transport client = self.client

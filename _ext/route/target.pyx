@@ -135,6 +135,10 @@ cdef class Target(Roster):
         self.given_up_text = text
         return self.table.loop.defer(self)
 
+    cdef int on_broken(self) except -1:
+        """Whoever waits still does, and not for ever."""
+        return self.expect_ready() if self.is_awaited() or self.given_up.count else 0
+
     # ---- letting go
 
     cdef int on_deferred(self) except -1:
@@ -398,6 +402,9 @@ cdef class TargetTable(Actor):
         if self.on_idle_target is not None and not self.sweep.armed:
             self.loop.arm(self.sweep, self, self.idle_ns)
         return 0
+
+    cdef int on_broken(self) except -1:
+        return self.watch_idle()
 
     cdef int on_timer(self, Timer timer) except -1:
         """Tells the shell which targets nobody used for a while; it decides what goes."""
