@@ -17,6 +17,7 @@ from linkerd2_py._ext.io.transport cimport Session
 cdef enum:
     QUEUE_HIGH = 65536         # unsent body bytes of one stream from which send_body answers SEND_FULL
     QUEUE_LOW = 32768
+    SHARED_HIGH = 262144       # of all streams of a connection: from then on one is full with whatever it has
 
 cdef class Http2Half(Stream):
     """One stream. Recycled; `session` is None once the stream is gone, and then every command is a no-op."""
@@ -47,6 +48,7 @@ cdef class Http2Half(Stream):
     cdef bint excused                # our RST_STREAM is not the other side's doing: it costs nothing
 
     cdef uint64_t key(self) noexcept
+    cdef bint is_full(self) noexcept         # no more body, please
     cdef int enqueue(self, const char* p, size_t n) except -1
     cdef int dequeue(self, char* to, size_t n) except -1
     cdef int end_out(self) except -1         # our message is queued to its end

@@ -63,10 +63,14 @@ cdef class Http2Half(Stream):
         if end:
             self.end_out()
         self.wake()
-        if self.queue.size < QUEUE_HIGH:
+        if not self.is_full():
             return SEND_OK
         self.told_full = True
         return SEND_FULL
+
+    cdef bint is_full(self) noexcept:
+        # A client that opens no window must not make every stream hold as much as one may.
+        return self.queue.size >= QUEUE_HIGH or (self.queue.size > 0 and self.session.queued >= SHARED_HIGH)
 
     cdef int send_trailers(self, Head trailers) except -1:
         cdef int count

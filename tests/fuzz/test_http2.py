@@ -227,3 +227,58 @@ def test_bodies_cross_from_our_client_to_our_server_and_back(
     server.abort()
     client.abort()
     scene.doors.clear()
+
+
+representations = st.one_of(
+    st.sampled_from([b"\x82", b"\x90", b"\x20", b"\x3f\xe1\x1f", b"\xff\x80\x01"]),
+    st.builds(
+        lambda first, length, fill: first + length + fill,
+        st.sampled_from(
+            [b"\x00", b"\x40", b"\x10", b"\x40\x01a", b"\x00\x01b", b"\x0f\x02", b"\x7e"]
+        ),
+        st.sampled_from(
+            [
+                b"\x00",
+                b"\x05",
+                b"\x85",
+                b"\x7f\x00",
+                b"\x7f\x81\xff\x03",
+                b"\x7f\xf1\xa2\x04",
+                b"\xff\xf1\xa2\x04",
+                b"\x7f\x80\x80\x80\x01",
+                b"\xff\x80\x80\x04",
+            ]
+        ),
+        st.integers(0, 70_000).map(lambda n: b"a" * n) | st.binary(max_size=50),
+    ),
+    st.binary(max_size=20),
+)
+
+
+@reuse
+@given(st.lists(representations, max_size=8), st.integers(0, 1000))
+def test_blocks_that_span_frames_never_break_anything(
+    scene: Scene, pieces: list[bytes], seed: int
+) -> None:
+    choose = random.Random(seed)
+    block = Encoder().encode(REQUEST, huffman=False) + b"".join(pieces)
+    door, client = scene.fresh_server(PREFACE + frame(SETTINGS), header_list_bytes=100_000)
+    wire = b""
+    at, kind = 0, 1
+    while at < len(block):
+        step = choose.choice([1, 9, 500, 16_384])
+        last = at + step >= len(block)
+        wire += frame(kind, 4 if last else 0, 1, block[at : at + step])
+        at, kind = at + step, 9
+    wire += headers_frame(3)
+    at = 0
+    while at < len(wire) and not client.closed:
+        step = choose.choice([1, 100, 70_000])
+        client.send(wire[at : at + step])
+        scene.turn()
+        at += step
+    door.shut()
+    client.sock.close()
+    scene.peers.clear()
+    scene.doors.clear()
+    assert door.streams == 0

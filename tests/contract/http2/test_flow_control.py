@@ -11,6 +11,7 @@ from tests.contract.http2.peers import (
     PADDED,
     POST,
     RST_STREAM,
+    SETTINGS,
     WINDOW_UPDATE,
     Scene,
     frame,
@@ -261,3 +262,30 @@ def test_a_settings_change_of_the_window_is_followed(scene: Scene) -> None:
     client.send(frame(4, 0, 0, b"\0\x04\0\0\x80\0"))
     scene.until(lambda: client.of(DATA, 1))
     assert sum(len(f[3]) for f in client.of(DATA, 1)) == 1000
+
+
+def test_streams_that_wait_together_hold_a_piece_each(scene: Scene) -> None:
+    """A client that opens no window makes all of them wait at next to no cost of its own."""
+    size = 200_000
+    left: dict[Any, int] = {}
+
+    def fill_up(peer: Any, name: str) -> None:
+        if name == "head":
+            left[peer] = size
+            peer.respond(200)
+        while left[peer]:
+            piece = min(left[peer], 16_384)
+            left[peer] -= piece
+            if peer.send(b"x" * piece, end=not left[peer]):
+                break
+
+    door, client = scene.raw_server(fill_up)
+    client.send(frame(SETTINGS, 0, 0, b"\0\x04\0\0\0\0"))
+    client.send(b"".join(headers_frame(2 * n + 1) for n in range(100)))
+    scene.until(lambda: len(door.peers) == 100)
+    assert door.queued <= 262_144 + 100 * 16_384
+    # None of them is forgotten: the windows open, and all come to their end.
+    client.send(frame(SETTINGS, 0, 0, b"\0\x04\0\x0f\0\0"))
+    client.send(frame(WINDOW_UPDATE, 0, 0, b"\x7f\0\0\0"))
+    scene.until(lambda: door.streams == 0, timeout_s=20)
+    assert sum(len(f[3]) for f in client.of(DATA)) == 100 * size
