@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Final
 
 from linkerd2_py import __version__
 from linkerd2_py._ext.io.loop import Actor, Loop
@@ -52,7 +53,7 @@ from linkerd2_py.proxy.identity.failures import handshake_log
 from linkerd2_py.proxy.identity.renewal import Bounds, Metrics, Renewal
 from linkerd2_py.proxy.inbound import InboundTargets
 from linkerd2_py.proxy.inbound_policy import InboundPolicies
-from linkerd2_py.proxy.listeners import Listening, listen
+from linkerd2_py.proxy.listeners import Listening, exhaustion_log, listen
 from linkerd2_py.proxy.log_level import LogLevel
 from linkerd2_py.proxy.settings import (
     CONTROL_BACKOFF,
@@ -65,6 +66,9 @@ from linkerd2_py.proxy.settings import (
 )
 
 logger = logging.getLogger(__name__)
+
+# Of a loop that is closed: what was put off is done, but not for ever.
+_LAST_WORK_S: Final = 1.0
 
 Authorize = Callable[[Client, Address | None, int], Permission]
 
@@ -379,6 +383,7 @@ def _server(
         authorize=authorize,
         no_tls=_no_tls(inbound=inbound, identity=identity),
     )
+    server.on_exhausted = exhaustion_log(logger, table.registry, direction=table.direction)
     proxy.servers.append(server)
     proxy.closers.append(server.abort_all)
     proxy.closers.append(server.drain)
@@ -400,8 +405,8 @@ def _bind(server: ProxyServer, address: SocketAddr, *, side: Side, name: str) ->
 
 def _close_engine(engine: Loop, *, loop: asyncio.AbstractEventLoop) -> None:
     leave(engine, loop)
-    # What was told to end does so in this one turn: resets are written, streams let go of their sessions.
-    engine.drain()
+    # What was told to end does so: resets are written, streams let go of their sessions.
+    engine.work_off(_LAST_WORK_S)
     engine.close()
 
 

@@ -5,13 +5,21 @@ remembered, so that traffic cannot be sent round in circles.
 from __future__ import annotations
 
 import errno
+import logging
 import os
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol
 
+from linkerd2_py._ext.io.listener import Listener
 from linkerd2_py._ext.io.transport import Address
+from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py.base.names import PROXY_ENV_PREFIX
 from linkerd2_py.proxy.addresses import SocketAddr, is_local, is_unspecified
+
+EXHAUSTED: Final = "listener_exhausted_total"
+_EXHAUSTED_HELP: Final = (
+    "Times that a listener paused because there were no descriptors or no memory to accept with."
+)
 
 
 class ListenError(Exception):
@@ -31,6 +39,28 @@ def listen(bind: Bind, address: SocketAddr, *, variable: str) -> SocketAddr:
     except OSError as error:
         raise ListenError(_refusal(address, error=error, variable=variable)) from error
     return SocketAddr(bound.host, bound.port)
+
+
+def exhaustion_log(
+    logger: logging.Logger, registry: Registry, *, direction: str
+) -> Callable[[Listener], None]:
+    """What a listener calls, now and then, while there is nothing left to accept with: counted, and said once."""
+    counter = registry.counter(EXHAUSTED, _EXHAUSTED_HELP, [("direction", direction)])
+    known: dict[Address, int] = {}
+
+    def on_exhausted(listener: Listener) -> None:
+        before = known.get(listener.address, 0)
+        known[listener.address] = listener.exhausted
+        counter.inc(listener.exhausted - before)
+        if before == 0:
+            logger.warning(
+                "%s: no descriptors or memory left to accept with; connections are reset until there are"
+                " (see ulimit -n and fs.epoll.max_user_watches; counted in %s)",
+                listener.address,
+                EXHAUSTED,
+            )
+
+    return on_exhausted
 
 
 class Listening:

@@ -801,6 +801,13 @@ cdef class Loop:
                 epoll_ctl(self.epfd, EPOLL_CTL_DEL, (<OuterLoop> outer).fd, NULL)
             (<OuterLoop> outer).close()
 
+    def work_off(self, timeout_s: float) -> None:
+        """Turns until nothing is left that was put off, or the time is over: before `close`, so that what was told to end does."""
+        cdef int64_t end = now_ns() + <int64_t> (timeout_s * 1e9)
+        self.drain()
+        while self.has_work() and now_ns() < end:
+            self.drain()
+
     def close(self) -> None:
         """Releases every source without callbacks, forgets timers and deferred work. Idempotent."""
         cdef Source source

@@ -34,6 +34,7 @@ cdef class ProxyServer(Tunnels):
     cdef int default_port
     cdef bint outbound, opaque, orig_proto, informational, authority_labels, draining
     cdef list listeners
+    cdef public object on_exhausted   # callable(listener) or None: one of the listeners had nothing left to accept with
     cdef set opaque_connections       # OpaqueConnection: from accept or tunnel until both ends are closed
     cdef int on_accepted(self, Transport transport) except -1
     cdef int begin(self, Transport transport, Target target) except -1      # target known or None: by authority, or by transport header

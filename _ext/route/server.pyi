@@ -2,6 +2,7 @@ from collections.abc import Callable
 from typing import Any
 
 from linkerd2_py._ext.exchange.limits import Limits
+from linkerd2_py._ext.io.listener import Listener
 from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.io.transport import Address, SocketOptions
 from linkerd2_py._ext.route.client import Client, Permission
@@ -19,6 +20,7 @@ class ProxyServer:
 
     loop: Loop
     table: TargetTable
+    on_exhausted: Callable[[Listener], object] | None
     def __init__(
         self,
         loop: Loop,

@@ -91,6 +91,7 @@ cdef class ProxyServer(Tunnels):
         # What comes is counted with what it turns out to be.
         tcp = self.plain.tcp if self.identity is None else None
         listener = Listener(self.loop, (host, port), doorway, SocketOptions() if options is None else options, tcp, backlog, hold)
+        listener.on_exhausted = self.on_exhausted
         self.listeners.append(listener)
         return listener.address
 

@@ -245,5 +245,9 @@ async def test_without_descriptors_who_is_here_is_served_and_others_later(tmp_pa
             # Those of the crowd that the kernel still held may use the descriptors up once more.
             await eventually_async(served, what="a new connection is served")
             await close(writer)
+            assert b'listener_exhausted_total{direction="inbound"}' in await proxy.ask_admin(
+                "GET", "/metrics"
+            )
             assert child.terminate() == 0
             assert "Traceback" not in child.output()
+            assert child.output().count("no descriptors or memory left") == 1

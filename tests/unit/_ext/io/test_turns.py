@@ -92,3 +92,18 @@ def test_a_source_that_ends_while_its_event_waits_hears_nothing(loop, pair):
     assert loop.run_until(lambda: heard)
     loop.run_until(lambda: False, 0.05)
     assert len(heard) == 1
+
+
+def test_what_was_put_off_is_worked_off_before_the_end(loop):
+    ran = []
+    for _ in range(20):
+        DeferActor(loop, lambda actor: (work(), ran.append(actor))).defer()
+    loop.work_off(30)
+    assert len(ran) == 20
+
+
+def test_work_without_end_is_worked_off_for_a_while(loop):
+    endless = DeferActor(loop, lambda actor: actor.defer())
+    endless.defer()
+    loop.work_off(0.01)
+    assert loop.stats()["deferred"] == 1
