@@ -26,10 +26,18 @@ cdef enum:
 
 
 cdef int on_begin_frame(nghttp2_session* h2, const nghttp2_frame_hd* frame, void* user) noexcept:
+    return begin_head(h2, frame, user) if frame.type == NGHTTP2_HEADERS else 0
+
+
+cdef int begin_head(nghttp2_session* h2, const nghttp2_frame_hd* frame, void* user) noexcept:
     cdef Http2Session session = <Http2Session> user
     if session.over:
         return NGHTTP2_ERR_CALLBACK_FAILURE
-    if not session.serves or frame.type != NGHTTP2_HEADERS:
+    if not session.serves:
+        return 0
+    if frame.stream_id == session.opened + 2 and nghttp2_session_get_last_proc_stream_id(h2) == session.opened and not session.calmed:
+        # The next stream after one that was taken: what nearly every client sends.
+        session.opened = frame.stream_id
         return 0
     try:
         session.on_client_head(frame.stream_id)

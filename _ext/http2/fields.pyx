@@ -1,6 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """Header blocks in both directions. Received values stay in libnghttp2's reference-counted buffers; nothing is copied but split cookies."""
 
+cimport cython
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcmp, memcpy
@@ -31,6 +32,7 @@ cdef enum:
 cdef Shelf free_blocks
 
 
+@cython.final
 cdef class Block:
     def __cinit__(self):
         self.held = <nghttp2_rcbuf**> malloc(FIRST_HELD * sizeof(nghttp2_rcbuf*))

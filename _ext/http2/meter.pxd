@@ -8,8 +8,8 @@ cdef struct FrameMeter:
     uint32_t have          # bytes of `header` already collected
     uint8_t header[9]
     uint32_t cheap         # frames of the last call that cost more than they carry
-    uint32_t ended         # the stream that the peer ended or reset most recently
-    uint32_t late          # a stream that sent DATA after that in the last call; 0: none
+    uint32_t ended         # the stream that the peer ended or reset most recently, as in the frame: in network order
+    uint32_t late          # the same if it sent DATA after that in the last call; else 0
     bint reset             # it was reset
     BlockScan* scan        # owned: of a header block that spans frames, until libnghttp2 has read it; NULL: there is none
     uint32_t keep          # what it may keep of a string

@@ -1,6 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """The frame meter reads nine bytes of each frame, and of payload only header blocks that span frames; libnghttp2 stays the only parser."""
 
+from libc.string cimport memcpy
 from linkerd2_py._ext.http2.long_strings cimport LONGEST_STRING, free_scan, new_scan, scan_bytes, scan_frame
 from linkerd2_py._ext.http2.nghttp2 cimport (
     NGHTTP2_CONTINUATION, NGHTTP2_DATA, NGHTTP2_FLAG_ACK, NGHTTP2_FLAG_END_HEADERS, NGHTTP2_FLAG_END_STREAM, NGHTTP2_FLAG_PADDED, NGHTTP2_FLAG_PRIORITY, NGHTTP2_HEADERS, NGHTTP2_PING, NGHTTP2_RST_STREAM, NGHTTP2_SETTINGS,
@@ -22,15 +23,17 @@ cdef inline uint32_t length_of(const uint8_t* h) noexcept nogil:
 cdef inline void count_frame(FrameMeter* meter, const uint8_t* h) noexcept nogil:
     cdef uint32_t length = length_of(h)
     cdef uint8_t kind = h[3]
-    cdef uint32_t id = (<uint32_t> h[5] << 24) | (<uint32_t> h[6] << 16) | (<uint32_t> h[7] << 8) | h[8]
+    cdef uint32_t id
     meter.skip = length
     if meter.in_block or spans(h):
         scan_header(meter, h)
-    if kind == NGHTTP2_DATA and id == meter.ended:
-        meter.late = id
-    if kind == NGHTTP2_RST_STREAM or (kind <= NGHTTP2_HEADERS and h[4] & NGHTTP2_FLAG_END_STREAM):
-        meter.ended = id
-        meter.reset = kind == NGHTTP2_RST_STREAM
+    if kind <= NGHTTP2_HEADERS or kind == NGHTTP2_RST_STREAM:
+        memcpy(&id, h + 5, sizeof(id))
+        if kind == NGHTTP2_DATA and id == meter.ended:
+            meter.late = id
+        if kind == NGHTTP2_RST_STREAM or h[4] & NGHTTP2_FLAG_END_STREAM:
+            meter.ended = id
+            meter.reset = kind == NGHTTP2_RST_STREAM
     # What a reset costs is known only with its stream.
     if kind == NGHTTP2_HEADERS or kind == NGHTTP2_RST_STREAM:
         return

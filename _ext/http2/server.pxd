@@ -14,7 +14,6 @@ cdef class Http2Server(Http2Session):
     cdef bint proven                 # the client has proven an identity of the mesh
     cdef uint32_t taken_back         # requests of this read that were reset in it
     cdef uint32_t taken_back_in      # the read that counts
-    cdef int32_t opened              # the last stream that the client began, taken or refused
     cdef int32_t skipped_from        # of the ids that the client passed over most recently: the first and the last; 0: none
     cdef int32_t skipped_to
     cdef int32_t forgiven            # up to here a frame for a stream that is gone may have been sent before our reset or GOAWAY came

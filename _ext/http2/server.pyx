@@ -17,6 +17,9 @@ from linkerd2_py._ext.http2.nghttp2 cimport *
 from linkerd2_py._ext.http2.callbacks cimport body_provider, new_server
 from linkerd2_py._ext.io.transport cimport SEND_OK
 
+cdef extern from "<arpa/inet.h>":
+    uint32_t ntohl(uint32_t) nogil
+
 cdef extern from "Python.h":
     Py_ssize_t Py_REFCNT(PyObject* ob) noexcept
 
@@ -126,7 +129,7 @@ cdef class Http2Server(Http2Session):
             return 0
         if self.skipped_from <= id <= self.skipped_to:
             return self.kill(NGHTTP2_PROTOCOL_ERROR)
-        if id == <int32_t> self.meter.ended and not self.meter.reset:
+        if id == <int32_t> ntohl(self.meter.ended) and not self.meter.reset:
             return self.kill(NGHTTP2_STREAM_CLOSED)
         return self.refuse_late(id)
 

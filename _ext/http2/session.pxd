@@ -84,6 +84,7 @@ cdef class Http2Session(Session):
     cdef bint busy                   # inside a libnghttp2 call: the session must not be deleted, nor called again
     cdef bint serves                 # the server's side
     cdef bint awaiting_pong
+    cdef int32_t opened              # server: the last stream that the client began, taken or refused
     cdef bint calmed                 # we sent GOAWAY for what the client's resets cost: who was accepted finishes, nobody else begins
     cdef int32_t calmed_at           # the last stream that it named
     cdef bint broken                 # libnghttp2 ends the connection with an error

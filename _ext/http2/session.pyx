@@ -17,6 +17,10 @@ from linkerd2_py._ext.http2.meter cimport meter_frames, spend
 from linkerd2_py._ext.http2.nghttp2 cimport *
 from linkerd2_py._ext.io.transport cimport SEND_FULL, SEND_OK, Transport
 
+cdef extern from "<arpa/inet.h>":
+    uint32_t ntohl(uint32_t) nogil
+
+
 cdef extern from *:
     """
     /* items[at] = item, where `at` is below the size. */
@@ -264,7 +268,7 @@ cdef class Http2Session(Session):
         elif taken < 0:
             self.kill(self.kill_code or kill_code_of(<int> taken))
         elif self.meter.late:
-            self.on_late_body(<int32_t> self.meter.late)
+            self.on_late_body(<int32_t> ntohl(self.meter.late))
         return not self.over
 
     cdef int on_read_eof(self) except -1:
