@@ -133,10 +133,14 @@ class Resolver:
 async def _collect(
     asking: Sequence[asyncio.Task[Answer | None]], *, on_partial: OnPartial | None
 ) -> list[Answer | None]:
-    """The answers to one name's questions, in their order; without those that are late when there are addresses enough."""
+    """The answers to one name's questions, in their order; without those that are late when there are addresses enough.
+
+    Servers exist that deny every name when they are asked for AAAA (RFC 4074 section 4.2), so only A's denial is the last word.
+    """
     pending, answers = set(asking), list[Answer | None]()
+    about_a = asking[0]
     patience_s: float | None = None
-    while pending and not _is_denied(answers):
+    while pending and not (about_a.done() and _is_denied(answers)):
         done, pending = await asyncio.wait(
             pending, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED
         )

@@ -17,7 +17,7 @@ from tests.support.ports import bound_pair
 
 A, CNAME, SOA, AAAA = 1, 5, 6, 28
 SERVFAIL = 2
-_NO_NAME = 3
+NO_NAME = 3
 _WAKE_S = 0.05
 
 
@@ -164,7 +164,7 @@ class DnsServer:
             if not self.chases:
                 return encode_answer(query, records)
         return encode_answer(
-            query, records, rcode=0 if known else _NO_NAME, authority=self._absence()
+            query, records, rcode=0 if known else NO_NAME, authority=self._absence()
         )
 
     def _absence(self) -> list[bytes]:
