@@ -148,7 +148,8 @@ def _switch(*, default: bool) -> dict[str, Any]:
 
 def _int(text: str) -> int:
     # argparse shows the reason only of this error.
-    if not text.removeprefix("-").isdecimal() or len(text) > 10:
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdecimal() and len(text) <= 10):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
     return int(text)
 

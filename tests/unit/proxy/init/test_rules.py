@@ -64,6 +64,7 @@ def test_simulated_text(name: str) -> None:
         (("-p", "0", "-o", "1"), "--incoming-proxy-port must be a valid TCP port number (1 to"),
         (("-p", "1", "-o", "0"), "--outgoing-proxy-port must be a valid TCP port number (1 to"),
         (("-p", "x"), "'x' is not a whole number"),
+        (("-p", "٣", "-o", "1", "--simulate"), "'٣' is not a whole number"),
         ((*PORTS, "--inbound-ports-to-ignore", "80,0"), "'0' is not a port (1 to 65535)"),
         ((*PORTS, "--outbound-ports-to-ignore", "9-8"), "'9-8' is not a rising range of ports"),
         ((*PORTS, "--subnets-to-ignore", "10.0.0.0/33"), "'10.0.0.0/33' is not a valid CIDR"),
