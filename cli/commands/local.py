@@ -111,16 +111,16 @@ def up(
     issuer = _issuer(anchors_file, issuer_file, issuer_key_file)
     if transparent and os.geteuid() != 0:
         raise CliError("--transparent makes network namespaces, which needs root: run it with sudo")
-    launch = launcher.Launch(
-        file.absolute() if file else launcher.SAMPLE_MESH_FILE,
-        state_dir.transparent_state_dir() if transparent else state_dir.own_state_dir(),
-        detach=detach,
-        issuance_lifetime_s=lifetime_s,
-        start_limit_s=wait_s,
-        transparent=transparent,
-        issuer=launcher.IssuerPaths(*issuer) if issuer else None,
-    )
     try:
+        launch = launcher.Launch(
+            file.absolute() if file else launcher.SAMPLE_MESH_FILE,
+            state_dir.transparent_state_dir() if transparent else state_dir.own_state_dir(),
+            detach=detach,
+            issuance_lifetime_s=lifetime_s,
+            start_limit_s=wait_s,
+            transparent=transparent,
+            issuer=launcher.IssuerPaths(*issuer) if issuer else None,
+        )
         _make_room(launch.state_dir)
         supervising = launcher.Supervising(launch)
     except StateError as error:
@@ -192,8 +192,8 @@ def down(
     """Stop the local mesh; returns when its last process has ended."""
     from linkerd2_py.controlplane.local import launcher, state_dir
 
-    directory = state_dir.default_state_dir()
     try:
+        directory = state_dir.default_state_dir()
         stopped = launcher.stop_mesh(directory)
     except StateError as error:
         raise CliError(str(error)) from error
@@ -285,8 +285,8 @@ def logs(
 
     if container not in {"", "proxy", "app", "init"}:
         raise bad_usage(f"-c: {container!r} is not a container: use proxy, app or init")
-    directory = default_state_dir()
     try:
+        directory = default_state_dir()
         directory.check()
     except StateError as error:
         raise CliError(str(error)) from error
@@ -331,8 +331,8 @@ def _running() -> tuple[StateDir, State]:
     """The mesh that is meant. CliError if none runs."""
     from linkerd2_py.controlplane.local.state_dir import default_state_dir
 
-    directory = default_state_dir()
     try:
+        directory = default_state_dir()
         state = directory.live()
     except StateError as error:
         raise CliError(str(error)) from error

@@ -180,11 +180,16 @@ class Lock:
 
 
 def default_state_dir() -> StateDir:
-    """Of the mesh that is meant: this user's own, or the whole machine's where this user has none."""
-    own, system = own_state_dir(), StateDir(SYSTEM_STATE_DIR)
-    if _explicit() is None and not _is_there(own.state_file) and _is_there(system.state_file):
-        return system
-    return own
+    """Of the mesh that is meant: this user's own, or the whole machine's where this user has none. StateError if neither can be."""
+    system = StateDir(SYSTEM_STATE_DIR)
+    by_machine = _explicit() is None and _is_there(system.state_file)
+    try:
+        own = own_state_dir()
+    except StateError:
+        if by_machine:
+            return system
+        raise
+    return system if by_machine and not _is_there(own.state_file) else own
 
 
 def _is_there(path: Path) -> bool:
@@ -195,7 +200,7 @@ def _is_there(path: Path) -> bool:
 
 
 def own_state_dir() -> StateDir:
-    """$LINKERD2_PY_STATE_DIR, else $XDG_STATE_HOME/linkerd2-py, else ~/.local/state/linkerd2-py."""
+    """$LINKERD2_PY_STATE_DIR, else $XDG_STATE_HOME/linkerd2-py, else ~/.local/state/linkerd2-py. StateError without any."""
     return _explicit() or _home()
 
 
@@ -210,9 +215,18 @@ def _explicit() -> StateDir | None:
 
 
 def _home() -> StateDir:
-    home = os.environ.get("XDG_STATE_HOME")
-    base = Path(home) if home else Path.home() / ".local" / "state"
-    return StateDir(base / "linkerd2-py")
+    # A relative one is to be passed over, says its specification.
+    base = Path(os.environ.get("XDG_STATE_HOME", ""))
+    return StateDir((base if base.is_absolute() else _own_state()) / "linkerd2-py")
+
+
+def _own_state() -> Path:
+    try:
+        return Path.home().absolute() / ".local" / "state"
+    except RuntimeError:
+        raise StateError(
+            f"this user has no home folder: choose one with ${STATE_DIR_VARIABLE}"
+        ) from None
 
 
 def try_lock(directory: StateDir) -> Lock | None:

@@ -76,17 +76,28 @@ def _status(main: Callable[[], int]) -> int:
 class _Output(io.FileIO):
     def write(self, data: ReadableBuffer, /) -> int:
         try:
-            return super().write(data)
+            while (written := super().write(data)) is None:
+                _wait_for_room(self.fileno())
         except OSError as error:
             raise OutputError(error.errno or errno.EIO) from error
+        return written
 
 
 class _Messages(io.FileIO):
     def write(self, data: ReadableBuffer, /) -> int:
         try:
-            return super().write(data)
+            while (written := super().write(data)) is None:
+                _wait_for_room(self.fileno())
         except OSError:
             return memoryview(data).nbytes
+        return written
+
+
+def _wait_for_room(fd: int) -> None:
+    """A terminal or a pipe may be shared with a program that made it not wait; ours does, as if it were alone."""
+    import select  # noqa: PLC0415  # for the few who need it: quick commands import nothing
+
+    select.select((), (fd,), ())
 
 
 def _text(raw: io.FileIO, *, errors: str = "replace") -> io.TextIOWrapper:

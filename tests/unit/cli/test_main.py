@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from linkerd2_py import __version__
 from linkerd2_py.cli.app import COMMANDS
 from linkerd2_py.cli.main import run
+from linkerd2_py.controlplane.local import state_dir
 
 ENTRY = [sys.executable, "-m", "linkerd2_py.cli.main"]
 LONG = """
@@ -131,6 +133,26 @@ def test_failures_are_one_line_on_stderr(
     captured = capsys.readouterr()
     assert (status, captured.out, captured.err.count("\n")) == (1, "", 1)
     assert message in captured.err
+
+
+@pytest.mark.parametrize(
+    "words", ["local up", "local down", "local status", "local logs", "get pods", "check"]
+)
+def test_a_user_without_a_home_is_told_what_to_set(
+    words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As containers run programs: under a number that is in no list of users."""
+
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("LINKERD2_PY_STATE_DIR")
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    monkeypatch.setattr(state_dir, "SYSTEM_STATE_DIR", Path("/nowhere"))
+    assert run(words.split()) == 1
+    told = "".join(capsys.readouterr())
+    assert "this user has no home folder: choose one with $LINKERD2_PY_STATE_DIR" in told
 
 
 def test_down_without_a_mesh_is_fine(capsys: pytest.CaptureFixture[str]) -> None:
@@ -321,6 +343,23 @@ def test_a_reader_that_left_ends_a_command_as_sigpipe_would() -> None:
     done = _run_in_shell("| head -c 1; echo ${PIPESTATUS[0]}", [sys.executable, "-c", LONG])
     assert done.stderr == ""
     assert done.stdout == "x141\n"
+
+
+def test_output_is_waited_for_where_another_program_made_it_not_wait() -> None:
+    """A terminal or a pipe is often shared with one that did."""
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    argv = [sys.executable, "-c", LONG]
+    with (
+        os.fdopen(read, "rb") as reader,
+        subprocess.Popen(argv, stdout=write, stderr=subprocess.PIPE, text=True) as program,
+    ):
+        os.close(write)
+        # It has written what a pipe holds, and is to go on.
+        select.select([reader], [], [])
+        count = len(reader.read())
+        _, said = program.communicate(timeout=30)
+    assert (count, program.returncode, said) == (1_000_000, 0, "")
 
 
 def test_messages_that_nobody_takes_are_dropped() -> None:

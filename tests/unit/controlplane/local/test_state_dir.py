@@ -263,6 +263,7 @@ def test_lock_in_a_missing_directory_is_refused(tmp_path: Path) -> None:
         ({"LINKERD2_PY_STATE_DIR": "/a"}, "/a"),
         ({"XDG_STATE_HOME": "/x"}, "/x/linkerd2-py"),
         ({"HOME": "/h"}, "/h/.local/state/linkerd2-py"),
+        ({"HOME": "/h", "XDG_STATE_HOME": "relative"}, "/h/.local/state/linkerd2-py"),
     ],
 )
 def test_default_place(monkeypatch: pytest.MonkeyPatch, env: dict[str, str], expected: str) -> None:
@@ -315,6 +316,22 @@ def test_a_users_own_mesh_comes_first(system: StateDir) -> None:
     assert state_dir.default_state_dir() == own
     for path, mode in ((own.root, 0o700), (own.state_file, 0o600)):
         assert path.stat().st_mode & 0o777 == mode
+
+
+def test_who_has_no_home_finds_the_machines_mesh_or_hears_what_to_do(
+    system: StateDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    with pytest.raises(
+        StateError, match=r"no home folder: choose one with \$LINKERD2_PY_STATE_DIR"
+    ):
+        state_dir.default_state_dir()
+    system.create()
+    system.write(STATE)
+    assert state_dir.default_state_dir() == system
 
 
 def test_an_explicit_place_is_the_only_one(
