@@ -3,6 +3,8 @@
 Every message reads `FILE:LINE: FIELD: REASON`. The rules themselves are in `mesh_rules`.
 """
 
+import os
+import stat
 from pathlib import Path
 
 import yaml
@@ -27,11 +29,7 @@ class MeshFileError(Exception):
 
 def load_mesh_file(path: Path) -> MeshSpec:
     """Read and validate a file; raises `MeshFileError`, also when it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise MeshFileError((f"{path}: cannot be read: {error.strerror}",)) from error
+    content = _read(path)
     if len(content) > MOST_BYTES:
         raise MeshFileError((f"{path}: is larger than {MOST_BYTES} bytes",))
     try:
@@ -40,6 +38,21 @@ def load_mesh_file(path: Path) -> MeshSpec:
         line = content.count(b"\n", 0, error.start) + 1
         raise MeshFileError((f"{path}:{line}: is not UTF-8 text",)) from error
     return parse_mesh(text, source=str(path))
+
+
+def _read(path: Path) -> bytes:
+    """The content, and a byte too many of what is too large. Never waits: nobody may ever write to a pipe of that name."""
+    try:
+        with open(path, "rb", opener=_open_at_once) as file:  # pathlib knows no opener
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise MeshFileError((f"{path}: cannot be read: it is not a regular file",))
+            return file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise MeshFileError((f"{path}: cannot be read: {error.strerror}",)) from error
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def parse_mesh(text: str, *, source: str) -> MeshSpec:

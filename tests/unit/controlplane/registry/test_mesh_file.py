@@ -1,5 +1,6 @@
 """mesh.yaml: what it means, and that every mistake is named with its line and field."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -279,6 +280,13 @@ def test_unreadable_content_is_refused(tmp_path: Path, content: bytes, message: 
     with pytest.raises(MeshFileError) as caught:
         load_mesh_file(path)
     assert caught.value.problems == (f"{path}{message}",)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "mesh.yaml"
+    os.mkfifo(path)
+    with pytest.raises(MeshFileError, match="cannot be read: it is not a regular file"):
+        load_mesh_file(path)
 
 
 def test_missing_file_is_refused(tmp_path: Path) -> None:
