@@ -111,13 +111,17 @@ class StateDir:
         owned.check_way(self.root)
 
     def write(self, state: State) -> None:
-        """Replace state.json in one step: a reader sees the old one or the new one."""
+        """Replace state.json in one step: a reader sees the old one or the new one. OSError leaves the old one, and nothing else."""
         fields = asdict(state) | {"links": dict(state.links)}
         handle, name = tempfile.mkstemp(dir=self.root, prefix=".state-")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(fields, file, indent=2)
-            os.fchmod(file.fileno(), self._file_mode)
-        Path(name).replace(self.state_file)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(fields, file, indent=2)
+                os.fchmod(file.fileno(), self._file_mode)
+            Path(name).replace(self.state_file)
+        except OSError:
+            Path(name).unlink(missing_ok=True)
+            raise
 
     @property
     def _file_mode(self) -> int:

@@ -143,8 +143,7 @@ class Supervisor:
             supervise(partial(self._follow_anchors, plane, fleet=fleet), name="trust-anchors"),
         ]
         try:
-            self._apply_first(mesh)
-            self._write_state(mesh, plane=plane)
+            self._begin(mesh, plane=plane)
             await self._start_up(fleet)
             await self._stop.wait()
         finally:
@@ -269,11 +268,16 @@ class Supervisor:
                 fleet.renew()
                 self._anchors = anchors
 
-    def _apply_first(self, mesh: MeshSpec) -> None:
+    def _begin(self, mesh: MeshSpec, *, plane: EmbeddedControlPlane) -> None:
+        """StartError if there is no place for the mesh or for what it says of itself."""
+        root = self._settings.state_dir.root
         try:
             self._apply(mesh)
-        except (AddressError, OSError) as error:
+            self._write_state(mesh, plane=plane)
+        except AddressError as error:
             raise StartError(str(error)) from error
+        except OSError as error:
+            raise StartError(f"{error.filename or root}: {error.strerror}") from error
 
     def _apply(self, mesh: MeshSpec) -> None:
         if self._fleet is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import os
 import signal
 import stat
@@ -45,6 +46,22 @@ def test_state_is_read_back_as_written(directory: StateDir) -> None:
 
 def test_directory_is_for_its_owner_only(directory: StateDir) -> None:
     assert stat.S_IMODE(directory.root.stat().st_mode) == 0o700
+
+
+def test_a_state_that_cannot_be_written_leaves_the_old_one_and_nothing_else(
+    directory: StateDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory.write(STATE)
+    names = sorted(directory.root.iterdir())
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(state_dir.json, "dump", full)
+    with pytest.raises(OSError, match="No space left"):
+        directory.write(dataclasses.replace(STATE, pid=2))
+    assert directory.read() == STATE
+    assert sorted(directory.root.iterdir()) == names
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 1', "null"])
