@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from linkerd2_py.base.streams import run_program
+from linkerd2_py.base.streams import INTERRUPTED, run_program
 from linkerd2_py.cli import PROGRAM
 from linkerd2_py.cli.quick import quick_answer
 
@@ -100,10 +100,8 @@ def _run(arguments: Sequence[str]) -> int:
         status = command.main(list(arguments), prog_name=PROGRAM, standalone_mode=False)
     except CliError as error:
         return _complain(str(error), status=error.status)
-    except KeyboardInterrupt:
-        return 130
     except typer.Abort:
-        return 130
+        return INTERRUPTED
     except Exception as error:
         # typer's own usage errors; their class has moved between its releases.
         describe = getattr(error, "format_message", None)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 READER_GONE: Final = 141
 """What a shell says of a program that SIGPIPE ended: 128 and its number."""
+INTERRUPTED: Final = 130
+"""And of one that SIGINT ended."""
 _FAILED: Final = 1
 
 
@@ -66,9 +68,11 @@ def finish(name: str, main: Callable[[], int]) -> int:
 
 
 def _status(main: Callable[[], int]) -> int:
-    """argparse exits when it has printed its help."""
+    """argparse exits when it has printed its help; a person may press Ctrl-C while modules are still imported."""
     try:
         return main()
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
 

@@ -345,6 +345,17 @@ def test_a_reader_that_left_ends_a_command_as_sigpipe_would() -> None:
     assert done.stdout == "x141\n"
 
 
+def test_an_interrupt_is_no_failure_of_the_program() -> None:
+    """Whenever it comes; most of the time until the first line is spent on imports."""
+    code = (
+        "import signal, sys; from linkerd2_py.base.streams import run_program;"
+        "sys.exit(run_program('x', lambda: signal.raise_signal(signal.SIGINT) or 0))"
+    )
+    argv = [sys.executable, "-c", code]
+    done = subprocess.run(argv, capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
+
+
 def test_output_is_waited_for_where_another_program_made_it_not_wait() -> None:
     """A terminal or a pipe is often shared with one that did."""
     read, write = os.pipe()
