@@ -61,6 +61,7 @@ def beyond_llhttp(seen: Seen) -> bool:
 
 @given(mutated(REQUESTS))
 @example(b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+@example(b"GET /\x80 HTTP/1.1\r\nHost: a\r\n\r\n")
 def test_a_request_that_we_accept_means_the_same_to_others(message: bytes) -> None:
     try:
         seen = ours(message, request=True)
