@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import Final, NamedTuple, Protocol
 
 from linkerd2_py.proxy.addresses import SocketAddr, is_host_name, pack_ip, split_host_port
@@ -112,12 +113,13 @@ def parse_hosts(text: str) -> dict[str, tuple[bytes, ...]]:
 
 
 def _stamp_of(path: str) -> Stamp | None:
-    """What changes with every edit; None while there is no such file."""
+    """What changes with every edit; None while there is no such file, and for what is none: a pipe has nothing to say."""
     try:
         status = os.stat(path)  # noqa: PTH116  # pathlib is 0.4 MiB
     except OSError:
         return None
-    return (status.st_mtime_ns, status.st_size, status.st_ino)
+    is_file = stat.S_ISREG(status.st_mode)
+    return (status.st_mtime_ns, status.st_size, status.st_ino) if is_file else None
 
 
 def _server(word: str) -> SocketAddr | None:
@@ -143,7 +145,12 @@ def _read_options(words: list[str], *, numbers: dict[str, int]) -> None:
 
 def _read(path: str) -> str:
     try:
-        with open(path, "rb") as file:  # noqa: PTH123  # pathlib is 0.4 MiB
+        with open(path, "rb", opener=_open_at_once) as file:
             return file.read(_FILE_MAX).decode("utf-8", "replace")
     except OSError:
         return ""
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """The whole proxy would wait for who never writes to a pipe."""
+    return os.open(path, flags | os.O_NONBLOCK)

@@ -1,7 +1,10 @@
 """resolv.conf and hosts."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from linkerd2_py.proxy.addresses import SocketAddr
 from linkerd2_py.proxy.dns.resolver import candidates
@@ -54,6 +57,22 @@ def test_resolv_conf_is_read_again_when_it_changed(tmp_path: Path) -> None:
     assert conf.current.servers == (SocketAddr("10.0.0.2", 53),)
     path.unlink()
     assert conf.current.servers == (SocketAddr("10.0.0.2", 53),)
+
+
+@pytest.mark.parametrize("replace", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_taken_for_a_missing_one(
+    tmp_path: Path, replace: Callable[[Path], None]
+) -> None:
+    """And never waited for: everything that the proxy carries would wait, too."""
+    path, hosts = tmp_path / "resolv.conf", tmp_path / "hosts"
+    path.write_text("nameserver 10.0.0.10\n")
+    found = ResolvConf(str(path))
+    assert found.current.servers == (SocketAddr("10.0.0.10", 53),)
+    path.unlink()
+    replace(path)
+    replace(hosts)
+    assert found.current.servers == (SocketAddr("10.0.0.10", 53),)
+    assert Hosts(str(hosts)).addresses("web") == ()
 
 
 def test_hosts_lists_addresses_in_order() -> None:
