@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from linkerd2_py.base.clock import Clock
+from linkerd2_py.base.logs import printable
 from linkerd2_py.controlplane.local.owned import StateError
 from linkerd2_py.controlplane.local.process import (
     Guard,
@@ -157,7 +158,7 @@ def missing_program(program: Program) -> str:
 
 
 def last_line(program: Program) -> str:
-    """The last line it wrote, shortened, or an empty text."""
+    """The last line it wrote, shortened, with nothing in it that a terminal obeys; or an empty text."""
     try:
         with program.log.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 4096))
@@ -165,4 +166,4 @@ def last_line(program: Program) -> str:
     except OSError:
         return ""
     written = [line.strip() for line in lines if line.strip()]
-    return written[-1][:300] if written else ""
+    return printable(written[-1][:300]) if written else ""

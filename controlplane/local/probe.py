@@ -8,6 +8,7 @@ import socket
 from dataclasses import dataclass
 from typing import Final
 
+from linkerd2_py.base.logs import printable
 from linkerd2_py.controlplane.local.netns import socket_in
 
 TIMEOUT_S: Final = 1.0
@@ -29,7 +30,7 @@ class Probe:
 
     async def refusal(self) -> str:
         """Empty for yes, else in a few words what came instead; never raises for what the peer does."""
-        where = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        where = self._where
         asked = f"GET {self.path} on {where}" if self.path else where
         try:
             async with asyncio.timeout(TIMEOUT_S):
@@ -44,6 +45,10 @@ class Probe:
         except (OSError, asyncio.LimitOverrunError, asyncio.IncompleteReadError):
             return f"{asked} is not answered in HTTP"
         return "" if status.startswith("2") else f"{asked} is answered {status}"
+
+    @property
+    def _where(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
         try:
@@ -68,11 +73,10 @@ class Probe:
 
     async def _get(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
         """The status of the answer, or the word that stands where HTTP has one."""
-        host = f"{self.host}:{self.port}"
-        head = f"GET {self.path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+        head = f"GET {self.path} HTTP/1.1\r\nHost: {self._where}\r\nConnection: close\r\n\r\n"
         writer.write(head.encode("ascii"))
         status_line = await reader.readuntil(b"\n")
         words = status_line.split()
         if len(words) < 2 or not words[0].startswith(b"HTTP/1."):
             return "in something other than HTTP/1"
-        return words[1].decode("ascii", "replace")[:20]
+        return printable(words[1].decode("ascii", "replace")[:20])

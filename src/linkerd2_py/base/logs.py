@@ -146,6 +146,11 @@ def _message(formatter: logging.Formatter, record: logging.LogRecord) -> str:
     text = record.getMessage()
     if record.exc_info:
         text = f"{text}\n{formatter.formatException(record.exc_info)}"
+    return printable(text)
+
+
+def printable(text: str) -> str:
+    """`text` with its control characters escaped: one line, which does nothing to a terminal, whoever wrote it."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

@@ -18,7 +18,7 @@ from linkerd2_py.base.clock import ManualClock, SystemClock
 from linkerd2_py.base.tasks import spawn, supervise
 from linkerd2_py.controlplane.local import container as containers
 from linkerd2_py.controlplane.local import guard as guards
-from linkerd2_py.controlplane.local.container import Container
+from linkerd2_py.controlplane.local.container import Container, last_line
 from linkerd2_py.controlplane.local.process import Guard, Program, describe_exit, start
 from tests.support.wait import eventually, eventually_async
 
@@ -206,6 +206,13 @@ def test_backoff_doubles_up_to_its_limit() -> None:
 )
 def test_exits_are_told_in_one_line(status: int, words: str, expected: str) -> None:
     assert describe_exit(status, last_line=words) == expected
+
+
+def test_last_words_do_nothing_to_a_terminal(tmp_path: Path) -> None:
+    log = tmp_path / "web.log"
+    log.write_bytes(b"fine\nboo\x1b]0;title\x07\rover \xc2\x9b2J\n\n")
+    program = Program(argv=("web",), env={}, cwd=tmp_path, log=log)
+    assert last_line(program) == r"boo\x1b]0;title\x07\rover \x9b2J"
 
 
 def test_a_command_with_a_slash_is_looked_for_beside_the_mesh_file(tmp_path: Path) -> None:

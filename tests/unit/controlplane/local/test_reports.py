@@ -88,12 +88,27 @@ async def test_an_edit_that_could_not_be_followed_is_followed_later(
     assert tries == ["longer"] * 3
 
 
+async def test_a_probe_names_an_ipv6_address_as_http_does() -> None:
+    heads: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "::1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        assert await Probe("::1", port, path="/ready").answered()
+    assert f"\r\nHost: [::1]:{port}\r\n".encode() in heads[0]
+
+
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
         (b"HTTP/1.1 200 OK\r\n\r\n", ""),
         (b"HTTP/1.0 204 \r\n\r\n", ""),
         (b"HTTP/1.1 503 Busy\r\n\r\n", "GET /ready on {where} is answered 503"),
+        (b"HTTP/1.1 5\x1b[2J Busy\r\n\r\n", r"GET /ready on {where} is answered 5\x1b[2J"),
         (b"nonsense\n", "GET /ready on {where} is answered in something other than HTTP/1"),
         (b"", "GET /ready on {where} is not answered in HTTP"),
         (b"x" * 10_000, "GET /ready on {where} is not answered in HTTP"),
