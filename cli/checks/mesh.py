@@ -14,6 +14,8 @@ API: Final = "linkerd-api"
 DATA_PLANE: Final = "linkerd-data-plane"
 VERSION: Final = "linkerd-version"
 STALE_S: Final = 30.0
+# Longer than the pause before a program that keeps ending is started once more.
+LATELY_S: Final = 120.0
 """A proxy that has not been heard of for this long is not being scraped."""
 _OUTCOMES: Final[Mapping[str, Outcome]] = {"ok": "success", "warning": "warning"}
 
@@ -63,6 +65,7 @@ class MeshChecks:
         return [
             Check(DATA_PLANE, "pods are running", self._running, hint=pods),
             Check(DATA_PLANE, "pods are ready", self._ready, hint=pods),
+            Check(DATA_PLANE, "pods keep running", self._steady, hint=pods),
             Check(DATA_PLANE, "data plane proxies are ready", self._proxies_ready, hint=proxies),
             Check(DATA_PLANE, "data plane proxy metrics are present", self._reporting),
         ]
@@ -105,6 +108,14 @@ class MeshChecks:
     def _ready(self) -> None:
         pods = self._pods()
         self._require([pod for pod in pods if pod["ready"]], of=pods, what="not ready")
+
+    def _steady(self) -> None:
+        """A program without a port is ready whenever it runs, so what keeps ending may look well."""
+        pods = self._pods()
+        again = [_shown(pod, why="last_exit") for pod in pods if _restarted_lately(pod)]
+        if again:
+            text = f"{len(again)} of {len(pods)} pods started again lately: {', '.join(again)}"
+            raise WarnedError(text)
 
     def _proxies_ready(self) -> None:
         meshed = self._meshed()
@@ -150,10 +161,15 @@ class MeshChecks:
         return self._api
 
 
-def _shown(pod: Pod) -> str:
+def _shown(pod: Pod, *, why: str = "problem") -> str:
     """With the reason, where one is known."""
     name = f"{pod['namespace']}/{pod['name']}"
-    return f"{name} ({pod['problem']})" if pod["problem"] else name
+    return f"{name} ({pod[why]})" if pod[why] else name
+
+
+def _restarted_lately(pod: Pod) -> bool:
+    ago = pod["since_last_exit_s"]
+    return ago is not None and float(ago) < LATELY_S
 
 
 def _reports(pod: Pod) -> bool:

@@ -87,6 +87,12 @@ def test_a_healthy_mesh_passes_every_check(server: Server) -> None:
             "1 of 2 pods not ready: shop/web-1 (nothing answers on 127.0.0.2:80)",
         ),
         (
+            {"restarts": 3, "last_exit": "app: exited with status 3", "since_last_exit_s": 9.0},
+            (DATA_PLANE, "pods keep running"),
+            "warning",
+            "1 of 2 pods started again lately: shop/web-1 (app: exited with status 3)",
+        ),
+        (
             {"proxy_ready": False},
             (DATA_PLANE, "data plane proxies are ready"),
             "error",
@@ -120,7 +126,7 @@ def test_the_data_plane_alone(server: Server, capsys: pytest.CaptureFixture[str]
     del server.answers["/self-check"]
     assert run(["--api-addr", server.address, "check", "--proxy"]) == 0
     out = capsys.readouterr().out
-    assert "√ pods are ready\n√ data plane proxies are ready\n" in out
+    assert "√ pods are ready\n√ pods keep running\n√ data plane proxies are ready\n" in out
     assert "control plane and cli versions match" not in out
     server.set_pods({"ready": False, "problem": "nothing answers on 127.0.0.2:80"})
     assert run(["--api-addr", server.address, "check", "--proxy", "--wait", "0s"]) == 1
