@@ -76,7 +76,7 @@ class Pod:
         """The body that the proxy's admin server answers with."""
         with self.host.entered(), Http1Client.connect(ADMIN) as client:
             return client.request(
-                f"GET {path} HTTP/1.1\r\nhost: admin\r\n\r\n".encode()
+                f"GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n".encode()
             ).body.decode()
 
     def series(self, name: str, **labels: str) -> dict[str, float]:

@@ -113,6 +113,7 @@ def test_between_meshed_pods_nothing_can_be_read(tmp_path: Path) -> None:
             eventually(lambda: {8080, 4143} <= set(ear.segments), what=str(ear.segments))
         finally:
             ear.close()
+        eventually(lambda: "caller-0" in cli.ok("edges", "po"), what="the call among the edges")
         edges = cli.ok("edges", "po")
     finally:
         cli.stop()
@@ -127,5 +128,4 @@ def test_between_meshed_pods_nothing_can_be_read(tmp_path: Path) -> None:
         assert readable not in ear.payload
     # Records of TLS 1.3: of application data.
     assert b"\x17\x03\x03" in ear.payload
-    assert "caller-0" in edges
     assert "√" in edges
