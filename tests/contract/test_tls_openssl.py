@@ -15,6 +15,7 @@ from linkerd2_py._ext.io.transport import Address
 from linkerd2_py._ext.tls.testing import AcceptSecure, connect_secure, peer_of
 from tests.support.processes import Child
 from tests.support.raw_socket import RawListener
+from tests.support.turns import settle
 from tests.support.workloads import MeshAuthority, Workload, name_of
 
 WEB, VOTING = name_of("web"), name_of("voting")
@@ -401,8 +402,7 @@ def test_half_a_ticket_holds_back_what_is_sent_and_no_more(loop, s_server, mesh)
         first = 5 + int.from_bytes(relay.waiting[3:5])
         relay.pass_on(first)
         assert relay.waiting
-        for _ in range(5):
-            loop.drain()
+        settle(loop)
         client.send(b"stressed\n")
         assert client.hold().state()["unsent"] == 9
         assert loop.run_until(lambda: relay.pass_all() or client.received == b"desserts\n")

@@ -19,6 +19,7 @@ from linkerd2_py._ext.tls.testing import AcceptSecure, MemoryChannel, connect_se
 from tests.support.memory_tls import PythonEnd, carry, read_all, shake
 from tests.support.raw_socket import RawListener, abort
 from tests.support.tls_records import ALERT, DATA, HANDSHAKE, Forger
+from tests.support.turns import settle
 from tests.support.workloads import MeshAuthority, name_of, ssl_context
 
 reuse = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -476,8 +477,7 @@ def test_noise_from_a_client_is_refused_or_waited_for(loop, voting, wire, ends):
             assert loop.run_until(
                 lambda: loop.stats()["sources"] == 1 and (door.refused or not wire)
             )
-        for _ in range(5):
-            loop.drain()
+        settle(loop)
     assert door.secured == []
     assert loop.run_until(lambda: loop.stats()["sources"] == 1)
     listener.close()

@@ -17,6 +17,7 @@ from linkerd2_py._ext.http1.testing import (
     serve,
 )
 from linkerd2_py._ext.io.loop import Loop
+from tests.support.turns import settle
 
 
 class Wire:
@@ -51,8 +52,7 @@ class Wire:
 
     def settle(self) -> None:
         """Lets the loop do what it can do now."""
-        for _ in range(3):
-            self.loop.drain()
+        settle(self.loop)
         self.take()
 
     def take(self) -> None:
@@ -173,7 +173,6 @@ def running_bench() -> Iterator[Bench]:
     yield made
     for wire in made.wires:
         wire.close()
-    for _ in range(5):
-        loop.drain()
+    settle(loop)
     loop.close()
     assert not errors

@@ -11,6 +11,7 @@ import pytest
 from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.io.testing import RecorderSession, adopt
 from tests.support.raw_socket import RawConnection
+from tests.support.turns import settle
 
 Pair = Callable[..., tuple[RecorderSession, RawConnection]]
 MANY = 150  # more than two batches
@@ -19,11 +20,6 @@ MANY = 150  # more than two batches
 def echo(name: str, session: RecorderSession) -> None:
     if name == "readable":
         session.send_reserved(session.events[-1][1])
-
-
-def settle(loop: Loop) -> None:
-    for _ in range(5):
-        loop.drain()
 
 
 def test_many_are_read_and_answered_together(loop: Loop, pair: Pair) -> None:
