@@ -39,7 +39,8 @@ cdef class Endpoint(Backend):
     cdef bint removed, opaque
     cdef int failures                 # connects failed in a row, or HTTP/2 connections made in vain
     cdef int dialing_http1            # connects under way for waiters; at most settings.max_dials
-    cdef int dialing_http2            # the same for HTTP/2: one serves many waiters
+    # The same for HTTP/2, where one serves many waiters; with those that are made at most settings.http2_max_connections.
+    cdef int dialing_http2
     cdef int streams_allowed          # by the peer, on one HTTP/2 connection, as its last SETTINGS said; -1 while not known
     cdef WaiterQueue waiting_http1    # owned
     cdef WaiterQueue waiting_http2    # owned
@@ -67,6 +68,8 @@ cdef class Endpoint(Backend):
     cdef int dial_http1(self) except -1
     cdef int dial_http2(self) except -1
     cdef bint needs_http2(self)
+    cdef int dial_for_others(self, Wants wants) except -1
+    cdef bint has_room_http2(self)
     cdef int dial(self, Wants wants, Waiter waiter, bint probe) except -1
     cdef int dial_plain(self, Dial dial) except -1
     cdef int note_dial(self, Wants wants, int change) except -1

@@ -132,13 +132,17 @@ cdef class Endpoint(Backend):
         return self.dial_http2()
 
     cdef int serve_fresh(self, Waiter waiter, Wants wants) except -1:
-        """What a kept connection lost goes over one that is made for it: the others may have ended like the first."""
+        """What a kept connection lost goes over one that is made for it: the others may have ended like the first.
+        Over HTTP/2 one that all share is as good where none is kept."""
         waiter.wants_fresh = False
-        if wants == WANTS_HTTP2 and len(self.multiplexed) < self.settings.http2_max_connections:
+        if wants == WANTS_HTTP2 and (self.multiplexed or self.has_spare(wants)) and self.has_room_http2():
             return self.dial(WANTS_HTTP2, waiter, False)
         if wants == WANTS_HTTP1 and self.dialing_http1 < self.settings.max_dials:
             return self.dial(WANTS_HTTP1, waiter, False)
         return self.serve(waiter, wants)
+
+    cdef bint has_room_http2(self):
+        return len(self.multiplexed) + self.dialing_http2 < self.settings.http2_max_connections
 
     cdef int hand_out(self, Stream half, bint pooled, Waiter waiter) except -1:
         half.pooled = pooled
@@ -216,12 +220,18 @@ cdef class Endpoint(Backend):
         """Somebody waits, and one more connection would serve them: a limit that is known is used up on all there are. Not where a limit is not known yet, nor
         where the peer allows no streams at all."""
         cdef Http2Client client
-        if self.waiting_http2.count == 0 or self.dialing_http2 or self.removed or len(self.multiplexed) >= self.settings.http2_max_connections:
+        if self.waiting_http2.count == 0 or self.dialing_http2 or self.removed:
+            return False
+        if not self.has_room_http2():
             return False
         for client in self.multiplexed:
             if not client.is_used_up():
                 return False
         return True
+
+    cdef int dial_for_others(self, Wants wants) except -1:
+        """While one waiter's own connect was under way, others may have taken it for the one that would serve them."""
+        return self.dial_http2() if wants == WANTS_HTTP2 else self.dial_http1()
 
     cdef int dial(self, Wants wants, Waiter waiter, bint probe) except -1:
         cdef Dial dial = Dial.__new__(Dial)
@@ -321,7 +331,8 @@ cdef class Endpoint(Backend):
         cdef Http2Client http2
         if dial.wants == WANTS_HTTP1:
             http1 = self.new_http1(transport)
-            return self.hand_out(http1.open_stream(dial.waiter), False, dial.waiter)
+            self.hand_out(http1.open_stream(dial.waiter), False, dial.waiter)
+            return self.dial_for_others(WANTS_HTTP1)
         if dial.wants == WANTS_HTTP2:
             http2 = self.new_http2(transport)
             if http2.room() > 0:
@@ -342,9 +353,8 @@ cdef class Endpoint(Backend):
         if not self.removed:
             self.become_failing()
         if dial.waiter is not None:
-            return dial.waiter.on_backend_failed(kind, code)
-        if dial.probe:
-            return 0
+            dial.waiter.on_backend_failed(kind, code)
+            return self.dial_for_others(dial.wants)
         return self.fail_all(self.waiting_http2 if dial.wants == WANTS_HTTP2 else self.waiting_http1, kind, code)
 
     cdef int fail_all(self, WaiterQueue waiters, FaultKind kind, int code) except -1:
@@ -373,7 +383,7 @@ cdef class Endpoint(Backend):
         for client in list(self.multiplexed):
             if self.waiting_http2.count and client.room() > 0:
                 self.serve_waiting_http2(client)
-        return 0
+        return self.dial_http2()
 
     cdef int become_ready(self) except -1:
         if self.health == HEALTH_READY:

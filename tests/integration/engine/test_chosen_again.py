@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import pytest
 
 from linkerd2_py._ext.io.transport import Address
 from linkerd2_py._ext.route.target import EndpointSpec
-from linkerd2_py.base.tasks import spawn
+from linkerd2_py._ext.tls.identity import ServerIdentity
+from linkerd2_py.base.tasks import cancel_all, spawn
 from tests.support.engine import engine
 from tests.support.http2_script import (
     DATA,
@@ -25,6 +27,8 @@ from tests.support.http2_script import (
 )
 from tests.support.origin import origin, talk
 from tests.support.wait import eventually_async
+from tests.support.ways import mesh
+from tests.support.workloads import identity_of, name_of
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 GRPC = ("content-type", "application/grpc")
@@ -267,6 +271,91 @@ async def test_a_repeat_goes_over_a_new_connection(method: bytes, expected: byte
         again = method + b" /x HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body)
         got = await talk(address, again + body, until=b"\r\n\r\n")
         assert got.split()[1] == expected, got
+
+
+async def test_many_that_one_connection_lost_share_what_is_made_for_them() -> None:
+    """The only HTTP/2 connection ends under all of them: as many connects as calls would be a storm."""
+    calls = 90
+
+    async def end_under_them(link: Link, number: int) -> None:
+        link.send(settings(streams=1000))
+        heads = 0
+        async for got in link.frames():
+            heads += got.kind == HEADERS
+            if number == 1 and heads == 1 + calls:
+                link.writer.transport.abort()
+            elif got.kind == HEADERS and (number > 1 or heads == 1):
+                link.answer(got.stream, body=b"ok")
+
+    get = (request(method="GET"), b"")
+    async with engine() as made, scripted(end_under_them) as server:
+        _target, address = made.outbound(server.address, h2=True)
+        await ask(address, get)
+        outcomes = await ask(address, *[get] * calls)
+        assert {(one.status, one.body) for one in outcomes} == {("200", b"ok")}
+        assert server.connections == 2
+
+
+async def pass_on(link: Link, target: tuple[str, int], is_cut: asyncio.Event) -> None:
+    """Relays both ways; once it is cut, the next byte from the client ends it."""
+    there = Link(*await asyncio.open_connection(*target))
+
+    async def carry(here: Link, to: Link) -> None:
+        with suppress(ConnectionError):
+            while (piece := await here.reader.read(65_536)) and not is_cut.is_set():
+                to.send(piece)
+        to.writer.transport.abort()
+        here.writer.transport.abort()
+
+    try:
+        await asyncio.gather(carry(link, there), carry(there, link))
+    finally:
+        await there.close()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_nobody_waits_for_a_connect_that_is_another_ones_own(fails: bool) -> None:
+    """A repeat's connect is under way when another request comes, which is served though the repeat takes long, or gets no connection."""
+    stale, released, never = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    inner: list[tuple[str, int]] = []
+
+    async def serve(link: Link, _number: int) -> None:
+        while head := await link.reader.readuntil(b"\r\n\r\n"):
+            if head.startswith(b"GET /long"):
+                await never.wait()
+            link.send(OK)
+
+    async def relay(link: Link, number: int) -> None:
+        if number == 2:
+            await released.wait()
+            if fails:
+                return
+        await pass_on(link, inner[0], stale if number == 1 else asyncio.Event())
+
+    async with (
+        engine(connect_timeout_ns=60_000_000_000, failfast_ns=10_000_000_000) as made,
+        scripted(serve, preface=False) as server,
+        scripted(relay, preface=False) as wire,
+    ):
+        inner.append(made.inbound(server.address, identity=identity_of(mesh(), "voting")))
+        target, address = made.outbound(identity=identity_of(mesh(), "web"))
+        peer = ServerIdentity(name_of("voting"))
+        target.forward(EndpointSpec(Address(*wire.address), peer=peer))
+        await talk(address, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", until=b"ok")
+        stale.set()
+        repeat = spawn(talk(address, b"GET /long HTTP/1.1\r\nHost: a\r\n\r\n"), name="repeat")
+        await eventually_async(lambda: wire.connections == 2, what="the repeat's own connect")
+        other = spawn(
+            talk(address, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", until=b"\r\n\r\n"), name="other"
+        )
+        await eventually_async(
+            lambda: target.endpoints_state()[0]["pending"] == 2, what="the other one waits"
+        )
+        released.set()
+        assert (await other).startswith(b"HTTP/1.1 200 "), await other
+        if fails:
+            assert (await repeat).startswith(b"HTTP/1.1 502 "), await repeat
+        await cancel_all({repeat})
 
 
 async def test_removing_an_endpoint_closes_all_its_idle_connections() -> None:
