@@ -563,6 +563,8 @@ cdef class Exchange(Waiter):
         self.repeated = self.repeated or fresh
         self.wants_fresh = fresh
         self.backend = None
+        # The response will be of another attempt, maybe another endpoint's: this one stays a request without a response.
+        self.metrics = None
         if not self.request_done:
             self.hold_server()
         # Behind what else the endpoint has said: that it goes away, or how much it allows.

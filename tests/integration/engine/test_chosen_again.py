@@ -204,6 +204,36 @@ async def test_half_a_settings_frame_is_no_refusal() -> None:
         assert server.connections <= 2
 
 
+async def test_a_response_counts_where_it_came_from() -> None:
+    """Not at the endpoint that refused the request before."""
+
+    async def refuse(link: Link, _number: int) -> None:
+        link.send(settings())
+        async for got in link.frames():
+            if got.kind == HEADERS:
+                link.send(reset(got.stream, REFUSED_STREAM))
+
+    def counted(metrics: str, name: str, port: int) -> int:
+        lines = [line for line in metrics.splitlines() if line.startswith(name + "{")]
+        return sum(int(line.split()[-1]) for line in lines if f'target_port="{port}"' in line)
+
+    async with engine() as made, scripted(refuse) as bad, scripted(say_settings_and_serve) as good:
+        target, address = made.outbound(bad.address, good.address, h2=True)
+        await eventually_async(
+            lambda: all(one["ready"] for one in target.endpoints_state()), what="both are ready"
+        )
+        asked, refused = 0, 0
+        while not refused and asked < 100:
+            (outcome,) = await ask(address, (request(method="GET"), b""))
+            asked += outcome.status == "200"
+            refused = counted(made.metrics(), "request_total", bad.address[1])
+        metrics = made.metrics()
+        assert refused
+        assert counted(metrics, "response_total", bad.address[1]) == 0
+        assert counted(metrics, "request_total", good.address[1]) == asked
+        assert counted(metrics, "response_total", good.address[1]) == asked
+
+
 async def test_what_is_always_refused_ends_with_the_right_error() -> None:
     async def refuse(link: Link, _number: int) -> None:
         link.send(settings())
