@@ -9,6 +9,7 @@ from tests.integration.adversity.rig import close, converse
 from tests.support.engine import Engine, engine
 from tests.support.flaky_link import FlakyLink, Towards, Weather
 from tests.support.origin import origin
+from tests.support.turns import settle
 from tests.support.wait import eventually_async
 
 BODY = bytes(range(256)) * 4
@@ -72,6 +73,8 @@ async def test_cut_anywhere(direction: Towards, *, hard: bool, h2: bool) -> None
                 link.weather[direction] = Weather()
                 # Whatever still stands was promised its end at that many bytes: it is not used again.
                 link.cut()
+                # What is asked before the proxy has seen that end may still go that way, and a POST is not repeated.
+                settle(made.loop)
                 calm, _ = await converse(address, post(f"/calm{number}"), half_close=False)
                 assert is_whole(calm, f"/calm{number}"), (point, calm[:200])
                 link.cut()
