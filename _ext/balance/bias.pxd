@@ -13,10 +13,12 @@ cdef struct Bias:
     uint64_t since_pick  # the set's count of picks at that time
     int64_t judged_ns    # the last failure that counted: how exchanges end that were sent before it says nothing new
 
-# What is left, 1 to 0, of what was known at `since`. It fades by e in `decay_ns`, and no faster than by e in 64 picks for each of `members`:
+# What is left, 1 to 0, of what was known at `since`. It fades by e in `decay_ns`, and no faster than by e in
+# 64 picks for each of `members`:
 # an endpoint that is seldom needed is seldom tried.
 cdef double bias_left(const Bias* bias, int64_t now, uint64_t picks, int members, double decay_ns) noexcept nogil
-# An exchange that was sent at `sent` failed. Whether it counted. `left` is bias_left. hold_ns: how long the endpoint asked to be left alone, or 0.
+# An exchange that was sent at `sent` failed. Whether it counted. `left` is bias_left. hold_ns: how long the
+# endpoint asked to be left alone, or 0.
 cdef bint bias_fail(Bias* bias, double weight, double left, int64_t sent, int64_t hold_ns, int64_t now, uint64_t picks) noexcept nogil
 cdef void bias_answer(Bias* bias, double left, int64_t sent, int64_t now, uint64_t picks) noexcept nogil
 cdef double bias_factor(double failing) noexcept nogil

@@ -8,16 +8,19 @@ Names (tokens) and values (no control byte but HTAB) are read by the classes of 
 from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.head cimport Field, Head, Method
 
-# host, host:port or [v6]:port, without user information. The port may be empty ("name:" is valid, RFC 3986 3.2.3), unless one is required.
+# host, host:port or [v6]:port, without user information. The port may be empty ("name:" is valid, RFC 3986
+# 3.2.3), unless one is required.
 cdef bint is_authority(const char* p, const char* end, bint with_port) noexcept
 # Origin-form, or `*` for OPTIONS; never with a fragment. Bytes above ASCII pass as they came.
 cdef bint is_path(Span path, Method method) noexcept
 # The two that a proxy may be asked for; case does not matter.
 cdef bint is_scheme(Span scheme) noexcept
-# A request that came as pseudo-fields: method, scheme, authority and path; CONNECT has the authority alone. An HTTP/1 parser finds the same out line by line.
+# A request that came as pseudo-fields: method, scheme, authority and path; CONNECT has the authority alone.
+# An HTTP/1 parser finds the same out line by line.
 cdef bint is_sound_request(Head head) noexcept
 # Whether a head can be written as HTTP/1 without changing its meaning: for what no parser of ours has seen.
 cdef bint is_writable(Head head) noexcept
-# Flags what must not travel in a trailer section (RFC 9110 6.5.1): framing, routing, credentials, what is ours, and what imitates one of them.
+# Flags what must not travel in a trailer section (RFC 9110 6.5.1): framing, routing, credentials, what is
+# ours, and what imitates one of them.
 cdef void settle_trailers(Head trailers) noexcept
 cdef bint may_trail(const Field* field) noexcept

@@ -116,7 +116,8 @@ cdef bint may_trail(const Field* field) noexcept:
         return True
     if length == 0:
         return False
-    # The beginning of a longer name tells whether it has a forbidden prefix; whole, it is none of the forbidden ones.
+    # The beginning of a longer name tells whether it has a forbidden prefix; whole, it is none of the
+    # forbidden ones.
     for i in range(min(length, <size_t> LONGEST_NAME)):
         plain[i] = plain_letter(field.name[i])
     if length > LONGEST_NAME:

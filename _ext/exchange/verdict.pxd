@@ -8,5 +8,6 @@ from libc.stdint cimport int64_t
 from linkerd2_py._ext.exchange.head cimport Head
 
 cdef double weight_of_answer(int status, int grpc_status) noexcept nogil     # 0: not a failure; 1 at most
-# Retry-After in seconds or as a date, or grpc-retry-pushback-ms; 0 when there is none that can be read. wall_s: seconds since 1970.
+# Retry-After in seconds or as a date, or grpc-retry-pushback-ms; 0 when there is none that can be read.
+# wall_s: seconds since 1970.
 cdef int64_t hold_asked(Head head, int64_t wall_s) noexcept

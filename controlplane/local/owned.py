@@ -157,7 +157,8 @@ def _check_steps(path: Path, *, links: int) -> None:
 
 
 def _trusted_users() -> set[int]:
-    # Who has the root directory decides about everything below; in a user namespace that may be nobody we know.
+    # Who has the root directory decides about everything below; in a user namespace that may be nobody we
+    # know.
     return {0, os.geteuid(), Path("/").stat().st_uid}
 
 

@@ -53,7 +53,8 @@ class BoundedProtocol(H11Protocol):
             self._end_in(ANSWER_S)
 
     def on_response_complete(self) -> None:
-        # What is written may wait for the client still; uvicorn's clock for the next request would wait with it.
+        # What is written may wait for the client still; uvicorn's clock for the next request would wait with
+        # it.
         self._end_in(ANSWER_S)
         super().on_response_complete()
         # The next request, or its beginning, may have been there already.

@@ -12,7 +12,8 @@ from tests.support.carriers import CARRIERS, HTTP1, HTTP2, WITHIN, Message, Verd
 from tests.support.engine import engine
 from tests.support.http1_oracles import Refused, by_h11
 
-# Bytes that have meant different things to different readers. CR with LF, a colon in a name and white space around a value make another message of HTTP/1,
+# Bytes that have meant different things to different readers. CR with LF, a colon in a name and white space
+# around a value make another message of HTTP/1,
 # and letters in upper case none of HTTP/2.
 ODD = [
     bytes([byte])
