@@ -11,6 +11,8 @@ from tests.support.engine import engine
 from tests.support.grpc_echo import echo_client, echo_server
 from tests.support.ways import TLS, every_way, way_to
 
+DEADLINE_S = 0.03
+
 
 @every_way
 async def test_every_shape_of_call(way: str) -> None:
@@ -108,6 +110,9 @@ async def test_calls_that_are_given_up_leave_the_others_alone(way: str) -> None:
             for _ in range(50):
                 calls = [hasty.bidi() for _ in range(20)]
                 await asyncio.gather(*(call.write(b"x") for call in calls))
+                await asyncio.gather(*(call.read() for call in calls))
+                # All are known to the proxies by now. A deadline is longer than what they take for an attack.
+                await asyncio.sleep(DEADLINE_S)
                 for call in calls:
                     call.cancel()
             for call in (same, other):
