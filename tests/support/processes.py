@@ -26,6 +26,14 @@ from tests.support.wait import DEADLINE_S, eventually
 _LOG_TAIL = 2000
 
 
+def words_of(process: psutil.Process) -> list[str]:
+    """Its command line; none of one that has ended meanwhile."""
+    try:
+        return process.cmdline()
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return []
+
+
 @dataclass(slots=True)
 class Child:
     """One started program, leader of its own session, and every process it starts in turn."""

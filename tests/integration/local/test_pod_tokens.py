@@ -20,6 +20,7 @@ from linkerd2_py.proto.gen import identity_pb2_grpc as stubs
 from tests.integration.local.mesh_cli import MeshCli, assert_ended, edit
 from tests.support.certificates import csr, dns_names, new_key
 from tests.support.privileges import need_root
+from tests.support.processes import words_of
 from tests.support.wait import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -152,4 +153,4 @@ def test_nothing_is_left_whatever_ends_the_mesh(mesh: Mesh) -> None:
 
 
 def _guard(family: list[psutil.Process]) -> psutil.Process:
-    return next(one for one in family if one.cmdline()[-1].endswith("guard.py"))
+    return next(one for one in family if "".join(words_of(one)).endswith("guard.py"))

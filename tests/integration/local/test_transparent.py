@@ -25,6 +25,7 @@ from tests.integration.local.transparent_mesh import (
     running,
 )
 from tests.support.netns import namespace, sh
+from tests.support.processes import words_of
 from tests.support.wait import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -224,7 +225,7 @@ def test_other_machines_are_reached_as_the_host(cli: MeshCli) -> None:
 
 
 def test_proxies_run_as_a_user_of_their_own(cli: MeshCli) -> None:
-    proxies = [one for one in cli.family() if "linkerd2_py.proxy" in one.cmdline()]
+    proxies = [one for one in cli.family() if "linkerd2_py.proxy" in words_of(one)]
     assert len(proxies) >= 4
     assert {one.uids().effective for one in proxies} == {2102}
     capabilities = {
@@ -239,7 +240,7 @@ def test_a_killed_proxy_lets_nothing_through_and_comes_back(cli: MeshCli) -> Non
     proxy = next(
         one
         for one in cli.family()
-        if "linkerd2_py.proxy" in one.cmdline()
+        if "linkerd2_py.proxy" in words_of(one)
         and '"reader-0"' in one.environ()["LINKERD2_PROXY_DESTINATION_CONTEXT"]
     )
     server = pods(cli)["files-0"]["ip"]

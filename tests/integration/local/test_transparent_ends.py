@@ -27,6 +27,7 @@ from tests.integration.local.transparent_mesh import (
 )
 from tests.support.netns import as_user, namespace, sh
 from tests.support.privileges import need_root
+from tests.support.processes import words_of
 from tests.support.wait import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -116,7 +117,7 @@ def test_the_next_up_removes_what_could_not_be_removed(machine: Machine, tmp_pat
         family = made.family()
         label = made.state()["network"]
         # Guard first: nobody is left to clean up.
-        guard = next(one for one in family if one.cmdline()[-1].endswith("guard.py"))
+        guard = next(one for one in family if "".join(words_of(one)).endswith("guard.py"))
         guard.kill()
         os.kill(made.state()["pid"], signal.SIGKILL)
         assert_ended(family)

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from tests.integration.local.mesh_cli import MeshCli, edit
+from tests.support.processes import words_of
 from tests.support.wait import eventually
 
 # Listens where the command line says: at the pod's own address, or somewhere that nobody asks.
@@ -128,7 +129,7 @@ def test_a_guard_that_dies_is_replaced_and_that_is_said(cli: MeshCli) -> None:
     up(cli)
 
     def guards() -> list[psutil.Process]:
-        return [one for one in cli.family() if any("guard.py" in word for word in one.cmdline())]
+        return [one for one in cli.family() if any("guard.py" in word for word in words_of(one))]
 
     (first,) = guards()
     first.kill()
