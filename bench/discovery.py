@@ -25,9 +25,9 @@ from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.identity.files import IssuerFiles
 from linkerd2_py.controlplane.identity.identity import Identity, IdentitySettings
 from linkerd2_py.controlplane.identity.tokens import WorkloadTokens
+from linkerd2_py.controlplane.mesh.objects import Deployment, Pod, PortSpec, Service
+from linkerd2_py.controlplane.mesh.store import Registry
 from linkerd2_py.controlplane.proxy_api.server import ProxyApi
-from linkerd2_py.controlplane.registry.registry import Registry
-from linkerd2_py.controlplane.registry.types import Deployment, Pod, PortSpec, Service
 
 NAMESPACE = WORKLOAD = SERVICE = "bench"
 PORT = 80

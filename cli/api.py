@@ -11,8 +11,8 @@ from typing import Any, Final, Self
 
 from linkerd2_py.base.names import DEFAULT_NAMESPACE
 from linkerd2_py.cli.errors import CliError, bad_usage
-from linkerd2_py.controlplane.local.owned import StateError
-from linkerd2_py.controlplane.local.state_dir import default_state_dir
+from linkerd2_py.controlplane.local.state.owned import StateError
+from linkerd2_py.controlplane.local.state.state_dir import default_state_dir
 
 ADDRESS_VARIABLE: Final = "LINKERD2_PY_API_ADDR"
 NOT_FOUND: Final = (

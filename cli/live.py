@@ -21,12 +21,12 @@ from linkerd2_py.cli.render import live as render
 from linkerd2_py.cli.render import stat as render_stat
 from linkerd2_py.cli.render.check import paint_mark
 from linkerd2_py.cli.screen import WINDOW_S, Screen
-from linkerd2_py.controlplane.local.reports import Report
-from linkerd2_py.controlplane.local.state_dir import State
+from linkerd2_py.controlplane.local.state.state_dir import State
+from linkerd2_py.controlplane.local.supervise.reports import Report
 
 if TYPE_CHECKING:
     # It brings asyncio along, which quick commands do without.
-    from linkerd2_py.controlplane.local.launcher import Supervising
+    from linkerd2_py.controlplane.local.supervise.launcher import Supervising
 
 REFRESH_S: Final = 2.0
 RESIZED: Final = Report("step", "the terminal has another size")

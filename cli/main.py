@@ -34,15 +34,15 @@ def main() -> None:
 def _dispatch(words: Sequence[str]) -> int:
     """The programs of a pod have their own ways with arguments."""
     if words[:1] == ["proxy-identity"]:
-        from linkerd2_py.proxy.identity_init import main as identity_main
+        from linkerd2_py.proxy.pod.identity import main as identity_main
 
         return identity_main(words[1:])
     if words[:1] == ["proxy-init"]:
-        from linkerd2_py.proxy.init.__main__ import main as init_main
+        from linkerd2_py.proxy.pod.init.__main__ import main as init_main
 
         return init_main(words[1:])
     if words[:1] == ["network-validator"]:
-        from linkerd2_py.proxy.network_validator import main as validator_main
+        from linkerd2_py.proxy.pod.validator import main as validator_main
 
         return validator_main(words[1:])
     return run(words)

@@ -9,7 +9,7 @@ from typing import Final
 from linkerd2_py.base.clock import Clock
 from linkerd2_py.cli import output
 from linkerd2_py.cli.render import live as render
-from linkerd2_py.controlplane.local.reports import Report
+from linkerd2_py.controlplane.local.supervise.reports import Report
 
 WINDOW_S: Final = 10
 _MOST_KEPT: Final = 200

@@ -15,7 +15,7 @@ from linkerd2_py import __version__
 
 _ARGV = (sys.executable, "-m", "linkerd2_py.proxy")
 # Makes a key and a request to certify it, then becomes the proxy.
-_IDENTIFIED_ARGV = (sys.executable, "-m", "linkerd2_py.proxy.identity_init")
+_IDENTIFIED_ARGV = (sys.executable, "-m", "linkerd2_py.proxy.pod.identity")
 _NOBODY = {"IDENTITY_DISABLED": "1"}
 # Plain text is refused: what is measured as TLS is TLS.
 _AUTHENTICATED = {"INBOUND_DEFAULT_POLICY": "all-authenticated"}

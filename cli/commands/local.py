@@ -26,12 +26,12 @@ from linkerd2_py.cli.options import ApiAddr, Namespace, Verbose, output_option
 from linkerd2_py.cli.program import shown_program
 from linkerd2_py.cli.render.check import paint_mark
 from linkerd2_py.cli.render.live import cross, tick
-from linkerd2_py.controlplane.local.owned import StateError
-from linkerd2_py.controlplane.local.state_dir import State, StateDir
+from linkerd2_py.controlplane.local.state.owned import StateError
+from linkerd2_py.controlplane.local.state.state_dir import State, StateDir
 
 if TYPE_CHECKING:
     # It brings asyncio along, which quick commands do without.
-    from linkerd2_py.controlplane.local.launcher import Launch, Supervising
+    from linkerd2_py.controlplane.local.supervise.launcher import Launch, Supervising
 
 # Linkerd's names, of `linkerd install`.
 _ISSUER_FLAGS: Final = (
@@ -104,7 +104,8 @@ def up(
     _verbose: Verbose = False,
 ) -> None:
     """Start control plane, workloads and proxies; in the foreground until Ctrl-C, or detached."""
-    from linkerd2_py.controlplane.local import launcher, state_dir
+    from linkerd2_py.controlplane.local.state import state_dir
+    from linkerd2_py.controlplane.local.supervise import launcher
 
     wait_s = parse_duration(wait, flag="--wait")
     lifetime_s = _issuance_lifetime(issuance_lifetime)
@@ -157,7 +158,7 @@ def _issuer(*files: Path | None) -> tuple[Path, ...]:
 
 def _make_room(directory: StateDir) -> None:
     """A directory without a mesh. CliError if one runs there, StateError if it cannot be ours."""
-    from linkerd2_py.controlplane.local import state_dir
+    from linkerd2_py.controlplane.local.state import state_dir
 
     directory.create()
     running = state_dir.holder(directory)
@@ -190,7 +191,8 @@ def down(
     _namespace: Namespace = None, _api_addr: ApiAddr = None, _verbose: Verbose = False
 ) -> None:
     """Stop the local mesh; returns when its last process has ended."""
-    from linkerd2_py.controlplane.local import launcher, state_dir
+    from linkerd2_py.controlplane.local.state import state_dir
+    from linkerd2_py.controlplane.local.supervise import launcher
 
     try:
         directory = state_dir.default_state_dir()
@@ -281,7 +283,7 @@ def logs(
 ) -> None:
     """Print what pods and the control plane have logged, also of a mesh that has ended."""
     from linkerd2_py.cli import logs as reading
-    from linkerd2_py.controlplane.local.state_dir import default_state_dir
+    from linkerd2_py.controlplane.local.state.state_dir import default_state_dir
 
     if container not in {"", "proxy", "app", "init"}:
         raise bad_usage(f"-c: {container!r} is not a container: use proxy, app or init")
@@ -314,7 +316,7 @@ def execute(
     _verbose: Verbose = False,
 ) -> None:
     """Run a command where a pod's program runs: its network, names and user. As root."""
-    from linkerd2_py.controlplane.local.transparent import inside
+    from linkerd2_py.controlplane.local.place.transparent import inside
 
     directory, state = _running()
     if not state.network:
@@ -329,7 +331,7 @@ def execute(
 
 def _running() -> tuple[StateDir, State]:
     """The mesh that is meant. CliError if none runs."""
-    from linkerd2_py.controlplane.local.state_dir import default_state_dir
+    from linkerd2_py.controlplane.local.state.state_dir import default_state_dir
 
     try:
         directory = default_state_dir()

@@ -9,7 +9,7 @@ from linkerd2_py.controlplane.destination.targets import (
     parse_target,
 )
 from linkerd2_py.controlplane.destination.watches import EndpointsAnswer, ProfileAnswer, Watches
-from linkerd2_py.controlplane.registry.registry import Registry
+from linkerd2_py.controlplane.mesh.store import Registry
 
 
 class Destination:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from linkerd2_py.controlplane.destination.targets import ServiceTarget
 from linkerd2_py.controlplane.destination.topics import Topic, pods_topic, service_topic
-from linkerd2_py.controlplane.registry.types import Key, Mesh, Pod, PortSpec
+from linkerd2_py.controlplane.mesh.objects import Key, Mesh, Pod, PortSpec
 
 
 @dataclass(frozen=True, slots=True)

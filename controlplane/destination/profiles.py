@@ -13,7 +13,7 @@ from linkerd2_py.controlplane.destination.topics import (
     service_topic,
 )
 from linkerd2_py.controlplane.destination.translator import weighted_address
-from linkerd2_py.controlplane.registry.types import Key, Mesh, Pod, Service
+from linkerd2_py.controlplane.mesh.objects import Key, Mesh, Pod, Service
 from linkerd2_py.proto.gen import destination_pb2 as destination
 from linkerd2_py.proto.gen import meta_pb2 as meta
 

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 
 from linkerd2_py.base.names import CLUSTER_SUFFIX, service_name, split_authority
-from linkerd2_py.controlplane.registry.types import Key
+from linkerd2_py.controlplane.mesh.objects import Key
 
 DEFAULT_PORT = 80
 # A DNS name has at most 253 characters; anything much longer is no path.

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from linkerd2_py.controlplane.registry.types import (
+from linkerd2_py.controlplane.mesh.objects import (
     Change,
     Deployment,
     Key,

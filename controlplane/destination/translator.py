@@ -17,7 +17,7 @@ from linkerd2_py.base.names import (
     LABEL_SERVICE_ACCOUNT,
 )
 from linkerd2_py.controlplane.destination.endpoints import Endpoint, EndpointSet
-from linkerd2_py.controlplane.registry.types import Key
+from linkerd2_py.controlplane.mesh.objects import Key
 from linkerd2_py.proto.gen import destination_pb2 as destination
 from linkerd2_py.proto.gen import meta_pb2 as meta
 from linkerd2_py.proto.gen import net_pb2 as net

@@ -11,8 +11,8 @@ from linkerd2_py.controlplane.destination.profiles import profile
 from linkerd2_py.controlplane.destination.stream import UpdateStream
 from linkerd2_py.controlplane.destination.targets import ServiceTarget, Target
 from linkerd2_py.controlplane.destination.topics import Topic, topics_of
-from linkerd2_py.controlplane.registry.registry import Registry
-from linkerd2_py.controlplane.registry.types import Change, Mesh
+from linkerd2_py.controlplane.mesh.objects import Change, Mesh
+from linkerd2_py.controlplane.mesh.store import Registry
 
 
 class Answer(Protocol):

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from linkerd2_py.base import logs
 from linkerd2_py.controlplane.identity.files import IssuerFiles
-from linkerd2_py.controlplane.local.owned import StateError
-from linkerd2_py.controlplane.local.process import raise_files_limit
-from linkerd2_py.controlplane.local.reports import Report, ReportPipe
-from linkerd2_py.controlplane.local.state_dir import StateDir, try_lock
-from linkerd2_py.controlplane.local.supervisor import Settings, StartError, Supervisor
+from linkerd2_py.controlplane.local.state.owned import StateError
+from linkerd2_py.controlplane.local.state.state_dir import StateDir, try_lock
+from linkerd2_py.controlplane.local.supervise.process import raise_files_limit
+from linkerd2_py.controlplane.local.supervise.reports import Report, ReportPipe
+from linkerd2_py.controlplane.local.supervise.supervisor import Settings, StartError, Supervisor
 
 ALREADY_RUNNING = "a local mesh is already running here; `linkerd2-py local down` stops it"
 

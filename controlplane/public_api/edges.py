@@ -5,11 +5,11 @@ Only clients' proxies are asked. They know both ends: the server's identity is w
 
 from dataclasses import dataclass
 
+from linkerd2_py.controlplane.mesh.objects import Key, Mesh
+from linkerd2_py.controlplane.metrics.embedded.queries import Group, Selection, sum_latest
+from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
 from linkerd2_py.controlplane.public_api.moment import Moment
-from linkerd2_py.controlplane.public_api.queries import Group, Selection, sum_latest
 from linkerd2_py.controlplane.public_api.resources import InvalidQueryError, Kind, parse_kind
-from linkerd2_py.controlplane.public_api.ring import SampleStore
-from linkerd2_py.controlplane.registry.types import Key, Mesh
 
 # Services and authorities are names of targets: no connection ends at one.
 _KINDS = (Kind.DEPLOYMENT, Kind.POD)

@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 
 from linkerd2_py.base.names import LABEL_NAMESPACE, LABEL_POD
 from linkerd2_py.controlplane.identity.authorities import Authorities
+from linkerd2_py.controlplane.mesh.objects import Key, Mesh, Pod
+from linkerd2_py.controlplane.metrics.embedded.queries import Group, Selection, sum_latest
+from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
 from linkerd2_py.controlplane.public_api.certificates import certificates_of
 from linkerd2_py.controlplane.public_api.moment import Moment
-from linkerd2_py.controlplane.public_api.queries import Group, Selection, sum_latest
-from linkerd2_py.controlplane.public_api.ring import SampleStore
 from linkerd2_py.controlplane.public_api.selfcheck import CheckResult, Status
-from linkerd2_py.controlplane.registry.types import Key, Mesh, Pod
 
 CATEGORY = "linkerd-identity-data-plane"
 EXPIRES = "control_identity_cert_expiration_timestamp_seconds"

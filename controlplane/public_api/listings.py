@@ -4,11 +4,11 @@ import ipaddress
 
 from linkerd2_py.base.names import LABEL_NAMESPACE, LABEL_POD, LABEL_SERVICE
 from linkerd2_py.controlplane.destination.destination import Destination, endpoints_target
+from linkerd2_py.controlplane.mesh.objects import Mesh, Pod
+from linkerd2_py.controlplane.metrics.embedded.queries import Selection, sum_latest
+from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
+from linkerd2_py.controlplane.metrics.embedded.scraper import Report, Scraper
 from linkerd2_py.controlplane.public_api.moment import Moment
-from linkerd2_py.controlplane.public_api.queries import Selection, sum_latest
-from linkerd2_py.controlplane.public_api.ring import SampleStore
-from linkerd2_py.controlplane.public_api.scraper import Report, Scraper
-from linkerd2_py.controlplane.registry.types import Mesh, Pod
 from linkerd2_py.proto.gen import destination_pb2 as messages
 from linkerd2_py.proto.gen import net_pb2 as net
 

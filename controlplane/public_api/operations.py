@@ -9,6 +9,10 @@ from linkerd2_py.base.clock import Clock
 from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.destination.targets import InvalidPathError
 from linkerd2_py.controlplane.identity.authorities import Authorities
+from linkerd2_py.controlplane.mesh.objects import Key
+from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
+from linkerd2_py.controlplane.metrics.embedded.scraper import Scraper
 from linkerd2_py.controlplane.public_api import listings
 from linkerd2_py.controlplane.public_api.certificates import certificates_of
 from linkerd2_py.controlplane.public_api.edges import find_edges, parse_edge_kind
@@ -17,13 +21,9 @@ from linkerd2_py.controlplane.public_api.leaf_checks import leaf_checks
 from linkerd2_py.controlplane.public_api.moment import Moment
 from linkerd2_py.controlplane.public_api.parameters import Parameter
 from linkerd2_py.controlplane.public_api.resources import InvalidQueryError
-from linkerd2_py.controlplane.public_api.ring import SampleStore
-from linkerd2_py.controlplane.public_api.scraper import Scraper
 from linkerd2_py.controlplane.public_api.selfcheck import CheckResult, self_check
 from linkerd2_py.controlplane.public_api.stat_query import parse_stat_query
 from linkerd2_py.controlplane.public_api.stats import answer
-from linkerd2_py.controlplane.registry.registry import Registry
-from linkerd2_py.controlplane.registry.types import Key
 
 Answer = dict[str, object]
 NAMESPACE = Parameter("namespace", "only of this namespace; all when absent")

@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from linkerd2_py.controlplane.mesh.objects import Key, Mesh
+from linkerd2_py.controlplane.metrics.embedded.scraper import Report, Scraper
 from linkerd2_py.controlplane.public_api.moment import Moment
-from linkerd2_py.controlplane.public_api.scraper import Report, Scraper
-from linkerd2_py.controlplane.registry.types import Key, Mesh
 
 Status = Literal["ok", "warning", "error"]
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from linkerd2_py.base.durations import SHORTEST_WINDOW_S, parse_duration
-from linkerd2_py.controlplane.public_api.queries import Selection
+from linkerd2_py.controlplane.metrics.embedded.queries import Selection
 from linkerd2_py.controlplane.public_api.resources import (
     InvalidQueryError,
     Kind,

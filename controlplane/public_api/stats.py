@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from linkerd2_py.controlplane.public_api.moment import Moment
-from linkerd2_py.controlplane.public_api.queries import (
+from linkerd2_py.controlplane.mesh.objects import Key, Mesh, Pod
+from linkerd2_py.controlplane.metrics.embedded.queries import (
     Group,
     Selection,
     Window,
@@ -14,14 +14,14 @@ from linkerd2_py.controlplane.public_api.queries import (
     sum_increase,
     sum_latest,
 )
+from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
+from linkerd2_py.controlplane.public_api.moment import Moment
 from linkerd2_py.controlplane.public_api.resources import TABLES_OF_ALL, Kind
-from linkerd2_py.controlplane.public_api.ring import SampleStore
 from linkerd2_py.controlplane.public_api.stat_query import (
     StatQuery,
     request_selection,
     tcp_selection,
 )
-from linkerd2_py.controlplane.registry.types import Key, Mesh, Pod
 
 _LATENCIES = (0.5, 0.95, 0.99)
 

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linkerd2_py.controlplane.registry.registry import Registry
-from linkerd2_py.controlplane.registry.types import Pod, PortSpec, Service
+from linkerd2_py.controlplane.mesh.objects import Pod, PortSpec, Service
+from linkerd2_py.controlplane.mesh.store import Registry
 from tests.support.own_dns import own_dns
 
 WEB = Service("shop", "web-svc", "web", (PortSpec("", 80, 80),), ips=("10.9.128.16", "fd00::10"))

@@ -10,14 +10,14 @@ from pathlib import Path
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from linkerd2_py.base.clock import SystemClock
-from linkerd2_py.controlplane.app import EmbeddedControlPlane, Listen, build_embedded
 from linkerd2_py.controlplane.identity.ca import throw_away
 from linkerd2_py.controlplane.identity.certifier import Validity
 from linkerd2_py.controlplane.identity.identity import IdentitySettings
 from linkerd2_py.controlplane.identity.issuer import Issuer
 from linkerd2_py.controlplane.identity.names import TrustDomain
 from linkerd2_py.controlplane.identity.tokens import WorkloadTokens
-from linkerd2_py.controlplane.registry.registry import Registry
+from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.run.local import EmbeddedControlPlane, Listen, build_embedded
 from tests.support.certificates import csr, dns_names, new_key
 from tests.support.ports import free_address
 

@@ -187,7 +187,7 @@ def net_lab(folder: Path) -> Iterator[NetLab]:
 def redirect(host: Host, *flags: str) -> None:
     """The rules that make the host's TCP traffic pass its proxy."""
     ports = ("-p", "4143", "-o", "4140", "--proxy-uid", str(PROXY_UID))
-    program = (sys.executable, "-m", "linkerd2_py.proxy.init", "--netns", host.netns)
+    program = (sys.executable, "-m", "linkerd2_py.proxy.pod.init", "--netns", host.netns)
     sh(*program, *ports, "--inbound-ports-to-ignore", "4190,4191", *flags)
 
 

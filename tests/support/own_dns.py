@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 import dns.asyncquery
 import dns.message
 
-from linkerd2_py.controlplane.local.dns.server import DnsServer
-from linkerd2_py.controlplane.local.dns.zone import Zone
-from linkerd2_py.controlplane.registry.registry import Registry
+from linkerd2_py.controlplane.local.names.server import DnsServer
+from linkerd2_py.controlplane.local.names.zone import Zone
+from linkerd2_py.controlplane.mesh.store import Registry
 from tests.support.ports import bound_pair
 
 ANSWER_S = 10.0

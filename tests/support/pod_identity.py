@@ -6,8 +6,8 @@ from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.controlplane.identity.ca import throw_away
 from linkerd2_py.controlplane.identity.names import TrustDomain
 from linkerd2_py.controlplane.identity.tokens import WorkloadTokens
-from linkerd2_py.controlplane.local.plan import PodPlan
-from linkerd2_py.controlplane.local.pod_identity import Authority, PodIdentities
+from linkerd2_py.controlplane.local.place.plan import PodPlan
+from linkerd2_py.controlplane.local.supervise.pod_identity import Authority, PodIdentities
 
 
 def secured(plan: PodPlan, *, folder: Path, address: str) -> PodPlan:

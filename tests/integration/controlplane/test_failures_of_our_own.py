@@ -12,8 +12,11 @@ from grpc_health.v1 import health_pb2
 from prometheus_client import CollectorRegistry
 
 from linkerd2_py.base.tasks import spawn
-from linkerd2_py.controlplane.app import health_problem
 from linkerd2_py.controlplane.destination.destination import Destination
+from linkerd2_py.controlplane.mesh.objects import Pod
+from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
+from linkerd2_py.controlplane.metrics.embedded.scraper import Scraper
 from linkerd2_py.controlplane.proxy_api import server as proxy_api_server
 from linkerd2_py.controlplane.proxy_api.server import ProxyApi
 from linkerd2_py.controlplane.proxy_api.service import SERVICE
@@ -21,13 +24,10 @@ from linkerd2_py.controlplane.public_api import connections
 from linkerd2_py.controlplane.public_api.connections import CONNECTIONS_MAX
 from linkerd2_py.controlplane.public_api.moment import Moment
 from linkerd2_py.controlplane.public_api.operations import Answer, Operation, Request
-from linkerd2_py.controlplane.public_api.ring import SampleStore
-from linkerd2_py.controlplane.public_api.scraper import Scraper
 from linkerd2_py.controlplane.public_api.selfcheck import self_check
 from linkerd2_py.controlplane.public_api.server import WebServer
 from linkerd2_py.controlplane.public_api.web import web_app
-from linkerd2_py.controlplane.registry.registry import Registry
-from linkerd2_py.controlplane.registry.types import Pod
+from linkerd2_py.controlplane.run.local import health_problem
 from tests.support.wait import eventually_async
 
 

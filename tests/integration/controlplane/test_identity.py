@@ -17,7 +17,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from linkerd2_py.base.clock import ManualClock, SystemClock
-from linkerd2_py.controlplane.app import EmbeddedControlPlane, build_embedded
 from linkerd2_py.controlplane.identity.ca import throw_away
 from linkerd2_py.controlplane.identity.certifier import Validity
 from linkerd2_py.controlplane.identity.files import IssuerFiles
@@ -28,7 +27,8 @@ from linkerd2_py.controlplane.identity.names import TrustDomain
 from linkerd2_py.controlplane.identity.refusals import Reason
 from linkerd2_py.controlplane.identity.service import CODES, SERVICE
 from linkerd2_py.controlplane.identity.tokens import WorkloadTokens
-from linkerd2_py.controlplane.registry.registry import Registry
+from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.run.local import EmbeddedControlPlane, build_embedded
 from linkerd2_py.proto.gen import identity_pb2 as messages
 from linkerd2_py.proto.gen import identity_pb2_grpc as stubs
 from tests.support.certificates import IDENTITY, NOW, Signer, csr, dns_names, new_key

@@ -11,11 +11,11 @@ from prometheus_client import CollectorRegistry
 
 from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.errors import BindError
+from linkerd2_py.controlplane.mesh.objects import Pod, PortSpec, Service
+from linkerd2_py.controlplane.mesh.store import Registry
 from linkerd2_py.controlplane.proxy_api.limits import StreamLimiter
 from linkerd2_py.controlplane.proxy_api.server import ProxyApi
 from linkerd2_py.controlplane.proxy_api.service import SERVICE
-from linkerd2_py.controlplane.registry.registry import Registry
-from linkerd2_py.controlplane.registry.types import Pod, PortSpec, Service
 from linkerd2_py.proto.gen import destination_pb2 as messages
 from linkerd2_py.proto.gen import destination_pb2_grpc as stubs
 

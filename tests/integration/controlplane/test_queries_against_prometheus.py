@@ -21,7 +21,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from linkerd2_py.controlplane.public_api.queries import (
+from linkerd2_py.controlplane.mesh.objects import Key
+from linkerd2_py.controlplane.metrics.embedded.queries import (
     Group,
     Selection,
     Window,
@@ -29,9 +30,8 @@ from linkerd2_py.controlplane.public_api.queries import (
     sum_increase,
     sum_latest,
 )
-from linkerd2_py.controlplane.public_api.ring import SampleStore
+from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
 from linkerd2_py.controlplane.public_api.server import WebServer
-from linkerd2_py.controlplane.registry.types import Key
 from tests.support.ports import free_address
 from tests.support.processes import Child
 from tests.support.wait import eventually_async
@@ -246,7 +246,7 @@ async def test_answers_are_those_of_prometheus(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # `up` stands for the scrape itself, so that failed ones have their place in the timeline.
-    families = "linkerd2_py.controlplane.public_api.ring.FAMILIES"
+    families = "linkerd2_py.controlplane.metrics.embedded.ring.FAMILIES"
     kept = {"response_total", "response_latency_ms_bucket", "tcp_open_connections", "tcp_read_bytes_total", "up"}  # fmt: skip
     monkeypatch.setattr(families, frozenset(kept))
     pods = {name: Pod(seed=number) for number, name in enumerate(PODS, start=1)}

@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 
 from linkerd2_py.base.clock import ManualClock
-from linkerd2_py.controlplane.public_api import scraper as scraper_module
-from linkerd2_py.controlplane.public_api.queries import Selection, Window, sum_increase
-from linkerd2_py.controlplane.public_api.ring import SampleStore
-from linkerd2_py.controlplane.public_api.scraper import Report, Scraper
-from linkerd2_py.controlplane.registry.registry import Registry
-from linkerd2_py.controlplane.registry.types import Pod
+from linkerd2_py.controlplane.mesh.objects import Pod
+from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.metrics.embedded import scraper as scraper_module
+from linkerd2_py.controlplane.metrics.embedded.queries import Selection, Window, sum_increase
+from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
+from linkerd2_py.controlplane.metrics.embedded.scraper import Report, Scraper
 from tests.support.wait import eventually_async
 
 POD = Pod("default", "web-0", "web", "127.0.1.1", ready=True, status="Running")

@@ -16,16 +16,16 @@ from starlette.routing import Route
 
 from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.cli.main import run
-from linkerd2_py.controlplane.app import build_embedded
 from linkerd2_py.controlplane.identity.ca import throw_away
 from linkerd2_py.controlplane.identity.identity import IdentitySettings
 from linkerd2_py.controlplane.identity.issuer import Issuer
 from linkerd2_py.controlplane.identity.names import TrustDomain
 from linkerd2_py.controlplane.identity.tokens import WorkloadTokens
+from linkerd2_py.controlplane.mesh.objects import Deployment, Pod
+from linkerd2_py.controlplane.mesh.store import Registry
 from linkerd2_py.controlplane.public_api.leaf_checks import EXPIRES
 from linkerd2_py.controlplane.public_api.server import WebServer
-from linkerd2_py.controlplane.registry.registry import Registry
-from linkerd2_py.controlplane.registry.types import Deployment, Pod
+from linkerd2_py.controlplane.run.local import build_embedded
 from tests.support.tls_pod import TlsPod, certified
 from tests.support.wait import eventually_async
 

@@ -16,8 +16,8 @@ from tests.support.netns import as_user, inside, namespace, sh
 
 PROXY_UID = 2102
 PORTS = ("-p", "4143", "-o", "4140", "--proxy-uid", str(PROXY_UID))
-PROGRAM = (sys.executable, "-m", "linkerd2_py.proxy.init")
-VALIDATOR = (sys.executable, "-m", "linkerd2_py.proxy.network_validator")
+PROGRAM = (sys.executable, "-m", "linkerd2_py.proxy.pod.init")
+VALIDATOR = (sys.executable, "-m", "linkerd2_py.proxy.pod.validator")
 FOREIGN = "-A OUTPUT -p tcp -m tcp --dport 9 -j ACCEPT"
 
 

@@ -16,8 +16,8 @@ import dns.rdataclass
 import dns.rdatatype
 import pytest
 
-from linkerd2_py.controlplane.local.dns.messages import QUERY_MAX
-from linkerd2_py.controlplane.local.dns.server import (
+from linkerd2_py.controlplane.local.names.messages import QUERY_MAX
+from linkerd2_py.controlplane.local.names.server import (
     CONNECTIONS_MAX,
     IDLE_S,
     PER_CLIENT_MAX,
@@ -25,9 +25,9 @@ from linkerd2_py.controlplane.local.dns.server import (
     name_servers,
     resolv_conf,
 )
-from linkerd2_py.controlplane.local.dns.zone import Zone
-from linkerd2_py.controlplane.registry.registry import Registry
-from linkerd2_py.controlplane.registry.types import Pod, PortSpec, Service
+from linkerd2_py.controlplane.local.names.zone import Zone
+from linkerd2_py.controlplane.mesh.objects import Pod, PortSpec, Service
+from linkerd2_py.controlplane.mesh.store import Registry
 from linkerd2_py.proxy.addresses import SocketAddr
 from linkerd2_py.proxy.dns.resolver import NameAbsentError, Resolver
 from linkerd2_py.proxy.dns.settings import Hosts, parse_resolv_conf

@@ -11,9 +11,9 @@ import dns.rcode
 import pytest
 
 from linkerd2_py.base.tasks import cancel_all, spawn
-from linkerd2_py.controlplane.local.dns.forwarder import WAITING_MAX, Forwarder
-from linkerd2_py.controlplane.local.dns.messages import read_query
-from linkerd2_py.controlplane.registry.registry import Registry
+from linkerd2_py.controlplane.local.names.forwarder import WAITING_MAX, Forwarder
+from linkerd2_py.controlplane.local.names.messages import read_query
+from linkerd2_py.controlplane.mesh.store import Registry
 from tests.support.dns_server import A, Rows, encode_answer
 from tests.support.dns_server import DnsServer as OtherServer
 from tests.support.own_dns import OWN, framed, own_dns, read_message

@@ -17,7 +17,7 @@ import httpx2
 import pytest
 import yaml
 
-from linkerd2_py.controlplane.local.launcher import SAMPLE_MESH_FILE
+from linkerd2_py.controlplane.local.supervise.launcher import SAMPLE_MESH_FILE
 from tests.integration.local.load_tools import Doors, run_all
 from tests.integration.local.mesh_cli import MeshCli, assert_ended, replace
 from tests.support.privileges import need_root

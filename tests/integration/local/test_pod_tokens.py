@@ -13,8 +13,8 @@ import psutil
 import pytest
 from cryptography import x509
 
-from linkerd2_py.controlplane.local.owned import MARK
-from linkerd2_py.controlplane.local.transparent.plan import PROXY_UID
+from linkerd2_py.controlplane.local.place.transparent.plan import PROXY_UID
+from linkerd2_py.controlplane.local.state.owned import MARK
 from linkerd2_py.proto.gen import identity_pb2 as messages
 from linkerd2_py.proto.gen import identity_pb2_grpc as stubs
 from tests.integration.local.mesh_cli import MeshCli, assert_ended, edit

@@ -9,9 +9,12 @@ from dataclasses import replace
 
 import pytest
 
-from linkerd2_py.controlplane.local.service_rules import service_rules, service_rules_base
-from linkerd2_py.controlplane.registry.registry import Registry
-from linkerd2_py.controlplane.registry.types import Family, Mesh, Pod, PortSpec, Service
+from linkerd2_py.controlplane.local.place.transparent.service_rules import (
+    service_rules,
+    service_rules_base,
+)
+from linkerd2_py.controlplane.mesh.objects import Family, Mesh, Pod, PortSpec, Service
+from linkerd2_py.controlplane.mesh.store import Registry
 from tests.support.netns import inside, namespace, sh, write_setting
 
 PORTS = (PortSpec("http", 80, 8080), PortSpec("", 81, 8081))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from linkerd2_py.controlplane.local.netns import socket_in
+from linkerd2_py.controlplane.local.place.netns import socket_in
 from tests.integration.local.mesh_cli import MeshCli
 from tests.integration.local.transparent_mesh import (
     count,

@@ -15,7 +15,7 @@ import pexpect
 import psutil
 import pytest
 
-from linkerd2_py.controlplane.local import state_dir
+from linkerd2_py.controlplane.local.state import state_dir
 from tests.integration.local.mesh_cli import ENTRY, MeshCli, assert_ended, edit
 from tests.integration.local.transparent_mesh import (
     Machine,
@@ -264,7 +264,7 @@ def test_a_mesh_of_the_machine_is_seen_without_root(machine: Machine, tmp_path: 
 
 SWEEP = """
 import asyncio
-from linkerd2_py.controlplane.local.transparent.sweep import sweep_dead
+from linkerd2_py.controlplane.local.place.transparent.sweep import sweep_dead
 print(asyncio.run(sweep_dead()))
 """
 
@@ -275,6 +275,6 @@ def test_leftovers_are_told_from_living_meshes(cli: MeshCli) -> None:
     done = subprocess.run([ENTRY[0], "-c", SWEEP], capture_output=True, text=True, check=True)
     assert label not in done.stdout
     # Nor must a guard that comes late, when the label has been taken again.
-    sh(ENTRY[0], "-m", "linkerd2_py.controlplane.local.transparent.sweep", label)
+    sh(ENTRY[0], "-m", "linkerd2_py.controlplane.local.place.transparent.sweep", label)
     assert all(psutil.pid_exists(one.pid) for one in cli.family())
     assert get(cli, "reader-0", "http://files/")[1] == "files"

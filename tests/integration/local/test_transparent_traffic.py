@@ -210,7 +210,7 @@ USUAL = ("--inbound-ports-to-ignore", "4190,4191")
 
 
 def _redirect(cli: MeshCli, pod: str, *words: str) -> None:
-    program = (sys.executable, "-m", "linkerd2_py.proxy.init")
+    program = (sys.executable, "-m", "linkerd2_py.proxy.pod.init")
     sh(*program, "--netns", netns_of(cli, pod), *FLAGS, *words)
 
 

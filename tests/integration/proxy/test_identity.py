@@ -155,7 +155,7 @@ async def test_a_taken_port_is_an_error_long_before_there_is_a_certificate(tmp_p
 async def test_a_process_makes_its_key_becomes_the_proxy_and_is_certified(tmp_path: Path) -> None:
     async with certified(tmp_path, started=False) as mesh:
         env, log = environment(**mesh.variables("web")), tmp_path / "log"
-        argv = [sys.executable, "-m", "linkerd2_py.proxy.identity_init"]
+        argv = [sys.executable, "-m", "linkerd2_py.proxy.pod.identity"]
         with Child.start(argv, log=log, env=env) as child:
             found = await asyncio.to_thread(child.wait_for_line, r"listening .*admin=(\S+)")
             proxy = Sidecar({"admin": found[1]})

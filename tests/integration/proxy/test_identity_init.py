@@ -13,7 +13,7 @@ from tests.support.certificates import IDENTITY, Signer
 from tests.support.processes import Child
 from tests.support.sidecar import PREFIX, environment
 
-PROGRAM = [sys.executable, "-m", "linkerd2_py.proxy.identity_init"]
+PROGRAM = [sys.executable, "-m", "linkerd2_py.proxy.pod.identity"]
 COMMAND = [sys.executable, "-c", "from linkerd2_py.cli.main import main; main()", "proxy-identity"]
 OPEN_UMASK = 0
 
@@ -104,7 +104,7 @@ def test_the_key_is_its_owners_from_the_first_moment(directory: Path) -> None:
         "        mask = os.umask(0o077); os.umask(mask)\n"
         "        os.write(2, f'{event} {args[0]} {mask:o}\\n'.encode())\n"
         "sys.addaudithook(hook)\n"
-        "from linkerd2_py.proxy.identity_init import main\n"
+        "from linkerd2_py.proxy.pod.identity import main\n"
         "main([])\n"
     )
     program = [sys.executable, "-c", tracing, str(directory)]

@@ -15,7 +15,7 @@ from linkerd2_py.cli.commands.diagnostics import meshed_pods, scrape
 from linkerd2_py.cli.errors import EXIT_USAGE, CliError
 from linkerd2_py.cli.main import run
 from linkerd2_py.cli.resources import Resource
-from linkerd2_py.controlplane.registry.mesh_file import parse_mesh
+from linkerd2_py.controlplane.sources.local.mesh_file import parse_mesh
 from tests.support.public_api import Server
 
 

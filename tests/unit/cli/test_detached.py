@@ -7,7 +7,7 @@ import pytest
 from linkerd2_py.cli.commands.local import _finish_detached
 from linkerd2_py.cli.errors import CliError
 from linkerd2_py.cli.live import Started
-from linkerd2_py.controlplane.local.state_dir import State
+from linkerd2_py.controlplane.local.state.state_dir import State
 from tests.support.public_api import Server
 
 

@@ -18,7 +18,7 @@ DRAWING = """
 import sys
 from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.cli.screen import Screen
-from linkerd2_py.controlplane.local.reports import Report
+from linkerd2_py.controlplane.local.supervise.reports import Report
 screen = Screen(clock=SystemClock(), above="Open the page\\n")
 print("Open the page", flush=True)
 for word in sys.stdin:

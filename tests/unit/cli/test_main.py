@@ -15,7 +15,7 @@ import pytest
 from linkerd2_py import __version__
 from linkerd2_py.cli.app import COMMANDS
 from linkerd2_py.cli.main import run
-from linkerd2_py.controlplane.local import state_dir
+from linkerd2_py.controlplane.local.state import state_dir
 
 ENTRY = [sys.executable, "-m", "linkerd2_py.cli.main"]
 LONG = """
@@ -311,9 +311,9 @@ PROGRAMS = (
     [*ENTRY, "proxy-init", "--help"],
     [*ENTRY, "network-validator", "--help"],
     [sys.executable, "-m", "linkerd2_py.proxy", "--help"],
-    [sys.executable, "-m", "linkerd2_py.proxy.identity_init", "--help"],
-    [sys.executable, "-m", "linkerd2_py.proxy.init", "--help"],
-    [sys.executable, "-m", "linkerd2_py.proxy.network_validator", "--help"],
+    [sys.executable, "-m", "linkerd2_py.proxy.pod.identity", "--help"],
+    [sys.executable, "-m", "linkerd2_py.proxy.pod.init", "--help"],
+    [sys.executable, "-m", "linkerd2_py.proxy.pod.validator", "--help"],
 )
 
 

@@ -17,7 +17,7 @@ STARTERS = {"create_task", "ensure_future", "run_coroutine_threadsafe", "TaskGro
 # Where a task or a thread may begin by itself, and why it cannot be missed.
 ALLOWED = {
     "base/tasks.py": "this is where tasks are started",
-    "proxy/network_validator.py": "its one task is what the process waits for",
+    "proxy/pod/validator.py": "its one task is what the process waits for",
     "controlplane/local/sample/shared.py": "whoever reads the value gets its failure",
     "cli/live.py": "the thread tells its end however it comes",
 }
@@ -82,9 +82,9 @@ SPAWNED_LOOPS = {
     # What supervises.
     ("base/tasks.py", "_keep_running"),
     # Until the fleet is settled, or the start has taken too long.
-    ("controlplane/local/supervisor.py", "wait_settled"),
+    ("controlplane/local/supervise/supervisor.py", "wait_settled"),
     # For as long as a client's connection.
-    ("controlplane/local/dns/server.py", "_serve"),
+    ("controlplane/local/names/server.py", "_serve"),
 }
 
 

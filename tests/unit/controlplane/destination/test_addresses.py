@@ -8,8 +8,8 @@ from prometheus_client import CollectorRegistry
 from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.destination.stream import UpdateStream
 from linkerd2_py.controlplane.destination.targets import ServiceTarget, parse_target
-from linkerd2_py.controlplane.registry.registry import Registry
-from linkerd2_py.controlplane.registry.types import Pod, PortSpec, Service
+from linkerd2_py.controlplane.mesh.objects import Pod, PortSpec, Service
+from linkerd2_py.controlplane.mesh.store import Registry
 from linkerd2_py.proto.gen import destination_pb2 as messages
 
 WEB = Service(

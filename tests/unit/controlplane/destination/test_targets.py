@@ -14,7 +14,7 @@ from linkerd2_py.controlplane.destination.targets import (
     Target,
     parse_target,
 )
-from linkerd2_py.controlplane.registry.types import Key
+from linkerd2_py.controlplane.mesh.objects import Key
 
 WEB = Key("emojivoto", "web-svc")
 

@@ -14,9 +14,9 @@ from linkerd2_py.controlplane.destination.stream import (
     UpdateStream,
 )
 from linkerd2_py.controlplane.destination.targets import ServiceTarget, parse_target
-from linkerd2_py.controlplane.registry import types
-from linkerd2_py.controlplane.registry.registry import Registry
-from linkerd2_py.controlplane.registry.types import Key, Pod, PortSpec, Service
+from linkerd2_py.controlplane.mesh import objects as types
+from linkerd2_py.controlplane.mesh.objects import Key, Pod, PortSpec, Service
+from linkerd2_py.controlplane.mesh.store import Registry
 from linkerd2_py.proto.gen import destination_pb2 as messages
 
 WEB = Service(

@@ -18,7 +18,7 @@ from linkerd2_py.controlplane.local import sample
 from linkerd2_py.controlplane.local.sample import chat, emoji, page, voting, web
 from linkerd2_py.controlplane.local.sample.gen import emojivoto_pb2 as pb
 from linkerd2_py.controlplane.local.sample.shared import Shared
-from linkerd2_py.controlplane.registry.mesh_file import load_mesh_file
+from linkerd2_py.controlplane.sources.local.mesh_file import load_mesh_file
 
 SAMPLE = Path(str(files(sample)))
 SOURCE = Path(__file__).resolve().parents[4] / "controlplane/local/sample"

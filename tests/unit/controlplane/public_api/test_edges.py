@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 import pytest
 
+from linkerd2_py.controlplane.mesh.objects import Key, Mesh, Pod
+from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
 from linkerd2_py.controlplane.public_api.edges import Edge, find_edges, parse_edge_kind
 from linkerd2_py.controlplane.public_api.moment import Moment
 from linkerd2_py.controlplane.public_api.resources import InvalidQueryError, Kind
-from linkerd2_py.controlplane.public_api.ring import SampleStore
-from linkerd2_py.controlplane.registry.registry import Registry
-from linkerd2_py.controlplane.registry.types import Key, Mesh, Pod
 
 NS = "emojivoto"
 PLAIN = 'tls="no_identity",no_tls_reason="not_provided_by_service_discovery"'

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from linkerd2_py.controlplane.identity.authorities import Authorities
+from linkerd2_py.controlplane.mesh.objects import Pod
+from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
 from linkerd2_py.controlplane.public_api.leaf_checks import EXPIRES, leaf_checks
 from linkerd2_py.controlplane.public_api.moment import Moment
-from linkerd2_py.controlplane.public_api.ring import SampleStore
-from linkerd2_py.controlplane.registry.registry import Registry
-from linkerd2_py.controlplane.registry.types import Pod
 from tests.support.certificates import IDENTITY, NOW, Signer
 
 HOUR_S = 3600.0

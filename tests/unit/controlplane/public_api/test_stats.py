@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import pytest
 
+from linkerd2_py.controlplane.mesh.objects import Deployment, Key, Pod, PortSpec, Service
+from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
 from linkerd2_py.controlplane.public_api.moment import Moment
 from linkerd2_py.controlplane.public_api.resources import InvalidQueryError, Kind, parse_kind
-from linkerd2_py.controlplane.public_api.ring import SampleStore
 from linkerd2_py.controlplane.public_api.stat_query import (
     parse_stat_query,
     parse_window,
@@ -15,8 +17,6 @@ from linkerd2_py.controlplane.public_api.stat_query import (
     tcp_selection,
 )
 from linkerd2_py.controlplane.public_api.stats import answer
-from linkerd2_py.controlplane.registry.registry import Registry
-from linkerd2_py.controlplane.registry.types import Deployment, Key, Pod, PortSpec, Service
 
 NS = "emojivoto"
 NOW = Moment(60.0, 60_000)

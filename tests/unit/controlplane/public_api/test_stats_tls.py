@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 import pytest
 
+from linkerd2_py.controlplane.mesh.objects import Deployment, Key, Pod, PortSpec, Service
+from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
 from linkerd2_py.controlplane.public_api.moment import Moment
-from linkerd2_py.controlplane.public_api.ring import SampleStore
 from linkerd2_py.controlplane.public_api.stat_query import parse_stat_query
 from linkerd2_py.controlplane.public_api.stats import answer
-from linkerd2_py.controlplane.registry.registry import Registry
-from linkerd2_py.controlplane.registry.types import Deployment, Key, Pod, PortSpec, Service
 
 NS = "emojivoto"
 CHAT_IN = 'direction="inbound",target_addr="127.0.1.4:40004"'

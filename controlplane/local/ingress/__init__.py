@@ -1,0 +1,1 @@
+"""The way in: ports for people, and for programs that have no proxy."""

@@ -1,0 +1,1 @@
+"""What proxies measured: asked for by public-api, kept by a store."""

@@ -1,0 +1,158 @@
+"""The closed set of query shapes that Linkerd's tools use, over the sample store, with Prometheus' semantics.
+
+- `sum(increase(F{M}[W])) by (G)`: counter resets undone, extrapolated to the window as Prometheus does.
+- `histogram_quantile(Q, sum(rate(F{M}[W])) by (le, G))`: the latencies of the window that is named. Linkerd's tools ask for
+  `irate`, the last two samples of the window: ten seconds of slow answers are then forgotten a scrape after they ended. Who
+  wants its figures asks for a window of two or three scrapes (`-t 5s`), where both are the same.
+- `sum(F{M}) by (G)` of a gauge: the newest sample.
+
+M compares labels with values (`L="v"`), and may demand that a label is there (`L!=""`).
+
+Tested for equality against a real Prometheus.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore, Span
+
+# How long Prometheus looks back for the newest sample of an instant vector.
+LOOKBACK_MS = 300_000
+# Prometheus extrapolates to a boundary that is at most this many sample distances away.
+_EXTRAPOLATE_WITHIN = 1.1
+
+Group = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which series count (labels of these values, and any value of those in `present`), and by which labels they are grouped."""
+
+    matching: Mapping[str, str]
+    group_by: tuple[str, ...]
+    present: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The time that ends at `end_ms`, on the clock of the samples, and is `length_ms` long."""
+
+    end_ms: int
+    length_ms: int
+
+    @property
+    def start_ms(self) -> int:
+        """Its beginning, which belongs to it."""
+        return self.end_ms - self.length_ms
+
+
+def sum_increase(
+    store: SampleStore, family: str, *, selection: Selection, window: Window
+) -> dict[Group, float]:
+    """By how much counters grew in the window, summed by group."""
+    start_ms, end_ms = window.start_ms, window.end_ms
+    found = (
+        (series.labels, increase(series.span(start_ms=start_ms, end_ms=end_ms), window=window))
+        for series in store.select(family, matching=selection.matching, present=selection.present)
+    )
+    return _sum(found, by=selection.group_by)
+
+
+def sum_latest(
+    store: SampleStore, family: str, *, selection: Selection, at_ms: int
+) -> dict[Group, float]:
+    """The newest values of gauges, summed by group."""
+    found = (
+        (series.labels, series.latest(start_ms=at_ms - LOOKBACK_MS, end_ms=at_ms))
+        for series in store.select(family, matching=selection.matching, present=selection.present)
+    )
+    return _sum(found, by=selection.group_by)
+
+
+def quantiles(
+    store: SampleStore,
+    family: str,
+    *,
+    selection: Selection,
+    window: Window,
+    wanted: Sequence[float],
+) -> dict[Group, tuple[float, ...]]:
+    """Quantiles of what histograms observed in the window, in their unit, by group; NaN where that is nothing."""
+    by_bound = replace(selection, group_by=(*selection.group_by, "le"))
+    # By bound as a number: proxies may write the same one as 1 and as 1.0.
+    buckets: dict[Group, dict[float, float]] = defaultdict(lambda: defaultdict(float))
+    # A rate is an increase divided by the window, which no quantile depends on.
+    counts = sum_increase(store, family, selection=by_bound, window=window)
+    for (*group, bound), count in counts.items():
+        upper = _bound(bound)
+        if upper is not None:
+            buckets[tuple(group)][upper] += count
+    return {
+        group: tuple(histogram_quantile(quantile, tuple(pairs.items())) for quantile in wanted)
+        for group, pairs in buckets.items()
+    }
+
+
+def increase(span: Span | None, *, window: Window) -> float | None:
+    """Prometheus' increase of one counter; None for fewer than two samples."""
+    if span is None:
+        return None
+    grown = span.last - span.first + span.lost
+    sampled = span.last_ms - span.first_ms
+    to_start: float
+    to_start, to_end = span.first_ms - window.start_ms, window.end_ms - span.last_ms
+    if grown > 0 and span.first >= 0:
+        # A counter cannot have been below zero: it began there at the earliest.
+        to_start = min(to_start, sampled * (span.first / grown))
+    distance = sampled / (span.samples - 1)
+    covered = float(sampled)
+    for gap in (to_start, to_end):
+        covered += gap if gap < distance * _EXTRAPOLATE_WITHIN else distance / 2
+    return grown * (covered / sampled)
+
+
+def histogram_quantile(quantile: float, buckets: Sequence[tuple[float, float]]) -> float:
+    """Prometheus' estimate from cumulative (upper bound, count) pairs; NaN without observations."""
+    cumulative = _monotonic(sorted(buckets))
+    if len(cumulative) < 2 or not math.isinf(cumulative[-1][0]) or cumulative[-1][1] <= 0:
+        return math.nan
+    rank = quantile * cumulative[-1][1]
+    index = next(i for i, (_, count) in enumerate(cumulative) if count >= rank)
+    upper, count = cumulative[index]
+    if index == len(cumulative) - 1:
+        return cumulative[-2][0]
+    if index == 0 and upper <= 0:
+        return upper
+    lower, below = cumulative[index - 1] if index else (0.0, 0.0)
+    return lower + (upper - lower) * ((rank - below) / (count - below))
+
+
+def _sum(
+    found: Iterable[tuple[Mapping[str, str], float | None]], *, by: tuple[str, ...]
+) -> dict[Group, float]:
+    sums: dict[Group, float] = defaultdict(float)
+    for labels, value in found:
+        if value is not None:
+            sums[tuple([labels.get(name, "") for name in by])] += value
+    return dict(sums)
+
+
+def _monotonic(buckets: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    # Buckets of one histogram are scraped together, but their groups are summed apart.
+    highest = -math.inf
+    result = []
+    for bound, count in buckets:
+        highest = max(highest, count)
+        result.append((bound, highest))
+    return result
+
+
+def _bound(text: str) -> float | None:
+    """None for what no observation could be below."""
+    try:
+        bound = float(text)
+    except ValueError:
+        return None
+    return bound if bound > -math.inf else None

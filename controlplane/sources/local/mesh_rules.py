@@ -1,0 +1,327 @@
+"""The rules of a mesh.yaml: which fields there are, what they may hold, and how they refer to each other."""
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from linkerd2_py.base.names import DEFAULT_NAMESPACE
+from linkerd2_py.controlplane.mesh.objects import PortSpec, Service
+from linkerd2_py.controlplane.sources.local.mesh_spec import (
+    MeshSpec,
+    OutboundSpec,
+    ReadyCheck,
+    WorkloadSpec,
+)
+from linkerd2_py.controlplane.sources.local.yaml_nodes import NodeReader, Place
+
+DEFAULT_PORT = 80
+# A loopback address per replica comes from one /16; nobody runs more of one workload on one machine.
+MOST_REPLICAS = 250
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\Z")
+_LABEL_RULE = "must be a DNS label (a-z, 0-9 and -, at most 63, not starting or ending with -)"
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_TOP = ("namespace", "services", "workloads")
+_SERVICE = ("workload", "port", "targetPort", "opaque", "ports", "clusterIP")
+# What Kubernetes calls the address of a service that has none.
+_NO_ADDRESS = "None"
+_PORT = ("name", "port", "targetPort", "opaque")
+_WORKLOAD = (
+    "command",
+    "replicas",
+    "meshed",
+    "env",
+    "outbound",
+    "ready",
+    "serviceAccount",
+    "defaultInboundPolicy",
+    "requireIdentityPorts",
+)
+# Linkerd's, as `config.linkerd.io/default-inbound-policy` has them.
+INBOUND_POLICIES = (
+    "all-unauthenticated",
+    "all-authenticated",
+    "cluster-unauthenticated",
+    "cluster-authenticated",
+    "deny",
+)
+
+Entries = Mapping[str, Place]
+
+
+class MeshRules:
+    """One pass over a file. What cannot be used is noted in the reader and left out."""
+
+    def __init__(self, reader: NodeReader) -> None:
+        self._reader = reader
+        self._namespace = DEFAULT_NAMESPACE
+        self._service_places: Entries = {}
+        self._services: dict[str, Service] = {}
+        self._target_ports: dict[str, dict[int, bool]] = {}
+
+    def mesh(self, root: Place) -> MeshSpec:
+        """Read services before workloads: workloads name the services they call."""
+        entries = self._reader.fields(root, allowed=_TOP) or {}
+        if "namespace" in entries:
+            self._namespace = self._label(entries["namespace"]) or self._namespace
+        workload_places = self._workload_places(entries, root=root)
+        self._service_places = self._named(entries["services"]) if "services" in entries else {}
+        for name, place in self._service_places.items():
+            self._add_service(name, place=place, workloads=workload_places)
+        workloads = {name: self._workload(name, place=p) for name, p in workload_places.items()}
+        return MeshSpec(
+            namespace=self._namespace,
+            services=MappingProxyType(self._services),
+            workloads=MappingProxyType(workloads),
+        )
+
+    def _workload_places(self, entries: Entries, *, root: Place) -> Entries:
+        if "workloads" not in entries:
+            missing = root.below("workloads", node=root.node)
+            self._reader.refuse(missing, reason="is missing: nothing would run")
+            return {}
+        return self._named(entries["workloads"])
+
+    def _named(self, place: Place) -> Entries:
+        entries = self._reader.mapping(place) or {}
+        for name in [name for name in entries if not _LABEL.match(name)]:
+            self._reader.refuse(entries.pop(name), reason=f"its name {_LABEL_RULE}")
+        return entries
+
+    def _label(self, place: Place) -> str | None:
+        text = self._reader.text(place)
+        if text is None or _LABEL.match(text):
+            return text
+        self._reader.refuse(place, reason=f"{_LABEL_RULE}, not {text[:80]!r}")
+        return None
+
+    # Services
+
+    def _add_service(self, name: str, *, place: Place, workloads: Entries) -> None:
+        known = len(self._reader.problems)
+        entries = self._reader.fields(place, allowed=_SERVICE)
+        if entries is None:
+            return
+        workload = self._workload_of(entries, place=place, workloads=workloads)
+        ports = self._ports(entries, workload=workload)
+        headless = "clusterIP" in entries and self._reader.only(
+            entries["clusterIP"], word=_NO_ADDRESS
+        )
+        # Half a service would only make its callers look wrong too.
+        if workload is None or len(self._reader.problems) > known:
+            return
+        self._services[name] = Service(self._namespace, name, workload, ports, headless=headless)
+
+    def _workload_of(self, entries: Entries, *, place: Place, workloads: Entries) -> str | None:
+        if "workload" not in entries:
+            missing = place.below("workload", node=place.node)
+            self._reader.refuse(missing, reason="is missing: name a workload")
+            return None
+        name = self._reader.text(entries["workload"])
+        if name is None or name in workloads:
+            return name
+        known = ", ".join(workloads) or "none"
+        reason = f"there is no workload {name[:80]!r}; there are: {known}"
+        self._reader.refuse(entries["workload"], reason=reason)
+        return None
+
+    def _ports(self, entries: Entries, *, workload: str | None) -> tuple[PortSpec, ...]:
+        if "ports" not in entries:
+            single = self._port(entries, name="", default=DEFAULT_PORT, workload=workload)
+            return (single,) if single else ()
+        for name in ("port", "targetPort", "opaque"):
+            if name in entries:
+                self._reader.refuse(entries[name], reason="goes inside ports when there are ports")
+        found: list[PortSpec] = []
+        for place in self._reader.items(entries["ports"]) or ():
+            port = self._listed_port(place, earlier=found, workload=workload)
+            if port is not None:
+                found.append(port)
+        return tuple(found)
+
+    def _listed_port(
+        self, place: Place, *, earlier: list[PortSpec], workload: str | None
+    ) -> PortSpec | None:
+        entries = self._reader.fields(place, allowed=_PORT)
+        if entries is None:
+            return None
+        if "port" not in entries:
+            self._reader.refuse(place.below("port", node=place.node), reason="is missing")
+            return None
+        name = self._label(entries["name"]) if "name" in entries else ""
+        port = self._port(entries, name=name or "", default=None, workload=workload)
+        if port is None:
+            return None
+        if any(other.port == port.port for other in earlier):
+            self._reader.refuse(entries["port"], reason=f"port {port.port} is listed twice")
+            return None
+        if port.name and any(other.name == port.name for other in earlier):
+            self._reader.refuse(entries["name"], reason=f"name {port.name!r} is listed twice")
+            return None
+        return port
+
+    def _port(
+        self, entries: Entries, *, name: str, default: int | None, workload: str | None
+    ) -> PortSpec | None:
+        number = self._port_number(entries["port"]) if "port" in entries else default
+        target = self._port_number(entries["targetPort"]) if "targetPort" in entries else number
+        opaque = self._reader.boolean(entries["opaque"]) if "opaque" in entries else False
+        if number is None or target is None or opaque is None:
+            return None
+        if workload is not None:
+            self._note_target(workload, target=target, opaque=opaque, entries=entries)
+        return PortSpec(name, number, target, opaque)
+
+    def _note_target(self, workload: str, *, target: int, opaque: bool, entries: Entries) -> None:
+        # The pod's proxy must know whether to parse what arrives, whichever service it came by.
+        targets = self._target_ports.setdefault(workload, {})
+        if targets.setdefault(target, opaque) != opaque:
+            place = entries.get("opaque") or entries.get("targetPort") or entries.get("port")
+            reason = f"port {target} of workload {workload} cannot be opaque for one service only"
+            self._reader.refuse(place or entries["workload"], reason=reason)
+
+    def _port_number(self, place: Place) -> int | None:
+        return self._reader.whole(place, least=1, most=65535)
+
+    # Workloads
+
+    def _workload(self, name: str, *, place: Place) -> WorkloadSpec:
+        entries = self._reader.fields(place, allowed=_WORKLOAD) or {}
+        replicas: int | None = 1
+        if "replicas" in entries:
+            replicas = self._reader.whole(entries["replicas"], least=0, most=MOST_REPLICAS)
+        meshed = self._reader.boolean(entries["meshed"]) if "meshed" in entries else True
+        if meshed is False:
+            self._refuse_policy(entries)
+        return WorkloadSpec(
+            namespace=self._namespace,
+            name=name,
+            service_account=self._service_account(entries, workload=name),
+            command=self._command(entries, place=place),
+            replicas=replicas or 0,
+            meshed=bool(meshed),
+            env=MappingProxyType(self._env(entries)),
+            outbound=self._outbound(entries),
+            ready=self._ready(entries["ready"]) if "ready" in entries else None,
+            target_ports=MappingProxyType(self._target_ports.get(name, {})),
+            default_inbound_policy=self._inbound_policy(entries),
+            require_identity_ports=self._identity_ports(entries, workload=name),
+        )
+
+    def _service_account(self, entries: Entries, *, workload: str) -> str:
+        # Kubernetes' `default` would make every workload of the file the same to its peers.
+        found = self._label(entries["serviceAccount"]) if "serviceAccount" in entries else None
+        return found or workload
+
+    def _refuse_policy(self, entries: Entries) -> None:
+        for name in ("defaultInboundPolicy", "requireIdentityPorts"):
+            if name in entries:
+                self._reader.refuse(entries[name], reason="needs a proxy, but meshed is false")
+
+    def _inbound_policy(self, entries: Entries) -> str:
+        if "defaultInboundPolicy" not in entries:
+            return ""
+        place = entries["defaultInboundPolicy"]
+        return self._reader.one_of(place, words=INBOUND_POLICIES) or ""
+
+    def _identity_ports(self, entries: Entries, *, workload: str) -> tuple[int, ...]:
+        if "requireIdentityPorts" not in entries:
+            return ()
+        found: list[int] = []
+        for place in self._reader.items(entries["requireIdentityPorts"]) or ():
+            port = self._port_number(place)
+            if port is None:
+                continue
+            if port in found:
+                self._reader.refuse(place, reason=f"port {port} is listed twice")
+            elif self._is_served(port, workload=workload):
+                found.append(port)
+            else:
+                # A slip of the pen must not leave a port open.
+                known = ", ".join(map(str, self._target_ports.get(workload, {}))) or "none"
+                reason = f"no service leads to port {port} of workload {workload}; its ports are: {known}"
+                self._reader.refuse(place, reason=reason)
+        return tuple(found)
+
+    def _is_served(self, port: int, *, workload: str) -> bool:
+        # A service that could not be read may be the one that leads there.
+        unread = len(self._services) < len(self._service_places)
+        return unread or port in self._target_ports.get(workload, {})
+
+    def _command(self, entries: Entries, *, place: Place) -> tuple[str, ...]:
+        if "command" not in entries:
+            missing = place.below("command", node=place.node)
+            self._reader.refuse(missing, reason="is missing: a list, program first")
+            return ()
+        words = [self._reader.text(item) for item in self._reader.items(entries["command"]) or ()]
+        if words and words[0] == "":
+            self._reader.refuse(entries["command"], reason="must begin with a program")
+        return tuple(word for word in words if word is not None)
+
+    def _env(self, entries: Entries) -> dict[str, str]:
+        if "env" not in entries:
+            return {}
+        env: dict[str, str] = {}
+        for name, place in (self._reader.mapping(entries["env"]) or {}).items():
+            if not _VARIABLE.match(name):
+                self._reader.refuse(place, reason="its name must be letters, digits and _")
+                continue
+            text = self._reader.text(place)
+            if text is not None:
+                env[name] = text
+        return env
+
+    def _outbound(self, entries: Entries) -> tuple[OutboundSpec, ...]:
+        if "outbound" not in entries:
+            return ()
+        found: dict[str, OutboundSpec] = {}
+        for place in self._reader.items(entries["outbound"]) or ():
+            spec = self._called_service(place)
+            if spec is None:
+                continue
+            # Its address has one variable, named after the service.
+            if spec.service in found:
+                self._reader.refuse(place, reason=f"service {spec.service} is listed twice")
+                continue
+            found[spec.service] = spec
+        return tuple(found.values())
+
+    def _called_service(self, place: Place) -> OutboundSpec | None:
+        text = self._reader.text(place)
+        if text is None:
+            return None
+        name, colon, number = text.partition(":")
+        if name not in self._service_places:
+            known = ", ".join(self._service_places) or "none"
+            reason = f"there is no service {name[:80]!r}; there are: {known}"
+            self._reader.refuse(place, reason=reason)
+            return None
+        service = self._services.get(name)
+        if service is None:
+            return None  # Its own problem is noted already.
+        if not colon:
+            return OutboundSpec(self._namespace, name, service.ports[0].port)
+        declared = {str(spec.port): spec.port for spec in service.ports}
+        if number not in declared:
+            reason = f"service {name} has no port {number[:20]!r}; it has: {', '.join(declared)}"
+            self._reader.refuse(place, reason=reason)
+            return None
+        return OutboundSpec(self._namespace, name, declared[number])
+
+    def _ready(self, place: Place) -> ReadyCheck | None:
+        entries = self._reader.fields(place, allowed=("tcp", "http", "path"))
+        if entries is None:
+            return None
+        if ("tcp" in entries) == ("http" in entries):
+            self._reader.refuse(place, reason="needs either tcp: PORT or http: PORT")
+            return None
+        if "tcp" in entries:
+            if "path" in entries:
+                self._reader.refuse(entries["path"], reason="belongs to http only")
+            port = self._port_number(entries["tcp"])
+            return ReadyCheck("tcp", port) if port else None
+        port = self._port_number(entries["http"])
+        path = self._reader.text(entries["path"]) if "path" in entries else "/"
+        if path is not None and not re.match(r"/[!-~]*\Z", path):
+            self._reader.refuse(entries["path"], reason="must begin with / and have no spaces")
+            return None
+        return ReadyCheck("http", port, path) if port and path else None

@@ -1,0 +1,99 @@
+"""What one pod exposes, however odd, is its own: every question is answered, and the others' answers are as ever."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from linkerd2_py.base.clock import ManualClock
+from linkerd2_py.controlplane.destination.destination import Destination
+from linkerd2_py.controlplane.identity.authorities import Authorities
+from linkerd2_py.controlplane.identity.ca import throw_away
+from linkerd2_py.controlplane.identity.names import TrustDomain
+from linkerd2_py.controlplane.mesh.objects import Deployment, Key, Pod
+from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
+from linkerd2_py.controlplane.metrics.embedded.scraper import Scraper
+from linkerd2_py.controlplane.public_api.operations import Request, Sources, operations
+
+GOOD = 'response_total{direction="inbound",classification="success"} %d\n'
+BUCKETS = "".join(f'response_latency_ms_bucket{{direction="inbound",le="{le}"}} %s\n' for le in ("1", "2", "+Inf"))  # fmt: skip
+ODD = {
+    "counter": 'response_total{direction="inbound",classification="success"} %s\n',
+    "buckets": BUCKETS,
+    "bounds": "".join(
+        f'response_latency_ms_bucket{{direction="inbound",le="{le}"}} %s\n'
+        for le in ("-Inf", "NaN", "x", "1e308", "1e999")
+    ),
+    "gauge": 'tcp_open_connections{direction="inbound",peer="src"} %s\n',
+    "edge": 'tcp_open_connections{direction="outbound",peer="dst",dst_deployment="web"} %s\n',
+    "start": "process_start_time_seconds %s\n",
+    "expiry": "process_start_time_seconds 1\ncontrol_identity_cert_expiration_timestamp_seconds %s\n",
+    "build": 'proxy_build_info{version="1"} %s\n',
+}
+QUESTIONS = {
+    "/api/v1/stat": {"type": "deploy"},
+    "/api/v1/pods": {},
+    "/api/v1/edges": {"type": "deploy"},
+    "/api/v1/self-check": {},
+}
+
+
+async def no_problem() -> str:
+    return ""
+
+
+def sources(clock: ManualClock) -> Sources:
+    registry = Registry()
+    pods = [
+        Pod("d", f"{name}-0", name, ip, ready=True, status="Running", identity=f"{name}.d")
+        for name, ip in (("web", "127.0.0.1"), ("bad", "127.0.0.2"))
+    ]
+    registry.apply(deployments=[Deployment("d", "web", 1), Deployment("d", "bad", 1)], pods=pods)
+    store = SampleStore()
+    issuer, _ = throw_away(TrustDomain(), now=clock.wall())
+    authorities = Authorities(
+        anchors=issuer.anchors,
+        chain=issuer.chain,
+        ends=issuer.ends,
+        leaf_lifetime=timedelta(days=1),
+        problem="",
+    )
+    return Sources(
+        registry=registry,
+        destination=Destination(registry, metrics=CollectorRegistry()),
+        store=store,
+        scraper=Scraper(registry, store=store),
+        clock=clock,
+        proxy_api_problem=no_problem,
+        authorities=lambda: authorities,
+    )
+
+
+@pytest.mark.parametrize(
+    "value", ["+Inf", "-Inf", "NaN", "1e308", "-1e308", "1e19", "-1e19", "1e15", "0", "-1"]
+)
+@pytest.mark.parametrize("text", ODD.values(), ids=ODD.keys())
+async def test_one_pods_odd_metrics_spoil_no_answer(text: str, value: str) -> None:
+    clock = ManualClock()
+    of = sources(clock)
+    for turn in range(3):
+        at_ms = int(clock.monotonic() * 1000)
+        bad = text.replace("%s", value if turn else "0")
+        for name, exposed in (("web", GOOD % (turn * 5)), ("bad", bad)):
+            labels = {"namespace": "d", "pod": f"{name}-0", "deployment": name}
+            of.store.append(Key("d", f"{name}-0"), labels=labels, text=exposed, at_ms=at_ms)
+        clock.advance(2)
+    answers = {}
+    for operation in operations(of):
+        if operation.path in QUESTIONS:
+            found = await operation.run(Request(QUESTIONS[operation.path]))
+            json.dumps(found, allow_nan=False)
+            answers[operation.path] = found
+    assert answers.keys() == QUESTIONS.keys()
+    (table,) = answers["/api/v1/stat"]["tables"]  # type: ignore[misc]
+    (web,) = (row for row in table["rows"] if row["name"] == "web")
+    assert web["stats"]["success"] == pytest.approx(15.0)
