@@ -12,8 +12,8 @@ from functools import partial
 from typing import Final
 
 from linkerd2_py import __version__
+from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.io.loop import Actor, Loop
-from linkerd2_py._ext.io.transport import Address
 from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.route.client import Client, Permission
 from linkerd2_py._ext.route.local import LocalClient, LocalServer

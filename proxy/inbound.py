@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from linkerd2_py._ext.io.transport import Address
+from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.route.target import LOOPBACK, EndpointSpec, Target, TargetTable
 from linkerd2_py.proxy.addresses import (
     SocketAddr,

@@ -10,8 +10,8 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
+from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.io.listener import Listener
-from linkerd2_py._ext.io.transport import Address
 from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py.base.names import PROXY_ENV_PREFIX
 from linkerd2_py.proxy.addresses import SocketAddr, is_local, is_unspecified

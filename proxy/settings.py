@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from linkerd2_py._ext.exchange.limits import Limits
-from linkerd2_py._ext.io.transport import SocketOptions
+from linkerd2_py._ext.core.limits import Limits
+from linkerd2_py._ext.io.address import SocketOptions
 from linkerd2_py._ext.pool.settings import PoolSettings
 from linkerd2_py.base.backoff import BackoffRange
 from linkerd2_py.proxy.config.types import Balancing, Side, SocketTuning

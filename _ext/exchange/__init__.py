@@ -2,6 +2,5 @@
 
 A codec gives each message a half (`Stream`) and its heads as spans (`Head`); the `Exchange` joins a server half and a
 client half, asks a `Router` where to go and a `Backend` for the client half, moves bodies and pauses across, and
-counts. `rescue` turns faults into responses, `orig_proto` carries HTTP/1 over HTTP/2 between proxies, `limits` bounds
-what a peer may make us hold.
+counts. `rescue` turns faults into responses, `orig_proto` carries HTTP/1 over HTTP/2 between proxies.
 """

@@ -2,9 +2,9 @@
 stand, so that what follows costs what the bytes cost and not what their number of chunks does."""
 
 from libc.stdint cimport int64_t, uint32_t
+from linkerd2_py._ext.core.limits cimport Limits
 from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.head cimport Head
-from linkerd2_py._ext.exchange.limits cimport Limits
 
 cdef enum BodyKind:
     BODY_NONE, BODY_LENGTH, BODY_CHUNKED, BODY_UNTIL_CLOSE

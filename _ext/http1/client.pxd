@@ -2,9 +2,9 @@
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from linkerd2_py._ext.core.fault cimport FaultKind
+from linkerd2_py._ext.core.limits cimport Limits
 from linkerd2_py._ext.core.types cimport flag
 from linkerd2_py._ext.exchange.head cimport Head
-from linkerd2_py._ext.exchange.limits cimport Limits
 from linkerd2_py._ext.exchange.stream cimport ConnectionOwner, Peer, Stream
 from linkerd2_py._ext.http1.body cimport Body
 from linkerd2_py._ext.http1.serializer cimport Framing

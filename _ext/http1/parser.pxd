@@ -4,8 +4,8 @@ Everything ambiguous or malformed is rejected with a ParseFault; the caller answ
 Verdicts do not depend on how the bytes arrive: any split of the same bytes gives the same head or the same fault.
 """
 
+from linkerd2_py._ext.core.limits cimport Limits
 from linkerd2_py._ext.exchange.head cimport Head
-from linkerd2_py._ext.exchange.limits cimport Limits
 from linkerd2_py._ext.http1.faults cimport ParseFault, parse_fault_status, parse_fault_text
 
 # All three return the number of bytes of the head, with the empty line; 0 when it is incomplete (call again with more bytes from the same start); or

@@ -1,4 +1,4 @@
-from linkerd2_py._ext.exchange.limits import Limits
+from linkerd2_py._ext.core.limits import Limits
 from linkerd2_py._ext.exchange.stream import Dispatch
 
 class Http1Server:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
-from linkerd2_py._ext.exchange.limits import Limits
+from linkerd2_py._ext.core.limits import Limits
 from linkerd2_py._ext.exchange.stream import ConnectionOwner, Dispatch, Peer
 from linkerd2_py._ext.http1.client import Http1Client
 from linkerd2_py._ext.http1.server import Http1Server

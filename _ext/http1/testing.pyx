@@ -20,7 +20,7 @@ from linkerd2_py._ext.exchange.head cimport (
     parse_length,
     take_head,
 )
-from linkerd2_py._ext.exchange.limits cimport Limits
+from linkerd2_py._ext.core.limits cimport Limits
 from linkerd2_py._ext.exchange.stream cimport ConnectionOwner, Dispatch, Peer, Stream
 from linkerd2_py._ext.http1.body cimport Body, body_begin, body_next
 from linkerd2_py._ext.http1.client cimport Http1Client

@@ -8,7 +8,7 @@ behind the call; a session that is over takes nothing more.
 from libc.stdint cimport UINT32_MAX, int32_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 from linkerd2_py._ext.core.fault cimport FAULT_LOCAL, FAULT_PROTOCOL
-from linkerd2_py._ext.exchange.limits cimport Limits
+from linkerd2_py._ext.core.limits cimport Limits
 from linkerd2_py._ext.exchange.stream cimport Peer
 from linkerd2_py._ext.http2.fields cimport COLLECTED_BOMB, Block, Collected, drop_block, take_block
 from linkerd2_py._ext.http2.memory cimport recycling_memory

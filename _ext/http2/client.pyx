@@ -7,7 +7,7 @@ from linkerd2_py._ext.core.buffer cimport Buffer
 from linkerd2_py._ext.core.fault cimport FAULT_LOCAL, FAULT_NONE, FAULT_PROTOCOL, FaultKind
 from linkerd2_py._ext.core.shelf cimport Shelf, shelf_keep, shelf_take
 from linkerd2_py._ext.exchange.head cimport METHOD_CONNECT, Head
-from linkerd2_py._ext.exchange.limits cimport Limits
+from linkerd2_py._ext.core.limits cimport Limits
 from linkerd2_py._ext.exchange.sound cimport settle_trailers
 from linkerd2_py._ext.http2.fields cimport VERDICT_GOOD, request_fields, shared_fields
 from linkerd2_py._ext.http2.nghttp2 cimport *

@@ -1,8 +1,8 @@
 """Between libnghttp2's header fields and our heads: blocks received, name/value arrays to send."""
 
 from libc.stdint cimport uint8_t, uint32_t
+from linkerd2_py._ext.core.limits cimport Limits
 from linkerd2_py._ext.exchange.head cimport Field, Head
-from linkerd2_py._ext.exchange.limits cimport Limits
 from linkerd2_py._ext.http2.long_strings cimport BlockScan, LongString
 from linkerd2_py._ext.http2.nghttp2 cimport nghttp2_nv, nghttp2_rcbuf
 

@@ -7,7 +7,7 @@ from libc.string cimport memcmp
 from linkerd2_py._ext.core.fault cimport FAULT_IDLE, FAULT_PROTOCOL, FaultKind
 from linkerd2_py._ext.core.shelf cimport Shelf, shelf_keep, shelf_take
 from linkerd2_py._ext.exchange.head cimport drop_head, take_head
-from linkerd2_py._ext.exchange.limits cimport Limits
+from linkerd2_py._ext.core.limits cimport Limits
 from linkerd2_py._ext.exchange.rescue cimport send_rescue
 from linkerd2_py._ext.exchange.stream cimport Peer
 from linkerd2_py._ext.exchange.sound cimport settle_trailers

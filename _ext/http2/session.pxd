@@ -6,7 +6,7 @@ libnghttp2 keeps a number per stream (slot and generation), never a pointer: a c
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from linkerd2_py._ext.core.byte_queue cimport ByteQueue
 from linkerd2_py._ext.core.fault cimport FaultKind
-from linkerd2_py._ext.exchange.limits cimport Limits
+from linkerd2_py._ext.core.limits cimport Limits
 from linkerd2_py._ext.exchange.stream cimport Peer, Stream
 from linkerd2_py._ext.http2.fields cimport Block
 from linkerd2_py._ext.http2.meter cimport Bucket, Budget, FrameMeter

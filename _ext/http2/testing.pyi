@@ -1,7 +1,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
-from linkerd2_py._ext.exchange.limits import Limits
+from linkerd2_py._ext.core.limits import Limits
 from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.io.loop import Loop
 

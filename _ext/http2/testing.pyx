@@ -4,8 +4,8 @@
 from libc.stdint cimport uint32_t
 from libc.string cimport memset
 from linkerd2_py._ext.core.fault cimport FaultKind
+from linkerd2_py._ext.core.limits cimport Limits
 from linkerd2_py._ext.exchange.head cimport FIELD_DROPPED, HTTP_11, Head, drop_head, field_id, method_id, parse_length, take_head
-from linkerd2_py._ext.exchange.limits cimport Limits
 from linkerd2_py._ext.exchange.stream cimport ConnectionOwner, Dispatch, Peer, Stream
 from linkerd2_py._ext.http2.client cimport Http2Client
 from linkerd2_py._ext.http2.long_strings cimport free_scan

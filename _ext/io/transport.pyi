@@ -1,5 +1,3 @@
-from linkerd2_py._ext.io.address import Address as Address
-from linkerd2_py._ext.io.address import SocketOptions as SocketOptions
 from linkerd2_py._ext.io.loop import Actor, Source
 
 class Session(Actor): ...

@@ -32,11 +32,6 @@ from linkerd2_py._ext.io.linux cimport (
 from linkerd2_py._ext.io.ring cimport NOT_MADE, Ring
 from linkerd2_py._ext.metrics.series cimport L5D_METRICS
 
-from linkerd2_py._ext.io import address as _address
-
-# Python finds the values beside the transport, too; a cimported name alone is not in the module's dict.
-globals().update(Address=_address.Address, SocketOptions=_address.SocketOptions)
-
 cdef enum:
     HIGH_MARK = 65536              # unsent bytes above which a producer should stop
     READ_TURN = 262144             # bytes one transport reads before the others get their turn

@@ -1,8 +1,8 @@
 """How connections to endpoints are made, kept and given up. Python-constructible with keywords, then read-only."""
 
 from libc.stdint cimport int64_t
-from linkerd2_py._ext.exchange.limits cimport Limits
-from linkerd2_py._ext.io.transport cimport SocketOptions
+from linkerd2_py._ext.core.limits cimport Limits
+from linkerd2_py._ext.io.address cimport SocketOptions
 
 cdef class PoolSettings:
     cdef readonly double decay_ns            # peak-EWMA decay

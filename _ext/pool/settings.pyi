@@ -1,5 +1,5 @@
-from linkerd2_py._ext.exchange.limits import Limits
-from linkerd2_py._ext.io.transport import SocketOptions
+from linkerd2_py._ext.core.limits import Limits
+from linkerd2_py._ext.io.address import SocketOptions
 
 class PoolSettings:
     """How connections to endpoints are made, kept and given up. Durations in nanoseconds; defaults are Linkerd's outbound ones."""

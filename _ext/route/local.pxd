@@ -1,11 +1,11 @@
 """Exchanges with Python at one end: the proxy's own requests (control plane) and its own answers (admin)."""
 
+from linkerd2_py._ext.core.limits cimport Limits
 from linkerd2_py._ext.exchange.head cimport Head
-from linkerd2_py._ext.exchange.limits cimport Limits
 from linkerd2_py._ext.exchange.stream cimport Dispatch, Peer, Stream
+from linkerd2_py._ext.io.address cimport Address
 from linkerd2_py._ext.io.listener cimport Accepting
 from linkerd2_py._ext.io.loop cimport Loop
-from linkerd2_py._ext.io.transport cimport Address
 from linkerd2_py._ext.route.target cimport TargetTable
 
 cdef class LocalClient:

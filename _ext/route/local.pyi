@@ -1,9 +1,9 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 
-from linkerd2_py._ext.exchange.limits import Limits
+from linkerd2_py._ext.core.limits import Limits
+from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.io.loop import Loop
-from linkerd2_py._ext.io.transport import Address
 from linkerd2_py._ext.route.target import Target, TargetTable
 
 Fields: TypeAlias = list[tuple[bytes, bytes]]

@@ -8,8 +8,9 @@ from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.exchange cimport take_exchange
 from linkerd2_py._ext.exchange.head cimport FIELD_DROPPED, FORM_ORIGIN, H_CONTENT_LENGTH, H_CONTENT_TYPE, HTTP_2, HTTP_11, Field, Head, drop_head, field_id, method_id, take_head
 from linkerd2_py._ext.http1.server cimport SERVER_HEAD, Http1Server
+from linkerd2_py._ext.io.address cimport SocketOptions
 from linkerd2_py._ext.io.listener cimport Listener
-from linkerd2_py._ext.io.transport cimport SEND_FULL, SEND_OK, SocketOptions, Transport
+from linkerd2_py._ext.io.transport cimport SEND_FULL, SEND_OK, Transport
 from linkerd2_py._ext.route.client cimport Client
 from linkerd2_py._ext.route.router cimport ConnectionRouter
 from linkerd2_py._ext.route.target cimport Target

@@ -4,7 +4,8 @@ from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.backend cimport Backend, Logical, Router, Waiter
 from linkerd2_py._ext.exchange.head cimport Head
 from linkerd2_py._ext.exchange.stream cimport Peer, Stream
-from linkerd2_py._ext.io.transport cimport Address, Transport
+from linkerd2_py._ext.io.address cimport Address
+from linkerd2_py._ext.io.transport cimport Transport
 from linkerd2_py._ext.metrics.http cimport HttpMetrics
 from linkerd2_py._ext.route.client cimport Client, Permission
 from linkerd2_py._ext.route.target cimport Target, TargetTable

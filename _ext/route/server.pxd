@@ -6,14 +6,15 @@ transport header where it goes; without one it is refused.
 
 from libc.stdint cimport int64_t
 from linkerd2_py._ext.core.fault cimport FaultKind
+from linkerd2_py._ext.core.limits cimport Limits
 from linkerd2_py._ext.detect.detect cimport Protocol
 from linkerd2_py._ext.detect.transport_header cimport TransportHeader
 from linkerd2_py._ext.exchange.backend cimport Backend, Waiter
-from linkerd2_py._ext.exchange.limits cimport Limits
+from linkerd2_py._ext.io.address cimport Address
 from linkerd2_py._ext.io.listener cimport Accepting
 from linkerd2_py._ext.io.loop cimport Loop, Timer
 from linkerd2_py._ext.io.pump cimport Pump, PumpOwner
-from linkerd2_py._ext.io.transport cimport Address, Session, Transport
+from linkerd2_py._ext.io.transport cimport Session, Transport
 from linkerd2_py._ext.route.client cimport Client, Permission
 from linkerd2_py._ext.route.router cimport ConnectionRouter, Tunnels
 from linkerd2_py._ext.route.target cimport Target, TargetTable

@@ -1,10 +1,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from linkerd2_py._ext.exchange.limits import Limits
+from linkerd2_py._ext.core.limits import Limits
+from linkerd2_py._ext.io.address import Address, SocketOptions
 from linkerd2_py._ext.io.listener import Listener
 from linkerd2_py._ext.io.loop import Loop
-from linkerd2_py._ext.io.transport import Address, SocketOptions
 from linkerd2_py._ext.route.client import Client, Permission
 from linkerd2_py._ext.route.target import Labels, Target, TargetTable
 from linkerd2_py._ext.tls.identity import LocalIdentity

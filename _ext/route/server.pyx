@@ -11,10 +11,11 @@ from linkerd2_py._ext.detect.transport_header cimport HEADER_MORE, HEADER_OK, SE
 from linkerd2_py._ext.exchange.backend cimport WANTS_TRANSPORT, Unavailable
 from linkerd2_py._ext.http1.server cimport Http1Server
 from linkerd2_py._ext.http2.server cimport Http2Server
+from linkerd2_py._ext.io.address cimport Address, SocketOptions
 from linkerd2_py._ext.io.listener cimport Listener
 from linkerd2_py._ext.io.original_dst cimport original_dst
 from linkerd2_py._ext.io.pump cimport pump_between
-from linkerd2_py._ext.io.transport cimport PAUSE_PARKED, Address, SocketOptions
+from linkerd2_py._ext.io.transport cimport PAUSE_PARKED
 from linkerd2_py._ext.tls.credentials cimport Credentials
 from linkerd2_py._ext.tls.transport cimport TlsTransport
 

@@ -1,8 +1,8 @@
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.io.loop import Loop
-from linkerd2_py._ext.io.transport import Address
 from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.pool.settings import PoolSettings
 from linkerd2_py._ext.tls.identity import LocalIdentity, ServerIdentity

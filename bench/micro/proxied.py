@@ -10,10 +10,10 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 
 from bench.micro import frames
 from bench.micro.messages import BODY, RESPONSE, SIDECAR_REQUEST
-from linkerd2_py._ext.exchange.limits import Limits
+from linkerd2_py._ext.core.limits import Limits
+from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.io.testing import exchange_many
-from linkerd2_py._ext.io.transport import Address
 from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.pool.settings import PoolSettings
 from linkerd2_py._ext.route.server import ProxyServer

@@ -15,8 +15,8 @@ from cryptography.x509 import load_pem_x509_certificates
 
 from bench.certificates import Certificates, Leaf, make_certificates
 from bench.micro.proxied import Proxy, Run, http1_through
-from linkerd2_py._ext.exchange.limits import Limits
-from linkerd2_py._ext.io.transport import Address
+from linkerd2_py._ext.core.limits import Limits
+from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.pool.settings import PoolSettings
 from linkerd2_py._ext.route.server import ProxyServer
 from linkerd2_py._ext.route.target import EndpointSpec, TargetTable

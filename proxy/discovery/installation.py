@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 
-from linkerd2_py._ext.io.transport import Address
+from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.route.target import DISABLED, LOOPBACK, EndpointSpec, Target
 from linkerd2_py.proxy.addresses import SocketAddr, pack_ip
 from linkerd2_py.proxy.discovery.endpoint_set import Added, Change, Emptied, Removed, Replaced

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.io.listener import Listener
 from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.io.testing import RecorderSession
-from linkerd2_py._ext.io.transport import Address
 from linkerd2_py._ext.tls.testing import AcceptSecure, connect_secure, peer_of
 from tests.support.processes import Child
 from tests.support.raw_socket import RawListener

@@ -12,9 +12,9 @@ import pytest
 from hpack import Encoder
 
 from linkerd2_py._ext.core import debug
-from linkerd2_py._ext.exchange.limits import Limits
+from linkerd2_py._ext.core.limits import Limits
+from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.io.loop import Loop
-from linkerd2_py._ext.io.transport import Address
 from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.pool.settings import PoolSettings
 from linkerd2_py._ext.route.target import EndpointSpec

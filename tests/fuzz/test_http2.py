@@ -9,7 +9,7 @@ from hpack import Encoder
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from linkerd2_py._ext.exchange.limits import Limits
+from linkerd2_py._ext.core.limits import Limits
 from linkerd2_py._ext.http2.testing import ClientDoor, ServerDoor
 from linkerd2_py._ext.io.loop import Loop
 from tests.contract.http2.peers import (

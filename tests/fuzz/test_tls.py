@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.io.listener import Listener
 from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.io.testing import RecorderSession
-from linkerd2_py._ext.io.transport import Address
 from linkerd2_py._ext.tls.credentials import Credentials
 from linkerd2_py._ext.tls.testing import AcceptSecure, MemoryChannel, connect_secure
 from tests.support.memory_tls import PythonEnd, carry, read_all, shake

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.io.loop import Loop
-from linkerd2_py._ext.io.transport import Address
 from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.pool.settings import PoolSettings
 from linkerd2_py._ext.route.server import ProxyServer

@@ -4,7 +4,7 @@ import socket
 import struct
 from collections.abc import Callable, Iterator
 
-from linkerd2_py._ext.exchange.limits import Limits
+from linkerd2_py._ext.core.limits import Limits
 from linkerd2_py._ext.exchange.stream import Dispatch
 from linkerd2_py._ext.http1.client import Http1Client
 from linkerd2_py._ext.http1.server import Http1Server

@@ -15,7 +15,7 @@ import h2.settings
 from h2.settings import SettingCodes
 from hpack import Encoder
 
-from linkerd2_py._ext.exchange.limits import Limits
+from linkerd2_py._ext.core.limits import Limits
 from linkerd2_py._ext.http2.testing import ClientDoor, ServerDoor
 from linkerd2_py._ext.io.loop import Loop
 

@@ -8,7 +8,7 @@ import h2.settings
 import pytest
 from hpack import Decoder, Encoder
 
-from linkerd2_py._ext.exchange.limits import Limits
+from linkerd2_py._ext.core.limits import Limits
 from linkerd2_py._ext.http2.testing import ClientDoor
 from tests.contract.http2.peers import (
     ACK,

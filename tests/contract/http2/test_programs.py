@@ -12,7 +12,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from linkerd2_py._ext.exchange.limits import Limits
+from linkerd2_py._ext.core.limits import Limits
 from linkerd2_py._ext.http2.testing import ClientDoor, FixedServer, RecorderPeer, ServerDoor
 from tests.contract.http2.peers import Scene
 from tests.support.ports import free_port, is_listening

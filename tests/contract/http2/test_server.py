@@ -6,7 +6,7 @@ import h2.events
 import h2.settings
 import pytest
 
-from linkerd2_py._ext.exchange.limits import Limits
+from linkerd2_py._ext.core.limits import Limits
 from linkerd2_py._ext.http2.testing import ServerDoor
 from tests.contract.http2.peers import (
     ACK,

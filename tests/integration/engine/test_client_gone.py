@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from linkerd2_py._ext.exchange.limits import Limits
-from linkerd2_py._ext.io.transport import Address
+from linkerd2_py._ext.core.limits import Limits
+from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.route.target import EndpointSpec, Target
 from tests.support.engine import MS, Engine, engine
 from tests.support.wait import eventually_async

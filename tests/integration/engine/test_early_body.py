@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from linkerd2_py._ext.core import debug
-from linkerd2_py._ext.io.transport import Address
+from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.route.target import EndpointSpec
 from tests.support.engine import MS, engine
 from tests.support.wait import eventually_async

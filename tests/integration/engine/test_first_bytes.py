@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 
-from linkerd2_py._ext.exchange.limits import Limits
+from linkerd2_py._ext.core.limits import Limits
 from tests.integration.adversity.rig import converse
 from tests.support.engine import MS, Engine, engine
 from tests.support.wait import eventually_async

@@ -6,7 +6,7 @@ import grpc
 import grpc.aio
 import pytest
 
-from linkerd2_py._ext.exchange.limits import Limits
+from linkerd2_py._ext.core.limits import Limits
 from tests.support.engine import engine
 from tests.support.grpc_echo import echo_client, echo_server
 from tests.support.ways import TLS, every_way, way_to

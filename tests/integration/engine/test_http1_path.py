@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from linkerd2_py._ext.io.transport import Address
+from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.route.target import EndpointSpec
 from tests.support.engine import engine
 from tests.support.origin import origin, talk

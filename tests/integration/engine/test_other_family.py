@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from linkerd2_py._ext.io.transport import Address
+from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.route.target import EndpointSpec, TargetTable
 from linkerd2_py._ext.tls.identity import ServerIdentity
 from tests.support.engine import Engine, engine

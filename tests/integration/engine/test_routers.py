@@ -3,7 +3,7 @@
 import asyncio
 import gc
 
-from linkerd2_py._ext.io.transport import Address
+from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.route.client import Client, Permission
 from linkerd2_py._ext.route.router import ConnectionRouter
 from tests.support.engine import engine

@@ -10,7 +10,7 @@ import pytest
 import websockets
 from websockets.asyncio.server import ServerConnection, serve
 
-from linkerd2_py._ext.io.transport import Address
+from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.route.target import EndpointSpec, Target
 from tests.support.engine import engine
 from tests.support.origin import origin, talk

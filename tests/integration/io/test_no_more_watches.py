@@ -33,9 +33,9 @@ int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 PROGRAM = textwrap.dedent(
     """
     import ctypes, os, socket, sys, threading
-    from linkerd2_py._ext.exchange.limits import Limits
+    from linkerd2_py._ext.core.limits import Limits
+    from linkerd2_py._ext.io.address import Address
     from linkerd2_py._ext.io.loop import Loop
-    from linkerd2_py._ext.io.transport import Address
     from linkerd2_py._ext.metrics.registry import Registry
     from linkerd2_py._ext.pool.settings import PoolSettings
     from tests.support.engine import Engine

@@ -9,10 +9,10 @@ import psutil
 import pytest
 
 from linkerd2_py._ext.core import buffer, debug
+from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.io.listener import Listener
 from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.io.testing import EchoSession, RecorderSession
-from linkerd2_py._ext.io.transport import Address
 from linkerd2_py._ext.tls.testing import AcceptSecure, connect_secure, remembered
 from tests.support.raw_socket import RawConnection, abort
 from tests.support.workloads import MeshAuthority, name_of

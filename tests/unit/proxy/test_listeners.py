@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from linkerd2_py._ext.io.transport import Address
+from linkerd2_py._ext.io.address import Address
 from linkerd2_py.proxy.addresses import SocketAddr
 from linkerd2_py.proxy.listeners import ListenError, Listening, listen
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from linkerd2_py._ext.exchange.limits import Limits
+from linkerd2_py._ext.core.limits import Limits
 from linkerd2_py._ext.http1.testing import ParseError, read_body
 
 STEPS = [0, 1, 2, 3, 5, 8]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from linkerd2_py._ext.exchange.limits import Limits
+from linkerd2_py._ext.core.limits import Limits
 from linkerd2_py._ext.http1.testing import (
     Owner,
     Recorder,

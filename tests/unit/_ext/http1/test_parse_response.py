@@ -2,7 +2,7 @@
 
 import pytest
 
-from linkerd2_py._ext.exchange.limits import Limits
+from linkerd2_py._ext.core.limits import Limits
 from linkerd2_py._ext.http1.testing import ParseError, parse_response_bytes
 
 

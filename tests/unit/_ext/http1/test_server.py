@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from linkerd2_py._ext.exchange.limits import Limits
+from linkerd2_py._ext.core.limits import Limits
 from linkerd2_py._ext.http1.testing import Recorder, Recording, abort, connection, cut, drain
 from tests.support.http1_bench import Bench
 

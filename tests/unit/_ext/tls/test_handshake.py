@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import pytest
 from cryptography import x509
 
+from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.io.listener import Listener
 from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.io.testing import RecorderSession
-from linkerd2_py._ext.io.transport import Address
 from linkerd2_py._ext.metrics import testing as counting
 from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.tls.testing import AcceptSecure, connect_secure, failure_of, peer_of, state_of

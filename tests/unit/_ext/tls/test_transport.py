@@ -11,8 +11,8 @@ import pytest
 
 from linkerd2_py._ext.core import debug
 from linkerd2_py._ext.core.testing import LARGE
+from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.io.testing import RecorderSession, adopt
-from linkerd2_py._ext.io.transport import Address
 from linkerd2_py._ext.tls.testing import MemoryChannel, be_told, connect_secure, state_of
 from tests.support.memory_tls import read_all
 from tests.support.raw_socket import End, RawConnection, RawListener

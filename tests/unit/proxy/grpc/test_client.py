@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 import pytest
 
-from linkerd2_py._ext.io.transport import Address
+from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.route.local import LocalClient
 from linkerd2_py._ext.route.target import EndpointSpec
 from linkerd2_py.base.tasks import cancel_all, spawn

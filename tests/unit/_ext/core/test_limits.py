@@ -2,7 +2,7 @@
 
 import pytest
 
-from linkerd2_py._ext.exchange.limits import BOUNDS, Limits
+from linkerd2_py._ext.core.limits import BOUNDS, Limits
 
 
 def test_defaults_are_the_documented_ones() -> None:
