@@ -127,7 +127,7 @@ def test_of_another_process_namespace_a_mesh_is_seen_and_never_signalled(
     need_root()
     directory.write(STATE)
     script = (
-        "import sys; from pathlib import Path; from linkerd2_py.controlplane.local import launcher;"
+        "import sys; from pathlib import Path; from linkerd2_py.controlplane.local.supervise import launcher;"
         "from linkerd2_py.controlplane.local.state.state_dir import StateDir, holder;"
         "d = StateDir(Path(sys.argv[1])); print(holder(d), d.live() is not None, flush=True);"
         "launcher.stop_mesh(d)"
