@@ -1,4 +1,6 @@
-"""What every test gets: Hypothesis profiles, and a look for leaked descriptors and engine objects."""
+"""What every test gets: Hypothesis profiles, its turn at what there is once on a machine, a look for leaked descriptors and
+engine objects.
+"""
 
 import gc
 import os
@@ -20,6 +22,10 @@ settings.load_profile(os.environ.get("L5D_HYPOTHESIS", "fast"))
 # gRPC must not follow this process's forks (a child's terminal is made by one): between fork and exec its
 # handler may meet descriptors that are closed already, and the child ends before it begins.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+
+INTEGRATION = Path(__file__).parent / "integration"
+# What there is once on a machine, by the folder of integration tests that use it: these take turns in a parallel run.
+TURNS = {"interception": "namespaces", "local": "meshes", "bench": "processors"}
 
 # Long enough for libraries that close sockets from threads of their own.
 SETTLE_S = 2.0
@@ -57,6 +63,15 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     seconds = float(marker.args[0] if marker else item.config.getini("timeout"))
     item.add_marker(pytest.mark.timeout(seconds * patience()), append=False)
     return (yield)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that must not meet are of one group, which a parallel run gives to one worker."""
+    for item in items:
+        folder = item.path.parent
+        if folder.parent == INTEGRATION and folder.name in TURNS:
+            item.add_marker(pytest.mark.xdist_group(TURNS[folder.name]))
 
 
 def _is_lasting(name: str) -> bool:

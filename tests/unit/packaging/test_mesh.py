@@ -3,11 +3,9 @@
 import os
 import re
 import shutil
-import signal
 import subprocess
 from pathlib import Path
 
-import pexpect
 import pytest
 
 pytestmark = pytest.mark.release_only
@@ -75,56 +73,16 @@ def test_the_benchmarks_peers_are_named_too(tmp_path: Path, bare_path: str) -> N
     assert {"gcc", "libnghttp2-dev", "nghttp2-client", "valgrind", "wrk"} <= set(missing)
 
 
-STEP = """
-mkdir -p "$LOGS"
-slow() {
-    echo '[ 3/12] Cythonizing src/a.pyx[ 4/12] Cythonizing src/b.pyx'
-    until [ -e translated ]; do sleep 0.02; done
-    echo 'compiled 7 of 12 modules: a'
-    until [ -e compiled ]; do sleep 0.02; done
-    [ ! -e fails ]
-}
-step engine slow
-"""
-
-
-@pytest.fixture
-def slow_step(tmp_path: Path) -> Path:
-    """The front door with one step that waits for files."""
-    script = tmp_path / "mesh"
-    script.write_text(MESH.read_text().partition("\ncase ${1:-help} in")[0] + STEP)
-    return script
-
-
 @pytest.mark.parametrize("fails", [False, True])
-def test_a_terminal_sees_how_far_a_build_is(slow_step: Path, fails: bool) -> None:
-    folder = slow_step.parent
-    child = pexpect.spawn("/bin/sh", [str(slow_step)], encoding="utf-8", timeout=30)
-    child.expect_exact("… engine: 4 of 12 modules translated (build/log/engine.log)")
-    (folder / "translated").touch()
-    child.expect_exact("… engine: 7 of 12 modules compiled (build/log/engine.log)")
+def test_a_step_is_ticked_or_its_last_words_shown(tmp_path: Path, fails: bool) -> None:
+    script = tmp_path / "mesh"
+    steps = f'mkdir -p "$LOGS"\nstep "a word" sh -c "echo said; exit {int(fails)}"\n'
+    script.write_text(MESH.read_text().partition("\ncase ${1:-help} in")[0] + steps)
+    done = mesh(script=script)
+    log = tmp_path / "build/log/a-word.log"
+    assert done.returncode == int(fails)
     if fails:
-        (folder / "fails").touch()
-    (folder / "compiled").touch()
-    child.expect(r"×.* engine; the end of .*/engine.log" if fails else r"√.* engine \([0-9]+ s\)")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == int(fails)
-    assert "compiled 7 of 12" in (folder / "build" / "log" / "engine.log").read_text()
-
-
-def test_ctrl_c_ends_a_step_and_who_watches_it(slow_step: Path) -> None:
-    child = pexpect.spawn("/bin/sh", [str(slow_step)], encoding="utf-8", timeout=30)
-    child.expect_exact("4 of 12 modules")
-    child.sendintr()
-    # The terminal is closed by the last that has it open.
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.signalstatus == signal.SIGINT or child.exitstatus == 130
-
-
-def test_a_pipe_sees_the_tick_alone(slow_step: Path) -> None:
-    for name in ("translated", "compiled"):
-        (slow_step.parent / name).touch()
-    done = mesh(script=slow_step)
-    assert re.fullmatch(r"√ engine \([0-9]+ s\)\n", done.stdout)
+        assert done.stderr == f"× a word; the end of {log}:\nsaid\n"
+    else:
+        assert re.fullmatch(r"√ a word \([0-9]+ s\)\n", done.stdout)
+    assert log.read_text() == "said\n"

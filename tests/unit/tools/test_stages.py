@@ -1,0 +1,112 @@
+"""What runs once, what runs with every engine, and how a run that failed ends."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import TURNS
+from tools import stages
+from tools.stages import Run, Stage
+
+pytestmark = pytest.mark.release_only
+
+ROOT = Path(__file__).parents[3]
+# It counts objects that it made up.
+NOT_ITS_BUSINESS = {ROOT / "tests/unit/support/test_leak_fixture.py"}
+
+
+def imported(path: Path) -> set[str]:
+    """The modules that a file imports, wherever it does so."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module or "")
+    return found
+
+
+def test_who_asks_the_engine_is_run_with_a_debug_engine_too() -> None:
+    engine = [
+        path
+        for folder in stages.QUICK
+        for path in (ROOT / folder).rglob("test_*.py")
+        if any(name.startswith("linkerd2_py._ext") for name in imported(path))
+    ]
+    assert engine
+    sees = [ROOT / folder for folder in stages.SEES_ENGINE]
+    missed = [path for path in engine if not any(path.is_relative_to(folder) for folder in sees)]
+    assert set(missed) <= NOT_ITS_BUSINESS
+
+
+def test_what_runs_once_knows_no_engine() -> None:
+    """Packages whose unit tests are left out of the debug run; importing the engine there would be a hole in it."""
+    for folder in ("controlplane", "cli", "proto"):
+        assert not [
+            path
+            for path in (ROOT / folder).rglob("*.py")
+            if any(name.startswith("linkerd2_py._ext") for name in imported(path))
+        ]
+
+
+@pytest.mark.parametrize("stage", [stages.RELEASE, stages.debug({}), stages.debug_integration({})])
+def test_folders_exist(stage: Stage) -> None:
+    assert all((ROOT / folder).is_dir() for folder in [*stage.folders, *stage.ignore])
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with two suites, one of which fails."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "good.py").write_text(
+        "import os\ndef test(): assert os.environ['FLAVOUR'] == 'debug'\n"
+    )
+    (tmp_path / "bad.py").write_text("def test(): assert False\n")
+    return tmp_path
+
+
+def test_the_first_stage_that_fails_ends_the_run_with_all_counts(
+    project: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = Run()
+    run.stage(Stage("good", ["good.py"], env={"FLAVOUR": "debug"}))
+    with pytest.raises(SystemExit) as ended:
+        run.stage(Stage("bad", ["bad.py"]))
+    assert ended.value.code == 1
+    out, err = capfd.readouterr()
+    assert out.splitlines()[-1] == "1 passed, 1 failed, 0 skipped"
+    assert "bad failed (pytest ended with 1)" in err
+
+
+def test_reports_of_an_earlier_run_are_not_counted(project: Path) -> None:
+    stages.REPORTS.mkdir(parents=True)
+    old = stages.REPORTS / "good.xml"
+    old.touch()
+    assert Run().summarize() == 1
+    assert not old.exists()
+
+
+def test_tests_that_wait_get_more_workers_and_stay_in_their_groups() -> None:
+    words = Stage("slow", ["here"], waits=True).words()
+    assert words[:3] == [sys.executable, "-m", "pytest"]
+    assert "loadgroup" in words
+    assert "loadgroup" not in Stage("quick", ["here"]).words()
+
+
+def test_tests_of_what_there_is_once_on_a_machine_take_turns() -> None:
+    words = ["-q", "-p", "no:cacheprovider", "--collect-only", "-m", "xdist_group"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *words, "tests/integration"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    files = {Path(line.partition("::")[0]) for line in done.stdout.splitlines() if "::" in line}
+    folders = [ROOT / "tests/integration" / name for name in TURNS]
+    assert files == {
+        path.relative_to(ROOT) for folder in folders for path in folder.glob("test_*.py")
+    }

@@ -1,0 +1,1 @@
+"""What checks, builds and tests the project, beside the front door `./mesh`. Nothing here is installed."""

@@ -1,0 +1,103 @@
+"""The stages of a test run: each is one pytest over some folders, with one flavour of the engine.
+
+A stage runs openly, for its dots and failures are the point; the first that fails ends the run. Each leaves a report in build/reports.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tools import summarize_tests
+from tools.progress import fail
+
+REPORTS = Path("build/reports")
+QUICK = ("tests/unit", "tests/contract", "tests/fuzz")
+# Of these, what can tell one flavour of the engine from another: nothing else loads it, or starts what does.
+SEES_ENGINE = ("tests/unit/_ext", "tests/unit/proxy", "tests/contract", "tests/fuzz")
+INTEGRATION = ("tests/integration",)
+# The harness and its C programs; the packages' own tests are `release_only`.
+SEES_NO_ENGINE = ("tests/integration/bench",)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What pytest is told; `waits`: its tests wait for processes and deadlines more than they compute."""
+
+    name: str
+    folders: Sequence[str]
+    marks: str = ""
+    ignore: Sequence[str] = ()
+    waits: bool = False
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def report(self) -> Path:
+        return REPORTS / f"{self.name}.xml"
+
+    def words(self) -> list[str]:
+        """Tests that must not meet (`xdist_group`) share a worker."""
+        processors = len(os.sched_getaffinity(0))
+        workers = processors * 2 if self.waits else processors
+        return [
+            *(sys.executable, "-m", "pytest", "-q", "--no-header", f"--junitxml={self.report}"),
+            *("-n", str(workers), *(["--dist", "loadgroup"] if self.waits else [])),
+            *(["-m", self.marks] if self.marks else []),
+            *(f"--ignore={folder}" for folder in self.ignore),
+            *self.folders,
+        ]
+
+    def run(self) -> int:
+        """Pytest's exit status."""
+        print(f"— {self.name}", flush=True)
+        return subprocess.run(self.words(), env={**os.environ, **self.env}, check=False).returncode
+
+
+UNIT = Stage("unit", ["tests/unit"], "not slow")
+RELEASE = Stage("release", QUICK)
+RELEASE_INTEGRATION = Stage("release-integration", INTEGRATION, waits=True)
+
+
+def debug(env: Mapping[str, str]) -> Stage:
+    return Stage("debug", SEES_ENGINE, "not release_only", env=env)
+
+
+def debug_integration(env: Mapping[str, str]) -> Stage:
+    """Once without io_uring: kernels and sandboxes that refuse it are common."""
+    return Stage(
+        "debug-integration",
+        INTEGRATION,
+        "not release_only and not slow",
+        ignore=SEES_NO_ENGINE,
+        waits=True,
+        env={**env, "L5D_IO_URING": "0"},
+    )
+
+
+def sanitized(env: Mapping[str, str]) -> Stage:
+    folders = ("tests/unit/_ext", "tests/contract", "tests/fuzz")
+    return Stage("sanitized", folders, "not release_only", env=env)
+
+
+class Run:
+    """Stages one after the other, and what they came to."""
+
+    def __init__(self) -> None:
+        REPORTS.mkdir(parents=True, exist_ok=True)
+        for old in REPORTS.glob("*.xml"):
+            old.unlink()
+        self._over: list[Stage] = []
+
+    def stage(self, stage: Stage) -> None:
+        """Ends the run when it fails."""
+        status = stage.run()
+        self._over.append(stage)
+        if status:
+            self.summarize()
+            fail(f"{stage.name} failed (pytest ended with {status})")
+
+    def summarize(self) -> int:
+        """The counts of all stages that ran; status 1 when anything failed or nothing ran."""
+        return summarize_tests.main([stage.report for stage in self._over])
