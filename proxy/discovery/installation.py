@@ -13,8 +13,14 @@ from collections.abc import Callable, Iterable
 from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.route.target import DISABLED, LOOPBACK, EndpointSpec, Target
 from linkerd2_py.proxy.addresses import SocketAddr, pack_ip
-from linkerd2_py.proxy.discovery.endpoint_set import Added, Change, Emptied, Removed, Replaced
-from linkerd2_py.proxy.discovery.translate import Endpoint
+from linkerd2_py.proxy.discovery.messages import (
+    Added,
+    Change,
+    Emptied,
+    Endpoint,
+    Removed,
+    Replaced,
+)
 
 logger = logging.getLogger(__name__)
 

@@ -11,10 +11,8 @@ from typing import Final, Protocol
 from linkerd2_py._ext.route.target import Target
 from linkerd2_py.proto.gen import destination_pb2 as destination
 from linkerd2_py.proxy.addresses import Authority, SocketAddr
-from linkerd2_py.proxy.discovery import translate
-from linkerd2_py.proxy.discovery.endpoint_set import Change, Emptied, EndpointSet
-from linkerd2_py.proxy.discovery.installation import Installation
-from linkerd2_py.proxy.discovery.names import (
+from linkerd2_py.proxy.discovery import messages
+from linkerd2_py.proxy.discovery.decision import (
     ByAddress,
     ByDns,
     ByService,
@@ -22,8 +20,9 @@ from linkerd2_py.proxy.discovery.names import (
     Forwarded,
     Rejected,
 )
-from linkerd2_py.proxy.discovery.sources import Sources
-from linkerd2_py.proxy.discovery.translate import Endpoint, Profile
+from linkerd2_py.proxy.discovery.installation import Installation
+from linkerd2_py.proxy.discovery.lookups import Lookups
+from linkerd2_py.proxy.discovery.messages import Change, Emptied, Endpoint, EndpointSet, Profile
 
 _SPELLED_WAIT_S: Final = 1.0
 """How long a completed name may go without an answer before it is also looked for as it was spelled:
@@ -38,29 +37,29 @@ class Watch(Protocol):
         """Stop asking. Idempotent."""
 
 
-def start(target: Target, *, decision: Decision, sources: Sources) -> Watch | None:
+def start(target: Target, *, decision: Decision, lookups: Lookups) -> Watch | None:
     """Begin to follow `target` in the way that was decided; None when there is nothing to follow."""
     installation = Installation(
         target,
-        leads_back=sources.leads_back,
-        own_ips=sources.own_ips,
-        secures=sources.secures,
+        leads_back=lookups.leads_back,
+        own_ips=lookups.own_ips,
+        secures=lookups.secures,
     )
     match decision:
         case Rejected(status, text):
             installation.reject(status, text=text)
             return None
         case Forwarded(address):
-            installation.configure(opaque=address.port in sources.opaque_ports)
+            installation.configure(opaque=address.port in lookups.opaque_ports)
             installation.forward(Endpoint(address))
             return None
         case ByDns(name):
-            installation.configure(opaque=name.port in sources.opaque_ports)
-            return _TaskWatch(sources.dns(name, installation=installation))
+            installation.configure(opaque=name.port in lookups.opaque_ports)
+            return _TaskWatch(lookups.dns(name, installation=installation))
         case ByService():
-            return ServiceWatch(decision, installation=installation, sources=sources)
+            return ServiceWatch(decision, installation=installation, lookups=lookups)
         case ByAddress(address):
-            return AddressWatch(address, installation=installation, sources=sources)
+            return AddressWatch(address, installation=installation, lookups=lookups)
 
 
 class _TaskWatch:
@@ -74,14 +73,14 @@ class _TaskWatch:
 class ServiceWatch:
     """`Get` and `GetProfile` of one name at once; DNS too for a completed name the mesh does not know."""
 
-    def __init__(self, service: ByService, *, installation: Installation, sources: Sources) -> None:
+    def __init__(self, service: ByService, *, installation: Installation, lookups: Lookups) -> None:
         self._service = service
         self._installation = installation
-        self._sources = sources
+        self._lookups = lookups
         self._dns: asyncio.Task[None] | None = None
-        self._set = EndpointSet(on_skipped=sources.on_skipped)
+        self._set = EndpointSet(on_skipped=lookups.on_skipped)
         self._profile = self._follow_profile()
-        self._get = sources.get(service.name, follower=_EndpointsFollower(self._set, watch=self))
+        self._get = lookups.get(service.name, follower=_EndpointsFollower(self._set, watch=self))
         self._timer = asyncio.get_running_loop().call_later(_SPELLED_WAIT_S, self.on_failed)
 
     def close(self) -> None:
@@ -93,12 +92,12 @@ class ServiceWatch:
 
     def on_profile(self, profile: Profile) -> None:
         name = Authority(profile.name, self._service.name.port) if profile.name else None
-        opaque = profile.opaque or self._service.name.port in self._sources.opaque_ports
+        opaque = profile.opaque or self._service.name.port in self._lookups.opaque_ports
         self._installation.configure(opaque=opaque, logical=str(name or self._service.name))
 
     def on_no_profile(self) -> None:
         if not self._installation.configured:
-            opaque = self._service.name.port in self._sources.opaque_ports
+            opaque = self._service.name.port in self._lookups.opaque_ports
             self._installation.configure(opaque=opaque, logical=str(self._service.name))
 
     def on_change(self, change: Change) -> None:
@@ -119,13 +118,13 @@ class ServiceWatch:
 
     def _follow_profile(self) -> ProfileFollower | None:
         if self._service.with_profile:
-            return ProfileFollower(self._service.name, watch=self, sources=self._sources)
+            return ProfileFollower(self._service.name, watch=self, lookups=self._lookups)
         self.on_no_profile()
         return None
 
     def _start_dns(self, name: Authority) -> None:
         if self._dns is None:
-            self._dns = self._sources.dns(name, installation=self._installation)
+            self._dns = self._lookups.dns(name, installation=self._installation)
 
     def _stop_dns(self) -> None:
         if self._dns is not None:
@@ -137,21 +136,21 @@ class AddressWatch:
     """`GetProfile` of an address: it is one known pod, stands for a service, or is only an address."""
 
     def __init__(
-        self, address: SocketAddr, *, installation: Installation, sources: Sources
+        self, address: SocketAddr, *, installation: Installation, lookups: Lookups
     ) -> None:
         self._address = address
         self._installation = installation
-        self._sources = sources
+        self._lookups = lookups
         self._name: Authority | None = None
         self._get: asyncio.Task[None] | None = None
-        self._profile = ProfileFollower(address, watch=self, sources=sources)
+        self._profile = ProfileFollower(address, watch=self, lookups=lookups)
 
     def close(self) -> None:
         self._profile.close()
         self._follow(None)
 
     def on_profile(self, profile: Profile) -> None:
-        opaque = profile.opaque or self._address.port in self._sources.opaque_ports
+        opaque = profile.opaque or self._address.port in self._lookups.opaque_ports
         if profile.endpoint is not None:
             self._forward(profile.endpoint, opaque=opaque)
         elif profile.name:
@@ -164,7 +163,7 @@ class AddressWatch:
     def on_no_profile(self) -> None:
         """It does not hold up the workload: the address is used as it is until an answer comes."""
         if not self._installation.configured:
-            opaque = self._address.port in self._sources.opaque_ports
+            opaque = self._address.port in self._lookups.opaque_ports
             self._forward(Endpoint(self._address), opaque=opaque)
 
     def on_change(self, change: Change) -> None:
@@ -189,8 +188,8 @@ class AddressWatch:
             self._get.cancel()
         self._name, self._get = name, None
         if name is not None:
-            found = EndpointSet(on_skipped=self._sources.on_skipped)
-            self._get = self._sources.get(name, follower=_EndpointsFollower(found, watch=self))
+            found = EndpointSet(on_skipped=self._lookups.on_skipped)
+            self._get = self._lookups.get(name, follower=_EndpointsFollower(found, watch=self))
 
 
 class _Watching(Protocol):
@@ -207,12 +206,12 @@ class ProfileFollower:
     """The profile stream of one target; gives up waiting for its first answer after a while."""
 
     def __init__(
-        self, target: Authority | SocketAddr, *, watch: _Watching, sources: Sources
+        self, target: Authority | SocketAddr, *, watch: _Watching, lookups: Lookups
     ) -> None:
         self._watch = watch
-        wait_s = sources.rules.profile_initial_timeout_s
+        wait_s = lookups.rules.profile_initial_timeout_s
         self._timer = asyncio.get_running_loop().call_later(wait_s, watch.on_no_profile)
-        self._task = sources.get_profile(str(target), follower=self)
+        self._task = lookups.get_profile(str(target), follower=self)
 
     def close(self) -> None:
         self._timer.cancel()
@@ -224,7 +223,7 @@ class ProfileFollower:
     def on_message(self, raw: bytes) -> None:
         self._timer.cancel()
         message = destination.DestinationProfile.FromString(raw)
-        self._watch.on_profile(translate.profile(message))
+        self._watch.on_profile(messages.profile(message))
 
     def on_failed(self) -> None:
         """The timer decides how long that may take."""

@@ -93,7 +93,7 @@ class InProcess(Sidecar):
         """The targets of one direction."""
         return [
             target
-            for table in self.proxy.tables
+            for table in self.proxy.parts.tables
             if table.direction == direction
             for target in table.targets()
         ]
@@ -106,7 +106,7 @@ async def sidecar(**variables: str) -> AsyncIterator[InProcess]:
     proxy = build(config, log_level=LogLevel(logs.DEFAULT_FILTER))
     running = spawn(proxy.run(), name="sidecar")
     try:
-        yield InProcess(proxy.listening.as_json(), proxy=proxy)
+        yield InProcess(proxy.parts.listening.as_json(), proxy=proxy)
     finally:
         proxy.shut_down()
         await asyncio.wait([running])

@@ -14,7 +14,7 @@ import pytest
 
 from linkerd2_py.proxy.addresses import parse_network
 from linkerd2_py.proxy.config.types import InboundPolicy
-from linkerd2_py.proxy.inbound_policy import (
+from linkerd2_py.proxy.policy.inbound import (
     DENIED,
     NEEDS_CLUSTER,
     NEEDS_IDENTITY,

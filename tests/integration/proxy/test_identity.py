@@ -100,7 +100,7 @@ async def test_certificates_are_renewed_and_an_absent_service_changes_nothing(
                 return await metric(proxy, REFRESHES) >= times
 
             await eventually_async(lambda: renewed(2))
-            first = proxy.proxy.identity.credentials  # type: ignore[union-attr]
+            first = proxy.proxy.parts.identity.credentials  # type: ignore[union-attr]
             await mesh.stop()
 
             async def failed() -> bool:
@@ -113,7 +113,7 @@ async def test_certificates_are_renewed_and_an_absent_service_changes_nothing(
             before = await metric(proxy, REFRESHES)
             await mesh.start()
             await eventually_async(lambda: renewed(int(before) + 1))
-            assert proxy.proxy.identity.credentials is not first  # type: ignore[union-attr]
+            assert proxy.proxy.parts.identity.credentials is not first  # type: ignore[union-attr]
 
 
 async def test_a_token_that_was_exchanged_is_the_one_that_counts(tmp_path: Path) -> None:

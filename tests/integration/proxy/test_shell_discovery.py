@@ -10,7 +10,7 @@ import pytest
 
 from linkerd2_py.base.tasks import spawn
 from linkerd2_py.proto.gen import destination_pb2 as destination
-from linkerd2_py.proxy.discovery import translate, watch
+from linkerd2_py.proxy.discovery import messages, watch
 from tests.support.destination_messages import add, no_endpoints, remove, weighted
 from tests.support.destination_stub import DestinationStub
 from tests.support.dns_server import AAAA, A, DnsServer, Rows
@@ -176,7 +176,7 @@ async def test_a_remove_before_the_first_add_is_ignored_after_a_reconnect() -> N
 async def test_what_nobody_foresaw_in_an_answer_ends_one_stream_and_is_counted(
     monkeypatch: pytest.MonkeyPatch, what: str, kind: str
 ) -> None:
-    read, failures = getattr(translate, what), 2
+    read, failures = getattr(messages, what), 2
 
     def fail_at_first(message: object) -> object:
         nonlocal failures
@@ -185,7 +185,7 @@ async def test_what_nobody_foresaw_in_an_answer_ends_one_stream_and_is_counted(
             raise OverflowError("unforeseen")
         return read(message)
 
-    monkeypatch.setattr(translate, what, fail_at_first)
+    monkeypatch.setattr(messages, what, fail_at_first)
     async with workload("one") as one, mesh() as (stub, proxy):
         stub.endpoints[PATH] = add(one)
         assert await answers(proxy) == "one"
@@ -545,7 +545,7 @@ async def test_it_ends_with_streams_open_and_a_control_plane_that_is_a_name() ->
 async def test_a_workload_that_invents_names_is_bounded() -> None:
     async with workload("one") as one, mesh() as (stub, proxy):
         stub.endpoints[PATH] = add(one)
-        *_of_the_control_plane, outbound = proxy.proxy.resolvers
+        *_of_the_control_plane, outbound = proxy.proxy.parts.discoveries
         outbound.targets_max = 1
         stub.endpoints["another.ns.svc.cluster.local:80"] = add(one)
         url = "http://another.ns.svc.cluster.local/"

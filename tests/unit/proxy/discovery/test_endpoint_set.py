@@ -2,14 +2,14 @@
 
 from linkerd2_py.proto.gen import destination_pb2 as destination
 from linkerd2_py.proxy.addresses import SocketAddr
-from linkerd2_py.proxy.discovery.endpoint_set import (
+from linkerd2_py.proxy.discovery.messages import (
     Added,
     Emptied,
+    Endpoint,
     EndpointSet,
     Removed,
     Replaced,
 )
-from linkerd2_py.proxy.discovery.translate import Endpoint
 from tests.support.destination_messages import add, no_endpoints, remove, weighted
 
 A, B, C = ("10.0.0.1", 80), ("10.0.0.2", 80), ("10.0.0.3", 80)

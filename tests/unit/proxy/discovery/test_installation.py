@@ -9,9 +9,8 @@ from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.pool.settings import PoolSettings
 from linkerd2_py._ext.route.target import Target, TargetTable
 from linkerd2_py.proxy.addresses import SocketAddr
-from linkerd2_py.proxy.discovery.endpoint_set import Added, Emptied, Removed, Replaced
 from linkerd2_py.proxy.discovery.installation import LOOPBACK, Installation
-from linkerd2_py.proxy.discovery.translate import Endpoint
+from linkerd2_py.proxy.discovery.messages import Added, Emptied, Endpoint, Removed, Replaced
 
 A, B, OWN = (Endpoint(SocketAddr("127.0.0.1", port)) for port in (1, 2, 4140))
 

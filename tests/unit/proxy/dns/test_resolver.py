@@ -12,9 +12,9 @@ from linkerd2_py.base.backoff import Backoff, BackoffRange
 from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.base.tasks import cancel_all, spawn
 from linkerd2_py.proxy.addresses import SocketAddr
+from linkerd2_py.proxy.dns.follow import NameListener, TtlBounds, follow_name
 from linkerd2_py.proxy.dns.resolver import NameAbsentError, Resolution, ResolveError, Resolver
 from linkerd2_py.proxy.dns.settings import Hosts, ResolvConf, ResolverSettings
-from linkerd2_py.proxy.dns.watch import NameListener, TtlBounds, watch_name
 from tests.support.dns_server import (
     AAAA,
     CNAME,
@@ -274,7 +274,7 @@ class Watched:
         listener = NameListener(on_addresses=self.reports.append, on_absent=self._on_absent)
         limits = BackoffRange(min_s=0.02, max_s=0.02, jitter=0)
         self.task = spawn(
-            watch_name(
+            follow_name(
                 "web.test",
                 resolver=resolver(server),
                 listener=listener,

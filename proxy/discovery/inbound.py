@@ -22,7 +22,13 @@ from linkerd2_py.proxy.addresses import (
     unpack_ip,
 )
 from linkerd2_py.proxy.config.types import StaticInbound
-from linkerd2_py.proxy.refusal import TARGETS_MAX, TOO_MANY, drop_unused, refuse, refuse_loop
+from linkerd2_py.proxy.discovery.refusal import (
+    TARGETS_MAX,
+    TOO_MANY,
+    drop_unused,
+    refuse,
+    refuse_loop,
+)
 
 _REFUSED: Final = (404, "not an address of this workload")
 

@@ -63,7 +63,7 @@ class NameListener:
             self._on_absent()
 
 
-async def watch_name(
+async def follow_name(
     name: str, *, resolver: Resolver, listener: NameListener, bounds: TtlBounds, backoff: Backoff
 ) -> None:
     """Report the addresses of `name` until cancelled."""

@@ -7,7 +7,7 @@ import pytest
 
 from linkerd2_py.proxy.config.table import VARIABLES
 
-README = Path(__file__).parents[3] / "README.md"
+README = Path(__file__).parents[4] / "README.md"
 NO_DEFAULT = "—"
 LATER = "Accepted without effect"
 REFUSED = "Refused by name"

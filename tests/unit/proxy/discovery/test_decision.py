@@ -4,7 +4,7 @@ import pytest
 
 from linkerd2_py.proxy.addresses import Authority, SocketAddr, parse_network
 from linkerd2_py.proxy.config.types import Destination, StreamLimits
-from linkerd2_py.proxy.discovery.names import (
+from linkerd2_py.proxy.discovery.decision import (
     ByAddress,
     ByDns,
     ByService,

@@ -10,7 +10,7 @@ from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.route.client import Client
 from linkerd2_py.proxy.addresses import parse_network
 from linkerd2_py.proxy.config.types import InboundPolicy
-from linkerd2_py.proxy.inbound_policy import (
+from linkerd2_py.proxy.policy.inbound import (
     DENIED,
     NEEDS_CLUSTER,
     NEEDS_IDENTITY,

@@ -7,7 +7,7 @@ import pytest
 from linkerd2_py.proto.gen import destination_pb2 as destination
 from linkerd2_py.proto.gen import net_pb2 as net
 from linkerd2_py.proxy.addresses import SocketAddr
-from linkerd2_py.proxy.discovery import translate
+from linkerd2_py.proxy.discovery import messages
 from tests.support.destination_messages import tcp_address, weighted
 
 
@@ -16,7 +16,7 @@ def test_an_endpoint_with_everything() -> None:
         addrs=[weighted("10.0.0.1", 8080, h2=True, labels={"pod": "web-0", "namespace": "mine"})],
         metric_labels={"service": "web", "namespace": "theirs"},
     )
-    (found,), skipped = translate.endpoints(message)
+    (found,), skipped = messages.endpoints(message)
     assert found.address == SocketAddr("10.0.0.1", 8080)
     assert found.h2
     assert found.labels == (("namespace", "mine"), ("pod", "web-0"), ("service", "web"))
@@ -24,8 +24,8 @@ def test_an_endpoint_with_everything() -> None:
 
 
 def test_ipv6_and_mapped_addresses() -> None:
-    assert translate.socket_addr(tcp_address("fd00::7", 1)) == SocketAddr("fd00::7", 1)
-    assert translate.socket_addr(tcp_address("::ffff:10.0.0.1", 1)) == SocketAddr("10.0.0.1", 1)
+    assert messages.socket_addr(tcp_address("fd00::7", 1)) == SocketAddr("fd00::7", 1)
+    assert messages.socket_addr(tcp_address("::ffff:10.0.0.1", 1)) == SocketAddr("10.0.0.1", 1)
 
 
 @pytest.mark.parametrize(
@@ -42,15 +42,15 @@ def test_addresses_nobody_is_at_are_skipped(message: net.TcpAddress) -> None:
     update = destination.WeightedAddrSet(
         addrs=[destination.WeightedAddr(addr=message), weighted("10.0.0.1", 1)]
     )
-    found, skipped = translate.endpoints(update)
+    found, skipped = messages.endpoints(update)
     assert [one.address.host for one in found] == ["10.0.0.1"]
     assert skipped == 1
-    assert translate.addresses(destination.AddrSet(addrs=[message])) == ((), 1)
+    assert messages.addresses(destination.AddrSet(addrs=[message])) == ((), 1)
 
 
 def test_labels_are_bounded() -> None:
     labels = {f"name_{number:02}": "x" * 1000 for number in range(50)} | {"no-label": "1", "": "2"}
-    (found,), _ = translate.endpoints(
+    (found,), _ = messages.endpoints(
         destination.WeightedAddrSet(addrs=[weighted("10.0.0.1", 1, labels=labels)])
     )
     assert len(found.labels) == 32
@@ -63,7 +63,7 @@ def test_a_profile() -> None:
         fully_qualified_name="web.ns.svc.cluster.local",
         endpoint=weighted("10.0.0.1", 80),
     )
-    found = translate.profile(message)
+    found = messages.profile(message)
     assert (found.opaque, found.name) == (True, "web.ns.svc.cluster.local")
     assert found.endpoint is not None
     assert found.endpoint.address == SocketAddr("10.0.0.1", 80)
@@ -71,8 +71,8 @@ def test_a_profile() -> None:
 
 def test_a_profile_whose_endpoint_cannot_be_read_has_none() -> None:
     message = destination.DestinationProfile(endpoint=destination.WeightedAddr())
-    assert translate.profile(message).endpoint is None
-    assert translate.profile(destination.DestinationProfile()).endpoint is None
+    assert messages.profile(message).endpoint is None
+    assert messages.profile(destination.DestinationProfile()).endpoint is None
 
 
 def test_addresses_travel_as_the_api_says() -> None:
@@ -87,11 +87,11 @@ def test_a_tunnel_to_no_port_spoils_its_own_endpoint_only(port: int) -> None:
     spoiled.tls_identity.dns_like_identity.name = "web.ns.serviceaccount.identity.linkerd.test"
     spoiled.protocol_hint.opaque_transport.inbound_port = port
     update = destination.WeightedAddrSet(addrs=[spoiled, weighted("10.0.0.2", 80)])
-    found, skipped = translate.endpoints(update)
+    found, skipped = messages.endpoints(update)
     assert ([one.address.host for one in found], skipped) == (["10.0.0.2"], 1)
 
 
 @pytest.mark.parametrize("name", ["", "a\nb", "x" * 300, "ü.test", "sp ace", "a..b"])
 def test_a_name_that_is_none_is_no_profiles_name(name: str) -> None:
     message = destination.DestinationProfile(fully_qualified_name=name, opaque_protocol=True)
-    assert translate.profile(message) == (True, "", None)
+    assert messages.profile(message) == (True, "", None)

@@ -9,26 +9,26 @@ import logging
 from functools import partial
 
 from linkerd2_py._ext.route.target import Target, TargetTable
-from linkerd2_py.proxy.discovery.names import Decision, Rejected, decide
-from linkerd2_py.proxy.discovery.sources import Sources
+from linkerd2_py.proxy.discovery.decision import Decision, Rejected, decide
+from linkerd2_py.proxy.discovery.lookups import Lookups
+from linkerd2_py.proxy.discovery.refusal import TARGETS_MAX, TOO_MANY, drop_unused, refuse
 from linkerd2_py.proxy.discovery.watch import Watch, start
-from linkerd2_py.proxy.refusal import TARGETS_MAX, TOO_MANY, drop_unused, refuse
 
 logger = logging.getLogger(__name__)
 
 
-class Resolver:
-    """The outbound side's discovery. `on_unknown_target` and `on_idle_target` are the engine's hooks."""
+class Discovery:
+    """What the targets of one table are. `on_unknown_target` and `on_idle_target` are the engine's hooks."""
 
-    def __init__(self, sources: Sources, *, targets_max: int = TARGETS_MAX) -> None:
-        self._sources = sources
+    def __init__(self, lookups: Lookups, *, targets_max: int = TARGETS_MAX) -> None:
+        self._lookups = lookups
         self.targets_max = targets_max
         self._watches: dict[bytes, Watch | None] = {}
         self._lasting: set[bytes] = set()
 
     def on_unknown_target(self, target: Target, *, table: TargetTable) -> None:
         """Begin to find out what `target` is, or refuse it."""
-        decision = decide(target.key, rules=self._sources.rules)
+        decision = decide(target.key, rules=self._lookups.rules)
         logger.debug("%s: %s", target.key.decode(errors="replace"), decision)
         if isinstance(decision, Rejected):
             refuse(target, status=decision.status, text=decision.text, table=table)
@@ -50,7 +50,7 @@ class Resolver:
         """Follow the target of a static port for as long as the process lives."""
         if target.key not in self._lasting:
             self._lasting.add(target.key)
-            self._begin(target, decision=decide(target.key, rules=self._sources.rules))
+            self._begin(target, decision=decide(target.key, rules=self._lookups.rules))
 
     def close(self) -> None:
         """Stop all watches."""
@@ -58,8 +58,8 @@ class Resolver:
             self._end(key)
 
     async def settled(self) -> None:
-        """After `close` of every resolver: until no call of theirs is left in the engine."""
-        await self._sources.settled()
+        """After `close` of every discovery: until no call of theirs is left in the engine."""
+        await self._lookups.settled()
 
     def _is_full(self, table: TargetTable) -> bool:
         if len(self._watches) >= self.targets_max:
@@ -69,7 +69,7 @@ class Resolver:
 
     def _begin(self, target: Target, *, decision: Decision) -> None:
         self._end(target.key)
-        self._watches[target.key] = start(target, decision=decision, sources=self._sources)
+        self._watches[target.key] = start(target, decision=decision, lookups=self._lookups)
 
     def _end(self, key: bytes) -> None:
         watch = self._watches.pop(key, None)

@@ -1,4 +1,4 @@
-"""Where answers come from: the destination API's two streams, and DNS. One for all targets."""
+"""Where answers come from: the two streams of the destination API, and DNS. One for all targets."""
 
 from __future__ import annotations
 
@@ -12,19 +12,18 @@ from linkerd2_py.proto.gen import destination_pb2 as destination
 from linkerd2_py.proxy.addresses import Authority, SocketAddr
 from linkerd2_py.proxy.backoff import BackoffMaker
 from linkerd2_py.proxy.config.types import Destination
-from linkerd2_py.proxy.discovery.endpoint_set import Emptied, Replaced
-from linkerd2_py.proxy.discovery.follow import Follower, follow
 from linkerd2_py.proxy.discovery.installation import Installation, LeadsBack
-from linkerd2_py.proxy.discovery.translate import Endpoint
+from linkerd2_py.proxy.discovery.messages import Emptied, Endpoint, Replaced
+from linkerd2_py.proxy.dns.follow import NameListener, TtlBounds, follow_name
 from linkerd2_py.proxy.dns.resolver import Resolver
-from linkerd2_py.proxy.dns.watch import NameListener, TtlBounds, watch_name
 from linkerd2_py.proxy.grpc.client import GrpcClient
+from linkerd2_py.proxy.grpc.follow import Follower, follow
 
 _SERVICE: Final = "/io.linkerd.proxy.destination.Destination"
 _SCHEME: Final = "k8s"  # the controllers of 2018 answer no other; today's do not read it
 
 
-class Sources(NamedTuple):
+class Lookups(NamedTuple):
     """Everything a watch may ask. `client` is None without a control plane."""
 
     client: GrpcClient | None
@@ -64,7 +63,7 @@ class Sources(NamedTuple):
             on_absent=lambda: installation.apply(Emptied(exists=False)),
         )
         watch = partial(
-            watch_name,
+            follow_name,
             name.host,
             resolver=self.resolver,
             listener=listener,

@@ -1,0 +1,1 @@
+"""Who may do what: `inbound` decides who is let in to the workload."""
