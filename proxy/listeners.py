@@ -13,8 +13,8 @@ from typing import Any, Final, Protocol
 from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.io.listener import Listener
 from linkerd2_py._ext.metrics.registry import Registry
-from linkerd2_py.base.names import PROXY_ENV_PREFIX
 from linkerd2_py.proxy.addresses import SocketAddr, is_local, is_unspecified
+from linkerd2_py.proxy.config.setting import Setting
 
 EXHAUSTED: Final = "listener_exhausted_total"
 _EXHAUSTED_HELP: Final = (
@@ -32,12 +32,12 @@ class Bind(Protocol):
     def __call__(self, host: str, port: int) -> Address: ...
 
 
-def listen(bind: Bind, address: SocketAddr, *, variable: str) -> SocketAddr:
+def listen(bind: Bind, address: SocketAddr, *, setting: Setting[Any]) -> SocketAddr:
     """Where it really listens. ListenError when the system refuses."""
     try:
         bound = bind(address.host, address.port)
     except OSError as error:
-        raise ListenError(_refusal(address, error=error, variable=variable)) from error
+        raise ListenError(_refusal(address, error=error, setting=setting)) from error
     return SocketAddr(bound.host, bound.port)
 
 
@@ -112,11 +112,11 @@ def _reaches(address: SocketAddr, *, own: SocketAddr) -> bool:
     return is_unspecified(own.host) and is_local(address.host)
 
 
-def _refusal(address: SocketAddr, *, error: OSError, variable: str) -> str:
+def _refusal(address: SocketAddr, *, error: OSError, setting: Setting[Any]) -> str:
     reason = os.strerror(error.errno) if error.errno else str(error)
     advice = "; stop what listens there, or choose another address or port"
     hint = advice if error.errno in {errno.EADDRINUSE, errno.EADDRNOTAVAIL} else ""
-    return f"{PROXY_ENV_PREFIX}{variable}: cannot listen on {address}: {reason}{hint}"
+    return f"{setting.variable}: cannot listen on {address}: {reason}{hint}"
 
 
 def _joined(addresses: list[SocketAddr]) -> str:

@@ -1,5 +1,6 @@
 """The environment of a sidecar: `LINKERD2_PROXY_*` to one frozen `Config`.
 
-`table.py` lists every variable with its parser and default, `parse.py` reads single values, `load.py`
-gathers all problems and builds the values of `types.py`, `identity.py` those of identity.
+`table` declares every setting once, as a `setting` with its parser, its default and what it is for; `parse` reads single values,
+`load` gathers all problems and builds the values of `types`, `identity` those of identity. `tools/document_settings.py` writes
+the declarations into the README.
 """

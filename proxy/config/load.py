@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from linkerd2_py.base.backoff import BackoffRange
 from linkerd2_py.base.names import PROXY_ENV_PREFIX
-from linkerd2_py.proxy.addresses import matches_suffix
-from linkerd2_py.proxy.config import identity, parse
-from linkerd2_py.proxy.config.table import RENAMED, VARIABLES
+from linkerd2_py.proxy.addresses import SocketAddr, matches_suffix
+from linkerd2_py.proxy.config import identity, parse, table
+from linkerd2_py.proxy.config.setting import Setting, Values
 from linkerd2_py.proxy.config.types import (
     AdminSettings,
     Balancing,
@@ -25,8 +25,6 @@ from linkerd2_py.proxy.config.types import (
     SocketTuning,
     StreamLimits,
 )
-
-Values = Mapping[str, Any]
 
 
 class Problem(NamedTuple):
@@ -64,7 +62,7 @@ def load(environ: Mapping[str, str]) -> Config:
 
 def is_identity_disabled(environ: Mapping[str, str]) -> bool:
     """Whether the proxy of this environment is to have no identity."""
-    return bool(environ.get(PROXY_ENV_PREFIX + "IDENTITY_DISABLED", "").strip())
+    return bool(environ.get(table.IDENTITY_DISABLED.variable, "").strip())
 
 
 def load_key_request(environ: Mapping[str, str]) -> KeyRequest:
@@ -75,34 +73,34 @@ def load_key_request(environ: Mapping[str, str]) -> KeyRequest:
     problems += _missing(identity.missing_for_key, values, problems)
     if problems:
         raise ConfigError(tuple(problems))
-    return KeyRequest(directory=values["IDENTITY_DIR"], local_name=identity.local_name(values))
+    return KeyRequest(directory=values[table.IDENTITY_DIR], local_name=identity.local_name(values))
 
 
-def _read(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[Problem]]:
-    values = {name: variable.default for name, variable in VARIABLES.items()}
+def _read(environ: Mapping[str, str]) -> tuple[Values, list[Problem]]:
+    values = Values()
     problems = []
     for full in sorted(environ):
         if not full.startswith(PROXY_ENV_PREFIX):
             continue
-        name, text = full.removeprefix(PROXY_ENV_PREFIX), environ[full].strip()
-        variable = VARIABLES.get(name)
-        if variable is None:
+        name = full.removeprefix(PROXY_ENV_PREFIX)
+        setting = table.SETTINGS.get(name)
+        if setting is None:
             problems.append(Problem(full, _unknown(name)))
-        elif text or variable.keeps_empty:
-            try:
-                values[name] = variable.parse(text)
-            except ValueError as error:
-                problems.append(Problem(full, str(error)))
+            continue
+        try:
+            values.read(setting, environ[full].strip())
+        except ValueError as error:
+            problems.append(Problem(full, str(error)))
     return values, problems
 
 
 def _unknown(name: str) -> str:
-    new = RENAMED.get(name)
+    new = table.RENAMED.get(name)
     if new is not None:
-        return f"was renamed: use {PROXY_ENV_PREFIX}{new}"
+        return f"was renamed: use {new.variable}"
     import difflib  # noqa: PLC0415  # only for a process that is about to end
 
-    near = difflib.get_close_matches(name, VARIABLES, n=1)
+    near = difflib.get_close_matches(name, table.SETTINGS, n=1)
     hint = f"; did you mean {PROXY_ENV_PREFIX}{near[0]}?" if near else ""
     return f"unknown variable{hint}"
 
@@ -110,13 +108,11 @@ def _unknown(name: str) -> str:
 def _contradictions(values: Values) -> list[Problem]:
     """What each value alone cannot show."""
     found = list(starmap(_problem, identity.contradictions(values)))
-    for side in ("INBOUND", "OUTBOUND"):
-        found += _order(
-            values, low=f"{side}_CONNECT_EXP_BACKOFF_MIN", high=f"{side}_CONNECT_EXP_BACKOFF_MAX"
-        )
-    found += _order(values, low="DNS_MIN_TTL", high="DNS_MAX_TTL")
-    found += _order(values, low="IDENTITY_MIN_REFRESH", high="IDENTITY_MAX_REFRESH")
-    if values["DESTINATION_SVC_ADDR"] is None:
+    for side in (table.INBOUND, table.OUTBOUND):
+        found += _order(values, low=side.backoff_min, high=side.backoff_max)
+    found += _order(values, low=table.DNS_MIN_TTL, high=table.DNS_MAX_TTL)
+    found += _order(values, low=table.IDENTITY_MIN_REFRESH, high=table.IDENTITY_MAX_REFRESH)
+    if values[table.DESTINATION_SVC_ADDR] is None:
         found += _needs_destination(values)
     return found
 
@@ -124,148 +120,150 @@ def _contradictions(values: Values) -> list[Problem]:
 def _missing(
     find: Callable[..., identity.Problems], values: Values, problems: list[Problem]
 ) -> list[Problem]:
-    bad = {problem.name.removeprefix(PROXY_ENV_PREFIX) for problem in problems}
+    bad = {problem.name for problem in problems}
     return list(starmap(_problem, find(values, bad=bad)))
 
 
-def _order(values: Values, *, low: str, high: str) -> list[Problem]:
-    if values[low] is None or values[high] is None or values[low] <= values[high]:
+def _order(
+    values: Values,
+    *,
+    low: Setting[float | None],
+    high: Setting[float | None],
+) -> list[Problem]:
+    shortest, longest = values[low], values[high]
+    if shortest is None or longest is None or shortest <= longest:
         return []
-    return [_problem(low, f"must not be longer than {PROXY_ENV_PREFIX}{high}")]
+    return [_problem(low, f"must not be longer than {high.variable}")]
 
 
 def _needs_destination(values: Values) -> list[Problem]:
     """A static port of a mesh service would never find an endpoint."""
-    suffixes = values["DESTINATION_GET_SUFFIXES"]
+    suffixes = values[table.DESTINATION_GET_SUFFIXES]
     names = [
         static.target.host
-        for static in values["OUTBOUND_STATIC_PORTS"]
+        for static in values[table.OUTBOUND_STATIC_PORTS]
         if matches_suffix(static.target.host, suffixes=suffixes)
     ]
     if not names:
         return []
-    return [_problem("DESTINATION_SVC_ADDR", f"must be set: {names[0]} is a name of the mesh")]
+    return [_problem(table.DESTINATION_SVC_ADDR, f"must be set: {names[0]} is a name of the mesh")]
 
 
-def _problem(name: str, reason: str) -> Problem:
-    return Problem(PROXY_ENV_PREFIX + name, reason)
+def _problem(setting: Setting[Any], reason: str) -> Problem:
+    return Problem(setting.variable, reason)
 
 
 def _not_used_yet(environ: Mapping[str, str]) -> tuple[str, ...]:
-    names = (PROXY_ENV_PREFIX + name for name, variable in VARIABLES.items() if not variable.used)
+    names = (one.variable for one in table.SETTINGS.values() if one.fate != "used")
     return tuple(sorted(name for name in names if environ.get(name, "").strip()))
 
 
 def _build(values: Values, *, not_used_yet: tuple[str, ...]) -> Config:
-    outbound_listen = values["OUTBOUND_LISTEN_ADDRS"] or (values["OUTBOUND_LISTEN_ADDR"],)
+    outbound_listen = values[table.OUTBOUND_LISTEN_ADDRS] or (values[table.OUTBOUND_LISTEN_ADDR],)
     return Config(
-        outbound=_side(values, name="OUTBOUND", listen=outbound_listen),
-        inbound=_side(values, name="INBOUND", listen=(values["INBOUND_LISTEN_ADDR"],)),
+        outbound=_side(values, table.OUTBOUND, listen=outbound_listen),
+        inbound=_side(values, table.INBOUND, listen=(values[table.INBOUND_LISTEN_ADDR],)),
         balancing=Balancing(
-            penalizes_failures=values["OUTBOUND_PENALIZE_FAILURES"],
-            max_retry_after_s=values["OUTBOUND_LOAD_BIASER_MAX_RETRY_AFTER"],
+            penalizes_failures=values[table.OUTBOUND_PENALIZE_FAILURES],
+            max_retry_after_s=values[table.OUTBOUND_LOAD_BIASER_MAX_RETRY_AFTER],
         ),
-        outbound_static=values["OUTBOUND_STATIC_PORTS"],
-        inbound_static=values["INBOUND_STATIC_PORTS"],
-        inbound_ips=values["INBOUND_IPS"],
+        outbound_static=values[table.OUTBOUND_STATIC_PORTS],
+        inbound_static=values[table.INBOUND_STATIC_PORTS],
+        inbound_ips=values[table.INBOUND_IPS],
         inbound_policy=InboundPolicy(
-            default=values["INBOUND_DEFAULT_POLICY"],
-            cluster_networks=values["POLICY_CLUSTER_NETWORKS"],
-            require_identity=values["INBOUND_PORTS_REQUIRE_IDENTITY"],
-            require_tls=values["INBOUND_PORTS_REQUIRE_TLS"],
+            default=values[table.INBOUND_DEFAULT_POLICY],
+            cluster_networks=values[table.POLICY_CLUSTER_NETWORKS],
+            require_identity=values[table.INBOUND_PORTS_REQUIRE_IDENTITY],
+            require_tls=values[table.INBOUND_PORTS_REQUIRE_TLS],
         ),
         identity=identity.build(values),
         admin=AdminSettings(
-            listen=values["ADMIN_LISTEN_ADDR"],
-            hosts=values["ADMIN_HOSTS"],
-            token_file=values["ADMIN_TOKEN_FILE"],
+            listen=values[table.ADMIN_LISTEN_ADDR],
+            hosts=values[table.ADMIN_HOSTS],
+            token_file=values[table.ADMIN_TOKEN_FILE],
         ),
         destination=_destination(values),
         dns=Dns(
-            resolv_conf=values["RESOLV_CONF"],
-            min_ttl_s=values["DNS_MIN_TTL"],
-            max_ttl_s=values["DNS_MAX_TTL"],
+            resolv_conf=values[table.RESOLV_CONF],
+            min_ttl_s=values[table.DNS_MIN_TTL],
+            max_ttl_s=values[table.DNS_MAX_TTL],
         ),
-        logs=Logs(filter_text=values["LOG"], style=values["LOG_FORMAT"]),
-        metrics_retain_idle_s=values["METRICS_RETAIN_IDLE"],
-        shutdown_grace_s=values["SHUTDOWN_GRACE_PERIOD"],
-        shutdown_endpoint=values["SHUTDOWN_ENDPOINT_ENABLED"],
-        informational_headers=not values["OUTBOUND_DISABLE_INFORMATIONAL_HEADERS"],
-        inbound_authority_labels=bool(values["INBOUND_METRICS_AUTHORITY_LABELS"]),
-        io_uring=values["IO_URING"],
-        busy_wait=values["BUSY_WAIT"],
+        logs=Logs(filter_text=values[table.LOG], style=values[table.LOG_FORMAT]),
+        metrics_retain_idle_s=values[table.METRICS_RETAIN_IDLE],
+        shutdown_grace_s=values[table.SHUTDOWN_GRACE_PERIOD],
+        shutdown_endpoint=values[table.SHUTDOWN_ENDPOINT_ENABLED],
+        informational_headers=not values[table.OUTBOUND_DISABLE_INFORMATIONAL_HEADERS],
+        inbound_authority_labels=bool(values[table.INBOUND_METRICS_AUTHORITY_LABELS]),
+        io_uring=values[table.IO_URING],
+        busy_wait=values[table.BUSY_WAIT],
         not_used_yet=not_used_yet,
     )
 
 
-def _side(values: Values, *, name: str, listen: tuple[Any, ...]) -> Side:
-    idle_conns = {"INBOUND": "MAX_IDLE_CONNS_PER_ENDPOINT"}.get(
-        name, f"{name}_MAX_IDLE_CONNS_PER_ENDPOINT"
-    )
+def _side(values: Values, side: table.SideSettings, *, listen: tuple[SocketAddr, ...]) -> Side:
     return Side(
         listen=listen,
-        backlog=values[f"{name}_TCP_LISTEN_BACKLOG"],
-        detect_timeout_s=values[f"{name}_DETECT_TIMEOUT"],
-        connect_timeout_s=values[f"{name}_CONNECT_TIMEOUT"],
+        backlog=values[side.backlog],
+        detect_timeout_s=values[side.detect_timeout],
+        connect_timeout_s=values[side.connect_timeout],
         connect_backoff=BackoffRange(
-            min_s=values[f"{name}_CONNECT_EXP_BACKOFF_MIN"],
-            max_s=values[f"{name}_CONNECT_EXP_BACKOFF_MAX"],
-            jitter=values[f"{name}_CONNECT_EXP_BACKOFF_JITTER"],
+            min_s=values[side.backoff_min],
+            max_s=values[side.backoff_max],
+            jitter=values[side.backoff_jitter],
         ),
-        accept_socket=_tuning(values, name=f"{name}_ACCEPT"),
-        connect_socket=_tuning(values, name=f"{name}_CONNECT"),
-        queue_capacity=values[f"{name}_HTTP_QUEUE_CAPACITY"],
-        failfast_s=values[f"{name}_HTTP_FAILFAST_TIMEOUT"],
-        max_in_flight=values[f"{name}_MAX_IN_FLIGHT"],
-        half_close_grace_s=values[f"{name}_HALF_CLOSE_GRACE"],
-        slow_reader_s=values[f"{name}_SLOW_READER_TIMEOUT"],
-        http1_idle_s=values[f"{name}_HTTP1_CONNECTION_POOL_IDLE_TIMEOUT"],
-        http1_max_idle=values[idle_conns],
-        discovery_idle_s=values[f"{name}_DISCOVERY_IDLE_TIMEOUT"],
-        opaque_ports=values[f"{name}_PORTS_DISABLE_PROTOCOL_DETECTION"],
-        http2=_http2(values, name=f"{name}_SERVER_HTTP2"),
+        accept_socket=SocketTuning(
+            keepalive_s=values[side.accept_keepalive],
+            user_timeout_s=values[side.accept_user_timeout],
+        ),
+        connect_socket=SocketTuning(
+            keepalive_s=values[side.connect_keepalive],
+            user_timeout_s=values[side.connect_user_timeout],
+        ),
+        queue_capacity=values[side.queue_capacity],
+        failfast_s=values[side.failfast],
+        max_in_flight=values[side.max_in_flight],
+        half_close_grace_s=values[side.half_close_grace],
+        slow_reader_s=values[side.slow_reader],
+        http1_idle_s=values[side.http1_idle],
+        http1_max_idle=values[side.http1_max_idle],
+        discovery_idle_s=values[side.discovery_idle],
+        opaque_ports=values[side.opaque_ports],
+        http2=_http2(values, side),
     )
 
 
-def _tuning(values: Values, *, name: str) -> SocketTuning:
-    return SocketTuning(
-        keepalive_s=values[f"{name}_KEEPALIVE"], user_timeout_s=values[f"{name}_USER_TIMEOUT"]
-    )
-
-
-def _http2(values: Values, *, name: str) -> Http2Server:
-    stream = values[f"{name}_INITIAL_STREAM_WINDOW_SIZE"]
-    connection = values[f"{name}_INITIAL_CONNECTION_WINDOW_SIZE"]
+def _http2(values: Values, side: table.SideSettings) -> Http2Server:
+    stream, connection = values[side.stream_window], values[side.connection_window]
     return Http2Server(
-        keepalive_interval_s=values[f"{name}_KEEP_ALIVE_INTERVAL"],
-        keepalive_timeout_s=values[f"{name}_KEEP_ALIVE_TIMEOUT"],
-        max_concurrent_streams=values[f"{name}_MAX_CONCURRENT_STREAMS"],
-        max_frame_size=values[f"{name}_MAX_FRAME_SIZE"],
-        header_list_bytes=values[f"{name}_MAX_HEADER_LIST_SIZE"],
-        pending_accept_resets=values[f"{name}_MAX_PENDING_ACCEPT_RESET_STREAMS"],
-        stream_window=stream or values["HTTP2_INITIAL_STREAM_WINDOW_SIZE"],
-        connection_window=connection or values["HTTP2_INITIAL_CONNECTION_WINDOW_SIZE"],
+        keepalive_interval_s=values[side.ping_interval],
+        keepalive_timeout_s=values[side.ping_timeout],
+        max_concurrent_streams=values[side.max_concurrent_streams],
+        max_frame_size=values[side.max_frame_size],
+        header_list_bytes=values[side.header_list_bytes],
+        pending_accept_resets=values[side.pending_accept_resets],
+        stream_window=stream or values[table.HTTP2_INITIAL_STREAM_WINDOW_SIZE],
+        connection_window=connection or values[table.HTTP2_INITIAL_CONNECTION_WINDOW_SIZE],
     )
 
 
 def _destination(values: Values) -> Destination:
-    token, workload = values["DESTINATION_CONTEXT"], values["POLICY_WORKLOAD"]
+    token, workload = values[table.DESTINATION_CONTEXT], values[table.POLICY_WORKLOAD]
     namespace = (
-        values["POD_NAMESPACE"]
+        values[table.POD_NAMESPACE]
         or parse.workload_namespace(token)
         or parse.workload_namespace(workload)
     )
     return Destination(
-        address=values["DESTINATION_SVC_ADDR"],
+        address=values[table.DESTINATION_SVC_ADDR],
         context_token=token,
         namespace=namespace,
-        get_suffixes=values["DESTINATION_GET_SUFFIXES"],
-        profile_suffixes=values["DESTINATION_PROFILE_SUFFIXES"],
-        profile_networks=values["DESTINATION_PROFILE_NETWORKS"],
-        profile_initial_timeout_s=values["DESTINATION_PROFILE_INITIAL_TIMEOUT"],
+        get_suffixes=values[table.DESTINATION_GET_SUFFIXES],
+        profile_suffixes=values[table.DESTINATION_PROFILE_SUFFIXES],
+        profile_networks=values[table.DESTINATION_PROFILE_NETWORKS],
+        profile_initial_timeout_s=values[table.DESTINATION_PROFILE_INITIAL_TIMEOUT],
         streams=StreamLimits(
-            initial_s=values["CONTROL_STREAM_INITIAL_TIMEOUT"],
-            idle_s=values["CONTROL_STREAM_IDLE_TIMEOUT"],
-            lifetime_s=values["CONTROL_STREAM_LIFETIME"],
+            initial_s=values[table.CONTROL_STREAM_INITIAL_TIMEOUT],
+            idle_s=values[table.CONTROL_STREAM_IDLE_TIMEOUT],
+            lifetime_s=values[table.CONTROL_STREAM_LIFETIME],
         ),
     )

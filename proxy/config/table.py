@@ -1,226 +1,542 @@
-"""Every `LINKERD2_PROXY_*` variable a sidecar knows: parser, default, and what becomes of it.
+"""Every `LINKERD2_PROXY_*` setting a sidecar knows.
 
-Names, units and defaults are Linkerd's (2.20). Variables of later features are accepted as long as
-leaving them out changes nothing for the traffic; where it would, they are refused by name.
+Names, units and defaults are Linkerd's (2.20). A new setting is declared here, once; `load` puts its value where it is used, and
+`tools/document_settings.py` writes it into the README.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from linkerd2_py.proxy.addresses import SocketAddr
 from linkerd2_py.proxy.config import parse
+from linkerd2_py.proxy.config.setting import Setting, ignored, listed, optional, refused, setting
 
 _WINDOW_MAX: Final = 2**31 - 1  # RFC 9113 section 6.9.1
 _MANY: Final = 1_000_000
-_BACKLOG: Final = 4096  # the kernel cuts it to net.core.somaxconn
-_SUFFIX: Final = ("svc.cluster.local",)
+_WINDOW: Final = parse.whole(low=1, high=_WINDOW_MAX)
+_CONNECTION_WINDOW: Final = parse.whole(low=65_535, high=_WINDOW_MAX)
+_COUNT: Final = parse.whole(low=1, high=_MANY)
+_IDLE_COUNT: Final = parse.whole(low=0, high=_MANY)
 
 
-class Variable(NamedTuple):
-    """One variable. `keeps_empty`: an empty value has a meaning; otherwise it counts as unset."""
-
-    parse: Callable[[str], Any]
-    default: Any = None
-    keeps_empty: bool = False
-    used: bool = True
+def _text(name: str, meaning: str, shown: str = "") -> Setting[str]:
+    return Setting(name, parse.anything, shown, meaning, shown=shown)
 
 
-def _later(parser: Callable[[str], Any] = parse.anything) -> Variable:
-    """Accepted and not used yet: leaving it out changes nothing for the traffic."""
-    return Variable(parser, used=False)
+def _identity(name: str, meaning: str) -> Setting[str]:
+    return Setting(name, parse.identity, "", meaning)
 
 
-def _refused(reason: str) -> Variable:
-    """Leaving it out would change what traffic is allowed or where it goes."""
+# The workload's traffic comes in, and so do its peers' and its operators'.
 
-    def refuse(text: str) -> str:
-        raise ValueError(f"{reason} (set to {text!r})")
+OUTBOUND_STATIC_PORTS: Final = listed(
+    "OUTBOUND_STATIC_PORTS",
+    parse.static_outbound,
+    "ours: `ip:port=name:port,…`, local ports that each lead to one logical target",
+)
+INBOUND_STATIC_PORTS: Final = listed(
+    "INBOUND_STATIC_PORTS",
+    parse.static_inbound,
+    "ours: `ip:port=ip:port[/opaque],…`, local ports that each lead to one port of the workload; `/http`: what is no HTTP gets 400"
+    " there instead of being carried as opaque",
+)
 
-    return Variable(refuse, used=False)
+# Who this proxy is.
 
-
-def _switch_refused(reason: str) -> Variable:
-    """A switch that may only be off."""
-
-    def refuse(text: str) -> bool:
-        if parse.switch(text):
-            raise ValueError(reason)
-        return False
-
-    return Variable(refuse, used=False)
-
-
-def _list(parser: Callable[[str], Any], default: Any) -> Variable:
-    return Variable(parser, default, keeps_empty=True)
-
-
-def _side(name: str, *, connect_s: float, backoff_max_s: float, failfast_s: float) -> _Table:
-    """The variables that exist for both directions."""
-    backoff, http2 = f"{name}_CONNECT_EXP_BACKOFF", f"{name}_SERVER_HTTP2"
-    return {
-        f"{name}_TCP_LISTEN_BACKLOG": Variable(parse.whole(low=1, high=65535), _BACKLOG),
-        f"{name}_DETECT_TIMEOUT": Variable(parse.positive_duration, 10.0),
-        f"{name}_CONNECT_TIMEOUT": Variable(parse.positive_duration, connect_s),
-        f"{backoff}_MIN": Variable(parse.positive_duration, 0.1),
-        f"{backoff}_MAX": Variable(parse.positive_duration, backoff_max_s),
-        f"{backoff}_JITTER": Variable(parse.ratio, 0.1),
-        f"{name}_ACCEPT_KEEPALIVE": Variable(parse.duration, 0.0),
-        f"{name}_ACCEPT_USER_TIMEOUT": Variable(parse.duration, 0.0),
-        f"{name}_CONNECT_KEEPALIVE": Variable(parse.duration, 0.0),
-        f"{name}_CONNECT_USER_TIMEOUT": Variable(parse.duration, 0.0),
-        f"{name}_HTTP_QUEUE_CAPACITY": Variable(parse.whole(low=1, high=_MANY), 10_000),
-        f"{name}_HTTP_FAILFAST_TIMEOUT": Variable(parse.positive_duration, failfast_s),
-        f"{name}_MAX_IN_FLIGHT": Variable(parse.whole(low=1, high=_MANY), 100_000),
-        f"{name}_HALF_CLOSE_GRACE": Variable(parse.up_to_an_hour, 5.0),
-        f"{name}_SLOW_READER_TIMEOUT": Variable(parse.an_hour_at_most, 3600.0),
-        f"{name}_HTTP1_CONNECTION_POOL_IDLE_TIMEOUT": Variable(parse.positive_duration, 3.0),
-        f"{name}_PORTS_DISABLE_PROTOCOL_DETECTION": _list(parse.ports, frozenset()),
-        f"{http2}_KEEP_ALIVE_INTERVAL": Variable(parse.up_to_an_hour),
-        f"{http2}_KEEP_ALIVE_TIMEOUT": Variable(parse.up_to_an_hour),
-        f"{http2}_MAX_CONCURRENT_STREAMS": Variable(parse.whole(low=1, high=2**31 - 1)),
-        f"{http2}_MAX_FRAME_SIZE": Variable(parse.whole(low=16_384, high=2**24 - 1)),
-        f"{http2}_MAX_HEADER_LIST_SIZE": Variable(parse.whole(low=1024, high=2**20)),
-        f"{http2}_MAX_PENDING_ACCEPT_RESET_STREAMS": Variable(parse.whole(low=1, high=_MANY)),
-        f"{http2}_INITIAL_STREAM_WINDOW_SIZE": Variable(parse.whole(low=1, high=_WINDOW_MAX)),
-        f"{http2}_INITIAL_CONNECTION_WINDOW_SIZE": Variable(
-            parse.whole(low=65_535, high=_WINDOW_MAX)
-        ),
-        f"{http2}_MAX_SEND_BUF_SIZE": _later(parse.whole(low=1, high=2**31 - 1)),
-        f"{http2}_ADAPTIVE_FLOW_CONTROL": _later(parse.switch),
-    }
-
-
-_Table = dict[str, Variable]
-
-_NO_CONTROLLER: Final = "the policy controller's API is not available yet: leave it out, and INBOUND_DEFAULT_POLICY decides alone"
+IDENTITY_DISABLED: Final = Setting(
+    "IDENTITY_DISABLED",
+    parse.non_empty,
+    default=False,
+    meaning="ours: set (to anything), there is no identity; other `IDENTITY_…` are ignored and traffic between proxies is plain text",
+)
+IDENTITY_SVC_ADDR: Final = optional(
+    "IDENTITY_SVC_ADDR", parse.authority, "`host:port` of the identity service"
+)
+IDENTITY_SVC_NAME: Final = _identity(
+    "IDENTITY_SVC_NAME",
+    "the identity of that service; needed unless the address is a loopback IP, and not proven yet: the service is called in plain"
+    " text",
+)
+IDENTITY_TRUST_ANCHORS: Final = Setting(
+    "IDENTITY_TRUST_ANCHORS",
+    parse.trust_anchors,
+    b"",
+    "the certificates that are trusted, as PEM text",
+)
+IDENTITY_DIR: Final = _text(
+    "IDENTITY_DIR", "the directory where `proxy-identity` leaves `key.p8` and `csr.der`"
+)
+IDENTITY_TOKEN_FILE: Final = _text("IDENTITY_TOKEN_FILE", "the file with the workload's token")
+IDENTITY_LOCAL_NAME: Final = _identity("IDENTITY_LOCAL_NAME", "the workload's identity")
+_TWICE = "the same in two variables, which must be equal"
+IDENTITY_SERVER_ID: Final = _identity("IDENTITY_SERVER_ID", _TWICE)
+IDENTITY_SERVER_NAME: Final = _identity("IDENTITY_SERVER_NAME", _TWICE)
+_REFRESH = "bounds put on the time to the next certificate"
+IDENTITY_MIN_REFRESH: Final = setting(
+    "IDENTITY_MIN_REFRESH", parse.positive_duration, "10s", _REFRESH
+)
+IDENTITY_MAX_REFRESH: Final = setting(
+    "IDENTITY_MAX_REFRESH", parse.positive_duration, "24h", _REFRESH
+)
 _NO_SPIRE: Final = "identity from SPIRE is not available: certificates come from IDENTITY_SVC_ADDR"
-_CLUSTER_NETWORKS: Final = "10.0.0.0/8,100.64.0.0/10,172.16.0.0/12,192.168.0.0/16,fd00::/8"
+IDENTITY_SPIRE_WORKLOAD_API_ADDRESS: Final = refused(
+    "IDENTITY_SPIRE_WORKLOAD_API_ADDRESS", _NO_SPIRE
+)
+IDENTITY_SPIRE_SOCKET: Final = refused("IDENTITY_SPIRE_SOCKET", _NO_SPIRE)
 
-_OURS: Final[_Table] = {
-    "OUTBOUND_STATIC_PORTS": _list(parse.static_outbound, ()),
-    "INBOUND_STATIC_PORTS": _list(parse.static_inbound, ()),
-    "ADMIN_HOSTS": _list(parse.host_names, frozenset()),
-    "ADMIN_TOKEN_FILE": Variable(parse.anything, ""),
-    "IDENTITY_DISABLED": Variable(parse.non_empty, default=False),
-    "IO_URING": Variable(parse.switch, default=True),
-    "BUSY_WAIT": Variable(parse.switch, default=True),
-}
-_LISTENERS: Final[_Table] = {
-    "OUTBOUND_LISTEN_ADDR": Variable(parse.socket_addr, SocketAddr("127.0.0.1", 4140)),
-    "OUTBOUND_LISTEN_ADDRS": Variable(parse.listen_addrs),
-    "INBOUND_LISTEN_ADDR": Variable(parse.socket_addr, SocketAddr("0.0.0.0", 4143)),
-    "ADMIN_LISTEN_ADDR": Variable(parse.socket_addr, SocketAddr("127.0.0.1", 4191)),
-    "CONTROL_LISTEN_ADDR": _later(parse.socket_addr),
-}
-_POOLS: Final[_Table] = {
-    "MAX_IDLE_CONNS_PER_ENDPOINT": Variable(parse.whole(low=0, high=_MANY), 10_000),
-    "OUTBOUND_MAX_IDLE_CONNS_PER_ENDPOINT": Variable(parse.whole(low=0, high=_MANY), 10_000),
-    "HTTP2_INITIAL_STREAM_WINDOW_SIZE": Variable(parse.whole(low=1, high=_WINDOW_MAX), 65_535),
-    "HTTP2_INITIAL_CONNECTION_WINDOW_SIZE": Variable(
-        parse.whole(low=65_535, high=_WINDOW_MAX), 1_048_576
+# The process.
+
+IO_URING: Final = setting(
+    "IO_URING",
+    parse.switch,
+    "true",
+    "ours: batches of socket calls go through io_uring where the kernel allows it",
+)
+BUSY_WAIT: Final = setting(
+    "BUSY_WAIT",
+    parse.switch,
+    "true",
+    "ours: under light load, wait up to 50 µs without sleeping where the last waits were short",
+)
+
+# Where it listens.
+
+OUTBOUND_LISTEN_ADDR: Final = setting(
+    "OUTBOUND_LISTEN_ADDR", parse.socket_addr, "127.0.0.1:4140", "where the workload's calls arrive"
+)
+OUTBOUND_LISTEN_ADDRS: Final = optional(
+    "OUTBOUND_LISTEN_ADDRS", parse.listen_addrs, "one or two addresses instead (IPv4 and IPv6)"
+)
+INBOUND_LISTEN_ADDR: Final = setting(
+    "INBOUND_LISTEN_ADDR", parse.socket_addr, "0.0.0.0:4143", "where peers' calls arrive"
+)
+ADMIN_LISTEN_ADDR: Final = setting(
+    "ADMIN_LISTEN_ADDR",
+    parse.socket_addr,
+    "127.0.0.1:4191",
+    "`/metrics`, `/ready`, `/live`, `/proxy-log-level`, `/listeners`",
+)
+ADMIN_HOSTS: Final = listed(
+    "ADMIN_HOSTS",
+    parse.host_names,
+    "ours: names that the admin address answers to beside IP addresses, `localhost`, the host's own name and names of a cluster"
+    " (`….svc`, `….cluster.local`); a page in a browser can then not lead its own name here",
+)
+ADMIN_TOKEN_FILE: Final = _text(
+    "ADMIN_TOKEN_FILE",
+    "ours: set, what changes the proxy (`PUT /proxy-log-level`, `POST /shutdown`) also needs `authorization: Bearer` and the content"
+    " of this file; without it every client on loopback may",
+)
+CONTROL_LISTEN_ADDR: Final = ignored("CONTROL_LISTEN_ADDR", parse.socket_addr)
+
+
+# Each direction.
+
+
+class SideSettings(NamedTuple):
+    """What exists once for inbound and once for outbound."""
+
+    backlog: Setting[int]
+    detect_timeout: Setting[float]
+    connect_timeout: Setting[float]
+    backoff_min: Setting[float]
+    backoff_max: Setting[float]
+    backoff_jitter: Setting[float]
+    accept_keepalive: Setting[float]
+    connect_keepalive: Setting[float]
+    accept_user_timeout: Setting[float]
+    connect_user_timeout: Setting[float]
+    queue_capacity: Setting[int]
+    failfast: Setting[float]
+    max_in_flight: Setting[int]
+    half_close_grace: Setting[float]
+    slow_reader: Setting[float]
+    http1_idle: Setting[float]
+    http1_max_idle: Setting[int]
+    discovery_idle: Setting[float]
+    opaque_ports: Setting[frozenset[int]]
+    stream_window: Setting[int | None]
+    connection_window: Setting[int | None]
+    ping_interval: Setting[float | None]
+    ping_timeout: Setting[float | None]
+    max_concurrent_streams: Setting[int | None]
+    max_frame_size: Setting[int | None]
+    header_list_bytes: Setting[int | None]
+    pending_accept_resets: Setting[int | None]
+    max_send_buf_size: Setting[object]
+    adaptive_flow_control: Setting[object]
+
+
+class _Defaults(NamedTuple):
+    """What the directions differ in."""
+
+    connect: str
+    backoff_max: str
+    failfast: str
+    discovery_idle: str
+    max_idle_name: str
+
+
+def _side(name: str, differ: _Defaults) -> SideSettings:
+    backoff, http2 = f"{name}_CONNECT_EXP_BACKOFF", f"{name}_SERVER_HTTP2"
+    return SideSettings(
+        backlog=setting(
+            f"{name}_TCP_LISTEN_BACKLOG",
+            parse.whole(low=1, high=65535),
+            "4096",
+            "connections the kernel queues; it cuts the number to `net.core.somaxconn`",
+        ),
+        detect_timeout=setting(
+            f"{name}_DETECT_TIMEOUT",
+            parse.positive_duration,
+            "10s",
+            "silence after which a connection is carried as opaque; one that has begun what may be a request goes on as HTTP",
+        ),
+        connect_timeout=setting(
+            f"{name}_CONNECT_TIMEOUT", parse.positive_duration, differ.connect, "for one connect"
+        ),
+        backoff_min=setting(
+            f"{backoff}_MIN", parse.positive_duration, "100ms", "first pause after a failed connect"
+        ),
+        backoff_max=setting(
+            f"{backoff}_MAX", parse.positive_duration, differ.backoff_max, "longest pause"
+        ),
+        backoff_jitter=setting(
+            f"{backoff}_JITTER", parse.ratio, "0.1", "random share added to a pause, 0 to 1"
+        ),
+        accept_keepalive=setting(
+            f"{name}_ACCEPT_KEEPALIVE",
+            parse.duration,
+            "0",
+            "TCP keep-alive of accepted connections; 0: the system's setting",
+        ),
+        connect_keepalive=setting(
+            f"{name}_CONNECT_KEEPALIVE",
+            parse.duration,
+            "0",
+            "TCP keep-alive of connections made",
+        ),
+        accept_user_timeout=setting(
+            f"{name}_ACCEPT_USER_TIMEOUT",
+            parse.duration,
+            "0",
+            "TCP user timeout of accepted connections",
+        ),
+        connect_user_timeout=setting(
+            f"{name}_CONNECT_USER_TIMEOUT",
+            parse.duration,
+            "0",
+            "TCP user timeout of connections made",
+        ),
+        queue_capacity=setting(
+            f"{name}_HTTP_QUEUE_CAPACITY",
+            _COUNT,
+            "10000",
+            "exchanges that may wait for an endpoint",
+        ),
+        failfast=setting(
+            f"{name}_HTTP_FAILFAST_TIMEOUT",
+            parse.positive_duration,
+            differ.failfast,
+            "how long they wait before they are refused",
+        ),
+        max_in_flight=setting(
+            f"{name}_MAX_IN_FLIGHT", _COUNT, "100000", "exchanges at once; more are refused"
+        ),
+        half_close_grace=setting(
+            f"{name}_HALF_CLOSE_GRACE",
+            parse.up_to_an_hour,
+            "5s",
+            "how long an HTTP/1 client that ended its side is waited with before anything is sent to it",
+        ),
+        slow_reader=setting(
+            f"{name}_SLOW_READER_TIMEOUT",
+            parse.an_hour_at_most,
+            "1h",
+            "how long a client may take nothing of a response that waits for it; 0: for ever",
+        ),
+        http1_idle=setting(
+            f"{name}_HTTP1_CONNECTION_POOL_IDLE_TIMEOUT",
+            parse.positive_duration,
+            "3s",
+            "when an idle HTTP/1 connection is closed",
+        ),
+        http1_max_idle=setting(
+            differ.max_idle_name, _IDLE_COUNT, "10000", "idle HTTP/1 connections kept"
+        ),
+        discovery_idle=setting(
+            f"{name}_DISCOVERY_IDLE_TIMEOUT",
+            parse.positive_duration,
+            differ.discovery_idle,
+            "when an unused target is forgotten",
+        ),
+        opaque_ports=listed(
+            f"{name}_PORTS_DISABLE_PROTOCOL_DETECTION",
+            parse.ports,
+            "ports carried as opaque at once: `25,3306,6000-6010`",
+        ),
+        stream_window=optional(
+            f"{http2}_INITIAL_STREAM_WINDOW_SIZE",
+            _WINDOW,
+            "bytes, for streams that this side's server receives, in place of `HTTP2_INITIAL_STREAM_WINDOW_SIZE`",
+        ),
+        connection_window=optional(
+            f"{http2}_INITIAL_CONNECTION_WINDOW_SIZE",
+            _CONNECTION_WINDOW,
+            "bytes, for a connection of this side's server, in place of `HTTP2_INITIAL_CONNECTION_WINDOW_SIZE`",
+        ),
+        ping_interval=optional(
+            f"{http2}_KEEP_ALIVE_INTERVAL", parse.up_to_an_hour, "how often a client is pinged"
+        ),
+        ping_timeout=optional(
+            f"{http2}_KEEP_ALIVE_TIMEOUT", parse.up_to_an_hour, "how long its answer may take"
+        ),
+        max_concurrent_streams=optional(
+            f"{http2}_MAX_CONCURRENT_STREAMS",
+            parse.whole(low=1, high=2**31 - 1),
+            "streams a client may have open",
+        ),
+        max_frame_size=optional(
+            f"{http2}_MAX_FRAME_SIZE", parse.whole(low=16_384, high=2**24 - 1), "bytes of a frame"
+        ),
+        header_list_bytes=optional(
+            f"{http2}_MAX_HEADER_LIST_SIZE",
+            parse.whole(low=1024, high=2**20),
+            "bytes of a head, up to 1 MiB; 64 KiB when unset",
+        ),
+        pending_accept_resets=optional(
+            f"{http2}_MAX_PENDING_ACCEPT_RESET_STREAMS",
+            _COUNT,
+            "requests that one read may both bring and take back, as in Linkerd; more, and the client is sent away with GOAWAY",
+        ),
+        max_send_buf_size=ignored(f"{http2}_MAX_SEND_BUF_SIZE", parse.whole(low=1, high=2**31 - 1)),
+        adaptive_flow_control=ignored(f"{http2}_ADAPTIVE_FLOW_CONTROL", parse.switch),
+    )
+
+
+INBOUND: Final = _side(
+    "INBOUND",
+    _Defaults(
+        connect="300ms",
+        backoff_max="10s",
+        failfast="1s",
+        discovery_idle="90s",
+        max_idle_name="MAX_IDLE_CONNS_PER_ENDPOINT",
     ),
-    "OUTBOUND_PENALIZE_FAILURES": Variable(parse.switch, default=True),
-    "OUTBOUND_LOAD_BIASER_MAX_RETRY_AFTER": Variable(parse.duration, 300.0),
-    "OUTBOUND_TCP_QUEUE_CAPACITY": _later(parse.whole(low=1, high=_MANY)),
-    "OUTBOUND_TCP_FAILFAST_TIMEOUT": _later(parse.positive_duration),
-}
-_DISCOVERY: Final[_Table] = {
-    "DESTINATION_SVC_ADDR": Variable(parse.authority),
-    "DESTINATION_SVC_NAME": _later(),
-    "DESTINATION_CONTEXT": Variable(parse.anything, ""),
-    "DESTINATION_GET_SUFFIXES": _list(parse.suffixes, _SUFFIX),
-    "DESTINATION_PROFILE_SUFFIXES": _list(parse.suffixes, _SUFFIX),
-    "DESTINATION_PROFILE_NETWORKS": _list(parse.networks, ()),
-    "DESTINATION_PROFILE_INITIAL_TIMEOUT": Variable(parse.positive_duration, 0.5),
-    "OUTBOUND_DISCOVERY_IDLE_TIMEOUT": Variable(parse.positive_duration, 5.0),
-    "INBOUND_DISCOVERY_IDLE_TIMEOUT": Variable(parse.positive_duration, 90.0),
-    "CONTROL_STREAM_INITIAL_TIMEOUT": Variable(parse.positive_duration),
-    "CONTROL_STREAM_IDLE_TIMEOUT": Variable(parse.positive_duration),
-    "CONTROL_STREAM_LIFETIME": Variable(parse.positive_duration),
-    "DNS_MIN_TTL": Variable(parse.duration),
-    "DNS_MAX_TTL": Variable(parse.positive_duration),
-    "RESOLV_CONF": Variable(parse.anything, "/etc/resolv.conf"),
-    "POD_NAMESPACE": Variable(parse.anything, ""),
-}
-_POLICY: Final[_Table] = {
-    "POLICY_SVC_ADDR": _refused(_NO_CONTROLLER),
-    "POLICY_SVC_NAME": _later(),
-    "POLICY_WORKLOAD": Variable(parse.anything, ""),
-    "POLICY_CLUSTER_NETWORKS": _list(parse.networks, parse.networks(_CLUSTER_NETWORKS)),
-    "INBOUND_DEFAULT_POLICY": Variable(parse.default_policy, "all-unauthenticated"),
-    "INBOUND_PORTS": _later(parse.ports),
-    "INBOUND_IPS": _list(parse.addresses, frozenset()),
-    "INBOUND_PORTS_REQUIRE_IDENTITY": _list(parse.ports, frozenset()),
-    "INBOUND_PORTS_REQUIRE_TLS": _list(parse.ports, frozenset()),
-    "INBOUND_GATEWAY_SUFFIXES": _refused("the gateway is not available yet"),
-}
-_IDENTITY: Final[_Table] = {
-    "IDENTITY_SVC_ADDR": Variable(parse.authority),
-    "IDENTITY_SVC_NAME": Variable(parse.identity, ""),
-    "IDENTITY_TRUST_ANCHORS": Variable(parse.trust_anchors, b""),
-    "IDENTITY_DIR": Variable(parse.anything, ""),
-    "IDENTITY_TOKEN_FILE": Variable(parse.anything, ""),
-    "IDENTITY_LOCAL_NAME": Variable(parse.identity, ""),
-    "IDENTITY_SERVER_ID": Variable(parse.identity, ""),
-    "IDENTITY_SERVER_NAME": Variable(parse.identity, ""),
-    "IDENTITY_MIN_REFRESH": Variable(parse.positive_duration, 10.0),
-    "IDENTITY_MAX_REFRESH": Variable(parse.positive_duration, 86_400.0),
-    "IDENTITY_SPIRE_WORKLOAD_API_ADDRESS": _refused(_NO_SPIRE),
-    "IDENTITY_SPIRE_SOCKET": _refused(_NO_SPIRE),
-}
-_TELEMETRY: Final[_Table] = {
-    "METRICS_RETAIN_IDLE": Variable(parse.positive_duration, 600.0),
-    "LOG": Variable(parse.log_filter, "warn,linkerd=info"),
-    "LOG_FORMAT": Variable(parse.log_format, "plain"),
-    "ACCESS_LOG": _refused("the access log is not available yet"),
-    "TAP_SVC_NAME": _later(),
-    "OUTBOUND_METRICS_HOSTNAME_LABELS": _later(),
-    "INBOUND_METRICS_AUTHORITY_LABELS": Variable(parse.one_of("unsafe"), ""),
-    "TRACE_COLLECTOR_SVC_ADDR": _later(),
-    "TRACE_COLLECTOR_SVC_NAME": _later(),
-    "TRACE_SERVICE_NAME": _later(),
-    "TRACE_ATTRIBUTES_PATH": _later(),
-    "TRACE_EXTRA_ATTRIBUTES": _later(),
-}
-_RUNTIME: Final[_Table] = {
-    "CORES": _later(),
-    "CORES_MIN": _later(),
-    "CORES_MAX": _later(),
-    "CORES_MAX_RATIO": _later(),
-    "SHUTDOWN_GRACE_PERIOD": Variable(parse.duration, 120.0),
-    "SHUTDOWN_ENDPOINT_ENABLED": Variable(parse.switch, default=False),
-    "INGRESS_MODE": _switch_refused("ingress mode is not available"),
-    "OUTBOUND_DISABLE_INFORMATIONAL_HEADERS": Variable(parse.switch, default=False),
-}
+)
+OUTBOUND: Final = _side(
+    "OUTBOUND",
+    _Defaults(
+        connect="1s",
+        backoff_max="60s",
+        failfast="3s",
+        discovery_idle="5s",
+        max_idle_name="OUTBOUND_MAX_IDLE_CONNS_PER_ENDPOINT",
+    ),
+)
 
-VARIABLES: Final[Mapping[str, Variable]] = {
-    **_LISTENERS,
-    **_side("INBOUND", connect_s=0.3, backoff_max_s=10.0, failfast_s=1.0),
-    **_side("OUTBOUND", connect_s=1.0, backoff_max_s=60.0, failfast_s=3.0),
-    **_POOLS,
-    **_DISCOVERY,
-    **_POLICY,
-    **_IDENTITY,
-    **_TELEMETRY,
-    **_RUNTIME,
-    **_OURS,
-}
+# Both directions.
 
-RENAMED: Final[Mapping[str, str]] = {
-    "OUTBOUND_LISTENER": "OUTBOUND_LISTEN_ADDR",
-    "PRIVATE_LISTENER": "OUTBOUND_LISTEN_ADDR",
-    "INBOUND_LISTENER": "INBOUND_LISTEN_ADDR",
-    "PUBLIC_LISTENER": "INBOUND_LISTEN_ADDR",
-    "CONTROL_LISTENER": "CONTROL_LISTEN_ADDR",
-    "METRICS_LISTENER": "ADMIN_LISTEN_ADDR",
-    "CONTROL_URL": "DESTINATION_SVC_ADDR",
-    "INBOUND_FORWARD": "INBOUND_STATIC_PORTS",
-    "PRIVATE_FORWARD": "INBOUND_STATIC_PORTS",
-    "PRIVATE_CONNECT_TIMEOUT": "INBOUND_CONNECT_TIMEOUT",
-    "PUBLIC_CONNECT_TIMEOUT": "OUTBOUND_CONNECT_TIMEOUT",
-    "INBOUND_ROUTER_MAX_IDLE_AGE": "INBOUND_DISCOVERY_IDLE_TIMEOUT",
-    "OUTBOUND_ROUTER_MAX_IDLE_AGE": "OUTBOUND_DISCOVERY_IDLE_TIMEOUT",
+HTTP2_INITIAL_STREAM_WINDOW_SIZE: Final = setting(
+    "HTTP2_INITIAL_STREAM_WINDOW_SIZE", _WINDOW, "65535", "bytes, for streams we receive"
+)
+HTTP2_INITIAL_CONNECTION_WINDOW_SIZE: Final = setting(
+    "HTTP2_INITIAL_CONNECTION_WINDOW_SIZE",
+    _CONNECTION_WINDOW,
+    "1048576",
+    "bytes, for a connection",
+)
+
+# How endpoints are chosen.
+
+OUTBOUND_PENALIZE_FAILURES: Final = setting(
+    "OUTBOUND_PENALIZE_FAILURES",
+    parse.switch,
+    "true",
+    "failed exchanges make an endpoint less attractive for a while",
+)
+OUTBOUND_LOAD_BIASER_MAX_RETRY_AFTER: Final = setting(
+    "OUTBOUND_LOAD_BIASER_MAX_RETRY_AFTER",
+    parse.duration,
+    "300s",
+    "the longest `Retry-After` of an endpoint that is honoured",
+)
+OUTBOUND_TCP_QUEUE_CAPACITY: Final = ignored("OUTBOUND_TCP_QUEUE_CAPACITY", _COUNT)
+OUTBOUND_TCP_FAILFAST_TIMEOUT: Final = ignored(
+    "OUTBOUND_TCP_FAILFAST_TIMEOUT", parse.positive_duration
+)
+
+# What targets are.
+
+DESTINATION_SVC_ADDR: Final = optional(
+    "DESTINATION_SVC_ADDR",
+    parse.authority,
+    "`host:port` of the destination API; without it every name is looked for in DNS",
+)
+DESTINATION_SVC_NAME: Final = ignored("DESTINATION_SVC_NAME")
+DESTINATION_CONTEXT: Final = _text("DESTINATION_CONTEXT", "token sent with each question")
+_SUFFIXES = "names that the destination API is asked for; others go by DNS"
+DESTINATION_GET_SUFFIXES: Final = listed(
+    "DESTINATION_GET_SUFFIXES", parse.suffixes, _SUFFIXES, "svc.cluster.local"
+)
+DESTINATION_PROFILE_SUFFIXES: Final = listed(
+    "DESTINATION_PROFILE_SUFFIXES", parse.suffixes, _SUFFIXES, "svc.cluster.local"
+)
+DESTINATION_PROFILE_NETWORKS: Final = listed(
+    "DESTINATION_PROFILE_NETWORKS", parse.networks, "networks whose addresses it is asked for"
+)
+DESTINATION_PROFILE_INITIAL_TIMEOUT: Final = setting(
+    "DESTINATION_PROFILE_INITIAL_TIMEOUT",
+    parse.positive_duration,
+    "500ms",
+    "how long a connection waits for the first answer",
+)
+_STREAM = "limits of one stream to the control plane"
+CONTROL_STREAM_INITIAL_TIMEOUT: Final = optional(
+    "CONTROL_STREAM_INITIAL_TIMEOUT", parse.positive_duration, _STREAM
+)
+CONTROL_STREAM_IDLE_TIMEOUT: Final = optional(
+    "CONTROL_STREAM_IDLE_TIMEOUT", parse.positive_duration, _STREAM
+)
+CONTROL_STREAM_LIFETIME: Final = optional(
+    "CONTROL_STREAM_LIFETIME", parse.positive_duration, _STREAM
+)
+_TTL = "bounds put on the TTL of answers"
+DNS_MIN_TTL: Final = optional("DNS_MIN_TTL", parse.duration, _TTL)
+DNS_MAX_TTL: Final = optional("DNS_MAX_TTL", parse.positive_duration, _TTL)
+RESOLV_CONF: Final = _text(
+    "RESOLV_CONF",
+    "where name servers are listed; read again when it has changed",
+    "/etc/resolv.conf",
+)
+_NAMESPACE = (
+    "the workload's namespace, which completes `web` and `web.ns`; by default that of"
+    " `DESTINATION_CONTEXT`"
+)
+POD_NAMESPACE: Final = _text("POD_NAMESPACE", _NAMESPACE)
+POLICY_WORKLOAD: Final = _text("POLICY_WORKLOAD", _NAMESPACE)
+
+# Who is let in.
+
+INBOUND_IPS: Final = listed(
+    "INBOUND_IPS",
+    parse.addresses,
+    "the workload's own addresses, where inbound traffic may go; none: every address of the machine but loopback",
+)
+INBOUND_DEFAULT_POLICY: Final = setting(
+    "INBOUND_DEFAULT_POLICY",
+    parse.default_policy,
+    "all-unauthenticated",
+    "who is let in: `all-unauthenticated`, `all-authenticated`, `cluster-authenticated`, `cluster-unauthenticated`, `deny`; localhost"
+    " always",
+)
+POLICY_CLUSTER_NETWORKS: Final = listed(
+    "POLICY_CLUSTER_NETWORKS",
+    parse.networks,
+    "where the clients of the `cluster-` policies are",
+    "10.0.0.0/8,100.64.0.0/10,172.16.0.0/12,192.168.0.0/16,fd00::/8",
+)
+INBOUND_PORTS_REQUIRE_IDENTITY: Final = listed(
+    "INBOUND_PORTS_REQUIRE_IDENTITY",
+    parse.ports,
+    "the workload's ports whose clients must have an identity",
+)
+INBOUND_PORTS_REQUIRE_TLS: Final = listed(
+    "INBOUND_PORTS_REQUIRE_TLS",
+    parse.ports,
+    "the workload's ports whose clients must come over TLS that ends here",
+)
+INBOUND_PORTS: Final = ignored("INBOUND_PORTS", parse.ports)
+INBOUND_GATEWAY_SUFFIXES: Final = refused(
+    "INBOUND_GATEWAY_SUFFIXES", "the gateway is not available yet"
+)
+POLICY_SVC_ADDR: Final = refused(
+    "POLICY_SVC_ADDR",
+    "the policy controller's API is not available yet: leave it out, and INBOUND_DEFAULT_POLICY decides alone",
+)
+POLICY_SVC_NAME: Final = ignored("POLICY_SVC_NAME")
+
+# What it tells.
+
+METRICS_RETAIN_IDLE: Final = setting(
+    "METRICS_RETAIN_IDLE",
+    parse.positive_duration,
+    "10m",
+    "when a series that nothing changes is dropped",
+)
+INBOUND_METRICS_AUTHORITY_LABELS: Final = Setting(
+    "INBOUND_METRICS_AUTHORITY_LABELS",
+    parse.one_of("unsafe"),
+    "",
+    "`unsafe`: label inbound requests with the authority that clients send",
+)
+LOG: Final = setting("LOG", parse.log_filter, "warn,linkerd=info", "levels by module")
+LOG_FORMAT: Final = setting("LOG_FORMAT", parse.log_format, "plain", "or `json`")
+ACCESS_LOG: Final = refused("ACCESS_LOG", "the access log is not available yet")
+TAP_SVC_NAME: Final = ignored("TAP_SVC_NAME")
+OUTBOUND_METRICS_HOSTNAME_LABELS: Final = ignored("OUTBOUND_METRICS_HOSTNAME_LABELS")
+TRACE_COLLECTOR_SVC_ADDR: Final = ignored("TRACE_COLLECTOR_SVC_ADDR")
+TRACE_COLLECTOR_SVC_NAME: Final = ignored("TRACE_COLLECTOR_SVC_NAME")
+TRACE_SERVICE_NAME: Final = ignored("TRACE_SERVICE_NAME")
+TRACE_ATTRIBUTES_PATH: Final = ignored("TRACE_ATTRIBUTES_PATH")
+TRACE_EXTRA_ATTRIBUTES: Final = ignored("TRACE_EXTRA_ATTRIBUTES")
+OUTBOUND_DISABLE_INFORMATIONAL_HEADERS: Final = setting(
+    "OUTBOUND_DISABLE_INFORMATIONAL_HEADERS",
+    parse.switch,
+    "false",
+    "no `l5d-proxy-error` and its like towards the workload",
+)
+
+# How it ends, and how much of the machine it takes.
+
+SHUTDOWN_GRACE_PERIOD: Final = setting(
+    "SHUTDOWN_GRACE_PERIOD",
+    parse.duration,
+    "120s",
+    "how long a proxy that got SIGTERM, SIGINT or SIGQUIT waits for what is in flight; SIGHUP, SIGUSR1 and SIGUSR2 are ignored",
+)
+SHUTDOWN_ENDPOINT_ENABLED: Final = setting(
+    "SHUTDOWN_ENDPOINT_ENABLED", parse.switch, "false", "`POST /shutdown` on the admin address"
+)
+INGRESS_MODE: Final = Setting(
+    "INGRESS_MODE",
+    parse.off("ingress mode is not available"),
+    default=False,
+    meaning="",
+    fate="refused",
+)
+CORES: Final = ignored("CORES")
+CORES_MIN: Final = ignored("CORES_MIN")
+CORES_MAX: Final = ignored("CORES_MAX")
+CORES_MAX_RATIO: Final = ignored("CORES_MAX_RATIO")
+
+
+def _declared(found: Mapping[str, object]) -> Iterator[Setting[Any]]:
+    """Everything above, in the order in which it stands there."""
+    for value in found.values():
+        if isinstance(value, Setting):
+            yield value
+        elif isinstance(value, SideSettings):
+            yield from value
+
+
+SETTINGS: Final[Mapping[str, Setting[Any]]] = {one.name: one for one in _declared(dict(globals()))}
+"""By name, without the prefix."""
+
+RENAMED: Final[Mapping[str, Setting[Any]]] = {
+    "OUTBOUND_LISTENER": OUTBOUND_LISTEN_ADDR,
+    "PRIVATE_LISTENER": OUTBOUND_LISTEN_ADDR,
+    "INBOUND_LISTENER": INBOUND_LISTEN_ADDR,
+    "PUBLIC_LISTENER": INBOUND_LISTEN_ADDR,
+    "CONTROL_LISTENER": CONTROL_LISTEN_ADDR,
+    "METRICS_LISTENER": ADMIN_LISTEN_ADDR,
+    "CONTROL_URL": DESTINATION_SVC_ADDR,
+    "INBOUND_FORWARD": INBOUND_STATIC_PORTS,
+    "PRIVATE_FORWARD": INBOUND_STATIC_PORTS,
+    "PRIVATE_CONNECT_TIMEOUT": INBOUND.connect_timeout,
+    "PUBLIC_CONNECT_TIMEOUT": OUTBOUND.connect_timeout,
+    "INBOUND_ROUTER_MAX_IDLE_AGE": INBOUND.discovery_idle,
+    "OUTBOUND_ROUTER_MAX_IDLE_AGE": OUTBOUND.discovery_idle,
 }
-"""Names of 2018 and the variable that took their place."""
+"""Names of 2018 and the setting that took their place."""

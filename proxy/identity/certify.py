@@ -8,8 +8,9 @@ from google.protobuf.message import DecodeError
 
 from linkerd2_py._ext.tls.credentials import Credentials, CredentialsError
 from linkerd2_py.base.clock import Clock
-from linkerd2_py.base.names import PROXY_ENV_PREFIX
 from linkerd2_py.proto.gen import identity_pb2 as messages
+from linkerd2_py.proxy.config.setting import Setting
+from linkerd2_py.proxy.config.table import IDENTITY_DIR, IDENTITY_TOKEN_FILE
 from linkerd2_py.proxy.config.types import Identity
 from linkerd2_py.proxy.grpc.client import GrpcClient
 from linkerd2_py.proxy.grpc.status import GrpcError
@@ -43,16 +44,16 @@ class Certifier:
         self._clock = clock
         # The key stays in memory: each renewal makes credentials of it anew.
         self._key, self._request, _ = _read_all(
-            ("IDENTITY_DIR", f"{config.directory}/key.p8"),
-            ("IDENTITY_DIR", f"{config.directory}/csr.der"),
-            ("IDENTITY_TOKEN_FILE", config.token_file),
+            (IDENTITY_DIR, f"{config.directory}/key.p8"),
+            (IDENTITY_DIR, f"{config.directory}/csr.der"),
+            (IDENTITY_TOKEN_FILE, config.token_file),
         )
 
     async def certify(self) -> Certificate:
         """A fresh one, checked as a peer would check it. CertifyError for every reason why there is none."""
         try:
             # Read each time: a projected token is replaced before it ends.
-            token = _read("IDENTITY_TOKEN_FILE", path=self._config.token_file)
+            token = _read(IDENTITY_TOKEN_FILE, path=self._config.token_file)
             answer = await self._client.unary(_METHOD, self._asking(token), timeout_s=_TIMEOUT_S)
             return self._accepted(messages.CertifyResponse.FromString(answer))
         except (IdentityError, CredentialsError) as error:
@@ -84,12 +85,12 @@ class Certifier:
         return Certificate(credentials, min(valid_until, credentials.not_after))
 
 
-def _read_all(*files: tuple[str, str]) -> list[bytes]:
-    """Every file, by the variable that led to it; IdentityError names all that cannot be used."""
+def _read_all(*files: tuple[Setting[str], str]) -> list[bytes]:
+    """Every file, by the setting that led to it; IdentityError names all that cannot be used."""
     contents, problems = [], []
-    for variable, path in files:
+    for setting, path in files:
         try:
-            contents.append(_read(variable, path=path))
+            contents.append(_read(setting, path=path))
         except IdentityError as error:
             problems.append(str(error))
     if problems:
@@ -97,18 +98,14 @@ def _read_all(*files: tuple[str, str]) -> list[bytes]:
     return contents
 
 
-def _read(variable: str, *, path: str) -> bytes:
+def _read(setting: Setting[str], *, path: str) -> bytes:
     try:
         with open(path, "rb") as file:  # noqa: PTH123  # pathlib is 0.4 MiB
             content = file.read(_FILE_BYTES + 1)
     except OSError as error:
-        raise IdentityError(
-            f"{PROXY_ENV_PREFIX}{variable}: cannot read {path}: {error.strerror}"
-        ) from error
+        raise IdentityError(f"{setting.variable}: cannot read {path}: {error.strerror}") from error
     if not content.strip():
-        raise IdentityError(f"{PROXY_ENV_PREFIX}{variable}: {path} is empty")
+        raise IdentityError(f"{setting.variable}: {path} is empty")
     if len(content) > _FILE_BYTES:
-        raise IdentityError(
-            f"{PROXY_ENV_PREFIX}{variable}: {path} is larger than {_FILE_BYTES} bytes"
-        )
+        raise IdentityError(f"{setting.variable}: {path} is larger than {_FILE_BYTES} bytes")
     return content

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from linkerd2_py._ext.core.process import forbid_dumps
-from linkerd2_py.base.names import PROXY_ENV_PREFIX
 from linkerd2_py.base.streams import run_program
 from linkerd2_py.proxy.config.load import ConfigError, is_identity_disabled, load_key_request
+from linkerd2_py.proxy.config.table import IDENTITY_DIR
 from linkerd2_py.proxy.config.types import KeyRequest
 
 EXIT_FAILED: Final = 1
@@ -52,10 +52,9 @@ def _prepare() -> int:
     try:
         _write_files(asked)
     except OSError as error:
-        variable = f"{PROXY_ENV_PREFIX}IDENTITY_DIR"
         advice = "name a directory that this user may write to"
         reason = f"cannot write to {asked.directory}: {error.strerror}"
-        print(f"{variable}: {reason}; {advice}", file=sys.stderr)
+        print(f"{IDENTITY_DIR.variable}: {reason}; {advice}", file=sys.stderr)
         return EXIT_FAILED
     return 0
 

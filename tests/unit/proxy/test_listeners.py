@@ -6,11 +6,16 @@ import pytest
 
 from linkerd2_py._ext.io.address import Address
 from linkerd2_py.proxy.addresses import SocketAddr
+from linkerd2_py.proxy.config.table import OUTBOUND_LISTEN_ADDR
 from linkerd2_py.proxy.listeners import ListenError, Listening, listen
 
 
 def test_where_it_really_listens() -> None:
-    bound = listen(lambda host, _: Address(host, 4242), SocketAddr("127.0.0.1", 0), variable="X")
+    bound = listen(
+        lambda host, _: Address(host, 4242),
+        SocketAddr("127.0.0.1", 0),
+        setting=OUTBOUND_LISTEN_ADDR,
+    )
     assert bound == SocketAddr("127.0.0.1", 4242)
 
 
@@ -20,7 +25,7 @@ def test_a_refusal_names_the_address_and_the_variable(number: int) -> None:
         raise OSError(number, "no")
 
     with pytest.raises(ListenError) as caught:
-        listen(bind, SocketAddr("127.0.0.1", 4140), variable="OUTBOUND_LISTEN_ADDR")
+        listen(bind, SocketAddr("127.0.0.1", 4140), setting=OUTBOUND_LISTEN_ADDR)
     text = str(caught.value)
     assert text.startswith("LINKERD2_PROXY_OUTBOUND_LISTEN_ADDR: cannot listen on 127.0.0.1:4140: ")
     assert "\n" not in text

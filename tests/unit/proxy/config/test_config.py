@@ -4,7 +4,7 @@ import pytest
 
 from linkerd2_py.proxy.addresses import Authority, Network, SocketAddr
 from linkerd2_py.proxy.config.load import ConfigError, load
-from linkerd2_py.proxy.config.table import RENAMED, VARIABLES
+from linkerd2_py.proxy.config.table import RENAMED, SETTINGS
 from linkerd2_py.proxy.config.types import Config, StaticInbound, StaticOutbound
 
 PREFIX = "LINKERD2_PROXY_"
@@ -103,8 +103,8 @@ def test_an_unknown_name_gets_the_nearest_known_one() -> None:
 @pytest.mark.parametrize("old", sorted(RENAMED))
 def test_a_name_of_2018_is_answered_with_todays(old: str) -> None:
     (line,) = rejected(**{old: "tcp://127.0.0.1:1"})
-    assert line == f"{PREFIX}{old}: was renamed: use {PREFIX}{RENAMED[old]}"
-    assert RENAMED[old] in VARIABLES
+    assert line == f"{PREFIX}{old}: was renamed: use {RENAMED[old].variable}"
+    assert RENAMED[old] in SETTINGS.values()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from linkerd2_py.proxy.config.table import VARIABLES
+from linkerd2_py.proxy.config.table import SETTINGS
+from tools.document_settings import replaced
 
 README = Path(__file__).parents[4] / "README.md"
 NO_DEFAULT = "—"
@@ -43,21 +44,27 @@ def _rows() -> list[tuple[str, str]]:
 def test_every_variable_is_there_once() -> None:
     used = [name for name, _ in _rows()]
     documented = used + _paragraph(LATER) + _paragraph(REFUSED)
-    assert sorted(documented) == sorted(VARIABLES)
-    assert {name for name in used if not VARIABLES[name].used} == set()
-    assert {name for name in _paragraph(LATER) if VARIABLES[name].used} == set()
+    assert sorted(documented) == sorted(SETTINGS)
+    assert {name for name in used if SETTINGS[name].fate != "used"} == set()
+    assert {name for name in _paragraph(LATER) if SETTINGS[name].fate != "ignored"} == set()
+
+
+def test_the_tables_are_those_of_the_declarations() -> None:
+    assert replaced(README.read_text(encoding="utf-8")) == README.read_text(encoding="utf-8"), (
+        "run `python tools/document_settings.py`"
+    )
 
 
 @pytest.mark.parametrize(("name", "default"), _rows())
 def test_the_default_is_the_proxys(name: str, default: str) -> None:
-    variable = VARIABLES[name]
+    setting = SETTINGS[name]
     if default == NO_DEFAULT:
-        assert not variable.default
+        assert not setting.default
     else:
-        assert variable.parse(default) == variable.default
+        assert setting.parse(default) == setting.default
 
 
 @pytest.mark.parametrize("name", _paragraph(REFUSED))
 def test_what_is_said_to_be_refused_is(name: str) -> None:
     with pytest.raises(ValueError, match="available"):
-        VARIABLES[name].parse("true")
+        SETTINGS[name].parse("true")

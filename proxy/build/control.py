@@ -1,0 +1,113 @@
+"""From this proxy to its control plane: whom discovery may ask, and who certifies us."""
+
+from __future__ import annotations
+
+import logging
+
+from linkerd2_py._ext.metrics.registry import Registry
+from linkerd2_py._ext.route.local import LocalClient
+from linkerd2_py._ext.route.target import TargetTable
+from linkerd2_py.base.clock import SystemClock
+from linkerd2_py.proxy.addresses import Authority, SocketAddr
+from linkerd2_py.proxy.backoff import backoff_maker
+from linkerd2_py.proxy.build.parts import Parts
+from linkerd2_py.proxy.config.types import Config
+from linkerd2_py.proxy.discovery.discovery import Discovery
+from linkerd2_py.proxy.discovery.lookups import Lookups
+from linkerd2_py.proxy.dns.follow import TtlBounds
+from linkerd2_py.proxy.dns.resolver import Resolver
+from linkerd2_py.proxy.dns.settings import Hosts, ResolvConf
+from linkerd2_py.proxy.grpc.client import GrpcClient
+from linkerd2_py.proxy.identity.certify import Certifier
+from linkerd2_py.proxy.identity.failures import handshake_log
+from linkerd2_py.proxy.identity.renewal import Bounds, Metrics, Renewal
+from linkerd2_py.proxy.settings import CONTROL_BACKOFF, control_pool_settings
+
+logger = logging.getLogger(__name__)
+
+
+def build_lookups(parts: Parts) -> Lookups:
+    """Whom discovery may ask, the control plane left out: it is found with these."""
+    config = parts.config
+    skipped = parts.registry.counter(
+        "control_destination_skipped_addresses_total",
+        "Addresses from the control plane that cannot be connected to.",
+    )
+    return Lookups(
+        client=None,
+        rules=config.destination,
+        resolver=_resolver(config, registry=parts.registry),
+        ttl=TtlBounds(min_s=config.dns.min_ttl_s, max_s=config.dns.max_ttl_s),
+        make_backoff=backoff_maker(CONTROL_BACKOFF, clock=SystemClock()),
+        opaque_ports=config.outbound.opaque_ports,
+        leads_back=parts.listening.leads_back,
+        own_ips=config.inbound_ips,
+        secures=parts.identity is not None,
+        on_skipped=skipped.inc,
+        running=set(),
+    )
+
+
+def with_destination(parts: Parts, lookups: Lookups) -> Lookups:
+    """The same, and the destination API where there is one."""
+    address = parts.config.destination.address
+    if address is None:
+        return lookups
+    return lookups._replace(client=_client(parts, lookups, address=address))
+
+
+def build_identity(parts: Parts, lookups: Lookups) -> None:
+    """Who we are, kept certified. IdentityError when a file of ours cannot be read."""
+    config, identity, clock = parts.config.identity, parts.identity, SystemClock()
+    if config is None or identity is None:
+        return
+    client = _client(parts, lookups, address=config.address)
+    parts.renewal = Renewal(
+        Certifier(client, config=config, clock=clock).certify,
+        identity=identity,
+        bounds=Bounds(config.min_refresh_s, config.max_refresh_s),
+        metrics=Metrics(parts.registry),
+        clock=clock,
+        backoff=backoff_maker(CONTROL_BACKOFF, clock=clock)(),
+    )
+    identity.on_failure = handshake_log(logger, clock=clock)
+
+
+def _client(parts: Parts, lookups: Lookups, *, address: Authority) -> GrpcClient:
+    """The control plane is a target like any other, found by DNS or at an address."""
+    rules = lookups.rules._replace(address=None, profile_networks=())
+    discovery = Discovery(lookups._replace(rules=rules, leads_back=_never))
+    table = TargetTable(
+        parts.engine,
+        parts.registry,
+        direction="control",
+        settings=control_pool_settings(),
+        on_unknown_target=lambda target: discovery.on_unknown_target(target, table=table),
+        metrics_prefix=b"control_",
+    )
+    parts.add_table(table)
+    parts.add_discovery(discovery)
+    target = table.install(str(address).encode())
+    discovery.adopt(target)
+    return GrpcClient(LocalClient(table), target=target, authority=str(address))
+
+
+def _resolver(config: Config, *, registry: Registry) -> Resolver:
+    counters = {
+        (kind, result): registry.counter(
+            "control_dns_resolutions_total",
+            "Questions to name servers, by record type and result.",
+            {"client": "outbound", "record_type": kind, "result": result},
+        )
+        for kind in ("A", "AAAA")
+        for result in ("ok", "not_found", "error")
+    }
+    return Resolver(
+        ResolvConf(config.dns.resolv_conf),
+        hosts=Hosts(),
+        count=lambda kind, result: counters[kind, result].inc(),
+    )
+
+
+def _never(_: SocketAddr) -> bool:
+    return False

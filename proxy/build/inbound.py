@@ -1,0 +1,58 @@
+"""From the world to the workload."""
+
+from __future__ import annotations
+
+from linkerd2_py._ext.route.target import TargetTable
+from linkerd2_py.proxy.build.parts import Parts
+from linkerd2_py.proxy.build.server import Authorize, bind, build_server
+from linkerd2_py.proxy.config.table import INBOUND_LISTEN_ADDR, INBOUND_STATIC_PORTS
+from linkerd2_py.proxy.discovery.inbound import InboundTargets
+from linkerd2_py.proxy.policy.inbound import InboundPolicies
+from linkerd2_py.proxy.settings import ns, pool_settings
+
+
+def build_inbound(parts: Parts) -> None:
+    """Listeners for peers, whose targets are the workload's own addresses. ListenError when one is taken."""
+    config, side = parts.config, parts.config.inbound
+    targets = InboundTargets(
+        own_ips=config.inbound_ips,
+        opaque_ports=side.opaque_ports,
+        leads_back=parts.listening.is_ours,
+    )
+    table = _table(parts, targets)
+    authorize = _authorize(parts, targets)
+    server = build_server(parts, table, side=side, target=None, authorize=authorize)
+    for address in side.listen:
+        parts.listening.inbound.append(
+            bind(server, address, side=side, setting=INBOUND_LISTEN_ADDR)
+        )
+    for port in config.inbound_static:
+        target = table.install(str(port.workload).encode())
+        targets.adopt(target, workload=port.workload, opaque=port.opaque, http=port.http)
+        server = build_server(
+            parts, table, side=side, target=target, opaque=port.opaque, authorize=authorize
+        )
+        bound = bind(server, port.listen, side=side, setting=INBOUND_STATIC_PORTS)
+        targets.listens(port, at=bound)
+        parts.listening.inbound_static.append((bound, str(port.workload)))
+
+
+def _table(parts: Parts, targets: InboundTargets) -> TargetTable:
+    config, side = parts.config, parts.config.inbound
+    table = TargetTable(
+        parts.engine,
+        parts.registry,
+        direction="inbound",
+        settings=pool_settings(side, config.balancing),
+        on_unknown_target=lambda target: targets.on_unknown_target(target, table=table),
+        on_idle_target=lambda target: targets.on_idle_target(target, table=table),
+        idle_ns=ns(side.discovery_idle_s),
+    )
+    parts.add_table(table)
+    return table
+
+
+def _authorize(parts: Parts, targets: InboundTargets) -> Authorize:
+    """Policy, which knows the workload's own ports only."""
+    policies = InboundPolicies(parts.config.inbound_policy, registry=parts.registry)
+    return lambda client, peer, port: policies.permission(client, peer, targets.port_of(port))

@@ -1,0 +1,85 @@
+"""What a proxy consists of: filled by the functions of this package, given back all at once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from linkerd2_py import __version__
+from linkerd2_py._ext.io.loop import Actor, Loop
+from linkerd2_py._ext.metrics.registry import Registry
+from linkerd2_py._ext.route.server import ProxyServer
+from linkerd2_py._ext.route.target import TargetTable
+from linkerd2_py._ext.tls.identity import LocalIdentity
+from linkerd2_py.base.tasks import FAILURES, FAILURES_HELP, count_failures
+from linkerd2_py.proxy.config.types import Config
+from linkerd2_py.proxy.discovery.discovery import Discovery
+from linkerd2_py.proxy.event_loop import leave
+from linkerd2_py.proxy.identity.renewal import Renewal
+from linkerd2_py.proxy.listeners import Listening
+from linkerd2_py.proxy.settings import ns
+
+logger = logging.getLogger(__name__)
+
+# Of a loop that is closed: what was put off is done, but not for ever.
+_LAST_WORK_S: Final = 1.0
+
+
+class Parts:
+    """Built on the running loop. `closers` give back what was built, the last first."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.engine = Loop(io_uring=config.io_uring, busy_wait=config.busy_wait)
+        self.engine.on_error = _on_engine_error
+        self.closers: list[Callable[[], None]] = [
+            partial(_close_engine, self.engine, loop=asyncio.get_running_loop())
+        ]
+        self.registry = Registry(retain_idle_ns=ns(config.metrics_retain_idle_s))
+        self.registry.info(
+            "proxy_build_info", "The version of this proxy.", {"version": __version__}
+        )
+        self.closers.append(count_failures(partial(_count_failures, self.registry)))
+        self.identity = (
+            None if config.identity is None else LocalIdentity(config.identity.local_name)
+        )
+        self.renewal: Renewal | None = None
+        self.listening = Listening()
+        self.tables: list[TargetTable] = []
+        self.servers: list[ProxyServer] = []
+        self.discoveries: list[Discovery] = []
+
+    def add_table(self, table: TargetTable) -> None:
+        self.tables.append(table)
+        self.closers.append(table.close)
+
+    def add_server(self, server: ProxyServer) -> None:
+        self.servers.append(server)
+        self.closers += [server.abort_all, server.drain]
+
+    def add_discovery(self, discovery: Discovery) -> None:
+        self.discoveries.append(discovery)
+        self.closers.append(discovery.close)
+
+    def close(self) -> None:
+        """Give everything back. Idempotent."""
+        while self.closers:
+            self.closers.pop()()
+
+
+def _close_engine(engine: Loop, *, loop: asyncio.AbstractEventLoop) -> None:
+    leave(engine, loop)
+    # What was told to end does so: resets are written, streams let go of their sessions.
+    engine.work_off(_LAST_WORK_S)
+    engine.close()
+
+
+def _count_failures(registry: Registry, kind: str, failures: int) -> None:
+    registry.counter(f"{FAILURES}_total", FAILURES_HELP, [("task", kind)]).inc(failures)
+
+
+def _on_engine_error(error: BaseException, actor: Actor) -> None:
+    logger.error("the engine failed in %s: %r", type(actor).__name__, error, exc_info=error)
