@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from linkerd2_py._ext.metrics import testing as door
 from linkerd2_py._ext.metrics.labels import make_labels
 from linkerd2_py._ext.metrics.registry import Registry
+from tests.support.wait import patience
 
 MS = 1_000_000
 EXACT = 2**53 + 1
@@ -168,7 +169,7 @@ def test_promtool_finds_nothing_but_the_names_that_linkerd_chose() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=30 * patience(),
     )
     assert len(held) == 8
     remarks = (done.stdout + done.stderr).splitlines()

@@ -30,6 +30,7 @@ from tests.contract.http2.peers import (
     frame,
 )
 from tests.support.engine import MS, Engine
+from tests.support.wait import patience
 
 DEEP = os.environ.get("L5D_HYPOTHESIS") == "deep"
 AGENTS = 4000 if DEEP else 600
@@ -73,7 +74,7 @@ def reset_on_close(sock: socket.socket) -> None:
 
 def serve(sock: socket.socket, chance: random.Random) -> None:
     """Answers whatever comes, with one of the answers, until it has enough."""
-    sock.settimeout(3)
+    sock.settimeout(3 * patience())
     with contextlib.suppress(OSError), sock:
         while sock.recv(1 << 20):
             if chance.random() < 0.2:

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from linkerd2_py.controlplane.mesh.objects import Pod, PortSpec, Service
 from linkerd2_py.controlplane.mesh.store import Registry
 from tests.support.own_dns import own_dns
+from tests.support.wait import patience
 
 WEB = Service("shop", "web-svc", "web", (PortSpec("", 80, 80),), ips=("10.9.128.16", "fd00::10"))
 PEERS = Service("shop", "peers", "web", (PortSpec("", 80, 80),), headless=True)
@@ -36,7 +37,7 @@ class Client:
 
     def __init__(self, address: tuple[str, int]) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.settimeout(10)
+        self._socket.settimeout(10 * patience())
         self._socket.connect(address)
         self._last = dns.message.make_query("cluster.local", "SOA", id=LAST).to_wire()
 

@@ -9,6 +9,7 @@ from hpack import Decoder, Encoder
 
 from tests.support.engine import Engine
 from tests.support.origin import Origin, origin
+from tests.support.wait import within
 
 Fields = Sequence[tuple[bytes, bytes]]
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -82,7 +83,7 @@ async def status_over_http2(address: tuple[str, int], wire: bytes, *, step: int)
     reader, writer = await asyncio.open_connection(*address)
     decoder = Decoder()
     try:
-        async with asyncio.timeout(20):
+        async with within(20):
             await send(writer, wire, step=step)
             while True:
                 head = await reader.readexactly(9)
@@ -107,7 +108,7 @@ async def send(writer: asyncio.StreamWriter, wire: bytes, *, step: int) -> None:
 async def status_over_http1(address: tuple[str, int], wire: bytes, *, step: int) -> int | None:
     reader, writer = await asyncio.open_connection(*address)
     try:
-        async with asyncio.timeout(20):
+        async with within(20):
             await send(writer, wire, step=step)
             line = await reader.readline()
         return int(line[9:12]) if line.startswith(b"HTTP/1.1 ") else None
@@ -130,7 +131,7 @@ async def inbound_of(
     """A port of the workload, whose proxy has learned already that it speaks HTTP/1 only."""
     address = made.inbound(server.address, **options)  # type: ignore[arg-type]
     if carrier == HTTP2:
-        async with asyncio.timeout(20):
+        async with within(20):
             while await ask(address, Message(), carrier=carrier) != 200:
                 pass
         server.heads.clear()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.conformance_programs import PROGRAMS, folder
+from tests.support.wait import in_time
 
 
 def needs_conformance() -> pytest.MarkDecorator:
@@ -35,7 +36,7 @@ async def output_of(name: str, *arguments: str, deadline_s: float) -> tuple[int,
         env=plain_environment(),
     )
     try:
-        printed, _ = await asyncio.wait_for(running.communicate(), deadline_s)
+        printed, _ = await in_time(running.communicate(), deadline_s)
     finally:
         if running.returncode is None:
             running.kill()

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.support.ports import bound_pair
+from tests.support.wait import patience
 
 A, CNAME, SOA, AAAA = 1, 5, 6, 28
 SERVFAIL = 2
@@ -125,7 +126,7 @@ class DnsServer:
             except TimeoutError:
                 continue
             with connection:
-                connection.settimeout(5)
+                connection.settimeout(5 * patience())
                 size = int.from_bytes(connection.recv(2, socket.MSG_WAITALL))
                 for raw in self._answers(connection.recv(size, socket.MSG_WAITALL), "tcp"):
                     connection.sendall(len(raw).to_bytes(2) + raw)

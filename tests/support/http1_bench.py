@@ -18,6 +18,7 @@ from linkerd2_py._ext.http1.testing import (
 )
 from linkerd2_py._ext.io.loop import Loop
 from tests.support.turns import settle
+from tests.support.wait import patience
 
 
 class Wire:
@@ -74,7 +75,7 @@ class Wire:
             self.take()
             return truth()
 
-        assert self.loop.run_until(look, timeout_s), self.received[-500:]
+        assert self.loop.run_until(look, timeout_s * patience()), self.received[-500:]
 
     def expect(self, content: bytes) -> None:
         self.until(lambda: len(self.received) >= len(content) or self.ended)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import hpack
 
 from linkerd2_py.base.tasks import cancel_all, spawn
+from tests.support.wait import within
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
@@ -168,7 +169,7 @@ async def ask(
             link.send(frame(DATA, last, stream, body[at : at + 16_384]))
     left = set(outcomes)
     try:
-        async with asyncio.timeout(deadline_s):
+        async with within(deadline_s):
             while left:
                 async for got in link.frames():
                     _note(link, outcomes.get(got.stream, Outcome()), got)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.load_targets import Handler, read_request
+from tests.support.wait import in_time, patience
 
 NATIVE = Path(__file__).parents[2] / "bench" / "native"
 DEADLINE_S = 30
@@ -23,7 +24,7 @@ def compile_load(folder: Path) -> Path:
     flags = ["-std=gnu11", "-O2", *warnings, *os.environ.get("CFLAGS", "").split()]
     libraries = ["-lnghttp2", "-lssl", "-lcrypto", "-lm"]
     argv = ["cc", *flags, "-o", binary, *sources, *libraries]
-    subprocess.run([str(word) for word in argv], check=True, timeout=120)
+    subprocess.run([str(word) for word in argv], check=True, timeout=120 * patience())
     return binary
 
 
@@ -46,7 +47,7 @@ async def started(program: Path, *words: object) -> AsyncIterator[asyncio.subpro
 
 async def last_line(process: asyncio.subprocess.Process) -> dict[str, Any]:
     """The report of a run that ends by itself and has nothing to complain about."""
-    output, complaint = await asyncio.wait_for(process.communicate(), DEADLINE_S)
+    output, complaint = await in_time(process.communicate(), DEADLINE_S)
     assert (process.returncode, complaint) == (0, b"")
     report: dict[str, Any] = json.loads(output.splitlines()[-1])
     return report

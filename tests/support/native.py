@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.processes import Child
-from tests.support.wait import eventually
+from tests.support.wait import eventually, patience
 
 _SOURCES = Path(__file__).parents[2] / "bench" / "native"
 _FLAGS = ["-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Werror"]
@@ -76,7 +76,7 @@ def end(child: Child) -> dict[str, Any]:
 def refusal(program: Path, *arguments: str) -> str:
     """Run it with arguments that it refuses; its one line about that."""
     done = subprocess.run(
-        [program, *arguments], capture_output=True, text=True, timeout=10, check=False
+        [program, *arguments], capture_output=True, text=True, timeout=10 * patience(), check=False
     )
     assert done.returncode == 1
     assert not done.stdout

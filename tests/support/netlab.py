@@ -29,6 +29,7 @@ from pathlib import Path
 
 from tests.support.netns import as_user, entered, inside, namespace, sh, write_setting
 from tests.support.processes import Child
+from tests.support.wait import within
 
 PROXY_UID = 2102
 RUN_S = 20.0
@@ -88,7 +89,7 @@ class Host:
             stderr=asyncio.subprocess.PIPE,
         )
         try:
-            async with asyncio.timeout(RUN_S):
+            async with within(RUN_S):
                 out, err = await running.communicate()
         except TimeoutError:
             running.kill()
@@ -105,7 +106,7 @@ class Host:
             sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
         sock.setblocking(False)
         try:
-            async with asyncio.timeout(RUN_S):
+            async with within(RUN_S):
                 await asyncio.get_running_loop().sock_connect(sock, (address, port))
         except BaseException:
             sock.close()

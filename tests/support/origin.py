@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
+from tests.support.wait import within
+
 Answer = Callable[[bytes, bytes], bytes]
 DEADLINE_S = 20
 
@@ -78,7 +80,7 @@ async def talk(address: tuple[str, int], request: bytes, *, until: bytes | None 
     reader, writer = await asyncio.open_connection(*address, limit=1 << 24)
     writer.write(request)
     try:
-        async with asyncio.timeout(DEADLINE_S):
+        async with within(DEADLINE_S):
             got = b""
             while until is None or until not in got:
                 try:

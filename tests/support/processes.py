@@ -21,7 +21,7 @@ from typing import Self
 import psutil
 
 from tests.support.ports import is_listening
-from tests.support.wait import DEADLINE_S, eventually
+from tests.support.wait import DEADLINE_S, eventually, patience
 
 _LOG_TAIL = 2000
 
@@ -115,7 +115,7 @@ class Child:
     def wait(self, *, deadline_s: float = DEADLINE_S) -> int:
         """Its exit status, once it has ended by itself."""
         try:
-            return self.process.wait(deadline_s)
+            return self.process.wait(deadline_s * patience())
         except subprocess.TimeoutExpired:
             raise AssertionError(f"still running after {deadline_s} s: {self}") from None
 

@@ -9,6 +9,8 @@ import struct
 from types import TracebackType
 from typing import Self
 
+from tests.support.wait import patience
+
 TIMEOUT_S = 10.0
 
 
@@ -23,14 +25,16 @@ class RawConnection:
     """One TCP connection that reads exactly as much as asked and loses nothing in between."""
 
     def __init__(self, sock: socket.socket, *, timeout_s: float = TIMEOUT_S) -> None:
-        sock.settimeout(timeout_s)
+        sock.settimeout(timeout_s * patience())
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock = sock
         self.unread = b""
 
     @classmethod
     def connect(cls, address: tuple[str, int], *, timeout_s: float = TIMEOUT_S) -> Self:
-        return cls(socket.create_connection(address, timeout=timeout_s), timeout_s=timeout_s)
+        return cls(
+            socket.create_connection(address, timeout=timeout_s * patience()), timeout_s=timeout_s
+        )
 
     def send(self, wire: bytes) -> None:
         self.sock.sendall(wire)
@@ -108,7 +112,7 @@ class RawListener:
 
     def __init__(self, *, host: str = "127.0.0.1", backlog: int = 128) -> None:
         self.sock = socket.create_server((host, 0), backlog=backlog)
-        self.sock.settimeout(TIMEOUT_S)
+        self.sock.settimeout(TIMEOUT_S * patience())
 
     @property
     def address(self) -> tuple[str, int]:

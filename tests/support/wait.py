@@ -26,6 +26,16 @@ def patience() -> float:
     return min(max(1.0, wanting / len(os.sched_getaffinity(0))), _MOST_PATIENCE)
 
 
+def within(seconds: float) -> asyncio.Timeout:
+    """`asyncio.timeout` for what takes this long at most on an idle machine."""
+    return asyncio.timeout(seconds * patience())
+
+
+async def in_time(awaitable: Awaitable[T], seconds: float) -> T:
+    """`asyncio.wait_for` for what takes this long at most on an idle machine."""
+    return await asyncio.wait_for(awaitable, seconds * patience())
+
+
 def eventually(condition: Callable[[], T], *, deadline_s: float = DEADLINE_S, what: str = "") -> T:
     """First truthy result of `condition`; AssertionError naming `what` when the deadline passes."""
     end = time.monotonic() + deadline_s * patience()

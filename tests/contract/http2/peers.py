@@ -18,6 +18,7 @@ from hpack import Encoder
 from linkerd2_py._ext.core.limits import Limits
 from linkerd2_py._ext.http2.testing import ClientDoor, ServerDoor
 from linkerd2_py._ext.io.loop import Loop
+from tests.support.wait import patience
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 REQUEST = [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "test")]
@@ -70,7 +71,7 @@ class Scene:
         self, condition: Callable[[], object], *, what: str = "", timeout_s: float = 5.0
     ) -> None:
         """Drives loop and peers until `condition()`; AssertionError naming `what` after `timeout_s`."""
-        end = time.monotonic() + timeout_s
+        end = time.monotonic() + timeout_s * patience()
         while not condition():
             assert time.monotonic() < end, what or "not in time"
             waiting = [self.loop.fileno(), *(p.sock for p in self.peers if not p.closed)]

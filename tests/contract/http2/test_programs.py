@@ -16,7 +16,7 @@ from linkerd2_py._ext.core.limits import Limits
 from linkerd2_py._ext.http2.testing import ClientDoor, FixedServer, RecorderPeer, ServerDoor
 from tests.contract.http2.peers import Scene
 from tests.support.ports import free_port, is_listening
-from tests.support.wait import eventually
+from tests.support.wait import eventually, patience
 
 
 def needs(program: str) -> pytest.MarkDecorator:
@@ -124,7 +124,7 @@ def test_a_grpc_client_streams_through_our_server(scene: Scene) -> None:
     ):
         call = channel.stream_stream("/test.Echo/Stream")
         sent = [bytes([n]) * 50_000 for n in range(40)]
-        future = pool.submit(lambda: list(call(iter(sent), timeout=20)))
+        future = pool.submit(lambda: list(call(iter(sent), timeout=20 * patience())))
         ours = listener.accept()[0]
         ours.setblocking(False)
         door = ServerDoor(scene.loop, ours.detach(), Limits(), echo)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 
 from tests.support.engine import Engine
+from tests.support.wait import within
 
 DEADLINE_S = 10
 
@@ -30,7 +31,7 @@ async def converse(
     reader, writer = await asyncio.open_connection(*address)
     got, was_reset = b"", False
     try:
-        async with asyncio.timeout(DEADLINE_S):
+        async with within(DEADLINE_S):
             with contextlib.suppress(OSError):
                 writer.write(wire)
                 if half_close:

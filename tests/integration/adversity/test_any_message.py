@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.integration.adversity.recording_origin import Arrived, recording_origin
 from tests.integration.adversity.rig import DEADLINE_S, behind, close
 from tests.support.engine import engine
+from tests.support.wait import in_time
 
 TOKEN = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 Fields = tuple[tuple[bytes, bytes], ...]
@@ -129,7 +130,7 @@ def test_any_message(
             for piece in cut(request, segments):
                 writer.write(piece)
                 await asyncio.sleep(0)
-            answer = await asyncio.wait_for(reader.read(), DEADLINE_S)
+            answer = await in_time(reader.read(), DEADLINE_S)
             await close(writer)
             assert not server.wrong
             (arrived,) = server.requests

@@ -15,7 +15,7 @@ import pytest
 from tests.integration.adversity.rig import behind, close
 from tests.integration.adversity.scripted_origin import reset
 from tests.support.engine import engine
-from tests.support.wait import eventually_async
+from tests.support.wait import eventually_async, in_time, within
 
 E = TypeVar("E", bound=h2.events.Event)
 both = pytest.mark.parametrize("proxies", [1, 2])
@@ -70,11 +70,11 @@ async def test_a_reset_reaches_an_http1_server(
         address = behind(made, server.address, proxies=proxies, h2=leg_is_h2)
         reader, writer = await asyncio.open_connection(*address)
         writer.write(b"POST " + path + b" HTTP/1.1\r\nHost: a\r\n" + body + b"\r\n")
-        await asyncio.wait_for(server.asked.wait(), 10)
+        await in_time(server.asked.wait(), 10)
         if path == b"/head":
-            await asyncio.wait_for(reader.readuntil(b"half"), 10)
+            await in_time(reader.readuntil(b"half"), 10)
         reset(writer)
-        await asyncio.wait_for(server.left.wait(), 10)
+        await in_time(server.left.wait(), 10)
         await close(writer)
 
 
@@ -97,9 +97,9 @@ async def test_a_half_close_after_a_request_still_gets_the_answer(proxies: int) 
         reader, writer = await asyncio.open_connection(*address)
         writer.write(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
         writer.write_eof()
-        await asyncio.wait_for(asked.wait(), 10)
+        await in_time(asked.wait(), 10)
         release.set()
-        assert (await asyncio.wait_for(reader.read(), 10)).endswith(b"\r\n\r\nok")
+        assert (await in_time(reader.read(), 10)).endswith(b"\r\n\r\nok")
         await close(writer)
     server.close()
     await server.wait_closed()
@@ -125,7 +125,7 @@ class Http2Peer:
 
     async def until(self, kind: type[E]) -> E:
         """The next event of that kind; everything else is kept in `seen`."""
-        async with asyncio.timeout(10):
+        async with within(10):
             while True:
                 for event in self.seen:
                     if isinstance(event, kind):
@@ -183,7 +183,7 @@ async def test_a_cancelled_stream_is_cancelled_at_the_server(proxies: int) -> No
             *await asyncio.open_connection(*behind(made, address, proxies=proxies)), client=True
         )
         number = client.ask(b"/x", end=False)
-        server = await asyncio.wait_for(peers.get(), 10)
+        server = await in_time(peers.get(), 10)
         asked = await server.until(h2.events.RequestReceived)
         client.h2.reset_stream(number, h2.errors.ErrorCodes.CANCEL)
         client.flush()
@@ -203,7 +203,7 @@ async def test_a_client_connection_that_ends_cancels_its_streams(
             *await asyncio.open_connection(*behind(made, address, proxies=proxies)), client=True
         )
         client.ask(b"/x")
-        server = await asyncio.wait_for(peers.get(), 10)
+        server = await in_time(peers.get(), 10)
         await server.until(h2.events.RequestReceived)
         if hard:
             reset(client.writer)
@@ -229,7 +229,7 @@ async def test_reset_codes_pass_between_http2_peers(
             *await asyncio.open_connection(*behind(made, address, proxies=proxies)), client=True
         )
         client.ask(b"/x")
-        server = await asyncio.wait_for(peers.get(), 10)
+        server = await in_time(peers.get(), 10)
         asked = await server.until(h2.events.RequestReceived)
         assert asked.stream_id
         if after_head:
@@ -249,9 +249,9 @@ async def test_a_reset_is_502_for_an_http1_client() -> None:
         address = behind(made, server.address, proxies=2)
         reader, writer = await asyncio.open_connection(*address)
         writer.write(b"GET /silent HTTP/1.1\r\nHost: a\r\n\r\n")
-        await asyncio.wait_for(server.asked.wait(), 10)
+        await in_time(server.asked.wait(), 10)
         made.servers[0].abort_all()
-        assert (await asyncio.wait_for(reader.read(), 10)).startswith(b"HTTP/1.1 502 ")
+        assert (await in_time(reader.read(), 10)).startswith(b"HTTP/1.1 502 ")
         await close(writer)
 
 
@@ -262,7 +262,7 @@ async def test_a_stalled_stream_stalls_only_itself() -> None:
             *await asyncio.open_connection(*behind(made, address, proxies=2)), client=True
         )
         stalled = client.ask(b"/stalled")
-        server = await asyncio.wait_for(peers.get(), 10)
+        server = await in_time(peers.get(), 10)
         first = await server.until(h2.events.RequestReceived)
         other = client.ask(b"/other")
         second = await server.until(h2.events.RequestReceived)
@@ -296,7 +296,7 @@ async def test_a_stalled_stream_stalls_only_itself() -> None:
                     client.h2.increment_flow_control_window(event.flow_controlled_length)
                 client.flush()
 
-        await asyncio.wait_for(asyncio.gather(pour(), drink()), 20)
+        await in_time(asyncio.gather(pour(), drink()), 20)
         assert got[stalled] <= 65_535
         await close(client.writer)
 
@@ -308,16 +308,16 @@ async def test_drain_of_http1(proxies: int) -> None:
         idle_reader, idle = await asyncio.open_connection(*address)
         reader, writer = await asyncio.open_connection(*address)
         writer.write(b"GET /head HTTP/1.1\r\nHost: a\r\n\r\n")
-        await asyncio.wait_for(reader.readuntil(b"half"), 10)
+        await in_time(reader.readuntil(b"half"), 10)
         made.servers[-1].drain()
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection(*address)
-        assert await asyncio.wait_for(idle_reader.read(), 10) == b""
+        assert await in_time(idle_reader.read(), 10) == b""
         assert made.servers[-1].open_connections == 1
         made.servers[-1].abort_all()
         with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
-            await asyncio.wait_for(reader.readexactly(96), 10)
-        await asyncio.wait_for(server.left.wait(), 10)
+            await in_time(reader.readexactly(96), 10)
+        await in_time(server.left.wait(), 10)
         for each in (idle, writer):
             await close(each)
 
@@ -329,7 +329,7 @@ async def test_drain_of_http2(proxies: int) -> None:
             *await asyncio.open_connection(*behind(made, address, proxies=proxies)), client=True
         )
         number = client.ask(b"/x")
-        server = await asyncio.wait_for(peers.get(), 10)
+        server = await in_time(peers.get(), 10)
         asked = await server.until(h2.events.RequestReceived)
         assert asked.stream_id
         made.servers[-1].drain()
@@ -356,12 +356,12 @@ async def test_drain_waits_for_tcp() -> None:
         _target, address = made.outbound(server.sockets[0].getsockname(), opaque=True)
         reader, writer = await asyncio.open_connection(*address)
         writer.write(b"a")
-        assert await asyncio.wait_for(reader.readexactly(1), 10) == b"a"
+        assert await in_time(reader.readexactly(1), 10) == b"a"
         made.servers[-1].drain()
         writer.write(b"b")
-        assert await asyncio.wait_for(reader.readexactly(1), 10) == b"b"
+        assert await in_time(reader.readexactly(1), 10) == b"b"
         writer.write_eof()
-        assert await asyncio.wait_for(reader.read(), 10) == b""
+        assert await in_time(reader.read(), 10) == b""
         await close(writer)
         await eventually_async(lambda: made.servers[-1].open_connections == 0)
     server.close()

@@ -12,6 +12,7 @@ import pytest
 from tests.integration.adversity.recording_origin import recording_origin
 from tests.integration.adversity.rig import close, converse
 from tests.support.engine import engine
+from tests.support.wait import within
 
 Pair = tuple[bytes, bytes]
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -112,7 +113,7 @@ async def send(address: tuple[str, int], fields: list[Pair], body: bytes) -> lis
     ends = (h2.events.StreamEnded, h2.events.StreamReset, h2.events.ConnectionTerminated)
     writer.write(client.data_to_send())
     with contextlib.suppress(ConnectionError, h2.exceptions.ProtocolError):
-        async with asyncio.timeout(10):
+        async with within(10):
             while not any(isinstance(event, ends) for event in seen):
                 piece = await reader.read(65536)
                 if not piece:

@@ -10,7 +10,7 @@ from tests.support.engine import Engine, engine
 from tests.support.flaky_link import FlakyLink, Towards, Weather
 from tests.support.origin import origin
 from tests.support.turns import settle
-from tests.support.wait import eventually_async
+from tests.support.wait import eventually_async, in_time
 
 BODY = bytes(range(256)) * 4
 FAILURES = (b"HTTP/1.1 502 ", b"HTTP/1.1 503 ", b"HTTP/1.1 504 ")
@@ -79,7 +79,7 @@ async def test_cut_anywhere(direction: Towards, *, hard: bool, h2: bool) -> None
                 assert is_whole(calm, f"/calm{number}"), (point, calm[:200])
                 link.cut()
                 writer.write(b"GET /by HTTP/1.1\r\nHost: a\r\n\r\n")
-                await asyncio.wait_for(reader.readuntil(b"content-length: 0\r\n\r\n"), 10)
+                await in_time(reader.readuntil(b"content-length: 0\r\n\r\n"), 10)
             await close(writer)
 
 

@@ -18,7 +18,7 @@ from tests.integration.adversity.rig import close, converse
 from tests.support.http1_client import Http1Client
 from tests.support.processes import Child
 from tests.support.sidecar import Sidecar, environment, sidecar_process
-from tests.support.wait import eventually_async
+from tests.support.wait import eventually_async, in_time
 
 SLOW_READERS = 500
 WARM_READERS = 50
@@ -185,7 +185,7 @@ async def test_slow_senders_hold_up_nobody(tmp_path: Path) -> None:
             for _reader, writer in senders:
                 writer.write(b"z" * (100_000 - 501))
             for reader, writer in senders:
-                assert (await asyncio.wait_for(reader.read(), 10)).endswith(b"\r\n\r\nok")
+                assert (await in_time(reader.read(), 10)).endswith(b"\r\n\r\nok")
                 await close(writer)
             assert server.bodies == 200
 
@@ -216,7 +216,7 @@ async def test_without_descriptors_who_is_here_is_served_and_others_later(tmp_pa
 
             async def ask() -> bytes:
                 writer.write(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
-                return await asyncio.wait_for(reader.readuntil(b"\r\n\r\nok"), 10)
+                return await in_time(reader.readuntil(b"\r\n\r\nok"), 10)
 
             assert (await ask()).startswith(b"HTTP/1.1 200")
             process = psutil.Process(child.pid)

@@ -11,6 +11,7 @@ from tests.integration.adversity.recording_origin import recording_origin
 from tests.integration.adversity.rig import behind, close, converse
 from tests.integration.adversity.scripted_origin import Scripted, scripted_origin
 from tests.support.engine import engine
+from tests.support.wait import in_time
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 Streams = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -87,7 +88,7 @@ async def test_1_0_keep_alive_when_asked_for(proxies: int) -> None:
         )
         for _ in range(2):
             writer.write(b"GET /x HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n")
-            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\nok"), 10)
+            head = await in_time(reader.readuntil(b"\r\n\r\nok"), 10)
             assert b"connection: keep-alive" in head.lower()
         await close(writer)
 
@@ -129,7 +130,7 @@ async def test_bodyless_statuses_keep_the_connection(status: bytes, proxies: int
         )
         for _ in range(3):
             writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+            head = await in_time(reader.readuntil(b"\r\n\r\n"), 10)
             assert head.startswith(b"HTTP/1.1 " + status[:3])
             assert (b"content-length: 9" in head.lower()) is (status[:1] == b"3")
         await close(writer)
@@ -171,12 +172,10 @@ async def test_100_continue_comes_from_the_server(proxies: int) -> None:
         writer.write(
             b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
         )
-        interim = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+        interim = await in_time(reader.readuntil(b"\r\n\r\n"), 10)
         assert interim.startswith(b"HTTP/1.1 100")
         writer.write(b"hello")
-        assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\nok"), 10)).startswith(
-            b"HTTP/1.1 200"
-        )
+        assert (await in_time(reader.readuntil(b"\r\n\r\nok"), 10)).startswith(b"HTTP/1.1 200")
         await close(writer)
 
 
@@ -193,7 +192,7 @@ async def test_a_final_status_instead_of_100_ends_the_exchange(proxies: int) -> 
         writer.write(
             b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 50\r\n\r\n"
         )
-        got = await asyncio.wait_for(reader.readuntil(b"\r\n\r\nno"), 10)
+        got = await in_time(reader.readuntil(b"\r\n\r\nno"), 10)
         assert got.startswith(b"HTTP/1.1 417")
         # The client may still send its body: it must not become a request anywhere.
         with contextlib.suppress(ConnectionError):
@@ -226,7 +225,7 @@ async def test_an_early_answer_stops_the_upload_and_poisons_nothing(proxies: int
         writer.write(
             b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n" + bytes(100_000)
         )
-        got = await asyncio.wait_for(reader.readuntil(b"\r\n\r\nno"), 10)
+        got = await in_time(reader.readuntil(b"\r\n\r\nno"), 10)
         assert got.startswith(b"HTTP/1.1 413")
         assert b"connection: close" in got.lower()
         await close(writer)
@@ -305,14 +304,12 @@ async def test_a_refused_upgrade_is_an_ordinary_response(status: bytes, proxies:
         address = behind(made, server.address, proxies=proxies)
         reader, writer = await asyncio.open_connection(*address)
         writer.write(b"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n")
-        got = await asyncio.wait_for(reader.readuntil(b"\r\n\r\nno"), 10)
+        got = await in_time(reader.readuntil(b"\r\n\r\nno"), 10)
         assert got.startswith(b"HTTP/1.1 " + status[:3])
         assert (b"upgrade: chat" in got.lower()) is (status[:3] == b"426")
         before = server.connections
         writer.write(b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n")
-        assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\nok"), 10)).startswith(
-            b"HTTP/1.1 200"
-        )
+        assert (await in_time(reader.readuntil(b"\r\n\r\nok"), 10)).startswith(b"HTTP/1.1 200")
         assert server.connections == before + 1
         await close(writer)
 
@@ -369,12 +366,10 @@ async def test_a_websocket_server_that_dies_resets_the_client(proxies: int) -> N
         writer.write(
             b"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
         )
-        assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\nhi"), 10)).startswith(
-            b"HTTP/1.1 101"
-        )
+        assert (await in_time(reader.readuntil(b"\r\n\r\nhi"), 10)).startswith(b"HTTP/1.1 101")
         writer.write(b"yo")
         with pytest.raises(ConnectionResetError):
-            await asyncio.wait_for(reader.read(), 10)
+            await in_time(reader.read(), 10)
         await close(writer)
 
 

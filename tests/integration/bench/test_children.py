@@ -13,6 +13,7 @@ import pytest
 from bench.children import Children
 from bench.errors import BenchError
 from tests.support.processes import assert_gone
+from tests.support.wait import patience
 
 ROOT = Path(__file__).parents[3]
 CORE = min(os.sched_getaffinity(0))
@@ -65,7 +66,7 @@ def test_an_interrupt_while_a_child_is_made_is_not_lost(tmp_path: Path) -> None:
         [*python(INTERRUPTED_IN_FORK), tmp_path, str(CORE)],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=30 * patience(),
         check=False,
         cwd=ROOT,
     )

@@ -18,6 +18,7 @@ from linkerd2_py.proto.gen import destination_pb2 as destination
 from linkerd2_py.proto.gen import identity_pb2 as identity
 from tests.support.certificates import csr, dns_names, new_key
 from tests.support.processes import Child
+from tests.support.wait import patience
 
 ROOT = Path(__file__).parents[3]
 GET = "/io.linkerd.proxy.destination.Destination/Get"
@@ -41,7 +42,9 @@ async def updates(address: str, count: int) -> list[destination.Update]:
             request_serializer=destination.GetDestination.SerializeToString,
             response_deserializer=destination.Update.FromString,
         )
-        stream = get(destination.GetDestination(path=f"{AUTHORITY}:{PORT}"), timeout=10)
+        stream = get(
+            destination.GetDestination(path=f"{AUTHORITY}:{PORT}"), timeout=10 * patience()
+        )
         async for update in stream:
             found.append(update)
             if len(found) == count:
@@ -111,7 +114,7 @@ async def test_workloads_are_certified_by_the_tokens_that_were_stored(tmp_path: 
                 request_serializer=identity.CertifyRequest.SerializeToString,
                 response_deserializer=identity.CertifyResponse.FromString,
             )
-            answer = await certify(request, timeout=10)
+            answer = await certify(request, timeout=10 * patience())
     leaf = load_der_x509_certificate(answer.leaf_certificate)
     above = load_der_x509_certificate(answer.intermediate_certificates[0])
     leaf.verify_directly_issued_by(above)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.processes import Child, assert_gone
-from tests.support.wait import eventually
+from tests.support.wait import eventually, patience
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("valgrind") is None, reason="valgrind is not installed"),
@@ -27,7 +27,7 @@ def instructions(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         check=False,
         capture_output=True,
         text=True,
-        timeout=DEADLINE_S,
+        timeout=DEADLINE_S * patience(),
     )
 
 

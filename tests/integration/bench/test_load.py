@@ -36,6 +36,7 @@ from tests.support.load_targets import (
 )
 from tests.support.ports import free_address
 from tests.support.processes import Child
+from tests.support.wait import in_time
 
 GOOD = http1_response(pattern(128))
 
@@ -657,11 +658,11 @@ async def test_held_connections_stay_open_and_are_counted_at_the_end(program: Pa
         words = ["--protocol", "http1", "--target", address, "--connections", 50, "--hold"]
         async with started(program, *words) as process:
             assert process.stdin is not None and process.stdout is not None
-            line = await asyncio.wait_for(process.stdout.readline(), DEADLINE_S)
+            line = await in_time(process.stdout.readline(), DEADLINE_S)
             assert json.loads(line) == {"held": 50}
             leave.set()
             for _ in range(3):
-                await asyncio.wait_for(left.acquire(), DEADLINE_S)
+                await in_time(left.acquire(), DEADLINE_S)
             process.stdin.close()
             report = await last_line(process)
     assert (report["held"], report["exchanges"], report["errors"]) == (47, 50, 0)
@@ -681,7 +682,7 @@ async def test_it_ends_orderly_on_sigterm(program: Path, protocol: str) -> None:
     async with serve(handle) as address:
         words = ["--protocol", protocol, "--target", address, "--seconds", 60, "--warmup", 0]
         async with started(program, *words) as process:
-            await asyncio.wait_for(asked.wait(), DEADLINE_S)
+            await in_time(asked.wait(), DEADLINE_S)
             process.send_signal(signal.SIGTERM)
             report = await last_line(process)
     assert report["errors"] == 0
@@ -737,7 +738,7 @@ async def test_bad_input_is_named_in_one_line(
     program: Path, words: tuple[str, ...], complaint: str
 ) -> None:
     async with started(program, *words) as process:
-        output, said = await asyncio.wait_for(process.communicate(), DEADLINE_S)
+        output, said = await in_time(process.communicate(), DEADLINE_S)
     assert (process.returncode, output) == (1, b"")
     assert said.count(b"\n") == 1
     assert complaint in said.decode()

@@ -24,6 +24,7 @@ from tests.support.load_targets import (
     reset,
     serve,
 )
+from tests.support.wait import in_time
 
 GOOD = http1_response(pattern(128))
 LAST = http1_response(pattern(128), extra="Connection: close\r\n")
@@ -169,7 +170,7 @@ async def test_held_connections(program: Path, certificates: Certificates) -> No
         async with started(program, *options, *words(certificates)) as process:
             assert process.stdin is not None
             assert process.stdout is not None
-            line = await asyncio.wait_for(process.stdout.readline(), DEADLINE_S)
+            line = await in_time(process.stdout.readline(), DEADLINE_S)
             assert json.loads(line) == {"held": 50}
             process.stdin.close()
             report = await last_line(process)
@@ -403,7 +404,7 @@ async def test_bad_input_is_named_in_one_line(
     }
     known = ["--protocol", "http1", "--target", "127.0.0.1:1"]
     async with started(program, *known, *(files.get(word, word) for word in options)) as process:
-        output, said = await asyncio.wait_for(process.communicate(), DEADLINE_S)
+        output, said = await in_time(process.communicate(), DEADLINE_S)
     assert (process.returncode, output) == (1, b"")
     assert said.count(b"\n") == 1
     assert complaint in said.decode()

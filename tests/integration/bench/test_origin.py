@@ -34,6 +34,7 @@ from tests.support.native import (
 )
 from tests.support.processes import Child
 from tests.support.raw_socket import End, RawConnection
+from tests.support.wait import patience
 
 GET = b"GET / HTTP/1.1\r\nhost: origin\r\n\r\n"
 HEAD = GET.replace(b"GET", b"HEAD")
@@ -155,7 +156,7 @@ def test_ends_at_once_while_connections_are_open(start: Start, protocol: str, wi
 @pytest.mark.parametrize("size", [0, 1, 128, 10_000, 3_000_000])
 def test_http1_answers_any_number_of_requests_on_one_connection(start: Start, size: int) -> None:
     origin = start("http1", "--bytes", str(size))
-    with closing(http.client.HTTPConnection(*origin.address, timeout=10)) as client:
+    with closing(http.client.HTTPConnection(*origin.address, timeout=10 * patience())) as client:
         client.connect()
         sock = client.sock
         for method, sent in [
@@ -177,7 +178,7 @@ def test_http1_answers_any_number_of_requests_on_one_connection(start: Start, si
 
 def test_http1_reads_chunked_bodies_to_their_end(start: Start) -> None:
     origin = start("http1")
-    with closing(http.client.HTTPConnection(*origin.address, timeout=10)) as client:
+    with closing(http.client.HTTPConnection(*origin.address, timeout=10 * patience())) as client:
         for pieces in ([b"a" * 16, b"b", b"c" * 100_000], []):
             client.request("POST", "/", body=iter(pieces), encode_chunked=True)
             assert client.getresponse().read() == body(128)
@@ -398,7 +399,7 @@ class Http2Client:
     """Enough of a client over the `h2` state machine: requests, and everything that comes back."""
 
     def __init__(self, address: Address, *, window: int | None = None) -> None:
-        self.sock = socket.create_connection(address, timeout=10)
+        self.sock = socket.create_connection(address, timeout=10 * patience())
         config = h2.config.H2Configuration(header_encoding="utf-8")
         self.session = h2.connection.H2Connection(config)
         self.session.initiate_connection()
@@ -565,7 +566,7 @@ def test_http2_answers_grpc(start: Start, messages: int, size: int) -> None:
             "/package.Service/Method", request_serializer=identity, response_deserializer=identity
         )
         for _ in range(2):
-            answers = call(b"request" * 100, timeout=10)
+            answers = call(b"request" * 100, timeout=10 * patience())
             assert list(answers) == [body(size)] * messages
             assert answers.code() is grpc.StatusCode.OK
     assert origin.exchanges() == [2]
@@ -626,11 +627,11 @@ def test_websocket_echoes_messages_of_any_length(start: Start, delay_us: str) ->
     with connect_websocket(url_of(origin), max_size=None, compression=None) as client:
         for size in sizes:
             client.send(body(size))
-            assert client.recv(timeout=10) == body(size)
+            assert client.recv(timeout=10 * patience()) == body(size)
             client.send(body(size).decode())
-            assert client.recv(timeout=10) == body(size).decode()
+            assert client.recv(timeout=10 * patience()) == body(size).decode()
         client.send([b"in ", b"three ", b"frames"])
-        assert client.recv(timeout=10) == b"in three frames"
+        assert client.recv(timeout=10 * patience()) == b"in three frames"
         assert client.ping(b"payload").wait(10)
     assert client.close_code == 1000
     assert end(origin.child) == {
@@ -740,7 +741,7 @@ def test_websocket_goes_on_after_a_client_vanished(start: Start) -> None:
     with connect_websocket(url_of(origin), compression=None) as client:
         client.socket.shutdown(socket.SHUT_RDWR)
         with pytest.raises(ConnectionClosedError):
-            client.recv(timeout=10)
+            client.recv(timeout=10 * patience())
     with connect_websocket(url_of(origin), compression=None) as client:
         client.send("still here")
-        assert client.recv(timeout=10) == "still here"
+        assert client.recv(timeout=10 * patience()) == "still here"

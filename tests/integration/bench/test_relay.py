@@ -22,7 +22,7 @@ from tests.support.native import (
 )
 from tests.support.processes import Child
 from tests.support.raw_socket import End, RawConnection, RawListener
-from tests.support.wait import eventually
+from tests.support.wait import eventually, patience
 
 MIB = 1 << 20
 # The kernel may drop what a reader that stops has no room for, and send it again only after a while.
@@ -253,8 +253,8 @@ def test_a_reader_that_stops_stops_the_sender_and_loses_nothing(
     process = psutil.Process(child.pid)
     idle = process.memory_info().rss
     with RawConnection.connect(address) as client, server.accept() as peer:
-        client.sock.settimeout(PATIENCE_S)
-        peer.sock.settimeout(PATIENCE_S)
+        client.sock.settimeout(PATIENCE_S * patience())
+        peer.sock.settimeout(PATIENCE_S * patience())
         senders = [send_all(side, wire) for side in (client, peer)]
         try:
             eventually(lambda: stalled(process), what="the relay stops reading")
@@ -280,8 +280,8 @@ def test_sleeps_while_a_finished_side_waits_for_a_slow_one(
     process = psutil.Process(child.pid)
     wire = body(676) * 20_000
     with RawConnection.connect(address) as client, server.accept() as peer:
-        client.sock.settimeout(PATIENCE_S)
-        peer.sock.settimeout(PATIENCE_S)
+        client.sock.settimeout(PATIENCE_S * patience())
+        peer.sock.settimeout(PATIENCE_S * patience())
         peer.half_close()
         assert client.receive_to_end() == (b"", End.FIN)
         sender = send_all(client, wire)

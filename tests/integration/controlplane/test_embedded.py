@@ -22,7 +22,7 @@ from linkerd2_py.controlplane.run.local import EmbeddedControlPlane, Listen, bui
 from linkerd2_py.proto.gen import destination_pb2 as messages
 from linkerd2_py.proto.gen import destination_pb2_grpc as stubs
 from tests.support.ports import is_listening
-from tests.support.wait import eventually_async
+from tests.support.wait import eventually_async, within
 
 INTERVAL_S = 0.05
 AUTHORITY = "web-svc.emojivoto.svc.cluster.local:80"
@@ -102,7 +102,7 @@ async def plane() -> AsyncIterator[Plane]:
     registry.apply(
         services=[WEB], deployments=[Deployment("emojivoto", "web", 1)], pods=[pod_of(proxy)]
     )
-    async with asyncio.timeout(25):
+    async with within(25):
         yield plane
     await plane.client.aclose()
     await running.stop()

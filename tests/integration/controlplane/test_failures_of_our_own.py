@@ -28,7 +28,7 @@ from linkerd2_py.controlplane.public_api.selfcheck import self_check
 from linkerd2_py.controlplane.public_api.server import WebServer
 from linkerd2_py.controlplane.public_api.web import web_app
 from linkerd2_py.controlplane.run.local import health_problem
-from tests.support.wait import eventually_async
+from tests.support.wait import eventually_async, in_time, patience
 
 
 async def test_health_says_when_destination_is_not_served() -> None:
@@ -156,7 +156,7 @@ async def _drop(*writers: asyncio.StreamWriter) -> None:
 async def _ended(reader: asyncio.StreamReader) -> bytes:
     """What was said until the connection ended, with an end or a reset."""
     with contextlib.suppress(ConnectionError):
-        return await asyncio.wait_for(reader.read(), 30)
+        return await in_time(reader.read(), 30)
     return b""
 
 
@@ -181,7 +181,7 @@ async def test_who_comes_is_served_however_many_others_are_there(sent: bytes) ->
         others = [await _connect(address, sent) for _ in range(many)]
         if sent == _ASK:
             await eventually_async(lambda: len(asked) == many, deadline_s=30)
-        async with httpx2.AsyncClient(trust_env=False, timeout=30) as client:
+        async with httpx2.AsyncClient(trust_env=False, timeout=30 * patience()) as client:
             assert (await client.get(f"http://{address}/ask")).json() == {"answered": True}
         # Those who had waited longest made room.
         for reader, _ in others[:6]:
@@ -247,7 +247,7 @@ async def test_silent_connections_to_the_proxy_api_end_and_are_bounded(
     silent = [await _connect(address) for _ in range(30)]
     ends = [spawn(_ended(reader), name="silent") for reader, _ in silent]
     await eventually_async(lambda: sum(end.done() for end in ends) >= 10, deadline_s=30)
-    await asyncio.wait_for(asyncio.gather(*ends), 30)
+    await in_time(asyncio.gather(*ends), 30)
     assert await health_problem(address) == ""
     await _drop(*(writer for _, writer in silent))
     await server.stop()

@@ -32,7 +32,7 @@ from linkerd2_py.controlplane.run.local import EmbeddedControlPlane, build_embed
 from linkerd2_py.proto.gen import identity_pb2 as messages
 from linkerd2_py.proto.gen import identity_pb2_grpc as stubs
 from tests.support.certificates import IDENTITY, NOW, Signer, csr, dns_names, new_key
-from tests.support.wait import eventually_async
+from tests.support.wait import eventually_async, within
 
 DOMAIN = TrustDomain()
 OTHER = DOMAIN.identity("voting", namespace="emojivoto")
@@ -92,7 +92,7 @@ async def planed(settings: IdentitySettings, *, tokens: WorkloadTokens) -> Async
     running = await build_embedded(Registry(), identity=settings)
     plane = Plane(running, tokens=tokens)
     try:
-        async with asyncio.timeout(DEADLINE_S):
+        async with within(DEADLINE_S):
             yield plane
     finally:
         await plane.channel.close()

@@ -18,6 +18,7 @@ from linkerd2_py.controlplane.proxy_api.server import ProxyApi
 from linkerd2_py.controlplane.proxy_api.service import SERVICE
 from linkerd2_py.proto.gen import destination_pb2 as messages
 from linkerd2_py.proto.gen import destination_pb2_grpc as stubs
+from tests.support.wait import within
 
 WEB = Service("default", "web-svc", "web", (PortSpec("http", 80, 8080),))
 POD = Pod("default", "web-0", "web", "127.0.1.1", {8080: 41001}, ready=True, status="Running")
@@ -47,7 +48,7 @@ async def server() -> AsyncIterator[Server]:
     server = Server(streams=3)
     server.api.bind()
     await server.api.start()
-    async with asyncio.timeout(DEADLINE_S):
+    async with within(DEADLINE_S):
         yield server
     await server.stop()
 

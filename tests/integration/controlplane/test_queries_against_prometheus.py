@@ -4,7 +4,6 @@ Prometheus scrapes two small servers whose counters grow, reset, come and go; it
 store, and both are asked the same for several moments and windows.
 """
 
-import asyncio
 import json
 import math
 import shutil
@@ -34,7 +33,7 @@ from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
 from linkerd2_py.controlplane.public_api.server import WebServer
 from tests.support.ports import free_address
 from tests.support.processes import Child
-from tests.support.wait import eventually_async
+from tests.support.wait import eventually_async, within
 
 PROMETHEUS = shutil.which("prometheus")
 pytestmark = pytest.mark.skipif(PROMETHEUS is None, reason="prometheus is not installed")
@@ -250,7 +249,7 @@ async def test_answers_are_those_of_prometheus(
     kept = {"response_total", "response_latency_ms_bucket", "tcp_open_connections", "tcp_read_bytes_total", "up"}  # fmt: skip
     monkeypatch.setattr(families, frozenset(kept))
     pods = {name: Pod(seed=number) for number, name in enumerate(PODS, start=1)}
-    async with asyncio.timeout(55), scraped(tmp_path, pods) as prometheus:
+    async with within(55), scraped(tmp_path, pods) as prometheus:
         await eventually_async(
             lambda: all(pod.turns >= TURNS for pod in pods.values()), deadline_s=30
         )

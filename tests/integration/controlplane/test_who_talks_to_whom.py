@@ -27,7 +27,7 @@ from linkerd2_py.controlplane.public_api.leaf_checks import EXPIRES
 from linkerd2_py.controlplane.public_api.server import WebServer
 from linkerd2_py.controlplane.run.local import build_embedded
 from tests.support.tls_pod import TlsPod, certified
-from tests.support.wait import eventually_async
+from tests.support.wait import eventually_async, within
 
 NS = "emojivoto"
 DOMAIN = TrustDomain()
@@ -146,7 +146,7 @@ class Plane:
 
 @pytest.fixture
 async def running() -> AsyncIterator[AsyncExitStack]:
-    async with asyncio.timeout(50), AsyncExitStack() as stack:
+    async with within(50), AsyncExitStack() as stack:
         yield stack
 
 

@@ -11,7 +11,7 @@ from linkerd2_py._ext.route.target import EndpointSpec, Target
 from linkerd2_py.base.tasks import spawn
 from tests.support.engine import MS, engine
 from tests.support.origin import Origin, origin
-from tests.support.wait import eventually_async
+from tests.support.wait import eventually_async, in_time
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 REQUEST = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
@@ -172,7 +172,7 @@ async def test_a_client_may_wait_longer_than_its_target_is_kept(sent: bytes) -> 
         await eventually_async(lambda: made.servers[0].open_connections == 1)
         table.remove(target)
         writer.write(sent)
-        assert await asyncio.wait_for(reader.readexactly(8), 5) == b"welcome\n"
+        assert await in_time(reader.readexactly(8), 5) == b"welcome\n"
         writer.close()
         await writer.wait_closed()
 

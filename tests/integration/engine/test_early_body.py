@@ -15,7 +15,7 @@ from linkerd2_py._ext.core import debug
 from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.route.target import EndpointSpec
 from tests.support.engine import MS, engine
-from tests.support.wait import eventually_async
+from tests.support.wait import eventually_async, within
 
 PIECES = 65_535  # an HTTP/2 stream window
 DATA_FRAME = b"\x00\x00\x01\x00\x00\x00\x00\x00\x01x"
@@ -88,7 +88,7 @@ class Sink:
 async def test_single_bytes_cost_what_their_number_does(request_of: Callable[[], bytes]) -> None:
     sink = Sink()
     server = await asyncio.start_server(sink.serve, "127.0.0.1", 0)
-    async with engine(failfast_ns=60_000 * MS) as made, asyncio.timeout(30):
+    async with engine(failfast_ns=60_000 * MS) as made, within(30):
         target, address = made.outbound()
         _reader, writer = await asyncio.open_connection(*address)
         memory, cpu = psutil.Process().memory_info().rss, time.thread_time()

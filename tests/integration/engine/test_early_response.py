@@ -7,6 +7,7 @@ import h2.connection
 import h2.events
 
 from tests.support.engine import engine
+from tests.support.wait import within
 
 REQUEST = [
     (":method", "POST"),
@@ -45,7 +46,7 @@ async def test_the_endpoint_is_told_that_the_rest_will_not_come() -> None:
         await writer.wait_closed()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with engine() as made, asyncio.timeout(10):
+    async with engine() as made, within(10):
         _target, address = made.outbound(server.sockets[0].getsockname())
         reader, writer = await asyncio.open_connection(*address)
         client = h2.connection.H2Connection()

@@ -12,7 +12,7 @@ import pytest
 
 from linkerd2_py._ext.route.target import Target
 from tests.support.engine import MS, Engine, engine
-from tests.support.wait import eventually_async
+from tests.support.wait import eventually_async, in_time
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -107,8 +107,8 @@ async def ask(address: tuple[str, int], deadline_s: float = 10) -> bool:
     end_with_reset(writer)
     try:
         writer.write(REQUEST)
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), deadline_s)
-        body = await asyncio.wait_for(reader.read(), deadline_s)
+        head = await in_time(reader.readuntil(b"\r\n\r\n"), deadline_s)
+        body = await in_time(reader.read(), deadline_s)
     except (TimeoutError, asyncio.IncompleteReadError, ConnectionError):
         return False
     else:

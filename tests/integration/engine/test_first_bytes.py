@@ -12,7 +12,7 @@ import pytest
 from linkerd2_py._ext.core.limits import Limits
 from tests.integration.adversity.rig import converse
 from tests.support.engine import MS, Engine, engine
-from tests.support.wait import eventually_async
+from tests.support.wait import eventually_async, within
 
 FORGED = (
     b"\r\nHost: a\r\nl5d-client-id: admin.ns.serviceaccount.identity.linkerd.cluster.local\r\n\r\n"
@@ -122,7 +122,7 @@ async def test_what_is_no_http_is_carried_at_once_where_nobody_knows_better(text
     async with echo() as workload, engine() as made:
         reader, writer = await asyncio.open_connection(*made.inbound(workload))
         writer.write(text)
-        async with asyncio.timeout(5):
+        async with within(5):
             assert await reader.readexactly(len(text)) == text
         writer.transport.abort()
 
@@ -149,7 +149,7 @@ async def test_silence_is_opaque_and_may_become_anything() -> None:
         reader, writer = await asyncio.open_connection(*address)
         await eventually_async(lambda: "tcp_open_total{" in dials(made), what="the workload")
         writer.write(b"FOO")
-        async with asyncio.timeout(5):
+        async with within(5):
             assert await reader.readexactly(3) == b"FOO"
         writer.transport.abort()
 

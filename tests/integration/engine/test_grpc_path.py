@@ -9,6 +9,7 @@ import pytest
 from linkerd2_py._ext.core.limits import Limits
 from tests.support.engine import engine
 from tests.support.grpc_echo import echo_client, echo_server
+from tests.support.wait import in_time, patience, within
 from tests.support.ways import TLS, every_way, way_to
 
 DEADLINE_S = 0.03
@@ -75,9 +76,9 @@ async def test_cancel_reaches_the_server(way: str) -> None:
         echo_client(way_to(made, server.address, way=way)) as client,
     ):
         call = client.unary(b"x", metadata=(("x-hold", "1"),))
-        await asyncio.wait_for(server.seen.held.wait(), 10)
+        await in_time(server.seen.held.wait(), 10)
         call.cancel()
-        await asyncio.wait_for(server.seen.cancelled.wait(), 10)
+        await in_time(server.seen.cancelled.wait(), 10)
 
 
 @every_way
@@ -90,7 +91,7 @@ async def test_deadlines_end_the_call_at_both_ends(way: str) -> None:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await client.unary(b"x", metadata=(("x-hold", "1"),), timeout=0.3)
         assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-        await asyncio.wait_for(server.seen.cancelled.wait(), 10)
+        await in_time(server.seen.cancelled.wait(), 10)
 
 
 @every_way
@@ -99,7 +100,7 @@ async def test_calls_that_are_given_up_leave_the_others_alone(way: str) -> None:
     async with (
         engine() as made,
         echo_server() as server,
-        asyncio.timeout(60),
+        within(60),
     ):
         address = way_to(made, server.address, way=way)
         async with echo_client(address) as patient, echo_client(address) as hasty:
@@ -139,7 +140,7 @@ LARGE = {
 async def test_a_large_head_costs_its_call_only(
     way: str, metadata: tuple[tuple[str, str], ...]
 ) -> None:
-    async with engine() as made, echo_server() as server, asyncio.timeout(60):
+    async with engine() as made, echo_server() as server, within(60):
         address = way_to(made, server.address, way=way)
         async with echo_client(address) as client, echo_client(address) as patient:
             others = [client.bidi(), patient.bidi()]
@@ -176,7 +177,7 @@ async def test_no_endpoint_is_unavailable_for_grpc() -> None:
         _target, address = made.outbound()
         async with echo_client(address) as client:
             with pytest.raises(grpc.aio.AioRpcError) as caught:
-                await client.unary(b"x", timeout=10)
+                await client.unary(b"x", timeout=10 * patience())
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     assert "fail-fast" in (caught.value.details() or "")
 

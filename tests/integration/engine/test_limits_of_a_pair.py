@@ -11,6 +11,7 @@ import pytest
 
 from tests.integration.adversity.rig import close
 from tests.support.engine import engine
+from tests.support.wait import in_time
 from tests.support.ways import every_way, way_to
 
 # The request line and the last empty line aside, a head may have 64 KiB.
@@ -54,7 +55,7 @@ async def origin() -> AsyncIterator[tuple[str, int]]:
 async def ask(address: tuple[str, int], head: bytes) -> tuple[int, bytes]:
     reader, writer = await asyncio.open_connection(*address, limit=1 << 20)
     writer.write(head)
-    answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
+    answer = await in_time(reader.readuntil(b"\r\n\r\n"), 20)
     status = int(answer.split(b" ")[1])
     length = int(answer.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
     body = await reader.readexactly(length) if status == 200 else b""
@@ -107,7 +108,7 @@ async def test_the_crumbs_of_a_cookie_are_one_field(way: str) -> None:
         writer.write(client.data_to_send())
         body = b""
         for _ in itertools.count():
-            events = client.receive_data(await asyncio.wait_for(reader.read(65_536), 20))
+            events = client.receive_data(await in_time(reader.read(65_536), 20))
             body += b"".join(e.data for e in events if isinstance(e, h2.events.DataReceived))
             if any(isinstance(e, h2.events.StreamEnded | h2.events.StreamReset) for e in events):
                 break

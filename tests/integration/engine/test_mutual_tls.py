@@ -14,7 +14,7 @@ from linkerd2_py.base.tasks import spawn
 from tests.support.engine import Engine, engine
 from tests.support.grpc_echo import echo_client, echo_server
 from tests.support.origin import origin, talk
-from tests.support.wait import eventually_async
+from tests.support.wait import eventually_async, in_time
 from tests.support.ways import HEADER, TLS, WORKLOAD_PORT, mesh, way_to
 from tests.support.wire import tapped
 from tests.support.workloads import MeshAuthority, identity_of, name_of, ssl_context
@@ -203,7 +203,7 @@ async def over_tls(
     got = b""
     with suppress(ConnectionError, ssl.SSLError):
         writer.write(first)
-        got = await asyncio.wait_for(reader.read(-1), 10)
+        got = await in_time(reader.read(-1), 10)
     writer.close()
     with suppress(ConnectionError, ssl.SSLError):
         await writer.wait_closed()

@@ -14,6 +14,7 @@ from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.route.target import EndpointSpec, Target
 from tests.support.engine import engine
 from tests.support.origin import origin, talk
+from tests.support.wait import in_time
 from tests.support.ways import every_way, way_to
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -121,7 +122,7 @@ async def test_a_client_that_has_nothing_to_say_still_hears_the_server(proxies: 
             address = made.outbound(address)[1]
         reader, writer = await asyncio.open_connection(*address)
         writer.write_eof()
-        assert await asyncio.wait_for(reader.read(-1), 5) == GREETING + b"bye"
+        assert await in_time(reader.read(-1), 5) == GREETING + b"bye"
         writer.close()
         await writer.wait_closed()
 
@@ -158,7 +159,7 @@ async def test_an_abort_stays_an_abort() -> None:
         sock = writer.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         writer.transport.abort()
-        assert isinstance(await asyncio.wait_for(ended, 10), ConnectionResetError)
+        assert isinstance(await in_time(ended, 10), ConnectionResetError)
     server.close()
     await server.wait_closed()
 
@@ -171,7 +172,7 @@ async def test_an_opaque_connection_to_nobody_is_reset() -> None:
         _target, address = made.outbound(nobody, opaque=True)
         reader, writer = await asyncio.open_connection(*address)
         with pytest.raises(ConnectionResetError):
-            await asyncio.wait_for(reader.read(-1), 10)
+            await in_time(reader.read(-1), 10)
         writer.close()
         with suppress(ConnectionError):
             await writer.wait_closed()

@@ -14,7 +14,7 @@ from tests.support.destination_messages import add, remove
 from tests.support.netlab import Host, Streams
 from tests.support.netns import write_setting
 from tests.support.pods import Pod, Pods, at, serve_http, who
-from tests.support.wait import eventually_async
+from tests.support.wait import eventually_async, within
 
 SERVICE = ("10.99.0.10", 80)
 REFUSED = "7"  # curl's exit status
@@ -80,7 +80,7 @@ async def test_ports_run_out(mesh: Pods) -> None:
     write_setting(web.host.netns, "ipv4/ip_local_reserved_ports", "40003")
     there = (outside.v4, 7000)
     async with (
-        asyncio.timeout(10),
+        within(10),
         outside.serving(7000, _echo),
         web.host.connected(*there) as (reader, writer),
     ):
@@ -127,7 +127,7 @@ async def test_every_byte_arrives_though_packets_are_lost(mesh: Pods) -> None:
     async with (
         files.host.serving(7000, _echo),
         web.host.connected(files.v4, 7000) as (reader, writer),
-        asyncio.timeout(30),
+        within(30),
     ):
         writer.write(sent)
         writer.write_eof()
@@ -154,7 +154,7 @@ async def test_many_destinations(mesh: Pods) -> None:
     mesh.lab.router.run("ip", "route", "add", "198.18.0.0/16", "via", outside.v4)
     serve_http(outside)
     urls = "http://198.18.[1-2].[1-250]:8080/who"
-    async with web.host.connected("198.18.0.1", 8080) as kept, asyncio.timeout(30):
+    async with web.host.connected("198.18.0.1", 8080) as kept, within(30):
         await _ask(kept)
         for _ in range(2):
             out = await web.host.call("curl", "-sS", "-w", "\n", urls)

@@ -9,12 +9,13 @@ import pytest
 
 from tests.support.netlab import Host, reset
 from tests.support.pods import Pod, Pods, at, serve_http, who
+from tests.support.wait import within
 
 
 async def say(client: Host, address: str, port: int, wire: bytes) -> bytes:
     """What comes back until the other side ends or resets; b"RST" where it reset without a word."""
     answer = b""
-    async with client.connected(address, port) as (reader, writer), asyncio.timeout(10):
+    async with client.connected(address, port) as (reader, writer), within(10):
         try:
             writer.write(wire)
             while piece := await reader.read(65536):
@@ -104,7 +105,7 @@ async def test_connect_is_for_whoever_was_connected_to(mesh: Pods) -> None:
 
     async with one.host.serving(3128, forward):
         target = at(other.v4, 8080)
-        async with web.host.connected(one.v4, 3128) as (reader, writer), asyncio.timeout(10):
+        async with web.host.connected(one.v4, 3128) as (reader, writer), within(10):
             writer.write(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
             head = await reader.readuntil(b"\r\n\r\n")
             assert head.startswith(b"HTTP/1.1 200 ")
@@ -203,20 +204,20 @@ async def test_half_closes_and_resets_pass_both_proxies(mesh: Pods, opaque: bool
 
     async with files.host.serving(7000, serve):
         # The client's FIN arrives as one, while the answer still comes; then the server's.
-        async with web.host.connected(files.v4, 7000) as (reader, writer), asyncio.timeout(10):
+        async with web.host.connected(files.v4, 7000) as (reader, writer), within(10):
             writer.write(b"\0half")
             writer.write_eof()
             assert await reader.read(-1) == b"answer to \0half"
             assert await ends.get() == b"\0half"
         # A reset by the server.
-        async with web.host.connected(files.v4, 7000) as (reader, writer), asyncio.timeout(10):
+        async with web.host.connected(files.v4, 7000) as (reader, writer), within(10):
             writer.write(b"\0reset")
             writer.write_eof()
             with pytest.raises(ConnectionResetError):
                 await reader.read(-1)
             assert await ends.get() == b"\0reset"
         # A reset by the client, in the middle of what it says.
-        async with web.host.connected(files.v4, 7000) as (_reader, writer), asyncio.timeout(10):
+        async with web.host.connected(files.v4, 7000) as (_reader, writer), within(10):
             writer.write(b"\0cut")
             await arrived.wait()
             reset(writer)

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.netlab import Host
 from tests.support.pods import Pods
+from tests.support.wait import within
 
 OUTSIDE = ("192.0.2.9", "2001:db8::9")
 
@@ -23,7 +24,7 @@ async def _greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 async def _converse(client: Host, address: str) -> None:
     """Wait for the greeting, then answer and end."""
-    async with client.connected(address, 2525) as (reader, writer), asyncio.timeout(5):
+    async with client.connected(address, 2525) as (reader, writer), within(5):
         assert await reader.readline() == b"220 ready\r\n"
         writer.write(b"quit")
         writer.write_eof()

@@ -12,6 +12,7 @@ from tests.support.destination_messages import weighted
 from tests.support.netlab import PROXY_UID, Streams, reset
 from tests.support.netns import sh
 from tests.support.pods import Pod, Pods, at, serve_http, who
+from tests.support.wait import patience, within
 
 OUTSIDE = ("192.0.2.9", "2001:db8::9")
 HELLO = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello"
@@ -47,7 +48,7 @@ async def test_http_leaves_as_it_was_written(mesh: Pods) -> None:
     ]
     async with outside.serving(8000, peers.serve):
         for address in OUTSIDE:
-            async with web.host.connected(address, 8000) as (reader, writer), asyncio.timeout(10):
+            async with web.host.connected(address, 8000) as (reader, writer), within(10):
                 writer.write(b"\r\n".join([*lines, b"", b""]))
                 await reader.readuntil(b"\r\n\r\nhello")
     for head in peers.heads:
@@ -111,7 +112,7 @@ async def test_a_slow_control_plane_holds_nobody_up(mesh: Pods) -> None:
     for pod in (one, other):
         serve_http(pod.host)
     mesh.stub.default_profile = None
-    async with web.host.connected(one.v4, 8080) as connection, asyncio.timeout(10):
+    async with web.host.connected(one.v4, 8080) as connection, within(10):
         assert await _ask(connection) == "one"
         (stream,) = mesh.stub.profile_gets
         endpoint = weighted(other.v4, 8080, h2=True)
@@ -133,7 +134,7 @@ async def test_what_is_said_while_the_answer_is_awaited_is_not_lost(mesh: Pods) 
         await writer.wait_closed()
 
     mesh.stub.default_profile = None
-    async with outside.serving(7000, listen), asyncio.timeout(10):
+    async with outside.serving(7000, listen), within(10):
         async with web.host.connected(outside.v4, 7000) as (_, writer):
             writer.write(b"\0never mind")
             reset(writer)
@@ -155,7 +156,7 @@ async def test_without_a_control_plane_addresses_are_reached(mesh: Pods) -> None
         assert (await who(web.host, f"http://{files.v4}:{port}/who", *words))[0] == "files"
     await mesh.stub.start()
     # It comes back, and is asked again.
-    async with asyncio.timeout(10):
+    async with within(10):
         while not any(stream.path == f"{files.v4}:8080" for stream in mesh.stub.profile_gets):
             await who(web.host, f"http://{files.v4}:8080/who")
     assert (await who(web.host, f"http://{files.v4}:8080/who"))[0] == "files"
@@ -216,7 +217,7 @@ async def test_udp_and_icmp_are_not_touched(mesh: Pods) -> None:
             client = socket.socket(family, socket.SOCK_DGRAM)
         with server, client:
             for one in (server, client):
-                one.settimeout(5)
+                one.settimeout(5 * patience())
             server.bind((address, 5353))
             client.sendto(b"question", (address, 5353))
             asked, peer = server.recvfrom(100)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.netns import as_user, inside, namespace, sh
+from tests.support.wait import patience
 
 PROXY_UID = 2102
 PORTS = ("-p", "4143", "-o", "4140", "--proxy-uid", str(PROXY_UID))
@@ -267,7 +268,7 @@ def test_another_server_is_no_proof() -> None:
             peer, _ = other.accept()
             peer.sendall(b"welcome\n")
             peer.close()
-            _, err = running.communicate(timeout=20)
+            _, err = running.communicate(timeout=20 * patience())
     assert running.returncode == 95
     assert f"somebody else answered for 127.0.0.1:{port}" in err
 
@@ -278,12 +279,12 @@ def test_a_validator_that_is_told_to_stop_fails() -> None:
         words = ("--listen-addr", "127.0.0.1:0", "--connect-addr", f"127.0.0.1:{port}")
         with subprocess.Popen([*VALIDATOR, *words], stderr=subprocess.PIPE, text=True) as running:
             silent.accept()[0].close()
-            _, err = running.communicate(timeout=20)
+            _, err = running.communicate(timeout=20 * patience())
             assert "somebody else" in err
         with subprocess.Popen([*VALIDATOR, *words], stderr=subprocess.PIPE, text=True) as running:
             peer, _ = silent.accept()
             running.send_signal(signal.SIGTERM)
-            _, err = running.communicate(timeout=20)
+            _, err = running.communicate(timeout=20 * patience())
             peer.close()
     assert running.returncode == 95
     assert err == "linkerd2-py network-validator: ended by SIGTERM\n"

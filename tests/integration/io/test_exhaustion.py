@@ -5,6 +5,8 @@ import subprocess
 import sys
 import textwrap
 
+from tests.support.wait import patience
+
 PROGRAM = textwrap.dedent(
     """
     import json, os, resource, socket, sys
@@ -74,7 +76,11 @@ PROGRAM = textwrap.dedent(
 
 def test_connections_without_a_descriptor_are_reset_and_accepting_recovers() -> None:
     run = subprocess.run(
-        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False, timeout=50
+        [sys.executable, "-c", PROGRAM],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=50 * patience(),
     )
     assert run.returncode == 0, run.stderr
     story = json.loads(run.stdout)

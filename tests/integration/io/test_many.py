@@ -13,7 +13,7 @@ from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.io.listener import Listener
 from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.io.testing import AcceptWith, EchoSession, PumpAccepting
-from tests.support.wait import eventually_async
+from tests.support.wait import eventually_async, within
 
 CONNECTIONS = 500
 
@@ -33,7 +33,7 @@ def test_500_connections_are_echoed_and_leave_nothing() -> None:
         asyncio.get_running_loop().add_reader(loop.fileno(), loop.drain)
         accepting = AcceptWith(EchoSession)
         listener = Listener(loop, ("127.0.0.1", 0), accepting)
-        async with asyncio.timeout(30):
+        async with within(30):
             await asyncio.gather(
                 *(talk(listener.address.port, number) for number in range(CONNECTIONS))
             )

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.wait import patience
+
 # Watching a TCP socket fails as often as `failures` says, with this error.
 SHIM = """
 #define _GNU_SOURCE
@@ -129,7 +131,7 @@ def test_one_connection_ends_and_everybody_else_goes_on(tmp_path: Path, error: s
         env={**os.environ, "LD_PRELOAD": preloaded, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=120 * patience(),
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -14,6 +14,7 @@ from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.io.testing import AcceptWith, AlarmActor, DeferActor, EchoSession
 from linkerd2_py.proxy.event_loop import leave, run_inside
 from tests.support.raw_socket import RawConnection
+from tests.support.wait import in_time
 
 MS = 1_000_000
 
@@ -54,9 +55,9 @@ def test_bytes_are_served(runner: asyncio.Runner) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", listener.address.port)
         for size in (1, 1000, 3_000_000):
             writer.write(b"x" * size)
-            assert await asyncio.wait_for(reader.readexactly(size), 10) == b"x" * size
+            assert await in_time(reader.readexactly(size), 10) == b"x" * size
         writer.write_eof()
-        assert await asyncio.wait_for(reader.read(), 10) == b""
+        assert await in_time(reader.read(), 10) == b""
         writer.close()
         await writer.wait_closed()
         listener.close()
@@ -70,10 +71,10 @@ def test_timers_and_deferred_work_wake_the_outer_loop(runner: asyncio.Runner) ->
         loop = await engine()
         done = asyncio.Event()
         AlarmActor(loop, lambda kind, actor: done.set()).arm(1, 15 * MS)
-        await asyncio.wait_for(done.wait(), 10)
+        await in_time(done.wait(), 10)
         done.clear()
         DeferActor(loop, lambda actor: done.set()).defer()
-        await asyncio.wait_for(done.wait(), 10)
+        await in_time(done.wait(), 10)
         release(loop)
 
     runner.run(story())
@@ -91,7 +92,7 @@ def test_work_without_end_leaves_the_outer_loop_its_turns(runner: asyncio.Runner
 
         DeferActor(loop, again).defer()
         for _ in range(20):
-            await asyncio.wait_for(asyncio.sleep(0.001), 10)
+            await in_time(asyncio.sleep(0.001), 10)
         assert ran > 20
         assert loop.stats()["drains"] > 5
         release(loop)
@@ -154,15 +155,15 @@ def test_the_outer_loops_timers_calls_and_signals_come_on_time(runner: asyncio.R
         outer.add_signal_handler(signal.SIGUSR1, signalled.set)
         for _ in range(20):
             writer.write(b"x" * 1000)
-            assert await asyncio.wait_for(reader.readexactly(1000), 10) == b"x" * 1000
+            assert await in_time(reader.readexactly(1000), 10) == b"x" * 1000
             began = outer.time()
-            await asyncio.wait_for(asyncio.sleep(0.003), 10)
+            await in_time(asyncio.sleep(0.003), 10)
             assert outer.time() - began >= 0.002
             called = outer.create_future()
             threading.Timer(0.001, outer.call_soon_threadsafe, [called.set_result, None]).start()
-            await asyncio.wait_for(called, 10)
+            await in_time(called, 10)
         os.kill(os.getpid(), signal.SIGUSR1)
-        await asyncio.wait_for(signalled.wait(), 10)
+        await in_time(signalled.wait(), 10)
         outer.remove_signal_handler(signal.SIGUSR1)
         writer.close()
         await writer.wait_closed()
@@ -181,7 +182,7 @@ def test_what_an_engine_callback_asks_of_the_outer_loop_is_done(runner: asyncio.
             AlarmActor(loop, lambda kind, actor, call=call, done=done: call(done.set)).arm(
                 1, 5 * MS
             )
-            await asyncio.wait_for(done.wait(), 10)
+            await in_time(done.wait(), 10)
         release(loop)
 
     runner.run(story())
@@ -197,7 +198,7 @@ def test_closing_the_engine_from_its_own_callback_ends_well(runner: asyncio.Runn
             closed.set()
 
         AlarmActor(loop, close).arm(1, 5 * MS)
-        await asyncio.wait_for(closed.wait(), 10)
+        await in_time(closed.wait(), 10)
         await asyncio.sleep(0.002)
 
     runner.run(story())

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.support.wait import patience
+
 CONNECTIONS: Final = 100
 REQUESTS: Final = 2000
 EMPTY_GRPC_MESSAGE: Final = b"\0\0\0\0\0"
@@ -64,5 +66,7 @@ def _body_bytes(out: str) -> int:
 
 
 def _run(*argv: str) -> str:
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        argv, capture_output=True, text=True, timeout=60 * patience(), check=False
+    )
     return f"{' '.join(argv)}: status {done.returncode}\n{done.stdout}{done.stderr}"

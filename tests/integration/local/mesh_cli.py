@@ -16,6 +16,8 @@ from typing import Any
 
 import psutil
 
+from tests.support.wait import patience
+
 ENTRY = (sys.executable, "-m", "linkerd2_py.cli.main")
 
 
@@ -45,7 +47,7 @@ class MeshCli:
             text=True,
             env=self.env,
             cwd=self.root,
-            timeout=timeout_s,
+            timeout=timeout_s * patience(),
             check=False,
         )
         return Done(done.returncode, done.stdout, done.stderr)
@@ -105,7 +107,7 @@ def replace(path: Path, text: str) -> None:
 
 def assert_ended(processes: Sequence[psutil.Process]) -> None:
     """Every one has ended."""
-    _gone, alive = psutil.wait_procs(list(processes), timeout=10)
+    _gone, alive = psutil.wait_procs(list(processes), timeout=10 * patience())
     assert not alive
 
 

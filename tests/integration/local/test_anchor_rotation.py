@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from tests.integration.local.mesh_cli import MeshCli
-from tests.support.wait import eventually
+from tests.support.wait import eventually, patience
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -56,7 +56,9 @@ def _addresses(cli: MeshCli) -> dict[str, str]:
 
 
 def _updates(cli: MeshCli) -> float:
-    text = httpx2.get(f"{cli.state()['public_api']}/metrics", trust_env=False, timeout=10).text
+    text = httpx2.get(
+        f"{cli.state()['public_api']}/metrics", trust_env=False, timeout=10 * patience()
+    ).text
     (value,) = re.findall(
         r'^identity_issuer_updates_total\{event="IssuerUpdated"\} (.+)$', text, re.MULTILINE
     )
@@ -65,7 +67,7 @@ def _updates(cli: MeshCli) -> float:
 
 def _serves(cli: MeshCli) -> bool:
     try:
-        page = httpx2.get(cli.state()["links"]["web-svc"], trust_env=False, timeout=5)
+        page = httpx2.get(cli.state()["links"]["web-svc"], trust_env=False, timeout=5 * patience())
     except httpx2.HTTPError:
         return False
     return page.status_code == 200

@@ -13,7 +13,7 @@ import pytest
 from linkerd2_py.proto.gen import identity_pb2 as messages
 from linkerd2_py.proto.gen import identity_pb2_grpc as stubs
 from tests.integration.local.mesh_cli import MeshCli
-from tests.support.wait import eventually
+from tests.support.wait import eventually, patience
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -49,7 +49,9 @@ def _up(cli: MeshCli, *words: str) -> None:
 
 
 def _metric(cli: MeshCli, name: str) -> float:
-    text = httpx2.get(f"{cli.state()['public_api']}/metrics", trust_env=False, timeout=10).text
+    text = httpx2.get(
+        f"{cli.state()['public_api']}/metrics", trust_env=False, timeout=10 * patience()
+    ).text
     (value,) = re.findall(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
     return float(value)
 

@@ -32,6 +32,7 @@ from linkerd2_py.proxy.addresses import SocketAddr
 from linkerd2_py.proxy.dns.resolver import NameAbsentError, Resolver
 from linkerd2_py.proxy.dns.settings import Hosts, parse_resolv_conf
 from tests.support.own_dns import OwnDns, framed, own_dns, read_message
+from tests.support.wait import within
 
 WEB = Service("shop", "web-svc", "web", (PortSpec("", 80, 80),), ips=("10.9.128.16", "fd00::1:10"))
 PEERS = replace(WEB, name="peers", ips=(), headless=True)
@@ -189,7 +190,7 @@ async def test_a_connection_with_no_query_on_it_is_ended(sent: bytes) -> None:
     async with own_dns(registry(), idle_s=0.2) as server:
         reader, writer = await server.connect()
         writer.write(sent)
-        async with asyncio.timeout(5):
+        async with within(5):
             # A reset, where it was ended before everything was read.
             with contextlib.suppress(ConnectionResetError):
                 assert await reader.read() == b""

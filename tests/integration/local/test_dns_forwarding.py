@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import dns.flags
@@ -17,7 +16,7 @@ from linkerd2_py.controlplane.mesh.store import Registry
 from tests.support.dns_server import A, Rows, encode_answer
 from tests.support.dns_server import DnsServer as OtherServer
 from tests.support.own_dns import OWN, framed, own_dns, read_message
-from tests.support.wait import eventually_async
+from tests.support.wait import eventually_async, within
 
 NAME = "web.test"
 ROWS = {(NAME, A): Rows(("192.0.2.1",))}
@@ -107,7 +106,7 @@ async def test_lies_are_passed_over() -> None:
 async def test_the_next_server_is_asked_when_one_is_silent_refuses_or_is_not_there(
     first: OtherServer | None, stream: bool
 ) -> None:
-    async with asyncio.timeout(20):
+    async with within(20):
         with OtherServer(ROWS) as second:
             if first is None:
                 answer = await ask_both("127.0.0.1:9", at(second), stream=stream)

@@ -21,7 +21,7 @@ from linkerd2_py.controlplane.local.supervise.launcher import SAMPLE_MESH_FILE
 from tests.integration.local.load_tools import Doors, run_all
 from tests.integration.local.mesh_cli import MeshCli, assert_ended, replace
 from tests.support.privileges import need_root
-from tests.support.wait import eventually
+from tests.support.wait import eventually, patience
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -87,7 +87,7 @@ def test_everything_between_workloads_is_secured(cli: MeshCli) -> None:
         (f"{edge['src']}.emojivoto", f"{edge['dst']}.emojivoto") for edge in found
     ]
     assert {edge["no_tls_reason"] for edge in found} == {""}
-    with httpx2.Client(base_url=_page(cli), trust_env=False, timeout=10) as person:
+    with httpx2.Client(base_url=_page(cli), trust_env=False, timeout=10 * patience()) as person:
         assert person.get("/").status_code == 200
     shares = {row["name"]: row["tls"] for row in cli.json("stat", "deploy")}
     assert shares == pytest.approx(dict.fromkeys(REPLICAS, 1.0), abs=1e-9)
@@ -101,7 +101,7 @@ def test_check_passes(cli: MeshCli) -> None:
 
 
 def test_the_page_and_its_votes_go_through_the_mesh(cli: MeshCli) -> None:
-    with httpx2.Client(base_url=_page(cli), trust_env=False, timeout=10) as person:
+    with httpx2.Client(base_url=_page(cli), trust_env=False, timeout=10 * patience()) as person:
         page = person.get("/")
         assert (page.status_code, "Emoji vote" in page.text) == (200, True)
         assert person.post("/api/vote/joy").json()["counted"] is True
@@ -131,7 +131,9 @@ def test_the_tools_find_the_fault(cli: MeshCli) -> None:
 
 def test_the_websocket_and_the_feed_work(cli: MeshCli) -> None:
     def done() -> dict[str, int] | None:
-        bot = httpx2.get(f"{_page(cli)}api/view", trust_env=False, timeout=10).json()["bot"]
+        bot = httpx2.get(f"{_page(cli)}api/view", trust_env=False, timeout=10 * patience()).json()[
+            "bot"
+        ]
         return bot if bot.get("messages") and bot.get("lines") else None
 
     bot = eventually(done, deadline_s=TRAFFIC_S)
@@ -144,7 +146,7 @@ def test_scaling_under_load_fails_no_request(cli: MeshCli) -> None:
     stop = threading.Event()
 
     def load() -> None:
-        with httpx2.Client(base_url=_page(cli), trust_env=False, timeout=10) as client:
+        with httpx2.Client(base_url=_page(cli), trust_env=False, timeout=10 * patience()) as client:
             while not stop.is_set():
                 try:
                     statuses[client.get("/").status_code] += 1

@@ -28,7 +28,7 @@ from tests.integration.local.transparent_mesh import (
 from tests.support.netns import as_user, namespace, sh
 from tests.support.privileges import need_root
 from tests.support.processes import words_of
-from tests.support.wait import eventually
+from tests.support.wait import eventually, patience
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -140,7 +140,7 @@ def test_ctrl_c_leaves_nothing(machine: Machine, tmp_path: Path) -> None:
         env=made.env | {"TERM": "xterm"},
         cwd=str(tmp_path),
         encoding="utf-8",
-        timeout=60,
+        timeout=60 * patience(),
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     child.expect("√.* network 10")

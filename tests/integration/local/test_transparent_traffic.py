@@ -14,7 +14,7 @@ from tests.integration.local.transparent_mesh import count, netns_of, pods
 from tests.integration.local.transparent_mesh import inside as inside_pod
 from tests.support.netns import inside, sh
 from tests.support.privileges import need_root
-from tests.support.wait import eventually
+from tests.support.wait import eventually, patience
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -289,7 +289,7 @@ print(statuses)
                 _scale(cli, before=before, after=after)
         finally:
             done.touch()
-            out, err = load.communicate(timeout=60)
+            out, err = load.communicate(timeout=60 * patience())
     assert load.returncode == 0, err
     assert out.startswith("{200: ") and "," not in out, out
     assert int(out.strip(" {}\n").partition(": ")[2]) > 20

@@ -12,7 +12,7 @@ import pexpect
 import pytest
 
 from tests.integration.local.mesh_cli import ENTRY, MeshCli, addresses_of, assert_ended, edit
-from tests.support.wait import eventually
+from tests.support.wait import eventually, patience
 
 SERVER = """
 import os, socket
@@ -133,7 +133,7 @@ def _foreground(cli: MeshCli) -> pexpect.spawn[str]:
         env=cli.env | {"TERM": "xterm"},
         cwd=str(cli.root),
         encoding="utf-8",
-        timeout=30,
+        timeout=30 * patience(),
         # A test run in the background ignores Ctrl-C, and so would everything it starts.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
@@ -188,7 +188,7 @@ def test_the_foreground_complains_when_the_mesh_is_killed(cli: MeshCli) -> None:
 
 def test_the_mesh_ends_with_a_foreground_that_is_killed(cli: MeshCli) -> None:
     words = [*ENTRY[1:], "local", "up", "-f", "mesh.yaml"]
-    child = pexpect.spawn(ENTRY[0], words, env=cli.env, cwd=str(cli.root), timeout=30)
+    child = pexpect.spawn(ENTRY[0], words, env=cli.env, cwd=str(cli.root), timeout=30 * patience())
     child.expect("pod web-1")
     family = eventually(cli.family)
     child.kill(signal.SIGKILL)

@@ -16,7 +16,7 @@ import pytest
 
 from tests.integration.local.mesh_cli import MeshCli, edit
 from tests.support.processes import words_of
-from tests.support.wait import eventually
+from tests.support.wait import eventually, patience
 
 # Listens where the command line says: at the pod's own address, or somewhere that nobody asks.
 SERVER = """
@@ -139,4 +139,4 @@ def test_a_guard_that_dies_is_replaced_and_that_is_said(cli: MeshCli) -> None:
     assert f"‼ guard has run from the start: {said}" in cli.ok("local", "status")
     family = cli.family()
     os.kill(cli.state()["pid"], signal.SIGKILL)
-    assert not psutil.wait_procs(family, timeout=10)[1]
+    assert not psutil.wait_procs(family, timeout=10 * patience())[1]

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.origin import talk
 from tests.support.sidecar import sidecar
-from tests.support.wait import eventually_async
+from tests.support.wait import eventually_async, in_time
 
 CONNECTIONS_MAX = 100
 ASK = b"GET /live HTTP/1.1\r\nhost: localhost\r\n\r\n"
@@ -44,12 +44,10 @@ async def test_who_comes_is_answered_however_many_others_are_there(sent: bytes) 
         for _, writer in others:
             writer.write(sent)
         for _ in range(3):
-            answer = await asyncio.wait_for(
-                talk(proxy.admin, request("GET /live", "host: localhost")), 30
-            )
+            answer = await in_time(talk(proxy.admin, request("GET /live", "host: localhost")), 30)
             assert answer.endswith(b"live\n")
         # Who came first made room, and nobody else has to.
-        await asyncio.wait_for(asyncio.gather(*(ended(reader) for reader, _ in others[:5])), 30)
+        await in_time(asyncio.gather(*(ended(reader) for reader, _ in others[:5])), 30)
         assert not others[-1][0].at_eof()
         await drop(*(writer for _, writer in others))
 

@@ -15,7 +15,7 @@ from tests.support.origin import origin, talk
 from tests.support.processes import Child
 from tests.support.raw_socket import End, RawConnection
 from tests.support.sidecar import Sidecar, environment, sidecar
-from tests.support.wait import eventually_async
+from tests.support.wait import eventually_async, in_time
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 GET = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
@@ -65,7 +65,7 @@ async def test_nothing_is_served_before_the_first_certificate(tmp_path: Path) ->
             assert not server.heads
             await mesh.start()
             # Who came too early was kept waiting, not refused.
-            assert (await asyncio.wait_for(waiting, 15)).startswith(b"HTTP/1.1 200")
+            assert (await in_time(waiting, 15)).startswith(b"HTTP/1.1 200")
             assert await is_ready(proxy)
             assert await metric(proxy, REFRESHES) == 1
 

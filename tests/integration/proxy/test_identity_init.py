@@ -12,6 +12,7 @@ from linkerd2_py.controlplane.identity.csr import check_csr
 from tests.support.certificates import IDENTITY, Signer
 from tests.support.processes import Child
 from tests.support.sidecar import PREFIX, environment
+from tests.support.wait import patience
 
 PROGRAM = [sys.executable, "-m", "linkerd2_py.proxy.pod.identity"]
 COMMAND = [sys.executable, "-c", "from linkerd2_py.cli.main import main; main()", "proxy-identity"]
@@ -45,7 +46,7 @@ def run_to_end(
         env={**clean, **env},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=20 * patience(),
         check=False,
         cwd=cwd,
         umask=OPEN_UMASK,

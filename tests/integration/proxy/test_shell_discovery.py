@@ -16,7 +16,7 @@ from tests.support.destination_stub import DestinationStub
 from tests.support.dns_server import AAAA, A, DnsServer, Rows
 from tests.support.origin import origin, talk
 from tests.support.sidecar import InProcess, sidecar
-from tests.support.wait import DEADLINE_S, eventually_async
+from tests.support.wait import DEADLINE_S, eventually_async, within
 
 WEB = "web.ns.svc.cluster.local"
 PATH = f"{WEB}:80"
@@ -69,7 +69,7 @@ async def answers(proxy: InProcess, url: str = URL) -> str:
 async def answered_by(proxy: InProcess, *names: str, url: str = URL) -> None:
     """Until exactly these answer."""
 
-    async with asyncio.timeout(DEADLINE_S):
+    async with within(DEADLINE_S):
         while {await answers(proxy, url) for _ in range(4 * len(names))} != set(names):
             pass
 

@@ -21,7 +21,7 @@ from tests.support.http1_client import Http1Client
 from tests.support.processes import Child
 from tests.support.raw_socket import End, RawConnection, RawListener
 from tests.support.sidecar import PREFIX, Sidecar, environment, sidecar_process
-from tests.support.wait import eventually
+from tests.support.wait import eventually, patience
 
 HEAVY = (
     "grpc", "cryptography", "prometheus_client", "typer", "rich", "pydantic", "kubernetes", "starlette",
@@ -37,7 +37,7 @@ def run_to_end(variables: dict[str, str], *arguments: str) -> subprocess.Complet
         env={**clean, **variables},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=20 * patience(),
         check=False,
     )
 
@@ -99,7 +99,9 @@ def test_arguments_are_refused_and_help_is_given() -> None:
 def test_the_command_line_starts_it_too() -> None:
     argv = [sys.executable, "-c", "from linkerd2_py.cli.main import main; main()", "proxy"]
     clean = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    ended = subprocess.run(argv, env=clean, capture_output=True, text=True, timeout=20, check=False)
+    ended = subprocess.run(
+        argv, env=clean, capture_output=True, text=True, timeout=20 * patience(), check=False
+    )
     assert ended.returncode == 64
 
 

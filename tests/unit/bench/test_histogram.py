@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.wait import patience
+
 NATIVE = Path(__file__).parents[3] / "bench" / "native"
 SHARES = (0.001, 0.1, 0.5, 0.9, 0.99, 0.999, 1.0)
 
@@ -57,7 +59,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Compile:
         if not binary.exists():
             flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", f"-I{NATIVE}"]
             argv = ["cc", *flags, "-x", "c", "-", "-o", str(binary), "-lm"]
-            subprocess.run(argv, input=source, text=True, check=True, timeout=60)
+            subprocess.run(argv, input=source, text=True, check=True, timeout=60 * patience())
         return binary
 
     return build
@@ -65,7 +67,9 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Compile:
 
 def run(binary: Path, *words: object, text: str = "") -> list[str]:
     argv = [str(binary), *(str(word) for word in words)]
-    ended = subprocess.run(argv, input=text, text=True, capture_output=True, check=True, timeout=60)
+    ended = subprocess.run(
+        argv, input=text, text=True, capture_output=True, check=True, timeout=60 * patience()
+    )
     return ended.stdout.splitlines()
 
 

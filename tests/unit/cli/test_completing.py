@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.public_api import SERVICE, Server
+from tests.support.wait import patience
 
 ENTRY = [sys.executable, "-m", "linkerd2_py.cli.main"]
 # Completes what stands before the cursor, as readline does.
@@ -55,7 +56,7 @@ def complete(server: Server, tmp_path: Path) -> Complete:
     def offered(line: str) -> list[str]:
         argv = ["bash", "-c", BASH, "bash", line]
         done = subprocess.run(
-            argv, capture_output=True, text=True, env=env, timeout=60, check=False
+            argv, capture_output=True, text=True, env=env, timeout=60 * patience(), check=False
         )
         assert done.stderr == ""
         return done.stdout.split()
@@ -110,7 +111,9 @@ def test_zsh_is_offered_the_same_words(server: Server) -> None:
         "_LINKERD2_PY_COMPLETE": "complete_zsh",
         "_TYPER_COMPLETE_ARGS": "linkerd2-py get po web",
     }
-    done = subprocess.run(ENTRY, capture_output=True, text=True, env=env, timeout=60, check=False)
+    done = subprocess.run(
+        ENTRY, capture_output=True, text=True, env=env, timeout=60 * patience(), check=False
+    )
     assert done.stdout.strip() == """_arguments '*: :(("web-0"\n"web-1"))'"""
     script = subprocess.run(
         [*ENTRY, "completion", "zsh"], capture_output=True, text=True, check=True

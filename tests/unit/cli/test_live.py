@@ -10,6 +10,7 @@ from linkerd2_py.base.clock import ManualClock
 from linkerd2_py.cli.render.live import STOP_HINT
 from linkerd2_py.cli.screen import WINDOW_S, Screen
 from tests.support.terminal import Terminal
+from tests.support.wait import patience
 
 TABLE = "NAME   RPS\nweb    1.0rps"
 
@@ -53,7 +54,7 @@ def test_a_resized_terminal_shows_one_table(reflows: bool) -> None:
         dimensions=(20, 90),
         echo=False,
         encoding="utf-8",
-        timeout=30,
+        timeout=30 * patience(),
     )
     terminal = Terminal(90, 20, reflows=reflows)
 

@@ -16,6 +16,7 @@ from linkerd2_py import __version__
 from linkerd2_py.cli.app import COMMANDS
 from linkerd2_py.cli.main import run
 from linkerd2_py.controlplane.local.state import state_dir
+from tests.support.wait import patience
 
 ENTRY = [sys.executable, "-m", "linkerd2_py.cli.main"]
 LONG = """
@@ -233,7 +234,9 @@ def test_bash_completes_commands(tmp_path: Path) -> None:
     )
     env = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     argv = ["bash", "-c", script]
-    done = subprocess.run(argv, capture_output=True, text=True, env=env, timeout=30, check=False)
+    done = subprocess.run(
+        argv, capture_output=True, text=True, env=env, timeout=30 * patience(), check=False
+    )
     assert done.stdout.split() == ["stat"], done.stderr
 
 
@@ -254,7 +257,7 @@ def test_quick_commands_import_nothing_but_themselves(words: str) -> None:
         "sys.stderr.write(' '.join({*sys.modules} - before))"
     )
     argv = [sys.executable, "-c", code, *words.split()]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=30 * patience(), check=True)
     assert {*done.stderr.split()} <= QUICK_MODULES
     assert done.stdout
 
@@ -267,7 +270,7 @@ def test_help_imports_nothing_heavy(words: str) -> None:
         "sys.stderr.write(','.join(found))"
     )
     argv = [sys.executable, "-c", code, ",".join(HEAVY), *words.split()]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=30 * patience(), check=True)
     assert done.stderr == ""
 
 
@@ -279,7 +282,7 @@ def test_the_sidecar_starts_without_the_command_lines_imports() -> None:
         "except SystemExit as end: print(end.code, 'typer' in sys.modules)"
     )
     argv = [sys.executable, "-c", code]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=30 * patience(), check=True)
     assert "usage: linkerd2-py proxy" in done.stdout
     assert done.stdout.endswith("0 False\n")
 
@@ -287,14 +290,18 @@ def test_the_sidecar_starts_without_the_command_lines_imports() -> None:
 def test_a_misconfigured_sidecar_ends_with_its_own_status() -> None:
     env = os.environ | {"LINKERD2_PROXY_BOGUS": "1"}
     argv = [*ENTRY, "proxy"]
-    done = subprocess.run(argv, capture_output=True, text=True, env=env, timeout=30, check=False)
+    done = subprocess.run(
+        argv, capture_output=True, text=True, env=env, timeout=30 * patience(), check=False
+    )
     assert done.returncode == 64
     assert "LINKERD2_PROXY_BOGUS" in done.stderr
 
 
 def test_marks_do_not_crash_without_utf8() -> None:
     env = os.environ | {"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    done = subprocess.run([*ENTRY, "check"], capture_output=True, env=env, timeout=30, check=False)
+    done = subprocess.run(
+        [*ENTRY, "check"], capture_output=True, env=env, timeout=30 * patience(), check=False
+    )
     assert done.returncode == 1
     assert "Status check results are ×" in done.stdout.decode("utf-8")
 
@@ -320,7 +327,9 @@ PROGRAMS = (
 def _run_in_shell(redirected: str, argv: list[str]) -> subprocess.CompletedProcess[str]:
     script = f'set -o pipefail; "$@" {redirected}'
     words = ["bash", "-c", script, "bash", *argv]
-    return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        words, capture_output=True, text=True, timeout=60 * patience(), check=False
+    )
 
 
 @pytest.mark.parametrize("argv", PROGRAMS, ids=lambda argv: " ".join(argv[2:]))
@@ -352,7 +361,7 @@ def test_an_interrupt_is_no_failure_of_the_program() -> None:
         "sys.exit(run_program('x', lambda: signal.raise_signal(signal.SIGINT) or 0))"
     )
     argv = [sys.executable, "-c", code]
-    done = subprocess.run(argv, capture_output=True, timeout=60, check=False)
+    done = subprocess.run(argv, capture_output=True, timeout=60 * patience(), check=False)
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
 
 
@@ -369,7 +378,7 @@ def test_output_is_waited_for_where_another_program_made_it_not_wait() -> None:
         # It has written what a pipe holds, and is to go on.
         select.select([reader], [], [])
         count = len(reader.read())
-        _, said = program.communicate(timeout=30)
+        _, said = program.communicate(timeout=30 * patience())
     assert (count, program.returncode, said) == (1_000_000, 0, "")
 
 
@@ -391,7 +400,9 @@ def test_a_closed_descriptor_is_no_other_file_s() -> None:
 @pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
 def test_colour_on_a_terminal_unless_refused(no_color: str, coloured: bool) -> None:
     env = os.environ | {"NO_COLOR": no_color, "TERM": "xterm"}
-    child = pexpect.spawn(ENTRY[0], [*ENTRY[1:], "check"], env=env, encoding="utf-8", timeout=30)
+    child = pexpect.spawn(
+        ENTRY[0], [*ENTRY[1:], "check"], env=env, encoding="utf-8", timeout=30 * patience()
+    )
     child.expect(pexpect.EOF)
     child.close()
     assert ("\x1b[31m×\x1b[0m" in child.before) == coloured

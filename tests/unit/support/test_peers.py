@@ -11,6 +11,7 @@ import pytest
 from tests.support.grpc_echo import echo_client, echo_server
 from tests.support.http1_client import Http1Client
 from tests.support.nginx import nginx
+from tests.support.wait import in_time
 
 
 def test_nginx_answers_the_raw_client(tmp_path: Path) -> None:
@@ -48,9 +49,9 @@ async def test_grpc_echo_observes_cancellation_and_deadlines() -> None:
     async with echo_server() as server, echo_client(server.address) as client:
         held = client.unary(b"", metadata=(("x-hold", "1"),))
         sending = asyncio.ensure_future(held)  # noqa: TID251 - awaited below
-        await asyncio.wait_for(server.seen.held.wait(), 5)
+        await in_time(server.seen.held.wait(), 5)
         held.cancel()
-        await asyncio.wait_for(server.seen.cancelled.wait(), 5)
+        await in_time(server.seen.cancelled.wait(), 5)
         with pytest.raises(asyncio.CancelledError):
             await sending
         with pytest.raises(grpc.aio.AioRpcError) as caught:

@@ -9,6 +9,7 @@ import pytest
 from linkerd2_py._ext.balance import testing as door
 from linkerd2_py._ext.balance.p2c import Candidate, ReadySet
 from linkerd2_py._ext.core.debug import enabled
+from tests.support.wait import patience
 
 WRONG_SET = """
 one, other = door.ready_set(seed=1), door.ready_set(seed=1)
@@ -161,7 +162,7 @@ def test_misuse_ends_a_debug_build_and_is_harmless_in_a_release(
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=30 * patience(),
     )
     if enabled():
         assert done.returncode < 0 and complaint in done.stderr

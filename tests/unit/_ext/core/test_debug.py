@@ -4,12 +4,17 @@ import subprocess
 import sys
 
 from linkerd2_py._ext.core import debug
+from tests.support.wait import patience
 
 
 def test_a_failed_check_ends_a_debug_build_and_nothing_else():
     program = "from linkerd2_py._ext.core import debug; debug.check_for_test(False); print('alive')"
     run = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=30
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30 * patience(),
     )
     if debug.enabled():
         assert run.returncode == -6

@@ -10,6 +10,7 @@ import pytest
 from linkerd2_py._ext.core import debug
 from linkerd2_py._ext.io.testing import PumpWatch, RecorderSession
 from tests.support.raw_socket import End
+from tests.support.wait import patience
 
 MIB = 1 << 20
 
@@ -50,8 +51,8 @@ def exchange(loop, writer, reader, message):
         return len(got) >= len(message)
 
     assert loop.run_until(step, 20), (sent, len(got))
-    writer.sock.settimeout(5)
-    reader.sock.settimeout(5)
+    writer.sock.settimeout(5 * patience())
+    reader.sock.settimeout(5 * patience())
     return bytes(got)
 
 

@@ -14,6 +14,7 @@ from linkerd2_py._ext.io.testing import RecorderSession, adopt, connect_socket, 
 from linkerd2_py._ext.metrics import testing as door
 from linkerd2_py._ext.metrics.registry import Registry
 from tests.support.raw_socket import End, RawListener
+from tests.support.wait import patience
 
 MIB = 1 << 20
 
@@ -32,7 +33,7 @@ def read_while_running(loop, peer, count):
         return len(got) >= count
 
     assert loop.run_until(more), len(got)
-    peer.sock.settimeout(5)
+    peer.sock.settimeout(5 * patience())
     return bytes(got)
 
 

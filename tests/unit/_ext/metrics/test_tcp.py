@@ -7,6 +7,7 @@ import sys
 from linkerd2_py._ext.core.debug import enabled
 from linkerd2_py._ext.metrics import testing as door
 from linkerd2_py._ext.metrics.registry import Registry
+from tests.support.wait import patience
 
 MS = 1_000_000
 
@@ -82,7 +83,11 @@ def test_one_close_too_many_never_underflows() -> None:
         "print(b'tcp_open_connections 0' in b''.join(r.render(0)))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=30
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30 * patience(),
     )
     if enabled():
         assert done.returncode < 0 and "closed more often than opened" in done.stderr

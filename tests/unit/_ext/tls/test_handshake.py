@@ -20,6 +20,7 @@ from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.tls.testing import AcceptSecure, connect_secure, failure_of, peer_of, state_of
 from tests.support.raw_socket import End, RawConnection, RawListener
 from tests.support.tls_socket import TlsConnection
+from tests.support.wait import patience
 from tests.support.workloads import MeshAuthority, name_of, ssl_context
 
 WEB, VOTING = name_of("web"), name_of("voting")
@@ -301,7 +302,7 @@ def hear(loop: Loop, raw: RawConnection) -> bytes:
         return bool(heard)
 
     assert loop.run_until(more)
-    raw.sock.settimeout(5)
+    raw.sock.settimeout(5 * patience())
     return bytes(heard)
 
 

@@ -17,6 +17,7 @@ from linkerd2_py._ext.tls.testing import MemoryChannel, be_told, connect_secure,
 from tests.support.memory_tls import read_all
 from tests.support.raw_socket import End, RawConnection, RawListener
 from tests.support.tls_socket import TlsConnection
+from tests.support.wait import patience
 
 RESET = ("fault", "reset", errno.ECONNRESET)
 BROKEN = ("fault", "tls", errno.EPROTO)
@@ -63,7 +64,7 @@ def serve_channel(loop, ours, session, theirs) -> tuple[MemoryChannel, RawConnec
         return done and session.attached
 
     assert loop.run_until(shook), caller.events
-    raw.sock.settimeout(5)
+    raw.sock.settimeout(5 * patience())
     return channel, raw
 
 

@@ -19,6 +19,7 @@ from linkerd2_py.controlplane.local.sample import chat, emoji, page, voting, web
 from linkerd2_py.controlplane.local.sample.gen import emojivoto_pb2 as pb
 from linkerd2_py.controlplane.local.sample.shared import Shared
 from linkerd2_py.controlplane.sources.local.mesh_file import load_mesh_file
+from tests.support.wait import in_time, patience
 
 SAMPLE = Path(str(files(sample)))
 SOURCE = Path(__file__).resolve().parents[4] / "controlplane/local/sample"
@@ -38,7 +39,7 @@ async def channel() -> AsyncIterator[grpc.aio.Channel]:
 async def _vote(channel: grpc.aio.Channel, shortcode: str) -> pb.VoteReply:
     path = f"/emojivoto.v1.VotingService/{voting.method_of(shortcode)}"
     call = channel.unary_unary(path, pb.VoteRequest.SerializeToString, pb.VoteReply.FromString)
-    reply: pb.VoteReply = await call(pb.VoteRequest(), timeout=5)
+    reply: pb.VoteReply = await call(pb.VoteRequest(), timeout=5 * patience())
     return reply
 
 
@@ -105,12 +106,12 @@ async def test_feed_speaks_first_and_repeats_what_is_said() -> None:
     server = await asyncio.start_server(room.feed, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    assert await asyncio.wait_for(reader.readline(), 5) == b"welcome to the feed\n"
+    assert await in_time(reader.readline(), 5) == b"welcome to the feed\n"
     saying = asyncio.gather(*(room.say("hello") for _ in range(3)))
-    assert await asyncio.wait_for(reader.readline(), 5) in {b"hello\n", b"-\n"}
+    assert await in_time(reader.readline(), 5) in {b"hello\n", b"-\n"}
     await saying
     await room.close()
-    assert await asyncio.wait_for(reader.read(), 5) in {b"", b"hello\n", b"hello\nhello\n"}
+    assert await in_time(reader.read(), 5) in {b"", b"hello\n", b"hello\nhello\n"}
     writer.close()
     await writer.wait_closed()
     server.close()

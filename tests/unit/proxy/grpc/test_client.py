@@ -17,7 +17,7 @@ from linkerd2_py.proxy.grpc.status import Code, GrpcError
 from tests.support.engine import engine
 from tests.support.ports import free_port
 from tests.support.raw_socket import RawListener
-from tests.support.wait import eventually_async
+from tests.support.wait import eventually_async, within
 
 
 class Service(grpc.GenericRpcHandler):
@@ -125,7 +125,7 @@ async def test_leaving_the_block_cancels_at_the_server() -> None:
     async with serving() as (service, client):
         async with client.stream("/t/Hang", b"") as messages:
             assert await anext(messages) == b"first"
-        async with asyncio.timeout(5):
+        async with within(5):
             await service.cancelled.wait()
 
 
@@ -134,7 +134,7 @@ async def test_a_unary_call_has_a_deadline() -> None:
         with pytest.raises(GrpcError) as caught:
             await client.unary("/t/Hang", b"", timeout_s=0.2)
         assert caught.value.code == Code.DEADLINE_EXCEEDED
-        async with asyncio.timeout(5):
+        async with within(5):
             await service.cancelled.wait()
 
 

@@ -1,6 +1,5 @@
 """When certificates are asked for, with a clock turned by hand."""
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +13,7 @@ from linkerd2_py.base.clock import ManualClock
 from linkerd2_py.base.tasks import cancel_all, spawn
 from linkerd2_py.proxy.identity.certify import Certificate, CertifyError
 from linkerd2_py.proxy.identity.renewal import Bounds, Metrics, Renewal
-from tests.support.wait import eventually_async
+from tests.support.wait import eventually_async, in_time
 from tests.support.workloads import MeshAuthority, name_of
 
 MESH = MeshAuthority()
@@ -189,4 +188,4 @@ async def test_who_waits_for_the_first_one_is_told_why(
     warning = spawn(run.renewal.warn(), name="warn")
     await eventually_async(lambda: "waiting for a certificate: nobody there" in caplog.text)
     run.renewal.certified.set()
-    await asyncio.wait_for(warning, 5)
+    await in_time(warning, 5)

@@ -34,7 +34,7 @@ from linkerd2_py.controlplane.mesh.objects import Key, Pod
 from linkerd2_py.controlplane.mesh.store import Registry
 from linkerd2_py.controlplane.sources.local.mesh_file import parse_mesh
 from linkerd2_py.controlplane.sources.local.mesh_spec import WorkloadSpec
-from tests.support.wait import eventually_async
+from tests.support.wait import eventually_async, in_time, within
 
 SERVER = """
 import os, socket, sys
@@ -116,7 +116,7 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
 
 async def _ask(pod: Pod) -> str:
     reader, writer = await asyncio.open_connection(pod.ip, pod.ports[8080])
-    answer = await asyncio.wait_for(reader.read(), 5)
+    answer = await in_time(reader.read(), 5)
     writer.close()
     await writer.wait_closed()
     return answer.decode()
@@ -187,7 +187,7 @@ async def test_a_pod_that_leaves_serves_until_its_clients_have_heard(
     assert not runner._app._stopping.is_set()
     assert await _ask(pod) == "web-0 one"
     # When the mesh ends there is nobody to hear of it, and no pause.
-    async with asyncio.timeout(20):
+    async with within(20):
         await running.fleet.stop()
     assert runner._app._stopping.is_set()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import subprocess
@@ -25,7 +24,7 @@ from linkerd2_py.controlplane.local.supervise.process import (
     start,
 )
 from tests.support.privileges import need_root
-from tests.support.wait import eventually_async
+from tests.support.wait import eventually_async, in_time
 
 PYTHON = "/usr/bin/python3"
 STRANGER = 54321
@@ -71,7 +70,7 @@ async def _run(script: str, *, place: Placement, folder: Path, guard: Guard) -> 
     argv = (sys.executable, "-c", script)
     program = Program(argv=argv, env=env, cwd=folder, log=folder / "log", placement=place)
     process = start(program, guard=guard)
-    status = await asyncio.wait_for(process.exited, 20)
+    status = await in_time(process.exited, 20)
     return status, program.log.read_text()
 
 
@@ -131,7 +130,7 @@ async def test_a_program_of_a_mesh_has_no_capability_wherever_it_is(
         placement=place,
     )
     process = start(program, guard=guard)
-    assert await asyncio.wait_for(process.exited, 20) == 0, log.read_text()
+    assert await in_time(process.exited, 20) == 0, log.read_text()
     found = dict(line.split(":\t") for line in log.read_text().splitlines())
     assert found.keys() == {"CapInh", "CapPrm", "CapEff", "CapAmb"}
     assert {int(bits, 16) for bits in found.values()} == {0}

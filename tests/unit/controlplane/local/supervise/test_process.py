@@ -20,7 +20,7 @@ from linkerd2_py.controlplane.local.supervise import container as containers
 from linkerd2_py.controlplane.local.supervise import guard as guards
 from linkerd2_py.controlplane.local.supervise.container import Container, last_line
 from linkerd2_py.controlplane.local.supervise.process import Guard, Program, describe_exit, start
-from tests.support.wait import eventually, eventually_async
+from tests.support.wait import eventually, eventually_async, in_time, patience
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def _program(tmp_path: Path, script: str, *, argv: tuple[str, ...] = ()) -> Prog
 
 async def test_output_and_status(tmp_path: Path, guard: Guard) -> None:
     process = start(_program(tmp_path, "echo out; echo err >&2; exit 3"), guard=guard)
-    assert await asyncio.wait_for(process.exited, 5) == 3
+    assert await in_time(process.exited, 5) == 3
     assert (tmp_path / "log").read_text() == "out\nerr\n"
     process.signal(signal.SIGTERM)
 
@@ -81,7 +81,7 @@ async def test_stop_kills_after_the_grace(tmp_path: Path, guard: Guard) -> None:
 
 async def test_what_a_program_left_in_its_group_ends_with_it(tmp_path: Path, guard: Guard) -> None:
     process = start(_program(tmp_path, "sleep 60 & echo $!"), guard=guard)
-    await asyncio.wait_for(process.exited, 5)
+    await in_time(process.exited, 5)
     orphan = int(_text(tmp_path / "log"))
     await eventually_async(lambda: not _alive(orphan))
 
@@ -99,7 +99,7 @@ async def test_container_restarts_until_stopped(tmp_path: Path, guard: Guard) ->
     assert container.problem == "exited with status 4: last words"
     assert not container.crash_looping
     await container.stop(grace_s=1)
-    await asyncio.wait_for(running, 5)
+    await in_time(running, 5)
     assert changes
 
 
@@ -114,7 +114,7 @@ async def test_missing_command_fails_at_once_and_says_so(tmp_path: Path, guard: 
     await eventually_async(lambda: container.crash_looping)
     assert container.problem == "command not found: 'no-such-command'"
     await container.stop(grace_s=1)
-    await asyncio.wait_for(running, 5)
+    await in_time(running, 5)
 
 
 async def test_a_log_that_cannot_be_opened_is_a_problem(tmp_path: Path, guard: Guard) -> None:
@@ -124,7 +124,7 @@ async def test_a_log_that_cannot_be_opened_is_a_problem(tmp_path: Path, guard: G
     await eventually_async(lambda: container.restarts >= 1)
     assert container.problem == "cannot start 'true': No such file or directory"
     await container.stop(grace_s=1)
-    await asyncio.wait_for(running, 5)
+    await in_time(running, 5)
 
 
 @pytest.mark.parametrize(("word", "reason"), [("a\0b", "null byte"), ("\ud83d", "surrogates")])
@@ -138,7 +138,7 @@ async def test_what_no_program_can_be_given_is_a_problem(
     assert container.problem.startswith("cannot start 'true': ")
     assert reason in container.problem
     await container.stop(grace_s=1)
-    await asyncio.wait_for(running, 5)
+    await in_time(running, 5)
 
 
 async def test_a_program_is_not_started_twice_when_its_listener_fails(
@@ -158,7 +158,7 @@ async def test_a_program_is_not_started_twice_when_its_listener_fails(
     await eventually_async(lambda: told >= 2 and _text(program.log))
     assert _text(program.log) == "up\n"
     await container.stop(grace_s=5)
-    await asyncio.wait_for(running, 5)
+    await in_time(running, 5)
     assert not container.running
 
 
@@ -187,7 +187,7 @@ async def test_a_long_run_forgives_earlier_exits(
     assert await ends_after(containers.STABLE_S + 0.1) == 1
     assert not container.crash_looping
     await container.stop(grace_s=5)
-    await asyncio.wait_for(running, 5)
+    await in_time(running, 5)
 
 
 def test_backoff_doubles_up_to_its_limit() -> None:
@@ -263,7 +263,7 @@ async def test_a_guard_that_ends_is_replaced_and_its_successor_knows_what_it_kne
     await eventually_async(lambda: made.restarts == 1 and made._process.poll() is None)
     assert made.last_exit == "ended by SIGKILL"
     await asyncio.to_thread(made.close)
-    assert await asyncio.wait_for(process.exited, 10) == -signal.SIGKILL
+    assert await in_time(process.exited, 10) == -signal.SIGKILL
     assert not folder.exists()
     assert left.exists()
 
@@ -286,7 +286,7 @@ def test_nothing_survives_a_killed_supervisor(tmp_path: Path) -> None:
         family = psutil.Process(supervisor.pid).children(recursive=True)
         assert len(family) == 3
         supervisor.kill()
-    gone, alive = psutil.wait_procs(family, timeout=5)
+    gone, alive = psutil.wait_procs(family, timeout=5 * patience())
     assert not alive
     assert len(gone) == 3
 

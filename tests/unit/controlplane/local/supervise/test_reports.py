@@ -14,7 +14,7 @@ from linkerd2_py.base.tasks import cancel_all, spawn, supervise
 from linkerd2_py.controlplane import watch
 from linkerd2_py.controlplane.local.supervise.probe import Probe
 from linkerd2_py.controlplane.local.supervise.reports import Report, ReportPipe, read_reports
-from tests.support.wait import eventually_async
+from tests.support.wait import eventually_async, in_time
 
 
 def test_reports_arrive_in_order() -> None:
@@ -60,9 +60,9 @@ async def test_every_edit_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     watching = spawn(watch.watch_file(path, since=watch.stamp(path), on_edit=on_edit), name="watch")
     path.write_text("longer")
-    assert await asyncio.wait_for(edits.get(), 5) == 0
+    assert await in_time(edits.get(), 5) == 0
     path.unlink()
-    assert await asyncio.wait_for(edits.get(), 5) == 1
+    assert await in_time(edits.get(), 5) == 1
     await cancel_all([watching])
     assert edits.empty()
 
