@@ -7,14 +7,32 @@ cdef class ByteQueue:
     cdef size_t size                 # bytes waiting
     cdef Buffer first                # leased, and the others behind it as its `next`; None when empty
     cdef Buffer last                 # where the next bytes go; None when empty
+    cdef bint roomy                  # set once by an owner to whose first bytes others come at once: its buffers are never tiny
     # Copies: fills the last buffer before it leases another. After a MemoryError it holds the bytes that it
     # had room for, and is sound.
     cdef int put(self, const char* p, size_t n) except -1
+    # Room for n bytes that stand together, for a producer that writes in place; commit says how many of them it wrote. Nothing is
+    # put, skipped or taken between the two.
+    cdef inline char* reserve(self, size_t n) except NULL:
+        cdef Buffer last = self.last
+        if last is None or last.room() < n:
+            last = self.extend(n)
+        return last.tail()
+
+    cdef inline void commit(self, size_t n) noexcept:
+        self.last.end += n
+        self.size += n
+
     cdef int take(self, char* to, size_t n) noexcept        # n <= size
     # The bytes at the front that stand together: all of them, or the rest of the first buffer. Borrowed until
     # they are skipped, taken or cleared; put moves nothing.
     cdef Span peek(self) noexcept
+    # Whether all bytes stand together.
+    cdef inline bint is_whole(self) noexcept:
+        return self.first is self.last
+
     cdef int skip(self, size_t n) noexcept                  # n <= size
     cdef int clear(self) noexcept                           # idempotent
-    cdef Buffer extend(self, size_t n)
+    cdef Buffer extend(self, size_t room)                   # leased: of at least so much room
+    cdef Buffer link(self, Buffer fresh)
     cdef int drop_first(self) noexcept

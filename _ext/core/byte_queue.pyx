@@ -3,7 +3,7 @@
 
 from libc.string cimport memcpy
 
-from linkerd2_py._ext.core.buffer cimport BUFFER_LARGE, BUFFER_SMALL, BUFFER_TINY, give_back, lease, lease_tiny
+from linkerd2_py._ext.core.buffer cimport BUFFER_LARGE, BUFFER_TINY, give_back, lease, lease_tiny
 from linkerd2_py._ext.core.debug cimport L5D_DEBUG, check
 
 
@@ -13,7 +13,11 @@ cdef class ByteQueue:
         cdef size_t part
         while n:
             if last is None or last.room() == 0:
-                last = self.extend(n)
+                # Small messages wait by the thousand.
+                if last is None and n <= BUFFER_TINY and not self.roomy:
+                    last = self.link(lease_tiny())
+                else:
+                    last = self.extend(min(n, <size_t> BUFFER_LARGE))
             part = min(n, last.room())
             last.append(p, part)
             self.size += part
@@ -21,13 +25,14 @@ cdef class ByteQueue:
             n -= part
         return 0
 
-    cdef Buffer extend(self, size_t n):
-        cdef Buffer fresh
+    cdef Buffer extend(self, size_t room):
+        return self.link(lease(room))
+
+    cdef Buffer link(self, Buffer fresh):
         if self.first is None:
-            # Small messages wait by the thousand.
-            self.first = fresh = lease_tiny() if n <= BUFFER_TINY else lease(BUFFER_LARGE if n > BUFFER_SMALL else BUFFER_SMALL)
+            self.first = fresh
         else:
-            self.last.next = fresh = lease(BUFFER_LARGE if n > BUFFER_SMALL else BUFFER_SMALL)
+            self.last.next = fresh
         self.last = fresh
         return fresh
 

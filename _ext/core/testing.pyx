@@ -1,6 +1,8 @@
 # cython: language_level=3
 """Buffers for tests, a Python handle on a leased one, and rules of names. Not part of a wheel."""
 
+from libc.string cimport memcpy
+
 from linkerd2_py._ext.core.buffer cimport BUFFER_LARGE, BUFFER_SMALL, Buffer, give_back, lease
 from linkerd2_py._ext.core.byte_queue cimport ByteQueue
 from linkerd2_py._ext.core.dns_name cimport is_dns_name, same_name
@@ -60,11 +62,22 @@ cdef class Queue:
     """A queue of bytes."""
     cdef ByteQueue queue
 
-    def __init__(self):
+    def __init__(self, *, roomy: bool = False):
         self.queue = ByteQueue.__new__(ByteQueue)
+        self.queue.roomy = roomy
 
     def put(self, content: bytes) -> None:
         self.queue.put(content, len(content))
+
+    def write(self, content: bytes, *, room: int) -> None:
+        """Through reserve and commit: asks for `room` bytes and writes no more than those of `content`."""
+        cdef char* place = self.queue.reserve(room)
+        memcpy(place, <const char*> content, len(content))
+        self.queue.commit(len(content))
+
+    @property
+    def whole(self) -> bool:
+        return self.queue.is_whole()
 
     def take(self, count: int) -> bytes:
         room = bytearray(count)

@@ -249,9 +249,9 @@ cdef class Http1Client(Session):
             self.held = False
             transport.resume(PAUSE_PEER_FULL)
         self.half.peer = None
-        if not reuse or transport.unsent:
+        if not reuse or transport.outbox.size:
             # A request that nobody reads to its end is cut off, one that was read ends in order.
-            if self.half.ended and not transport.unsent:
+            if self.half.ended and not transport.outbox.size:
                 transport.close()
             else:
                 transport.abort()

@@ -396,7 +396,7 @@ cdef class Http1Server(Session):
     cdef int watch_end(self) except -1:
         """It may still read, or be gone: nothing tells until bytes are sent to it. After them its kernel says so, and no clock is needed."""
         cdef Transport transport = self.transport
-        if self.end_seen and transport.tx_bytes != self.sent_mark or transport.unsent:
+        if self.end_seen and transport.tx_bytes != self.sent_mark or transport.outbox.size:
             self.end_meant = True
         if self.end_meant or (self.clock is not None and self.clock.armed and self.clock.kind == CLOCK_END):
             return 0
@@ -412,7 +412,7 @@ cdef class Http1Server(Session):
         if not transport.read_eof and not transport.peer_has_ended():
             self.end_seen = False
             return 0
-        if transport.tx_bytes != self.sent_mark or transport.unsent or transport.rx_bytes != self.read_mark:
+        if transport.tx_bytes != self.sent_mark or transport.outbox.size or transport.rx_bytes != self.read_mark:
             return self.watch_end()
         return self.truncated()
 
@@ -432,7 +432,7 @@ cdef class Http1Server(Session):
     cdef int check_reader(self) except -1:
         cdef Transport transport = self.transport
         cdef Peer peer
-        if self.state == SERVER_OVER or transport is None or transport.unsent == 0:
+        if self.state == SERVER_OVER or transport is None or transport.outbox.size == 0:
             return 0
         if transport.tx_bytes != self.sent_mark:
             self.sent_mark = transport.tx_bytes

@@ -547,8 +547,8 @@ def connection(session):
     if transport is None:
         return {"open": False}
     return {
-        "open": not transport.dead, "inbox": transport.inbox is not None, "outbox": transport.outbox is not None,
-        "paused": bool(transport.pauses), "unsent": transport.unsent, "sent": transport.tx_bytes, "received": transport.rx_bytes,
+        "open": not transport.dead, "inbox": transport.inbox is not None, "outbox": transport.outbox.first is not None,
+        "paused": bool(transport.pauses), "unsent": transport.outbox.size, "sent": transport.tx_bytes, "received": transport.rx_bytes,
     }
 
 
@@ -641,7 +641,7 @@ cdef class Writer:
                 write_request(self.transport, self.head, FRAME_NONE, False)
             else:
                 write_response(self.transport, self.head, HTTP_11, FRAME_LENGTH, False)
-            written += self.transport.unsent
+            written += self.transport.outbox.size
             self.transport.drop_unsent()
         return written
 

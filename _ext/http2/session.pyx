@@ -325,7 +325,7 @@ cdef class Http2Session(Session):
             return 0
         if more < 0:
             return self.kill(self.kill_code or NGHTTP2_INTERNAL_ERROR)
-        if transport.unsent <= transport.high_mark:
+        if transport.outbox.size <= transport.high_mark:
             self.overdue = 0
         if not nghttp2_session_want_read(self.h2) and not nghttp2_session_want_write(self.h2):
             return self.end(FAULT_PROTOCOL if self.broken else FAULT_NONE, 0)
@@ -338,9 +338,9 @@ cdef class Http2Session(Session):
         cdef const uint8_t* wire = NULL
         cdef ssize_t n
         while True:
-            if transport.unsent > transport.high_mark:
+            if transport.outbox.size > transport.high_mark:
                 # Body waits; replies, resets and heads go on, within a bound.
-                if nghttp2_session_get_outbound_queue_size(self.h2) == 0 or transport.unsent >= BACKLOG_MARKS * transport.high_mark:
+                if nghttp2_session_get_outbound_queue_size(self.h2) == 0 or transport.outbox.size >= BACKLOG_MARKS * transport.high_mark:
                     return 1
                 self.overdue += 1
                 if self.overdue > self.limits.control_queue:
@@ -600,7 +600,7 @@ cdef class Http2Session(Session):
 
     cdef int watch_stall(self) except -1:
         cdef Transport transport = self.transport
-        if self.stall.armed or self.limits.stalled_send_ns == 0 or (self.queued == 0 and transport.unsent == 0):
+        if self.stall.armed or self.limits.stalled_send_ns == 0 or (self.queued == 0 and transport.outbox.size == 0):
             return 0
         self.sent_mark = transport.tx_bytes
         self.sent_at = self.loop.now
@@ -612,7 +612,7 @@ cdef class Http2Session(Session):
         cdef Http2Half half
         if self.over or transport is None:
             return 0
-        if transport.tx_bytes != self.sent_mark or transport.unsent == 0:
+        if transport.tx_bytes != self.sent_mark or transport.outbox.size == 0:
             self.sent_mark = transport.tx_bytes
             self.sent_at = self.loop.now
         elif self.sent_at <= oldest:
@@ -622,7 +622,7 @@ cdef class Http2Session(Session):
         for half in list(self.table):
             if half is not None and half.queue.size and not half.aborted and half.progress_at <= oldest:
                 self.on_stalled(half)
-        if self.queued or transport.unsent:
+        if self.queued or transport.outbox.size:
             return self.loop.arm(self.stall, self, max(self.limits.stalled_send_ns // 4, <int64_t> MIN_STALL_NS))
         return 0
 

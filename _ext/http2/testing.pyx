@@ -259,12 +259,12 @@ cdef class SessionDoor:
 
     @property
     def unsent(self):
-        return self.transport.unsent
+        return self.transport.outbox.size
 
     @property
     def leases(self):
         """Whether any buffer is leased by the connection itself."""
-        return self.transport.inbox is not None or self.transport.outbox is not None or self.session.block is not None
+        return self.transport.inbox is not None or self.transport.outbox.first is not None or self.session.block is not None
 
     @property
     def window(self):

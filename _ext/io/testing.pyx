@@ -185,10 +185,10 @@ cdef class Held:
         return {
             "fd": t.fd,
             "dead": bool(t.dead),
-            "unsent": t.unsent,
+            "unsent": t.outbox.size,
             "inbox": -1 if t.inbox is None else t.inbox.size(),
             "inbox_capacity": 0 if t.inbox is None else t.inbox.capacity,
-            "outbox": t.outbox is not None,
+            "outbox": t.outbox.first is not None,
             "pauses": t.pauses,
             "read_eof": bool(t.read_eof),
             "write_closed": bool(t.write_closed),
@@ -303,10 +303,12 @@ cdef class PumpWatch(PumpOwner):
 
 cdef size_t _held(Transport transport):
     cdef size_t total = 0
+    cdef Buffer buffer = transport.outbox.first
     if transport.inbox is not None:
         total += transport.inbox.capacity
-    if transport.outbox is not None:
-        total += transport.outbox.capacity
+    while buffer is not None:
+        total += buffer.capacity
+        buffer = buffer.next
     return total
 
 

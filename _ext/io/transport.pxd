@@ -7,6 +7,7 @@ Only what `RawConnection` declares moves bytes or ends their stream: what TLS ov
 
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 from linkerd2_py._ext.core.buffer cimport BUFFER_LARGE, BUFFER_SMALL, Buffer
+from linkerd2_py._ext.core.byte_queue cimport ByteQueue
 from linkerd2_py._ext.core.fault cimport FaultKind
 from linkerd2_py._ext.core.types cimport flag
 from linkerd2_py._ext.io.address cimport Address, SocketOptions
@@ -43,11 +44,8 @@ cdef enum SendOutcome:
 cdef class Transport(RawConnection):
     cdef Session session                    # owned
     cdef Buffer inbox                       # leased while it holds unread bytes; None when empty
-    cdef Buffer outbox                      # leased while it holds unsent bytes (first of the queue)
-    cdef Buffer outlast                     # the last of outbox + outqueue; None when nothing is unsent
-    cdef list outqueue                      # further leased Buffers, or None
-    cdef size_t unsent                      # bytes in outbox + outqueue
-    cdef size_t high_mark                   # unsent above it => SEND_FULL (default 64 KiB); low mark is half
+    cdef ByteQueue outbox                   # owned; unsent bytes: outbox.size of them
+    cdef size_t high_mark                   # outbox.size above it => SEND_FULL (default 64 KiB); low mark is half
     cdef flag told_full
     cdef flag readable, writable            # edge-triggered memory: a recv/send may make progress
     cdef flag hangup_seen                   # EPOLLRDHUP/HUP/ERR/PRI was reported: read on to EOF or EAGAIN even after a short read
@@ -123,15 +121,12 @@ cdef class Transport(RawConnection):
             self.read_size = BUFFER_SMALL
         return 0
 
-    cdef Buffer extend(self, size_t count)
-    cdef int append(self, const char* src, size_t count) except -1
     cdef int send_large(self, const char* src, size_t count) except -1
     cdef int write_out(self) except -1
     cdef int wrote(self, size_t count) except -1
     cdef int settle(self) except -1
     cdef int outcome(self) noexcept
     cdef int write_failed(self, int code) except -1
-    cdef int drop_unsent(self) except -1
     cdef int detach(self) except -1
     cdef int start_lingering(self) except -1
     cdef int linger_after_flush(self) except -1

@@ -10,6 +10,7 @@ from libc.errno cimport EAGAIN, ECONNREFUSED, EINPROGRESS, EINTR, ETIMEDOUT, err
 from posix.unistd cimport close
 
 from linkerd2_py._ext.core.buffer cimport BUFFER_LARGE, BUFFER_SMALL, give_back, lease, lease_for_reading
+from linkerd2_py._ext.core.byte_queue cimport ByteQueue
 from linkerd2_py._ext.core.debug cimport L5D_DEBUG, LIVE_SESSION, LIVE_TRANSPORT, born, check, gone
 from linkerd2_py._ext.core.fault cimport FAULT_CONNECT_TIMEOUT, FAULT_IO, FAULT_LOCAL, FAULT_NONE, fault_of_errno
 from linkerd2_py._ext.io.address cimport apply_options
@@ -90,6 +91,8 @@ cdef class Transport(RawConnection):
     def __cinit__(self):
         self.high_mark = HIGH_MARK
         self.read_size = BUFFER_SMALL
+        self.outbox = ByteQueue.__new__(ByteQueue)
+        self.outbox.roomy = True
         if L5D_DEBUG:
             born(LIVE_TRANSPORT)
 
@@ -136,7 +139,7 @@ cdef class Transport(RawConnection):
                     self.error_seen = True
         if not self.writable and events & (EPOLLOUT | EPOLLERR | EPOLLHUP) and self.fault_kind == FAULT_NONE:
             self.writable = True
-            if self.unsent:
+            if self.outbox.size:
                 self.write_out()
             self.settle()
         if self.readable or self.read_due or self.lingering:
@@ -165,9 +168,9 @@ cdef class Transport(RawConnection):
             return self.connect_failed(FAULT_CONNECT_TIMEOUT, ETIMEDOUT)
         if self.lingering:
             # Bytes that were not delivered: the end must not look clean.
-            if self.unsent:
+            if self.outbox.size:
                 self.reset_on_close()
-            return self.end(ETIMEDOUT if self.unsent else 0)
+            return self.end(ETIMEDOUT if self.outbox.size else 0)
         return 0
 
     cdef int on_broken(self) except -1:
@@ -223,14 +226,14 @@ cdef class Transport(RawConnection):
         return outcome > 0
 
     cdef bint put_send(self, Ring ring) noexcept:
-        if self.unsent < 1 or not self.writable or self.outqueue is not None:
+        if self.outbox.size == 0 or not self.writable or not self.outbox.is_whole():
             return False
-        ring.put_send(self.fd, self.outbox.head(), self.outbox.size())
+        ring.put_send(self.fd, self.outbox.first.head(), self.outbox.size)
         return True
 
     cdef int on_sent(self, int outcome) except -1:
         # Ended by somebody before it in the batch.
-        if self.dead or self.unsent == 0:
+        if self.dead or self.outbox.size == 0:
             return 0
         if outcome == NOT_MADE or outcome == -EINTR:
             return self.on_flush()
@@ -244,7 +247,7 @@ cdef class Transport(RawConnection):
         return self.linger_after_flush() if self.lingering else 0
 
     cdef int has_sent(self, size_t count) except -1:
-        self.writable = count == self.unsent
+        self.writable = count == self.outbox.size
         return self.wrote(count)
 
     # -- reading
@@ -418,32 +421,15 @@ cdef class Transport(RawConnection):
     # -- writing
 
     cdef char* reserve(self, size_t count) except NULL:
-        cdef Buffer last = self.outlast
-        if last is None or last.room() < count:
-            last = self.extend(count)
-        return last.tail()
+        return self.outbox.reserve(count)
 
     cdef int commit(self, size_t count) except -1:
-        cdef Buffer last = self.outlast
         if L5D_DEBUG:
-            check(last is not None and last.room() >= count, b"commit without reserve")
             check(not self.write_closing or self.dead or self.fault_kind != FAULT_NONE, b"bytes after shutdown_write")
-        last.end += count
-        self.unsent += count
-        if self.unsent == 0 or self.dead or self.fault_kind != FAULT_NONE:
-            return self.drop_unsent()
+        self.outbox.commit(count)
+        if self.outbox.size == 0 or self.dead or self.fault_kind != FAULT_NONE:
+            return self.outbox.clear()
         return 0
-
-    cdef Buffer extend(self, size_t count):
-        cdef Buffer fresh = lease(count)
-        if self.outlast is None:
-            self.outbox = fresh
-        elif self.outqueue is None:
-            self.outqueue = [fresh]
-        else:
-            self.outqueue.append(fresh)
-        self.outlast = fresh
-        return fresh
 
     cdef int send(self, const char* src, size_t count) except -1:
         if self.dead or self.fault_kind != FAULT_NONE or count == 0:
@@ -454,21 +440,8 @@ cdef class Transport(RawConnection):
             self.send_large(src, count)
             self.settle()
         else:
-            self.append(src, count)
+            self.outbox.put(src, count)
         return self.outcome()
-
-    cdef int append(self, const char* src, size_t count) except -1:
-        cdef Buffer last = self.outlast
-        cdef size_t piece
-        while count:
-            if last is None or last.room() == 0:
-                last = self.extend(min(count, <size_t> BUFFER_LARGE))
-            piece = min(count, last.room())
-            last.append(src, piece)
-            self.unsent += piece
-            src += piece
-            count -= piece
-        return 0
 
     cdef int send_large(self, const char* src, size_t count) except -1:
         """Writes what is unsent and `src` in one call; only what the socket does not take is copied."""
@@ -476,13 +449,13 @@ cdef class Transport(RawConnection):
         cdef size_t before
         cdef ssize_t sent
         # More than one buffer unsent is rare: they go first, by themselves.
-        if self.outqueue is not None:
+        if not self.outbox.is_whole():
             self.write_out()
-            if self.unsent or not self.writable:
-                return self.append(src, count) if self.fault_kind == FAULT_NONE else 0
-        before = self.unsent
+            if self.outbox.size or not self.writable:
+                return self.outbox.put(src, count) if self.fault_kind == FAULT_NONE else 0
+        before = self.outbox.size
         if before:
-            vectors[0].iov_base = self.outbox.head()
+            vectors[0].iov_base = self.outbox.first.head()
             vectors[0].iov_len = before
         vectors[1].iov_base = <void*> src
         vectors[1].iov_len = count
@@ -493,27 +466,27 @@ cdef class Transport(RawConnection):
         if sent < 0:
             if sent == -EAGAIN:
                 self.writable = False
-                return self.append(src, count)
+                return self.outbox.put(src, count)
             return self.write_failed(<int> -sent)
         if <size_t> sent < before + count:
             self.writable = False
         if <size_t> sent <= before:
             self.wrote(sent)
-            return self.append(src, count)
+            return self.outbox.put(src, count)
         if before:
             self.wrote(before)
             sent -= before
         self.tx_bytes += sent
         if self.metrics is not None:
             self.metrics.write_bytes += sent
-        return self.append(src + sent, count - sent)
+        return self.outbox.put(src + sent, count - sent)
 
     cdef Py_ssize_t try_write(self, const char* src, size_t count) except -1:
         cdef iovec vector
         cdef ssize_t sent = 0
-        if self.unsent:
+        if self.outbox.size:
             self.flush()
-        if self.unsent == 0 and self.writable:
+        if self.outbox.size == 0 and self.writable:
             vector.iov_base = <void*> src
             vector.iov_len = count
             sent = self.sendv_raw(&vector, 1)
@@ -532,7 +505,7 @@ cdef class Transport(RawConnection):
         return sent
 
     cdef int flush(self) except -1:
-        if self.unsent and self.writable:
+        if self.outbox.size and self.writable:
             self.write_out()
             self.settle()
         return self.outcome()
@@ -541,7 +514,7 @@ cdef class Transport(RawConnection):
         return 0 if self.dead else self.loop.flush_later(self)
 
     cdef int outcome(self) noexcept:
-        if self.unsent > self.high_mark:
+        if self.outbox.size > self.high_mark:
             self.told_full = True
             return SEND_FULL
         return SEND_OK
@@ -553,16 +526,16 @@ cdef class Transport(RawConnection):
         cdef size_t wanted
         cdef ssize_t sent
         cdef int count
-        while self.unsent and self.writable:
-            vectors[0].iov_base = self.outbox.head()
-            vectors[0].iov_len = wanted = self.outbox.size()
-            count = 1
-            if self.outqueue is not None:
-                for buffer in self.outqueue[:IOVECS - 1]:
-                    vectors[count].iov_base = buffer.head()
-                    vectors[count].iov_len = buffer.size()
-                    wanted += buffer.size()
-                    count += 1
+        while self.outbox.size and self.writable:
+            buffer = self.outbox.first
+            wanted = 0
+            count = 0
+            while buffer is not None and count < IOVECS:
+                vectors[count].iov_base = buffer.head()
+                vectors[count].iov_len = buffer.size()
+                wanted += buffer.size()
+                count += 1
+                buffer = buffer.next
             sent = self.sendv_raw(vectors, count)
             if sent < 0:
                 if sent == -EAGAIN:
@@ -576,41 +549,22 @@ cdef class Transport(RawConnection):
         return 0
 
     cdef int wrote(self, size_t count) except -1:
-        cdef Buffer buffer
-        cdef size_t size
+        self.outbox.skip(count)
         self.tx_bytes += count
-        self.unsent -= count
         if self.metrics is not None:
             self.metrics.write_bytes += count
-        if self.lingering and (self.unsent or self.linger_for_input):
+        if self.lingering and (self.outbox.size or self.linger_for_input):
             self.loop.arm(self.timer(), self, min(LINGER_NS, self.linger_end - self.loop.now))
-        while True:
-            buffer = self.outbox
-            size = buffer.size()
-            if count < size:
-                buffer.skip(count)
-                return 0
-            count -= size
-            if self.outqueue is None:
-                self.outbox = None
-                self.outlast = None
-                give_back(buffer)
-                return 0
-            self.outbox = <Buffer> self.outqueue.pop(0)
-            if not self.outqueue:
-                self.outqueue = None
-            give_back(buffer)
-            if count == 0:
-                return 0
+        return 0
 
     cdef int settle(self) except -1:
         """After writing: the FIN that was waiting, and the news that a producer may go on."""
-        if self.unsent == 0 and self.write_closing and not self.write_closed and not self.connecting:
+        if self.outbox.size == 0 and self.write_closing and not self.write_closed and not self.connecting:
             self.write_closed = self.shutdown_raw() != -EAGAIN
             if not self.write_closed:
                 self.writable = False
         # Nothing unsent and not writable: try_write was refused and waits for the socket, not for the outbox.
-        if self.told_full and self.unsent <= self.high_mark >> 1 and (self.writable or self.unsent):
+        if self.told_full and self.outbox.size <= self.high_mark >> 1 and (self.writable or self.outbox.size):
             self.told_full = False
             self.drained_due = True
             self.loop.defer(self)
@@ -618,27 +572,13 @@ cdef class Transport(RawConnection):
 
     cdef int write_failed(self, int code) except -1:
         """Remembers the fault. What the peer sent before it died is still readable and is handed over first."""
-        self.drop_unsent()
+        self.outbox.clear()
         self.writable = False
         self.fault_kind = fault_of_errno(code, False)
         self.fault_code = code
         self.readable = not self.read_eof
         self.hangup_seen = True
         self.loop.defer(self)
-        return 0
-
-    cdef int drop_unsent(self) except -1:
-        cdef Buffer buffer
-        self.unsent = 0
-        if self.outbox is None:
-            return 0
-        give_back(self.outbox)
-        if self.outqueue is not None:
-            for buffer in self.outqueue:
-                give_back(buffer)
-        self.outbox = None
-        self.outlast = None
-        self.outqueue = None
         return 0
 
     cdef int shutdown_write(self) except -1:
@@ -660,11 +600,11 @@ cdef class Transport(RawConnection):
         # close(2) with unread bytes in the kernel sends a RST, which may overtake what we sent.
         if not self.read_eof and (self.inbox is not None or self.readable):
             self.linger_for_input = True
-        if self.unsent > LINGER_BYTES and self.writable:
+        if self.outbox.size > LINGER_BYTES and self.writable:
             self.write_out()
-        if self.unsent > LINGER_BYTES:
+        if self.outbox.size > LINGER_BYTES:
             return self.abort()
-        if self.unsent == 0 and (self.read_eof or not self.linger_for_input):
+        if self.outbox.size == 0 and (self.read_eof or not self.linger_for_input):
             return self.end_cleanly()
         return self.start_lingering()
 
@@ -679,7 +619,7 @@ cdef class Transport(RawConnection):
         self.linger_end = self.loop.now + LINGER_TOTAL_NS
         if self.readable:
             self.loop.defer(self)
-        if self.unsent and self.writable:
+        if self.outbox.size and self.writable:
             return self.loop.flush_later(self)
         self.loop.arm(self.timer(), self, LINGER_NS)
         return self.settle()
@@ -688,7 +628,7 @@ cdef class Transport(RawConnection):
         """The batch has written what it could of a closed transport's rest."""
         if self.fault_kind != FAULT_NONE:
             return self.end(self.fault_code)
-        if self.unsent == 0 and (self.read_eof or not self.linger_for_input):
+        if self.outbox.size == 0 and (self.read_eof or not self.linger_for_input):
             self.end_cleanly()
         if self.dead:
             return 0
@@ -701,7 +641,7 @@ cdef class Transport(RawConnection):
             return 0
         if self.fault_kind != FAULT_NONE:
             return self.end(self.fault_code)
-        if self.unsent == 0 and (self.read_eof or not self.linger_for_input):
+        if self.outbox.size == 0 and (self.read_eof or not self.linger_for_input):
             return self.end_cleanly()
         return 0
 
@@ -760,7 +700,7 @@ cdef class Transport(RawConnection):
             close(self.fd)
             self.fd = -1
         self.loop.remove(self)
-        self.drop_unsent()
+        self.outbox.clear()
         self.inbox = None
         give_back(buffer)
         if self.counted:

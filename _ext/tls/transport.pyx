@@ -470,12 +470,12 @@ cdef class TlsTransport(Transport):
         cdef ssize_t sealed
         if self.channel is None:
             return Transport.put_send(self, ring)
-        if self.handshaking or self.unsent < 1 or not self.writable or self.outqueue is not None:
+        if self.handshaking or self.outbox.size == 0 or not self.writable or not self.outbox.is_whole():
             return False
-        if self.sealed is not None or self.sealed_plain or self.unsent > ONE_RECORD:
+        if self.sealed is not None or self.sealed_plain or self.outbox.size > ONE_RECORD:
             return False
-        vector.iov_base = self.outbox.head()
-        vector.iov_len = self.outbox.size()
+        vector.iov_base = self.outbox.first.head()
+        vector.iov_len = self.outbox.size
         try:
             sealed = self.seal(&vector, 1, 0)
         except MemoryError:

@@ -12,18 +12,24 @@ def buffers() -> int:
     return debug.counts()["buffer"]
 
 
+PIECES = st.one_of(st.binary(max_size=300), st.integers(1, 3 * SMALL).map(bytes))
+
+
 @given(
-    st.lists(
-        st.one_of(st.binary(max_size=300), st.integers(1, 3 * SMALL).map(bytes), st.floats(0, 1))
-    )
+    st.lists(st.one_of(PIECES, st.tuples(PIECES, st.integers(0, SMALL)), st.floats(0, 1))),
+    st.booleans(),
 )
-def test_what_goes_in_comes_out_in_order(steps):
-    """Bytes are put; a number takes that share of what is there."""
-    queue, model = Queue(), bytearray()
+def test_what_goes_in_comes_out_in_order(steps, roomy):
+    """Bytes are put, or written in place where more room was reserved; a number takes that share of what is there."""
+    queue, model = Queue(roomy=roomy), bytearray()
     for step in steps:
         if isinstance(step, bytes):
             queue.put(step)
             model += step
+        elif isinstance(step, tuple):
+            content, spare = step
+            queue.write(content, room=len(content) + spare + 1)
+            model += content
         else:
             count = int(len(model) * step)
             assert queue.take(count) == bytes(model[:count])
@@ -31,6 +37,7 @@ def test_what_goes_in_comes_out_in_order(steps):
         assert len(queue) == len(model)
         assert model.startswith(queue.peek())
         assert bool(queue.peek()) == bool(model)
+        assert queue.whole or queue.peek() != model
     queue.clear()
 
 
@@ -58,6 +65,27 @@ def test_single_bytes_fill_the_last_buffer():
     assert buffers() == before + 2
     queue.clear()
     assert buffers() == before
+
+
+def test_what_is_written_in_place_stands_together():
+    queue = Queue(roomy=True)
+    queue.put(b"x" * (SMALL - 10))
+    queue.write(b"head", room=10)
+    assert queue.whole
+    queue.write(b"line", room=7)
+    assert not queue.whole
+    assert queue.peek() == b"x" * (SMALL - 10) + b"head"
+    queue.skip(SMALL - 6)
+    assert queue.peek() == b"line"
+
+
+def test_a_roomy_queue_keeps_what_follows_a_few_bytes_beside_them():
+    tiny, roomy = Queue(), Queue(roomy=True)
+    for queue in (tiny, roomy):
+        queue.put(b"first")
+        queue.put(b"x" * 2000)
+    assert not tiny.whole
+    assert roomy.whole
 
 
 def test_clearing_is_idempotent_and_the_queue_can_be_used_again():
