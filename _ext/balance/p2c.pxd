@@ -3,7 +3,7 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from linkerd2_py._ext.balance.bias cimport Bias
 from linkerd2_py._ext.balance.ewma cimport Ewma
-from linkerd2_py._ext.io.loop cimport Actor
+from linkerd2_py._ext.io.actor cimport Actor
 
 cdef class ReadySet
 

@@ -8,7 +8,7 @@ from linkerd2_py._ext.balance.bias cimport bias_answer, bias_fail, bias_factor, 
 from linkerd2_py._ext.balance.ewma cimport ewma_init, ewma_load, ewma_observe
 from linkerd2_py._ext.core.clock cimport now_ns
 from linkerd2_py._ext.core.debug cimport check
-from linkerd2_py._ext.io.loop cimport Actor
+from linkerd2_py._ext.io.actor cimport Actor
 
 cdef enum:
     MORE_DRAWS = 32

@@ -10,8 +10,9 @@ from linkerd2_py._ext.core.fault cimport FaultKind
 from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.head cimport Head
 from linkerd2_py._ext.exchange.stream cimport Dispatch, Peer, Stream
+from linkerd2_py._ext.io.actor cimport Actor
 from linkerd2_py._ext.io.address cimport Address
-from linkerd2_py._ext.io.loop cimport Actor, Loop
+from linkerd2_py._ext.io.loop cimport Loop
 from linkerd2_py._ext.io.transport cimport Transport
 from linkerd2_py._ext.metrics.http cimport HttpMetrics
 

@@ -12,7 +12,7 @@ Rules
 from libc.stdint cimport uint32_t
 from linkerd2_py._ext.core.fault cimport FaultKind
 from linkerd2_py._ext.exchange.head cimport Head, Version
-from linkerd2_py._ext.io.loop cimport Actor
+from linkerd2_py._ext.io.actor cimport Actor
 from linkerd2_py._ext.io.transport cimport Transport
 
 cdef class Peer(Actor):

@@ -9,7 +9,7 @@ from linkerd2_py._ext.exchange.head cimport Head, Version
 from linkerd2_py._ext.exchange.stream cimport Dispatch, Peer, Stream
 from linkerd2_py._ext.http1.body cimport Body
 from linkerd2_py._ext.http1.serializer cimport Framing
-from linkerd2_py._ext.io.loop cimport Timer
+from linkerd2_py._ext.io.actor cimport Timer
 from linkerd2_py._ext.io.transport cimport Session, Transport
 
 cdef enum ServerState:

@@ -5,7 +5,7 @@ from linkerd2_py._ext.exchange.head cimport Head
 from linkerd2_py._ext.exchange.stream cimport Dispatch
 from linkerd2_py._ext.http2.fields cimport Block
 from linkerd2_py._ext.http2.session cimport Http2Half, Http2Session
-from linkerd2_py._ext.io.loop cimport Timer
+from linkerd2_py._ext.io.actor cimport Timer
 
 cdef class Http2Server(Http2Session):
     """Attach to a transport whose inbox begins with the client preface. `drain()` sends GOAWAY (graceful, two-step), closes after the last stream."""

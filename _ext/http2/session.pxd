@@ -11,7 +11,8 @@ from linkerd2_py._ext.exchange.stream cimport Peer, Stream
 from linkerd2_py._ext.http2.fields cimport Block
 from linkerd2_py._ext.http2.meter cimport Bucket, Budget, FrameMeter
 from linkerd2_py._ext.http2.nghttp2 cimport nghttp2_nv, nghttp2_session
-from linkerd2_py._ext.io.loop cimport Loop, Timer
+from linkerd2_py._ext.io.actor cimport Timer
+from linkerd2_py._ext.io.loop cimport Loop
 from linkerd2_py._ext.io.transport cimport Session
 
 cdef enum:

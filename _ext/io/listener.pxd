@@ -1,8 +1,9 @@
 """A listening socket: accepts in batches, backs off on EMFILE/ENFILE (one reserved fd sheds the connection) and when the kernel watches no more, never spins, and goes on after a failure."""
 
 from libc.stdint cimport int64_t, uint64_t
+from linkerd2_py._ext.io.actor cimport Actor, Timer
 from linkerd2_py._ext.io.address cimport Address, SocketOptions
-from linkerd2_py._ext.io.loop cimport Actor, Loop, Source, Timer
+from linkerd2_py._ext.io.loop cimport Loop, Source
 from linkerd2_py._ext.io.transport cimport Transport
 from linkerd2_py._ext.metrics.tcp cimport TcpMetrics
 

@@ -1,7 +1,8 @@
 from collections.abc import Callable
 
+from linkerd2_py._ext.io.actor import Actor
 from linkerd2_py._ext.io.address import Address, SocketOptions
-from linkerd2_py._ext.io.loop import Actor, Loop, Source
+from linkerd2_py._ext.io.loop import Loop, Source
 from linkerd2_py._ext.metrics.tcp import TcpMetrics
 
 class Accepting(Actor): ...

@@ -6,32 +6,12 @@ Its fd is registered once with the outer loop (`add_reader(loop.fileno(), loop.d
 from cpython.ref cimport PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from linkerd2_py._ext.core.types cimport flag
-from linkerd2_py._ext.io.outer cimport OuterLoop
+from linkerd2_py._ext.io.actor cimport Actor, Timer
 from linkerd2_py._ext.io.ring cimport Ring
+from linkerd2_py._ext.io.sleep cimport BusyWait, SharedSleep
+from linkerd2_py._ext.io.wheel cimport Wheel
 
 cdef class Loop
-cdef class Timer
-
-cdef class Actor:
-    """Anything the loop can call. Deferred and timed actors are kept alive by the loop (it holds a reference)."""
-    cdef flag deferred                     # already in the loop's deferred queue
-    cdef Actor next_deferred               # owned link of that queue; None outside
-    cdef int on_deferred(self) except -1   # queued with Loop.defer; runs once, after the current event, before drain returns or in the next drain
-    cdef int on_timer(self, Timer timer) except -1
-    # An exception escaped one of the callbacks above (or on_event, on_flush): end whatever this actor stands for, or see to it that it goes on later.
-    # Called once per exception. Every actor with work says what it does; a debug build ends the process at one that does not.
-    cdef int on_broken(self) except -1
-
-cdef class Timer:
-    """A coarse timer (tick 10 ms, never early by loop time). Owned by its actor: `self.idle = Timer(self, KIND)`. Arm, re-arm, disarm are O(1) and make no syscall
-    unless the wheel's next expiry moves earlier. The loop holds a reference to an armed timer; the timer refers to its owner only while armed."""
-    cdef int kind                          # what the owner calls it
-    cdef Actor owner                       # set by arm(), cleared on expiry and disarm: no cycle when idle
-    cdef flag armed
-    cdef int64_t deadline                  # loop ns
-    cdef Timer prev                        # wheel links (owned by the wheel)
-    cdef Timer next
-    cdef uint32_t slot
 
 cdef class Source(Actor):
     """Something with a file descriptor in the epoll set."""
@@ -77,31 +57,18 @@ cdef class Loop:
     cdef int64_t looked                    # the clock when it was last read for that
     cdef int steps_left                    # small pieces until it is read again
     cdef bint draining, woken
-    # Waiting without sleeping: see wait_busily
-    cdef bint spinning                     # the last wait was worth it
-    cdef int64_t slept_at                  # loop ns of the last return to the outer loop
-    cdef uint32_t short_gaps, gaps_wanted  # sleeps that were short, in a row; how many make the next try worth it
-    cdef uint64_t spins, spin_hits
-    cdef uint64_t shared_calls             # made through the ring
-    # Sleeping for the outer loop too: see run_inside
-    cdef OuterLoop outer                   # owned; None: the outer loop sleeps for us
-    cdef bint owning, outer_due            # we sleep for both; the outer loop has an event
-    cdef int64_t entered_at                # loop ns of the last call from the outer loop
-    cdef uint64_t sleeps                   # for both loops
+    cdef BusyWait spin                     # owned
+    cdef SharedSleep shared                # owned
     # Deferred and flush queues
     cdef Actor deferred_head, deferred_tail
     cdef Py_ssize_t deferred_count, deferred_round
     cdef Source flush_head, flush_tail
     cdef Py_ssize_t flush_count, flush_round
-    # Timer wheel: slot -> first Timer or None; the last slot holds the timers that are due. `occupied` has one bit per slot.
-    cdef list wheel
-    cdef uint64_t* occupied                # owned
-    cdef Timer due_tail
-    cdef int64_t wheel_tick                # all slots up to this tick have been looked at
-    cdef int64_t next_tick                 # what the timerfd is set to; 0 = not set
-    cdef Py_ssize_t timers                 # armed
+    cdef Wheel wheel                       # owned: the timers
+    cdef int64_t alarm_tick                # what the timerfd was set to
     # Statistics
     cdef uint64_t drains, turns, handled, wakes, fired, errors
+    cdef uint64_t shared_calls             # made through the ring
     cdef set printed                       # types of exceptions already printed
 
     # Registers edge-triggered for IN|OUT|RDHUP once; no epoll_ctl afterwards until remove. Raises OSError when the kernel watches no more for us
@@ -134,11 +101,8 @@ cdef class Loop:
     cdef bint next_batch(self) except -1
     cdef bint poll(self) except -1
     cdef bint fetched(self, int ready) except -1
+    cdef bint wait_busily(self) except -1
     cdef bint sleep(self) except -1
-    cdef bint take_over(self) except -1
-    cdef int give_back(self) except -1
-    cdef bint is_outers_turn(self) noexcept
-    cdef int outer_wait_ms(self) noexcept
     cdef bint has_work(self) noexcept
     cdef int wake(self) except -1
     cdef int run_turn(self) except -1
@@ -147,8 +111,6 @@ cdef class Loop:
     cdef int run_deferred(self) except -1
     cdef int run_timers(self) except -1
     cdef int run_flushes(self) except -1
-    cdef bint wait_busily(self) except -1
-    cdef int learn_gap(self) noexcept
     cdef int receive_batch(self) noexcept
     cdef int send_batch(self) noexcept
     cdef Source take_flush(self)
@@ -158,10 +120,10 @@ cdef class Loop:
     cdef int broke(self, object error) except -1
     cdef int report(self, object error, Actor actor) except -1
     cdef int watch(self, int fd) except -1
-    cdef int link(self, Timer timer) except -1
-    cdef int unlink(self, Timer timer) except -1
-    cdef int link_due(self, Timer timer) except -1
-    cdef int expire(self) except -1
-    cdef int expire_slot(self, uint32_t slot, int64_t tick) except -1
-    cdef int set_next_tick(self) except -1
+    # The timerfd fires when the wheel has to be turned.
+    cdef inline int follow_wheel(self) except -1:
+        if self.wheel.next_tick == self.alarm_tick or self.wheel.next_tick == 0:
+            return 0
+        return self.set_timerfd(self.wheel.next_tick)
+
     cdef int set_timerfd(self, int64_t tick) except -1

@@ -1,9 +1,6 @@
 from collections.abc import Callable
 
-class Actor: ...
-
-class Timer:
-    def __init__(self, owner: Actor | None = None, kind: int = 0) -> None: ...
+from linkerd2_py._ext.io.actor import Actor
 
 class Source(Actor): ...
 

@@ -13,12 +13,13 @@ from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
 from libc.errno cimport EINTR, errno
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.stdlib cimport free, malloc, realloc
 from posix.time cimport CLOCK_MONOTONIC, itimerspec
 from posix.unistd cimport close
 
-from linkerd2_py._ext.core.clock cimport MS, now_ns
-from linkerd2_py._ext.core.debug cimport L5D_DEBUG, LIVE_TIMER, born, check, gone
+from linkerd2_py._ext.core.clock cimport now_ns
+from linkerd2_py._ext.core.debug cimport L5D_DEBUG, check
+from linkerd2_py._ext.io.actor cimport Actor, Timer
 from linkerd2_py._ext.io.linux cimport (
     EFD_CLOEXEC,
     EFD_NONBLOCK,
@@ -42,8 +43,10 @@ from linkerd2_py._ext.io.linux cimport (
     timerfd_create,
     timerfd_settime,
 )
-from linkerd2_py._ext.io.outer cimport OuterLoop, open_outer
+from linkerd2_py._ext.io.outer cimport open_outer
 from linkerd2_py._ext.io.ring cimport CALLS, NOT_MADE, Ring, open_ring
+from linkerd2_py._ext.io.sleep cimport OUTER, SPIN_NS, BusyWait, SharedSleep
+from linkerd2_py._ext.io.wheel cimport TICK_NS, Wheel
 
 cdef enum:
     BATCH = CALLS             # events per epoll_wait; about 500 us of work
@@ -52,53 +55,19 @@ cdef enum:
     PHASE_NS = 250000         # of a turn, each
     SMALL_EVENTS_NS = 500000  # by so much events may go on beyond it: most are small, and what is large has put itself off by then
     SMALL_STEPS = 4           # between two looks at the clock
-    OUTER_TURN_NS = 2000000   # while work does not end, the outer loop is looked after so often
     BATCH_BYTES = 524288      # of one shared send
     ALONE_BATCH = 4           # sources of one round that write by themselves
-    TICK_NS = 10000000
-    WHEEL = 4096              # ticks: 41 s a revolution, so that nearly every timer is found once, when it is due
-    WORDS = 64                # WHEEL / 64
-    DUE = 4096                # the wheel's extra slot
     LOOK_MS = 10              # run_until, between two looks at its predicate
     MAX_DELAY_NS = 31536000000000000   # a year: keeps deadlines far from overflow
     SHARED = 2                # calls from which on one system call for all is cheaper than one each
     ALONE = NOT_MADE - 1
-    SPIN_NS = 50000           # waking a process that sleeps takes about as long
-    SHORT_GAP_NS = 2 * SPIN_NS
     FEW_EVENTS = 2            # of a batch: with more there is work enough without waiting
-    GAPS_WANTED = 8
-    MOST_GAPS_WANTED = 4096
 
 # What events carry that are for no source: slots that cannot be.
 cdef uint64_t NOBODY = <uint64_t> 0xFFFFFFFF
-cdef uint64_t OUTER = <uint64_t> 0xFFFFFFFE
 
 cdef enum Phase:
     PHASE_EVENTS, PHASE_DEFERRED, PHASE_TIMERS, PHASE_FLUSHES, PHASE_DONE
-
-
-cdef class Actor:
-    cdef int on_deferred(self) except -1:
-        return 0
-
-    cdef int on_timer(self, Timer timer) except -1:
-        return 0
-
-    cdef int on_broken(self) except -1:
-        check(False, b"an actor with work does not say what happens when it fails")
-        return 0
-
-
-cdef class Timer:
-    def __cinit__(self, owner: Actor | None = None, kind: int = 0):
-        self.kind = kind
-        if L5D_DEBUG:
-            born(LIVE_TIMER)
-
-    def __dealloc__(self):
-        if L5D_DEBUG:
-            check(not self.armed, b"an armed timer was freed")
-            gone(LIVE_TIMER)
 
 
 cdef class Source(Actor):
@@ -151,25 +120,25 @@ cdef class Loop:
     def __cinit__(self, *, bint io_uring=True, bint busy_wait=True):
         self.epfd = self.timerfd = self.wakefd = -1
         self.now = now_ns()
-        self.wheel_tick = self.now // TICK_NS
         self.sources = []
-        self.wheel = [None] * (WHEEL + 1)
+        self.wheel = Wheel()
+        self.spin = BusyWait()
+        self.shared = SharedSleep()
         self.printed = set()
         self.phase = PHASE_DONE
         self.events = malloc(BATCH * sizeof(epoll_event))
-        self.occupied = <uint64_t*> calloc(WORDS, sizeof(uint64_t))
-        if self.events == NULL or self.occupied == NULL:
+        if self.events == NULL:
             raise MemoryError
         self.epfd = epoll_create1(EPOLL_CLOEXEC)
         self.timerfd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)
         self.wakefd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
         if self.epfd < 0 or self.timerfd < 0 or self.wakefd < 0:
             raise OSError(errno, "cannot create the event loop's descriptors")
+        self.shared.epfd = self.epfd
         self.watch(self.timerfd)
         self.watch(self.wakefd)
         self.ring = open_ring() if io_uring else None
         self.busy_wait = busy_wait
-        self.gaps_wanted = GAPS_WANTED
 
     def __dealloc__(self):
         self.forget_batch()
@@ -177,7 +146,6 @@ cdef class Loop:
             if fd >= 0:
                 close(fd)
         free(self.events)
-        free(self.occupied)
         free(self.free_slots)
 
     cdef int watch(self, int fd) except -1:
@@ -278,21 +246,24 @@ cdef class Loop:
         self.draining = True
         self.woken = False
         self.drains += 1
-        self.now = self.entered_at = started = now_ns()
+        self.now = self.shared.entered_at = started = now_ns()
         self.batch_was = BATCH
-        self.learn_gap()
+        self.spin.woken(self.now)
         try:
             while self.next_batch():
                 spent += self.ready - self.cursor
                 self.run_turn()
                 self.now = now_ns()
-                if self.is_outers_turn() if self.owning else spent >= BUDGET_EVENTS or self.now - started >= BUDGET_NS:
+                if self.shared.owning:
+                    if self.shared.is_outers_turn(self.now, self.cursor < self.ready):
+                        break
+                elif spent >= BUDGET_EVENTS or self.now - started >= BUDGET_NS:
                     break
         finally:
             self.draining = False
-            self.slept_at = self.now
-            if self.owning:
-                self.give_back()
+            self.spin.slept_at = self.now
+            if self.shared.owning:
+                self.shared.give_back()
             if self.has_work():
                 self.wake()
         return None
@@ -300,7 +271,7 @@ cdef class Loop:
     cdef bint next_batch(self) except -1:
         """Something to do, waited for if need be; false: the outer loop's turn."""
         # Few came last time: the sleep looks first, too.
-        if (not self.owning or self.batch_was > FEW_EVENTS or self.has_work()) and self.poll():
+        if (not self.shared.owning or self.batch_was > FEW_EVENTS or self.has_work()) and self.poll():
             return True
         return self.wait_busily() or self.sleep()
 
@@ -327,99 +298,47 @@ cdef class Loop:
             self.receive_batch()
         return True
 
-    # -- sleeping for both loops
+    # -- waiting
+
+    cdef bint wait_busily(self) except -1:
+        """Looks for events again and again for a moment; whether there was one."""
+        cdef int64_t began = self.now
+        if not self.spin.pays or not self.busy_wait or self.batch_was > FEW_EVENTS or self.epfd < 0:
+            return False
+        self.spin.tried += 1
+        while self.now - began < SPIN_NS:
+            self.now = now_ns()
+            if self.poll():
+                return self.spin.hit()
+        return self.spin.missed()
 
     cdef bint sleep(self) except -1:
         """Until there is an event for us or the outer loop's turn; false when it is its turn at once."""
         cdef int ready, wait_ms
-        if self.outer is None or self.epfd < 0 or self.has_work() or not (self.owning or self.take_over()):
+        if self.shared.outer is None or self.epfd < 0 or self.has_work():
             return False
-        wait_ms = self.outer_wait_ms()
+        if not (self.shared.owning or self.shared.take_over()):
+            return False
+        wait_ms = self.shared.wait_ms(self.now)
         if wait_ms == 0:
             return False
-        self.sleeps += 1
-        self.slept_at = self.now
+        self.shared.sleeps += 1
+        self.spin.slept_at = self.now
         with nogil:
             ready = epoll_wait(self.epfd, <epoll_event*> self.events, BATCH, wait_ms)
         self.now = now_ns()
-        self.learn_gap()
+        self.spin.woken(self.now)
         self.fetched(ready)
         # Woken for the outer loop alone: a turn without events.
         self.enter(PHASE_EVENTS)
         return True
 
-    cdef bint take_over(self) except -1:
-        """From here until give_back the outer loop does not watch us: we watch it. Its descriptor may not be in two circles at once, hence the order."""
-        cdef epoll_event event
-        if self.outer.timeout_ms() == 0:
-            return False
-        self.outer.unwatch()
-        event.events = EPOLLIN
-        event.data.u64 = OUTER
-        if epoll_ctl(self.epfd, EPOLL_CTL_ADD, self.outer.fd, &event) < 0:
-            # Something else in the outer loop watches us: then it has to sleep for us.
-            self.outer.watch()
-            return False
-        self.owning = True
-        self.outer_due = False
-        return True
-
-    cdef int give_back(self) except -1:
-        self.owning = False
-        if self.outer is None:
-            return 0
-        epoll_ctl(self.epfd, EPOLL_CTL_DEL, self.outer.fd, NULL)
-        return self.outer.watch()
-
-    cdef bint is_outers_turn(self) noexcept:
-        # What wakes it is among the events that are fetched when these are done.
-        return self.outer_wait_ms() == 0 or (self.cursor < self.ready and self.now - self.entered_at >= OUTER_TURN_NS)
-
-    cdef int outer_wait_ms(self) noexcept:
-        """Until the outer loop's turn; 0 when it is now, -1 when it wants none. Its own idea of the time is that of the moment when it called us."""
-        cdef int wait_ms
-        if self.outer_due or self.outer is None:
-            return 0
-        wait_ms = self.outer.timeout_ms()
-        if wait_ms <= 0:
-            return wait_ms
-        return <int> max((self.entered_at - self.now) // MS + wait_ms + 1, <int64_t> 0)
-
-    # -- waiting without sleeping
-
-    cdef bint wait_busily(self) except -1:
-        """Looks for events again and again for a moment. With little load, where each event waits for a process on another processor, being woken costs more than
-        the work. Tried after some sleeps in a row that were short; after a miss more of them are wanted, so that waiting in vain (for somebody who needs this processor) ends."""
-        cdef int64_t began = self.now
-        if not self.spinning or not self.busy_wait or self.batch_was > FEW_EVENTS or self.epfd < 0:
-            return False
-        self.spins += 1
-        while self.now - began < SPIN_NS:
-            self.now = now_ns()
-            if self.poll():
-                self.spin_hits += 1
-                self.gaps_wanted = GAPS_WANTED
-                return True
-        self.spinning = False
-        self.short_gaps = 0
-        self.gaps_wanted = min(self.gaps_wanted * 2, <uint32_t> MOST_GAPS_WANTED)
-        return False
-
-    cdef int learn_gap(self) noexcept:
-        """At the end of a sleep: was it one that waiting would have saved?"""
-        if self.now - self.slept_at > SHORT_GAP_NS:
-            self.short_gaps = 0
-        else:
-            self.short_gaps += 1
-            self.spinning = self.spinning or self.short_gaps >= self.gaps_wanted
-        return 0
-
     cdef bint has_work(self) noexcept:
         if self.epfd < 0:
             return False
-        if self.phase != PHASE_DONE or self.cursor < self.ready or self.deferred_count or self.flush_count or self.due_tail is not None:
+        if self.phase != PHASE_DONE or self.cursor < self.ready or self.deferred_count or self.flush_count:
             return True
-        return self.next_tick != 0 and self.now >= self.next_tick * TICK_NS
+        return self.wheel.is_due(self.now)
 
     cdef int run_turn(self) except -1:
         """Runs the turn to its end. A failing actor is ended and reported; only what is not an `Exception` goes through."""
@@ -457,7 +376,8 @@ cdef class Loop:
             self.enter(PHASE_DEFERRED)
         if self.phase == PHASE_DEFERRED:
             self.run_deferred()
-            self.expire()
+            self.wheel.turn(self.now)
+            self.follow_wheel()
             self.enter(PHASE_TIMERS)
         if self.phase == PHASE_TIMERS:
             self.run_timers()
@@ -491,7 +411,7 @@ cdef class Loop:
         cdef uint32_t slot = <uint32_t> event.data.u64
         cdef Source source
         if slot >= <uint32_t> PyList_GET_SIZE(self.sources):
-            self.outer_due = self.outer_due or event.data.u64 == OUTER
+            self.shared.outer_due = self.shared.outer_due or event.data.u64 == <uint64_t> OUTER
             return None
         source = <Source> PyList_GET_ITEM(self.sources, slot)
         if source is None or source.generation != <uint32_t> (event.data.u64 >> 32):
@@ -540,9 +460,8 @@ cdef class Loop:
     cdef int run_timers(self) except -1:
         cdef Timer timer
         cdef Actor owner
-        while self.due_tail is not None:
-            timer = <Timer> PyList_GET_ITEM(self.wheel, DUE)
-            self.unlink(timer)
+        while self.wheel.due_tail is not None:
+            timer = self.wheel.take_due()
             owner = timer.owner
             timer.owner = None
             self.fired += 1
@@ -644,134 +563,25 @@ cdef class Loop:
     # -- timers
 
     cdef int arm(self, Timer timer, Actor owner, int64_t delay_ns) except -1:
-        cdef int64_t deadline
         if self.epfd < 0:
             return 0
         if not self.draining:
             self.now = now_ns()
-        deadline = self.now + min(max(delay_ns, <int64_t> 0), <int64_t> MAX_DELAY_NS)
-        if timer.owner is not owner:
-            timer.owner = owner
-        if timer.armed:
-            # A later deadline costs one store: the timer is moved when its old slot comes up.
-            if deadline >= timer.deadline and timer.slot != DUE:
-                timer.deadline = deadline
-                return 0
-            self.unlink(timer)
-        timer.deadline = deadline
-        return self.link(timer)
+        self.wheel.arm(timer, owner, self.now + min(max(delay_ns, <int64_t> 0), <int64_t> MAX_DELAY_NS))
+        return self.follow_wheel()
 
     cdef int disarm(self, Timer timer) except -1:
-        if timer is None or not timer.armed:
-            return 0
-        self.unlink(timer)
-        timer.owner = None
-        return 0
-
-    cdef int link(self, Timer timer) except -1:
-        cdef int64_t tick = timer.deadline // TICK_NS + 1
-        cdef uint32_t slot = <uint32_t> (tick % WHEEL)
-        cdef Timer head = <Timer> PyList_GET_ITEM(self.wheel, slot)
-        timer.armed = True
-        timer.slot = slot
-        timer.next = head
-        if head is not None:
-            head.prev = timer
-        self.wheel[slot] = timer
-        self.occupied[slot >> 6] |= (<uint64_t> 1) << (slot & 63)
-        self.timers += 1
-        if self.next_tick == 0 or tick < self.next_tick:
-            self.set_timerfd(tick)
-        return 0
-
-    cdef int link_due(self, Timer timer) except -1:
-        timer.armed = True
-        timer.slot = DUE
-        timer.prev = self.due_tail
-        if self.due_tail is None:
-            self.wheel[DUE] = timer
-        else:
-            self.due_tail.next = timer
-        self.due_tail = timer
-        self.timers += 1
-        return 0
-
-    cdef int unlink(self, Timer timer) except -1:
-        cdef Timer prev = timer.prev
-        cdef Timer next = timer.next
-        cdef uint32_t slot = timer.slot
-        timer.armed = False
-        timer.prev = None
-        timer.next = None
-        self.timers -= 1
-        if next is not None:
-            next.prev = prev
-        elif slot == DUE:
-            self.due_tail = prev
-        if prev is not None:
-            prev.next = next
-            return 0
-        self.wheel[slot] = next
-        if next is None and slot != DUE:
-            self.occupied[slot >> 6] &= ~((<uint64_t> 1) << (slot & 63))
-        return 0
-
-    cdef int expire(self) except -1:
-        """Moves what is due from the wheel to the due list, in the order of ticks."""
-        cdef int64_t tick, current
-        if self.next_tick == 0 or self.now < self.next_tick * TICK_NS:
-            return 0
-        current = self.now // TICK_NS
-        tick = max(self.wheel_tick + 1, current - WHEEL + 1)
-        while tick <= current:
-            if self.occupied[(tick % WHEEL) >> 6] & (<uint64_t> 1) << (tick % WHEEL & 63):
-                self.expire_slot(<uint32_t> (tick % WHEEL), current)
-            tick += 1
-        self.wheel_tick = current
-        return self.set_next_tick()
-
-    cdef int expire_slot(self, uint32_t slot, int64_t current) except -1:
-        cdef Timer timer = <Timer> PyList_GET_ITEM(self.wheel, slot)
-        cdef Timer next
-        while timer is not None:
-            next = timer.next
-            if timer.deadline // TICK_NS + 1 <= current:
-                self.unlink(timer)
-                self.link_due(timer)
-            elif <uint32_t> ((timer.deadline // TICK_NS + 1) % WHEEL) != slot:
-                self.unlink(timer)
-                self.link(timer)
-            timer = next
-        return 0
-
-    cdef int set_next_tick(self) except -1:
-        """Sets the timerfd to the next slot that holds anything."""
-        cdef int64_t tick = self.wheel_tick + 1
-        cdef int64_t last = self.wheel_tick + WHEEL
-        cdef uint64_t word
-        if self.timers == 0:
-            self.next_tick = 0
-            return 0
-        while tick <= last:
-            word = self.occupied[(tick % WHEEL) >> 6] >> (tick & 63)
-            if word == 0:
-                tick = (tick | 63) + 1
-            elif word & 1:
-                return self.set_timerfd(tick)
-            else:
-                tick += 1
-        self.next_tick = 0
-        return 0
+        return self.wheel.disarm(timer)
 
     cdef int set_timerfd(self, int64_t tick) except -1:
         cdef itimerspec setting
-        self.next_tick = tick
         setting.it_interval.tv_sec = 0
         setting.it_interval.tv_nsec = 0
         setting.it_value.tv_sec = tick * TICK_NS // 1000000000
         setting.it_value.tv_nsec = tick * TICK_NS % 1000000000
         if timerfd_settime(self.timerfd, TFD_TIMER_ABSTIME, &setting, NULL) < 0:
             raise OSError(errno, "timerfd_settime")
+        self.alarm_tick = tick
         return 0
 
     # -- the Python face
@@ -786,20 +596,15 @@ cdef class Loop:
 
         `outer`: the asyncio loop that owns the uv_loop_t of the capsule `loop_t`. Ended by `close`, before `outer` is closed.
         """
-        if self.outer is None and self.epfd >= 0:
-            self.outer = open_outer(outer, loop_t, library, self.epfd, self.drain)
-            if self.outer is not None:
-                self.outer.watch()
-        return self.outer is not None
+        if self.shared.outer is None and self.epfd >= 0:
+            self.shared.outer = open_outer(outer, loop_t, library, self.epfd, self.drain)
+            if self.shared.outer is not None:
+                self.shared.outer.watch()
+        return self.shared.outer is not None
 
     def leave(self) -> None:
         """The outer loop calls `drain` no more. Idempotent."""
-        outer, self.outer = self.outer, None
-        if outer is not None:
-            if self.owning:
-                self.owning = False
-                epoll_ctl(self.epfd, EPOLL_CTL_DEL, (<OuterLoop> outer).fd, NULL)
-            (<OuterLoop> outer).close()
+        self.shared.leave()
 
     def work_off(self, timeout_s: float) -> None:
         """Turns until nothing is left that was put off, or the time is over: before `close`, so that what was told to end does."""
@@ -826,7 +631,6 @@ cdef class Loop:
     def forget_queues(self) -> None:
         cdef Actor actor
         cdef Source source
-        cdef Timer timer
         while self.deferred_head is not None:
             actor = self.deferred_head
             self.deferred_head = actor.next_deferred
@@ -842,11 +646,7 @@ cdef class Loop:
         self.flush_tail = None
         self.flush_count = 0
         self.forget_batch()
-        for slot in range(WHEEL + 1):
-            while self.wheel[slot] is not None:
-                timer = <Timer> self.wheel[slot]
-                self.unlink(timer)
-                timer.owner = None
+        self.wheel.clear()
 
     def stats(self) -> dict[str, int]:
         """Counters since the start, and what is registered now."""
@@ -857,13 +657,13 @@ cdef class Loop:
             "wakes": self.wakes,
             "timers_fired": self.fired,
             "errors": self.errors,
-            "sleeps": self.sleeps,
-            "spins": self.spins,
-            "spin_hits": self.spin_hits,
+            "sleeps": self.shared.sleeps,
+            "spins": self.spin.tried,
+            "spin_hits": self.spin.hits,
             "io_uring": self.ring is not None,
             "shared_calls": self.shared_calls,
             "sources": len(self.sources) - self.free_count,
-            "timers": self.timers,
+            "timers": self.wheel.armed,
             "deferred": self.deferred_count,
         }
 

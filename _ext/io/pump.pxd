@@ -1,7 +1,7 @@
 """Two transports, bytes copied both ways until both sides have ended: opaque TCP, Upgrade and CONNECT tunnels."""
 
 from linkerd2_py._ext.core.fault cimport FaultKind
-from linkerd2_py._ext.io.loop cimport Actor
+from linkerd2_py._ext.io.actor cimport Actor
 from linkerd2_py._ext.io.transport cimport Session, Transport
 
 cdef class Pump

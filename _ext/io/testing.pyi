@@ -1,8 +1,9 @@
 from collections.abc import Callable
 
+from linkerd2_py._ext.io.actor import Actor
 from linkerd2_py._ext.io.address import Address, SocketOptions
 from linkerd2_py._ext.io.listener import Accepting
-from linkerd2_py._ext.io.loop import Actor, Loop
+from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.io.transport import Connecting, Session
 from linkerd2_py._ext.metrics.tcp import TcpMetrics
 

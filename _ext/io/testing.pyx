@@ -6,11 +6,12 @@ from libc.stdint cimport int64_t, uint32_t
 
 from linkerd2_py._ext.core.buffer cimport BUFFER_SMALL, Buffer, lease_for_reading
 from linkerd2_py._ext.core.fault cimport FaultKind, fault_of_errno, fault_text, errno_name
+from linkerd2_py._ext.io.actor cimport Actor, Timer
 from linkerd2_py._ext.io.address cimport Address, SocketOptions
 from linkerd2_py._ext.io.linux cimport MSG_NOSIGNAL, POLLIN, c_send, poll_fds, pollfd, recv
 from linkerd2_py._ext.io.listener cimport Accepting
 from linkerd2_py._ext.io.linux cimport EPOLLIN
-from linkerd2_py._ext.io.loop cimport Actor, Loop, Timer
+from linkerd2_py._ext.io.loop cimport Loop
 from linkerd2_py._ext.io.original_dst cimport original_dst
 from linkerd2_py._ext.io.pump cimport Pump, PumpOwner, pump_between
 from linkerd2_py._ext.io.transport cimport (

@@ -10,8 +10,9 @@ from linkerd2_py._ext.core.buffer cimport BUFFER_LARGE, BUFFER_SMALL, Buffer
 from linkerd2_py._ext.core.byte_queue cimport ByteQueue
 from linkerd2_py._ext.core.fault cimport FaultKind
 from linkerd2_py._ext.core.types cimport flag
+from linkerd2_py._ext.io.actor cimport Actor, Timer
 from linkerd2_py._ext.io.address cimport Address, SocketOptions
-from linkerd2_py._ext.io.loop cimport Actor, Loop, Timer
+from linkerd2_py._ext.io.loop cimport Loop
 from linkerd2_py._ext.io.raw_connection cimport RawConnection
 from linkerd2_py._ext.io.ring cimport Ring
 from linkerd2_py._ext.metrics.tcp cimport TcpMetrics

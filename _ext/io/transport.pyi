@@ -1,4 +1,5 @@
-from linkerd2_py._ext.io.loop import Actor, Source
+from linkerd2_py._ext.io.actor import Actor
+from linkerd2_py._ext.io.loop import Source
 
 class Session(Actor): ...
 class Connecting(Session): ...

@@ -7,8 +7,9 @@ from linkerd2_py._ext.exchange.backend cimport Backend, Logical, Waiter, WaiterQ
 from linkerd2_py._ext.exchange.stream cimport ConnectionOwner, Stream
 from linkerd2_py._ext.http1.client cimport Http1Client
 from linkerd2_py._ext.http2.client cimport Http2Client
+from linkerd2_py._ext.io.actor cimport Timer
 from linkerd2_py._ext.io.address cimport Address
-from linkerd2_py._ext.io.loop cimport Loop, Timer
+from linkerd2_py._ext.io.loop cimport Loop
 from linkerd2_py._ext.io.transport cimport Connecting, Session, Transport
 from linkerd2_py._ext.metrics.tcp cimport TcpMetrics
 from linkerd2_py._ext.pool.idle cimport IdleConnections

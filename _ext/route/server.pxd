@@ -10,9 +10,10 @@ from linkerd2_py._ext.core.limits cimport Limits
 from linkerd2_py._ext.detect.detect cimport Protocol
 from linkerd2_py._ext.detect.transport_header cimport TransportHeader
 from linkerd2_py._ext.exchange.backend cimport Backend, Waiter
+from linkerd2_py._ext.io.actor cimport Timer
 from linkerd2_py._ext.io.address cimport Address
 from linkerd2_py._ext.io.listener cimport Accepting
-from linkerd2_py._ext.io.loop cimport Loop, Timer
+from linkerd2_py._ext.io.loop cimport Loop
 from linkerd2_py._ext.io.pump cimport Pump, PumpOwner
 from linkerd2_py._ext.io.transport cimport Session, Transport
 from linkerd2_py._ext.route.client cimport Client, Permission

@@ -3,8 +3,9 @@
 from libc.stdint cimport int64_t
 from linkerd2_py._ext.balance.p2c cimport ReadySet
 from linkerd2_py._ext.exchange.backend cimport Unavailable, Waiter, WaiterQueue
+from linkerd2_py._ext.io.actor cimport Actor, Timer
 from linkerd2_py._ext.io.address cimport Address
-from linkerd2_py._ext.io.loop cimport Actor, Loop, Timer
+from linkerd2_py._ext.io.loop cimport Loop
 from linkerd2_py._ext.metrics.http cimport HttpMetrics
 from linkerd2_py._ext.metrics.registry cimport Registry
 from linkerd2_py._ext.pool.endpoint cimport Endpoint, Roster

@@ -9,8 +9,8 @@ from libc.errno cimport EAGAIN, ECONNRESET, ENOMEM, ETIMEDOUT
 
 from linkerd2_py._ext.core.buffer cimport BUFFER_LARGE, BUFFER_SMALL, give_back, lease, lease_for_reading
 from linkerd2_py._ext.core.fault cimport EPROTO, FAULT_NONE, FAULT_TLS, fault_of_errno
+from linkerd2_py._ext.io.actor cimport Timer
 from linkerd2_py._ext.io.linux cimport EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP, iovec
-from linkerd2_py._ext.io.loop cimport Timer
 from linkerd2_py._ext.io.ring cimport Ring
 from linkerd2_py._ext.io.transport cimport connect_with
 from linkerd2_py._ext.tls.channel cimport CHANNEL_END, CHANNEL_FULL, CHANNEL_MORE, RECORD_BYTES, RECORD_EXTRA, calling, serving

@@ -9,7 +9,8 @@ from functools import partial
 from typing import Final
 
 from linkerd2_py import __version__
-from linkerd2_py._ext.io.loop import Actor, Loop
+from linkerd2_py._ext.io.actor import Actor
+from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.route.server import ProxyServer
 from linkerd2_py._ext.route.target import TargetTable
