@@ -1,6 +1,6 @@
-"""The JSON API for people's tools, and the embedded metrics store that answers it.
+"""The JSON API for people's tools.
 
-In: `scraper` reads every proxy's `exposition` into the `ring`. Out: `web` checks a request against its `parameters`,
-an entry of `operations` answers it from `listings`, `certificates`, `selfcheck` (with `identity_checks` and `leaf_checks`), `edges`, or
-`stats`, which turns a `stat_query` into the closed set of `queries` over the ring. `openapi` describes the operations, `server` listens.
+`operations` are put together from `answers`, one module for each thing that may be asked. Each is an `operation`: a declaration of
+what may be asked and what the answer looks like, by which `web` checks requests and `openapi` describes them; `encode` writes
+answers, `server` listens. Answers come from the mesh, from a metrics store and from destination, never from who fills these.
 """

@@ -1,144 +1,78 @@
-"""The OpenAPI 3.1 document of the public API, made from its operations."""
+"""The OpenAPI 3.1 document of the public API, made from the declarations of its operations."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import NoneType, UnionType
+from typing import Any, TypedDict, get_args, get_origin, get_type_hints, is_typeddict
 
 from linkerd2_py import __version__
-from linkerd2_py.controlplane.public_api.operations import Operation
+from linkerd2_py.controlplane.public_api.operation import MOST_VALUES, Declared, Operation
 
 Schema = dict[str, object]
+_SIMPLE: Mapping[Any, str] = {str: "string", float: "number", int: "integer", bool: "boolean"}
 
 
-def document(operations: Sequence[Operation]) -> dict[str, object]:
+class Error(TypedDict):
+    """What is answered where something is wrong, in one line."""
+
+    error: str
+
+
+def document(operations: Sequence[Operation[Any]]) -> dict[str, object]:
     """Everything a client generator needs."""
+    answers = [*(operation.answer for operation in operations), Error]
     return {
         "openapi": "3.1.0",
         "info": {"title": "linkerd2-py public API", "version": __version__},
         "paths": {operation.path: {"get": _operation(operation)} for operation in operations},
-        "components": {"schemas": _SCHEMAS},
+        "components": {"schemas": {answer.__name__: schema_of(answer) for answer in answers}},
     }
 
 
-def _operation(operation: Operation) -> Schema:
+def schema_of(kind: Any) -> Schema:
+    """The JSON schema of what is made of `TypedDict`s, lists, mappings, optional values and plain ones."""
+    if kind in _SIMPLE:
+        return {"type": _SIMPLE[kind]}
+    if is_typeddict(kind):
+        fields = {name: schema_of(hint) for name, hint in get_type_hints(kind).items()}
+        return {"type": "object", "properties": fields, "required": list(fields)}
+    origin, of = get_origin(kind), get_args(kind)
+    if origin is list:
+        return {"type": "array", "items": schema_of(of[0])}
+    if origin is dict:
+        return {"type": "object", "additionalProperties": schema_of(of[1])}
+    if origin is UnionType and of[1:] == (NoneType,):
+        return {"oneOf": [schema_of(of[0]), {"type": "null"}]}
+    raise TypeError(f"no schema is known for {kind!r}")
+
+
+def _operation(operation: Operation[Any]) -> Schema:
+    name = operation.answer.__name__
     return {
         "summary": operation.summary,
-        "operationId": operation.schema[0].lower() + operation.schema[1:],
-        "parameters": [parameter.as_openapi() for parameter in operation.parameters],
+        "operationId": name[0].lower() + name[1:],
+        "parameters": [_parameter(each) for each in operation.declaration.parameters],
         "responses": {
-            "200": _response("the answer", schema=operation.schema),
-            "400": _response("a parameter is wrong", schema="Error"),
+            "200": _response("the answer", schema=name),
+            "400": _response("a parameter is wrong", schema=Error.__name__),
         },
+    }
+
+
+def _parameter(each: Declared) -> Schema:
+    schema: Schema = {"type": "boolean"} if each.boolean else {"type": "string"}
+    if each.parameter.values:
+        schema["enum"] = list(each.parameter.values)
+    if each.repeated:
+        schema = {"type": "array", "items": schema, "maxItems": MOST_VALUES}
+    return {
+        "name": each.name,
+        "in": "query",
+        "required": each.required,
+        "description": each.parameter.description,
+        "schema": schema,
     }
 
 
 def _response(description: str, *, schema: str) -> Schema:
     reference = {"$ref": f"#/components/schemas/{schema}"}
     return {"description": description, "content": {"application/json": {"schema": reference}}}
-
-
-def _object(**properties: Schema) -> Schema:
-    return {"type": "object", "properties": properties, "required": list(properties)}
-
-
-def _list(items: Schema) -> Schema:
-    return {"type": "array", "items": items}
-
-
-def _or_null(schema: Schema) -> Schema:
-    return {"oneOf": [schema, {"type": "null"}]}
-
-
-_TEXT: Schema = {"type": "string"}
-_NUMBER: Schema = {"type": "number"}
-_WHOLE: Schema = {"type": "integer"}
-_FLAG: Schema = {"type": "boolean"}
-_STATS = _object(
-    success=_NUMBER,
-    failure=_NUMBER,
-    success_rate=_NUMBER,
-    rps=_NUMBER,
-    latency_ms_p50=_WHOLE,
-    latency_ms_p95=_WHOLE,
-    latency_ms_p99=_WHOLE,
-    tls_percent=_or_null(_NUMBER),
-    tcp_open_connections=_WHOLE,
-    tcp_read_bytes_rate=_NUMBER,
-    tcp_write_bytes_rate=_NUMBER,
-)
-_ROW = _object(
-    namespace=_TEXT,
-    type=_TEXT,
-    name=_TEXT,
-    status=_TEXT,
-    meshed=_or_null(_WHOLE),
-    running=_or_null(_WHOLE),
-    failed=_WHOLE,
-    stats=_or_null(_STATS),
-)
-_LABELS: Schema = {"type": "object", "additionalProperties": _TEXT}
-_POD = _object(
-    kind=_TEXT,
-    namespace=_TEXT,
-    name=_TEXT,
-    labels=_LABELS,
-    owner=_TEXT,
-    status=_TEXT,
-    ready=_FLAG,
-    meshed=_FLAG,
-    proxy_ready=_FLAG,
-    proxy_version=_TEXT,
-    ip=_TEXT,
-    ip6=_TEXT,
-    identity=_TEXT,
-    admin_addr=_or_null(_TEXT),
-    uptime_s=_or_null(_NUMBER),
-    since_last_report_s=_or_null(_NUMBER),
-    restarts=_WHOLE,
-    problem=_TEXT,
-    last_exit=_TEXT,
-    since_last_exit_s=_or_null(_NUMBER),
-)
-_END = _object(namespace=_TEXT, type=_TEXT, name=_TEXT)
-_EDGE = _object(src=_END, dst=_END, client_id=_TEXT, server_id=_TEXT, no_identity_msg=_TEXT)
-_PORT = _object(name=_TEXT, port=_WHOLE, target_port=_WHOLE, opaque=_FLAG)
-_CHECK = _object(category=_TEXT, description=_TEXT, status=_TEXT, message=_TEXT, hint=_TEXT)
-_DEPLOYMENT = _object(
-    kind=_TEXT,
-    namespace=_TEXT,
-    name=_TEXT,
-    labels=_LABELS,
-    replicas=_WHOLE,
-    ready=_WHOLE,
-    meshed=_FLAG,
-    restarts=_WHOLE,
-)
-_SERVICE = _object(
-    kind=_TEXT,
-    namespace=_TEXT,
-    name=_TEXT,
-    labels=_LABELS,
-    workload=_TEXT,
-    cluster_ips=_list(_TEXT),
-    headless=_FLAG,
-    ports=_list(_PORT),
-)
-_ENDPOINT = _object(namespace=_TEXT, service=_TEXT, ip=_TEXT, port=_WHOLE, pod=_TEXT)
-_PRESENTED = _object(
-    namespace=_TEXT,
-    pod=_TEXT,
-    identity=_TEXT,
-    certificate=_or_null(_TEXT),
-    verified=_FLAG,
-    problem=_TEXT,
-)
-_SCHEMAS: dict[str, Schema] = {
-    "Version": _object(version=_TEXT, commit=_TEXT),
-    "SelfCheck": _object(results=_list(_CHECK)),
-    "Stat": _object(tables=_list(_object(type=_TEXT, rows=_list(_ROW)))),
-    "Edges": _object(edges=_list(_EDGE)),
-    "Pods": _object(pods=_list(_POD)),
-    "Deployments": _object(deployments=_list(_DEPLOYMENT)),
-    "Services": _object(services=_list(_SERVICE)),
-    "Endpoints": _object(endpoints=_list(_ENDPOINT)),
-    "Identity": _object(pods=_list(_PRESENTED)),
-    "Error": _object(error=_TEXT),
-}

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.applications import Starlette
@@ -14,17 +15,17 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from linkerd2_py.base.hosts import is_answered
+from linkerd2_py.controlplane.public_api.encode import encode
+from linkerd2_py.controlplane.public_api.errors import InvalidQueryError
 from linkerd2_py.controlplane.public_api.openapi import document
-from linkerd2_py.controlplane.public_api.operations import Operation, Request
-from linkerd2_py.controlplane.public_api.parameters import check_parameters
-from linkerd2_py.controlplane.public_api.resources import InvalidQueryError
+from linkerd2_py.controlplane.public_api.operation import Operation
 
 Endpoint = Callable[[HttpRequest], Awaitable[Response]]
 
 logger = logging.getLogger(__name__)
 
 
-def web_app(operations: Sequence[Operation], *, metrics: CollectorRegistry) -> Starlette:
+def web_app(operations: Sequence[Operation[Any]], *, metrics: CollectorRegistry) -> Starlette:
     """The application: the operations, their OpenAPI document, and the control plane's own metrics."""
     described = document(operations)
 
@@ -63,13 +64,10 @@ class KnownHosts:
             await _error(reason, status=403)(scope, receive, send)
 
 
-def _endpoint(operation: Operation) -> Endpoint:
+def _endpoint(operation: Operation[Any]) -> Endpoint:
     async def run(request: HttpRequest) -> Response:
-        given = request.query_params
-        params = check_parameters(given, known=operation.parameters)
-        repeated = [each.name for each in operation.parameters if each.repeated]
-        checked = Request(params, {name: given.getlist(name) for name in repeated})
-        return JSONResponse(await operation.run(checked))
+        answer = await operation.run(operation.declaration.read(request.query_params))
+        return Response(await encode(answer), media_type="application/json")
 
     return run
 

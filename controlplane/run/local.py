@@ -10,15 +10,16 @@ from prometheus_client import CollectorRegistry, Counter
 
 from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.base.tasks import FAILURES, FAILURES_HELP, count_failures
+from linkerd2_py.controlplane.checks.result import CheckResult
 from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.identity.identity import Identity, IdentitySettings
 from linkerd2_py.controlplane.mesh.store import Registry
 from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
 from linkerd2_py.controlplane.metrics.embedded.scraper import INTERVAL_S, Scraper
+from linkerd2_py.controlplane.metrics.embedded.store import EmbeddedStore
 from linkerd2_py.controlplane.proxy_api.server import ProxyApi
 from linkerd2_py.controlplane.proxy_api.service import SERVICE
-from linkerd2_py.controlplane.public_api.operations import Sources, operations
-from linkerd2_py.controlplane.public_api.selfcheck import CheckResult
+from linkerd2_py.controlplane.public_api.operations import Parts, operations
 from linkerd2_py.controlplane.public_api.server import WebServer
 from linkerd2_py.controlplane.public_api.web import web_app
 
@@ -85,22 +86,22 @@ async def build_embedded(
             grpc_server.bind(host=proxy_api.host, port=proxy_api.port)
         grpc_address = await grpc_server.start()
 
-        store = SampleStore()
-        scraper = Scraper(registry, store=store, interval_s=scrape_interval_s)
+        samples, clock = SampleStore(), SystemClock()
+        scraper = Scraper(registry, store=samples, interval_s=scrape_interval_s, clock=clock)
         scraper.start()
         starting.push_async_callback(scraper.stop)
 
-        sources = Sources(
+        parts = Parts(
             registry=registry,
             destination=destination,
-            store=store,
-            scraper=scraper,
-            clock=SystemClock(),
+            metrics=EmbeddedStore(samples, clock=clock),
+            reports=scraper,
+            clock=clock,
             proxy_api_problem=lambda: health_problem(grpc_address),
             authorities=certifying.authorities if certifying else None,
             further_checks=further_checks,
         )
-        web = WebServer(web_app(operations(sources), metrics=metrics))
+        web = WebServer(web_app(operations(parts), metrics=metrics))
         starting.push_async_callback(web.stop)
         web_address = await web.start(host=public_api.host, port=public_api.port)
         return EmbeddedControlPlane(

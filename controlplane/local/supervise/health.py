@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from linkerd2_py.controlplane.checks.result import CheckResult
 from linkerd2_py.controlplane.local.supervise.fleet import Fleet
 from linkerd2_py.controlplane.local.supervise.process import Guard
-from linkerd2_py.controlplane.public_api.selfcheck import CheckResult
 
 CATEGORY: Final = "linkerd-local"
 

@@ -22,6 +22,7 @@ from typing import Final
 from linkerd2_py import __version__
 from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.base.tasks import cancel_all, spawn, supervise
+from linkerd2_py.controlplane.checks.result import CheckResult
 from linkerd2_py.controlplane.identity.ca import throw_away
 from linkerd2_py.controlplane.identity.certifier import DEFAULT_LIFETIME, Validity
 from linkerd2_py.controlplane.identity.files import IssuerFiles
@@ -45,7 +46,6 @@ from linkerd2_py.controlplane.local.supervise.pod_identity import Authority, Pod
 from linkerd2_py.controlplane.local.supervise.process import Guard
 from linkerd2_py.controlplane.local.supervise.reports import Report, ReportPipe
 from linkerd2_py.controlplane.mesh.store import Registry
-from linkerd2_py.controlplane.public_api.selfcheck import CheckResult
 from linkerd2_py.controlplane.run.local import EmbeddedControlPlane, build_embedded
 from linkerd2_py.controlplane.sources.local.mesh_file import MeshFileError, load_mesh_file
 from linkerd2_py.controlplane.sources.local.mesh_spec import MeshSpec

@@ -1,78 +1,56 @@
-"""The closed set of query shapes that Linkerd's tools use, over the sample store, with Prometheus' semantics.
+"""The questions of `MetricsStore`, answered from the samples in memory with Prometheus' arithmetic.
 
-- `sum(increase(F{M}[W])) by (G)`: counter resets undone, extrapolated to the window as Prometheus does.
-- `histogram_quantile(Q, sum(rate(F{M}[W])) by (le, G))`: the latencies of the window that is named. Linkerd's tools ask for
-  `irate`, the last two samples of the window: ten seconds of slow answers are then forgotten a scrape after they ended. Who
-  wants its figures asks for a window of two or three scrapes (`-t 5s`), where both are the same.
-- `sum(F{M}) by (G)` of a gauge: the newest sample.
-
-M compares labels with values (`L="v"`), and may demand that a label is there (`L!=""`).
+Latencies are those of the window that is named. Linkerd's tools ask for `irate`, the last two samples of the window: ten
+seconds of slow answers are then forgotten a scrape after they ended. Who wants its figures asks for a window of two or three
+scrapes (`-t 5s`), where both are the same.
 
 Tested for equality against a real Prometheus.
 """
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
+from linkerd2_py.base.slices import in_slices
 from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore, Span
+from linkerd2_py.controlplane.metrics.store import Group, Selection, Window
 
 # How long Prometheus looks back for the newest sample of an instant vector.
 LOOKBACK_MS = 300_000
 # Prometheus extrapolates to a boundary that is at most this many sample distances away.
 _EXTRAPOLATE_WITHIN = 1.1
 
-Group = tuple[str, ...]
 
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which series count (labels of these values, and any value of those in `present`), and by which labels they are grouped."""
-
-    matching: Mapping[str, str]
-    group_by: tuple[str, ...]
-    present: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The time that ends at `end_ms`, on the clock of the samples, and is `length_ms` long."""
-
-    end_ms: int
-    length_ms: int
-
-    @property
-    def start_ms(self) -> int:
-        """Its beginning, which belongs to it."""
-        return self.end_ms - self.length_ms
-
-
-def sum_increase(
-    store: SampleStore, family: str, *, selection: Selection, window: Window
+async def sum_increase(
+    samples: SampleStore, family: str, *, selection: Selection, window: Window
 ) -> dict[Group, float]:
     """By how much counters grew in the window, summed by group."""
+    sums: dict[Group, float] = defaultdict(float)
     start_ms, end_ms = window.start_ms, window.end_ms
-    found = (
-        (series.labels, increase(series.span(start_ms=start_ms, end_ms=end_ms), window=window))
-        for series in store.select(family, matching=selection.matching, present=selection.present)
-    )
-    return _sum(found, by=selection.group_by)
+    async for some in in_slices(samples.batches(family)):
+        for group, series in some.select(selection):
+            grown = increase(series.span(start_ms=start_ms, end_ms=end_ms), window=window)
+            if grown is not None:
+                sums[group] += grown
+    return dict(sums)
 
 
-def sum_latest(
-    store: SampleStore, family: str, *, selection: Selection, at_ms: int
+async def sum_latest(
+    samples: SampleStore, family: str, *, selection: Selection, at_ms: int
 ) -> dict[Group, float]:
     """The newest values of gauges, summed by group."""
-    found = (
-        (series.labels, series.latest(start_ms=at_ms - LOOKBACK_MS, end_ms=at_ms))
-        for series in store.select(family, matching=selection.matching, present=selection.present)
-    )
-    return _sum(found, by=selection.group_by)
+    sums: dict[Group, float] = defaultdict(float)
+    async for some in in_slices(samples.batches(family)):
+        for group, series in some.select(selection):
+            value = series.latest(start_ms=at_ms - LOOKBACK_MS, end_ms=at_ms)
+            if value is not None:
+                sums[group] += value
+    return dict(sums)
 
 
-def quantiles(
-    store: SampleStore,
+async def quantiles(
+    samples: SampleStore,
     family: str,
     *,
     selection: Selection,
@@ -84,14 +62,14 @@ def quantiles(
     # By bound as a number: proxies may write the same one as 1 and as 1.0.
     buckets: dict[Group, dict[float, float]] = defaultdict(lambda: defaultdict(float))
     # A rate is an increase divided by the window, which no quantile depends on.
-    counts = sum_increase(store, family, selection=by_bound, window=window)
-    for (*group, bound), count in counts.items():
+    counts = await sum_increase(samples, family, selection=by_bound, window=window)
+    async for (*group, bound), count in in_slices(counts.items()):
         upper = _bound(bound)
         if upper is not None:
             buckets[tuple(group)][upper] += count
     return {
-        group: tuple(histogram_quantile(quantile, tuple(pairs.items())) for quantile in wanted)
-        for group, pairs in buckets.items()
+        group: tuple([histogram_quantile(quantile, tuple(pairs.items())) for quantile in wanted])
+        async for group, pairs in in_slices(buckets.items())
     }
 
 
@@ -127,16 +105,6 @@ def histogram_quantile(quantile: float, buckets: Sequence[tuple[float, float]]) 
         return upper
     lower, below = cumulative[index - 1] if index else (0.0, 0.0)
     return lower + (upper - lower) * ((rank - below) / (count - below))
-
-
-def _sum(
-    found: Iterable[tuple[Mapping[str, str], float | None]], *, by: tuple[str, ...]
-) -> dict[Group, float]:
-    sums: dict[Group, float] = defaultdict(float)
-    for labels, value in found:
-        if value is not None:
-            sums[tuple([labels.get(name, "") for name in by])] += value
-    return dict(sums)
 
 
 def _monotonic(buckets: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

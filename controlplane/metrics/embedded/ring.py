@@ -14,12 +14,15 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple, Self
 
+from linkerd2_py.base.clock import Clock
 from linkerd2_py.controlplane.mesh.objects import Key
 from linkerd2_py.controlplane.metrics.embedded.exposition import (
     ExpositionError,
     parse_head,
     read_lines,
 )
+from linkerd2_py.controlplane.metrics.families import FAMILIES
+from linkerd2_py.controlplane.metrics.store import Group, Selection
 
 # Longer than any window the tools offer by default, and small: 8 bytes a sample.
 RETENTION_S = 600.0
@@ -27,21 +30,16 @@ RETENTION_S = 600.0
 MOST_SERIES = 50_000
 # Trimming looks at every series, so it is done once a minute rather than once a scrape.
 TRIM_SLACK_MS = 60_000
+# Series that are gone through in one step: at some microseconds each, a small part of a slice.
+BATCH = 500
 GAP = math.nan
 # What 64 bits count; what is beyond, infinity first of all, would spoil the sums that it is in, for everybody's answers.
 LARGEST = 2.0**64
-FAMILIES = frozenset(
-    {
-        "response_total",
-        "response_latency_ms_bucket",
-        "tcp_open_connections",
-        "tcp_read_bytes_total",
-        "tcp_write_bytes_total",
-        "process_start_time_seconds",
-        "proxy_build_info",
-        "control_identity_cert_expiration_timestamp_seconds",
-    }
-)
+
+
+def now_ms(clock: Clock) -> int:
+    """The time that samples of this moment get."""
+    return int(clock.monotonic() * 1000)
 
 
 class TooManySeriesError(ExpositionError):
@@ -143,7 +141,7 @@ class PodSamples:
         self._by_head: dict[str, Series | None] = {}
         self._by_family: dict[str, list[Series]] = {}
 
-    def family(self, name: str) -> Iterable[Series]:
+    def family(self, name: str) -> Sequence[Series]:
         """The series of one family."""
         return self._by_family.get(name, ())
 
@@ -261,18 +259,27 @@ class SampleStore:
         for pod in [pod for pod, kept in self._pods.items() if kept.last_time_ms < oldest]:
             del self._pods[pod]
 
-    def select(
-        self, family: str, *, matching: Mapping[str, str], present: Sequence[str] = ()
-    ) -> Iterator[Series]:
-        """The series of a family whose labels have these values, and any value but an empty one for those in `present`.
-
-        An empty value matches a missing label.
-        """
-        wanted = tuple(matching.items())
+    def batches(self, family: str) -> Iterator[Batch]:
+        """All series of a family, in batches that are quickly gone through."""
         for pod in self._pods.values():
-            for series in pod.family(family):
-                if _has(series.labels, wanted) and all(map(series.labels.get, present)):
-                    yield series
+            series = pod.family(family)
+            for begin in range(0, len(series), BATCH):
+                yield Batch(series[begin : begin + BATCH])
+
+
+class Batch(NamedTuple):
+    """Some series of one family and one pod."""
+
+    series: Sequence[Series]
+
+    def select(self, selection: Selection) -> Iterator[tuple[Group, Series]]:
+        """Those that are selected, with their groups."""
+        wanted, present = tuple(selection.matching.items()), selection.present
+        by = selection.group_by
+        for series in self.series:
+            labels = series.labels
+            if _has(labels, wanted) and all(map(labels.get, present)):
+                yield tuple([labels.get(name, "") for name in by]), series
 
 
 def _has(labels: Mapping[str, str], wanted: tuple[tuple[str, str], ...]) -> bool:

@@ -1,13 +1,13 @@
-"""Reads the metrics of every meshed pod's proxy every few seconds into the sample store.
+"""Reads the metrics of every meshed pod's proxy every few seconds into the sample store, and says how that goes.
 
-Targets follow the registry. Each has a task of its own, so that one that hangs delays no other; what went wrong
+Targets follow the mesh. Each has a task of its own, so that one that hangs delays no other; what went wrong
 last is kept for the pod list and the self-check.
 """
 
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import httpx2
@@ -18,8 +18,8 @@ from linkerd2_py.base.tasks import cancel_all, report_failure, supervise
 from linkerd2_py.controlplane.mesh.objects import Change, Key, Pod
 from linkerd2_py.controlplane.mesh.store import Registry
 from linkerd2_py.controlplane.metrics.embedded.exposition import ExpositionError
-from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
-from linkerd2_py.controlplane.public_api.moment import Moment
+from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore, now_ms
+from linkerd2_py.controlplane.metrics.store import Report
 
 INTERVAL_S = 2.0
 # A proxy that needs longer is not well; the next turn asks again.
@@ -28,14 +28,6 @@ TIMEOUT_S = 5.0
 LARGEST_ANSWER_BYTES = 16 * 1024 * 1024
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """How scraping a pod went: `last_success` on the clock of the samples, in seconds, and `failure` of the last turn."""
-
-    last_success: float | None = None
-    failure: str = ""
 
 
 class ScrapeError(Exception):
@@ -62,8 +54,7 @@ class Scraper:
         self._targets: dict[Key, Pod] = {}
         self._reports: dict[Key, Report] = {}
 
-    @property
-    def reports(self) -> dict[Key, Report]:
+    async def reports(self) -> dict[Key, Report]:
         """The last report of each pod that is scraped now."""
         return {pod: self._reports.get(pod, Report()) for pod in self._targets}
 
@@ -99,7 +90,7 @@ class Scraper:
             self._reports[pod.key] = Report(last_success=at_ms / 1000)
 
     def _now_ms(self) -> int:
-        return Moment.of(self._clock).at_ms
+        return now_ms(self._clock)
 
     async def _read(self, url: str) -> str:
         try:

@@ -14,9 +14,9 @@ from cryptography import x509
 from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.controlplane.identity.ca import throw_away
 from linkerd2_py.controlplane.identity.names import TrustDomain
+from linkerd2_py.controlplane.identity.presented import Presented, certificates_of
 from linkerd2_py.controlplane.mesh.objects import Key, Mesh, Pod
 from linkerd2_py.controlplane.mesh.store import Registry
-from linkerd2_py.controlplane.public_api.certificates import Presented, certificates_of
 from tests.support.certificates import (
     IDENTITY,
     Extension,

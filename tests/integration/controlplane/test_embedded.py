@@ -218,7 +218,7 @@ async def test_proxies_are_served_the_same_mesh(plane: Plane) -> None:
         ("/api/v1/stat?type=deploy&foo=1", "unknown parameter 'foo'"),
         ("/api/v1/stat?type=deploy&all_namespaces=1", "all_namespaces: must be true or false"),
         ("/api/v1/stat?type=deploy&window=1y", "invalid time window '1y'"),
-        ("/api/v1/stat?type=sts", "unimplemented resource type: statefulset"),
+        ("/api/v1/stat?type=sp", "unimplemented resource type: serviceprofile"),
         (f"/api/v1/pods?namespace={'a' * 301}", "namespace: not a name"),
         ("/api/v1/pods?namespace=a%0Ab", "namespace: not a name"),
         ("/api/v1/edges", "type is missing"),

@@ -4,27 +4,29 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, TypedDict
 
 import httpx2
 import pytest
 from grpc_health.v1 import health_pb2
 from prometheus_client import CollectorRegistry
 
+from linkerd2_py.base.clock import ManualClock
 from linkerd2_py.base.tasks import spawn
+from linkerd2_py.controlplane.checks.control_plane import control_plane_checks
+from linkerd2_py.controlplane.checks.result import CheckResult
 from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.mesh.objects import Pod
 from linkerd2_py.controlplane.mesh.store import Registry
 from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
 from linkerd2_py.controlplane.metrics.embedded.scraper import Scraper
+from linkerd2_py.controlplane.metrics.embedded.store import EmbeddedStore
 from linkerd2_py.controlplane.proxy_api import server as proxy_api_server
 from linkerd2_py.controlplane.proxy_api.server import ProxyApi
 from linkerd2_py.controlplane.proxy_api.service import SERVICE
 from linkerd2_py.controlplane.public_api import connections
 from linkerd2_py.controlplane.public_api.connections import CONNECTIONS_MAX
-from linkerd2_py.controlplane.public_api.moment import Moment
-from linkerd2_py.controlplane.public_api.operations import Answer, Operation, Request
-from linkerd2_py.controlplane.public_api.selfcheck import self_check
+from linkerd2_py.controlplane.public_api.operation import Nothing, Operation
 from linkerd2_py.controlplane.public_api.server import WebServer
 from linkerd2_py.controlplane.public_api.web import web_app
 from linkerd2_py.controlplane.run.local import health_problem
@@ -46,20 +48,21 @@ async def test_self_check_shows_what_the_proxy_api_lacks() -> None:
     async def problem() -> str:
         return "127.0.0.1:1: connection refused"
 
-    registry = Registry()
-    scraper = Scraper(registry, store=SampleStore())
-    scraper.start()
-    results = await self_check(
-        mesh=registry.mesh, scraper=scraper, now=Moment(0.0, 0), proxy_api_problem=problem
+    registry, samples, clock = Registry(), SampleStore(), ManualClock()
+    results = await control_plane_checks(
+        registry.mesh,
+        metrics=EmbeddedStore(samples, clock=clock),
+        reports=Scraper(registry, store=samples, clock=clock),
+        clock=clock,
+        proxy_api_problem=problem,
     )
-    await scraper.stop()
-    assert results[1].as_json() == {
-        "category": "linkerd-api",
-        "description": "control plane can talk to the proxy-api",
-        "status": "error",
-        "message": "127.0.0.1:1: connection refused",
-        "hint": "",
-    }
+    assert results[1] == CheckResult(
+        description="control plane can talk to the proxy-api",
+        status="error",
+        message="127.0.0.1:1: connection refused",
+        hint="",
+        category="linkerd-api",
+    )
 
 
 async def test_a_proxy_that_is_new_is_not_late_yet() -> None:
@@ -68,16 +71,18 @@ async def test_a_proxy_that_is_new_is_not_late_yet() -> None:
 
     started = 1_700_000_000.0
     pod = Pod("shop", "web-0", "web", "127.0.0.1", admin_addr="127.0.0.1:1", started=started)
-    registry = Registry()
+    registry, samples, clock = Registry(), SampleStore(), ManualClock(epoch=started)
     registry.apply(pods=[pod])
-    scraper = Scraper(registry, store=SampleStore())
+    scraper = Scraper(registry, store=samples, clock=clock)
     scraper.start()
     messages = []
-    for now in (started + 1, started + 60):
-        results = await self_check(
-            mesh=registry.mesh,
-            scraper=scraper,
-            now=Moment(now, int(now * 1000)),
+    for later_s in (1, 59):
+        clock.advance(later_s)
+        results = await control_plane_checks(
+            registry.mesh,
+            metrics=EmbeddedStore(samples, clock=clock),
+            reports=scraper,
+            clock=clock,
             proxy_api_problem=problem,
         )
         messages.append(results[-1].message)
@@ -85,12 +90,16 @@ async def test_a_proxy_that_is_new_is_not_late_yet() -> None:
     assert messages == ["", "not read lately: shop/web-0"]
 
 
+class Answer(TypedDict):
+    """Of the operations here."""
+
+
 async def test_failing_operation_is_an_error_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
-    async def fail(_request: Request) -> Answer:
+    async def fail(_asked: Nothing) -> dict[str, object]:
         raise RuntimeError("secret\ndetail")
 
     caplog.set_level(logging.ERROR)
-    operation = Operation("/api/v1/broken", "Fails", "Broken", fail)
+    operation = Operation("/api/v1/broken", "Fails", Nothing, Answer, fail)
     server = WebServer(web_app([operation], metrics=CollectorRegistry()))
     address = await server.start()
     async with httpx2.AsyncClient(trust_env=False) as client:
@@ -108,12 +117,14 @@ async def test_server_that_never_started_stops() -> None:
 async def test_requests_under_way_are_answered_before_the_end() -> None:
     entered, leave = asyncio.Event(), asyncio.Event()
 
-    async def wait(_request: Request) -> Answer:
+    async def wait(_asked: Nothing) -> dict[str, object]:
         entered.set()
         await leave.wait()
         return {"late": True}
 
-    server = WebServer(web_app([Operation("/wait", "", "Wait", wait)], metrics=CollectorRegistry()))
+    server = WebServer(
+        web_app([Operation("/wait", "", Nothing, Answer, wait)], metrics=CollectorRegistry())
+    )
     address = await server.start()
     async with httpx2.AsyncClient(trust_env=False) as client, asyncio.TaskGroup() as group:
         request = group.create_task(client.get(f"http://{address}/wait"))
@@ -124,13 +135,17 @@ async def test_requests_under_way_are_answered_before_the_end() -> None:
         await stopping
 
 
-async def _answer(_request: Request) -> Answer:
+async def _answer(_asked: Nothing) -> dict[str, object]:
     return {"answered": True}
 
 
 @contextlib.asynccontextmanager
-async def _serving(run: Callable[[Request], Awaitable[Answer]]) -> AsyncIterator[WebServer]:
-    server = WebServer(web_app([Operation("/ask", "", "Ask", run)], metrics=CollectorRegistry()))
+async def _serving(
+    run: Callable[[Nothing], Awaitable[dict[str, object]]],
+) -> AsyncIterator[WebServer]:
+    server = WebServer(
+        web_app([Operation("/ask", "", Nothing, Answer, run)], metrics=CollectorRegistry())
+    )
     await server.start()
     try:
         yield server
@@ -169,8 +184,8 @@ async def test_who_comes_is_served_however_many_others_are_there(sent: bytes) ->
     asked = []
     forever = asyncio.Event()
 
-    async def run(request: Request) -> Answer:
-        asked.append(request)
+    async def run(asked_now: Nothing) -> dict[str, object]:
+        asked.append(asked_now)
         if len(asked) <= many and sent == _ASK:
             await forever.wait()
         return {"answered": True}
@@ -196,7 +211,7 @@ async def test_no_connection_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(connections, "HEAD_S", 0.2)
     monkeypatch.setattr(connections, "ANSWER_S", 0.2)
 
-    async def much(_request: Request) -> Answer:
+    async def much(_asked: Nothing) -> dict[str, object]:
         return {"much": "x" * 20_000_000}
 
     async with _serving(_answer) as server:

@@ -20,16 +20,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.controlplane.mesh.objects import Key
-from linkerd2_py.controlplane.metrics.embedded.queries import (
-    Group,
-    Selection,
-    Window,
-    quantiles,
-    sum_increase,
-    sum_latest,
-)
 from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
+from linkerd2_py.controlplane.metrics.embedded.store import EmbeddedStore
+from linkerd2_py.controlplane.metrics.store import Group, MetricsStore, Selection, Window
 from linkerd2_py.controlplane.public_api.server import WebServer
 from tests.support.ports import free_address
 from tests.support.processes import Child
@@ -206,7 +201,7 @@ def assert_same(ours: Mapping[Group, float], theirs: Mapping[Group, float], what
 
 
 async def compare(
-    prometheus: Prometheus, store: SampleStore, *, at: float, length_s: float
+    prometheus: Prometheus, store: MetricsStore, *, at: float, length_s: float
 ) -> None:
     window = Window(round(at * 1000), round(length_s * 1000))
     span = f"{int(length_s * 1000)}ms"
@@ -217,14 +212,14 @@ async def compare(
     ):
         matchers, by = promql(selection)
         expression = f"sum(increase({family}{{{matchers}}}[{span}])) by ({by})"
-        ours = sum_increase(store, family, selection=selection, window=window)
+        ours = await store.sum_increase(family, selection=selection, window=window)
         theirs = by_group(await prometheus.query(expression, at=at), by=selection.group_by)
         assert_same(ours, theirs, f"{expression} @ {at}")
 
     matchers, by = promql(BY_POD)
     family = "response_latency_ms_bucket"
     wanted = (0.5, 0.95, 0.99)
-    mine = quantiles(store, family, selection=BY_POD, window=window, wanted=wanted)
+    mine = await store.quantiles(family, selection=BY_POD, window=window, wanted=wanted)
     for index, quantile in enumerate(wanted):
         inner = f"sum(rate({family}{{{matchers}}}[{span}])) by (le, {by})"
         expression = f"histogram_quantile({quantile}, {inner})"
@@ -236,7 +231,7 @@ async def compare(
         matchers, by = promql(selection)
         expression = f"sum(tcp_open_connections{{{matchers}}}) by ({by})"
         family = "tcp_open_connections"
-        ours = sum_latest(store, family, selection=selection, at_ms=round(at * 1000))
+        ours = await store.latest(family, selection=selection, at_ms=round(at * 1000))
         theirs = by_group(await prometheus.query(expression, at=at), by=selection.group_by)
         assert_same(ours, theirs, f"{expression} @ {at}")
 
@@ -255,7 +250,8 @@ async def test_answers_are_those_of_prometheus(
         )
         (newest,) = await prometheus.query("max(timestamp(up))", at=datetime.now(UTC).timestamp())
         last = float(newest["value"][1])  # type: ignore[index]
-        store = await copy_samples(prometheus, at=last)
+        samples = await copy_samples(prometheus, at=last)
+        store = EmbeddedStore(samples, clock=SystemClock())
         for steps_back in range(0, TURNS, 3):
             at = round(last - steps_back * INTERVAL_S - 0.037, 3)
             for length_s in (0.25, 1.0, 2.5, 60.0):

@@ -10,9 +10,10 @@ from linkerd2_py.base.clock import ManualClock
 from linkerd2_py.controlplane.mesh.objects import Pod
 from linkerd2_py.controlplane.mesh.store import Registry
 from linkerd2_py.controlplane.metrics.embedded import scraper as scraper_module
-from linkerd2_py.controlplane.metrics.embedded.queries import Selection, Window, sum_increase
-from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
-from linkerd2_py.controlplane.metrics.embedded.scraper import Report, Scraper
+from linkerd2_py.controlplane.metrics.embedded.queries import sum_increase
+from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore, Series
+from linkerd2_py.controlplane.metrics.embedded.scraper import Scraper
+from linkerd2_py.controlplane.metrics.store import Report, Selection, Window
 from tests.support.wait import eventually_async
 
 POD = Pod("default", "web-0", "web", "127.0.1.1", ready=True, status="Running")
@@ -65,6 +66,12 @@ class Scene:
         return self.scraper._reports[self.pod.key]
 
 
+def only(store: SampleStore, **matching: str) -> Series:
+    (batch,) = store.batches("response_total")
+    ((_, series),) = batch.select(Selection(matching))
+    return series
+
+
 @pytest.fixture
 async def scene() -> AsyncIterator[Scene]:
     server = Server()
@@ -78,7 +85,7 @@ async def scene() -> AsyncIterator[Scene]:
 async def test_good_answer_is_kept_with_the_pods_labels(scene: Scene) -> None:
     report = await scene.turn()
     assert report == Report(last_success=scene.clock.monotonic())
-    (series,) = scene.store.select("response_total", matching={"deployment": "web"})
+    series = only(scene.store, deployment="web")
     assert series.labels == {"namespace": "default", "pod": "web-0", "deployment": "web"}
 
 
@@ -89,7 +96,8 @@ async def test_a_calendar_that_is_set_back_changes_nothing(scene: Scene) -> None
         scene.server.answer = GOOD.replace(b"1\n", b"%d\n" % (scene.server.asked + 1))
         await scene.turn()
     window = Window(int(scene.clock.monotonic() * 1000), 5000)
-    assert sum_increase(scene.store, "response_total", selection=asked, window=window) == {(): 5.0}
+    found = await sum_increase(scene.store, "response_total", selection=asked, window=window)
+    assert found == {(): 5.0}
 
 
 @pytest.mark.parametrize(
@@ -111,7 +119,7 @@ async def test_bad_answers_are_gaps_with_a_reason(scene: Scene, answer: bytes, r
     report = await scene.turn()
     assert reason in report.failure
     assert report.last_success == first.last_success
-    (series,) = scene.store.select("response_total", matching={})
+    series = only(scene.store)
     now_ms = int(scene.clock.monotonic() * 1000)
     assert series.latest(start_ms=0, end_ms=now_ms) is None
 
@@ -149,7 +157,7 @@ async def test_a_turn_that_fails_of_what_nobody_foresaw_is_a_reason_and_the_next
     monkeypatch.setattr(scene.store, "append", append)
     scene.registry.put(scene.pod)
     await eventually_async(lambda: len(turns) >= 2)
-    assert scene.scraper.reports[scene.pod.key].failure == "unforeseen"
+    assert (await scene.scraper.reports())[scene.pod.key].failure == "unforeseen"
 
 
 async def test_failures_are_logged_once_until_they_end(
@@ -162,6 +170,14 @@ async def test_failures_are_logged_once_until_they_end(
     assert caplog.text.count("cannot read the metrics of default/web-0") == 1
 
 
+async def fails(scene: Scene) -> bool:
+    return bool((await scene.scraper.reports())[scene.pod.key].failure)
+
+
+async def is_well(scene: Scene) -> bool:
+    return not await fails(scene)
+
+
 async def asked_again(scene: Scene) -> None:
     before = scene.server.asked
     await eventually_async(lambda: scene.server.asked > before + 1)
@@ -170,9 +186,9 @@ async def asked_again(scene: Scene) -> None:
 async def test_pods_are_followed_as_they_come_and_go(scene: Scene) -> None:
     scene.registry.put(scene.pod)
     await asked_again(scene)
-    assert set(scene.scraper.reports) == {scene.pod.key}
+    assert set(await scene.scraper.reports()) == {scene.pod.key}
     scene.registry.remove(Pod, key=scene.pod.key)
-    assert scene.scraper.reports == {}
+    assert await scene.scraper.reports() == {}
     assert scene.scraper._tasks == {}
 
 
@@ -183,15 +199,15 @@ async def test_pods_without_a_proxy_are_left_alone(
     scene.registry.put(scene.pod)
     await asked_again(scene)
     scene.registry.put(replace(scene.pod, **change))  # type: ignore[arg-type]
-    assert scene.scraper.reports == {}
+    assert await scene.scraper.reports() == {}
 
 
 async def test_pod_whose_admin_server_moved_is_asked_there(scene: Scene) -> None:
     scene.registry.put(replace(scene.pod, admin_addr="127.0.0.1:1"))
-    await eventually_async(lambda: scene.scraper.reports[scene.pod.key].failure)
+    await eventually_async(lambda: fails(scene))
     scene.registry.put(scene.pod)
     await asked_again(scene)
-    await eventually_async(lambda: not scene.scraper.reports[scene.pod.key].failure)
+    await eventually_async(lambda: is_well(scene))
 
 
 async def test_hanging_pod_delays_no_other(scene: Scene) -> None:

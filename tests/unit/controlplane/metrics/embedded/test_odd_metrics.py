@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from prometheus_client import CollectorRegistry
+from starlette.datastructures import QueryParams
 
 from linkerd2_py.base.clock import ManualClock
 from linkerd2_py.controlplane.destination.destination import Destination
@@ -17,7 +18,8 @@ from linkerd2_py.controlplane.mesh.objects import Deployment, Key, Pod
 from linkerd2_py.controlplane.mesh.store import Registry
 from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
 from linkerd2_py.controlplane.metrics.embedded.scraper import Scraper
-from linkerd2_py.controlplane.public_api.operations import Request, Sources, operations
+from linkerd2_py.controlplane.metrics.embedded.store import EmbeddedStore
+from linkerd2_py.controlplane.public_api.operations import Parts, operations
 
 GOOD = 'response_total{direction="inbound",classification="success"} %d\n'
 BUCKETS = "".join(f'response_latency_ms_bucket{{direction="inbound",le="{le}"}} %s\n' for le in ("1", "2", "+Inf"))  # fmt: skip
@@ -46,14 +48,13 @@ async def no_problem() -> str:
     return ""
 
 
-def sources(clock: ManualClock) -> Sources:
+def parts_of(samples: SampleStore, *, clock: ManualClock) -> Parts:
     registry = Registry()
     pods = [
         Pod("d", f"{name}-0", name, ip, ready=True, status="Running", identity=f"{name}.d")
         for name, ip in (("web", "127.0.0.1"), ("bad", "127.0.0.2"))
     ]
     registry.apply(deployments=[Deployment("d", "web", 1), Deployment("d", "bad", 1)], pods=pods)
-    store = SampleStore()
     issuer, _ = throw_away(TrustDomain(), now=clock.wall())
     authorities = Authorities(
         anchors=issuer.anchors,
@@ -62,11 +63,11 @@ def sources(clock: ManualClock) -> Sources:
         leaf_lifetime=timedelta(days=1),
         problem="",
     )
-    return Sources(
+    return Parts(
         registry=registry,
         destination=Destination(registry, metrics=CollectorRegistry()),
-        store=store,
-        scraper=Scraper(registry, store=store),
+        metrics=EmbeddedStore(samples, clock=clock),
+        reports=Scraper(registry, store=samples, clock=clock),
         clock=clock,
         proxy_api_problem=no_problem,
         authorities=lambda: authorities,
@@ -78,19 +79,19 @@ def sources(clock: ManualClock) -> Sources:
 )
 @pytest.mark.parametrize("text", ODD.values(), ids=ODD.keys())
 async def test_one_pods_odd_metrics_spoil_no_answer(text: str, value: str) -> None:
-    clock = ManualClock()
-    of = sources(clock)
+    clock, samples = ManualClock(), SampleStore()
     for turn in range(3):
         at_ms = int(clock.monotonic() * 1000)
         bad = text.replace("%s", value if turn else "0")
         for name, exposed in (("web", GOOD % (turn * 5)), ("bad", bad)):
             labels = {"namespace": "d", "pod": f"{name}-0", "deployment": name}
-            of.store.append(Key("d", f"{name}-0"), labels=labels, text=exposed, at_ms=at_ms)
+            samples.append(Key("d", f"{name}-0"), labels=labels, text=exposed, at_ms=at_ms)
         clock.advance(2)
     answers = {}
-    for operation in operations(of):
+    for operation in operations(parts_of(samples, clock=clock)):
         if operation.path in QUESTIONS:
-            found = await operation.run(Request(QUESTIONS[operation.path]))
+            asked = operation.declaration.read(QueryParams(QUESTIONS[operation.path]))
+            found = await operation.run(asked)
             json.dumps(found, allow_nan=False)
             answers[operation.path] = found
     assert answers.keys() == QUESTIONS.keys()

@@ -6,13 +6,12 @@ import pytest
 
 from linkerd2_py.controlplane.mesh.objects import Key
 from linkerd2_py.controlplane.metrics.embedded.queries import (
-    Selection,
-    Window,
     histogram_quantile,
     increase,
     quantiles,
 )
 from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore, Span
+from linkerd2_py.controlplane.metrics.store import Selection, Window
 
 MINUTE = Window(end_ms=60_000, length_ms=60_000)
 
@@ -44,14 +43,15 @@ def test_a_counter_that_stands_still_has_not_grown() -> None:
     assert increase(counter(7, 7, 7, 7, 7, 7, 7), window=MINUTE) == 0
 
 
-def latencies(store: SampleStore, *, window: Window) -> tuple[float, ...]:
+async def latencies(store: SampleStore, *, window: Window) -> tuple[float, ...]:
     asked = Selection({}, ())
-    return quantiles(
+    found = await quantiles(
         store, "response_latency_ms_bucket", selection=asked, window=window, wanted=(0.5, 0.99)
-    )[()]
+    )
+    return found[()]
 
 
-def test_latencies_are_those_of_the_window_that_is_named() -> None:
+async def test_latencies_are_those_of_the_window_that_is_named() -> None:
     """Ten seconds of slow answers, then fast ones: they are slow for as long as the window reaches back."""
     store = SampleStore()
     fast = slow = 0
@@ -61,10 +61,10 @@ def test_latencies_are_those_of_the_window_that_is_named() -> None:
         counts = {"1": fast, "200": fast, "300": fast + slow, "+Inf": fast + slow}
         text = "".join(f'response_latency_ms_bucket{{le="{le}"}} {n}\n' for le, n in counts.items())
         store.append(Key("a", "b"), labels={}, text=text, at_ms=second * 1000)
-    median, p99 = latencies(store, window=Window(40_000, 60_000))
+    median, p99 = await latencies(store, window=Window(40_000, 60_000))
     assert (median < 1, p99 > 290) == (True, True)
-    assert max(latencies(store, window=Window(40_000, 20_000))) < 1
-    assert min(latencies(store, window=Window(10_000, 60_000))) > 200
+    assert max(await latencies(store, window=Window(40_000, 20_000))) < 1
+    assert min(await latencies(store, window=Window(10_000, 60_000))) > 200
 
 
 BUCKETS = [(1.0, 0.0), (2.0, 10.0), (10.0, 20.0), (math.inf, 20.0)]
@@ -92,7 +92,7 @@ def test_without_observations_there_is_no_quantile(buckets: list[tuple[float, fl
     assert math.isnan(histogram_quantile(0.5, buckets))
 
 
-def test_bounds_are_compared_as_numbers_and_others_left_out() -> None:
+async def test_bounds_are_compared_as_numbers_and_others_left_out() -> None:
     store = SampleStore()
     for second in (1, 2):
         lines = [
@@ -103,7 +103,7 @@ def test_bounds_are_compared_as_numbers_and_others_left_out() -> None:
         ]
         text = "\n".join(lines) + "\n"
         store.append(Key("a", "b"), labels={}, text=text, at_ms=second * 1000)
-    found = quantiles(
+    found = await quantiles(
         store,
         "response_latency_ms_bucket",
         selection=Selection({}, ()),

@@ -11,9 +11,11 @@ from linkerd2_py.controlplane.metrics.embedded.ring import (
     Span,
     TooManySeriesError,
 )
+from linkerd2_py.controlplane.metrics.store import Selection
 
 POD = Key("default", "web-0")
 LABELS = {"namespace": "default", "pod": "web-0"}
+EVERYTHING = Selection()
 ALL = {"start_ms": 0, "end_ms": 10**15}
 
 
@@ -28,8 +30,13 @@ def store_with(*texts: str | None) -> SampleStore:
     return store
 
 
+def select(store: SampleStore, selection: Selection = EVERYTHING) -> list[Series]:
+    batches = store.batches("response_total")
+    return [series for batch in batches for _, series in batch.select(selection)]
+
+
 def only(store: SampleStore) -> Series:
-    (series,) = store.select("response_total", matching={})
+    (series,) = select(store)
     return series
 
 
@@ -74,7 +81,7 @@ def test_a_span_undoes_resets() -> None:
 @pytest.mark.parametrize("odd", ["+Inf", "-Inf", "NaN", "1e308", "-1e30"])
 def test_what_no_proxy_counts_is_a_gap(odd: str) -> None:
     store = store_with(f'response_total{{a="1"}} {odd}\nresponse_total{{a="2"}} 7\n')
-    found = [series.window(**ALL) for series in store.select("response_total", matching={})]
+    found = [series.window(**ALL) for series in select(store)]
     assert found == [[], [(1000, 7.0)]]
 
 
@@ -96,7 +103,7 @@ def test_a_pod_with_too_many_series_is_refused(monkeypatch: pytest.MonkeyPatch) 
 
 def test_families_nobody_asks_about_are_not_kept() -> None:
     store = store_with("other_total 1\n", "other_total 2\n")
-    assert list(store.select("other_total", matching={})) == []
+    assert list(store.batches("other_total")) == []
 
 
 def test_time_that_does_not_move_on_adds_nothing() -> None:
@@ -139,10 +146,10 @@ def test_labels_may_have_to_be_present(present: tuple[str, ...], values: list[fl
     store = store_with(
         'response_total{tls="x",peer=""} 1\nresponse_total{tls="y",peer="z"} 2\nresponse_total 3\n'
     )
-    found = store.select("response_total", matching={"pod": "web-0"}, present=present)
+    found = select(store, Selection({"pod": "web-0"}, present=present))
     assert [series.values[-1] for series in found] == values
 
 
 def only_value(store: SampleStore, matching: dict[str, str]) -> float:
-    (series,) = store.select("response_total", matching=matching)
+    (series,) = select(store, Selection(matching))
     return series.values[-1]

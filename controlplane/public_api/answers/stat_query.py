@@ -4,17 +4,59 @@ Plain stats are what the inbound proxies of the things themselves saw. `--to` an
 services, are what outbound proxies saw of their destinations, in labels that begin with `dst_`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated, NamedTuple
 
 from linkerd2_py.base.durations import SHORTEST_WINDOW_S, parse_duration
-from linkerd2_py.controlplane.metrics.embedded.queries import Selection
-from linkerd2_py.controlplane.public_api.resources import (
-    InvalidQueryError,
-    Kind,
-    Resource,
-    parse_kind,
-)
+from linkerd2_py.controlplane.metrics.store import Selection
+from linkerd2_py.controlplane.public_api.errors import InvalidQueryError
+from linkerd2_py.controlplane.public_api.kinds import KIND_NAMES, Kind, Resource, parse_kind
+from linkerd2_py.controlplane.public_api.operation import Parameter
+
+
+class Length(NamedTuple):
+    """How long a window is, and how that was written."""
+
+    seconds: float
+    text: str
+
+
+def parse_length(text: str) -> Length:
+    """One of Go's durations; raises `InvalidQueryError`."""
+    try:
+        return Length(parse_duration(text), text)
+    except ValueError as error:
+        raise InvalidQueryError(f"invalid time window {error}") from error
+
+
+def _kind(description: str, *, names: Sequence[str] = KIND_NAMES) -> Parameter:
+    return Parameter(description, parse_kind, names)
+
+
+def _other_kind(description: str) -> Parameter:
+    return _kind(description, names=[name for name in KIND_NAMES if name != Kind.ALL])
+
+
+_MINUTE = Length(60.0, "1m")
+_WINDOW = Parameter("how far back, e.g. 30s or 1m (the default)", parse_length)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatAsked:
+    """What is asked."""
+
+    type: Annotated[Kind, _kind("deploy, po, ns, svc, au or all")]
+    name: Annotated[str, Parameter("only the thing of this name")] = ""
+    namespace: Annotated[str, Parameter("only of this namespace; all when absent")] = ""
+    all_namespaces: Annotated[bool, Parameter("of every namespace")] = False
+    to_type: Annotated[Kind | None, _other_kind("only traffic to things of this type")] = None
+    to_name: Annotated[str, Parameter("only traffic to the thing of this name")] = ""
+    to_namespace: Annotated[str, Parameter("only traffic to things of this namespace")] = ""
+    from_type: Annotated[Kind | None, _other_kind("only traffic from things of this type")] = None
+    from_name: Annotated[str, Parameter("only traffic from the thing of this name")] = ""
+    from_namespace: Annotated[str, Parameter("only traffic from things of this namespace")] = ""
+    window: Annotated[Length, _WINDOW] = _MINUTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,34 +68,24 @@ class StatQuery:
     to: Resource | None = None
     source: Resource | None = None
 
+    @classmethod
+    def of(cls, asked: StatAsked, *, longest_window_s: float) -> "StatQuery":
+        """Raises `InvalidQueryError` for what makes no sense together, or is not kept."""
+        target = _target(asked)
+        to = _other(asked.to_type, asked.to_name, asked.to_namespace, side="to", target=target)
+        source = _other(
+            asked.from_type, asked.from_name, asked.from_namespace, side="from", target=target
+        )
+        if to is not None and source is not None:
+            raise InvalidQueryError("--to and --from are mutually exclusive")
+        _check_services(target, to=to, source=source)
+        _check_window(asked.window, longest_s=longest_window_s)
+        return cls(target, asked.window.seconds, to, source)
+
     @property
     def filtered(self) -> bool:
         """Whether only things with such traffic are of interest."""
         return self.to is not None or self.source is not None
-
-
-def parse_stat_query(params: Mapping[str, str], *, longest_window_s: float) -> StatQuery:
-    """Read the parameters of `/api/v1/stat`; raises `InvalidQueryError`."""
-    target = _target(params)
-    to = _other(params, side="to", target=target)
-    source = _other(params, side="from", target=target)
-    if to is not None and source is not None:
-        raise InvalidQueryError("--to and --from are mutually exclusive")
-    _check_services(target, to=to, source=source)
-    window_s = parse_window(params.get("window") or "1m", longest_s=longest_window_s)
-    return StatQuery(target, window_s, to, source)
-
-
-def parse_window(text: str, *, longest_s: float) -> float:
-    """One of Go's durations, in seconds; within what is kept."""
-    try:
-        seconds = parse_duration(text)
-    except ValueError as error:
-        raise InvalidQueryError(f"invalid time window {error}") from error
-    if not SHORTEST_WINDOW_S <= seconds <= longest_s:
-        bounds = f"from {SHORTEST_WINDOW_S:g}s to {longest_s:g}s"
-        raise InvalidQueryError(f"time window {text[:40]} is not kept: it must be {bounds}")
-    return seconds
 
 
 def request_selection(query: StatQuery, *, kind: Kind) -> Selection:
@@ -77,29 +109,29 @@ def tcp_selection(selection: Selection) -> Selection:
     return Selection({**selection.matching, "peer": peer}, selection.group_by)
 
 
-def _target(params: Mapping[str, str]) -> Resource:
-    if not params.get("type"):
-        raise InvalidQueryError("type is missing: one of deploy, po, svc, au, ns, all")
-    kind = parse_kind(params["type"])
-    everywhere = params.get("all_namespaces", "false") == "true"
-    name = params.get("name", "")
-    if everywhere and name:
+def _check_window(length: Length, *, longest_s: float) -> None:
+    if not SHORTEST_WINDOW_S <= length.seconds <= longest_s:
+        bounds = f"from {SHORTEST_WINDOW_S:g}s to {longest_s:g}s"
+        raise InvalidQueryError(f"time window {length.text[:40]} is not kept: it must be {bounds}")
+
+
+def _target(asked: StatAsked) -> Resource:
+    if asked.all_namespaces and asked.name:
         reason = "stats for a resource cannot be retrieved by name across all namespaces"
         raise InvalidQueryError(reason)
     # A namespace is in no namespace.
-    namespace = "" if everywhere or kind is Kind.NAMESPACE else params.get("namespace", "")
-    return Resource(kind, namespace, name)
+    everywhere = asked.all_namespaces or asked.type is Kind.NAMESPACE
+    return Resource(asked.type, "" if everywhere else asked.namespace, asked.name)
 
 
-def _other(params: Mapping[str, str], *, side: str, target: Resource) -> Resource | None:
-    kind_name = params.get(f"{side}_type", "")
-    name = params.get(f"{side}_name", "")
-    namespace = params.get(f"{side}_namespace", "")
-    if not (kind_name or name or namespace):
+def _other(
+    kind: Kind | None, name: str, namespace: str, *, side: str, target: Resource
+) -> Resource | None:
+    if not (kind or name or namespace):
         return None
-    if name and not kind_name:
+    if name and not kind:
         raise InvalidQueryError(f"{side}_name needs {side}_type")
-    kind = parse_kind(kind_name) if kind_name else target.kind
+    kind = kind or target.kind
     if kind is Kind.ALL:
         raise InvalidQueryError("resource type 'all' is not supported as a filter")
     if kind is Kind.NAMESPACE:
@@ -122,7 +154,7 @@ def _own(resource: Resource) -> dict[str, str]:
     """The labels of the proxy's own pod, which the scraper adds."""
     matching: dict[str, str] = {}
     if resource.name:
-        matching[resource.kind.value] = resource.name
+        matching[resource.kind.label] = resource.name
     if resource.namespace:
         matching["namespace"] = resource.namespace
     return matching
@@ -132,8 +164,7 @@ def _destination(resource: Resource) -> dict[str, str]:
     """The labels that discovery gave to where the traffic went."""
     matching: dict[str, str] = {}
     if resource.name:
-        prefix = "" if resource.kind is Kind.AUTHORITY else "dst_"
-        matching[f"{prefix}{resource.kind.value}"] = resource.name
+        matching[resource.kind.dst_label] = resource.name
     # An authority says itself in which namespace it is.
     if resource.namespace and not (resource.name and resource.kind is Kind.AUTHORITY):
         matching["dst_namespace"] = resource.namespace
@@ -141,11 +172,10 @@ def _destination(resource: Resource) -> dict[str, str]:
 
 
 def _own_group(kind: Kind) -> tuple[str, ...]:
-    return ("namespace",) if kind is Kind.NAMESPACE else ("namespace", kind.value)
+    return ("namespace",) if kind is Kind.NAMESPACE else ("namespace", kind.label)
 
 
 def _destination_group(kind: Kind) -> tuple[str, ...]:
     if kind is Kind.NAMESPACE:
         return ("dst_namespace",)
-    prefix = "" if kind is Kind.AUTHORITY else "dst_"
-    return ("dst_namespace", f"{prefix}{kind.value}")
+    return ("dst_namespace", kind.dst_label)

@@ -3,13 +3,16 @@
 from collections.abc import Mapping
 
 import pytest
+from starlette.datastructures import QueryParams
 
+from linkerd2_py.base.clock import ManualClock
 from linkerd2_py.controlplane.mesh.objects import Deployment, Key, Pod, PortSpec, Service
 from linkerd2_py.controlplane.mesh.store import Registry
 from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
-from linkerd2_py.controlplane.public_api.moment import Moment
-from linkerd2_py.controlplane.public_api.stat_query import parse_stat_query
-from linkerd2_py.controlplane.public_api.stats import answer
+from linkerd2_py.controlplane.metrics.embedded.store import EmbeddedStore
+from linkerd2_py.controlplane.public_api.answers.stat import answer_of
+from linkerd2_py.controlplane.public_api.answers.stat_query import StatAsked, StatQuery
+from linkerd2_py.controlplane.public_api.operation import Declaration
 
 NS = "emojivoto"
 CHAT_IN = 'direction="inbound",target_addr="127.0.1.4:40004"'
@@ -27,7 +30,7 @@ LEAVING = {
 }
 
 
-def tls_of(metrics: Mapping[str, Mapping[str, int]], **query: str) -> dict[str, float | None]:
+async def tls_of(metrics: Mapping[str, Mapping[str, int]], **query: str) -> dict[str, float | None]:
     """By name of the row; None for a row without requests."""
     store, registry = SampleStore(), Registry()
     for workload, rates in metrics.items():
@@ -41,19 +44,25 @@ def tls_of(metrics: Mapping[str, Mapping[str, int]], **query: str) -> dict[str, 
         deployments=[Deployment(NS, name, 1) for name in ("web", "chat")],
         pods=[Pod(NS, f"{name}-0", name, "127.0.1.1") for name in ("web", "chat")],
     )
-    asked = parse_stat_query({"namespace": NS, **query}, longest_window_s=600)
-    found = answer(asked, store=store, mesh=registry.mesh, now=Moment(60.0, 60_000))
-    rows = found["tables"][0]["rows"]  # type: ignore[index]
+    asked = Declaration(StatAsked).read(QueryParams({"namespace": NS, **query}))
+    clock = ManualClock()
+    clock.advance(60)
+    found = await answer_of(
+        StatQuery.of(asked, longest_window_s=600),
+        metrics=EmbeddedStore(store, clock=clock),
+        mesh=registry.mesh,
+    )
+    rows = found["tables"][0]["rows"]
     return {row["name"]: row["stats"] and row["stats"]["tls_percent"] for row in rows}
 
 
-def test_share_is_of_all_that_arrived_whatever_became_of_it() -> None:
-    found = tls_of({"chat": ARRIVING}, type="deploy")
+async def test_share_is_of_all_that_arrived_whatever_became_of_it() -> None:
+    found = await tls_of({"chat": ARRIVING}, type="deploy")
     assert found == {"chat": pytest.approx(75), "web": None}
 
 
-def test_what_a_proxy_sends_does_not_count_as_arrived() -> None:
-    found = tls_of({"chat": ARRIVING, "web": LEAVING}, type="deploy")
+async def test_what_a_proxy_sends_does_not_count_as_arrived() -> None:
+    found = await tls_of({"chat": ARRIVING, "web": LEAVING}, type="deploy")
     assert found == {"chat": pytest.approx(75), "web": None}
 
 
@@ -70,13 +79,13 @@ def test_what_a_proxy_sends_does_not_count_as_arrived() -> None:
         ),
     ],
 )
-def test_share_of_traffic_between_two_is_what_the_client_saw(
+async def test_share_of_traffic_between_two_is_what_the_client_saw(
     query: dict[str, str], name: str
 ) -> None:
-    assert tls_of({"chat": ARRIVING, "web": LEAVING}, **query) == {name: pytest.approx(90)}
+    assert await tls_of({"chat": ARRIVING, "web": LEAVING}, **query) == {name: pytest.approx(90)}
 
 
 @pytest.mark.parametrize(("labels", "share"), [('tls="true"', 100), ('tls="disabled"', 0)])
-def test_all_or_nothing(labels: str, share: int) -> None:
+async def test_all_or_nothing(labels: str, share: int) -> None:
     metrics = {"chat": {f'{CHAT_IN},{labels},classification="success"': 2}}
-    assert tls_of(metrics, type="po", name="chat-0") == {"chat-0": pytest.approx(share)}
+    assert await tls_of(metrics, type="po", name="chat-0") == {"chat-0": pytest.approx(share)}

@@ -5,12 +5,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from linkerd2_py.base.clock import ManualClock
+from linkerd2_py.controlplane.checks.leaves import leaf_checks
 from linkerd2_py.controlplane.identity.authorities import Authorities
 from linkerd2_py.controlplane.mesh.objects import Pod
 from linkerd2_py.controlplane.mesh.store import Registry
 from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
-from linkerd2_py.controlplane.public_api.leaf_checks import EXPIRES, leaf_checks
-from linkerd2_py.controlplane.public_api.moment import Moment
+from linkerd2_py.controlplane.metrics.embedded.store import EmbeddedStore
+from linkerd2_py.controlplane.metrics.families import CERTIFICATE_ENDS
 from tests.support.certificates import IDENTITY, NOW, Signer
 
 HOUR_S = 3600.0
@@ -44,9 +46,13 @@ async def found_of(
     registry, store = Registry(), SampleStore()
     registry.apply(pods=[pod])
     labels = {"namespace": pod.namespace, "pod": pod.name}
-    store.append(pod.key, labels=labels, text=metrics, at_ms=int(NOW * 1000))
+    store.append(pod.key, labels=labels, text=metrics, at_ms=0)
+    clock = ManualClock(epoch=NOW)
     results = await leaf_checks(
-        registry.mesh, store=store, authorities=authorities, now=Moment(NOW, int(NOW * 1000))
+        registry.mesh,
+        metrics=EmbeddedStore(store, clock=clock),
+        authorities=authorities,
+        clock=clock,
     )
     assert {result.category for result in results} == {"linkerd-identity-data-plane"}
     assert all(bool(result.hint) == (result.status != "ok") for result in results)
@@ -55,7 +61,7 @@ async def found_of(
 
 def metrics(left_s: float | None) -> str:
     """Of a proxy whose certificate ends in `left_s`; that has none, if None."""
-    expires = "" if left_s is None else f"{EXPIRES} {NOW + left_s}\n"
+    expires = "" if left_s is None else f"{CERTIFICATE_ENDS} {NOW + left_s}\n"
     return f"process_start_time_seconds {NOW - HOUR_S}\n{expires}"
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from linkerd2_py.controlplane.checks.result import CheckResult, Status
 from linkerd2_py.controlplane.identity.authorities import Authorities
 from linkerd2_py.controlplane.identity.issuer import (
     IssuerError,
@@ -13,7 +14,6 @@ from linkerd2_py.controlplane.identity.issuer import (
     display_name,
     path_to_anchor,
 )
-from linkerd2_py.controlplane.public_api.selfcheck import CheckResult, Status
 
 CATEGORY = "linkerd-identity"
 # Rotating an anchor takes people, and every workload.
@@ -22,7 +22,7 @@ _ROTATE_ANCHOR = "rotate the anchor: first add the new one to every bundle, besi
 _RENEW_ISSUER = "make an issuer below the same anchor, and replace the issuer's files by it"
 
 
-def identity_checks(authorities: Authorities, *, now: float) -> list[CheckResult]:
+def authority_checks(authorities: Authorities, *, now: float) -> list[CheckResult]:
     """All of them, whatever the first ones say."""
     moment = datetime.fromtimestamp(now, UTC)
     anchors, chain = authorities.anchors, authorities.chain

@@ -3,17 +3,16 @@
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
+from linkerd2_py.base.clock import Clock
 from linkerd2_py.base.names import LABEL_NAMESPACE, LABEL_POD
+from linkerd2_py.controlplane.checks.result import CheckResult, Status
 from linkerd2_py.controlplane.identity.authorities import Authorities
+from linkerd2_py.controlplane.identity.presented import certificates_of
 from linkerd2_py.controlplane.mesh.objects import Key, Mesh, Pod
-from linkerd2_py.controlplane.metrics.embedded.queries import Group, Selection, sum_latest
-from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
-from linkerd2_py.controlplane.public_api.certificates import certificates_of
-from linkerd2_py.controlplane.public_api.moment import Moment
-from linkerd2_py.controlplane.public_api.selfcheck import CheckResult, Status
+from linkerd2_py.controlplane.metrics.families import CERTIFICATE_ENDS, STARTED
+from linkerd2_py.controlplane.metrics.store import Group, MetricsStore, Selection
 
 CATEGORY = "linkerd-identity-data-plane"
-EXPIRES = "control_identity_cert_expiration_timestamp_seconds"
 # Proxies renew when 30 % of a lifetime is left. What has less than this left was to be renewed more than once.
 LATE_SHARE = 0.2
 # A proxy's metrics may have been read before it got its first certificate.
@@ -22,23 +21,24 @@ _ASK_LOGS = "see the logs of these pods' proxies and of the control plane"
 
 
 async def leaf_checks(
-    mesh: Mesh, *, store: SampleStore, authorities: Authorities, now: Moment
+    mesh: Mesh, *, metrics: MetricsStore, authorities: Authorities, clock: Clock
 ) -> list[CheckResult]:
     """Of the meshed pods that serve."""
     pods = [pod for _, pod in sorted(mesh.pods.items()) if pod.meshed and pod.serving]
-    expiries = _latest(store, EXPIRES, at_ms=now.at_ms)
+    expiries = await _latest(metrics, CERTIFICATE_ENDS)
     # That a pod has no identity the first check says; that its metrics are not there at all is another one's.
-    read = _latest(store, "process_start_time_seconds", at_ms=now.at_ms)
+    read = await _latest(metrics, STARTED)
     known = [(pod, expiries.get(pod.key, 0.0)) for pod in pods if pod.identity and pod.key in read]
+    now = clock.wall()
     invalid = {
         pod.key: _invalid(expires)
         for pod, expires in known
-        if expires <= now.wall and (expires or now.wall - pod.started > NEW_S)
+        if expires <= now and (expires or now - pod.started > NEW_S)
     }
     late = {
-        pod.key: f"has {expires - now.wall:.0f}s left"
+        pod.key: f"has {expires - now:.0f}s left"
         for pod, expires in known
-        if _is_late(expires, authorities=authorities, now=now.wall)
+        if _is_late(expires, authorities=authorities, now=now)
     }
     return [
         _check(
@@ -72,9 +72,9 @@ async def _unverified(
     return {presented.pod: presented.problem for presented in found if presented.problem}
 
 
-def _latest(store: SampleStore, gauge: str, *, at_ms: int) -> dict[Group, float]:
-    by_pod = Selection({}, (LABEL_NAMESPACE, LABEL_POD))
-    return sum_latest(store, gauge, selection=by_pod, at_ms=at_ms)
+async def _latest(metrics: MetricsStore, gauge: str) -> Mapping[Group, float]:
+    by_pod = Selection(group_by=(LABEL_NAMESPACE, LABEL_POD))
+    return await metrics.latest(gauge, selection=by_pod, at_ms=metrics.now_ms())
 
 
 def _invalid(expires: float) -> str:

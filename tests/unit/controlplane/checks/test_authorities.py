@@ -8,10 +8,10 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from linkerd2_py.controlplane.checks.authorities import authority_checks
 from linkerd2_py.controlplane.identity.authorities import Authorities
 from linkerd2_py.controlplane.identity.ca import throw_away
 from linkerd2_py.controlplane.identity.names import TrustDomain
-from linkerd2_py.controlplane.public_api.identity_checks import identity_checks
 from tests.support.certificates import NOW, Signer, certificate_of
 
 DAY_S = 86_400.0
@@ -45,7 +45,7 @@ def authorities(
 
 def troubles(found: Authorities, *, now: float = NOW) -> dict[str, tuple[str, str]]:
     """Status and message of what is not well."""
-    results = identity_checks(found, now=now)
+    results = authority_checks(found, now=now)
     assert {result.category for result in results} == {"linkerd-identity"}
     return {
         result.description: (result.status, result.message)
@@ -55,7 +55,7 @@ def troubles(found: Authorities, *, now: float = NOW) -> dict[str, tuple[str, st
 
 
 def test_all_is_asked_in_linkerds_order() -> None:
-    results = identity_checks(authorities(), now=NOW)
+    results = authority_checks(authorities(), now=NOW)
     assert [result.description for result in results] == [
         *(CONFIG, ANCHORS_CRYPTO, ANCHORS_TIME, ANCHORS_SOON),
         *(ISSUER_CRYPTO, ISSUER_TIME, ISSUER_SOON, CONNECTED),
@@ -189,7 +189,7 @@ def test_what_expires_has_a_hint_and_needs_no_common_name() -> None:
         lifetime_s=DAY_S,
         extensions=[],
     )
-    results = identity_checks(
+    results = authority_checks(
         replace(authorities(), anchors=(nameless, *authorities().anchors)), now=NOW
     )
     (soon,) = (result for result in results if result.status == "warning")

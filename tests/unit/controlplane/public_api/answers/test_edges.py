@@ -4,12 +4,19 @@ from collections.abc import Mapping
 
 import pytest
 
+from linkerd2_py.base.clock import ManualClock
 from linkerd2_py.controlplane.mesh.objects import Key, Mesh, Pod
 from linkerd2_py.controlplane.mesh.store import Registry
 from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
-from linkerd2_py.controlplane.public_api.edges import Edge, find_edges, parse_edge_kind
-from linkerd2_py.controlplane.public_api.moment import Moment
-from linkerd2_py.controlplane.public_api.resources import InvalidQueryError, Kind
+from linkerd2_py.controlplane.metrics.embedded.store import EmbeddedStore
+from linkerd2_py.controlplane.public_api.answers.edges import (
+    Edge,
+    Ends,
+    find_edges,
+    parse_edge_kind,
+)
+from linkerd2_py.controlplane.public_api.errors import InvalidQueryError
+from linkerd2_py.controlplane.public_api.kinds import WORKLOADS, Kind
 
 NS = "emojivoto"
 PLAIN = 'tls="no_identity",no_tls_reason="not_provided_by_service_discovery"'
@@ -43,7 +50,7 @@ def secured(to: str, namespace: str = NS) -> str:
     return f'tls="true",server_id="{identity(to, namespace)}"'
 
 
-def found(
+async def found(
     lines: Mapping[str, list[str]],
     *,
     kind: Kind = Kind.DEPLOYMENT,
@@ -56,27 +63,24 @@ def found(
         pod = Key(NS, f"{workload}-0")
         labels = {"namespace": NS, "deployment": workload, "pod": pod.name}
         store.append(pod, labels=labels, text="\n".join(its) + "\n", at_ms=9000)
-    return find_edges(
-        kind,
-        namespace=namespace,
-        store=store,
-        mesh=mesh(*pods),
-        now=Moment(NOW_S, int(NOW_S * 1000)),
-    )
+    clock = ManualClock()
+    clock.advance(NOW_S)
+    metrics = EmbeddedStore(store, clock=clock)
+    return await find_edges(Ends(kind, namespace), metrics=metrics, mesh=mesh(*pods))
 
 
-def test_secured_edge_says_who_both_are() -> None:
+async def test_secured_edge_says_who_both_are() -> None:
     lines = [connection("voting", labels=secured("voting"), count=count) for count in (1, 2)]
-    assert found({"web": lines}) == [
+    assert await found({"web": lines}) == [
         Edge(NS, NS, "web", "voting", identity("web"), identity("voting"), "")
     ]
 
 
-def test_edges_between_pods_are_of_pods() -> None:
+async def test_edges_between_pods_are_of_pods() -> None:
     lines = [connection("voting", labels=secured("voting"))]
-    (edge,) = found({"web": lines}, kind=Kind.POD)
+    (edge,) = await found({"web": lines}, kind=Kind.POD)
     assert (edge.src, edge.dst) == ("web-0", "voting-0")
-    assert edge.as_json(Kind.POD) == {
+    assert edge.listed(Kind.POD) == {
         "src": {"namespace": NS, "type": "pod", "name": "web-0"},
         "dst": {"namespace": NS, "type": "pod", "name": "voting-0"},
         "client_id": identity("web"),
@@ -98,17 +102,17 @@ def test_edges_between_pods_are_of_pods() -> None:
         (f'tls="no_identity",server_id="{identity("voting")}"', "No Identity"),
     ],
 )
-def test_edge_that_is_not_secured_says_why(labels: str, message: str) -> None:
-    (edge,) = found({"web": [connection("voting", labels=labels)]})
+async def test_edge_that_is_not_secured_says_why(labels: str, message: str) -> None:
+    (edge,) = await found({"web": [connection("voting", labels=labels)]})
     assert edge.no_identity_msg == message
 
 
-def test_partly_secured_edge_is_not_shown_as_secured_only() -> None:
+async def test_partly_secured_edge_is_not_shown_as_secured_only() -> None:
     lines = [connection("voting", labels=labels) for labels in (secured("voting"), PLAIN)]
-    assert [edge.no_identity_msg for edge in found({"web": lines})] == [UNSECURED, ""]
+    assert [edge.no_identity_msg for edge in await found({"web": lines})] == [UNSECURED, ""]
 
 
-def test_only_open_connections_that_proxies_made_to_the_mesh_are_edges() -> None:
+async def test_only_open_connections_that_proxies_made_to_the_mesh_are_edges() -> None:
     lines = [
         connection("voting", labels=secured("voting"), count=0),
         connection("voting", labels=secured("voting"), direction="inbound"),
@@ -116,10 +120,10 @@ def test_only_open_connections_that_proxies_made_to_the_mesh_are_edges() -> None
         'tcp_open_connections{direction="outbound",peer="src",tls="no_identity"} 3',
         f'tcp_open_total{{direction="outbound",dst_deployment="voting",{PLAIN}}} 3',
     ]
-    assert found({"web": lines}) == []
+    assert await found({"web": lines}) == []
 
 
-def test_edges_have_an_end_in_the_namespace_and_are_sorted() -> None:
+async def test_edges_have_an_end_in_the_namespace_and_are_sorted() -> None:
     lines = {
         "web": [
             connection("voting", labels=secured("voting")),
@@ -127,23 +131,23 @@ def test_edges_have_an_end_in_the_namespace_and_are_sorted() -> None:
         ],
         "bot": [connection("web", labels=secured("web"))],
     }
-    everywhere = [(edge.src, edge.dst) for edge in found(lines, namespace="")]
+    everywhere = [(edge.src, edge.dst) for edge in await found(lines, namespace="")]
     assert everywhere == [("bot", "web"), ("web", "voting"), ("web", "cart")]
-    assert found(lines, namespace=NS) == found(lines, namespace="")
-    assert [edge.dst for edge in found(lines, namespace="shop")] == ["cart"]
-    assert found(lines, namespace="elsewhere") == []
+    assert await found(lines, namespace=NS) == await found(lines, namespace="")
+    assert [edge.dst for edge in await found(lines, namespace="shop")] == ["cart"]
+    assert await found(lines, namespace="elsewhere") == []
 
 
-def test_pod_that_is_gone_has_no_edges() -> None:
+async def test_pod_that_is_gone_has_no_edges() -> None:
     lines = {"late": [connection("voting", labels=secured("voting"))]}
-    assert found(lines) == []
-    here = found(lines, pods=(Pod(NS, "late-0", "late", "127.0.1.9"),))
+    assert await found(lines) == []
+    here = await found(lines, pods=(Pod(NS, "late-0", "late", "127.0.1.9"),))
     assert [edge.client_id for edge in here] == [""]
 
 
-@pytest.mark.parametrize("name", ["deploy", "deployments", "po"])
-def test_edges_are_between_deployments_or_pods(name: str) -> None:
-    assert parse_edge_kind(name) in {Kind.DEPLOYMENT, Kind.POD}
+@pytest.mark.parametrize("name", ["deploy", "deployments", "sts", "ds", "cj", "po"])
+def test_edges_are_between_workloads_or_pods(name: str) -> None:
+    assert parse_edge_kind(name) in {*WORKLOADS, Kind.POD}
 
 
 @pytest.mark.parametrize(
@@ -153,7 +157,7 @@ def test_edges_are_between_deployments_or_pods(name: str) -> None:
         ("au", "resource type is not supported: authority"),
         ("ns", "resource type is not supported: namespace"),
         ("all", "resource type is not supported: all"),
-        ("ds", "unimplemented resource type: daemonset"),
+        ("sp", "unimplemented resource type: serviceprofile"),
         ("x", "cannot find Kubernetes canonical name"),
     ],
 )

@@ -30,18 +30,6 @@ class Presented:
     verified: bool = False
     problem: str = ""
 
-    def as_json(self) -> dict[str, object]:
-        """An entry of `/api/v1/identity`."""
-        leaf = self.certificate
-        return {
-            "namespace": self.pod.namespace,
-            "pod": self.pod.name,
-            "identity": self.identity,
-            "certificate": leaf.public_bytes(Encoding.PEM).decode() if leaf else None,
-            "verified": self.verified,
-            "problem": self.problem,
-        }
-
 
 class NotPresentedError(Exception):
     """No certificate, or not the right one; the message follows the pod's name in a line."""

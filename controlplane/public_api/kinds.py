@@ -1,0 +1,100 @@
+"""The kinds of things that stats are about, by all the names that kubectl's users know."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from linkerd2_py.controlplane.public_api.errors import InvalidQueryError
+
+
+class Kind(StrEnum):
+    """Canonical names, in the order in which tables are shown."""
+
+    AUTHORITY = "authority"
+    CRONJOB = "cronjob"
+    DAEMONSET = "daemonset"
+    DEPLOYMENT = "deployment"
+    JOB = "job"
+    NAMESPACE = "namespace"
+    POD = "pod"
+    REPLICATIONCONTROLLER = "replicationcontroller"
+    REPLICASET = "replicaset"
+    SERVICE = "service"
+    STATEFULSET = "statefulset"
+    ALL = "all"
+
+    @property
+    def label(self) -> str:
+        """What labels the things of this kind in metrics; with `dst_` before it as destinations."""
+        # Prometheus has a `job` of its own: who scrapes.
+        return "k8s_job" if self is Kind.JOB else self.value
+
+    @property
+    def dst_label(self) -> str:
+        """The same of where traffic goes; an authority is only ever that."""
+        return self.value if self is Kind.AUTHORITY else f"dst_{self.label}"
+
+
+# What owns pods, and is named in the labels of their proxies' metrics.
+WORKLOADS: Final = frozenset(
+    {
+        Kind.CRONJOB,
+        Kind.DAEMONSET,
+        Kind.DEPLOYMENT,
+        Kind.JOB,
+        Kind.REPLICATIONCONTROLLER,
+        Kind.REPLICASET,
+        Kind.STATEFULSET,
+    }
+)
+SHORT: Final[Mapping[Kind, str]] = {
+    Kind.AUTHORITY: "au",
+    Kind.CRONJOB: "cj",
+    Kind.DAEMONSET: "ds",
+    Kind.DEPLOYMENT: "deploy",
+    Kind.JOB: "job",
+    Kind.NAMESPACE: "ns",
+    Kind.POD: "po",
+    Kind.REPLICATIONCONTROLLER: "rc",
+    Kind.REPLICASET: "rs",
+    Kind.SERVICE: "svc",
+    Kind.STATEFULSET: "sts",
+}
+
+
+def names_of(kind: Kind) -> Sequence[str]:
+    """All that it is called: `po`, `pod`, `pods`."""
+    name = kind.value
+    plural = f"{name[:-1]}ies" if name.endswith("y") else f"{name}s"
+    # A dict, for a job has no shorter name.
+    return [name] if kind is Kind.ALL else list(dict.fromkeys((SHORT[kind], name, plural)))
+
+
+_KINDS: Final[Mapping[str, Kind]] = {name: kind for kind in Kind for name in names_of(kind)}
+KIND_NAMES: Final = tuple(_KINDS)
+# Known to kubectl and Linkerd, but no traffic is counted by it yet.
+_UNIMPLEMENTED = {
+    "sp": "serviceprofile",
+    "serviceprofile": "serviceprofile",
+    "serviceprofiles": "serviceprofile",
+}
+
+
+def parse_kind(name: str) -> Kind:
+    """The kind called `name`; raises `InvalidQueryError` with Linkerd's words."""
+    kind = _KINDS.get(name.lower())
+    if kind is not None:
+        return kind
+    if name.lower() in _UNIMPLEMENTED:
+        raise InvalidQueryError(f"unimplemented resource type: {_UNIMPLEMENTED[name.lower()]}")
+    raise InvalidQueryError(f"cannot find Kubernetes canonical name from friendly name [{name}]")
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """Some things of a kind: all of a namespace or everywhere (empty), or those of one name."""
+
+    kind: Kind
+    namespace: str = ""
+    name: str = ""
