@@ -94,7 +94,8 @@ cdef int next_line(Body* body, const char* p, size_t n, size_t* at, Limits limit
     return 0
 
 
-# Moves the small chunks that follow up to the end of `out`; where it stopped. What is wrong behind them is found by the next call.
+# Moves the small chunks that follow up to the end of `out`; where it stopped. What is wrong behind them is
+# found by the next call.
 cdef size_t gather(Body* body, char* p, size_t n, size_t at, Span* out, Limits limits) noexcept:
     cdef Body before
     cdef Span run
@@ -116,7 +117,9 @@ cdef size_t gather(Body* body, char* p, size_t n, size_t at, Span* out, Limits l
     return at
 
 
-cdef int64_t next_trailer(Body* body, const char* p, size_t n, size_t at, Head trailers, Limits limits) noexcept:
+cdef int64_t next_trailer(
+    Body* body, const char* p, size_t n, size_t at, Head trailers, Limits limits,
+) noexcept:
     cdef int length = parse_trailers(p + at, n - at, &body.scanned, trailers, limits)
     if length < 0:
         return length
@@ -130,10 +133,10 @@ cdef int chunk_byte(Body* body, unsigned char c, Limits limits) noexcept:
     cdef int state = body.state
     if state == CONTENT_CR:
         body.state = CONTENT_LF
-        return 0 if c == 13 else BAD_CHUNK_END
+        return 0 if c == c"\r" else BAD_CHUNK_END
     if state == CONTENT_LF:
         body.state = SIZE_FIRST
-        return 0 if c == 10 else BAD_CHUNK_END
+        return 0 if c == c"\n" else BAD_CHUNK_END
     if state == SIZE_LF:
         return end_chunk_line(body, c)
     body.line_bytes += 1
@@ -154,20 +157,21 @@ cdef int size_byte(Body* body, unsigned char c) noexcept:
         return 0
     if body.state == SIZE_FIRST:
         return BAD_CHUNK_SIZE
-    if c == 13:
+    if c == c"\r":
         body.state = SIZE_LF
         return 0
-    if c == 59:
+    if c == c";":
         body.state = EXTENSION_FIRST
         return 0
     return BAD_CHUNK_SIZE
 
 
 cdef inline int hex_digit(unsigned char c) noexcept:
-    if 48 <= c <= 57:
-        return c - 48
+    if c"0" <= c <= c"9":
+        return c - c"0"
+    # To lower case.
     c |= 32
-    return c - 87 if 97 <= c <= 102 else -1
+    return c - c"a" + 10 if c"a" <= c <= c"f" else -1
 
 
 cdef int extension_byte(Body* body, unsigned char c, Limits limits) noexcept:
@@ -177,14 +181,14 @@ cdef int extension_byte(Body* body, unsigned char c, Limits limits) noexcept:
     if body.state == EXTENSION_FIRST:
         body.state = EXTENSION
         return 0 if is_class(c, TOKEN) else BAD_CHUNK_EXTENSION
-    if c == 13:
+    if c == c"\r":
         body.state = SIZE_LF
         return 0
-    return 0 if 32 <= c < 127 else BAD_CHUNK_EXTENSION
+    return 0 if c" " <= c <= c"~" else BAD_CHUNK_EXTENSION
 
 
 cdef int end_chunk_line(Body* body, unsigned char c) noexcept:
-    if c != 10:
+    if c != c"\n":
         return BAD_CHUNK_SIZE if body.extension_bytes == 0 else BAD_CHUNK_EXTENSION
     body.line_bytes = 0
     body.state = CONTENT if body.remaining > 0 else TRAILER

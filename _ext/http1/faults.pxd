@@ -1,4 +1,5 @@
-"""Every reason for which HTTP/1 bytes are rejected, each with the status a client is told and a header-safe text."""
+"""Every reason for which HTTP/1 bytes are rejected, each with the status a client is told and a header-safe
+text."""
 
 cdef enum ParseFault:
     NO_FAULT = 0

@@ -1,5 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
-"""The table behind ParseFault. Texts go into `l5d-proxy-error` and logs: fixed words, never bytes of the peer."""
+"""The table behind ParseFault. Texts go into `l5d-proxy-error` and logs: fixed words, never bytes of the
+peer."""
 
 cdef struct Meaning:
     int status

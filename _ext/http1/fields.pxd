@@ -14,7 +14,8 @@ cdef struct Seen:
 cdef int parse_fields(const char* p, const char* end, Head head, Seen* seen, int max_fields) noexcept
 # What is wrong with the name of one field line, which ends with CR LF: 0 or -ParseFault.
 cdef int field_fault(const char* p) noexcept
-# Host, framing, Connection, Upgrade and Expect of a request, after its request line was read. 0 or -ParseFault.
+# Host, framing, Connection, Upgrade and Expect of a request, after its request line was read. 0 or
+# -ParseFault.
 cdef int settle_request(Head head, Seen* seen) noexcept
 cdef int settle_response(Head head, Seen* seen, int request_method) noexcept
 # Whether any field is left to send.

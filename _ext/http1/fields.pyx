@@ -1,5 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""Field lines into spans, then one rule per function; each refuses what two readers could read in two ways."""
+"""Field lines into spans, then one rule per function; each refuses what two readers could read in two
+ways."""
 
 from libc.string cimport memchr, memset
 
@@ -63,17 +64,17 @@ cdef int parse_fields(const char* p, const char* end, Head head, Seen* seen, int
     cdef const char* line_end
     cdef int id
     memset(seen, 0, sizeof(Seen))
-    while p[0] != 13:
+    while p[0] != c"\r":
         # A complete head ends with CR LF, which ends every run.
         colon = end_of_run(p, TOKEN)
-        if colon[0] != 58 or colon == p:
+        if colon[0] != c":" or colon == p:
             return -name_fault(p, colon)
         value = colon + 1
-        line_end = <const char*> memchr(value, 13, end - value)
+        line_end = <const char*> memchr(value, c"\r", end - value)
         stop = line_end
-        while value < stop and (value[0] == 32 or value[0] == 9):
+        while value < stop and (value[0] == c" " or value[0] == c"\t"):
             value += 1
-        while stop > value and ((stop - 1)[0] == 32 or (stop - 1)[0] == 9):
+        while stop > value and ((stop - 1)[0] == c" " or (stop - 1)[0] == c"\t"):
             stop -= 1
         if head.count >= max_fields:
             return -TOO_MANY_FIELDS
@@ -89,7 +90,7 @@ cdef int parse_fields(const char* p, const char* end, Head head, Seen* seen, int
 
 cdef int field_fault(const char* p) noexcept:
     cdef const char* colon = end_of_run(p, TOKEN)
-    return -name_fault(p, colon) if colon[0] != 58 or colon == p else 0
+    return -name_fault(p, colon) if colon[0] != c":" or colon == p else 0
 
 
 cdef bint make_room(Head head) noexcept:
@@ -100,13 +101,16 @@ cdef bint make_room(Head head) noexcept:
     return True
 
 
-cdef inline void keep(Head head, const char* name, size_t name_len, const char* value, size_t value_len, int id) noexcept:
+cdef inline void keep(
+    Head head, const char* name, size_t name_len, const char* value, size_t value_len, int id,
+) noexcept:
     head.append(name, name_len, value, value_len, id, FIELD_SENSITIVE if is_credential(name, name_len) else 0)
 
 
 cdef inline bint is_credential(const char* name, size_t length) noexcept:
     if length == 6:
-        return name[0] | 32 == 99 and equals_lower(name, length, "cookie", 6)
+        # | 32: to lower case.
+        return name[0] | 32 == c"c" and equals_lower(name, length, "cookie", 6)
     return length == 13 and equals_lower(name, length, "authorization", 13)
 
 
@@ -132,14 +136,14 @@ cdef inline void note(Seen* seen, int id) noexcept:
 cdef int name_fault(const char* line, const char* stop) noexcept:
     cdef char c = stop[0]
     if line == stop:
-        if c == 58:
+        if c == c":":
             return EMPTY_NAME
-        return OBS_FOLD if c == 32 or c == 9 else BAD_NAME
-    if c == 13:
+        return OBS_FOLD if c == c" " or c == c"\t" else BAD_NAME
+    if c == c"\r":
         return NO_COLON
-    while stop[0] == 32 or stop[0] == 9:
+    while stop[0] == c" " or stop[0] == c"\t":
         stop += 1
-    return SPACE_BEFORE_COLON if stop[0] == 58 else BAD_NAME
+    return SPACE_BEFORE_COLON if stop[0] == c":" else BAD_NAME
 
 
 # ---- requests
@@ -165,7 +169,8 @@ cdef int settle_request(Head head, Seen* seen) noexcept:
     return 0
 
 
-# Exactly one valid Host in 1.1, at most one in 1.0 (RFC 9112 3.2). The target's own authority wins; the field stays as sent, and is written anew (3.2.2).
+# Exactly one valid Host in 1.1, at most one in 1.0 (RFC 9112 3.2). The target's own authority wins; the field
+# stays as sent, and is written anew (3.2.2).
 cdef int settle_host(Head head, Seen* seen) noexcept:
     cdef Field* host
     if seen.hosts == 0:
@@ -182,7 +187,8 @@ cdef int settle_host(Head head, Seen* seen) noexcept:
     return 0
 
 
-# A body after which the protocol switches has two possible ends, and h2c would hide exchanges in a tunnel: neither is offered.
+# A body after which the protocol switches has two possible ends, and h2c would hide exchanges in a tunnel:
+# neither is offered.
 cdef bint valid_upgrade(Head head) noexcept:
     if not head.end or head.version != HTTP_11 or head.method_id == METHOD_CONNECT:
         return False
@@ -202,7 +208,7 @@ cdef bint real_protocols(Field* field) noexcept:
     cdef const char* stop
     cdef bint any_protocol = False
     while p < end:
-        stop = <const char*> memchr(p, 44, end - p)
+        stop = <const char*> memchr(p, c",", end - p)
         if stop == NULL:
             stop = end
         if p < stop:
@@ -242,7 +248,7 @@ cdef bint lists_trailers(Field* field) noexcept:
     cdef const char* end = field.value + field.value_len
     cdef const char* stop
     while p < end:
-        stop = <const char*> memchr(p, 44, end - p)
+        stop = <const char*> memchr(p, c",", end - p)
         if stop == NULL:
             stop = end
         element = trim(p, stop)
@@ -315,7 +321,8 @@ cdef int settle_framing(Head head, Seen* seen) noexcept:
     return 0
 
 
-# `chunked` alone is understood. Well-formed codings before it are merely unsupported; anything else has no certain end.
+# `chunked` alone is understood. Well-formed codings before it are merely unsupported; anything else has no
+# certain end.
 cdef int coding_fault(Field* field) noexcept:
     cdef const char* p = field.value
     cdef const char* end = field.value + field.value_len
@@ -330,12 +337,12 @@ cdef int coding_fault(Field* field) noexcept:
             return BAD_CODING
         if stop == end:
             return UNKNOWN_CODING
-        while stop < end and stop[0] == 32:
+        while stop < end and stop[0] == c" ":
             stop += 1
-        if stop == end or stop[0] != 44:
+        if stop == end or stop[0] != c",":
             return BAD_CODING
         p = stop + 1
-        while p < end and p[0] == 32:
+        while p < end and p[0] == c" ":
             p += 1
 
 
@@ -374,7 +381,7 @@ cdef int read_connection(Head head, bint* wants_upgrade) noexcept:
         p = head.fields[i].value
         end = p + head.fields[i].value_len
         while p < end:
-            stop = <const char*> memchr(p, 44, end - p)
+            stop = <const char*> memchr(p, c",", end - p)
             if stop == NULL:
                 stop = end
             option = trim(p, stop)
@@ -396,13 +403,16 @@ cdef int read_connection(Head head, bint* wants_upgrade) noexcept:
     return 0
 
 
-# Connection options never take away what frames, routes or is ours: a client would remove it from under the next hop.
+# Connection options never take away what frames, routes or is ours: a client would remove it from under the
+# next hop.
 cdef void drop_named(Head head, Span name) noexcept:
     cdef int i
     cdef Field* field
     for i in range(head.count):
         field = &head.fields[i]
-        if field.name_len == name.len and same_name(field.name, name.ptr, name.len) and not is_protected(field.id):
+        if field.name_len != name.len or is_protected(field.id):
+            continue
+        if same_name(field.name, name.ptr, name.len):
             field.flags |= FIELD_DROPPED
 
 
@@ -425,9 +435,9 @@ cdef inline bint is_protected(int id) noexcept:
 
 cdef Span trim(const char* p, const char* end) noexcept:
     cdef Span span
-    while p < end and (p[0] == 32 or p[0] == 9):
+    while p < end and (p[0] == c" " or p[0] == c"\t"):
         p += 1
-    while end > p and ((end - 1)[0] == 32 or (end - 1)[0] == 9):
+    while end > p and ((end - 1)[0] == c" " or (end - 1)[0] == c"\t"):
         end -= 1
     span.ptr = p
     span.len = end - p

@@ -1,8 +1,9 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """Finds the end of a head while refusing control bytes, then reads the lines of the complete head once.
 
-What is wrong with an incomplete head is found with the line that makes it so, and in a whole one the first wrong line counts: that is why verdicts do not
-depend on where the bytes were split, and nobody waits for the rest of what can only become worse.
+What is wrong with an incomplete head is found with the line that makes it so, and in a whole one the first
+wrong line counts: that is why verdicts do not depend on where the bytes were split, and nobody waits for the
+rest of what can only become worse.
 """
 
 from libc.string cimport memchr, memcmp, memcpy
@@ -61,7 +62,7 @@ cdef int parse_request(const char* p, size_t n, size_t* scanned, Head head, Limi
     cdef int fault
     cdef const char* line_end
     scan.section = REQUEST_HEAD
-    scan.base = 2 if n >= 2 and p[0] == 13 and p[1] == 10 else 0
+    scan.base = 2 if n >= 2 and p[0] == c"\r" and p[1] == c"\n" else 0
     scan.first_line = limits.request_line_bytes
     scan.whole = limits.head_bytes
     find_end(p, n, scanned, &scan)
@@ -69,7 +70,7 @@ cdef int parse_request(const char* p, size_t n, size_t* scanned, Head head, Limi
         return judge_lines(p, &scan, head, limits.head_fields)
     if scan.verdict == <int> scan.base + 2:
         return -BAD_REQUEST_LINE
-    line_end = <const char*> memchr(p + scan.base, 13, n - scan.base)
+    line_end = <const char*> memchr(p + scan.base, c"\r", n - scan.base)
     fault = request_line(p + scan.base, line_end, head)
     if fault == 0:
         fault = parse_fields(line_end + 2, p + scan.verdict, head, &seen, limits.head_fields)
@@ -78,7 +79,9 @@ cdef int parse_request(const char* p, size_t n, size_t* scanned, Head head, Limi
     return scan.verdict if fault == 0 else fault
 
 
-cdef int parse_response(const char* p, size_t n, size_t* scanned, Head head, Limits limits, int request_method) noexcept:
+cdef int parse_response(
+    const char* p, size_t n, size_t* scanned, Head head, Limits limits, int request_method,
+) noexcept:
     cdef Seen seen
     cdef Scan scan
     cdef int fault
@@ -92,7 +95,7 @@ cdef int parse_response(const char* p, size_t n, size_t* scanned, Head head, Lim
         return judge_lines(p, &scan, head, limits.head_fields)
     if scan.verdict == 2:
         return -BAD_STATUS_LINE
-    line_end = <const char*> memchr(p, 13, n)
+    line_end = <const char*> memchr(p, c"\r", n)
     fault = status_line(p, line_end, head)
     if fault == 0:
         fault = parse_fields(line_end + 2, p + scan.verdict, head, &seen, limits.head_fields)
@@ -125,8 +128,12 @@ cdef void find_end(const char* p, size_t n, size_t* scanned, Scan* scan) noexcep
     cdef size_t line_limit = scan.base + scan.first_line + 2
     scan.known = known
     find_empty_line(p, n, scanned, scan)
-    # A line is judged once, when the scan passes its longest length: later calls would only find the same line end again.
-    if scan.first_line and known < line_limit <= scan.reached and memchr(p + scan.base, 10, scan.first_line + 2) == NULL:
+    # A line is judged once, when the scan passes its longest length: later calls would only find the same
+    # line end again.
+    if (
+        scan.first_line and known < line_limit <= scan.reached
+        and memchr(p + scan.base, c"\n", scan.first_line + 2) == NULL
+    ):
         scan.verdict = -TARGET_TOO_LONG
     elif scan.reached > scan.whole or (scan.verdict == 0 and scan.reached >= scan.whole):
         scan.verdict = -HEAD_TOO_LARGE
@@ -143,17 +150,17 @@ cdef void find_empty_line(const char* p, size_t n, size_t* scanned, Scan* scan) 
         scanned[0] = at - p
         if at == end:
             return
-        if at[0] != 13:
+        if at[0] != c"\r":
             scan.reached = at - p + 1
-            scan.verdict = -BARE_LF if at[0] == 10 else -CONTROL_BYTE
+            scan.verdict = -BARE_LF if at[0] == c"\n" else -CONTROL_BYTE
             return
         if at + 1 == end:
             return
-        if at[1] != 10:
+        if at[1] != c"\n":
             scan.reached = at - p + 2
             scan.verdict = -BARE_CR
             return
-        if at == first or (at - 1)[0] == 10:
+        if at == first or (at - 1)[0] == c"\n":
             scan.reached = at - p + 2
             scan.verdict = <int> scan.reached
             return
@@ -163,23 +170,25 @@ cdef void find_empty_line(const char* p, size_t n, size_t* scanned, Scan* scan) 
 # ---- lines of an incomplete or a refused head
 
 
-# The fault of the first wrong line among those that are new and end before the verdict; else the verdict. Reads each line once.
+# The fault of the first wrong line among those that are new and end before the verdict; else the verdict.
+# Reads each line once.
 cdef int judge_lines(const char* p, Scan* scan, Head head, int max_fields) noexcept:
     # The byte that was refused ends no line, and what is too long has none.
-    cdef size_t limit = scan.reached if scan.verdict == 0 or scan.verdict == -HEAD_TOO_LARGE else scan.reached - 1
+    cdef bint all_of_it = scan.verdict == 0 or scan.verdict == -HEAD_TOO_LARGE
+    cdef size_t limit = scan.reached if all_of_it else scan.reached - 1
     cdef size_t start = line_start(p, scan)
     cdef const char* end
     cdef int fault, number
     if scan.verdict == -TARGET_TOO_LONG:
         return scan.verdict
     limit = min(limit, scan.whole)
-    if start >= limit or memchr(p + start, 10, limit - start) == NULL:
+    if start >= limit or memchr(p + start, c"\n", limit - start) == NULL:
         return scan.verdict
     number = lines_before(p + scan.base, p + start)
     while start < limit:
-        end = <const char*> memchr(p + start, 10, limit - start)
+        end = <const char*> memchr(p + start, c"\n", limit - start)
         # An empty line ends what is judged; one without its CR is the verdict.
-        if end == NULL or end - 1 <= p + start or (end - 1)[0] != 13:
+        if end == NULL or end - 1 <= p + start or (end - 1)[0] != c"\r":
             break
         fault = judge_line(p + start, end - 1, scan.section, number, head, max_fields)
         if fault < 0:
@@ -192,7 +201,7 @@ cdef int judge_lines(const char* p, Scan* scan, Head head, int max_fields) noexc
 # Where the first line begins that no earlier call has seen to its end.
 cdef size_t line_start(const char* p, Scan* scan) noexcept:
     cdef size_t start = max(scan.known, scan.base)
-    while start > scan.base and p[start - 1] != 10:
+    while start > scan.base and p[start - 1] != c"\n":
         start -= 1
     return start
 
@@ -200,7 +209,7 @@ cdef size_t line_start(const char* p, Scan* scan) noexcept:
 cdef int lines_before(const char* p, const char* end) noexcept:
     cdef int count = 0
     while p < end:
-        p = <const char*> memchr(p, 10, end - p)
+        p = <const char*> memchr(p, c"\n", end - p)
         if p == NULL:
             break
         count += 1
@@ -208,7 +217,9 @@ cdef int lines_before(const char* p, const char* end) noexcept:
     return count
 
 
-cdef int judge_line(const char* p, const char* end, Section section, int number, Head head, int max_fields) noexcept:
+cdef int judge_line(
+    const char* p, const char* end, Section section, int number, Head head, int max_fields,
+) noexcept:
     cdef int fault
     if section == REQUEST_HEAD and number == 0:
         return request_line(p, end, head)
@@ -228,7 +239,7 @@ cdef int request_line(const char* p, const char* end, Head head) noexcept:
     cdef const char* target = method_end + 1
     cdef const char* target_end
     cdef int fault
-    if method_end == p or method_end == end or method_end[0] != 32:
+    if method_end == p or method_end == end or method_end[0] != c" ":
         return -BAD_METHOD
     target_end = skip_class(target, end, TARGET)
     if target_end == target:
@@ -236,7 +247,7 @@ cdef int request_line(const char* p, const char* end, Head head) noexcept:
     # An HTTP/0.9 line ends here; a fragment or a tab stops the target where no space is.
     if target_end == end:
         return -BAD_REQUEST_LINE
-    if target_end[0] != 32:
+    if target_end[0] != c" ":
         return -BAD_TARGET
     fault = http_version(target_end + 1, end, head)
     if fault:
@@ -249,7 +260,7 @@ cdef int request_line(const char* p, const char* end, Head head) noexcept:
 
 # "HTTP/1.0" or "HTTP/1.1" and nothing after it. BAD_STATUS_LINE stands for "not a version at all".
 cdef int http_version(const char* p, const char* end, Head head) noexcept:
-    if end - p != 8 or memcmp(p, "HTTP/", 5) != 0 or p[6] != 46:
+    if end - p != 8 or memcmp(p, "HTTP/", 5) != 0 or p[6] != c".":
         return BAD_STATUS_LINE
     if not is_class(p[5], DIGIT) or not is_class(p[7], DIGIT):
         return BAD_STATUS_LINE
@@ -266,7 +277,7 @@ cdef int read_target(const char* p, const char* end, Head head) noexcept:
         head.form = FORM_AUTHORITY
         head.authority = head.target
         return 0
-    if p[0] == 47:
+    if p[0] == c"/":
         head.form = FORM_ORIGIN
         head.path = head.target
         return 0
@@ -291,7 +302,7 @@ cdef int absolute_form(const char* p, const char* end, Head head) noexcept:
         return -scheme_fault(p, end)
     head.scheme.ptr = "https"
     host_end = host
-    while host_end < end and host_end[0] != 47 and host_end[0] != 63:
+    while host_end < end and host_end[0] != c"/" and host_end[0] != c"?":
         host_end += 1
     if not is_authority(host, host_end, False):
         return -BAD_AUTHORITY
@@ -300,8 +311,8 @@ cdef int absolute_form(const char* p, const char* end, Head head) noexcept:
 
 
 cdef int scheme_fault(const char* p, const char* end) noexcept:
-    cdef const char* colon = <const char*> memchr(p, 58, end - p)
-    if colon != NULL and end - colon > 2 and colon[1] == 47 and colon[2] == 47:
+    cdef const char* colon = <const char*> memchr(p, c":", end - p)
+    if colon != NULL and end - colon > 2 and colon[1] == c"/" and colon[2] == c"/":
         return BAD_SCHEME
     return BAD_TARGET
 
@@ -313,7 +324,7 @@ cdef int absolute_path(const char* p, const char* end, Head head) noexcept:
         head.path.ptr = "*" if head.method_id == METHOD_OPTIONS else "/"
         head.path.len = 1
         return 0
-    if p[0] == 47:
+    if p[0] == c"/":
         head.path = span(p, end)
         return 0
     copy = arena(head, end - p + 1)
@@ -337,12 +348,12 @@ cdef char* arena(Head head, size_t count) noexcept:
 
 cdef int status_line(const char* p, const char* end, Head head) noexcept:
     cdef int fault
-    if end - p < 12 or p[8] != 32:
+    if end - p < 12 or p[8] != c" ":
         return -BAD_STATUS_LINE
     fault = http_version(p, p + 8, head)
     if fault:
         return -fault
-    if not (is_class(p[9], DIGIT) and is_class(p[10], DIGIT) and is_class(p[11], DIGIT)) or p[9] == 48:
+    if not (is_class(p[9], DIGIT) and is_class(p[10], DIGIT) and is_class(p[11], DIGIT)) or p[9] == c"0":
         return -BAD_STATUS_LINE
     head.status = (p[9] - 48) * 100 + (p[10] - 48) * 10 + (p[11] - 48)
     # The reason phrase and even the space before it are left out by many servers.

@@ -107,7 +107,8 @@ cdef int write_request(Transport transport, Head head, Framing framing, bint abs
     # Chunks do not exist in 1.0: a body without a length, which came over HTTP/2, needs 1.1.
     cdef bint is_10 = head.version == HTTP_10 and framing != FRAME_CHUNKED
     cdef bint host = head.find(H_HOST) == NULL or (says_it_twice(head) and head.authority.len > 0)
-    cdef size_t bound = FIXED_BYTES + fields_size(head) + head.method.len + head.target.len + head.scheme.len + head.path.len
+    cdef size_t bound = FIXED_BYTES + fields_size(head)
+    bound += head.method.len + head.target.len + head.scheme.len + head.path.len
     start = transport.reserve(bound + 2 * head.authority.len)
     at = put_span(start, head.method)
     at = put(at, " ", 1)
@@ -129,7 +130,8 @@ cdef int write_request(Transport transport, Head head, Framing framing, bint abs
     return 0
 
 
-# Whether the head names its authority beside the Host field too: then that one was routed by, and Host is written anew (RFC 9112 3.2.2).
+# Whether the head names its authority beside the Host field too: then that one was routed by, and Host is
+# written anew (RFC 9112 3.2.2).
 cdef inline bint says_it_twice(Head head) noexcept:
     return head.form == FORM_ABSOLUTE or head.form == FORM_AUTHORITY or head.version == HTTP_2
 
@@ -178,7 +180,9 @@ cdef int write_response(Transport transport, Head head, int version, Framing fra
 
 cdef char* put_response_connection(char* at, int version, bint close, bint upgrade) noexcept:
     if upgrade:
-        return put(at, "connection: upgrade, close\r\n", 28) if close else put(at, "connection: upgrade\r\n", 21)
+        if close:
+            return put(at, "connection: upgrade, close\r\n", 28)
+        return put(at, "connection: upgrade\r\n", 21)
     if close:
         return put(at, "connection: close\r\n", 19)
     return put(at, "connection: keep-alive\r\n", 24) if version == HTTP_10 else at
@@ -233,7 +237,7 @@ cdef int write_chunk(Transport transport, const char* p, size_t n) except -1:
     cdef char* at
     while size:
         left -= 1
-        digits[left] = <char> (48 + (size & 15) if (size & 15) < 10 else 87 + (size & 15))
+        digits[left] = <char> (c"0" + (size & 15) if (size & 15) < 10 else c"a" - 10 + (size & 15))
         size >>= 4
     at = put(start, digits + left, 16 - left)
     at = put_line_end(at)
@@ -269,18 +273,20 @@ cdef const char* reason_phrase(int status) noexcept:
 
 # RFC 9110 section 15 and the registry beside it.
 for _status, _phrase in {
-    100: b"Continue", 101: b"Switching Protocols", 103: b"Early Hints", 200: b"OK", 201: b"Created", 202: b"Accepted",
-    203: b"Non-Authoritative Information", 204: b"No Content", 205: b"Reset Content", 206: b"Partial Content",
-    300: b"Multiple Choices", 301: b"Moved Permanently", 302: b"Found", 303: b"See Other", 304: b"Not Modified",
-    307: b"Temporary Redirect", 308: b"Permanent Redirect", 400: b"Bad Request", 401: b"Unauthorized", 402: b"Payment Required",
-    403: b"Forbidden", 404: b"Not Found", 405: b"Method Not Allowed", 406: b"Not Acceptable", 407: b"Proxy Authentication Required",
-    408: b"Request Timeout", 409: b"Conflict", 410: b"Gone", 411: b"Length Required", 412: b"Precondition Failed",
-    413: b"Content Too Large", 414: b"URI Too Long", 415: b"Unsupported Media Type", 416: b"Range Not Satisfiable",
-    417: b"Expectation Failed", 421: b"Misdirected Request", 422: b"Unprocessable Content", 425: b"Too Early",
-    426: b"Upgrade Required", 428: b"Precondition Required", 429: b"Too Many Requests", 431: b"Request Header Fields Too Large",
-    451: b"Unavailable For Legal Reasons", 500: b"Internal Server Error", 501: b"Not Implemented", 502: b"Bad Gateway",
-    503: b"Service Unavailable", 504: b"Gateway Timeout", 505: b"HTTP Version Not Supported", 508: b"Loop Detected",
-    511: b"Network Authentication Required",
+    100: b"Continue", 101: b"Switching Protocols", 103: b"Early Hints", 200: b"OK", 201: b"Created",
+    202: b"Accepted", 203: b"Non-Authoritative Information", 204: b"No Content", 205: b"Reset Content",
+    206: b"Partial Content", 300: b"Multiple Choices", 301: b"Moved Permanently", 302: b"Found",
+    303: b"See Other", 304: b"Not Modified", 307: b"Temporary Redirect", 308: b"Permanent Redirect",
+    400: b"Bad Request", 401: b"Unauthorized", 402: b"Payment Required", 403: b"Forbidden",
+    404: b"Not Found", 405: b"Method Not Allowed", 406: b"Not Acceptable",
+    407: b"Proxy Authentication Required", 408: b"Request Timeout", 409: b"Conflict", 410: b"Gone",
+    411: b"Length Required", 412: b"Precondition Failed", 413: b"Content Too Large", 414: b"URI Too Long",
+    415: b"Unsupported Media Type", 416: b"Range Not Satisfiable", 417: b"Expectation Failed",
+    421: b"Misdirected Request", 422: b"Unprocessable Content", 425: b"Too Early", 426: b"Upgrade Required",
+    428: b"Precondition Required", 429: b"Too Many Requests", 431: b"Request Header Fields Too Large",
+    451: b"Unavailable For Legal Reasons", 500: b"Internal Server Error", 501: b"Not Implemented",
+    502: b"Bad Gateway", 503: b"Service Unavailable", 504: b"Gateway Timeout",
+    505: b"HTTP Version Not Supported", 508: b"Loop Detected", 511: b"Network Authentication Required",
 }.items():
     _kept_phrases = globals().setdefault("_kept_phrases", [])
     _kept_phrases.append(_phrase)

@@ -26,7 +26,13 @@ from linkerd2_py._ext.http1.body cimport Body, body_begin, body_next
 from linkerd2_py._ext.http1.client cimport Http1Client
 from linkerd2_py._ext.http1.faults cimport PARSE_FAULTS, parse_fault_status, parse_fault_text
 from linkerd2_py._ext.http1.parser cimport parse_request, parse_response
-from linkerd2_py._ext.http1.serializer cimport FRAME_LENGTH, FRAME_NONE, reason_phrase, write_request, write_response
+from linkerd2_py._ext.http1.serializer cimport (
+    FRAME_LENGTH,
+    FRAME_NONE,
+    reason_phrase,
+    write_request,
+    write_response,
+)
 from linkerd2_py._ext.http1.server cimport Http1Server
 from linkerd2_py._ext.io.loop cimport Loop
 from linkerd2_py._ext.io.transport cimport Session, Transport, accepted
@@ -87,8 +93,9 @@ cdef dict described(Head head):
 cdef dict request_of(Head head):
     found = described(head)
     found.update(
-        method=text(head.method), method_id=METHODS[head.method_id], form=FORMS[head.form], scheme=text(head.scheme),
-        authority=text(head.authority), path=text(head.path), target=text(head.target), expect_continue=bool(head.expect_continue),
+        method=text(head.method), method_id=METHODS[head.method_id], form=FORMS[head.form],
+        scheme=text(head.scheme), authority=text(head.authority), path=text(head.path),
+        target=text(head.target), expect_continue=bool(head.expect_continue),
     )
     return found
 
@@ -145,7 +152,9 @@ cdef object parse_door(bytes message, Head head, Limits limits, int step, int me
     return found
 
 
-def read_body(bytes message, *, bint chunked=False, int64_t length=-1, Limits limits=default_limits, int step=0):
+def read_body(
+    bytes message, *, bint chunked=False, int64_t length=-1, Limits limits=default_limits, int step=0,
+):
     """(body, trailers kept, trailers dropped, bytes consumed, done) of a body section; raises ParseError."""
     cdef Body body
     cdef Head head = take_head()
@@ -179,7 +188,10 @@ def read_body(bytes message, *, bint chunked=False, int64_t length=-1, Limits li
 
 def faults():
     """Every (fault, status, text), for a test that looks at all of them."""
-    return [(fault, parse_fault_status(fault), parse_fault_text(fault).decode()) for fault in range(1, PARSE_FAULTS)]
+    return [
+        (fault, parse_fault_status(fault), parse_fault_text(fault).decode())
+        for fault in range(1, PARSE_FAULTS)
+    ]
 
 
 def name_id(bytes name):
@@ -211,12 +223,14 @@ def parse_many(bytes message, int rounds, *, bint request=True):
 
 
 KINDS = (
-    "none", "refused", "unreachable", "connect_timeout", "reset", "timeout", "eof", "protocol", "idle", "no_fds", "no_memory", "local", "io",
+    "none", "refused", "unreachable", "connect_timeout", "reset", "timeout", "eof", "protocol", "idle",
+    "no_fds", "no_memory", "local", "io",
 )
 
 
 cdef class Recorder(Peer):
-    """Writes down what a half reports and gives it commands. `react(recorder, event)` runs inside the report, as an exchange's answer would."""
+    """Writes down what a half reports and gives it commands. `react(recorder, event)` runs inside the report,
+    as an exchange's answer would."""
     cdef readonly list events
     cdef public object react
     cdef Stream half
@@ -279,14 +293,19 @@ cdef class Recorder(Peer):
         last = self.events[-1] if self.events else None
         if last is None:
             return False
-        return last[0] == "trailers" or (last[0] == "body" and last[2]) or (last[0] == "head" and last[1]["end"])
+        if last[0] == "head":
+            return last[1]["end"]
+        return last[0] == "trailers" or (last[0] == "body" and last[2])
 
     @property
     def live(self):
         """Whether the half still reports here."""
         return self.half is not None and self.half.peer is self
 
-    def respond(self, int status, fields=(), *, bytes body=b"", bint end=True, int64_t length=-2, bint close=False, bytes reason=b"", int version=HTTP_11):
+    def respond(
+        self, int status, fields=(), *, bytes body=b"", bint end=True, int64_t length=-2, bint close=False,
+        bytes reason=b"", int version=HTTP_11,
+    ):
         """A final head, then the body in the same call. `length` -2: that of the body; -1: unknown."""
         cdef Head head = take_head()
         head.status = status
@@ -313,8 +332,10 @@ cdef class Recorder(Peer):
         finally:
             drop_head(head)
 
-    def request(self, bytes method=b"GET", bytes target=b"/", fields=((b"host", b"a"),), *, bint end=True, int64_t length=-1, int version=HTTP_11,
-                bytes authority=b"a", bint upgrade=False, bytes absolute=b""):
+    def request(
+        self, bytes method=b"GET", bytes target=b"/", fields=((b"host", b"a"),), *, bint end=True,
+        int64_t length=-1, int version=HTTP_11, bytes authority=b"a", bint upgrade=False, bytes absolute=b"",
+    ):
         """A request head on a client half. `absolute`: the whole target in absolute-form."""
         cdef Head head = take_head()
         head.version = <Version> version
@@ -547,8 +568,9 @@ def connection(session):
     if transport is None:
         return {"open": False}
     return {
-        "open": not transport.dead, "inbox": transport.inbox is not None, "outbox": transport.outbox.first is not None,
-        "paused": bool(transport.pauses), "unsent": transport.outbox.size, "sent": transport.tx_bytes, "received": transport.rx_bytes,
+        "open": not transport.dead, "inbox": transport.inbox is not None,
+        "outbox": transport.outbox.first is not None, "paused": bool(transport.pauses),
+        "unsent": transport.outbox.size, "sent": transport.tx_bytes, "received": transport.rx_bytes,
     }
 
 

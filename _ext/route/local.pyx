@@ -1,5 +1,6 @@
 # cython: language_level=3
-"""The proxy's own requests go the way of all traffic (balancer, connections, metrics); its admin server stands on the same codec."""
+"""The proxy's own requests go the way of all traffic (balancer, connections, metrics); its admin server
+stands on the same codec."""
 
 from linkerd2_py._ext.core.clock cimport now_ns
 from linkerd2_py._ext.core.fault cimport FAULT_LOCAL, FaultKind, fault_text
@@ -7,7 +8,8 @@ from libc.stdint cimport uint32_t
 from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.exchange cimport take_exchange
 from linkerd2_py._ext.exchange.head cimport FIELD_DROPPED, FORM_ORIGIN, H_CONTENT_LENGTH, H_CONTENT_TYPE, HTTP_2, HTTP_11, Field, Head, drop_head, field_id, method_id, take_head
-from linkerd2_py._ext.http1.server cimport SERVER_HEAD, Http1Server
+from linkerd2_py._ext.http1.server cimport Http1Server
+from linkerd2_py._ext.http1.session cimport PHASE_HEAD
 from linkerd2_py._ext.io.address cimport SocketOptions
 from linkerd2_py._ext.io.listener cimport Listener
 from linkerd2_py._ext.io.transport cimport SEND_FULL, SEND_OK, Transport
@@ -49,8 +51,9 @@ cdef class LocalClient:
 
     def request(self, Target target not None, *, bytes method=b"GET", bytes path=b"/", bytes authority=b"", headers=(), bytes body=None, bint http2=False,
                 bint end=True, on_head, on_body, on_end, on_reset):
-        """Starts an exchange with `target`. `end=False` keeps the request open for LocalRequest.send. Callbacks come from the loop, never from inside this call:
-        on_head(status, headers), on_body(chunk), on_end(trailers or None), on_reset(text, http2 error code)."""
+        """Starts an exchange with `target`. `end=False` keeps the request open for LocalRequest.send.
+        Callbacks come from the loop, never from inside this call: on_head(status, headers), on_body(chunk),
+        on_end(trailers or None), on_reset(text, http2 error code)."""
         cdef ConnectionRouter router = ConnectionRouter.__new__(ConnectionRouter)
         cdef LocalRequest request = LocalRequest.__new__(LocalRequest)
         self.table.loop.now = now_ns()
@@ -201,8 +204,8 @@ cdef class LocalRequest(Stream):
 
 
 cdef class LocalServer(Accepting):
-    """An HTTP/1 server whose requests are answered by Python: `on_request(Request)` is called with the whole request. However many connect and
-    say nothing, who comes next is served."""
+    """An HTTP/1 server whose requests are answered by Python: `on_request(Request)` is called with the whole
+    request. However many connect and say nothing, who comes next is served."""
 
     def __init__(self, Loop loop not None, *, on_request, Limits limits=None, int connections_max=100):
         self.loop = loop
@@ -242,7 +245,7 @@ cdef class LocalServer(Accepting):
         if len(self.sessions) < self.connections_max:
             return 0
         for one in self.sessions:
-            if one.state == SERVER_HEAD:
+            if one.phase == PHASE_HEAD:
                 oldest = one
                 break
         else:
@@ -270,7 +273,8 @@ cdef class Request(Peer):
         return self.server.loop
 
     def respond(self, int status, headers=(), body=b""):
-        """Answers once. `body` is bytes, or an iterator of bytes that is pulled one slice a loop turn, with back-pressure. Nothing happens if the client went away."""
+        """Answers once. `body` is bytes, or an iterator of bytes that is pulled one slice a loop turn, with
+        back-pressure. Nothing happens if the client went away."""
         cdef Head head
         if self.half is None:
             return
