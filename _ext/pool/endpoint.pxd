@@ -1,4 +1,5 @@
-"""An endpoint with its connections: HTTP/1 keep-alive stack, HTTP/2 connections, a spare that proves it reachable, and back-off while it is not."""
+"""An endpoint with its connections: HTTP/1 keep-alive stack, HTTP/2 connections, a spare that proves it
+reachable, and back-off while it is not."""
 
 from libc.stdint cimport int64_t
 from linkerd2_py._ext.core.fault cimport FaultKind
@@ -22,13 +23,15 @@ cdef enum Health:
     HEALTH_FAILING        # the last connect failed: waiting out the back-off, then probing
 
 cdef class Roster(Logical):
-    """Who keeps the set of endpoints (a target). Told of health changes; `on_failing` comes before the waiters of the endpoint are failed."""
+    """Who keeps the set of endpoints (a target). Told of health changes; `on_failing` comes before the
+    waiters of the endpoint are failed."""
     cdef int on_ready(self, Endpoint endpoint) except -1
     cdef int on_failing(self, Endpoint endpoint) except -1
 
 cdef class Endpoint(Backend):
     cdef Roster roster                # owned; None after close
-    # Where the same program may listen instead, or None. A refused connect exchanges it for `address`: later ones begin with what is left.
+    # Where the same program may listen instead, or None. A refused connect exchanges it for `address`: later
+    # ones begin with what is left.
     cdef Address other
     cdef Loop loop
     cdef PoolSettings settings
@@ -41,12 +44,15 @@ cdef class Endpoint(Backend):
     cdef bint removed, opaque
     cdef int failures                 # connects failed in a row, or HTTP/2 connections made in vain
     cdef int dialing_http1            # connects under way for waiters; at most settings.max_dials
-    # The same for HTTP/2, where one serves many waiters; with those that are made at most settings.http2_max_connections.
+    # The same for HTTP/2, where one serves many waiters; with those that are made at most
+    # settings.http2_max_connections.
     cdef int dialing_http2
-    cdef int streams_allowed          # by the peer, on one HTTP/2 connection, as its last SETTINGS said; -1 while not known
+    # By the peer, on one HTTP/2 connection, as its last SETTINGS said; -1 while not known
+    cdef int streams_allowed
     cdef WaiterQueue waiting_http1    # owned
     cdef WaiterQueue waiting_http2    # owned
-    cdef WaiterQueue failed           # owned: those who are told, some a turn, that no connection could be had
+    # Owned: those who are told, some a turn, that no connection could be had
+    cdef WaiterQueue failed
     cdef FaultKind failed_kind        # of the latest of them
     cdef int failed_code
     cdef IdleConnections idle         # owned
@@ -56,7 +62,8 @@ cdef class Endpoint(Backend):
     cdef Timer patience               # armed while somebody waits for a connection or a stream
     cdef bint proves(self, Span name) noexcept
     cdef int open(self) except -1                    # probes, unless opaque or alone
-    cdef int close(self) except -1                   # removed from its target: in flight finish, idle ones close, waiters choose again
+    # Removed from its target: in flight finish, idle ones close, waiters choose again
+    cdef int close(self) except -1
     cdef int on_dialed(self, Dial dial, Transport transport) except -1
     cdef int on_dial_failed(self, Dial dial, FaultKind kind, int code) except -1
     cdef int serve_http1(self, Waiter waiter) except -1
@@ -77,7 +84,8 @@ cdef class Endpoint(Backend):
     cdef int note_dial(self, Wants wants, int change) except -1
     cdef int give_waiter(self, Dial dial, Transport transport) except -1
     cdef int dial_secured(self, Dial dial) except -1
-    cdef bint has_another_way(self, Dial dial, FaultKind kind)   # 1 at most once a dial, which then goes on at `address`
+    # 1 at most once a dial, which then goes on at `address`
+    cdef bint has_another_way(self, Dial dial, FaultKind kind)
     cdef bint was_told(self, Transport transport)
     cdef int announce(self, Dial dial, Transport transport) except -1
     cdef int fail_all(self, WaiterQueue waiters, FaultKind kind, int code) except -1

@@ -1,5 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""Connections to one endpoint. `serve` is the way in; a waiter that finds no free connection waits here while one is dialled."""
+"""Connections to one endpoint. `serve` is the way in; a waiter that finds no free connection waits here while
+one is dialled."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint64_t
@@ -85,7 +86,8 @@ cdef class Endpoint(Backend):
         if self.alone:
             return 0
         if self.opaque:
-            # A probe would be a real connection to a server that may speak first: trust it until a connect fails.
+            # A probe would be a real connection to a server that may speak first: trust it until a connect
+            # fails.
             self.health = HEALTH_READY
             return self.roster.on_ready(self)
         return self.dial(WANTS_HTTP2 if self.h2 else WANTS_HTTP1, None, True)
@@ -132,8 +134,8 @@ cdef class Endpoint(Backend):
         return self.dial_http2()
 
     cdef int serve_fresh(self, Waiter waiter, Wants wants) except -1:
-        """What a kept connection lost goes over one that is made for it: the others may have ended like the first.
-        Over HTTP/2 one that all share is as good where none is kept."""
+        """What a kept connection lost goes over one that is made for it: the others may have ended like the
+        first. Over HTTP/2 one that all share is as good where none is kept."""
         waiter.wants_fresh = False
         if wants == WANTS_HTTP2 and (self.multiplexed or self.has_spare(wants)) and self.has_room_http2():
             return self.dial(WANTS_HTTP2, waiter, False)
@@ -161,7 +163,8 @@ cdef class Endpoint(Backend):
         return 0 if self.patience.armed else self.loop.arm(self.patience, self, self.settings.failfast_ns)
 
     cdef int run_out(self) except -1:
-        """Who has waited for the fail-fast time waits no longer. Where nothing moved all that time, the endpoint serves nobody: others are tried first from now on."""
+        """Who has waited for the fail-fast time waits no longer. Where nothing moved all that time, the
+        endpoint serves nobody: others are tried first from now on."""
         cdef bint stuck = self.is_stuck()
         self.turn_away(self.waiting_http1)
         self.turn_away(self.waiting_http2)
@@ -217,8 +220,8 @@ cdef class Endpoint(Backend):
         return self.dial(WANTS_HTTP2, None, False)
 
     cdef bint needs_http2(self):
-        """Somebody waits, and one more connection would serve them: a limit that is known is used up on all there are. Not where a limit is not known yet, nor
-        where the peer allows no streams at all."""
+        """Somebody waits, and one more connection would serve them: a limit that is known is used up on all
+        there are. Not where a limit is not known yet, nor where the peer allows no streams at all."""
         cdef Http2Client client
         if self.waiting_http2.count == 0 or self.dialing_http2 or self.removed:
             return False
@@ -230,7 +233,8 @@ cdef class Endpoint(Backend):
         return True
 
     cdef int dial_for_others(self, Wants wants) except -1:
-        """While one waiter's own connect was under way, others may have taken it for the one that would serve them."""
+        """While one waiter's own connect was under way, others may have taken it for the one that would serve
+        them."""
         return self.dial_http2() if wants == WANTS_HTTP2 else self.dial_http1()
 
     cdef int dial(self, Wants wants, Waiter waiter, bint probe) except -1:
@@ -289,7 +293,8 @@ cdef class Endpoint(Backend):
         return self.peer is not None and (<TlsTransport> transport).channel.has_header
 
     cdef int announce(self, Dial dial, Transport transport) except -1:
-        """Where the peer agreed to it, says for which port the connection is: in front of the first bytes, and at once where the server may speak first."""
+        """Where the peer agreed to it, says for which port the connection is: in front of the first bytes,
+        and at once where the server may speak first."""
         cdef char header[TRANSPORT_HEADER_ROOM]
         cdef SessionProtocol protocol = SESSION_OPAQUE
         if not self.was_told(transport):
@@ -409,7 +414,8 @@ cdef class Endpoint(Backend):
         return self.roster.on_failing(self)
 
     cdef int on_broken(self) except -1:
-        """What it was about to do did not happen: it counts as a failed connect, after which it is probed, and nobody waits for what will not come."""
+        """What it was about to do did not happen: it counts as a failed connect, after which it is probed,
+        and nobody waits for what will not come."""
         if self.removed:
             return 0
         self.failed.take_all(self.waiting_http1)
@@ -468,7 +474,8 @@ cdef class Endpoint(Backend):
         return self.dial_http2()
 
     cdef int on_http2_over(self, Http2Client client, FaultKind kind, int code) except -1:
-        """A connection takes no more streams. Made in vain, it counts as a connect that failed: its waiters choose again instead of making one after another."""
+        """A connection takes no more streams. Made in vain, it counts as a connect that failed: its waiters
+        choose again instead of making one after another."""
         cdef bint known = client in self.multiplexed
         if known:
             self.multiplexed.remove(client)
@@ -547,7 +554,8 @@ cdef class Endpoint(Backend):
 
 
 cdef class Connections(ConnectionOwner):
-    """What client codecs report to. Lives as long as a connection does, longer than its endpoint is in the set."""
+    """What client codecs report to. Lives as long as a connection does, longer than its endpoint is in the
+    set."""
 
     cdef int on_connection_room(self, object connection) except -1:
         cdef Endpoint endpoint = self.endpoint
@@ -580,7 +588,8 @@ cdef class Dial(Connecting):
 
 
 cdef class Spare(Session):
-    """Connected and unused. Bytes or an end from the endpoint make it worthless: an HTTP server does not speak first."""
+    """Connected and unused. Bytes or an end from the endpoint make it worthless: an HTTP server does not
+    speak first."""
 
     cdef int on_attached(self) except -1:
         return 0

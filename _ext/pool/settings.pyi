@@ -2,7 +2,8 @@ from linkerd2_py._ext.core.limits import Limits
 from linkerd2_py._ext.io.address import SocketOptions
 
 class PoolSettings:
-    """How connections to endpoints are made, kept and given up. Durations in nanoseconds; defaults are Linkerd's outbound ones."""
+    """How connections to endpoints are made, kept and given up. Durations in nanoseconds; defaults are
+    Linkerd's outbound ones."""
 
     decay_ns: float
     default_rtt_ns: float

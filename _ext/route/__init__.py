@@ -1,6 +1,7 @@
 """From accept to codec, and from request to endpoint: the part that Python talks to.
 
-A `ProxyServer` takes connections in and finds their `Target` in a `TargetTable`, which asks the shell about those it
-does not know; a `ConnectionRouter` does the same for the requests of one connection. `local` is for exchanges with
-Python at one end: the proxy's own requests, and its admin server.
+A connection is an `Arrival` until its `Target` is found in a `TargetTable`, which asks the shell about those it
+does not know, and until it is known what it speaks. Then the `ProxyServer` puts a codec on it, whose
+`ConnectionRouter` finds the targets of its requests, or it is an `OpaqueConnection`. `local` is for exchanges
+with Python at one end: the proxy's own requests, and its admin server.
 """

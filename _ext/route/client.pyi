@@ -1,7 +1,8 @@
 from linkerd2_py._ext.metrics.series import Counter
 
 class Client:
-    """Who is at the other end of a connection: its identity, where that was proven, and whether the connection is TLS that we terminate."""
+    """Who is at the other end of a connection: its identity, where that was proven, and whether the
+    connection is TLS that we terminate."""
 
     @property
     def identity(self) -> str | None: ...
@@ -11,7 +12,8 @@ class Client:
     def labels(self) -> tuple[tuple[str, str], ...]: ...
 
 class Permission:
-    """An answer of policy. `refusal`: why the client is not let in, None lets it in. The counters count the requests and the opaque connections it was given for."""
+    """An answer of policy. `refusal`: why the client is not let in, None lets it in. The counters count the
+    requests and the opaque connections it was given for."""
 
     def __init__(
         self,

@@ -12,7 +12,8 @@ cdef class LocalClient:
     cdef TargetTable table
 
 cdef class LocalRequest(Stream):
-    """A server half whose client is Python. What comes back is queued and delivered from the loop, in order."""
+    """A server half whose client is Python. What comes back is queued and delivered from the loop, in
+    order."""
     cdef Loop loop
     cdef Head head                # owned until the exchange releases it
     cdef list kept                # bytes that the head's spans point into
@@ -29,8 +30,10 @@ cdef class LocalServer(Accepting):
     cdef Limits limits
     cdef object on_request
     cdef list listeners
-    cdef Py_ssize_t connections_max   # at once; one that comes beyond ends the oldest idle one, else the oldest
-    cdef list sessions                # owned: Http1Server of each connection, oldest first; those that are over go when the next one comes
+    # At once; one that comes beyond ends the oldest idle one, else the oldest
+    cdef Py_ssize_t connections_max
+    # Owned: Http1Server of each connection, oldest first; those that are over go when the next one comes
+    cdef list sessions
     cdef int make_room(self) except -1
 
 cdef class LocalDispatch(Dispatch):

@@ -14,26 +14,32 @@ cdef enum:
     AUTHORITY_ROOM = 256      # a DNS name is at most 255 bytes
 
 cdef class Tunnels:
-    """What a router asks of the server it belongs to: whether a client is let in, and to take transports that are no longer HTTP."""
-    cdef Permission permit(self, Target target, Client client, Address peer)    # None: nobody decides, all are let in
+    """What a router asks of the server it belongs to: whether a client is let in, and to take transports that
+    are no longer HTTP."""
+    # None: nobody decides, all are let in
+    cdef Permission permit(self, Target target, Client client, Address peer)
     cdef int take_over(self, Transport transport, Target target) except -1
     cdef int tunnel(self, Transport client, Transport server, Target target) except -1
 
 cdef class ConnectionRouter(Router):
-    """One for all connections of one client to a fixed target; without one, where authorities are labels, or where policy refuses, each connection has its own."""
+    """One for all connections of one client to a fixed target; without one, where authorities are labels, or
+    where policy refuses, each connection has its own."""
     cdef object __weakref__
     cdef TargetTable table
     cdef Target fixed                 # original destination or static port; None: by authority
     cdef Tunnels tunnels              # the server this connection came from
     cdef Client client                # who sends; never None
-    cdef Address peer                 # without `fixed`, where somebody decides about clients: whose connection it is
+    # Without `fixed`, where somebody decides about clients: whose connection it is
+    cdef Address peer
     cdef Permission permission        # to `fixed`, or to `last`; None: nobody decides
     cdef int default_port
-    cdef bint authority_labels        # inbound: count by authority (trusted clients only: unbounded otherwise)
+    # Inbound: count by authority (trusted clients only: unbounded otherwise)
+    cdef bint authority_labels
     # The last authority seen and what it led to, so that a keep-alive connection does not hash it again.
     cdef Target last
     cdef bytes last_authority         # as sent; None at first
-    cdef HttpMetrics labelled         # inbound: of labelled_backend with labelled_authority (empty: not by authority) for this client
+    # Inbound: of labelled_backend with labelled_authority (empty: not by authority) for this client
+    cdef HttpMetrics labelled
     cdef Backend labelled_backend
     cdef bytes labelled_authority
     cdef Target by_authority(self, Head head)

@@ -1,18 +1,26 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""Routing: a fixed target, or the request's authority in canonical form (lower case, no trailing dot, explicit port)."""
+"""Routing: a fixed target, or the request's authority in canonical form (lower case, no trailing dot,
+explicit port)."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.string cimport memcmp
 
 from linkerd2_py._ext.exchange.backend cimport UNAVAILABLE_REJECTED, UNAVAILABLE_SHED
 from linkerd2_py._ext.exchange.exchange cimport take_exchange
-from linkerd2_py._ext.exchange.head cimport FIELD_LOWER, H_L5D_CLIENT_ID, H_L5D_DST_CANONICAL, L5D_FIELDS, Field
+from linkerd2_py._ext.exchange.head cimport (
+    FIELD_LOWER,
+    H_L5D_CLIENT_ID,
+    H_L5D_DST_CANONICAL,
+    L5D_FIELDS,
+    Field,
+)
 from linkerd2_py._ext.metrics.labels import make_labels
 
 
 
 def canonical(bytes authority, int default_port):
-    """`Host[:port]` as a target key, or None when it is no host and port: b"Web.NS." -> b"web.ns:80". An empty port is none."""
+    """`Host[:port]` as a target key, or None when it is no host and port: b"Web.NS." -> b"web.ns:80". An
+    empty port is none."""
     name, colon, port = authority.rpartition(b":")
     if not colon or (authority.startswith(b"[") and authority.endswith(b"]")):
         name, port = authority, b""
@@ -28,7 +36,8 @@ cdef enum:
 
 
 cdef Span named(Head head, bint proven) noexcept:
-    """What the request is addressed to: as the peer proxy says that has proven to be one (l5d-dst-canonical, linkerd2-proxy 2.1), else its authority."""
+    """What the request is addressed to: as the peer proxy says that has proven to be one (l5d-dst-canonical,
+    linkerd2-proxy 2.1), else its authority."""
     cdef Field* field = head.find(H_L5D_DST_CANONICAL) if proven else NULL
     cdef Span name = head.authority
     if field != NULL:
@@ -38,7 +47,9 @@ cdef Span named(Head head, bint proven) noexcept:
 
 
 cdef inline bint is_text(bytes text, Span span) noexcept:
-    return <size_t> PyBytes_GET_SIZE(text) == span.len and memcmp(PyBytes_AS_STRING(text), span.ptr, span.len) == 0
+    if <size_t> PyBytes_GET_SIZE(text) != span.len:
+        return False
+    return memcmp(PyBytes_AS_STRING(text), span.ptr, span.len) == 0
 
 
 cdef class Tunnels:
@@ -61,7 +72,9 @@ cdef class ConnectionRouter(Router):
         return self.fixed is None
 
     cdef bint is_shareable(self) noexcept:
-        return self.fixed is not None and not self.authority_labels and (self.permission is None or self.permission.refusal is None)
+        if self.fixed is None or self.authority_labels:
+            return False
+        return self.permission is None or self.permission.refusal is None
 
     cdef Logical logical_for(self, Waiter exchange, Head head):
         cdef Target target = self.fixed
@@ -128,18 +141,21 @@ cdef class ConnectionRouter(Router):
         return self.label(backend, name)
 
     cdef HttpMetrics label(self, Backend backend, Span name):
-        """The endpoint's series for this client, and by authority where that is wanted; resolved once, then remembered."""
+        """The endpoint's series for this client, and by authority where that is wanted; resolved once, then
+        remembered."""
         authority = name.ptr[:name.len]
         labels = backend.http_labels + b"," + make_labels(self.client.labels)
         if authority:
-            labels = make_labels([("authority", authority.decode("ascii", "replace").lower())]) + b"," + labels
+            name_label = make_labels([("authority", authority.decode("ascii", "replace").lower())])
+            labels = name_label + b"," + labels
         self.labelled = self.table.registry.http(self.table.metrics_prefix, labels)
         self.labelled_backend = backend
         self.labelled_authority = authority
         return self.labelled
 
     cdef int stamp(self, Logical logical, Backend backend, Head head) except -1:
-        """Outbound names the target for the peer proxy, which cannot see what a static port stood for; inbound keeps it from the workload."""
+        """Outbound names the target for the peer proxy, which cannot see what a static port stood for;
+        inbound keeps it from the workload."""
         cdef bytes name
         if not self.outbound:
             return self.stamp_client(head)
@@ -150,7 +166,8 @@ cdef class ConnectionRouter(Router):
         return 0
 
     cdef int stamp_client(self, Head head) except -1:
-        """Who calls, as proven, in place of what the client says about that. Who has proven nothing tells the workload nothing in our name."""
+        """Who calls, as proven, in place of what the client says about that. Who has proven nothing tells the
+        workload nothing in our name."""
         cdef bytes identity = self.client.raw_identity
         if identity is None:
             return head.drop_set(L5D_FIELDS)

@@ -12,10 +12,12 @@ from linkerd2_py._ext.tls.identity import LocalIdentity
 class ProxyServer:
     """Listeners of one kind and the way of their connections: target, profile, detection, codec or pump.
 
-    `target` fixes where everything goes (a static port); without it the original destination decides, else each request's authority.
-    `identity`: TLS that asks for its name ends here, all other is passed through; what comes to the listener itself, not redirected, must be TLS with a
-    transport header then. `authorize(client, peer, port)` decides about each connection to a port of the workload. `no_tls`: the labels of those
-    without TLS. `opaque`: no detection. `orig_proto`: believe l5d-orig-proto of HTTP/2 clients. `authority_labels`: count by authority.
+    `target` fixes where everything goes (a static port); without it the original destination decides, else
+    each request's authority. `identity`: TLS that asks for its name ends here, all other is passed through;
+    what comes to the listener itself, not redirected, must be TLS with a transport header then.
+    `authorize(client, peer, port)` decides about each connection to a port of the workload. `no_tls`: the
+    labels of those without TLS. `opaque`: no detection. `orig_proto`: believe l5d-orig-proto of HTTP/2
+    clients. `authority_labels`: count by authority.
     """
 
     loop: Loop

@@ -14,7 +14,8 @@ from linkerd2_py._ext.tls.identity cimport LocalIdentity, ServerIdentity
 
 cdef class EndpointSpec:
     cdef readonly Address address
-    cdef readonly Address other         # where the same program may listen instead, tried when `address` refuses; or None
+    # Where the same program may listen instead, tried when `address` refuses; or None
+    cdef readonly Address other
     cdef readonly bint h2
     cdef readonly tuple labels          # ((name, value), ...): the dst_* labels
     cdef readonly tuple tls             # the labels that say how connections to it are secured, or why not
@@ -31,7 +32,8 @@ cdef class Target(Roster):
     cdef dict endpoints                 # Address -> Endpoint
     cdef dict specs                     # Address -> EndpointSpec
     cdef Endpoint single                # forwarded to, or None
-    # Who waits. Those whose wait is over are let go in order, some a turn; who comes meanwhile stands behind them.
+    # Who waits. Those whose wait is over are let go in order, some a turn; who comes meanwhile stands behind
+    # them.
     cdef WaiterQueue parked             # owned: for the profile
     cdef WaiterQueue queue              # owned: for a ready endpoint
     cdef WaiterQueue given_up           # owned: for nothing; they are told so, and the latest reason
@@ -39,16 +41,21 @@ cdef class Target(Roster):
     cdef int given_up_status
     cdef bytes given_up_text
     cdef bint configured, opaque, gate_shut, closed
-    cdef bint only_http                 # nothing but HTTP is spoken there: what is none is refused, never carried as opaque
+    # Nothing but HTTP is spoken there: what is none is refused, never carried as opaque
+    cdef bint only_http
     cdef Unavailable rejected_why
     cdef int rejected_status            # 0 when not rejected
     cdef bytes rejected_text
     cdef int live                       # exchanges, opaque connections and waits that use it
     cdef int64_t last_used              # loop ns
     cdef Timer failfast
-    cdef object routers                 # (Client, Permission) -> the router of their connections to this target alone, while one of them is open (weak)
-    cdef object last_router             # owned, or None: whoever comes again finds its router though no connection is open; emptied by close
-    cdef dict http                      # tls labels -> exchanges that failed before they had an endpoint; made on first use
+    # (Client, Permission) -> the router of their connections to this target alone, while one of them is open
+    # (weak)
+    cdef object routers
+    # Owned, or None: whoever comes again finds its router though no connection is open; emptied by close
+    cdef object last_router
+    # Tls labels -> exchanges that failed before they had an endpoint; made on first use
+    cdef dict http
     cdef Endpoint make(self, EndpointSpec spec, bint alone)
     cdef HttpMetrics unplaced(self, tuple tls)
     cdef int expect_ready(self) except -1
@@ -76,5 +83,6 @@ cdef class TargetTable(Actor):
     cdef readonly int in_flight
     cdef Timer sweep
     cdef Target find(self, bytes key)   # as for traffic: makes it and asks the shell when unknown
-    cdef Target current(self, Target target)   # the same, or what its key means now: a connection may outlive its target
+    # The same, or what its key means now: a connection may outlive its target
+    cdef Target current(self, Target target)
     cdef int watch_idle(self) except -1

@@ -14,9 +14,11 @@ DISABLED: Labels
 NOT_FROM_REMOTE: Labels
 
 class EndpointSpec:
-    """One endpoint as discovery names it. `h2`: a meshed peer that takes HTTP/2 and l5d-orig-proto. `labels` become dst_*. `peer`: who must answer
-    there, over TLS and in no other way. `tls` are the labels that say how connections to it are secured, or why not; unless given they follow from `peer`.
-    `other`: where the same program may listen instead; a connect that `address` refuses is tried there, once. Not together with `peer`."""
+    """One endpoint as discovery names it. `h2`: a meshed peer that takes HTTP/2 and l5d-orig-proto. `labels`
+    become dst_*. `peer`: who must answer there, over TLS and in no other way. `tls` are the labels that say
+    how connections to it are secured, or why not; unless given they follow from `peer`. `other`: where the
+    same program may listen instead; a connect that `address` refuses is tried there, once. Not together with
+    `peer`."""
 
     address: Address
     h2: bool
@@ -55,9 +57,11 @@ class Target:
         logical: bytes | None = None,
         labels: Labels = (),
     ) -> None:
-        """The profile is known: connections parked for it go on. `http`: what is no HTTP is refused, never carried as opaque."""
+        """The profile is known: connections parked for it go on. `http`: what is no HTTP is refused, never
+        carried as opaque."""
     def replace(self, specs: list[EndpointSpec]) -> None:
-        """Makes the set exactly `specs`; endpoints that stay keep connections and load. None: what waits fails when the fail-fast period ends."""
+        """Makes the set exactly `specs`; endpoints that stay keep connections and load. None: what waits
+        fails when the fail-fast period ends."""
     def add(self, specs: list[EndpointSpec]) -> None: ...
     def remove(self, addresses: list[Address]) -> None:
         """In flight finish, nothing new is dispatched. Unknown addresses are ignored."""
@@ -72,8 +76,8 @@ class Target:
     def close(self) -> None: ...
 
 class TargetTable:
-    """All targets of one direction. `on_unknown_target(target)` is called once for each that traffic names first; `on_idle_target(target)`
-    again and again while nobody uses it for `idle_ns`."""
+    """All targets of one direction. `on_unknown_target(target)` is called once for each that traffic names
+    first; `on_idle_target(target)` again and again while nobody uses it for `idle_ns`."""
 
     loop: Loop
     registry: Registry

@@ -1,7 +1,9 @@
 # cython: language_level=3
-"""The target table and its targets. The shell installs what it learns; exchanges and opaque connections choose here.
+"""The target table and its targets. The shell installs what it learns; exchanges and opaque connections
+choose here.
 
-What the shell calls comes from outside the inner loop, whose time may then be old: those methods read the clock first.
+What the shell calls comes from outside the inner loop, whose time may then be old: those methods read the
+clock first.
 """
 
 from linkerd2_py._ext.core.clock cimport now_ns
@@ -194,7 +196,8 @@ cdef class Target(Roster):
     # ---- from the shell
 
     def configure(self, *, bint opaque=False, bint http=False, bytes logical=None, tuple labels=()):
-        """The profile is known: connections parked for it go on. May be called again when it changes (new connections follow it)."""
+        """The profile is known: connections parked for it go on. May be called again when it changes (new
+        connections follow it)."""
         self.table.loop.now = now_ns()
         self.configured = True
         self.opaque = opaque
@@ -259,7 +262,8 @@ cdef class Target(Roster):
         self.refuse(UNAVAILABLE_LOOP, 502 if self.table.direction == "outbound" else 403, b"request loop: the target is this proxy")
 
     def endpoints_state(self):
-        """One dict an endpoint: address, ready, pending, rtt_ms, and failing, the share of its recent exchanges that failed as it is believed now."""
+        """One dict an endpoint: address, ready, pending, rtt_ms, and failing, the share of its recent
+        exchanges that failed as it is believed now."""
         cdef Endpoint endpoint
         self.table.loop.now = now_ns()
         singles = [] if self.single is None else [self.single]
@@ -323,7 +327,8 @@ cdef class Target(Roster):
         return endpoint
 
     def endpoint_labels(self, EndpointSpec spec):
-        """The labels of request_total and its siblings for one endpoint, in Linkerd's order. Inbound, those of the client follow (`Client.labels`)."""
+        """The labels of request_total and its siblings for one endpoint, in Linkerd's order. Inbound, those
+        of the client follow (`Client.labels`)."""
         address = spec.address
         inbound = self.table.direction == "inbound"
         name = () if inbound else (("authority", self.logical.decode("ascii", "replace")),)

@@ -1,0 +1,253 @@
+# cython: language_level=3
+"""From accept to what a connection speaks: target (static port, original destination, or none), profile,
+detection, TLS that is for us."""
+
+from linkerd2_py._ext.core.buffer cimport Buffer
+from linkerd2_py._ext.core.dns_name cimport DNS_NAME_MAX, same_name
+from linkerd2_py._ext.core.fault cimport FaultKind
+from linkerd2_py._ext.core.types cimport Span
+from linkerd2_py._ext.detect.client_hello cimport HELLO_MORE, HELLO_NAME, HelloState, client_hello
+from linkerd2_py._ext.detect.detect cimport (
+    PROTO_HTTP1,
+    PROTO_HTTP2,
+    PROTO_MORE,
+    PROTO_OPAQUE,
+    PROTO_TLS,
+    detect,
+    may_ask,
+)
+from linkerd2_py._ext.detect.transport_header cimport (
+    HEADER_MORE,
+    HEADER_OK,
+    SESSION_HTTP1,
+    SESSION_HTTP2,
+    HeaderState,
+    read_transport_header,
+)
+from linkerd2_py._ext.io.original_dst cimport original_dst
+from linkerd2_py._ext.tls.credentials cimport Credentials
+from linkerd2_py._ext.tls.transport cimport TlsTransport
+
+cdef enum:
+    # What a client sent before we began to drain is here within that time; one that has sent nothing holds up
+    # the end no longer.
+    DRAIN_WAIT_NS = 100000000
+
+
+cdef class Reception(Tunnels):
+
+    cdef int on_accepted(self, Transport transport) except -1:
+        cdef Target target = self.target
+        cdef Address address
+        if target is None:
+            address = original_dst(transport.fd)
+            if address is not None and not self.is_direct(transport, address):
+                target = self.table.find(str(address).encode())
+        return self.begin(transport, target)
+
+    cdef bint is_direct(self, Transport transport, Address destination):
+        """Whether it was addressed to this very listener, and not redirected here."""
+        cdef Address local
+        if self.identity is None:
+            return False
+        local = transport.local_address()
+        return local is not None and local.same(destination)
+
+    cdef int begin(self, Transport transport, Target target) except -1:
+        if self.opaque and target is not None:
+            return self.relay(transport, target, self.clients.skipped)
+        if target is None or (target.configured and not target.opaque):
+            return self.detect(transport, target, self.clients.plain)
+        return self.await_profile(transport, target)
+
+    cdef int detect(self, Transport transport, Target target, Client client) except -1:
+        cdef Arrival arrival = Arrival.__new__(Arrival)
+        arrival.server = self
+        arrival.target = target
+        arrival.client = client
+        return transport.attach(arrival)
+
+    cdef int take_over(self, Transport transport, Target target) except -1:
+        return self.detect(transport, target, self.clients.plain)
+
+    cdef Permission ask(self, Transport transport, Target target, Client client):
+        if self.authorize is None or target is None:
+            return None
+        return self.permit(target, client, transport.peer_address())
+
+    cdef Permission permit(self, Target target, Client client, Address peer):
+        return None if self.authorize is None else self.authorize(client, peer, target.port)
+
+    cdef int dispatch(self, Transport transport, Target target, Client client, Protocol protocol) except -1:
+        raise NotImplementedError("Reception.dispatch")
+
+    cdef int relay(self, Transport transport, Target target, Client client) except -1:
+        raise NotImplementedError("Reception.relay")
+
+    cdef int await_profile(self, Transport transport, Target target) except -1:
+        raise NotImplementedError("Reception.await_profile")
+
+
+cdef class Arrival(Securing):
+
+    cdef int on_attached(self) except -1:
+        if self.stage == STAGE_HANDSHAKE:
+            return 0
+        self.timeout = Timer(self, 0)
+        self.wait()
+        return self.look()
+
+    cdef int wait(self) except -1:
+        cdef int64_t patience = DRAIN_WAIT_NS if self.server.draining else self.server.detect_timeout_ns
+        return self.server.loop.arm(self.timeout, self, patience)
+
+    cdef int look(self) except -1:
+        cdef Transport transport = self.transport
+        if transport.inbox is None or transport.inbox.size() == 0:
+            return 0
+        return self.look_for_header() if self.stage == STAGE_HEADER else self.look_for_protocol()
+
+    cdef int look_for_protocol(self) except -1:
+        cdef Transport transport = self.transport
+        cdef Protocol found = detect(transport.inbox.head(), transport.inbox.size())
+        if found == PROTO_TLS and self.server.identity is not None and not self.client.secured:
+            self.began_hello = True
+            return self.look_for_name()
+        return 0 if found == PROTO_MORE else self.settle(found)
+
+    # ---- TLS that may be for us
+
+    cdef int look_for_name(self) except -1:
+        cdef Transport transport = self.transport
+        cdef LocalIdentity identity = self.server.identity
+        cdef char room[DNS_NAME_MAX]
+        cdef Span name
+        cdef HelloState state = client_hello(transport.inbox.head(), transport.inbox.size(), room, &name)
+        if state == HELLO_MORE:
+            return transport.widen_inbox()
+        if state == HELLO_NAME and same_name(name, identity.raw_name, len(identity.raw_name)):
+            return self.secure()
+        return self.settle(PROTO_OPAQUE)
+
+    cdef int secure(self) except -1:
+        cdef LocalIdentity identity = self.server.identity
+        cdef Credentials credentials = identity.credentials
+        self.server.loop.disarm(self.timeout)
+        # While the socket still knows: a failure is told with who it was.
+        self.transport.peer_address()
+        if credentials is None:
+            return self.transport.abort()
+        self.stage = STAGE_HANDSHAKE
+        return (<TlsTransport> self.transport).secure(
+            credentials, self.target is None, self, self.server.detect_timeout_ns,
+        )
+
+    cdef int on_secured(self) except -1:
+        cdef TlsTransport transport = <TlsTransport> self.transport
+        self.client = self.server.clients.secured(transport.channel.peer)
+        if self.target is not None:
+            self.stage = STAGE_DETECT
+        elif transport.channel.has_header and self.client.identity is not None:
+            self.stage = STAGE_HEADER
+        else:
+            # To our own port, and it does not say where to, or who it is.
+            return self.refuse()
+        self.wait()
+        return self.look()
+
+    cdef int look_for_header(self) except -1:
+        cdef Transport transport = self.transport
+        cdef TransportHeader header
+        cdef Buffer inbox = transport.inbox
+        cdef HeaderState state = read_transport_header(inbox.head(), inbox.size(), &header)
+        if state == HEADER_MORE:
+            return transport.widen_inbox()
+        # A name is meant for a gateway, which this is not.
+        if state != HEADER_OK or header.name.len:
+            return self.refuse()
+        return self.follow_header(&header)
+
+    cdef int follow_header(self, const TransportHeader* header) except -1:
+        cdef Transport transport = self.transport
+        cdef Address local = transport.local_address()
+        cdef Protocol protocol = PROTO_OPAQUE
+        if local is None:
+            return self.close()
+        transport.inbox.skip(header.size)
+        self.target = self.server.table.find(str(Address(local.host, header.port)).encode())
+        if header.protocol == SESSION_HTTP1:
+            protocol = PROTO_HTTP1
+        elif header.protocol == SESSION_HTTP2:
+            protocol = PROTO_HTTP2
+        return self.settle(protocol)
+
+    cdef int refuse(self) except -1:
+        self.server.loop.disarm(self.timeout)
+        self.transport.count_as(self.client.tcp)
+        return self.transport.abort()
+
+    # ---- the rest
+
+    cdef int settle(self, Protocol found) except -1:
+        """Enough is known: the transport gets its real session, with all bytes still in the inbox."""
+        cdef Reception server = self.server
+        server.loop.disarm(self.timeout)
+        if self.target is not None:
+            # A silent client may take longer than an unused target is kept.
+            self.target = server.table.current(self.target)
+            if found == PROTO_OPAQUE and self.target.only_http:
+                # The parser says what is wrong with it.
+                found = PROTO_HTTP1
+        elif server.identity is not None:
+            # Our own port: what comes there is secured and has a header.
+            return self.refuse()
+        return server.dispatch(self.transport, self.target, self.client, found)
+
+    cdef int on_readable(self) except -1:
+        return self.look()
+
+    cdef int on_read_eof(self) except -1:
+        """A client that sends nothing and says so may still want to hear the server: it goes where it was
+        addressed, end and all."""
+        if self.stage == STAGE_HEADER or (self.is_empty() and (self.target is None or self.server.draining)):
+            return self.close()
+        return self.settle(PROTO_OPAQUE)
+
+    cdef bint may_ask(self) noexcept:
+        return not self.is_empty() and may_ask(self.transport.inbox.head(), self.transport.inbox.size())
+
+    cdef bint is_empty(self) noexcept:
+        return self.transport.inbox is None or self.transport.inbox.size() == 0
+
+    cdef int on_timer(self, Timer timer) except -1:
+        """A client that waits for the server to speak first, or for nothing, is opaque from here on, but
+        nothing new begins while draining. One that has begun what may be a request goes on with it: it is not
+        to decide by waiting how it is read."""
+        if self.transport is None:
+            return 0
+        if self.server.draining and self.is_empty():
+            return self.close()
+        if self.stage == STAGE_HEADER:
+            return self.refuse()
+        if self.began_hello and not self.client.secured:
+            # A hello that stalls is no protocol where the server speaks first.
+            return self.refuse()
+        return self.settle(PROTO_HTTP1 if self.may_ask() else PROTO_OPAQUE)
+
+    cdef int hasten(self) except -1:
+        """The server drains: what the client has sent is on its way to us, or it has sent nothing."""
+        return 0 if self.stage == STAGE_HANDSHAKE else self.server.loop.arm(self.timeout, self, DRAIN_WAIT_NS)
+
+    cdef int on_drained(self) except -1:
+        return 0
+
+    cdef int on_fault(self, FaultKind kind, int code) except -1:
+        self.server.loop.disarm(self.timeout)
+        if self.stage == STAGE_HANDSHAKE:
+            failure = (<TlsTransport> self.transport).failure()
+            self.server.identity.tell_failure(True, self.transport.peer_address(), failure)
+        return 0
+
+    cdef int close(self) except -1:
+        self.server.loop.disarm(self.timeout)
+        return self.transport.close()

@@ -1,0 +1,41 @@
+"""A connection whose bytes are not parsed, from waiting to pump, and the part of a proxy server that keeps
+such connections."""
+
+from libc.stdint cimport int64_t
+from linkerd2_py._ext.exchange.backend cimport Backend, Waiter
+from linkerd2_py._ext.io.pump cimport Pump, PumpOwner
+from linkerd2_py._ext.io.transport cimport Session, Transport
+from linkerd2_py._ext.route.arrival cimport Reception
+from linkerd2_py._ext.route.client cimport Client
+from linkerd2_py._ext.route.target cimport Target
+
+cdef class Relay(Reception):
+    """The part of a proxy server that passes on what it does not parse."""
+    cdef set opaque_connections       # OpaqueConnection: from accept or tunnel until both ends are closed
+    cdef OpaqueConnection park(self, Transport transport, Target target, Client client)
+
+cdef class OpaqueConnection(Waiter):
+    """A connection that waits for its profile or for an endpoint, and then is pumped."""
+    cdef Relay server                 # owned; None when over
+    cdef Target target
+    cdef Backend backend
+    cdef Client sender
+    cdef Transport client
+    cdef Pump pump
+    cdef bint over
+    cdef bint pending                 # the backend has not been told yet what became of it
+    cdef int attempts
+    cdef int64_t dispatched           # loop ns
+    cdef int admit(self) except -1
+    cdef int join(self, Transport transport) except -1
+    cdef int fail(self) except -1
+    cdef int end(self) except -1
+    cdef int tell_end(self, int64_t now) except -1
+
+cdef class Parked(Session):
+    """Stands on the client's transport while an OpaqueConnection waits: bytes stay in the kernel, a dead
+    client is noticed."""
+    cdef OpaqueConnection connection
+
+cdef class PumpEnd(PumpOwner):
+    cdef OpaqueConnection connection

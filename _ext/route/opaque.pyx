@@ -1,0 +1,162 @@
+# cython: language_level=3
+"""Opaque connections; read them from Relay.await_profile and Relay.relay down."""
+
+from linkerd2_py._ext.core.fault cimport FaultKind, is_ours
+from linkerd2_py._ext.exchange.backend cimport WANTS_TRANSPORT, Unavailable
+from linkerd2_py._ext.io.pump cimport pump_between
+from linkerd2_py._ext.io.transport cimport PAUSE_PARKED
+from linkerd2_py._ext.route.client cimport Permission
+
+cdef enum:
+    # Of endpoints, for one connection: as often as an exchange is chosen again. Its client waits meanwhile,
+    # and may come again itself.
+    MAX_ATTEMPTS = 4
+
+
+cdef class Relay(Reception):
+    def __cinit__(self):
+        self.opaque_connections = set()
+
+    cdef int await_profile(self, Transport transport, Target target) except -1:
+        return target.await_profile(self.park(transport, target, self.clients.skipped))
+
+    cdef int relay(self, Transport transport, Target target, Client client) except -1:
+        return self.park(transport, target, client).admit()
+
+    cdef int tunnel(self, Transport client, Transport server, Target target) except -1:
+        return self.park(client, target, self.clients.plain).join(server)
+
+    cdef OpaqueConnection park(self, Transport transport, Target target, Client client):
+        cdef OpaqueConnection connection = OpaqueConnection.__new__(OpaqueConnection)
+        cdef Parked parked = Parked.__new__(Parked)
+        connection.server = self
+        connection.target = target
+        connection.sender = client
+        connection.client = transport
+        parked.connection = connection
+        target.live += 1
+        self.opaque_connections.add(connection)
+        transport.pause(PAUSE_PARKED)
+        transport.attach(parked)
+        return connection
+
+
+cdef class OpaqueConnection(Waiter):
+
+    cdef int on_profile(self, bint opaque) except -1:
+        # Ours: `end` lets go of them.
+        cdef Relay server = self.server
+        cdef Target target = self.target
+        cdef Transport transport = self.client
+        if self.over:
+            return 0
+        if opaque:
+            return self.admit()
+        self.end()
+        server.detect(transport, target, server.clients.plain)
+        return transport.resume(PAUSE_PARKED)
+
+    cdef int admit(self) except -1:
+        """It is opaque: policy may still refuse it."""
+        cdef Permission permission = self.server.ask(self.client, self.target, self.sender)
+        self.client.count_as(self.sender.tcp)
+        if permission is not None:
+            permission.count_connection()
+            if permission.refusal is not None:
+                return self.fail()
+        return self.target.choose(self)
+
+    cdef int on_backend(self, Backend backend) except -1:
+        if self.over:
+            return 0
+        self.backend = backend
+        self.attempts += 1
+        self.dispatched = self.server.loop.now
+        backend.begin()
+        self.pending = True
+        return backend.serve(self, WANTS_TRANSPORT)
+
+    cdef int on_unavailable(self, Unavailable why, int status, bytes text) except -1:
+        return self.fail()
+
+    cdef int on_backend_failed(self, FaultKind kind, int code) except -1:
+        if self.over:
+            return 0
+        self.backend.cancel()
+        self.pending = False
+        if not is_ours(kind):
+            self.backend.fail(1.0, self.dispatched, 0, self.server.loop.now)
+        if self.backend.alone or self.attempts >= MAX_ATTEMPTS:
+            return self.fail()
+        self.backend = None
+        return self.target.choose(self)
+
+    cdef int on_transport(self, Transport transport) except -1:
+        cdef int64_t now
+        if self.over:
+            return transport.abort()
+        now = self.server.loop.now
+        # Load of an opaque endpoint: its connect time as the estimate, its open connections as what is
+        # pending.
+        self.backend.complete(now - self.dispatched, now)
+        self.backend.begin()
+        return self.join(transport)
+
+    cdef int join(self, Transport transport) except -1:
+        cdef PumpEnd end = PumpEnd.__new__(PumpEnd)
+        end.connection = self
+        self.pump = pump_between(self.client, transport, end)
+        return self.pump.start()
+
+    cdef int on_broken(self) except -1:
+        return self.fail()
+
+    cdef int fail(self) except -1:
+        """No byte was answered: the client sees RST."""
+        cdef Transport client = self.client
+        cdef Pump pump = self.pump
+        if self.over:
+            return 0
+        self.end()
+        if pump is not None:
+            return pump.stop()
+        return client.abort()
+
+    cdef int end(self) except -1:
+        if self.over:
+            return 0
+        self.over = True
+        self.target.withdraw(self)
+        self.target.live -= 1
+        self.target.last_used = self.server.loop.now
+        if self.pending:
+            self.pending = False
+            self.tell_end(self.server.loop.now)
+        self.server.opaque_connections.discard(self)
+        self.backend = None
+        self.client = None
+        self.pump = None
+        self.server = None
+        return 0
+
+    cdef int tell_end(self, int64_t now) except -1:
+        """An endpoint that ends a connection before it has said a word has failed it; the rest is between the
+        two ends."""
+        if self.pump is None:
+            return self.backend.give_up(now - self.dispatched, now)
+        self.backend.cancel()
+        if not self.pump.server_silent:
+            self.backend.succeed(self.dispatched, now)
+        elif self.pump.server_first:
+            self.backend.fail(1.0, self.dispatched, 0, now)
+        return 0
+
+
+cdef class Parked(Session):
+    cdef int on_fault(self, FaultKind kind, int code) except -1:
+        return self.connection.end()
+
+
+cdef class PumpEnd(PumpOwner):
+    cdef int on_pump_closed(self, Pump pump, FaultKind kind, int code) except -1:
+        return self.connection.end()
