@@ -1,21 +1,16 @@
 """An endpoint with its connections: HTTP/1 keep-alive stack, HTTP/2 connections, a spare that proves it
 reachable, and back-off while it is not."""
 
-from libc.stdint cimport int64_t
 from linkerd2_py._ext.core.fault cimport FaultKind
-from linkerd2_py._ext.core.types cimport Span
-from linkerd2_py._ext.exchange.backend cimport Backend, Logical, Waiter, WaiterQueue, Wants
+from linkerd2_py._ext.exchange.backend cimport Logical, Waiter, WaiterQueue, Wants
 from linkerd2_py._ext.exchange.stream cimport ConnectionOwner, Stream
 from linkerd2_py._ext.http1.client cimport Http1Client
 from linkerd2_py._ext.http2.client cimport Http2Client
 from linkerd2_py._ext.io.actor cimport Timer
-from linkerd2_py._ext.io.address cimport Address
-from linkerd2_py._ext.io.loop cimport Loop
-from linkerd2_py._ext.io.transport cimport Connecting, Session, Transport
-from linkerd2_py._ext.metrics.tcp cimport TcpMetrics
+from linkerd2_py._ext.io.transport cimport Transport
+from linkerd2_py._ext.pool.dial cimport Dial, Dialer
 from linkerd2_py._ext.pool.idle cimport IdleConnections
-from linkerd2_py._ext.pool.settings cimport PoolSettings
-from linkerd2_py._ext.tls.identity cimport LocalIdentity, ServerIdentity
+from linkerd2_py._ext.pool.spare cimport Spare
 
 cdef enum Health:
     HEALTH_NEW            # never connected
@@ -28,25 +23,12 @@ cdef class Roster(Logical):
     cdef int on_ready(self, Endpoint endpoint) except -1
     cdef int on_failing(self, Endpoint endpoint) except -1
 
-cdef class Endpoint(Backend):
+cdef class Endpoint(Dialer):
     cdef Roster roster                # owned; None after close
-    # Where the same program may listen instead, or None. A refused connect exchanges it for `address`: later
-    # ones begin with what is left.
-    cdef Address other
-    cdef Loop loop
-    cdef PoolSettings settings
-    cdef TcpMetrics tcp               # owned; the peer="dst" side
-    # Both or none. With them every connection is TLS: there is no way from a failed handshake to a plain one.
-    cdef LocalIdentity local
-    cdef ServerIdentity peer
     cdef Connections connections      # owned; refers back to this endpoint until close
     cdef Health health
-    cdef bint removed, opaque
+    cdef bint opaque
     cdef int failures                 # connects failed in a row, or HTTP/2 connections made in vain
-    cdef int dialing_http1            # connects under way for waiters; at most settings.max_dials
-    # The same for HTTP/2, where one serves many waiters; with those that are made at most
-    # settings.http2_max_connections.
-    cdef int dialing_http2
     # By the peer, on one HTTP/2 connection, as its last SETTINGS said; -1 while not known
     cdef int streams_allowed
     cdef WaiterQueue waiting_http1    # owned
@@ -60,12 +42,9 @@ cdef class Endpoint(Backend):
     cdef Spare spare                  # a connection nobody has used yet, or None
     cdef Timer backoff, sweep
     cdef Timer patience               # armed while somebody waits for a connection or a stream
-    cdef bint proves(self, Span name) noexcept
     cdef int open(self) except -1                    # probes, unless opaque or alone
     # Removed from its target: in flight finish, idle ones close, waiters choose again
     cdef int close(self) except -1
-    cdef int on_dialed(self, Dial dial, Transport transport) except -1
-    cdef int on_dial_failed(self, Dial dial, FaultKind kind, int code) except -1
     cdef int serve_http1(self, Waiter waiter) except -1
     cdef int serve_http2(self, Waiter waiter) except -1
     cdef int wait(self, WaiterQueue queue, Waiter waiter) except -1   # until the fail-fast time is over
@@ -79,15 +58,7 @@ cdef class Endpoint(Backend):
     cdef bint needs_http2(self)
     cdef int dial_for_others(self, Wants wants) except -1
     cdef bint has_room_http2(self)
-    cdef int dial(self, Wants wants, Waiter waiter, bint probe) except -1
-    cdef int dial_plain(self, Dial dial) except -1
-    cdef int note_dial(self, Wants wants, int change) except -1
     cdef int give_waiter(self, Dial dial, Transport transport) except -1
-    cdef int dial_secured(self, Dial dial) except -1
-    # 1 at most once a dial, which then goes on at `address`
-    cdef bint has_another_way(self, Dial dial, FaultKind kind)
-    cdef bint was_told(self, Transport transport)
-    cdef int announce(self, Dial dial, Transport transport) except -1
     cdef int fail_all(self, WaiterQueue waiters, FaultKind kind, int code) except -1
     cdef int fail_next(self) except -1
     cdef int become_ready(self) except -1
@@ -101,24 +72,10 @@ cdef class Endpoint(Backend):
     cdef int keep_spare(self, Transport transport) except -1
     cdef bint has_spare(self, Wants wants)
     cdef Transport adopt_spare(self)
+    cdef int close_spare(self) except -1
     cdef int watch_idle(self) except -1
     cdef int retire_idle(self) except -1
     cdef int hand_out(self, Stream half, bint pooled, Waiter waiter) except -1
 
 cdef class Connections(ConnectionOwner):
     cdef Endpoint endpoint            # owned
-
-cdef class Dial(Connecting):
-    """One connect under way, for one waiter or for the pool."""
-    cdef Endpoint endpoint            # owned until it ends
-    cdef Waiter waiter                # opaque, or one that wants a fresh connection; else None
-    cdef Wants wants
-    cdef bint probe
-    cdef Address where                # what is dialled now
-    cdef bint again                   # for the second time, at the other address
-
-cdef class Spare(Session):
-    cdef Endpoint endpoint            # owned until adopted or gone
-    cdef int64_t since
-    cdef bint told                    # the peer was, that HTTP/1 follows
-    cdef int discard(self) except -1

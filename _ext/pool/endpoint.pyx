@@ -2,23 +2,25 @@
 """Connections to one endpoint. `serve` is the way in; a waiter that finds no free connection waits here while
 one is dialled."""
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.stdint cimport uint64_t
-from libc.string cimport memcmp
+from libc.stdint cimport int64_t
 
 from linkerd2_py._ext.balance.ewma cimport ewma_init
 from linkerd2_py._ext.core.debug cimport LIVE_ENDPOINT, born, gone
-from linkerd2_py._ext.core.fault cimport EPROTO, FAULT_EOF, FAULT_LOCAL, FAULT_PROTOCOL, FAULT_REFUSED, FAULT_TLS, FaultKind
-from linkerd2_py._ext.detect.transport_header cimport (
-    SESSION_HTTP1, SESSION_HTTP2, SESSION_OPAQUE, TRANSPORT_HEADER_ROOM, SessionProtocol, write_transport_header,
-)
+from linkerd2_py._ext.core.fault cimport FAULT_EOF, FAULT_LOCAL, FAULT_PROTOCOL, FaultKind
 from linkerd2_py._ext.exchange.backend cimport (
-    UNAVAILABLE_FAILFAST, UNAVAILABLE_SHED, WANTS_HTTP1, WANTS_HTTP2, WANTS_TRANSPORT, WaiterQueue,
+    UNAVAILABLE_FAILFAST,
+    UNAVAILABLE_SHED,
+    WANTS_HTTP1,
+    WANTS_HTTP2,
+    WANTS_TRANSPORT,
 )
 from linkerd2_py._ext.exchange.stream cimport Stream
-from linkerd2_py._ext.io.transport cimport PAUSE_PARKED, connect, connect_fd
-from linkerd2_py._ext.tls.credentials cimport Credentials
-from linkerd2_py._ext.tls.transport cimport TlsTransport, connect_tls
+from linkerd2_py._ext.io.address cimport Address
+from linkerd2_py._ext.io.loop cimport Loop
+from linkerd2_py._ext.io.transport cimport PAUSE_PARKED
+from linkerd2_py._ext.pool.backoff cimport backoff_ns
+from linkerd2_py._ext.pool.settings cimport PoolSettings
+from linkerd2_py._ext.tls.identity cimport LocalIdentity, ServerIdentity
 
 cdef enum:
     TIMER_BACKOFF = 1
@@ -26,16 +28,8 @@ cdef enum:
     TIMER_PATIENCE = 3
     HTTP_1_1_REQUIRED = 13    # RFC 9113 section 7
 
-cdef uint64_t jitter_state = 0x9E3779B97F4A7C15
-
-
-cdef double unit_random() noexcept:
-    """Uniform in [0, 1): xorshift, for jitter only."""
-    global jitter_state
-    jitter_state ^= jitter_state << 13
-    jitter_state ^= jitter_state >> 7
-    jitter_state ^= jitter_state << 17
-    return <double> (jitter_state >> 11) / 9007199254740992.0
+cdef bytes TOO_MANY_WAIT = b"too many requests wait for a connection to the endpoint"
+cdef bytes NOT_IN_TIME = b"the endpoint gave no connection or stream in time"
 
 
 cdef class Roster(Logical):
@@ -46,7 +40,7 @@ cdef class Roster(Logical):
         raise NotImplementedError("Roster.on_failing")
 
 
-cdef class Endpoint(Backend):
+cdef class Endpoint(Dialer):
 
     def __cinit__(self):
         born(LIVE_ENDPOINT)
@@ -54,8 +48,10 @@ cdef class Endpoint(Backend):
     def __dealloc__(self):
         gone(LIVE_ENDPOINT)
 
-    def __init__(self, Roster roster, Loop loop, PoolSettings settings, Address address, *, bint h2, bint alone, bint opaque, LocalIdentity local=None,
-                 ServerIdentity peer=None, Address other=None):
+    def __init__(
+        self, Roster roster, Loop loop, PoolSettings settings, Address address, *, bint h2, bint alone,
+        bint opaque, LocalIdentity local=None, ServerIdentity peer=None, Address other=None,
+    ):
         self.roster = roster
         self.loop = loop
         self.settings = settings
@@ -91,13 +87,6 @@ cdef class Endpoint(Backend):
             self.health = HEALTH_READY
             return self.roster.on_ready(self)
         return self.dial(WANTS_HTTP2 if self.h2 else WANTS_HTTP1, None, True)
-
-    cdef bint proves(self, Span name) noexcept:
-        cdef bytes ours
-        if self.peer is None:
-            return False
-        ours = self.peer.raw_name
-        return <size_t> PyBytes_GET_SIZE(ours) == name.len and memcmp(PyBytes_AS_STRING(ours), name.ptr, name.len) == 0
 
     # ---- the way in
 
@@ -157,7 +146,7 @@ cdef class Endpoint(Backend):
 
     cdef int wait(self, WaiterQueue queue, Waiter waiter) except -1:
         if self.waiting_http1.count + self.waiting_http2.count >= self.settings.queue_capacity:
-            return waiter.on_unavailable(UNAVAILABLE_SHED, 503, b"too many requests wait for a connection to the endpoint")
+            return waiter.on_unavailable(UNAVAILABLE_SHED, 503, TOO_MANY_WAIT)
         waiter.since = self.loop.now
         queue.append(waiter)
         return 0 if self.patience.armed else self.loop.arm(self.patience, self, self.settings.failfast_ns)
@@ -174,7 +163,7 @@ cdef class Endpoint(Backend):
     cdef int turn_away(self, WaiterQueue queue) except -1:
         cdef int64_t limit = self.loop.now - self.settings.failfast_ns
         while queue.count and queue.first.since <= limit:
-            queue.pop().on_unavailable(UNAVAILABLE_FAILFAST, 504, b"the endpoint gave no connection or stream in time")
+            queue.pop().on_unavailable(UNAVAILABLE_FAILFAST, 504, NOT_IN_TIME)
             if self.loop.is_spent():
                 # The others are a tick late.
                 return 0
@@ -193,7 +182,8 @@ cdef class Endpoint(Backend):
     cdef bint is_stuck(self):
         """The peer allows no streams; the connections on which it said so are closed."""
         cdef Http2Client client
-        cdef bint stuck = self.waiting_http2.count and self.waiting_http2.first.since <= self.loop.now - self.settings.failfast_ns
+        cdef int64_t limit = self.loop.now - self.settings.failfast_ns
+        cdef bint stuck = self.waiting_http2.count and self.waiting_http2.first.since <= limit
         for client in self.multiplexed:
             stuck = stuck and client.live() == 0
         if stuck:
@@ -237,75 +227,7 @@ cdef class Endpoint(Backend):
         them."""
         return self.dial_http2() if wants == WANTS_HTTP2 else self.dial_http1()
 
-    cdef int dial(self, Wants wants, Waiter waiter, bint probe) except -1:
-        cdef Dial dial = Dial.__new__(Dial)
-        dial.endpoint = self
-        dial.waiter = waiter
-        dial.wants = wants
-        dial.probe = probe
-        if self.peer is not None:
-            self.dial_secured(dial)
-        else:
-            self.dial_plain(dial)
-        # Only now: what raises is no connect under way.
-        return self.note_dial(wants, 1)
-
-    cdef int note_dial(self, Wants wants, int change) except -1:
-        if wants == WANTS_HTTP2:
-            self.dialing_http2 += change
-        elif wants == WANTS_HTTP1:
-            self.dialing_http1 += change
-        return 0
-
-    cdef int dial_plain(self, Dial dial) except -1:
-        dial.endpoint = self
-        dial.where = self.address
-        connect(self.loop, self.address, dial, self.settings.connect_timeout_ns, self.settings.socket, self.tcp)
-        return 0
-
-    cdef bint has_another_way(self, Dial dial, FaultKind kind):
-        if kind != FAULT_REFUSED or self.other is None or dial.again or self.removed:
-            return False
-        dial.again = True
-        # Of several dials that are refused at once only the first finds it not yet exchanged.
-        if dial.where is self.address:
-            self.address, self.other = self.other, self.address
-        return True
-
-    cdef int dial_secured(self, Dial dial) except -1:
-        cdef ServerIdentity peer = self.peer
-        cdef Credentials credentials = self.local.credentials
-        cdef Address where = self.address
-        cdef PoolSettings settings = self.settings
-        if credentials is None:
-            # Nothing to prove ourselves with: that is a failed connect, never a plain one.
-            connect_fd(Transport.__new__(Transport), self.loop, -EPROTO, where, dial, settings.connect_timeout_ns, settings.socket, self.tcp)
-            return 0
-        if peer.tunnel_port:
-            where = Address(where.host, peer.tunnel_port)
-        connect_tls(
-            self.loop, where, credentials, peer.raw_server_name, peer.raw_name, peer.tunnel_port != 0, dial, settings.connect_timeout_ns, settings.socket, self.tcp,
-        )
-        return 0
-
-    cdef bint was_told(self, Transport transport):
-        """Whether a transport header is what the peer reads first."""
-        return self.peer is not None and (<TlsTransport> transport).channel.has_header
-
-    cdef int announce(self, Dial dial, Transport transport) except -1:
-        """Where the peer agreed to it, says for which port the connection is: in front of the first bytes,
-        and at once where the server may speak first."""
-        cdef char header[TRANSPORT_HEADER_ROOM]
-        cdef SessionProtocol protocol = SESSION_OPAQUE
-        if not self.was_told(transport):
-            return 0
-        if dial.wants != WANTS_TRANSPORT:
-            protocol = SESSION_HTTP2 if dial.wants == WANTS_HTTP2 else SESSION_HTTP1
-        transport.send(header, write_transport_header(header, TRANSPORT_HEADER_ROOM, self.address.port, NULL, 0, protocol))
-        return transport.flush_later()
-
     cdef int on_dialed(self, Dial dial, Transport transport) except -1:
-        self.note_dial(dial.wants, -1)
         if self.removed:
             transport.abort()
             return 0 if dial.waiter is None else dial.waiter.on_backend_failed(FAULT_LOCAL, 0)
@@ -327,7 +249,7 @@ cdef class Endpoint(Backend):
         if dial.wants == WANTS_HTTP1 and not dial.probe:
             # Its waiter was served by a connection that came back first.
             return self.keep_idle(self.new_http1(transport))
-        if self.spare is not None:
+        if self.has_spare(WANTS_HTTP1):
             return transport.close()
         return self.keep_spare(transport)
 
@@ -349,18 +271,14 @@ cdef class Endpoint(Backend):
         return dial.waiter.on_transport(transport)
 
     cdef int on_dial_failed(self, Dial dial, FaultKind kind, int code) except -1:
-        self.note_dial(dial.wants, -1)
-        if self.has_another_way(dial, kind):
-            self.dial_plain(dial)
-            return self.note_dial(dial.wants, 1)
-        if kind == FAULT_TLS and isinstance(dial.transport, TlsTransport):
-            self.local.tell_failure(False, self.address, (<TlsTransport> dial.transport).failure())
         if not self.removed:
             self.become_failing()
         if dial.waiter is not None:
             dial.waiter.on_backend_failed(kind, code)
             return self.dial_for_others(dial.wants)
-        return self.fail_all(self.waiting_http2 if dial.wants == WANTS_HTTP2 else self.waiting_http1, kind, code)
+        if dial.wants == WANTS_HTTP2:
+            return self.fail_all(self.waiting_http2, kind, code)
+        return self.fail_all(self.waiting_http1, kind, code)
 
     cdef int fail_all(self, WaiterQueue waiters, FaultKind kind, int code) except -1:
         """Those who wait now: a waiter that is told so may come again."""
@@ -398,16 +316,11 @@ cdef class Endpoint(Backend):
         return 0 if self.alone else self.roster.on_ready(self)
 
     cdef int become_failing(self) except -1:
-        cdef int64_t delay
         self.failures += 1
         self.http1_only = False
         if self.alone:
             return 0
-        delay = self.settings.backoff_min_ns << (self.failures - 1 if self.failures < 20 else 19)
-        if delay > self.settings.backoff_max_ns or delay <= 0:
-            delay = self.settings.backoff_max_ns
-        delay += <int64_t> (delay * self.settings.backoff_jitter * unit_random())
-        self.loop.arm(self.backoff, self, delay)
+        self.loop.arm(self.backoff, self, backoff_ns(self.settings, self.failures))
         if self.health == HEALTH_FAILING:
             return 0
         self.health = HEALTH_FAILING
@@ -498,18 +411,18 @@ cdef class Endpoint(Backend):
 
     cdef int keep_spare(self, Transport transport) except -1:
         self.spare = Spare.__new__(Spare)
-        self.spare.endpoint = self
         self.spare.told = self.was_told(transport)
         self.spare.since = self.loop.now
         transport.attach(self.spare)
         return self.watch_idle()
 
     cdef bint has_spare(self, Wants wants):
-        return self.spare is not None and (wants == WANTS_HTTP1 or not self.spare.told)
+        if self.spare is None or self.spare.transport is None:
+            return False
+        return wants == WANTS_HTTP1 or not self.spare.told
 
     cdef Transport adopt_spare(self):
         cdef Transport transport = self.spare.transport
-        self.spare.endpoint = None
         self.spare = None
         return transport
 
@@ -521,17 +434,18 @@ cdef class Endpoint(Backend):
     cdef int retire_idle(self) except -1:
         """Closes what nobody used for the idle time."""
         cdef int64_t limit = self.loop.now - self.settings.http1_idle_ns
-        cdef Transport transport
         while self.idle.count and self.idle.oldest.idle_since <= limit:
             self.idle.pop_oldest().retire()
         if self.spare is not None and self.spare.since <= limit:
-            transport = self.adopt_spare()
-            transport.close()
+            self.close_spare()
         return self.watch_idle() if self.idle.count or self.spare is not None else 0
+
+    cdef int close_spare(self) except -1:
+        cdef Transport transport = None if self.spare is None else self.adopt_spare()
+        return 0 if transport is None else transport.close()
 
     cdef int close(self) except -1:
         cdef Http2Client multiplexed
-        cdef Transport transport
         if self.removed:
             return 0
         self.removed = True
@@ -543,9 +457,7 @@ cdef class Endpoint(Backend):
         for multiplexed in list(self.multiplexed):
             multiplexed.retire()
         self.multiplexed = []
-        if self.spare is not None:
-            transport = self.adopt_spare()
-            transport.close()
+        self.close_spare()
         self.roster = None
         self.fail_all(self.waiting_http1, FAULT_LOCAL, 0)
         self.fail_all(self.waiting_http2, FAULT_LOCAL, 0)
@@ -573,45 +485,3 @@ cdef class Connections(ConnectionOwner):
         if isinstance(connection, Http2Client):
             return endpoint.on_http2_over(<Http2Client> connection, kind, code)
         return endpoint.idle.remove(<Http1Client> connection)
-
-
-cdef class Dial(Connecting):
-    cdef int on_connected(self) except -1:
-        cdef Endpoint endpoint = self.endpoint
-        self.endpoint = None
-        return endpoint.on_dialed(self, self.transport)
-
-    cdef int on_connect_failed(self, FaultKind kind, int code) except -1:
-        cdef Endpoint endpoint = self.endpoint
-        self.endpoint = None
-        return endpoint.on_dial_failed(self, kind, code)
-
-
-cdef class Spare(Session):
-    """Connected and unused. Bytes or an end from the endpoint make it worthless: an HTTP server does not
-    speak first."""
-
-    cdef int on_attached(self) except -1:
-        return 0
-
-    cdef int on_readable(self) except -1:
-        return self.discard()
-
-    cdef int on_read_eof(self) except -1:
-        return self.discard()
-
-    cdef int on_drained(self) except -1:
-        return 0
-
-    cdef int on_fault(self, FaultKind kind, int code) except -1:
-        return self.discard()
-
-    cdef int discard(self) except -1:
-        cdef Endpoint endpoint = self.endpoint
-        cdef Transport transport = self.transport
-        self.endpoint = None
-        if endpoint is not None and endpoint.spare is self:
-            endpoint.spare = None
-        if transport is not None:
-            transport.abort()
-        return 0

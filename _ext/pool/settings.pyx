@@ -3,9 +3,11 @@
 
 cdef class PoolSettings:
     def __init__(
-        self, *, decay_ns=10e9, default_rtt_ns=30e6, penalizes_failures=True, max_retry_after_ns=300_000_000_000, failfast_ns=3_000_000_000, queue_capacity=10_000, max_in_flight=100_000,
-        connect_timeout_ns=1_000_000_000, backoff_min_ns=100_000_000, backoff_max_ns=60_000_000_000, backoff_jitter=0.1,
-        http1_idle_ns=3_000_000_000, http1_max_idle=10_000, max_dials=128, http2_max_connections=16, socket=None, limits=None,
+        self, *, decay_ns=10e9, default_rtt_ns=30e6, penalizes_failures=True,
+        max_retry_after_ns=300_000_000_000, failfast_ns=3_000_000_000, queue_capacity=10_000,
+        max_in_flight=100_000, connect_timeout_ns=1_000_000_000, backoff_min_ns=100_000_000,
+        backoff_max_ns=60_000_000_000, backoff_jitter=0.1, http1_idle_ns=3_000_000_000,
+        http1_max_idle=10_000, max_dials=128, http2_max_connections=16, socket=None, limits=None,
     ):
         self.decay_ns = decay_ns
         self.default_rtt_ns = default_rtt_ns
