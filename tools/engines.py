@@ -5,14 +5,13 @@ stands before ours on PYTHONPATH.
 """
 
 import fcntl
-import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+from tools.beside import beside
 from tools.progress import LOGS, Command, step
 
 ENVIRONMENT: dict[str, dict[str, str]] = {
@@ -98,29 +97,9 @@ def building() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def compiling_beside(flavour: str) -> Iterator[Callable[[], None]]:
-    """Compiles a copy while something else runs, which comes first; what is yielded waits for it, and tells of it as a step does.
-
-    Whoever does not wait has no use for the copy: its compilers are ended, too.
-    """
-    words = ["nice", "-n", "19", sys.executable, "-m", "tools.engines", flavour]
-    child = subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, process_group=0
-    )
-
-    def wait() -> None:
-        said, _ = child.communicate()
-        print(said, end="", flush=True)
-        if child.returncode:
-            sys.exit(1)
-
-    try:
-        yield wait
-    finally:
-        if child.poll() is None:
-            os.killpg(child.pid, signal.SIGTERM)
-            child.communicate()
+def compiling_beside(flavour: str) -> AbstractContextManager[Callable[[], None]]:
+    """Compiles a copy while something else runs."""
+    return beside("tools.engines", flavour)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from tools import check_sizes, stages
+from tools.beside import beside
 from tools.engines import (
     SANITIZER_REPORT,
     compile_copy,
@@ -60,10 +61,13 @@ def test() -> int:
     run = stages.Run()
     lint()
     step("conformance programs", module("tests.support.conformance_programs"))
-    with compiling_beside("debug") as debug_engine:
-        run.stage(stages.RELEASE)
-        run.stage(stages.RELEASE_INTEGRATION)
-        debug_engine()
+    with beside("tests.support.cluster", "build") as cluster_programs:
+        with compiling_beside("debug") as debug_engine:
+            run.stage(stages.RELEASE)
+            run.stage(stages.RELEASE_INTEGRATION)
+            debug_engine()
+        cluster_programs()
+    run.stage(stages.CLUSTER)
     with compiling_beside("sanitized") as sanitized_engine:
         run.stage(stages.debug(environment_of("debug")))
         run.stage(stages.debug_integration(environment_of("debug")))

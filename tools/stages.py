@@ -59,6 +59,8 @@ UNIT = Stage("unit", ["tests/unit"], "not slow")
 RELEASE = Stage("release", QUICK)
 RELEASE_INTEGRATION = Stage("release-integration", INTEGRATION, waits=True)
 
+CLUSTER = Stage("cluster", ("tests/cluster",), waits=True)
+
 
 def debug(env: Mapping[str, str]) -> Stage:
     return Stage("debug", SEES_ENGINE, "not release_only", env=env)

@@ -1,0 +1,178 @@
+"""etcd, kube-apiserver and kube-controller-manager on this machine's loopback: a cluster without a node.
+
+Everything an API server does is real; pods stay pending, and whoever wants them running writes their status.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+from tests.support.cluster import programs
+from tests.support.cluster.keys import SERVICE_RANGE, Keys
+
+# On a machine with thirty others at work the API server takes most of a minute.
+START_LIMIT_S: Final = 180.0
+_POLL_S: Final = 0.1
+_END_LIMIT_S: Final = 20.0
+
+
+class StartError(Exception):
+    """A program of the cluster ended, or did not become ready; the message has the end of its log."""
+
+
+class ControlPlane:
+    """Runs below `root` until closed. Raises `StartError`, with nothing left running."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._logs = root / "log"
+        self._logs.mkdir(parents=True, exist_ok=True)
+        self._bin = programs.build()
+        self._keys = Keys(root / "keys")
+        self._running = ExitStack()
+        try:
+            self._start()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End every program, last started first. May be repeated."""
+        self._running.close()
+
+    def _start(self) -> None:
+        port = self._running.enter_context(_held_port())
+        self.server = f"https://127.0.0.1:{port}"
+        self.kubeconfig = self._keys.kubeconfig("admin", group="system:masters", server=self.server)
+        etcd = self._etcd()
+        apiserver = self._program("kube-apiserver", *self._apiserver_flags(port, etcd=etcd))
+        self._wait(apiserver, name="kube-apiserver", ready=self._api_is_ready)
+        self._controllers()
+
+    def _etcd(self) -> str:
+        """Its address for clients: a socket in the folder that both run in, which nobody else can take."""
+        # It insists on the form host:port, and makes that the name of the file.
+        clients = "unix://etcd:0"
+        flags = (
+            "--name=test",
+            f"--data-dir={self.root}/etcd",
+            # What a power failure would lose is a test's.
+            "--unsafe-no-fsync",
+            f"--listen-client-urls={clients}",
+            f"--advertise-client-urls={clients}",
+            "--listen-peer-urls=http://127.0.0.1:0",
+            "--initial-advertise-peer-urls=http://127.0.0.1:0",
+            "--initial-cluster=test=http://127.0.0.1:0",
+            "--log-level=warn",
+        )
+        self._program("etcd", *flags)
+        return clients
+
+    def _apiserver_flags(self, port: int, *, etcd: str) -> tuple[str, ...]:
+        path = self._keys.path
+        return (
+            f"--etcd-servers={etcd}",
+            "--bind-address=127.0.0.1",
+            f"--secure-port={port}",
+            # The port is held for it by a socket of ours.
+            "--permit-port-sharing",
+            # Loopback is refused as the address of a service's endpoint.
+            "--endpoint-reconciler-type=none",
+            f"--service-cluster-ip-range={SERVICE_RANGE}",
+            f"--tls-cert-file={path('apiserver.crt')}",
+            f"--tls-private-key-file={path('apiserver.key')}",
+            f"--client-ca-file={path('ca.crt')}",
+            "--authorization-mode=RBAC",
+            "--allow-privileged",
+            "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+            f"--service-account-key-file={path('service-accounts.key')}",
+            f"--service-account-signing-key-file={path('service-accounts.key')}",
+            # Whom an aggregated API server is to believe when told who asks.
+            f"--requestheader-client-ca-file={path('front-ca.crt')}",
+            "--requestheader-allowed-names=front-proxy-client",
+            "--requestheader-username-headers=X-Remote-User",
+            "--requestheader-group-headers=X-Remote-Group",
+            "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+            f"--proxy-client-cert-file={path('front.crt')}",
+            f"--proxy-client-key-file={path('front.key')}",
+        )
+
+    def _controllers(self) -> None:
+        user = "system:kube-controller-manager"
+        config = self._keys.kubeconfig(user, group="system:masters", server=self.server)
+        self._program(
+            "kube-controller-manager",
+            f"--kubeconfig={config}",
+            "--leader-elect=false",
+            "--secure-port=0",
+            f"--root-ca-file={self._keys.path('ca.crt')}",
+            f"--service-account-private-key-file={self._keys.path('service-accounts.key')}",
+        )
+
+    def _program(self, name: str, *flags: str) -> subprocess.Popen[bytes]:
+        with (self._logs / f"{name}.log").open("wb") as log:
+            # Whatever becomes of us, nothing outlives us.
+            running = subprocess.Popen(
+                ["setpriv", "--pdeathsig=SIGKILL", str(self._bin / name), *flags],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.root,
+            )
+        self._running.callback(_end, running)
+        return running
+
+    def _wait(
+        self, running: subprocess.Popen[bytes], *, name: str, ready: Callable[[], bool]
+    ) -> None:
+        deadline = time.monotonic() + START_LIMIT_S
+        while not ready():
+            if running.poll() is not None:
+                raise StartError(f"{name} ended with {running.returncode}:\n{self._end_of(name)}")
+            if time.monotonic() > deadline:
+                raise StartError(
+                    f"{name} is not ready after {START_LIMIT_S:g} s:\n{self._end_of(name)}"
+                )
+            time.sleep(_POLL_S)
+
+    def _api_is_ready(self) -> bool:
+        trusted = ssl.create_default_context(cafile=str(self._keys.path("ca.crt")))
+        try:
+            with urllib.request.urlopen(
+                f"{self.server}/readyz", context=trusted, timeout=5
+            ) as answer:
+                return bool(answer.status == 200)
+        except (OSError, urllib.error.URLError):
+            return False
+
+    def _end_of(self, name: str) -> str:
+        log = (self._logs / f"{name}.log").read_text(errors="replace")
+        return "\n".join(log.splitlines()[-20:])
+
+
+@contextlib.contextmanager
+def _held_port() -> Iterator[int]:
+    """A port that only a program which shares ports can listen on while this lasts."""
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
+
+
+def _end(running: subprocess.Popen[bytes]) -> None:
+    running.terminate()
+    try:
+        running.wait(_END_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        running.kill()
+        running.wait()
