@@ -1,0 +1,4 @@
+"""A mesh in a cluster: what the Kubernetes API says.
+
+`api_server` asks, as whom a kubeconfig or the pod says; a `reflector` lists one kind and follows it.
+"""

@@ -1,0 +1,155 @@
+"""Questions to a Kubernetes API server: who answers where and as whom we ask is the client library's business.
+
+Its typed models are left out: they cost twenty times the parsing, and of most objects we need a few fields.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+from kubernetes.aio import client, config
+
+Json = dict[str, Any]
+"""An object as it came; whoever reads a field of it expects anything there."""
+
+CONNECT_LIMIT_S: Final = 10.0
+ANSWER_LIMIT_S: Final = 60.0
+"""For one page of a list, and for what is written."""
+_STATUS_BYTES: Final = 64 * 1024
+_AS_JSON: Final = "application/json"
+
+
+class ApiError(Exception):
+    """The API server answered with an error, or not at all (status 0).
+
+    `status` is HTTP's, `retry_after_s` what it asked us to wait, 0 when it asked for nothing.
+    """
+
+    def __init__(self, reason: str, *, status: int = 0, retry_after_s: float = 0.0) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.retry_after_s = retry_after_s
+
+
+class ConfigError(Exception):
+    """Nobody says where the API server is, or what says so cannot be used."""
+
+
+class ApiServer:
+    """One API server, until closed. Each question is asked with the credentials of that moment."""
+
+    def __init__(self, configuration: client.Configuration) -> None:
+        # As many long questions as there are kinds, and short ones beside them.
+        configuration.connection_pool_maxsize = 0
+        self._client = client.ApiClient(configuration)
+
+    @property
+    def address(self) -> str:
+        """Its URL."""
+        return str(self._client.configuration.host)
+
+    async def close(self) -> None:
+        """Drop all connections."""
+        await self._client.close()  # type: ignore[no-untyped-call]
+
+    async def get(self, path: str, query: Mapping[str, str], *, accept: str = _AS_JSON) -> Json:
+        """The object at `path`. Raises `ApiError`."""
+        limits = aiohttp.ClientTimeout(total=ANSWER_LIMIT_S, connect=CONNECT_LIMIT_S)
+        async with self._asked(path, query, accept=accept, limits=limits) as answer:
+            return _object(await answer.read(), path=path)
+
+    async def lines(
+        self,
+        path: str,
+        query: Mapping[str, str],
+        *,
+        accept: str = _AS_JSON,
+        silence_s: float,
+        on_answer: Callable[[], None],
+    ) -> AsyncGenerator[bytes]:
+        """The lines of an answer that goes on, after `on_answer` was told that it is a good one.
+
+        Raises `ApiError`, also when nothing has come for `silence_s`.
+        """
+        limits = aiohttp.ClientTimeout(total=None, connect=CONNECT_LIMIT_S, sock_read=silence_s)
+        async with self._asked(path, query, accept=accept, limits=limits) as answer:
+            on_answer()
+            while line := await answer.content.readline():
+                yield line
+
+    @asynccontextmanager
+    async def _asked(
+        self, path: str, query: Mapping[str, str], *, accept: str, limits: aiohttp.ClientTimeout
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """A good answer to one question, its body unread; what goes wrong with it is an `ApiError`."""
+        answer: aiohttp.ClientResponse | None = None
+        try:
+            words = await self._client.param_serialize(
+                "GET",
+                path,
+                query_params=list(query.items()),
+                header_params={"Accept": accept},
+                auth_settings=["BearerToken"],
+            )
+            response = await self._client.call_api(*words, _request_timeout=limits)
+            answer = response.response
+            if answer.status != 200:
+                raise await _refused(answer)
+            yield answer
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            raise ApiError(f"{self.address}{path}: {str(error) or type(error).__name__}") from error
+        finally:
+            if answer is not None:
+                # Whatever was not read of it will not be.
+                answer.close()
+
+
+async def connect(kubeconfig: Path | None = None, *, within: str = "") -> ApiServer:
+    """As a kubeconfig says (`within`: the context of that name, not its current one); without one as the pod's own account.
+
+    Raises `ConfigError`.
+    """
+    configuration = client.Configuration()
+    try:
+        if kubeconfig is None:
+            config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
+        else:
+            await config.load_kube_config(  # type: ignore[no-untyped-call]
+                str(kubeconfig),
+                context=within or None,
+                client_configuration=configuration,
+                # A file of the user's is not ours to write.
+                persist_config=False,
+            )
+    except (config.ConfigException, OSError, ValueError, TypeError) as error:
+        where = f"{kubeconfig}: " if kubeconfig else ""
+        raise ConfigError(f"{where}{error}") from error
+    return ApiServer(configuration)
+
+
+async def _refused(answer: aiohttp.ClientResponse) -> ApiError:
+    """The reason is that of the `Status` object, where there is one."""
+    body = await answer.content.read(_STATUS_BYTES)
+    try:
+        reason = str(json.loads(body)["message"])
+    except (ValueError, KeyError, TypeError):
+        reason = f"{answer.status} {answer.reason}"
+    return ApiError(reason, status=answer.status, retry_after_s=_seconds(answer.headers))
+
+
+def _seconds(headers: Mapping[str, str]) -> float:
+    """API servers say Retry-After in whole seconds only."""
+    said = headers.get("Retry-After", "")
+    return float(said) if said.isdecimal() and len(said) < 6 else 0.0
+
+
+def _object(body: bytes, *, path: str) -> Json:
+    found = json.loads(body)
+    if not isinstance(found, dict):
+        raise ApiError(f"{path}: the answer is not an object")
+    return found
