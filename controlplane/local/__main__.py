@@ -10,9 +10,9 @@ from pathlib import Path
 
 from linkerd2_py.base import logs
 from linkerd2_py.controlplane.identity.files import IssuerFiles
+from linkerd2_py.controlplane.local.programs.process import raise_files_limit
 from linkerd2_py.controlplane.local.state.owned import StateError
 from linkerd2_py.controlplane.local.state.state_dir import StateDir, try_lock
-from linkerd2_py.controlplane.local.supervise.process import raise_files_limit
 from linkerd2_py.controlplane.local.supervise.reports import Report, ReportPipe
 from linkerd2_py.controlplane.local.supervise.supervisor import Settings, StartError, Supervisor
 

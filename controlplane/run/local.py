@@ -1,7 +1,7 @@
 """The embedded control plane: every component of a local mesh in one event loop, started and stopped together."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import grpc
@@ -13,6 +13,7 @@ from linkerd2_py.base.tasks import FAILURES, FAILURES_HELP, count_failures
 from linkerd2_py.controlplane.checks.result import CheckResult
 from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.identity.identity import Identity, IdentitySettings
+from linkerd2_py.controlplane.listen import LOOPBACK, Listen
 from linkerd2_py.controlplane.mesh.store import Registry
 from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
 from linkerd2_py.controlplane.metrics.embedded.scraper import INTERVAL_S, Scraper
@@ -25,15 +26,6 @@ from linkerd2_py.controlplane.public_api.web import web_app
 
 # For the self-check to ask the proxy-api how it is.
 _HEALTH_TIMEOUT_S = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Listen:
-    """Where to listen; port 0 takes any that is free. The socket is made inside `place`: in another network namespace, say."""
-
-    host: str = "127.0.0.1"
-    port: int = 0
-    place: Callable[[], AbstractContextManager[object]] = nullcontext
 
 
 @dataclass(slots=True)
@@ -58,8 +50,8 @@ class EmbeddedControlPlane:
 async def build_embedded(
     registry: Registry,
     *,
-    proxy_api: Listen = Listen(),
-    public_api: Listen = Listen(),
+    proxy_api: Listen = LOOPBACK,
+    public_api: Listen = LOOPBACK,
     identity: IdentitySettings | None = None,
     scrape_interval_s: float = INTERVAL_S,
     further_checks: Callable[[], Sequence[CheckResult]] = tuple,
@@ -82,7 +74,7 @@ async def build_embedded(
             starting.push_async_callback(certifying.stop)
         grpc_server = ProxyApi(destination, identity=certifying.service if certifying else None)
         starting.push_async_callback(grpc_server.stop)
-        with proxy_api.place():
+        with proxy_api.inside():
             grpc_server.bind(host=proxy_api.host, port=proxy_api.port)
         grpc_address = await grpc_server.start()
 

@@ -16,8 +16,9 @@ from linkerd2_py.controlplane.identity.identity import IdentitySettings
 from linkerd2_py.controlplane.identity.issuer import Issuer
 from linkerd2_py.controlplane.identity.names import TrustDomain
 from linkerd2_py.controlplane.identity.tokens import WorkloadTokens
+from linkerd2_py.controlplane.listen import Listen
 from linkerd2_py.controlplane.mesh.store import Registry
-from linkerd2_py.controlplane.run.local import EmbeddedControlPlane, Listen, build_embedded
+from linkerd2_py.controlplane.run.local import EmbeddedControlPlane, build_embedded
 from tests.support.certificates import csr, dns_names, new_key
 from tests.support.ports import free_address
 

@@ -14,17 +14,17 @@ from typing import Final
 
 from linkerd2_py.base.names import CONTROL_PLANE_NAMESPACE
 from linkerd2_py.base.tasks import cancel_all, supervise
-from linkerd2_py.controlplane.local.place.addresses import AddressPool, PortPicker
+from linkerd2_py.controlplane.local.place.loopback.addresses import AddressPool, PortPicker
+from linkerd2_py.controlplane.local.place.loopback.plan import static_settings
 from linkerd2_py.controlplane.local.place.plan import (
     ADMIN_PORT,
     INBOUND_PORT,
     PodPlan,
     StaticPort,
-    static_settings,
 )
-from linkerd2_py.controlplane.local.supervise.container import Container
-from linkerd2_py.controlplane.local.supervise.pod import APP_GRACE_S, Surroundings, proxy_program
-from linkerd2_py.controlplane.local.supervise.probe import Probe
+from linkerd2_py.controlplane.local.programs.container import Container
+from linkerd2_py.controlplane.local.programs.of_pod import APP_GRACE_S, Surroundings, proxy_program
+from linkerd2_py.controlplane.local.programs.probe import Probe
 from linkerd2_py.controlplane.mesh.objects import Service
 from linkerd2_py.controlplane.sources.local.mesh_spec import MeshSpec, OutboundSpec, WorkloadSpec
 

@@ -1,4 +1,6 @@
-"""Where pods live: on loopback `addresses`, or, `transparent`, in network namespaces of their own.
+"""Where pods live. A `Place` gives a replica room and says in a `plan` what it gets: at a `loopback` address, or, `transparent`,
+in a network namespace of its own.
 
-A `network` gives a replica its place, as its `plan` says.
+`env` is what the plan makes of its programs, `placement` where and as whom they run, which `launch` brings about; `identity` is
+what its proxy proves with who it is.
 """

@@ -10,9 +10,10 @@ from functools import partial
 
 from linkerd2_py.base.tasks import supervise
 from linkerd2_py.controlplane.local.ingress.ingress import OF_PEOPLE, OF_UNMESHED, Ingress
-from linkerd2_py.controlplane.local.place.network import Network
-from linkerd2_py.controlplane.local.supervise.pod import PodRunner, Surroundings
-from linkerd2_py.controlplane.local.supervise.workload import Place, WorkloadRunner
+from linkerd2_py.controlplane.local.place.place import Place
+from linkerd2_py.controlplane.local.programs.of_pod import Surroundings
+from linkerd2_py.controlplane.local.supervise.pod import PodRunner
+from linkerd2_py.controlplane.local.supervise.workload import Lodging, WorkloadRunner
 from linkerd2_py.controlplane.mesh.store import Registry
 from linkerd2_py.controlplane.sources.local.mesh_spec import MeshSpec, OutboundSpec, WorkloadSpec
 
@@ -26,7 +27,7 @@ class Fleet:
         self,
         *,
         registry: Registry,
-        network: Network,
+        network: Place,
         around: Surroundings,
         on_change: Callable[[], None],
     ) -> None:
@@ -36,7 +37,7 @@ class Fleet:
         self._changed = asyncio.Event()
         self.ingress = Ingress(OF_PEOPLE, around=around, on_change=self._on_change)
         self._unmeshed = Ingress(OF_UNMESHED, around=around, on_change=self._on_change)
-        self._place = Place(
+        self._place = Lodging(
             registry=registry,
             around=around,
             network=network,

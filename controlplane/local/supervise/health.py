@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from linkerd2_py.controlplane.checks.result import CheckResult
+from linkerd2_py.controlplane.local.programs.guarding import Guard
 from linkerd2_py.controlplane.local.supervise.fleet import Fleet
-from linkerd2_py.controlplane.local.supervise.process import Guard
 
 CATEGORY: Final = "linkerd-local"
 

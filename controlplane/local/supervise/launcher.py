@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from linkerd2_py.controlplane.local import sample
-from linkerd2_py.controlplane.local.place.plan import base_env
+from linkerd2_py.controlplane.local.place.env import base_env
+from linkerd2_py.controlplane.local.programs.process import launch_argv
 from linkerd2_py.controlplane.local.state import owned
 from linkerd2_py.controlplane.local.state.owned import StateError
 from linkerd2_py.controlplane.local.state.state_dir import UNSEEN, StateDir, holder
-from linkerd2_py.controlplane.local.supervise.process import launch_argv
 from linkerd2_py.controlplane.local.supervise.reports import Report, read_reports
 
 STOP_LIMIT_S: Final = 20.0

@@ -5,26 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final
 
-from linkerd2_py.base.clock import Clock
 from linkerd2_py.base.tasks import cancel_all, supervise
-from linkerd2_py.controlplane.local.place.plan import (
-    DRAIN_S,
-    PROXY_ARGV,
-    InitStep,
-    PodPlan,
-    proxy_env,
-    workload_argv,
-    workload_env,
+from linkerd2_py.controlplane.local.place.env import DRAIN_S
+from linkerd2_py.controlplane.local.place.plan import PodPlan
+from linkerd2_py.controlplane.local.programs.container import Container
+from linkerd2_py.controlplane.local.programs.of_pod import (
+    APP_GRACE_S,
+    Surroundings,
+    app_program,
+    init_program,
+    proxy_program,
 )
-from linkerd2_py.controlplane.local.state.state_dir import StateDir
-from linkerd2_py.controlplane.local.supervise.container import Container
-from linkerd2_py.controlplane.local.supervise.pod_identity import PodIdentities
-from linkerd2_py.controlplane.local.supervise.probe import Probe
-from linkerd2_py.controlplane.local.supervise.process import Guard, Program
+from linkerd2_py.controlplane.local.programs.probe import Probe
+from linkerd2_py.controlplane.local.programs.process import Program
 from linkerd2_py.controlplane.local.supervise.silence import Silence
 from linkerd2_py.controlplane.mesh.objects import Pod, PodStatus
 
@@ -34,21 +29,6 @@ PROBE_FAILURES: Final = 3
 """A program that runs is called not ready only after this many silent probes in a row."""
 DEREGISTER_S: Final = 1.0
 """Between leaving the registry and closing the listeners: every client has heard of it by then."""
-APP_GRACE_S: Final = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What every pod of a mesh shares."""
-
-    guard: Guard
-    clock: Clock
-    state_dir: StateDir
-    identities: PodIdentities
-    proxy_api: str
-    env: dict[str, str]
-    cwd: Path
-    proxy_uid: int | None = None
 
 
 class PodRunner:
@@ -68,9 +48,10 @@ class PodRunner:
         self._proxy = (
             self._container(proxy_program(plan, around=around)) if plan.spec.meshed else None
         )
-        self._app = self._container(_app_program(plan, around))
+        self._app = self._container(app_program(plan, around=around))
         self._inits = [
-            self._container(_init_program(step, plan, around), once=True) for step in plan.inits
+            self._container(init_program(step, plan, around=around), once=True)
+            for step in plan.inits
         ]
         self._kept: dict[Container, asyncio.Task[None]] = {}
         self._started = around.clock.wall()
@@ -236,34 +217,3 @@ class PodRunner:
         self._wake.clear()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), seconds)
-
-
-def proxy_program(plan: PodPlan, *, around: Surroundings) -> Program:
-    """The sidecar of a plan."""
-    return Program(
-        argv=PROXY_ARGV,
-        env=proxy_env(plan, base=around.env, proxy_api=around.proxy_api),
-        cwd=around.state_dir.root,
-        log=around.state_dir.log_of(f"{plan.name}-proxy"),
-        placement=replace(plan.proxy_placement, uid=around.proxy_uid),
-    )
-
-
-def _app_program(plan: PodPlan, around: Surroundings) -> Program:
-    return Program(
-        argv=workload_argv(plan.spec),
-        env=workload_env(plan, base=around.env),
-        cwd=around.cwd,
-        log=around.state_dir.log_of(plan.name),
-        placement=plan.app_placement,
-    )
-
-
-def _init_program(step: InitStep, plan: PodPlan, around: Surroundings) -> Program:
-    return Program(
-        argv=step.argv,
-        env=around.env,
-        cwd=around.state_dir.root,
-        log=around.state_dir.log_of(f"{plan.name}-{step.name}"),
-        placement=step.placement,
-    )

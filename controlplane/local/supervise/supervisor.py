@@ -30,20 +30,21 @@ from linkerd2_py.controlplane.identity.identity import IdentitySettings
 from linkerd2_py.controlplane.identity.issuer import IssuerError
 from linkerd2_py.controlplane.identity.names import TrustDomain
 from linkerd2_py.controlplane.identity.tokens import WorkloadTokens
-from linkerd2_py.controlplane.local.place.addresses import AddressError
-from linkerd2_py.controlplane.local.place.network import LoopbackNetwork, Network
-from linkerd2_py.controlplane.local.place.plan import base_env
-from linkerd2_py.controlplane.local.place.transparent.network import NamespaceNetwork
+from linkerd2_py.controlplane.local.place.env import base_env
+from linkerd2_py.controlplane.local.place.identity import IdentityService, PodIdentities
+from linkerd2_py.controlplane.local.place.loopback.place import LoopbackPlace
+from linkerd2_py.controlplane.local.place.place import AddressError, Place
 from linkerd2_py.controlplane.local.place.transparent.node import Node
+from linkerd2_py.controlplane.local.place.transparent.place import NamespacePlace
 from linkerd2_py.controlplane.local.place.transparent.programs import NetworkError
+from linkerd2_py.controlplane.local.programs.guarding import Guard
+from linkerd2_py.controlplane.local.programs.of_pod import Surroundings
 from linkerd2_py.controlplane.local.state import owned
 from linkerd2_py.controlplane.local.state.owned import StateError
 from linkerd2_py.controlplane.local.state.state_dir import State, StateDir, started_at
 from linkerd2_py.controlplane.local.supervise.fleet import Fleet
 from linkerd2_py.controlplane.local.supervise.health import local_checks
-from linkerd2_py.controlplane.local.supervise.pod import PodRunner, Surroundings
-from linkerd2_py.controlplane.local.supervise.pod_identity import Authority, PodIdentities
-from linkerd2_py.controlplane.local.supervise.process import Guard
+from linkerd2_py.controlplane.local.supervise.pod import PodRunner
 from linkerd2_py.controlplane.local.supervise.reports import Report, ReportPipe
 from linkerd2_py.controlplane.mesh.store import Registry
 from linkerd2_py.controlplane.run.local import EmbeddedControlPlane, build_embedded
@@ -150,10 +151,10 @@ class Supervisor:
             await cancel_all(following)
             await fleet.stop()
 
-    async def _open_network(self, *, guard: Guard, ending: AsyncExitStack) -> Network:
+    async def _open_network(self, *, guard: Guard, ending: AsyncExitStack) -> Place:
         """Where pods will live; whatever ends this process, nothing of it stays. StartError if refused."""
         if not self._settings.transparent:
-            loopback = LoopbackNetwork()
+            loopback = LoopbackPlace()
             ending.push_async_callback(loopback.close)
             return loopback
         try:
@@ -161,12 +162,12 @@ class Supervisor:
         except (NetworkError, StateError, OSError) as error:
             raise StartError(f"network: {error}") from error
 
-    async def _open_namespaces(self, *, guard: Guard, ending: AsyncExitStack) -> Network:
+    async def _open_namespaces(self, *, guard: Guard, ending: AsyncExitStack) -> Place:
         state_dir, node = self._settings.state_dir, await Node.open()
         sweep = (sys.executable, "-m", "linkerd2_py.controlplane.local.place.transparent.sweep")
         guard.call_at_end([*sweep, node.subnet.label, str(state_dir.etc)])
         ending.callback(guard.call_at_end, [])
-        network = NamespaceNetwork(node, state_dir=state_dir)
+        network = NamespacePlace(node, state_dir=state_dir)
         ending.push_async_callback(network.close)
         await node.start(self._registry)
         self._reports.send(Report("step", f"network {node.subnet.v4}, {node.subnet.v6}"))
@@ -177,7 +178,7 @@ class Supervisor:
             return []
         return local_checks(refused_edit=self._refused_edit, fleet=self._fleet, guard=guard)
 
-    async def _start_plane(self, *, network: Network, guard: Guard) -> EmbeddedControlPlane:
+    async def _start_plane(self, *, network: Place, guard: Guard) -> EmbeddedControlPlane:
         try:
             return await build_embedded(
                 registry=self._registry,
@@ -191,12 +192,14 @@ class Supervisor:
             raise StartError(f"identity: {error}") from error
 
     def _open_identities(
-        self, plane: EmbeddedControlPlane, *, guard: Guard, network: Network
+        self, plane: EmbeddedControlPlane, *, guard: Guard, network: Place
     ) -> PodIdentities:
         """Where proxies keep what they prove with who they are; whatever ends this process, nothing of it stays."""
         folder = self._settings.state_dir.identity
-        authority = Authority(plane.proxy_api, tokens=self._tokens, anchors=lambda: plane.anchors)
-        identities = PodIdentities(folder, authority=authority, uid=network.proxy_uid)
+        service = IdentityService(
+            plane.proxy_api, tokens=self._tokens, anchors=lambda: plane.anchors
+        )
+        identities = PodIdentities(folder, service=service, uid=network.proxy_uid)
         try:
             identities.open()
         except StateError as error:
@@ -211,7 +214,7 @@ class Supervisor:
         *,
         plane: EmbeddedControlPlane,
         guard: Guard,
-        network: Network,
+        network: Place,
         identities: PodIdentities,
     ) -> Surroundings:
         return Surroundings(

@@ -16,10 +16,10 @@ from typing import Any, Final
 from linkerd2_py.base.backoff import Backoff, BackoffRange, unit_random
 from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.base.tasks import report_failure, supervise
-from linkerd2_py.controlplane.local.place.addresses import AddressError
-from linkerd2_py.controlplane.local.place.network import Network
-from linkerd2_py.controlplane.local.place.plan import Door, PodPlan
-from linkerd2_py.controlplane.local.supervise.pod import PodRunner, Surroundings
+from linkerd2_py.controlplane.local.place.place import AddressError, Place
+from linkerd2_py.controlplane.local.place.plan import DoorFinder, PodPlan
+from linkerd2_py.controlplane.local.programs.of_pod import Surroundings
+from linkerd2_py.controlplane.local.supervise.pod import PodRunner
 from linkerd2_py.controlplane.mesh.objects import Pod
 from linkerd2_py.controlplane.mesh.store import Registry
 from linkerd2_py.controlplane.sources.local.mesh_spec import WorkloadSpec
@@ -31,13 +31,13 @@ TRY_AGAIN: Final = BackoffRange(min_s=0.5, max_s=30.0, jitter=0.2)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Lodging:
     """Where replicas are put and announced."""
 
     registry: Registry
     around: Surroundings
-    network: Network
-    door: Door
+    network: Place
+    door: DoorFinder
     on_change: Callable[[], None]
 
     async def join(self, spec: WorkloadSpec, *, name: str) -> PodPlan:
@@ -63,7 +63,7 @@ class Place:
 class WorkloadRunner:
     """The replicas of one workload by number. `problem` says why one has no place; it is tried again for as long."""
 
-    def __init__(self, spec: WorkloadSpec, *, place: Place) -> None:
+    def __init__(self, spec: WorkloadSpec, *, place: Lodging) -> None:
         self._spec = spec
         self._place = place
         self._pods: dict[int, PodRunner] = {}

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from linkerd2_py.controlplane.local.place.plan import PodPlan, plan_pod, proxy_env
+from linkerd2_py.controlplane.local.place.env import proxy_env
+from linkerd2_py.controlplane.local.place.loopback.plan import plan_pod
+from linkerd2_py.controlplane.local.place.plan import PodPlan
 from linkerd2_py.controlplane.local.supervise.launcher import SAMPLE_MESH_FILE
 from linkerd2_py.controlplane.sources.local.mesh_file import load_mesh_file
 from linkerd2_py.proxy.config.load import load

@@ -15,10 +15,11 @@ from starlette.routing import Route
 
 from linkerd2_py import __version__
 from linkerd2_py.controlplane.errors import BindError
+from linkerd2_py.controlplane.listen import Listen
 from linkerd2_py.controlplane.mesh.objects import Deployment, Pod, PortSpec, Service
 from linkerd2_py.controlplane.mesh.store import Registry
 from linkerd2_py.controlplane.public_api.server import WebServer
-from linkerd2_py.controlplane.run.local import EmbeddedControlPlane, Listen, build_embedded
+from linkerd2_py.controlplane.run.local import EmbeddedControlPlane, build_embedded
 from linkerd2_py.proto.gen import destination_pb2 as messages
 from linkerd2_py.proto.gen import destination_pb2_grpc as stubs
 from tests.support.ports import is_listening

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from linkerd2_py.controlplane.local.place.netns import names
+from linkerd2_py.controlplane.local.place.placement import LAUNCH, Placement
 from linkerd2_py.controlplane.local.place.transparent.plan import caller
 from linkerd2_py.controlplane.local.state.state_dir import State, StateDir
-from linkerd2_py.controlplane.local.supervise.process import LAUNCH, Placement
 
 
 class NoSuchPodError(Exception):

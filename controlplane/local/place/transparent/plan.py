@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from linkerd2_py.controlplane.local.place.placement import LAUNCH, Placement
 from linkerd2_py.controlplane.local.place.plan import (
     ADMIN_PORT,
     INBOUND_PORT,
@@ -16,7 +17,6 @@ from linkerd2_py.controlplane.local.place.plan import (
     policy_settings,
 )
 from linkerd2_py.controlplane.local.place.transparent.subnet import Subnet
-from linkerd2_py.controlplane.local.supervise.process import LAUNCH, Placement
 from linkerd2_py.controlplane.sources.local.mesh_spec import WorkloadSpec
 
 PROXY_UID: Final = 2102  # Linkerd's

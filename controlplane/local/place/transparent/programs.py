@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 from collections.abc import Iterable
 
-from linkerd2_py.controlplane.local.place.addresses import AddressError
 from linkerd2_py.controlplane.local.place.netns import write_settings
+from linkerd2_py.controlplane.local.place.place import AddressError
 from linkerd2_py.controlplane.local.place.transparent.commands import Batch
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from linkerd2_py.controlplane.local.place import plan as plans
-from linkerd2_py.controlplane.local.place.plan import PodPlan, plan_pod, proxy_env, workload_env
+from linkerd2_py.controlplane.local.place import env as envs
+from linkerd2_py.controlplane.local.place.env import proxy_env, workload_env
+from linkerd2_py.controlplane.local.place.loopback.plan import plan_pod
+from linkerd2_py.controlplane.local.place.plan import PodPlan
 from linkerd2_py.controlplane.sources.local.mesh_file import parse_mesh
 from linkerd2_py.controlplane.sources.local.mesh_spec import OutboundSpec
 from linkerd2_py.proxy.config.load import load
@@ -108,8 +110,8 @@ def test_readiness_is_asked_of_the_program(web: PodPlan) -> None:
 
 
 def test_leading_python_is_this_interpreter(web: PodPlan) -> None:
-    assert plans.workload_argv(web.spec) == (sys.executable, "-m", "web")
-    assert plans.workload_argv(_plan("cart").spec) == ("./cart",)
+    assert envs.workload_argv(web.spec) == (sys.executable, "-m", "web")
+    assert envs.workload_argv(_plan("cart").spec) == ("./cart",)
 
 
 def test_children_inherit_nothing_that_leads_past_the_mesh(
@@ -120,7 +122,7 @@ def test_children_inherit_nothing_that_leads_past_the_mesh(
     monkeypatch.setenv("LINKERD2_PROXY_LOG", "debug")
     monkeypatch.setenv("LINKERD2_PROXY_INBOUND_LISTEN_ADDR", "0.0.0.0:1")
     monkeypatch.setenv("PYTHONPATH", "src::relative")
-    env = plans.base_env()
+    env = envs.base_env()
     assert not {name for name in env if name.lower().endswith("_proxy")}
     assert not {name for name in env if name.startswith("LINKERD2_PROXY_")}
     assert all(Path(entry).is_absolute() for entry in env["PYTHONPATH"].split(":"))

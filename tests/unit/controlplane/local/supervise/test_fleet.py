@@ -16,20 +16,20 @@ from linkerd2_py.base import tasks
 from linkerd2_py.base.backoff import BackoffRange
 from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.controlplane.identity.tokens import WorkloadTokens
-from linkerd2_py.controlplane.local.place.network import LoopbackNetwork
-from linkerd2_py.controlplane.local.place.plan import Door, PodPlan
+from linkerd2_py.controlplane.local.place.identity import (
+    IdentityService,
+    PodIdentities,
+    PodIdentity,
+)
+from linkerd2_py.controlplane.local.place.loopback.place import LoopbackPlace
+from linkerd2_py.controlplane.local.place.plan import DoorFinder, PodPlan
+from linkerd2_py.controlplane.local.programs.guarding import Guard
+from linkerd2_py.controlplane.local.programs.of_pod import Surroundings
 from linkerd2_py.controlplane.local.state.state_dir import StateDir
 from linkerd2_py.controlplane.local.supervise import pod as pods
 from linkerd2_py.controlplane.local.supervise import silence
 from linkerd2_py.controlplane.local.supervise import workload as workloads
 from linkerd2_py.controlplane.local.supervise.fleet import Fleet
-from linkerd2_py.controlplane.local.supervise.pod import Surroundings
-from linkerd2_py.controlplane.local.supervise.pod_identity import (
-    Authority,
-    PodIdentities,
-    PodIdentity,
-)
-from linkerd2_py.controlplane.local.supervise.process import Guard
 from linkerd2_py.controlplane.mesh.objects import Key, Pod
 from linkerd2_py.controlplane.mesh.store import Registry
 from linkerd2_py.controlplane.sources.local.mesh_file import parse_mesh
@@ -56,8 +56,10 @@ class Running:
         (root / "server.py").write_text(SERVER)
         self.registry = Registry()
         self.guard = Guard()
-        authority = Authority("127.0.0.1:1", tokens=WorkloadTokens(), anchors=lambda: b"anchors")
-        self.identities = PodIdentities(directory.identity, authority=authority)
+        service = IdentityService(
+            "127.0.0.1:1", tokens=WorkloadTokens(), anchors=lambda: b"anchors"
+        )
+        self.identities = PodIdentities(directory.identity, service=service)
         self.identities.open()
         around = Surroundings(
             guard=self.guard,
@@ -68,7 +70,7 @@ class Running:
             env={"PATH": os.environ["PATH"]},
             cwd=root,
         )
-        self.network = LoopbackNetwork()
+        self.network = LoopbackPlace()
         self.fleet = Fleet(
             registry=self.registry, network=self.network, around=around, on_change=lambda: None
         )
@@ -278,7 +280,7 @@ async def test_a_replica_that_had_no_place_for_a_moment_starts_by_itself(
     monkeypatch.setattr(workloads, "TRY_AGAIN", BackoffRange(0.3, 0.3, 0.0))
     join, tries = running.network.join, 0
 
-    async def fail_for_the_first(spec: WorkloadSpec, *, name: str, door: Door) -> PodPlan:
+    async def fail_for_the_first(spec: WorkloadSpec, *, name: str, door: DoorFinder) -> PodPlan:
         nonlocal tries
         tries += name == "web-0"
         if name == "web-0" and tries <= 2:
@@ -332,8 +334,8 @@ async def test_a_door_that_could_not_be_renewed_is_renewed_later(
         return issue(pod, service_account=service_account, namespace=namespace)
 
     monkeypatch.setattr(running.identities, "issue", fail_once)
-    others = replace(running.identities._authority, anchors=lambda: b"others")
-    monkeypatch.setattr(running.identities, "_authority", others)
+    others = replace(running.identities._service, anchors=lambda: b"others")
+    monkeypatch.setattr(running.identities, "_service", others)
     ingress.renew()
     await eventually_async(lambda: ingress._renewing is not None and ingress._renewing.done())
     assert ingress._proxies[0] is not old

@@ -12,7 +12,7 @@ import pytest
 from linkerd2_py.base.backoff import BackoffRange
 from linkerd2_py.base.tasks import cancel_all, spawn, supervise
 from linkerd2_py.controlplane import watch
-from linkerd2_py.controlplane.local.supervise.probe import Probe
+from linkerd2_py.controlplane.local.programs.probe import Probe
 from linkerd2_py.controlplane.local.supervise.reports import Report, ReportPipe, read_reports
 from tests.support.wait import eventually_async, in_time
 

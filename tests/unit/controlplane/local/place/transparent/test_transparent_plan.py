@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from linkerd2_py.controlplane.local.place.plan import PodPlan, proxy_env, workload_env
-from linkerd2_py.controlplane.local.place.transparent.network import without_resolved
+from linkerd2_py.controlplane.local.place.env import proxy_env, workload_env
+from linkerd2_py.controlplane.local.place.plan import PodPlan
+from linkerd2_py.controlplane.local.place.transparent.place import without_resolved
 from linkerd2_py.controlplane.local.place.transparent.plan import (
     NOBODY,
     PROXY_UID,

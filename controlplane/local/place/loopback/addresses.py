@@ -22,6 +22,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
+from linkerd2_py.controlplane.local.place.place import AddressError
+
 _SLICES: Final = range(16, 256)
 _HOSTS: Final = range(1, 255)
 _FIRST_PORT: Final = 1024
@@ -30,10 +32,6 @@ _EPHEMERAL: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _USUAL_EPHEMERAL: Final = range(32768, 61000)
 _CREDENTIALS: Final = struct.Struct("3i")
 """struct ucred of unix(7): process, user, group."""
-
-
-class AddressError(Exception):
-    """No address or port is left; the text is one line for a person."""
 
 
 class AddressPool:

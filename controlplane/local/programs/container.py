@@ -12,14 +12,10 @@ from typing import Final
 
 from linkerd2_py.base.clock import Clock
 from linkerd2_py.base.logs import printable
+from linkerd2_py.controlplane.local.programs.exits import describe_exit
+from linkerd2_py.controlplane.local.programs.guarding import Guard
+from linkerd2_py.controlplane.local.programs.process import Process, Program, start
 from linkerd2_py.controlplane.local.state.owned import StateError
-from linkerd2_py.controlplane.local.supervise.process import (
-    Guard,
-    Process,
-    Program,
-    describe_exit,
-    start,
-)
 
 logger = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ import pytest
 
 from linkerd2_py.controlplane.identity.refusals import Reason, RefusedError
 from linkerd2_py.controlplane.identity.tokens import WorkloadTokens
-from linkerd2_py.controlplane.local.supervise.pod_identity import (
-    Authority,
+from linkerd2_py.controlplane.local.place.identity import (
+    IdentityService,
     PodIdentities,
     PodIdentity,
 )
@@ -29,8 +29,10 @@ class Issued:
         self.folder = folder
         self.tokens = WorkloadTokens()
         self.anchors = b"old"
-        authority = Authority("127.0.0.1:8086", tokens=self.tokens, anchors=lambda: self.anchors)
-        self.identities = PodIdentities(folder, authority=authority, uid=uid)
+        service = IdentityService(
+            "127.0.0.1:8086", tokens=self.tokens, anchors=lambda: self.anchors
+        )
+        self.identities = PodIdentities(folder, service=service, uid=uid)
         self.identities.open()
 
     def issue(self, pod: str = "web-0") -> PodIdentity:

@@ -16,10 +16,12 @@ import pytest
 
 from linkerd2_py.base.clock import ManualClock, SystemClock
 from linkerd2_py.base.tasks import spawn, supervise
-from linkerd2_py.controlplane.local.supervise import container as containers
-from linkerd2_py.controlplane.local.supervise import guard as guards
-from linkerd2_py.controlplane.local.supervise.container import Container, last_line
-from linkerd2_py.controlplane.local.supervise.process import Guard, Program, describe_exit, start
+from linkerd2_py.controlplane.local.programs import container as containers
+from linkerd2_py.controlplane.local.programs import guard as guards
+from linkerd2_py.controlplane.local.programs.container import Container, last_line
+from linkerd2_py.controlplane.local.programs.exits import describe_exit
+from linkerd2_py.controlplane.local.programs.guarding import Guard
+from linkerd2_py.controlplane.local.programs.process import Program, start
 from tests.support.wait import eventually, eventually_async, in_time, patience
 
 
@@ -47,7 +49,7 @@ LIMITS = """
 import resource, signal, subprocess, sys
 most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (200, most))
-from linkerd2_py.controlplane.local.supervise.process import launch_argv, raise_files_limit
+from linkerd2_py.controlplane.local.programs.process import launch_argv, raise_files_limit
 raise_files_limit()
 print(resource.getrlimit(resource.RLIMIT_NOFILE) == (most, most), flush=True)
 subprocess.run(launch_argv(["sh", "-c", "ulimit -Sn; ulimit -Hn"], death_signal=signal.SIGKILL))
@@ -271,7 +273,8 @@ async def test_a_guard_that_ends_is_replaced_and_its_successor_knows_what_it_kne
 def test_nothing_survives_a_killed_supervisor(tmp_path: Path) -> None:
     code = (
         "import asyncio, sys; from pathlib import Path;"
-        "from linkerd2_py.controlplane.local.supervise.process import Guard, Program, describe_exit, start\n"
+        "from linkerd2_py.controlplane.local.programs.process import Program, start;"
+        "from linkerd2_py.controlplane.local.programs.guarding import Guard\n"
         "async def main():\n"
         "    there = Path(sys.argv[1])\n"
         "    script = 'sleep 60 & echo $$ $!; wait'\n"
@@ -293,7 +296,7 @@ def test_nothing_survives_a_killed_supervisor(tmp_path: Path) -> None:
 
 def test_what_is_to_be_done_at_the_end_is_done_when_the_supervisor_dies(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from linkerd2_py.controlplane.local.supervise.process import Guard\n"
+        "import sys, time; from linkerd2_py.controlplane.local.programs.guarding import Guard\n"
         "from pathlib import Path\n"
         "guard = Guard(); guard.call_at_end(['touch', sys.argv[1]])\n"
         "guard.remove_at_end(Path(sys.argv[1]).with_name('keys'))\n"

@@ -13,16 +13,12 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from linkerd2_py.controlplane.local.place import netns
+from linkerd2_py.controlplane.local.place.placement import LAUNCH, Placement
 from linkerd2_py.controlplane.local.place.transparent import programs
 from linkerd2_py.controlplane.local.place.transparent.commands import Batch
-from linkerd2_py.controlplane.local.supervise.probe import Probe
-from linkerd2_py.controlplane.local.supervise.process import (
-    LAUNCH,
-    Guard,
-    Placement,
-    Program,
-    start,
-)
+from linkerd2_py.controlplane.local.programs.guarding import Guard
+from linkerd2_py.controlplane.local.programs.probe import Probe
+from linkerd2_py.controlplane.local.programs.process import Program, start
 from tests.support.privileges import need_root
 from tests.support.wait import eventually_async, in_time
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from linkerd2_py.controlplane.local.place import addresses
-from linkerd2_py.controlplane.local.place.addresses import AddressError, AddressPool, PortPicker
+from linkerd2_py.controlplane.local.place.loopback import addresses
+from linkerd2_py.controlplane.local.place.loopback.addresses import AddressPool, PortPicker
+from linkerd2_py.controlplane.local.place.place import AddressError
 from tests.support.privileges import nobody_words
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from linkerd2_py.controlplane.local.place.addresses import AddressPool
-from linkerd2_py.controlplane.local.place.plan import Door, PodPlan, plan_pod
+from linkerd2_py.controlplane.listen import Listen
+from linkerd2_py.controlplane.local.place.plan import DoorFinder, PodPlan
 from linkerd2_py.controlplane.mesh.objects import Service
-from linkerd2_py.controlplane.run.local import Listen
 from linkerd2_py.controlplane.sources.local.mesh_spec import WorkloadSpec
 
 
-class Network(Protocol):
+class AddressError(Exception):
+    """No address or port is left; the text is one line for a person."""
+
+
+class Place(Protocol):
     """From the start of a mesh to its end."""
 
     @property
@@ -34,7 +37,7 @@ class Network(Protocol):
     def addressed(self, services: Iterable[Service]) -> list[Service]:
         """The services with what addresses they have here."""
 
-    async def join(self, spec: WorkloadSpec, *, name: str, door: Door) -> PodPlan:
+    async def join(self, spec: WorkloadSpec, *, name: str, door: DoorFinder) -> PodPlan:
         """A place for one replica. AddressError if there is none."""
 
     async def leave(self, plan: PodPlan) -> None:
@@ -42,32 +45,3 @@ class Network(Protocol):
 
     async def close(self) -> None:
         """Leave nothing behind. May be repeated."""
-
-
-class LoopbackNetwork:
-    """Every pod has a loopback address; programs are told where their proxy listens for each service."""
-
-    label: str = ""
-    has_doors: bool = True
-    proxy_uid: int | None = None
-    proxy_api: Listen = Listen()
-
-    def __init__(self) -> None:
-        self._addresses = AddressPool()
-
-    def addressed(self, services: Iterable[Service]) -> list[Service]:
-        return list(services)
-
-    async def join(self, spec: WorkloadSpec, *, name: str, door: Door) -> PodPlan:
-        ip = self._addresses.take()
-        try:
-            return plan_pod(spec, name=name, ip=ip, door=door)
-        except BaseException:
-            self._addresses.give_back(ip)
-            raise
-
-    async def leave(self, plan: PodPlan) -> None:
-        self._addresses.give_back(plan.ip)
-
-    async def close(self) -> None:
-        self._addresses.close()

@@ -9,10 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from linkerd2_py.controlplane.listen import Listen
 from linkerd2_py.controlplane.local.names.server import resolv_conf
 from linkerd2_py.controlplane.local.place import netns
-from linkerd2_py.controlplane.local.place.addresses import AddressError
-from linkerd2_py.controlplane.local.place.plan import Door, PodPlan
+from linkerd2_py.controlplane.local.place.place import AddressError
+from linkerd2_py.controlplane.local.place.plan import DoorFinder, PodPlan
 from linkerd2_py.controlplane.local.place.transparent import commands, programs
 from linkerd2_py.controlplane.local.place.transparent.node import Node
 from linkerd2_py.controlplane.local.place.transparent.plan import PROXY_UID, plan_in_namespace
@@ -20,15 +21,14 @@ from linkerd2_py.controlplane.local.place.transparent.sweep import remove_namesp
 from linkerd2_py.controlplane.local.state import owned
 from linkerd2_py.controlplane.local.state.state_dir import StateDir
 from linkerd2_py.controlplane.mesh.objects import Key, Service
-from linkerd2_py.controlplane.run.local import Listen
 from linkerd2_py.controlplane.sources.local.mesh_spec import WorkloadSpec
 
 NSSWITCH: Final = Path("/etc/nsswitch.conf")
 _FOR_ALL: Final = 0o755
 
 
-class NamespaceNetwork:
-    """The `Network` of a transparent mesh, on a node that is open."""
+class NamespacePlace:
+    """The `Place` of a transparent mesh, on a node that is open."""
 
     has_doors: bool = False
     proxy_uid: int | None = PROXY_UID
@@ -48,7 +48,7 @@ class NamespaceNetwork:
 
     @property
     def proxy_api(self) -> Listen:
-        return Listen(self._node.host, place=self._node.entered)
+        return Listen(self._node.host, inside=self._node.entered)
 
     def addressed(self, services: Iterable[Service]) -> list[Service]:
         """Each with its virtual addresses, which it keeps for as long as the mesh runs."""
@@ -56,7 +56,7 @@ class NamespaceNetwork:
             one if one.headless else replace(one, ips=self._ips_of(one.key)) for one in services
         ]
 
-    async def join(self, spec: WorkloadSpec, *, name: str, door: Door) -> PodPlan:
+    async def join(self, spec: WorkloadSpec, *, name: str, door: DoorFinder) -> PodPlan:
         """Make a namespace for a replica. AddressError if that is refused."""
         ip, ip6 = self._take_pod()
         namespace = self._node.subnet.namespace_of(name)
