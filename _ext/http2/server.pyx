@@ -8,7 +8,7 @@ from linkerd2_py._ext.core.fault cimport FAULT_IDLE, FAULT_PROTOCOL, FaultKind
 from linkerd2_py._ext.core.shelf cimport Shelf, shelf_keep, shelf_take
 from linkerd2_py._ext.exchange.head cimport drop_head, take_head
 from linkerd2_py._ext.core.limits cimport Limits
-from linkerd2_py._ext.exchange.rescue cimport send_rescue
+from linkerd2_py._ext.exchange.error_response cimport head_too_large, send_error_response
 from linkerd2_py._ext.exchange.stream cimport Peer
 from linkerd2_py._ext.exchange.sound cimport settle_trailers
 from linkerd2_py._ext.http2.fields cimport VERDICT_CONNECT, VERDICT_MALFORMED, VERDICT_OVERSIZED, Verdict, response_fields, shared_fields
@@ -30,7 +30,6 @@ cdef enum:
     DRAIN_NS = 1000000000        # a client that does not answer our ping has seen the notice by then, or never will
     KEPT_HALVES = 1024
 
-cdef bytes TOO_LARGE = b"request header fields too large"
 cdef bytes DRAIN_TEXT = b"l5d-done"
 cdef const uint8_t* DRAIN_PING = <const uint8_t*> <const char*> DRAIN_TEXT
 
@@ -84,7 +83,7 @@ cdef class Http2Server(Http2Session):
         half.in_ended = end
         if verdict == VERDICT_OVERSIZED:
             block.read_known()
-            return send_rescue(half, 431, TOO_LARGE, len(TOO_LARGE), False, block.head.is_grpc, False)
+            return send_error_response(half, head_too_large(), block.head.is_grpc, False)
         if verdict == VERDICT_CONNECT:
             return self.answer(half, 501)
         if verdict == VERDICT_MALFORMED:

@@ -1,0 +1,166 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""Linkerd's error table as data, written through the codec like any other head."""
+
+from libc.stdio cimport snprintf
+from libc.string cimport strlen
+
+from linkerd2_py._ext.core.fault cimport (
+    FAULT_CONNECT_TIMEOUT, FAULT_PROTOCOL, FAULT_REFUSED, FAULT_TIMEOUT, FAULT_TLS, FAULT_UNREACHABLE,
+    fault_text,
+)
+from linkerd2_py._ext.exchange.backend cimport (
+    UNAVAILABLE_CLOSED, UNAVAILABLE_FAILFAST, UNAVAILABLE_LOOP, UNAVAILABLE_REJECTED, UNAVAILABLE_SHED,
+)
+from linkerd2_py._ext.exchange.head cimport (
+    H_CONTENT_LENGTH, H_CONTENT_TYPE, H_GRPC_MESSAGE, H_GRPC_STATUS, H_L5D_PROXY_CONNECTION,
+    H_L5D_PROXY_ERROR, HTTP_11, Head, drop_head, take_head,
+)
+from linkerd2_py._ext.metrics.http cimport (
+    ERROR_CONNECT, ERROR_CONNECT_TIMEOUT, ERROR_FAILFAST, ERROR_IO, ERROR_LOAD_SHED, ERROR_LOOP,
+    ERROR_NO_ROUTE, ERROR_NONE, ERROR_PROTOCOL, ERROR_RESET, ERROR_TIMEOUT, ERROR_TLS, ERROR_UNEXPECTED,
+)
+
+cdef enum:
+    GRPC_DEADLINE_EXCEEDED = 4
+    GRPC_NOT_FOUND = 5
+    GRPC_PERMISSION_DENIED = 7
+    GRPC_RESOURCE_EXHAUSTED = 8
+    GRPC_ABORTED = 10
+    GRPC_INTERNAL = 13
+    GRPC_UNAVAILABLE = 14
+    DIGITS_ROOM = 8        # of a gRPC status, which has two
+
+
+# ---- what is answered to what
+
+
+cdef ErrorResponse answer_of(int status, const char* text, bint close, ResponseError error) noexcept:
+    cdef ErrorResponse answer
+    answer.status = status
+    answer.close = close
+    answer.text = text
+    answer.text_len = strlen(text)
+    answer.error = error
+    return answer
+
+
+cdef ErrorResponse response_to_fault(FaultKind kind) noexcept:
+    cdef int status = 504 if kind == FAULT_CONNECT_TIMEOUT or kind == FAULT_TIMEOUT else 502
+    return answer_of(status, fault_text(kind), True, error_of_fault(kind))
+
+
+cdef ErrorResponse response_to_unavailable(Unavailable why, int status, bytes text) noexcept:
+    """Only a rejection is about this one request; the others say that the client should look for another
+    proxy or come back later."""
+    cdef bint close = why != UNAVAILABLE_REJECTED or status == 502
+    return answer_of(status, text, close, error_of_unavailable(why, status))
+
+
+cdef ErrorResponse head_too_large() noexcept:
+    return answer_of(431, "request header fields too large", False, ERROR_NONE)
+
+
+cdef ErrorResponse early_body_too_large() noexcept:
+    cdef const char* text = "request body too large to hold while waiting for an endpoint"
+    return answer_of(503, text, True, ERROR_LOAD_SHED)
+
+
+cdef ErrorResponse request_refused() noexcept:
+    return answer_of(503, "the endpoint refused the request", True, ERROR_RESET)
+
+
+cdef ErrorResponse identity_not_met() noexcept:
+    return answer_of(502, "the endpoint does not have the required identity", True, ERROR_TLS)
+
+
+# ---- what response_total says of it
+
+
+cdef ResponseError error_of_fault(FaultKind kind) noexcept:
+    if kind == FAULT_REFUSED or kind == FAULT_UNREACHABLE:
+        return ERROR_CONNECT
+    if kind == FAULT_CONNECT_TIMEOUT:
+        return ERROR_CONNECT_TIMEOUT
+    if kind == FAULT_TLS:
+        return ERROR_TLS
+    if kind == FAULT_TIMEOUT:
+        return ERROR_TIMEOUT
+    return ERROR_PROTOCOL if kind == FAULT_PROTOCOL else ERROR_IO
+
+
+cdef ResponseError error_of_break(FaultKind kind, uint32_t code) noexcept:
+    return ERROR_RESET if code else error_of_fault(kind)
+
+
+cdef ResponseError error_of_unavailable(Unavailable why, int status) noexcept:
+    if why == UNAVAILABLE_FAILFAST:
+        return ERROR_FAILFAST
+    if why == UNAVAILABLE_SHED or why == UNAVAILABLE_CLOSED:
+        return ERROR_LOAD_SHED
+    if why == UNAVAILABLE_LOOP:
+        return ERROR_LOOP
+    return ERROR_NO_ROUTE if status == 404 else ERROR_UNEXPECTED
+
+
+cdef int grpc_status_of(int status) noexcept:
+    if status == 502 or status == 503:
+        return GRPC_UNAVAILABLE
+    if status == 504:
+        return GRPC_DEADLINE_EXCEEDED
+    if status == 403:
+        return GRPC_PERMISSION_DENIED
+    if status == 404:
+        return GRPC_NOT_FOUND
+    if status == 429 or status == 431:
+        return GRPC_RESOURCE_EXHAUSTED
+    return GRPC_ABORTED if status == 508 else GRPC_INTERNAL
+
+
+# ---- saying it
+
+
+cdef int add_grpc_status(Head head, int code, const char* text, size_t text_len) except -1:
+    cdef char[DIGITS_ROOM] digits
+    cdef int length = snprintf(digits, DIGITS_ROOM, "%d", code)
+    head.put("grpc-status", 11, digits, length, H_GRPC_STATUS)
+    if text_len:
+        head.put("grpc-message", 12, text, text_len, H_GRPC_MESSAGE)
+    return 0
+
+
+cdef int fill(Head head, const ErrorResponse* answer, bint is_grpc, bint informational) except -1:
+    head.version = HTTP_11
+    head.status = 200 if is_grpc else answer.status
+    head.end = True
+    head.content_length = 0
+    head.wants_close = answer.close
+    if is_grpc:
+        head.add("content-type", 12, "application/grpc", 16, H_CONTENT_TYPE, 0)
+        add_grpc_status(head, grpc_status_of(answer.status), answer.text, answer.text_len)
+    head.add("content-length", 14, "0", 1, H_CONTENT_LENGTH, 0)
+    if informational and answer.text_len:
+        head.put("l5d-proxy-error", 15, answer.text, answer.text_len, H_L5D_PROXY_ERROR)
+    if informational and answer.close:
+        head.add("l5d-proxy-connection", 20, "close", 5, H_L5D_PROXY_CONNECTION, 0)
+    return 0
+
+
+cdef int send_error_response(Stream server, ErrorResponse answer, bint is_grpc, bint informational) except -1:
+    cdef Head head = take_head()
+    try:
+        fill(head, &answer, is_grpc, informational)
+        server.send_head(head)
+    finally:
+        drop_head(head)
+    return 0
+
+
+cdef int send_error_trailers(Stream server, ErrorResponse answer) except -1:
+    cdef Head head = take_head()
+    cdef int code = grpc_status_of(answer.status)
+    try:
+        add_grpc_status(head, code, answer.text, answer.text_len)
+        server.send_trailers(head)
+    finally:
+        drop_head(head)
+    return code
