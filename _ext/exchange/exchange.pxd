@@ -1,11 +1,24 @@
 """One request with its response, between a server half and a client half. The only thing that knows both.
 
-A request is open until `request_done`; a response has not begun (NONE), its head was sent to the client
-(HEAD), or it has ended (DONE). `over` is final: later events are swallowed, because a codec may still be
-draining a message whose exchange has already been answered.
-
 What depends on the protocols of the two sides is asked of `translation`, what the proxy says in its own
 name of `error_response`, what an end says about the endpoint of `verdict`.
+
+The state of an exchange is three answers. Is the request open, or done? Has the response not begun (none),
+was its head sent to the client (head), or is it done? And is there no client half (none), is one waited for
+(waiting: for a profile, a backend, a connection, a stream, or a turn to be sent again), or is it there
+(half)? Five pairs of the last two are legal, with either answer to the first:
+
+    response  client half  state      what goes on
+    none      none         FINDING    a head has come, and its target is being found
+    none      waiting      WAITING    the target and its backends are asked; what comes of the body is kept
+    none      half         ASKING     the request goes out, or its answer is awaited
+    head      half         ANSWERING  the response passes, and what is left of the request
+    done      none         OVER       final: what comes late is swallowed, for a codec may still drain a
+                                      message whose exchange was answered
+
+So no response passes without a half that it comes from, and nobody works for one that is done. What may be
+heard in which state stands below, as data. A debug build looks at both tables whenever something is heard,
+and ends the process where they are not kept. Only within a call may an exchange be between two states.
 """
 
 from cython cimport final
@@ -23,6 +36,30 @@ from linkerd2_py._ext.metrics.http cimport HttpMetrics, ResponseError
 
 cdef enum ResponseState:
     RESPONSE_NONE, RESPONSE_HEAD, RESPONSE_DONE
+
+cdef enum State:
+    ILLEGAL = 0            # every pair that is not in the table
+    FINDING = 1
+    WAITING = 2
+    ASKING = 4
+    ANSWERING = 8
+    OVER = 16
+
+# What may be heard when. A reset and `on_broken` may come at any time, even amid a change of state: they are
+# what follows when something of ours has raised.
+cdef enum:
+    HEARS_REQUEST_HEAD = FINDING
+    # Body and trailers, while the request is open.
+    HEARS_REQUEST_REST = WAITING | ASKING | ANSWERING | OVER
+    HEARS_UNAVAILABLE = FINDING | WAITING | OVER
+    # A profile, a backend or its failure, a stream, a transport.
+    HEARS_DISPATCH = WAITING | OVER
+    # The final one, and interim ones before it.
+    HEARS_RESPONSE_HEAD = ASKING | OVER
+    # Body and trailers.
+    HEARS_RESPONSE_REST = ANSWERING | OVER
+    # On either side.
+    HEARS_ROOM = FINDING | WAITING | ASKING | ANSWERING | OVER
 
 @final
 cdef class Exchange(Waiter):
@@ -62,6 +99,7 @@ cdef class Exchange(Waiter):
     cdef int64_t latency              # ns; -1 until the first response body frame
 
     cdef int begin(self, Router router) except -1
+    cdef State state(self) noexcept                               # looked at by debug builds alone
     # ---- the request
     cdef int route(self, Head head) except -1
     cdef int take_requirement(self, Head head) except -1
@@ -104,3 +142,6 @@ cdef class Exchange(Waiter):
     cdef double weight_of_reset(self, FaultKind kind, uint32_t code, bint repeatable) noexcept
 
 cdef Exchange take_exchange(Router router)
+# The states in which exchanges of this process have heard something, those with a done request shifted by 8;
+# 0 in a release build.
+cdef int heard_states() noexcept

@@ -10,7 +10,7 @@ from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
 
 from linkerd2_py._ext.core.buffer cimport Buffer
 from linkerd2_py._ext.core.byte_queue cimport ByteQueue
-from linkerd2_py._ext.core.debug cimport L5D_DEBUG, LIVE_EXCHANGE, born, gone
+from linkerd2_py._ext.core.debug cimport L5D_DEBUG, LIVE_EXCHANGE, born, check, gone
 from linkerd2_py._ext.core.fault cimport (
     FAULT_EOF, FAULT_LOCAL, FAULT_PROTOCOL, FAULT_RESET, FaultKind, is_ours,
 )
@@ -53,10 +53,37 @@ cdef enum:
 
 cdef Shelf resting
 cdef size_t kept_in_all = 0
+cdef int heard = 0
 
 
 cdef bint is_idempotent(Method method) noexcept:
     return method in (METHOD_GET, METHOD_HEAD, METHOD_OPTIONS, METHOD_PUT, METHOD_DELETE, METHOD_TRACE)
+
+
+cdef inline void hears(Exchange exchange, int legal, const char* otherwise) noexcept:
+    """At the top of whatever an exchange hears; `otherwise` says what is wrong in any other state."""
+    if L5D_DEBUG:
+        check(exchange.state() != ILLEGAL, b"an exchange was in a state that is not in its table")
+        check(exchange.state() & legal, otherwise)
+        hears_end(exchange)
+
+
+cdef inline void hears_end(Exchange exchange) noexcept:
+    """What may come at any time."""
+    global heard
+    if L5D_DEBUG:
+        heard |= exchange.state() << 8 if exchange.request_done else exchange.state()
+
+
+cdef inline void hears_request(Exchange exchange, const char* otherwise) noexcept:
+    """More of a request: only while it is open, unless nobody listens any more."""
+    if L5D_DEBUG:
+        hears(exchange, HEARS_REQUEST_REST, otherwise)
+        check(exchange.over or not exchange.request_done, otherwise)
+
+
+cdef int heard_states() noexcept:
+    return heard
 
 
 cdef Exchange take_exchange(Router router):
@@ -94,9 +121,20 @@ cdef class Exchange(Waiter):
             born(LIVE_EXCHANGE)
         return 0
 
+    cdef State state(self) noexcept:
+        cdef bint is_free = self.client is None and self.logical is None
+        if self.over:
+            return OVER if is_free and self.response == RESPONSE_DONE else ILLEGAL
+        if self.client is not None and self.response != RESPONSE_DONE:
+            return ASKING if self.response == RESPONSE_NONE else ANSWERING
+        if self.client is not None or self.response != RESPONSE_NONE:
+            return ILLEGAL
+        return FINDING if is_free else WAITING
+
     # ---- request: from the server half
 
     cdef int on_request_head(self, Stream half, Head head) except -1:
+        hears(self, HEARS_REQUEST_HEAD, b"a request head came to an exchange that is under way")
         self.server = half
         self.request = head
         self.started = self.router.loop.now
@@ -135,6 +173,7 @@ cdef class Exchange(Waiter):
         return 0
 
     cdef int on_request_body(self, const char* p, size_t n, bint end) except -1:
+        hears_request(self, b"a request went on that was done, or that nobody had begun")
         if self.over:
             return 0
         if self.client is None:
@@ -145,11 +184,10 @@ cdef class Exchange(Waiter):
             self.request_done = True
         if self.client.send_body(p, n, end) == SEND_FULL and not end:
             self.hold_server()
-        if end and self.response == RESPONSE_DONE:
-            return self.finish()
         return 0
 
     cdef int on_request_trailers(self, Head trailers) except -1:
+        hears_request(self, b"a request ended that was done, or that nobody had begun")
         if self.over:
             return 0
         self.request_done = True
@@ -157,10 +195,11 @@ cdef class Exchange(Waiter):
             return self.keep_trailers(trailers)
         self.stop_keeping()
         self.client.send_trailers(trailers)
-        return self.finish() if self.response == RESPONSE_DONE else 0
+        return 0
 
     cdef int on_request_reset(self, FaultKind kind, uint32_t code) except -1:
         """The client is gone or broke its message: the endpoint learns at once."""
+        hears_end(self)
         if self.over:
             return 0
         if self.client is not None:
@@ -169,6 +208,7 @@ cdef class Exchange(Waiter):
         return self.finish()
 
     cdef int on_request_room(self) except -1:
+        hears(self, HEARS_ROOM, b"there was room for a request in no state")
         if self.over:
             return 0
         if self.has_much():
@@ -285,6 +325,7 @@ cdef class Exchange(Waiter):
     cdef int on_profile(self, bint opaque) except -1:
         """CONNECT to us: opaque targets are connected before the answer, others are detected inside the
         tunnel."""
+        hears(self, HEARS_DISPATCH, b"a profile was told to an exchange that did not wait")
         if self.over:
             return 0
         if opaque:
@@ -293,6 +334,7 @@ cdef class Exchange(Waiter):
 
     cdef int on_backend(self, Backend backend) except -1:
         cdef bint by_connect
+        hears(self, HEARS_DISPATCH, b"a backend was given to an exchange that did not wait")
         if self.over:
             return 0
         self.backend = backend
@@ -309,6 +351,7 @@ cdef class Exchange(Waiter):
         """The backend gave a client half: the request goes out."""
         cdef Head head = self.request
         cdef int outcome
+        hears(self, HEARS_DISPATCH, b"a stream was given to an exchange that did not wait")
         if self.over:
             half.reset(FAULT_LOCAL, RESET_CANCEL)
             return 0
@@ -328,6 +371,7 @@ cdef class Exchange(Waiter):
         return 0
 
     cdef int on_transport(self, Transport transport) except -1:
+        hears(self, HEARS_DISPATCH, b"a transport was given to an exchange that did not wait")
         if self.over:
             transport.abort()
             return 0
@@ -349,6 +393,7 @@ cdef class Exchange(Waiter):
         return router.tunnel(client_side, server_side)
 
     cdef int on_unavailable(self, Unavailable why, int status, bytes text) except -1:
+        hears(self, HEARS_UNAVAILABLE, b"an exchange that did not wait was told that nobody is there")
         if self.over:
             return 0
         if self.backend is not None:
@@ -361,6 +406,7 @@ cdef class Exchange(Waiter):
         otherwise."""
         # Of other faults the code is an errno.
         cdef bint blameless = kind == FAULT_PROTOCOL and shows_http1(code)
+        hears(self, HEARS_DISPATCH, b"a backend failed an exchange that did not wait")
         if self.over:
             return 0
         self.accuse(0.0 if blameless or is_ours(kind) else 1.0)
@@ -373,13 +419,15 @@ cdef class Exchange(Waiter):
     # ---- response: from the client half
 
     cdef int on_interim_head(self, Head head) except -1:
-        if self.over or self.response != RESPONSE_NONE:
+        hears(self, HEARS_RESPONSE_HEAD, b"an interim response came to no request, or after the final one")
+        if self.over:
             return 0
         fit_interim(head, self.router.outbound)
         self.server.send_interim(head)
         return 0
 
     cdef int on_response_head(self, Head head) except -1:
+        hears(self, HEARS_RESPONSE_HEAD, b"a response came to no request, or a second one")
         if self.over:
             return 0
         self.stop_keeping()
@@ -412,6 +460,7 @@ cdef class Exchange(Waiter):
         return router.tunnel(client_side, server_side)
 
     cdef int on_response_body(self, const char* p, size_t n, bint end) except -1:
+        hears(self, HEARS_RESPONSE_REST, b"a response body came without its head")
         if self.over:
             return 0
         self.first_byte()
@@ -422,6 +471,7 @@ cdef class Exchange(Waiter):
         return self.response_ended() if end else 0
 
     cdef int on_response_trailers(self, Head trailers) except -1:
+        hears(self, HEARS_RESPONSE_REST, b"response trailers came without a head")
         if self.over:
             return 0
         self.note_grpc_status(trailers)
@@ -439,6 +489,7 @@ cdef class Exchange(Waiter):
         return self.finish()
 
     cdef int on_response_room(self) except -1:
+        hears(self, HEARS_ROOM, b"there was room for a response in no state")
         if self.client_held and not self.over:
             self.client_held = False
             self.client.unhold()
@@ -446,6 +497,7 @@ cdef class Exchange(Waiter):
 
     cdef int on_response_reset(self, FaultKind kind, uint32_t code, bint refused) except -1:
         cdef bint repeatable
+        hears_end(self)
         if self.over:
             return 0
         refused = refused or shows_http1(code)
@@ -491,6 +543,7 @@ cdef class Exchange(Waiter):
         return self.router.loop.defer(self)
 
     cdef int on_deferred(self) except -1:
+        hears(self, HEARS_DISPATCH, b"an exchange was to be sent again that did not wait")
         return 0 if self.over else self.logical.choose(self)
 
     cdef bint may_repeat(self, FaultKind kind, uint32_t code) noexcept:
@@ -529,6 +582,7 @@ cdef class Exchange(Waiter):
 
     cdef int on_broken(self) except -1:
         """A fault of ours in the middle of it: both sides learn that it is over."""
+        hears_end(self)
         if self.over:
             return 0
         self.error = ERROR_UNEXPECTED
@@ -542,6 +596,7 @@ cdef class Exchange(Waiter):
         if self.over:
             return 0
         self.over = True
+        self.response = RESPONSE_DONE
         self.record()
         self.judge()
         self.drop_kept()

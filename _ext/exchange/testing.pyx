@@ -1,7 +1,309 @@
 # cython: language_level=3
-"""A queue of waiters for tests. Not part of a wheel."""
+"""Python doors to what exchanges are made of. Not part of a wheel."""
 
-from linkerd2_py._ext.exchange.backend cimport Waiter, WaiterQueue
+from linkerd2_py._ext.core.fault cimport FaultKind
+from linkerd2_py._ext.core.types cimport Span
+from linkerd2_py._ext.exchange.backend cimport (
+    UNAVAILABLE_CLOSED, UNAVAILABLE_FAILFAST, UNAVAILABLE_LOOP, UNAVAILABLE_REJECTED, UNAVAILABLE_SHED, Backend,
+    Logical, Waiter, WaiterQueue,
+)
+from linkerd2_py._ext.exchange.error_response cimport (
+    ErrorResponse, early_body_too_large, error_of_break, head_too_large, identity_not_met, request_refused,
+    response_to_fault, response_to_unavailable, send_error_response, send_error_trailers,
+)
+from linkerd2_py._ext.exchange.exchange cimport (
+    ANSWERING, ASKING, FINDING, OVER, RESPONSE_DONE, RESPONSE_HEAD, RESPONSE_NONE, WAITING, Exchange, State,
+    heard_states,
+)
+from linkerd2_py._ext.exchange.head cimport (
+    FIELD_DROPPED, FORM_ABSOLUTE, FORM_ORIGIN, HTTP_2, HTTP_10, HTTP_11, Field, Head, Version, drop_head, field_id,
+    method_id, take_head,
+)
+from linkerd2_py._ext.exchange.stream cimport Stream
+from linkerd2_py._ext.exchange.translation cimport (
+    Translation, can_explain, fit_interim, fit_request, fit_response, may_come_back, may_tell_refusal,
+    note_request, opens_tunnel, send_connected, shows_http1, stays_reset, to_origin_form, wants_of,
+)
+from linkerd2_py._ext.exchange.verdict cimport hold_asked, weight_of_answer
+
+FAULTS = (
+    "none", "refused", "unreachable", "connect_timeout", "reset", "timeout", "eof", "protocol", "idle", "no_fds",
+    "no_memory", "local", "tls", "io",
+)
+UNAVAILABLE = {
+    "failfast": <int> UNAVAILABLE_FAILFAST, "shed": <int> UNAVAILABLE_SHED,
+    "rejected": <int> UNAVAILABLE_REJECTED, "closed": <int> UNAVAILABLE_CLOSED, "loop": <int> UNAVAILABLE_LOOP,
+}
+# As metrics/http has them.
+ERRORS = (
+    "none", "failfast", "load_shed", "connect", "connect_timeout", "tls", "io", "timeout", "protocol", "no_route",
+    "loop", "reset", "cancelled", "unexpected",
+)
+VERSIONS = {"1.0": <int> HTTP_10, "1.1": <int> HTTP_11, "2": <int> HTTP_2}
+WANTS = ("http1", "http2", "transport")
+STATES = {
+    "finding": <int> FINDING, "waiting": <int> WAITING, "asking": <int> ASKING, "answering": <int> ANSWERING,
+    "over": <int> OVER,
+}
+
+
+cdef FaultKind fault(str name):
+    return <FaultKind> <int> FAULTS.index(name)
+
+
+cdef list fields_of(Head head):
+    cdef Field* field
+    cdef int i
+    found = []
+    for i in range(head.count):
+        field = &head.fields[i]
+        if not field.flags & FIELD_DROPPED:
+            found.append((field.name[:field.name_len], field.value[:field.value_len]))
+    return found
+
+
+cdef int put_fields(Head head, object fields) except -1:
+    for name, value in fields:
+        head.put(name, len(name), value, len(value), field_id(name, len(name)))
+    return 0
+
+
+cdef class Half(Stream):
+    """Either half, of any version: it writes down what it is told."""
+    cdef readonly list events
+
+    def __init__(self, str version="1.1", *, bint pooled=False):
+        self.version = <Version> <int> VERSIONS[version]
+        self.pooled = pooled
+        self.events = []
+
+    cdef int send_head(self, Head head) except -1:
+        self.events.append(("head", head.status, fields_of(head), bool(head.wants_close)))
+        return 0
+
+    cdef int send_trailers(self, Head trailers) except -1:
+        self.events.append(("trailers", fields_of(trailers)))
+        return 0
+
+
+# ---- error responses
+
+
+cdef tuple said(ErrorResponse answer):
+    return answer.status, answer.text[:answer.text_len], bool(answer.close), ERRORS[<int> answer.error]
+
+
+cdef tuple say(Half half, ErrorResponse answer, bint is_grpc, bint informational):
+    send_error_response(half, answer, is_grpc, informational)
+    return said(answer)
+
+
+def answer_fault(Half half not None, str kind not None, *, bint grpc=False, bint informational=False):
+    """What is said of it: (status, text, close, error)."""
+    return say(half, response_to_fault(fault(kind)), grpc, informational)
+
+
+def answer_unavailable(
+    Half half not None, str why not None, int status, bytes text not None, *, bint grpc=False,
+    bint informational=False,
+):
+    return say(half, response_to_unavailable(UNAVAILABLE[why], status, text), grpc, informational)
+
+
+def own_answers():
+    """Those that are not about a fault or a target."""
+    return {
+        "head_too_large": said(head_too_large()),
+        "early_body_too_large": said(early_body_too_large()),
+        "request_refused": said(request_refused()),
+        "identity_not_met": said(identity_not_met()),
+    }
+
+
+def end_with_trailers(Half half not None, str kind not None):
+    """The gRPC status."""
+    return send_error_trailers(half, response_to_fault(fault(kind)))
+
+
+def break_label(str kind not None, int code):
+    return ERRORS[<int> error_of_break(fault(kind), code)]
+
+
+# ---- translation
+
+
+cdef Span span_of(bytes text):
+    cdef Span span
+    span.ptr = text
+    span.len = len(text)
+    return span
+
+
+cdef class Translated:
+    """A request on its way from one half to another, and its response on the way back."""
+    cdef Translation translation
+    cdef Head request
+    cdef list kept                # bytes that the request's spans point into
+
+    def __init__(
+        self, Half server not None, *, bytes method=b"GET", bytes path=b"/", bytes authority=b"a",
+        bytes scheme=b"http", fields=(), bint absolute=False, bint upgrade=False, bint grpc=False,
+        bint from_peer=False, str version=None,
+    ):
+        cdef Head head = take_head()
+        self.kept = [method, path, authority, scheme]
+        self.request = head
+        head.version = server.version if version is None else <Version> <int> VERSIONS[version]
+        head.method = span_of(method)
+        head.method_id = method_id(method, len(method))
+        head.path = head.target = span_of(path)
+        head.authority = span_of(authority)
+        head.scheme = span_of(scheme)
+        head.form = FORM_ABSOLUTE if absolute else FORM_ORIGIN
+        head.upgrade = upgrade
+        head.is_grpc = grpc
+        put_fields(head, fields)
+        note_request(&self.translation, server, head, from_peer)
+
+    def __dealloc__(self):
+        if self.request is not None:
+            drop_head(self.request)
+
+    @property
+    def spoken(self):
+        return ("1.0", "1.1", "2")[<int> self.translation.spoken]
+
+    @property
+    def fields(self):
+        return fields_of(self.request)
+
+    @property
+    def target(self):
+        return self.request.target.ptr[:self.request.target.len]
+
+    def to_origin_form(self):
+        to_origin_form(self.request)
+
+    def wants(self, *, bint h2, bint http1_only=False, bint by_connect=False):
+        cdef Backend backend = Backend.__new__(Backend)
+        backend.h2 = h2
+        backend.http1_only = http1_only
+        return WANTS[<int> wants_of(&self.translation, self.request, backend, by_connect)]
+
+    def fit(self, Half client not None):
+        fit_request(&self.translation, self.request, client)
+        return self.fields
+
+    def response(
+        self, int status, fields=(), *, str version="1.1", bint outbound=True, bint alone=False,
+        bint secured=False, bint interim=False,
+    ):
+        """(fields, version, close) as the client gets them."""
+        cdef Backend backend = Backend.__new__(Backend)
+        cdef Head head = take_head()
+        backend.alone = alone
+        backend.secured = secured
+        try:
+            head.version = <Version> <int> VERSIONS[version]
+            head.status = status
+            put_fields(head, fields)
+            if interim:
+                fit_interim(head, outbound)
+            else:
+                fit_response(&self.translation, head, backend, outbound)
+            return fields_of(head), ("1.0", "1.1", "2")[<int> head.version], bool(head.wants_close)
+        finally:
+            drop_head(head)
+
+    def opens_tunnel(self, int status):
+        return opens_tunnel(&self.translation, status)
+
+    def stays_reset(self, Half server not None, str kind not None, int code):
+        return stays_reset(&self.translation, server, fault(kind), code)
+
+    def may_tell_refusal(self, Half server not None):
+        return may_tell_refusal(&self.translation, server)
+
+    def can_explain(self, Half server not None, str kind not None):
+        return can_explain(&self.translation, server, fault(kind))
+
+
+def comes_back(Half client not None):
+    return may_come_back(client)
+
+
+def connected(Half server not None):
+    send_connected(server)
+
+
+def http1_shown(int code):
+    return shows_http1(code)
+
+
+# ---- verdicts
+
+
+def weight(int status, int grpc_status):
+    return weight_of_answer(status, grpc_status)
+
+
+def hold(fields, int wall_s):
+    """Nanoseconds."""
+    cdef Head head = take_head()
+    try:
+        put_fields(head, fields)
+        return hold_asked(head, wall_s)
+    finally:
+        drop_head(head)
+
+
+# ---- states
+
+
+def heard():
+    """The states in which exchanges of this process have heard something: (name, whether the request was done)."""
+    cdef int seen = heard_states()
+    return {
+        (name, done) for name, state in STATES.items() for done in (False, True)
+        if seen >> (8 if done else 0) & <int> state
+    }
+
+
+cdef class Posed:
+    """An exchange that nobody made, put into one state."""
+    cdef Exchange exchange
+    cdef Half server, client
+
+    def __init__(self, *, bint done, str response not None, str client not None, bint over=False):
+        self.server = Half()
+        self.client = Half()
+        self.exchange = Exchange.__new__(Exchange)
+        self.exchange.server = self.server
+        self.exchange.request_done = done
+        self.exchange.response = {
+            "none": RESPONSE_NONE, "head": RESPONSE_HEAD, "done": RESPONSE_DONE
+        }[response]
+        self.exchange.logical = None if client == "none" else Logical.__new__(Logical)
+        self.exchange.client = self.client if client == "half" else None
+        self.exchange.over = over
+
+    @property
+    def state(self):
+        cdef State state = self.exchange.state()
+        return next((name for name, value in STATES.items() if value == <int> state), "illegal")
+
+    def tell_room(self):
+        """What an exchange may hear in every legal state."""
+        self.exchange.on_response_room()
+
+    def tell_request_body(self):
+        self.exchange.on_request_body(b"x", 1, False)
+
+    def tell_response_body(self):
+        self.exchange.on_response_body(b"x", 1, False)
+
+
+# ---- waiters
 
 
 cdef class Named(Waiter):
