@@ -15,7 +15,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("io",),
     ("detect", "balance", "tls"),
     ("exchange",),  # knows codecs and backends only by their abstract bases
-    ("http1", "http2"),
+    ("http1", "http2", "policy"),
     ("pool",),
     ("route",),
 )

@@ -1,7 +1,8 @@
-"""What an exchange asks of the layers above it: who may serve it. The pool and the route layer implement these; the exchange knows only this page.
+"""What an exchange asks of the layers above it: who may serve it. The pool and the route layer implement
+these; the exchange knows only this page.
 
-Flow: Router.begin -> Logical.choose -> Waiter.on_backend -> Backend.serve -> Waiter.on_stream. Each step may answer at once or later, exactly once,
-unless the waiter withdraws.
+Flow: Router.logical_for -> Router.plan_for -> Logical.choose -> Waiter.on_backend -> Backend.serve ->
+Waiter.on_stream. Each step may answer at once or later, exactly once, unless the waiter withdraws.
 """
 
 from libc.stdint cimport int64_t
@@ -9,6 +10,7 @@ from linkerd2_py._ext.balance.p2c cimport Candidate
 from linkerd2_py._ext.core.fault cimport FaultKind
 from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.head cimport Head
+from linkerd2_py._ext.exchange.plan cimport Plan
 from linkerd2_py._ext.exchange.stream cimport Dispatch, Peer, Stream
 from linkerd2_py._ext.io.actor cimport Actor
 from linkerd2_py._ext.io.address cimport Address
@@ -30,20 +32,25 @@ cdef class Waiter(Peer):
     """An exchange, or an opaque connection, that waits for a backend. It waits for one thing at a time."""
     cdef WaiterQueue queue                                      # where it stands; None outside
     cdef Waiter before, behind                                  # owned links of that queue; None outside
-    cdef int64_t since                                          # loop ns: it stands in an endpoint's queue for so long
-    cdef bint wants_fresh                                       # sent again after a kept connection had ended: only one made for it will do
+    # Loop ns: it stands in an endpoint's queue for so long.
+    cdef int64_t since
+    # Sent again after a kept connection had ended: only one made for it will do.
+    cdef bint wants_fresh
     cdef int leave(self) except -1                              # the queue it stands in, if any
     cdef int on_backend(self, Backend backend) except -1
     cdef int on_unavailable(self, Unavailable why, int status, bytes text) except -1
-    # The backend could not give a stream or a connection; nothing was written. The waiter decides whether to choose again.
-    # FAULT_PROTOCOL with NGHTTP2_HTTP_1_1_REQUIRED: it has just been learned that the backend speaks no HTTP/2 (http1_only).
+    # The backend could not give a stream or a connection; nothing was written. The waiter decides whether
+    # to choose again. FAULT_PROTOCOL with NGHTTP2_HTTP_1_1_REQUIRED: it has just been learned that the
+    # backend speaks no HTTP/2 (http1_only).
     cdef int on_backend_failed(self, FaultKind kind, int code) except -1
     cdef int on_profile(self, bint opaque) except -1            # answer to Logical.await_profile
     cdef int on_stream(self, Stream half) except -1             # HTTP: send_head now
-    cdef int on_transport(self, Transport transport) except -1  # opaque: connected; the waiter attaches a session
+    # Opaque: connected; the waiter attaches a session.
+    cdef int on_transport(self, Transport transport) except -1
 
 cdef class WaiterQueue:
-    """Waiters in order of arrival. Each step costs the same however many there are. A waiter stands in at most one queue; a debug build checks it."""
+    """Waiters in order of arrival. Each step costs the same however many there are. A waiter stands in at
+    most one queue; a debug build checks it."""
     cdef Waiter first, last                                     # owned, and the others through their links
     cdef Py_ssize_t count
     cdef int append(self, Waiter waiter) except -1
@@ -58,35 +65,45 @@ cdef class Backend(Candidate):
     """One endpoint: an address with its connections, load and metrics."""
     cdef readonly Address address
     cdef readonly bint h2            # protocol hint: a meshed peer that takes HTTP/2 and l5d-orig-proto
-    cdef bint http1_only             # answered an HTTP/2 preface with something else; learned, until it is connected anew after a failure
+    # Answered an HTTP/2 preface with something else; learned, until it is connected anew after a failure.
+    cdef bint http1_only
     cdef readonly bint secured       # its connections are TLS, and it has proven who it is
     cdef readonly bint alone         # forwarded, not balanced: connect errors are answered at once
-    cdef HttpMetrics http            # owned; response families of this endpoint; None inbound: there the client has a say in the labels
+    # Owned; response families of this endpoint; None inbound: there the client has a say in the labels.
+    cdef HttpMetrics http
     cdef bytes http_labels
     cdef int serve(self, Waiter waiter, Wants wants) except -1
     cdef int withdraw(self, Waiter waiter) except -1            # idempotent
-    cdef bint proves(self, Span name) noexcept                  # whether who answers there has proven to be `name`
+    # Whether who answers there has proven to be `name`.
+    cdef bint proves(self, Span name) noexcept
 
 cdef class Logical(Actor):
     """A target's choice among its backends."""
     cdef int choose(self, Waiter waiter) except -1
-    cdef int await_profile(self, Waiter waiter) except -1       # on_profile once discovery has spoken; on_unavailable otherwise
+    # On_profile once discovery has spoken; on_unavailable otherwise.
+    cdef int await_profile(self, Waiter waiter) except -1
     cdef int withdraw(self, Waiter waiter) except -1            # idempotent; ends either wait
 
 cdef class Router(Dispatch):
-    """Policy of one server connection: where its exchanges go, how errors look, what is counted. Makes the exchanges."""
+    """Policy of one server connection: where its exchanges go, how errors look, what is counted. Makes the
+    exchanges."""
     cdef Loop loop
     cdef bint outbound
     cdef bint informational          # emit l5d-proxy-error / l5d-proxy-connection
     cdef bint accept_orig_proto      # honour l5d-orig-proto of HTTP/2 clients
     # Finds the logical of this request. None: answered through on_unavailable already.
     cdef Logical logical_for(self, Waiter exchange, Head head)
-    cdef bint is_forward_proxy(self) noexcept                   # CONNECT is addressed to us, not to the target
+    # What was decided about this request, before a backend is chosen for it. None: nothing.
+    cdef Plan plan_for(self, Logical logical, Head head)
+    # CONNECT is addressed to us, not to the target.
+    cdef bint is_forward_proxy(self) noexcept
     # backend is None when the exchange failed before one was found. May be None: not counted.
     cdef HttpMetrics metrics_for(self, Logical logical, Backend backend, Head head)
     # Before the request head goes to `backend` for the first time: our own l5d-* fields in or out.
     cdef int stamp(self, Logical logical, Backend backend, Head head) except -1
-    cdef int ended(self, Logical logical) except -1                              # an exchange that logical_for admitted is over
-    # CONNECT to us as a forward proxy was accepted: what follows on the transport is a new connection to that logical.
+    # An exchange that logical_for admitted is over.
+    cdef int ended(self, Logical logical) except -1
+    # CONNECT to us as a forward proxy was accepted: what follows on the transport is a new connection to
+    # that logical.
     cdef int take_over(self, Transport transport, Logical logical) except -1
     cdef int tunnel(self, Transport client, Transport server) except -1        # pump the two until both end

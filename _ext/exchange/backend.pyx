@@ -1,4 +1,5 @@
-"""Bodies of the abstract classes in backend.pxd, each of which says what a subclass that forgot it would break, and of the queue of waiters."""
+"""Bodies of the abstract classes in backend.pxd, each of which says what a subclass that forgot it would
+break, and of the queue of waiters."""
 
 from linkerd2_py._ext.core.debug cimport L5D_DEBUG, check
 
@@ -97,6 +98,9 @@ cdef class Router(Dispatch):
 
     cdef Logical logical_for(self, Waiter exchange, Head head):
         raise NotImplementedError("Router.logical_for")
+
+    cdef Plan plan_for(self, Logical logical, Head head):
+        return None
 
     cdef bint is_forward_proxy(self) noexcept:
         return False

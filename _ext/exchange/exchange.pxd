@@ -29,6 +29,8 @@ from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.backend cimport Backend, Logical, Router, Waiter
 from linkerd2_py._ext.exchange.error_response cimport ErrorResponse
 from linkerd2_py._ext.exchange.head cimport Head
+from linkerd2_py._ext.exchange.observe cimport End
+from linkerd2_py._ext.exchange.plan cimport Plan
 from linkerd2_py._ext.exchange.stream cimport Stream
 from linkerd2_py._ext.exchange.translation cimport Translation
 from linkerd2_py._ext.io.transport cimport Transport
@@ -69,6 +71,8 @@ cdef class Exchange(Waiter):
     cdef Logical logical              # owned while it may still choose
     cdef Backend backend              # owned from on_backend
     cdef HttpMetrics metrics          # owned; None until dispatched
+    # Owned; None where nothing was decided, before that is asked, and when over.
+    cdef Plan plan
     # Borrowed from the server half until release_request; while it is here, `backlog` holds the whole body
     # so far.
     cdef Head request
@@ -128,7 +132,7 @@ cdef class Exchange(Waiter):
     cdef int break_off(self, FaultKind kind, uint32_t code) except -1
     cdef int fail_unanswered(self, FaultKind kind, uint32_t code) except -1
     cdef int fail(self, ErrorResponse answer) except -1
-    cdef int finish(self) except -1
+    cdef int finish(self, End why) except -1
     cdef int count_request(self) except -1
     cdef int record(self) except -1
     cdef int release_request(self) except -1

@@ -24,6 +24,10 @@ from linkerd2_py._ext.exchange.head cimport (
     FIELD_DROPPED, FORM_ABSOLUTE, H_GRPC_STATUS, H_L5D_REQUIRE_ID, METHOD_DELETE, METHOD_GET, METHOD_HEAD,
     METHOD_OPTIONS, METHOD_PUT, METHOD_TRACE, Field, Head, Method, drop_head, take_head,
 )
+from linkerd2_py._ext.exchange.observe cimport (
+    END_ANSWERED, END_BROKEN, END_CANCELLED, END_FAILED, END_TUNNELLED, End, tell_end, tell_request,
+    tell_response,
+)
 from linkerd2_py._ext.exchange.stream cimport Stream
 from linkerd2_py._ext.exchange.translation cimport (
     RESET_CANCEL, RESET_INTERNAL_ERROR, RESET_NO_ERROR, RESET_REFUSED_STREAM, can_explain, fit_interim,
@@ -154,6 +158,9 @@ cdef class Exchange(Waiter):
         if self.logical is None:
             return 0
         self.counted = True
+        self.plan = self.router.plan_for(self.logical, head)
+        if self.plan is not None:
+            tell_request(self.plan.observers, self.router.loop, self, head)
         if self.router.is_forward_proxy():
             if self.translation.is_connect:
                 return self.logical.await_profile(self)
@@ -205,7 +212,7 @@ cdef class Exchange(Waiter):
         if self.client is not None:
             self.client.reset(kind, code if code else RESET_CANCEL)
         self.error = ERROR_CANCELLED
-        return self.finish()
+        return self.finish(END_CANCELLED)
 
     cdef int on_request_room(self) except -1:
         hears(self, HEARS_ROOM, b"there was room for a request in no state")
@@ -387,7 +394,7 @@ cdef class Exchange(Waiter):
         self.status = 200
         self.response = RESPONSE_DONE
         self.first_byte()
-        self.finish()
+        self.finish(END_TUNNELLED)
         if server_side is None:
             return router.take_over(client_side, logical)
         return router.tunnel(client_side, server_side)
@@ -437,6 +444,8 @@ cdef class Exchange(Waiter):
             self.note_failure(head)
         self.response = RESPONSE_HEAD
         fit_response(&self.translation, head, self.backend, self.router.outbound)
+        if self.plan is not None:
+            tell_response(self.plan.observers, self.router.loop, self, head)
         if opens_tunnel(&self.translation, head.status):
             return self.open_tunnel(head)
         if head.end:
@@ -456,7 +465,7 @@ cdef class Exchange(Waiter):
         self.server.send_head(head)
         client_side = self.server.into_tunnel()
         server_side = self.client.into_tunnel()
-        self.finish()
+        self.finish(END_TUNNELLED)
         return router.tunnel(client_side, server_side)
 
     cdef int on_response_body(self, const char* p, size_t n, bint end) except -1:
@@ -486,7 +495,7 @@ cdef class Exchange(Waiter):
         """The client has its whole answer. What is left of the request no longer matters to the endpoint."""
         if not self.request_done and self.client is not None:
             self.client.reset(FAULT_LOCAL, RESET_NO_ERROR)
-        return self.finish()
+        return self.finish(END_ANSWERED)
 
     cdef int on_response_room(self) except -1:
         hears(self, HEARS_ROOM, b"there was room for a response in no state")
@@ -519,7 +528,7 @@ cdef class Exchange(Waiter):
             self.grpc_status = send_error_trailers(self.server, response_to_fault(kind))
         else:
             self.server.reset(kind, code if code else RESET_INTERNAL_ERROR)
-        return self.finish()
+        return self.finish(END_BROKEN)
 
     cdef double weight_of_reset(self, FaultKind kind, uint32_t code, bint repeatable) noexcept:
         """A pooled connection may end at any time; a server that speaks another protocol has not failed."""
@@ -559,7 +568,7 @@ cdef class Exchange(Waiter):
         if stays_reset(&self.translation, self.server, kind, code):
             self.error = ERROR_RESET
             self.server.reset(kind, code)
-            return self.finish()
+            return self.finish(END_BROKEN)
         return self.fail(response_to_fault(kind))
 
     # ---- ends
@@ -572,7 +581,7 @@ cdef class Exchange(Waiter):
         if L5D_METRICS and self.metrics is None and self.logical is not None:
             self.count_request()
         send_error_response(self.server, answer, self.translation.is_grpc, self.router.informational)
-        return self.finish()
+        return self.finish(END_FAILED)
 
     cdef int count_request(self) except -1:
         self.metrics = self.router.metrics_for(self.logical, self.backend, self.request)
@@ -589,9 +598,9 @@ cdef class Exchange(Waiter):
         if self.client is not None:
             self.client.reset(FAULT_LOCAL, RESET_INTERNAL_ERROR)
         self.server.reset(FAULT_LOCAL, RESET_INTERNAL_ERROR)
-        return self.finish()
+        return self.finish(END_BROKEN)
 
-    cdef int finish(self) except -1:
+    cdef int finish(self, End why) except -1:
         """Records, lets go of everything, rests. Idempotent."""
         if self.over:
             return 0
@@ -599,6 +608,9 @@ cdef class Exchange(Waiter):
         self.response = RESPONSE_DONE
         self.record()
         self.judge()
+        if self.plan is not None:
+            tell_end(self.plan.observers, self.router.loop, self, why)
+            self.plan = None
         self.drop_kept()
         if self.logical is not None and self.client is None:
             self.logical.withdraw(self)

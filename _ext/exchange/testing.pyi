@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
+from linkerd2_py._ext.exchange.observe import Observer
+
 FAULTS: tuple[str, ...]
 Fields: TypeAlias = Iterable[tuple[bytes, bytes]]
 # status, text, close, error
@@ -17,7 +19,13 @@ def answer_fault(
     half: Half, kind: str, *, grpc: bool = False, informational: bool = False
 ) -> Said: ...
 def answer_unavailable(
-    half: Half, why: str, status: int, text: bytes, *, grpc: bool = False, informational: bool = False
+    half: Half,
+    why: str,
+    status: int,
+    text: bytes,
+    *,
+    grpc: bool = False,
+    informational: bool = False,
 ) -> Said: ...
 def own_answers() -> dict[str, Said]: ...
 def end_with_trailers(half: Half, kind: str) -> int: ...
@@ -78,6 +86,11 @@ class Posed:
     def tell_room(self) -> None: ...
     def tell_request_body(self) -> None: ...
     def tell_response_body(self) -> None: ...
+
+class Watching(Observer):
+    def __init__(self, told: list[tuple[Any, ...]] | None = None, *, raises: str = "") -> None: ...
+    @property
+    def told(self) -> list[tuple[Any, ...]]: ...
 
 class Named:
     name: str

@@ -4,8 +4,8 @@
 from linkerd2_py._ext.core.fault cimport FaultKind
 from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.backend cimport (
-    UNAVAILABLE_CLOSED, UNAVAILABLE_FAILFAST, UNAVAILABLE_LOOP, UNAVAILABLE_REJECTED, UNAVAILABLE_SHED, Backend,
-    Logical, Waiter, WaiterQueue,
+    UNAVAILABLE_CLOSED, UNAVAILABLE_FAILFAST, UNAVAILABLE_LOOP, UNAVAILABLE_REJECTED, UNAVAILABLE_SHED,
+    Backend, Logical, Waiter, WaiterQueue,
 )
 from linkerd2_py._ext.exchange.error_response cimport (
     ErrorResponse, early_body_too_large, error_of_break, head_too_large, identity_not_met, request_refused,
@@ -16,10 +16,11 @@ from linkerd2_py._ext.exchange.exchange cimport (
     heard_states,
 )
 from linkerd2_py._ext.exchange.head cimport (
-    FIELD_DROPPED, FORM_ABSOLUTE, FORM_ORIGIN, HTTP_2, HTTP_10, HTTP_11, Field, Head, Version, drop_head, field_id,
-    method_id, take_head,
+    FIELD_DROPPED, FORM_ABSOLUTE, FORM_ORIGIN, HTTP_2, HTTP_10, HTTP_11, Field, Head, Version, drop_head,
+    field_id, method_id, take_head,
 )
-from linkerd2_py._ext.exchange.stream cimport Stream
+from linkerd2_py._ext.exchange.observe cimport End, Observer
+from linkerd2_py._ext.exchange.stream cimport Peer, Stream
 from linkerd2_py._ext.exchange.translation cimport (
     Translation, can_explain, fit_interim, fit_request, fit_response, may_come_back, may_tell_refusal,
     note_request, opens_tunnel, send_connected, shows_http1, stays_reset, to_origin_form, wants_of,
@@ -261,7 +262,8 @@ def hold(fields, int wall_s):
 
 
 def heard():
-    """The states in which exchanges of this process have heard something: (name, whether the request was done)."""
+    """The states in which exchanges of this process have heard something: (name, whether the request was
+    done)."""
     cdef int seen = heard_states()
     return {
         (name, done) for name, state in STATES.items() for done in (False, True)
@@ -301,6 +303,39 @@ cdef class Posed:
 
     def tell_response_body(self):
         self.exchange.on_response_body(b"x", 1, False)
+
+
+# ---- observers
+
+ENDS = ("answered", "tunnelled", "failed", "broken", "cancelled")
+
+
+cdef class Watching(Observer):
+    """Writes down what it is told, in `told`, which several may share. `raises`: at which of them it
+    raises."""
+    cdef readonly list told
+    cdef str raises
+
+    def __init__(self, list told=None, *, str raises=""):
+        self.told = [] if told is None else told
+        self.raises = raises
+
+    cdef int note(self, str what, tuple details) except -1:
+        self.told.append((what, *details))
+        if what == self.raises:
+            raise RuntimeError(f"at {what}")
+        return 0
+
+    cdef int on_request(self, Peer exchange, Head head) except -1:
+        method = head.method.ptr[:head.method.len]
+        return self.note("request", (method, head.path.ptr[:head.path.len]))
+
+    cdef int on_response(self, Peer exchange, Head head) except -1:
+        return self.note("response", (head.status, fields_of(head)))
+
+    cdef int on_end(self, Peer exchange, End why) except -1:
+        cdef Exchange one = <Exchange> exchange
+        return self.note("end", (ENDS[<int> why], one.status, one.grpc_status, ERRORS[<int> one.error]))
 
 
 # ---- waiters

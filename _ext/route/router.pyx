@@ -14,8 +14,9 @@ from linkerd2_py._ext.exchange.head cimport (
     L5D_FIELDS,
     Field,
 )
+from linkerd2_py._ext.exchange.plan cimport Plan
+from linkerd2_py._ext.policy.route_table cimport RouteTable
 from linkerd2_py._ext.metrics.labels import make_labels
-
 
 
 def canonical(bytes authority, int default_port):
@@ -101,6 +102,10 @@ cdef class ConnectionRouter(Router):
         self.table.in_flight += 1
         target.live += 1
         return target
+
+    cdef Plan plan_for(self, Logical logical, Head head):
+        cdef RouteTable routes = (<Target> logical).routes
+        return None if routes is None else routes.plan_for(head)
 
     cdef int ended(self, Logical logical) except -1:
         cdef Target target = <Target> logical

@@ -9,6 +9,7 @@ from linkerd2_py._ext.io.loop cimport Loop
 from linkerd2_py._ext.metrics.http cimport HttpMetrics
 from linkerd2_py._ext.metrics.registry cimport Registry
 from linkerd2_py._ext.pool.endpoint cimport Endpoint, Roster
+from linkerd2_py._ext.policy.route_table cimport RouteTable
 from linkerd2_py._ext.pool.settings cimport PoolSettings
 from linkerd2_py._ext.tls.identity cimport LocalIdentity, ServerIdentity
 
@@ -28,6 +29,7 @@ cdef class Target(Roster):
     cdef readonly tuple labels          # of the set; endpoints add their own
     cdef readonly bytes logical         # the name for the `authority` label
     cdef TargetTable table              # owned; None when closed
+    cdef public RouteTable routes       # of its exchanges, replaced whole; None: they have no plan
     cdef ReadySet ready
     cdef dict endpoints                 # Address -> Endpoint
     cdef dict specs                     # Address -> EndpointSpec

@@ -4,6 +4,7 @@ from typing import Any, TypeAlias
 from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.metrics.registry import Registry
+from linkerd2_py._ext.policy.route_table import RouteTable
 from linkerd2_py._ext.pool.settings import PoolSettings
 from linkerd2_py._ext.tls.identity import LocalIdentity, ServerIdentity
 
@@ -44,6 +45,8 @@ class Target:
     port: int
     logical: bytes
     labels: Labels
+    # Of its exchanges: those that begin from now on follow it.
+    routes: RouteTable | None
     @property
     def in_use(self) -> int:
         """Exchanges and opaque connections that use it now."""

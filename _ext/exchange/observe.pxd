@@ -1,0 +1,34 @@
+"""Who looks on at exchanges: tap, access log, spans. A plan names its observers; without one nobody is
+asked."""
+
+from linkerd2_py._ext.exchange.head cimport Head
+from linkerd2_py._ext.exchange.stream cimport Peer
+from linkerd2_py._ext.io.loop cimport Actor, Loop
+
+# How an exchange ended. What the client was told stands in `status`, `grpc_status` and `error` of the
+# exchange.
+cdef enum End:
+    END_ANSWERED           # the endpoint's response has gone out whole
+    END_TUNNELLED          # the connection became the application's: CONNECT, Upgrade
+    END_FAILED             # the proxy answered in its own name
+    END_BROKEN             # cut short by the endpoint, on the way to it, or by a fault of ours
+    END_CANCELLED          # by the client, which reset it or is gone
+
+cdef class Observer(Actor):
+    """Overrides what it wants to see. `exchange` is an Exchange, to be read and never to be commanded;
+    heads are borrowed for the call. An observer that raises is reported like any actor, and the exchange
+    goes on.
+
+    One exchange is told of in this order: on_request, on_response or not, on_end; each once, however many
+    endpoints are tried meanwhile.
+    """
+    # The route is known and no backend yet. The head is the client's, without what proxies tell each other.
+    cdef int on_request(self, Peer exchange, Head head) except -1
+    # The endpoint's final head, as the client gets it. Not for an answer of the proxy's own.
+    cdef int on_response(self, Peer exchange, Head head) except -1
+    # Once, however it ends. The heads may be gone; what else the exchange knows is still there.
+    cdef int on_end(self, Peer exchange, End why) except -1
+
+cdef int tell_request(tuple observers, Loop loop, Peer exchange, Head head) except -1
+cdef int tell_response(tuple observers, Loop loop, Peer exchange, Head head) except -1
+cdef int tell_end(tuple observers, Loop loop, Peer exchange, End why) except -1
