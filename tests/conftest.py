@@ -24,8 +24,14 @@ settings.load_profile(os.environ.get("L5D_HYPOTHESIS", "fast"))
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 
 INTEGRATION = Path(__file__).parent / "integration"
-# What there is once on a machine, by the folder of integration tests that use it: these take turns in a parallel run.
-TURNS = {"interception": "namespaces", "local": "meshes", "bench": "processors"}
+# What there is once on a machine, or is made once for many tests, by the folder of integration tests that use it: these
+# take turns in a parallel run.
+TURNS = {
+    "interception": "namespaces",
+    "local": "meshes",
+    "bench": "processors",
+    "packaging": "distribution",
+}
 
 # Long enough for libraries that close sockets from threads of their own.
 SETTLE_S = 2.0
