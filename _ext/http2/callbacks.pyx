@@ -10,6 +10,7 @@ from libc.string cimport memcpy
 from linkerd2_py._ext.core.fault cimport FAULT_LOCAL, FAULT_PROTOCOL
 from linkerd2_py._ext.core.limits cimport Limits
 from linkerd2_py._ext.exchange.stream cimport Peer
+from linkerd2_py._ext.http2.client cimport FIRST_WINDOW
 from linkerd2_py._ext.http2.fields cimport COLLECTED_BOMB, Block, Collected, drop_block, take_block
 from linkerd2_py._ext.http2.memory cimport recycling_memory
 from linkerd2_py._ext.http2.meter cimport earn, spend
@@ -22,6 +23,8 @@ cdef enum:
     WHOLE_HEADS = 16             # of the size that is allowed: more of one are not worth staying in step for
     EARNED_PER_FRAME = 4         # cheap frames (window updates, pings) that one frame of ours may cause
     FRAME_HEADER = 9
+    # From here on libnghttp2 would announce what was taken, too: the first grant costs no frame more.
+    WIDE_FROM = FIRST_WINDOW // 2
     DRIBBLE_BYTES = 64           # a body frame cut this short by the peer's window is a trick, not flow control
 
 
@@ -208,9 +211,22 @@ cdef int on_data_chunk(nghttp2_session* h2, uint8_t flags, int32_t id, const uin
     if session.over:
         return NGHTTP2_ERR_CALLBACK_FAILURE
     if not half.held and half.withheld and half.session is session:
+        if half.narrow and not flags & NGHTTP2_FLAG_END_STREAM:
+            widen(session, half)
         nghttp2_session_consume_stream(h2, id, half.withheld)
         half.withheld = 0
     return 0
+
+
+cdef int widen(Http2Session session, Http2Half half) noexcept:
+    """What the first window brought was taken: from now on the stream has the configured one."""
+    if nghttp2_session_get_local_settings(session.h2, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE) != FIRST_WINDOW:
+        # libnghttp2 counts with the window that was there before our SETTINGS until they are acknowledged.
+        return 0
+    if nghttp2_session_get_stream_effective_recv_data_length(session.h2, half.id) < WIDE_FROM:
+        return 0
+    half.narrow = False
+    return nghttp2_session_set_local_window_size(session.h2, NGHTTP2_FLAG_NONE, half.id, <int32_t> session.limits.initial_stream_window)
 
 
 cdef int on_stream_close(nghttp2_session* h2, int32_t id, uint32_t code, void* user) noexcept:
@@ -314,7 +330,7 @@ cdef int send_body_frame(nghttp2_session* h2, nghttp2_frame* frame, const uint8_
         if length:
             half.dequeue(room + FRAME_HEADER, length)
         session.transport.commit(FRAME_HEADER + length)
-        if half.told_full and half.queue.size <= QUEUE_LOW:
+        if half.told_full and half.queue.size <= QUEUE_LOW and not half.is_full(length):
             half.told_full = False
             session.owe(half)
     except BaseException as error:

@@ -9,6 +9,12 @@ cdef enum:
     # early but reset it with ENHANCE_YOUR_CALM, which is not known to be safe to send again.
     FIRST_FLIGHT = 1
 
+cdef enum:
+    # What a workload in the pod may send of a response before any of it was taken: one buffer. A
+    # client that opens no window would otherwise make each stream hold a whole one at next to no
+    # cost of its own.
+    FIRST_WINDOW = 16384
+
 cdef class Http2Client(Http2Session):
     """Attached to a connected transport (prior knowledge). The peer's MAX_CONCURRENT_STREAMS is never exceeded (0 included): room() says how many more fit.
     Until its SETTINGS are seen, nobody knows that limit, or that the peer speaks HTTP/2 at all: no more than the first flight is sent."""
@@ -20,9 +26,11 @@ cdef class Http2Client(Http2Session):
     cdef bint opened                        # a stream was opened
     cdef bint served                        # one was answered
     cdef bint greeted                       # the peer's first byte was looked at
+    cdef bint in_pod                        # the endpoint is this pod's workload: a stream begins with the first window only
     cdef int first_flight                   # streams before SETTINGS; its owner may know that fewer are allowed
     cdef int room(self) noexcept            # streams that may be opened now; 0 when retired
     cdef int allowed(self) noexcept         # streams at a time: the peer's limit, the first flight until it is known
+    cdef bint is_narrow(self) noexcept      # a stream begins with less than the configured window
     cdef int live(self) noexcept            # open streams
     cdef bint is_used_up(self) noexcept     # every stream of a limit that is known is in use: more connections would mean more streams
     cdef bint was_in_vain(self) noexcept    # it has ended or takes no more, and answered none of the streams that were opened

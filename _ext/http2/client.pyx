@@ -39,12 +39,15 @@ cdef class Http2Client(Http2Session):
         entries[0].settings_id = NGHTTP2_SETTINGS_ENABLE_PUSH
         entries[0].value = 0
         entries[1].settings_id = NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE
-        entries[1].value = self.limits.initial_stream_window
+        entries[1].value = FIRST_WINDOW if self.is_narrow() else self.limits.initial_stream_window
         entries[2].settings_id = NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE
         entries[2].value = self.limits.header_list_bytes
         entries[3].settings_id = NGHTTP2_SETTINGS_MAX_FRAME_SIZE
         entries[3].value = self.limits.max_frame_size
         return nghttp2_submit_settings(self.h2, NGHTTP2_FLAG_NONE, entries, 4)
+
+    cdef bint is_narrow(self) noexcept:
+        return self.in_pod and self.limits.initial_stream_window > FIRST_WINDOW
 
     cdef bint pings(self) noexcept:
         return self.keepalive
@@ -210,6 +213,7 @@ cdef class Http2ClientHalf(Http2Half):
         if id < 0:
             return self.refuse()
         self.id = id
+        self.narrow = client.is_narrow()
         if id > LAST_ID and not client.retired:
             client.retired = client.slot_due = True
         client.schedule()

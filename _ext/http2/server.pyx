@@ -29,6 +29,7 @@ cdef enum:
     YOUNG_NS = 10000000          # a request given up sooner than any sensible deadline
     DRAIN_NS = 1000000000        # a client that does not answer our ping has seen the notice by then, or never will
     KEPT_HALVES = 1024
+    WORTH_A_LOOK = 4096          # queued bytes below which the client's windows are not asked for
 
 cdef bytes DRAIN_TEXT = b"l5d-done"
 cdef const uint8_t* DRAIN_PING = <const uint8_t*> <const char*> DRAIN_TEXT
@@ -284,6 +285,18 @@ cdef class Http2ServerHalf(Http2Half):
         if self.out_ended:
             self.peer = None
         return 0
+
+    cdef bint is_full(self, size_t leaving) noexcept:
+        # What the client's windows do not let go would only be held: whoever opens none must not
+        # make a whole queue wait for each stream.
+        cdef nghttp2_session* h2 = self.session.h2
+        if Http2Half.is_full(self, leaving):
+            return True
+        if self.queue.size < WORTH_A_LOOK:
+            return False
+        if <ssize_t> (self.queue.size + leaving) > nghttp2_session_get_stream_remote_window_size(h2, self.id):
+            return True
+        return <ssize_t> (self.session.queued + leaving) > nghttp2_session_get_remote_window_size(h2)
 
     cdef int report_body(self, Peer peer, const char* p, size_t n, bint end) except -1:
         return peer.on_request_body(p, n, end)

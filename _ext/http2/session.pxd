@@ -38,6 +38,7 @@ cdef class Http2Half(Stream):
     cdef size_t withheld             # delivered bytes whose stream credit was not returned
     cdef int interims
     cdef bint held
+    cdef bint narrow                 # client: only the first window was granted, until what it brought is taken
     cdef bint doomed                 # could not be sent at all: reported from the next pump
     cdef bint deferred               # libnghttp2 stopped asking for body until resume_data
     cdef bint told_full
@@ -49,7 +50,7 @@ cdef class Http2Half(Stream):
     cdef bint excused                # our RST_STREAM is not the other side's doing: it costs nothing
 
     cdef uint64_t key(self) noexcept
-    cdef bint is_full(self) noexcept         # no more body, please
+    cdef bint is_full(self, size_t leaving) noexcept   # no more body, please; so many bytes are being written, which the windows still count
     cdef int enqueue(self, const char* p, size_t n) except -1
     cdef int dequeue(self, char* to, size_t n) except -1
     cdef int end_out(self) except -1         # our message is queued to its end

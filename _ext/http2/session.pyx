@@ -67,12 +67,12 @@ cdef class Http2Half(Stream):
         if end:
             self.end_out()
         self.wake()
-        if not self.is_full():
+        if not self.is_full(0):
             return SEND_OK
         self.told_full = True
         return SEND_FULL
 
-    cdef bint is_full(self) noexcept:
+    cdef bint is_full(self, size_t leaving) noexcept:
         # A client that opens no window must not make every stream hold as much as one may.
         return self.queue.size >= QUEUE_HIGH or (self.queue.size > 0 and self.session.queued >= SHARED_HIGH)
 
@@ -184,7 +184,7 @@ cdef void refresh(Http2Half half) noexcept:
     half.id = 0
     half.withheld = 0
     half.interims = 0
-    half.awaits_proof = False
+    half.awaits_proof = half.narrow = False
     half.doomed = half.held = half.deferred = half.told_full = half.in_ended = half.out_ended = half.out_sent = False
     half.head_written = half.aborted = half.excused = False
 

@@ -81,6 +81,7 @@ class ClientDoor(SessionDoor):
         limits: Limits,
         *,
         keepalive: bool = False,
+        in_pod: bool = False,
         on_room: Callable[[], object] | None = None,
         dead: bool = False,
     ) -> None: ...

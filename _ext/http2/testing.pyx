@@ -304,12 +304,13 @@ cdef class ServerDoor(SessionDoor):
 cdef class ClientDoor(SessionDoor):
     cdef RecorderOwner owner
 
-    def __init__(self, Loop loop, int fd, Limits limits, *, bint keepalive=False, on_room=None, bint dead=False):
+    def __init__(self, Loop loop, int fd, Limits limits, *, bint keepalive=False, bint in_pod=False, on_room=None, bint dead=False):
         self.owner = RecorderOwner()
         self.owner.events = []
         self.owner.on_room = on_room
         self.session = Http2Client(self.owner, limits)
         (<Http2Client> self.session).keepalive = keepalive
+        (<Http2Client> self.session).in_pod = in_pod
         self.transport = accepted(loop, fd, None)
         if dead:
             self.transport.abort()

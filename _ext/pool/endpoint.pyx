@@ -363,6 +363,7 @@ cdef class Endpoint(Dialer):
         cdef Http2Client client = Http2Client(self.connections, self.settings.limits)
         # Plain gRPC servers take pings on an idle connection for abuse; a peer proxy expects them.
         client.keepalive = self.h2
+        client.in_pod = self.in_pod
         if 0 <= self.streams_allowed < client.first_flight:
             client.first_flight = self.streams_allowed
         self.multiplexed.append(client)

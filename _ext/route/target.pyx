@@ -321,7 +321,8 @@ cdef class Target(Roster):
             other=spec.other,
         )
         endpoint.http_labels = make_labels(self.endpoint_labels(spec))
-        if self.table.direction != "inbound":
+        endpoint.in_pod = self.table.direction == "inbound"
+        if not endpoint.in_pod:
             endpoint.http = self.table.registry.http(self.table.metrics_prefix, endpoint.http_labels)
         endpoint.tcp = self.table.registry.tcp(make_labels([("direction", self.table.direction), ("peer", "dst"), *spec.tls, *self.dst_labels(spec)]))
         return endpoint

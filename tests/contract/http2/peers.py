@@ -153,24 +153,29 @@ class Scene:
         *,
         settings: dict[int, int] | None = None,
         keepalive: bool = False,
+        in_pod: bool = False,
         on_room: Any = None,
         buffer: int | None = None,
         **limits: int,
     ) -> tuple[ClientDoor, "H2Peer"]:
         """Our client and an `h2` server."""
         fd, sock = self.sockets(buffer=buffer)
-        door = ClientDoor(self.loop, fd, Limits(**limits), keepalive=keepalive, on_room=on_room)
+        door = ClientDoor(
+            self.loop, fd, Limits(**limits), keepalive=keepalive, in_pod=in_pod, on_room=on_room
+        )
         self.doors.append(door)
         peer = H2Peer(sock, client=False, settings=settings)
         self.peers.append(peer)
         return door, peer
 
-    def raw_client(self, *, settings: bool = True, **limits: int) -> tuple[ClientDoor, "RawPeer"]:
+    def raw_client(
+        self, *, settings: bool = True, in_pod: bool = False, **limits: int
+    ) -> tuple[ClientDoor, "RawPeer"]:
         """Our client and a server made of frames, past SETTINGS unless it is to say them itself."""
         fd, sock = self.sockets()
         peer = RawPeer(sock)
         self.peers.append(peer)
-        door = ClientDoor(self.loop, fd, Limits(**limits))
+        door = ClientDoor(self.loop, fd, Limits(**limits), in_pod=in_pod)
         self.doors.append(door)
         if settings:
             peer.send(frame(SETTINGS) + frame(SETTINGS, ACK))

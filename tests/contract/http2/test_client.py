@@ -563,6 +563,94 @@ def test_a_held_response_waits_in_the_endpoint(scene: Scene) -> None:
     scene.until(lambda: server.h2.local_flow_control_window(stream) == 65_535)
 
 
+def begin_answer(scene: Scene, **limits: int) -> tuple[Any, Any, int]:
+    """A response to us by the workload in our pod, past SETTINGS; (the exchange, the workload, its stream)."""
+    door, server = scene.client(in_pod=True, **limits)
+    peer = door.open()
+    peer.request(b"GET", b"/")
+    scene.until(lambda: requests(server))
+    stream = requests(server)[0].stream_id
+    server.respond(stream)
+    scene.until(lambda: server.h2.outbound_flow_control_window > 65_535)
+    scene.until(lambda: "head" in peer.names())
+    return peer, server, stream
+
+
+def stream_credit(server: Any, stream: int) -> list[int]:
+    """The increments of WINDOW_UPDATE for that stream so far."""
+    return [event.delta for event in server.of(h2.events.WindowUpdated, stream)]
+
+
+def test_a_workload_in_the_pod_gets_the_rest_of_the_window_once_its_first_bytes_are_taken(
+    scene: Scene,
+) -> None:
+    peer, server, stream = begin_answer(scene)
+    assert server.h2.local_flow_control_window(stream) == 16_384
+    server.body(stream, b"x" * 8_191)
+    scene.until(lambda: len(peer.body) == 8_191)
+    scene.settle()
+    assert stream_credit(server, stream) == []  # a short response costs no frame more
+    server.body(stream, b"x")
+    scene.until(lambda: stream_credit(server, stream))
+    assert stream_credit(server, stream) == [65_535 - 16_384]
+    assert server.h2.local_flow_control_window(stream) == 65_535 - 8_192
+    for _ in range(3):
+        server.body(stream, b"x" * 10_000)
+    scene.until(lambda: len(peer.body) == 8_192 + 30_000)
+    scene.settle()
+    # From here on as on any other stream: what was taken is given back.
+    widened, given_back = stream_credit(server, stream)
+    assert widened == 65_535 - 16_384
+    assert 65_535 // 2 <= given_back <= 8_192 + 30_000
+
+
+def test_a_held_response_of_a_workload_in_the_pod_has_the_first_window_only(scene: Scene) -> None:
+    peer, server, stream = begin_answer(scene)
+    peer.hold()
+    server.body(stream, b"x" * 16_384)
+    scene.until(lambda: len(peer.body) == 16_384)
+    scene.settle()
+    assert server.h2.local_flow_control_window(stream) == 0
+    peer.unhold()
+    scene.until(lambda: server.h2.local_flow_control_window(stream) == 16_384)
+    server.body(stream, b"x" * 16_384)
+    scene.until(lambda: len(stream_credit(server, stream)) == 2)
+    assert stream_credit(server, stream) == [16_384, 65_535 - 16_384]
+
+
+def test_the_last_bytes_of_a_response_widen_nothing(scene: Scene) -> None:
+    peer, server, stream = begin_answer(scene)
+    server.body(stream, b"x" * 16_384, end=True)
+    scene.until(lambda: "body" in peer.names() and server.of(h2.events.SettingsAcknowledged))
+    scene.settle()
+    assert stream_credit(server, stream) == []
+
+
+def test_a_smaller_configured_window_is_kept_in_the_pod(scene: Scene) -> None:
+    _, server, stream = begin_answer(scene, initial_stream_window=10_000)
+    assert server.h2.local_flow_control_window(stream) == 10_000
+    server.body(stream, b"x" * 10_000)
+    scene.until(lambda: server.h2.local_flow_control_window(stream) == 10_000)
+
+
+def test_a_workload_that_acknowledges_late_gets_its_window_all_the_same(scene: Scene) -> None:
+    door, server = scene.raw_client(settings=False, in_pod=True)
+    peer = door.open()
+    peer.request(b"GET", b"/")
+    scene.until(lambda: server.of(HEADERS))
+    server.send(frame(SETTINGS) + headers_frame(1, [(":status", "200")], end=False))
+    server.send(frame(DATA, 0, 1, b"x" * 16_384))
+    scene.until(lambda: len(peer.body) == 16_384)
+    scene.settle()
+    assert not server.of(WINDOW_UPDATE, 1)
+    server.send(frame(SETTINGS, ACK))
+    scene.until(lambda: server.of(WINDOW_UPDATE, 1))
+    server.send(frame(DATA, 0, 1, b"x" * 16_384))
+    scene.until(lambda: len(server.of(WINDOW_UPDATE, 1)) == 2)
+    credit = [int.from_bytes(frame[3], "big") for frame in server.of(WINDOW_UPDATE, 1)]
+    assert credit == [16_384, 65_535 - 16_384]
+
+
 def test_a_transport_that_died_first_is_reported_from_the_loop(scene: Scene) -> None:
     fd, sock = scene.sockets()
     door = ClientDoor(scene.loop, fd, Limits(), dead=True)
