@@ -36,6 +36,9 @@ class Selection:
     group_by: tuple[str, ...] = ()
     present: tuple[str, ...] = ()
 
+    def __hash__(self) -> int:
+        return hash((frozenset(self.matching.items()), self.group_by, self.present))
+
 
 @dataclass(frozen=True, slots=True)
 class Window:

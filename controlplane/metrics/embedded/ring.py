@@ -32,6 +32,8 @@ MOST_SERIES = 50_000
 TRIM_SLACK_MS = 60_000
 # Series that are gone through in one step: at some microseconds each, a small part of a slice.
 BATCH = 500
+# Questions whose series a batch remembers: those of a few terminals that each ask the same every few seconds.
+MOST_SELECTIONS = 8
 GAP = math.nan
 # What 64 bits count; what is beyond, infinity first of all, would spoil the sums that it is in, for everybody's answers.
 LARGEST = 2.0**64
@@ -55,6 +57,11 @@ class Timeline:
     """
 
     times: array[int] = field(default_factory=lambda: array("q"))
+
+    def within(self, *, start_ms: int, end_ms: int) -> tuple[int, int]:
+        """The places of the first and the last scrape with start <= time <= end; the first is beyond the last where there is none."""
+        times = self.times
+        return bisect_left(times, start_ms), bisect_right(times, end_ms) - 1
 
 
 class Span(NamedTuple):
@@ -111,8 +118,8 @@ class Series:
         """What `window` has of a counter; where nothing broke it costs no more for a longer window."""
         times, values = self.timeline.times, self.values
         offset = len(times) - len(values)
-        low = max(bisect_left(times, start_ms), offset)
-        high = bisect_right(times, end_ms) - 1
+        begin, high = self.timeline.within(start_ms=start_ms, end_ms=end_ms)
+        low = max(begin, offset)
         if low >= high:
             return None
         if times[low] < self.unbroken_ms:
@@ -120,6 +127,14 @@ class Series:
         return Span(
             times[low], values[low - offset], times[high], values[high - offset], high - low + 1
         )
+
+    def ends(self, low: int, high: int) -> tuple[float, float] | None:
+        """The values at two places of the timeline; None where it began later, or something broke between."""
+        times, values = self.timeline.times, self.values
+        at = low - len(times) + len(values)
+        if at < 0 or times[low] < self.unbroken_ms:
+            return None
+        return values[at], values[at + high - low]
 
     def latest(self, *, start_ms: int, end_ms: int) -> float | None:
         """The value of the newest scrape in the window, unless that left a gap."""
@@ -131,6 +146,43 @@ class Series:
         return self.values[at]
 
 
+class Batch:
+    """Some series of one family and one pod, and which of them were asked for lately: the same questions come again and again."""
+
+    __slots__ = ("_selected", "series", "timeline")
+
+    def __init__(self, timeline: Timeline) -> None:
+        self.timeline = timeline
+        self.series: list[Series] = []
+        # Apart, for pairs would be as many objects more for the garbage collector to go through.
+        self._selected: dict[Selection, tuple[Sequence[Group], Sequence[Series]]] = {}
+
+    def add(self, series: Series) -> None:
+        """One more."""
+        self.series.append(series)
+        self._selected.clear()
+
+    def select(self, selection: Selection) -> Iterator[tuple[Group, Series]]:
+        """Those that are selected, with their groups."""
+        found = self._selected.get(selection)
+        if found is None:
+            if len(self._selected) >= MOST_SELECTIONS:
+                self._selected.clear()
+            found = self._selected[selection] = self._select(selection)
+        return zip(*found, strict=True)
+
+    def _select(self, selection: Selection) -> tuple[Sequence[Group], Sequence[Series]]:
+        wanted, present = tuple(selection.matching.items()), selection.present
+        by = selection.group_by
+        found = [
+            series
+            for series in self.series
+            if _has(series.labels, wanted) and all(map(series.labels.get, present))
+        ]
+        groups = [tuple([series.labels.get(name, "") for name in by]) for series in found]
+        return groups, found
+
+
 class PodSamples:
     """Everything kept of one pod."""
 
@@ -139,10 +191,10 @@ class PodSamples:
         self._timeline = Timeline()
         # Heads as written lead to their series; None for what nobody asks about.
         self._by_head: dict[str, Series | None] = {}
-        self._by_family: dict[str, list[Series]] = {}
+        self._by_family: dict[str, list[Batch]] = {}
 
-    def family(self, name: str) -> Sequence[Series]:
-        """The series of one family."""
+    def family(self, name: str) -> Sequence[Batch]:
+        """The series of one family, in batches that are quickly gone through."""
         return self._by_family.get(name, ())
 
     @property
@@ -203,7 +255,10 @@ class PodSamples:
     def _index(self, added: Iterable[Series | None]) -> None:
         for series in added:
             if series is not None:
-                self._by_family.setdefault(series.name, []).append(series)
+                batches = self._by_family.setdefault(series.name, [])
+                if not batches or len(batches[-1].series) >= BATCH:
+                    batches.append(Batch(self._timeline))
+                batches[-1].add(series)
 
     def _new_series(self, head: str, *, line: int) -> Series | None:
         parsed = parse_head(head, line=line)
@@ -261,25 +316,9 @@ class SampleStore:
 
     def batches(self, family: str) -> Iterator[Batch]:
         """All series of a family, in batches that are quickly gone through."""
-        for pod in self._pods.values():
-            series = pod.family(family)
-            for begin in range(0, len(series), BATCH):
-                yield Batch(series[begin : begin + BATCH])
-
-
-class Batch(NamedTuple):
-    """Some series of one family and one pod."""
-
-    series: Sequence[Series]
-
-    def select(self, selection: Selection) -> Iterator[tuple[Group, Series]]:
-        """Those that are selected, with their groups."""
-        wanted, present = tuple(selection.matching.items()), selection.present
-        by = selection.group_by
-        for series in self.series:
-            labels = series.labels
-            if _has(labels, wanted) and all(map(labels.get, present)):
-                yield tuple([labels.get(name, "") for name in by]), series
+        # Pods and series may come while somebody goes through these.
+        for pod in tuple(self._pods.values()):
+            yield from tuple(pod.family(family))
 
 
 def _has(labels: Mapping[str, str], wanted: tuple[tuple[str, str], ...]) -> bool:

@@ -215,14 +215,15 @@ async def things_of(query: StatQuery, *, kind: Kind, mesh: Mesh) -> list[Thing]:
 
 
 def _all_things(kind: Kind, *, mesh: Mesh) -> Iterator[Thing]:
+    # In slices: what is walked is what there was at the beginning.
     if kind is Kind.DEPLOYMENT:
-        for key in mesh.deployments:
+        for key in tuple(mesh.deployments):
             yield Thing(key, tuple(mesh.pods_of(key)))
     elif kind is Kind.POD:
-        for pod in mesh.pods.values():
+        for pod in tuple(mesh.pods.values()):
             yield Thing(pod.key, (pod,))
     elif kind is Kind.SERVICE:
-        yield from map(Thing, mesh.services)
+        yield from map(Thing, tuple(mesh.services))
     elif kind is Kind.NAMESPACE:
         yield from _namespaces(mesh)
 

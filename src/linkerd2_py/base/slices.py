@@ -6,7 +6,7 @@ All of them together get one slice of each turn, however many there are: what is
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from time import perf_counter
 from typing import Final, TypeVar
 from weakref import WeakKeyDictionary
@@ -18,9 +18,11 @@ SLICE_S: Final = 0.01
 
 
 async def in_slices(items: Iterable[T]) -> AsyncIterator[T]:
-    """The items one by one, as they were at the beginning: while the event loop turns, their container may change."""
+    """The items one by one. Those of a container are what it had at the beginning, for it may change while the event loop
+    turns; an iterator makes each item when its turn comes, and must not walk what may change.
+    """
     turn = _turn_of(asyncio.get_running_loop())
-    for item in tuple(items):
+    for item in items if isinstance(items, Iterator) else tuple(items):
         # Nothing tells of a turn that begins but that the loop comes by.
         while turn.is_used_up():  # noqa: ASYNC110
             await asyncio.sleep(0)

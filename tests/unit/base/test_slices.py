@@ -1,7 +1,7 @@
 """Long loops let the event loop turn, and share what each turn has for them."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -91,3 +91,16 @@ async def test_the_container_may_change_meanwhile(time: Time) -> None:
         time.now += STEP_S
         seen.append(item)
     assert (seen, held) == (list(range(30)), {})
+
+
+async def test_an_iterator_makes_its_items_in_slices_too(time: Time) -> None:
+    def steps() -> Iterator[int]:
+        for step in range(57):
+            time.now += STEP_S
+            time.work.append((time.turn, "made"))
+            yield step
+
+    stop = time.count_turns()
+    assert [step async for step in in_slices(steps())] == list(range(57))
+    stop()
+    assert max(work_of_turns(time)) <= round(slices.SLICE_S / STEP_S) + 1
