@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 from linkerd2_py._ext.exchange.observe import Observer
+from linkerd2_py._ext.exchange.plan import Plan
+from linkerd2_py._ext.io.loop import Loop
 
 FAULTS: tuple[str, ...]
 Fields: TypeAlias = Iterable[tuple[bytes, bytes]]
@@ -91,6 +93,10 @@ class Watching(Observer):
     def __init__(self, told: list[tuple[Any, ...]] | None = None, *, raises: str = "") -> None: ...
     @property
     def told(self) -> list[tuple[Any, ...]]: ...
+
+def broken(
+    loop: Loop, plan: Plan | None
+) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]: ...
 
 class Named:
     name: str

@@ -1,11 +1,13 @@
 # cython: language_level=3
 """Python doors to what exchanges are made of. Not part of a wheel."""
 
+from libc.stdint cimport uint32_t
+
 from linkerd2_py._ext.core.fault cimport FaultKind
 from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.backend cimport (
     UNAVAILABLE_CLOSED, UNAVAILABLE_FAILFAST, UNAVAILABLE_LOOP, UNAVAILABLE_REJECTED, UNAVAILABLE_SHED,
-    Backend, Logical, Waiter, WaiterQueue,
+    Backend, Logical, Router, Waiter, WaiterQueue,
 )
 from linkerd2_py._ext.exchange.error_response cimport (
     ErrorResponse, early_body_too_large, error_of_break, head_too_large, identity_not_met, request_refused,
@@ -20,25 +22,28 @@ from linkerd2_py._ext.exchange.head cimport (
     field_id, method_id, take_head,
 )
 from linkerd2_py._ext.exchange.observe cimport End, Observer
+from linkerd2_py._ext.exchange.plan cimport Plan
 from linkerd2_py._ext.exchange.stream cimport Peer, Stream
 from linkerd2_py._ext.exchange.translation cimport (
     Translation, can_explain, fit_interim, fit_request, fit_response, may_come_back, may_tell_refusal,
     note_request, opens_tunnel, send_connected, shows_http1, stays_reset, to_origin_form, wants_of,
 )
 from linkerd2_py._ext.exchange.verdict cimport hold_asked, weight_of_answer
+from linkerd2_py._ext.io.loop cimport Loop
 
 FAULTS = (
-    "none", "refused", "unreachable", "connect_timeout", "reset", "timeout", "eof", "protocol", "idle", "no_fds",
-    "no_memory", "local", "tls", "io",
+    "none", "refused", "unreachable", "connect_timeout", "reset", "timeout", "eof", "protocol", "idle",
+    "no_fds", "no_memory", "local", "tls", "io",
 )
 UNAVAILABLE = {
     "failfast": <int> UNAVAILABLE_FAILFAST, "shed": <int> UNAVAILABLE_SHED,
-    "rejected": <int> UNAVAILABLE_REJECTED, "closed": <int> UNAVAILABLE_CLOSED, "loop": <int> UNAVAILABLE_LOOP,
+    "rejected": <int> UNAVAILABLE_REJECTED, "closed": <int> UNAVAILABLE_CLOSED,
+    "loop": <int> UNAVAILABLE_LOOP,
 }
 # As metrics/http has them.
 ERRORS = (
-    "none", "failfast", "load_shed", "connect", "connect_timeout", "tls", "io", "timeout", "protocol", "no_route",
-    "loop", "reset", "cancelled", "unexpected",
+    "none", "failfast", "load_shed", "connect", "connect_timeout", "tls", "io", "timeout", "protocol",
+    "no_route", "loop", "reset", "cancelled", "unexpected",
 )
 VERSIONS = {"1.0": <int> HTTP_10, "1.1": <int> HTTP_11, "2": <int> HTTP_2}
 WANTS = ("http1", "http2", "transport")
@@ -84,6 +89,10 @@ cdef class Half(Stream):
 
     cdef int send_trailers(self, Head trailers) except -1:
         self.events.append(("trailers", fields_of(trailers)))
+        return 0
+
+    cdef int reset(self, FaultKind kind, uint32_t code) except -1:
+        self.events.append(("reset", FAULTS[<int> kind], code))
         return 0
 
 
@@ -336,6 +345,21 @@ cdef class Watching(Observer):
     cdef int on_end(self, Peer exchange, End why) except -1:
         cdef Exchange one = <Exchange> exchange
         return self.note("end", (ENDS[<int> why], one.status, one.grpc_status, ERRORS[<int> one.error]))
+
+
+def broken(Loop loop not None, Plan plan):
+    """What both sides are told of an exchange under way in which something of ours raises, even twice."""
+    cdef Exchange exchange = Exchange.__new__(Exchange)
+    cdef Router router = Router.__new__(Router)
+    cdef Half server = Half(), client = Half()
+    router.loop = loop
+    exchange.begin(router)
+    exchange.server = server
+    exchange.client = client
+    exchange.plan = plan
+    exchange.on_broken()
+    exchange.on_broken()
+    return server.events, client.events
 
 
 # ---- waiters

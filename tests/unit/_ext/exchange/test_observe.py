@@ -8,8 +8,9 @@ from typing import Any, TypeAlias
 import pytest
 
 from linkerd2_py._ext.exchange.plan import Plan
-from linkerd2_py._ext.exchange.testing import Watching
+from linkerd2_py._ext.exchange.testing import Watching, broken
 from linkerd2_py._ext.io.address import Address
+from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.policy.route_table import RouteTable
 from linkerd2_py._ext.route.local import LocalClient
 from linkerd2_py._ext.route.target import EndpointSpec, Target
@@ -34,7 +35,7 @@ Told: TypeAlias = list[tuple[Any, ...]]
 GET = b"GET /x HTTP/1.1\r\nhost: a\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 HALF = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf"
-CANCEL = 8
+INTERNAL_ERROR, CANCEL = 2, 8
 REQUEST = ("request", b"GET", b"/x")
 
 
@@ -207,6 +208,13 @@ async def test_a_client_that_resets_its_request() -> None:
         )
         LocalClient(made.tables[0]).request(target, path=b"/x", **ignoring).cancel()
     assert watching.told == [REQUEST, ("end", "cancelled", 0, -1, "cancelled")]
+
+
+def test_a_fault_of_ours_cuts_both_sides_short_once(loop: Loop) -> None:
+    watching = Watching()
+    ours = [("reset", "local", INTERNAL_ERROR)]
+    assert broken(loop, Plan(observers=[watching])) == (ours, ours)
+    assert watching.told == [("end", "broken", 0, -1, "unexpected")]
 
 
 # ---- answered by the proxy
