@@ -80,7 +80,7 @@ cdef class Backend(Candidate):
 cdef class Logical(Actor):
     """A target's choice among its backends."""
     cdef int choose(self, Waiter waiter) except -1
-    # On_profile once discovery has spoken; on_unavailable otherwise.
+    # Answers with on_profile once discovery has spoken, else with on_unavailable.
     cdef int await_profile(self, Waiter waiter) except -1
     cdef int withdraw(self, Waiter waiter) except -1            # idempotent; ends either wait
 

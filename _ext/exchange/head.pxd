@@ -1,6 +1,7 @@
 """Message heads as spans: what codecs parse into and serialise from, independent of the HTTP version.
 
-Spans are borrowed from memory the codec that filled the head holds (its inbox, or a leased arena) until `Head.reset()`; nothing else may keep them.
+Spans are borrowed from memory the codec that filled the head holds (its inbox, or a leased arena) until
+`Head.reset()`; nothing else may keep them.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t
@@ -14,19 +15,22 @@ cdef enum TargetForm:
     FORM_ORIGIN, FORM_ABSOLUTE, FORM_AUTHORITY, FORM_ASTERISK
 
 cdef enum Method:
-    METHOD_OTHER, METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_PUT, METHOD_DELETE, METHOD_OPTIONS, METHOD_TRACE, METHOD_PATCH, METHOD_CONNECT
+    METHOD_OTHER, METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_PUT, METHOD_DELETE, METHOD_OPTIONS,
+    METHOD_TRACE, METHOD_PATCH, METHOD_CONNECT
 
 # Fields the engine itself reads. Everything else is H_OTHER and passes untouched.
 cdef enum FieldId:
-    H_OTHER, H_HOST, H_CONNECTION, H_KEEP_ALIVE, H_PROXY_CONNECTION, H_PROXY_AUTHENTICATE, H_PROXY_AUTHORIZATION, H_TE, H_TRAILER, H_TRANSFER_ENCODING,
-    H_UPGRADE, H_CONTENT_LENGTH, H_CONTENT_TYPE, H_EXPECT, H_GRPC_STATUS, H_GRPC_MESSAGE, H_HTTP2_SETTINGS, H_L5D_ORIG_PROTO, H_L5D_PROXY_ERROR, H_L5D_PROXY_CONNECTION,
-    H_L5D_OTHER, H_DATE, H_SERVER, H_L5D_CLIENT_ID, H_L5D_REQUIRE_ID, H_L5D_DST_CANONICAL
+    H_OTHER, H_HOST, H_CONNECTION, H_KEEP_ALIVE, H_PROXY_CONNECTION, H_PROXY_AUTHENTICATE,
+    H_PROXY_AUTHORIZATION, H_TE, H_TRAILER, H_TRANSFER_ENCODING, H_UPGRADE, H_CONTENT_LENGTH,
+    H_CONTENT_TYPE, H_EXPECT, H_GRPC_STATUS, H_GRPC_MESSAGE, H_HTTP2_SETTINGS, H_L5D_ORIG_PROTO,
+    H_L5D_PROXY_ERROR, H_L5D_PROXY_CONNECTION, H_L5D_OTHER, H_DATE, H_SERVER, H_L5D_CLIENT_ID,
+    H_L5D_REQUIRE_ID, H_L5D_DST_CANONICAL
 
 cdef enum:
     # All names that are ours, known or not.
     L5D_FIELDS = (
-        1 << H_L5D_ORIG_PROTO | 1 << H_L5D_PROXY_ERROR | 1 << H_L5D_PROXY_CONNECTION | 1 << H_L5D_OTHER | 1 << H_L5D_CLIENT_ID
-        | 1 << H_L5D_REQUIRE_ID | 1 << H_L5D_DST_CANONICAL
+        1 << H_L5D_ORIG_PROTO | 1 << H_L5D_PROXY_ERROR | 1 << H_L5D_PROXY_CONNECTION | 1 << H_L5D_OTHER
+        | 1 << H_L5D_CLIENT_ID | 1 << H_L5D_REQUIRE_ID | 1 << H_L5D_DST_CANONICAL
     )
 
 cdef enum FieldFlag:
@@ -46,15 +50,19 @@ cdef class Head:
     """A request or a response head (or trailers: fields only). Recycled through take_head()/drop_head()."""
     cdef Field* fields        # owned array
     cdef int count, room
-    cdef uint32_t present     # one bit per id of a field that was ever added: answers most questions without a look at the fields
+    # One bit per id of a field that was ever added: answers most questions without a look at the fields.
+    cdef uint32_t present
     cdef Version version      # as received
     # request
     cdef Method method_id
     cdef Span method
     cdef TargetForm form
     cdef Span scheme          # may be empty (http is meant)
-    cdef Span authority       # from :authority, absolute-form/authority-form, else Host; empty when none. Host header field itself is kept in fields for HTTP/1
-    cdef Span path            # origin-form path and query ("/" when absolute-form had none; "*" for asterisk-form); bytes as sent
+    # From :authority, absolute-form or authority-form, else Host; empty when there is none. A Host field
+    # stays in the fields for HTTP/1.
+    cdef Span authority
+    # Origin-form path and query ("/" when absolute-form had none; "*" for asterisk-form); bytes as sent.
+    cdef Span path
     cdef Span target          # HTTP/1: the request target exactly as sent
     # response
     cdef int status
@@ -65,20 +73,27 @@ cdef class Head:
     cdef bint close_delimited     # response body ends with the connection
     cdef bint end                 # no body and no trailers follow
     cdef bint expect_continue
-    cdef bint wants_close         # HTTP/1: close the connection after this message. Each codec consumes what it parsed; on a head to send it is a command
-    cdef bint upgrade             # request: a valid `Connection: upgrade` + Upgrade other than h2c; response: 101
+    # HTTP/1: close the connection after this message. Each codec consumes what it parsed; on a head to send
+    # it is a command.
+    cdef bint wants_close
+    # Request: a valid `Connection: upgrade` + Upgrade other than h2c; response: 101.
+    cdef bint upgrade
     cdef bint is_grpc             # HTTP/2 and content-type application/grpc*
     cdef Buffer arena             # leased for values we add or copy (see put), None when unused
     cdef list full_arenas         # leased Buffers before `arena`, or None: never moved, spans point into them
     cdef size_t arena_bytes       # handed out so far, over all arenas
 
-    cdef inline int add(self, const char* name, size_t name_len, const char* value, size_t value_len, int id, int flags) except -1:
+    cdef inline int add(
+        self, const char* name, size_t name_len, const char* value, size_t value_len, int id, int flags
+    ) except -1:
         if self.count == self.room:
             self.grow()
         return self.append(name, name_len, value, value_len, id, flags)
 
     # The same where there is room.
-    cdef inline int append(self, const char* name, size_t name_len, const char* value, size_t value_len, int id, int flags) noexcept:
+    cdef inline int append(
+        self, const char* name, size_t name_len, const char* value, size_t value_len, int id, int flags
+    ) noexcept:
         cdef Field* field = &self.fields[self.count]
         field.name = name
         field.value = value
@@ -91,7 +106,9 @@ cdef class Head:
         return 0
 
     # Copies value into the arena first: for values whose memory does not outlive this call.
-    cdef int put(self, const char* name, size_t name_len, const char* value, size_t value_len, int id) except -1
+    cdef int put(
+        self, const char* name, size_t name_len, const char* value, size_t value_len, int id
+    ) except -1
     # First field with that id not dropped, or NULL.
     cdef inline Field* find(self, int id) noexcept:
         return self.search(id) if self.present >> id & 1 else NULL
@@ -105,7 +122,8 @@ cdef class Head:
     cdef inline int drop_set(self, uint32_t ids) noexcept:
         return self.drop_any(ids) if self.present & ids else 0
 
-    cdef char* alloc(self, size_t count) except NULL        # arena memory, never moved until reset; raises ValueError over 8 MiB in all
+    # Arena memory, never moved until reset; raises ValueError over 8 MiB in all.
+    cdef char* alloc(self, size_t count) except NULL
     cdef void reset(self) noexcept                          # forgets everything, gives the arena back
     cdef Field* search(self, int id) noexcept               # private
     cdef int drop_any(self, uint32_t ids) noexcept          # private
@@ -115,7 +133,8 @@ cdef class Head:
 
 cdef Head take_head()                  # from a bounded free list
 cdef void drop_head(Head head) noexcept    # reset and recycle
-# Known id of a lower- or mixed-case name. A name of ours that is spelled with underscores counts as the one it imitates: to many servers both are one.
+# Known id of a lower- or mixed-case name. A name of ours that is spelled with underscores counts as the one
+# it imitates: to many servers both are one.
 cdef int field_id(const char* name, size_t length) noexcept nogil
 cdef Method method_id(const char* name, size_t length) noexcept nogil
 # Content-Length per RFC 9110 8.6: digits only, overflow checked; -1 invalid.

@@ -10,7 +10,7 @@ from linkerd2_py._ext.core.shelf cimport Shelf, shelf_keep, shelf_take
 cdef enum:
     FIRST_ROOM = 32            # more fields than most heads have
     KEPT_HEADS = 1024          # what a burst of exchanges leaves behind at most
-    ARENA_BYTES = 8388608      # what one head may copy: the largest head that any limit lets in, more than once
+    ARENA_BYTES = 8388608      # what one head may copy: the largest that any limit lets in, more than once
     LONGEST_NAME = 20          # of those with an id: l5d-proxy-connection
 
 cdef Span NOTHING
@@ -41,7 +41,9 @@ cdef class Head:
         self.room = room
         return 0
 
-    cdef int put(self, const char* name, size_t name_len, const char* value, size_t value_len, int id) except -1:
+    cdef int put(
+        self, const char* name, size_t name_len, const char* value, size_t value_len, int id
+    ) except -1:
         cdef char* copy = self.alloc(value_len)
         memcpy(copy, value, value_len)
         return self.add(name, name_len, copy, value_len, id, 0)
@@ -154,14 +156,16 @@ cdef extern from *:
         return word | 0x2020202020202020;
     }
 
-    /* Equal but for case, a word at a time (the last two may overlap). Both are tokens: no two token bytes but a letter and its capital differ in that bit. */
+    /* Equal but for case, a word at a time (the last two may overlap). Both are tokens: no two bytes of
+       tokens but a letter and its capital differ in that bit. */
     static inline int l5d_same_token(const char *left, const char *right, size_t length)
     {
         size_t at;
         if (length < 4)
             return l5d_letters(left, length) == l5d_letters(right, length);
         if (length < 8)
-            return l5d_letters(left, 4) == l5d_letters(right, 4) && l5d_letters(left + length - 4, 4) == l5d_letters(right + length - 4, 4);
+            return l5d_letters(left, 4) == l5d_letters(right, 4)
+                && l5d_letters(left + length - 4, 4) == l5d_letters(right + length - 4, 4);
         for (at = 0; at + 8 <= length; at += 8)
             if (l5d_letters(left + at, 8) != l5d_letters(right + at, 8))
                 return 0;
@@ -170,7 +174,8 @@ cdef extern from *:
 
     static inline int l5d_begins_with_l5d(const char *token)
     {
-        return (token[0] | 0x20) == 'l' && token[1] == '5' && (token[2] | 0x20) == 'd' && (token[3] == '-' || token[3] == '_');
+        return (token[0] | 0x20) == 'l' && token[1] == '5' && (token[2] | 0x20) == 'd'
+            && (token[3] == '-' || token[3] == '_');
     }
     """
     bint same_token "l5d_same_token"(const char* left, const char* right, size_t length) noexcept nogil
@@ -196,7 +201,10 @@ cdef int known_id(const char* name, size_t length) noexcept nogil:
     if length == 10:
         return pick(name, 10, "connection", H_CONNECTION) or pick(name, 10, "keep-alive", H_KEEP_ALIVE)
     if length == 12:
-        return pick(name, 12, "content-type", H_CONTENT_TYPE) or pick(name, 12, "grpc-message", H_GRPC_MESSAGE)
+        return (
+            pick(name, 12, "content-type", H_CONTENT_TYPE)
+            or pick(name, 12, "grpc-message", H_GRPC_MESSAGE)
+        )
     if length == 14:
         return (
             pick(name, 14, "content-length", H_CONTENT_LENGTH)
@@ -219,7 +227,10 @@ cdef int rare_id(const char* name, size_t length) noexcept nogil:
     if length == 16:
         return pick(name, 16, "proxy-connection", H_PROXY_CONNECTION)
     if length == 17:
-        return pick(name, 17, "transfer-encoding", H_TRANSFER_ENCODING) or pick(name, 17, "l5d-dst-canonical", H_L5D_DST_CANONICAL)
+        return (
+            pick(name, 17, "transfer-encoding", H_TRANSFER_ENCODING)
+            or pick(name, 17, "l5d-dst-canonical", H_L5D_DST_CANONICAL)
+        )
     if length == 18:
         return pick(name, 18, "proxy-authenticate", H_PROXY_AUTHENTICATE)
     if length == 19:
@@ -249,13 +260,19 @@ cdef Method method_id(const char* name, size_t length) noexcept nogil:
     if length == 3:
         return METHOD_GET if same(name, "GET", 3) else METHOD_PUT if same(name, "PUT", 3) else METHOD_OTHER
     if length == 4:
-        return METHOD_POST if same(name, "POST", 4) else METHOD_HEAD if same(name, "HEAD", 4) else METHOD_OTHER
+        if same(name, "POST", 4):
+            return METHOD_POST
+        return METHOD_HEAD if same(name, "HEAD", 4) else METHOD_OTHER
     if length == 5:
-        return METHOD_PATCH if same(name, "PATCH", 5) else METHOD_TRACE if same(name, "TRACE", 5) else METHOD_OTHER
+        if same(name, "PATCH", 5):
+            return METHOD_PATCH
+        return METHOD_TRACE if same(name, "TRACE", 5) else METHOD_OTHER
     if length == 6:
         return METHOD_DELETE if same(name, "DELETE", 6) else METHOD_OTHER
     if length == 7:
-        return METHOD_OPTIONS if same(name, "OPTIONS", 7) else METHOD_CONNECT if same(name, "CONNECT", 7) else METHOD_OTHER
+        if same(name, "OPTIONS", 7):
+            return METHOD_OPTIONS
+        return METHOD_CONNECT if same(name, "CONNECT", 7) else METHOD_OTHER
     return METHOD_OTHER
 
 

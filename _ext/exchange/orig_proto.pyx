@@ -1,9 +1,13 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""The `l5d-orig-proto` header (linkerd2-proxy's orig_proto): value `HTTP/1.1` or `HTTP/1.0`, then optionally `; absolute-form`."""
+"""The `l5d-orig-proto` header (linkerd2-proxy's orig_proto): value `HTTP/1.1` or `HTTP/1.0`, then
+optionally `; absolute-form`."""
 
 from libc.string cimport memcmp, memcpy
 
-from linkerd2_py._ext.exchange.head cimport FIELD_LOWER, FORM_ABSOLUTE, FORM_ORIGIN, H_HOST, H_L5D_ORIG_PROTO, HTTP_10, HTTP_11, Field, Head, Version
+from linkerd2_py._ext.exchange.head cimport (
+    FIELD_LOWER, FORM_ABSOLUTE, FORM_ORIGIN, H_HOST, H_L5D_ORIG_PROTO, HTTP_10, HTTP_11, Field, Head,
+    Version,
+)
 
 cdef const char* NAME = "l5d-orig-proto"
 cdef enum:
@@ -44,7 +48,8 @@ cdef int strip(Head head) noexcept:
 
 
 cdef int restore_absolute(Head head) except -1:
-    """Rebuilds the absolute-form target, which HTTP/2 had split into pseudo-header fields: with the scheme that was asked for, whatever carries it."""
+    """Rebuilds the absolute-form target, which HTTP/2 had split into pseudo-header fields: with the scheme
+    that was asked for, whatever carries it."""
     # OPTIONS without a path: its "*" is not part of an absolute form (RFC 9112 section 3.2.4).
     cdef size_t path_len = 0 if head.path.len == 1 and head.path.ptr[0] == c"*" else head.path.len
     cdef size_t length = head.scheme.len + 3 + head.authority.len + path_len

@@ -1,8 +1,10 @@
 """What a sound message is, whatever carried it: HTTP/1, HTTP/2, or HTTP/1 within HTTP/2 (l5d-orig-proto).
 
-Nobody else decides it, so that what one protocol refuses no other lets through. Codecs judge with this what their own grammar leaves open, when they
-receive it: then a fault is the sender's, and told to the sender. They add only what is theirs alone: HTTP/1 its lines and framing, HTTP/2 its pseudo-fields.
-Names (tokens) and values (no control byte but HTAB) are read by the classes of core/scan in HTTP/1, and by the same rules in libnghttp2; a test compares both.
+Nobody else decides it, so that what one protocol refuses no other lets through. Codecs judge with this what
+their own grammar leaves open, when they receive it: then a fault is the sender's, and told to the sender.
+They add only what is theirs alone: HTTP/1 its lines and framing, HTTP/2 its pseudo-fields. Names (tokens)
+and values (no control byte but HTAB) are read by the classes of core/scan in HTTP/1, and by the same rules
+in libnghttp2; a test compares both.
 """
 
 from linkerd2_py._ext.core.types cimport Span

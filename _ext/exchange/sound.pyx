@@ -86,7 +86,8 @@ cdef bint is_writable(Head head) noexcept:
 
 
 cdef bint is_field(const Field* field) noexcept:
-    if field.name_len == 0 or skip_class(field.name, field.name + field.name_len, TOKEN) != field.name + field.name_len:
+    cdef const char* end = field.name + field.name_len
+    if field.name_len == 0 or skip_class(field.name, end, TOKEN) != end:
         return False
     return not has_control(field.value, field.value_len)
 

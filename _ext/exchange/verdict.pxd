@@ -1,7 +1,9 @@
-"""What the end of an exchange says about the endpoint that served it: how much of a failure it is, and how long the endpoint asks to be left alone.
+"""What the end of an exchange says about the endpoint that served it: how much of a failure it is, and how
+long the endpoint asks to be left alone.
 
-The classes are Linkerd's (its load biaser): 429 and every 5xx, gRPC's UNAVAILABLE, RESOURCE_EXHAUSTED, INTERNAL, UNKNOWN, DEADLINE_EXCEEDED and DATA_LOSS.
-What an application says when it fails by itself (500, INTERNAL, UNKNOWN …) weighs half of what says that the endpoint cannot serve.
+The classes are Linkerd's (its load biaser): 429 and every 5xx, gRPC's UNAVAILABLE, RESOURCE_EXHAUSTED,
+INTERNAL, UNKNOWN, DEADLINE_EXCEEDED and DATA_LOSS. What an application says when it fails by itself (500,
+INTERNAL, UNKNOWN …) weighs half of what says that the endpoint cannot serve.
 """
 
 from libc.stdint cimport int64_t

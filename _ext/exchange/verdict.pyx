@@ -64,7 +64,8 @@ cdef int64_t whole(const Field* field) noexcept nogil:
 
 
 cdef int64_t date(const Field* field) noexcept nogil:
-    """Seconds since 1970 of an HTTP date in the form that is sent today (RFC 9110 section 5.6.7), 0 where it is none."""
+    """Seconds since 1970 of an HTTP date in the form that is sent today (RFC 9110 section 5.6.7), 0 where
+    it is none."""
     cdef char[DATE_ROOM] text
     cdef tm parts
     if field.value_len >= DATE_ROOM:
