@@ -84,7 +84,9 @@ def _ask(ctx: typer.Context, path: str, *, everywhere: bool = False) -> Sequence
     try:
         with connect(_given(ctx, "api_addr"), timeout_s=TIMEOUT_S) as api:
             chosen = (
-                "" if everywhere else chosen_namespace(_given(ctx, "namespace"), target=api.target)
+                ""
+                if everywhere
+                else chosen_namespace(_given(ctx, "namespace"), control_plane=api.control_plane)
             )
             items: Sequence[Item] = api.get(f"/{path}", namespace=chosen)[path]
             return items

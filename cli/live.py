@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Final
 
 from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.cli import output
-from linkerd2_py.cli.api import Api, find
+from linkerd2_py.cli.api import Api
 from linkerd2_py.cli.checks.mesh import MeshChecks
 from linkerd2_py.cli.checks.run import run_checks
 from linkerd2_py.cli.errors import CliError
+from linkerd2_py.cli.find.public_api import find
 from linkerd2_py.cli.program import shown_program
 from linkerd2_py.cli.render import live as render
 from linkerd2_py.cli.render import stat as render_stat
@@ -90,10 +91,10 @@ def show_until_stopped(supervising: Supervising, *, state: State, sample: bool) 
     threading.Thread(target=_pass_on, args=(supervising, news.put), daemon=True).start()
     screen = Screen(clock=SystemClock(), above=show_where_to_look(state, sample=sample))
     signal.signal(signal.SIGWINCH, lambda *_: news.put(RESIZED))
-    target = find(None)
-    if target is None:
+    control_plane = find(None)
+    if control_plane is None:
         raise CliError("the mesh has gone")
-    with Api(target) as api:
+    with Api(control_plane) as api:
         while True:
             screen.show(table_of(api, namespace=state.namespace))
             try:

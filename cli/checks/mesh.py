@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from linkerd2_py import __version__
-from linkerd2_py.cli import api
+from linkerd2_py.cli.api import Api
 from linkerd2_py.cli.checks.run import Check, NotYetError, Outcome, Result, WarnedError
 from linkerd2_py.cli.errors import CliError
+from linkerd2_py.cli.find.public_api import NOT_FOUND, find
 
 API: Final = "linkerd-api"
 DATA_PLANE: Final = "linkerd-data-plane"
@@ -29,7 +30,7 @@ class MeshChecks:
         self._api_addr = api_addr
         self._namespace = namespace or ""
         self._verbose = verbose
-        self._api: api.Api | None = None
+        self._api: Api | None = None
 
     def all(self) -> list[Check]:
         """In the order in which they make sense."""
@@ -75,10 +76,10 @@ class MeshChecks:
             self._api.close()
 
     def _find(self) -> None:
-        target = api.find(self._api_addr)
-        if target is None:
+        control_plane = find(self._api_addr)
+        if control_plane is None:
             raise CliError("no local mesh is running, and no --api-addr is given")
-        self._api = api.Api(target, verbose=self._verbose)
+        self._api = Api(control_plane, verbose=self._verbose)
 
     def _query(self) -> None:
         try:
@@ -155,9 +156,9 @@ class MeshChecks:
         pods: list[Pod] = self._connected().get("/pods", namespace=self._namespace)["pods"]
         return pods
 
-    def _connected(self) -> api.Api:
+    def _connected(self) -> Api:
         if self._api is None:
-            raise CliError(api.NOT_FOUND)
+            raise CliError(NOT_FOUND)
         return self._api
 
 

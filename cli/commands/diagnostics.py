@@ -43,7 +43,7 @@ def proxy_metrics(
     if len(wanted) > 1 or wanted[0].kind not in {"pod", "deployment", "namespace"}:
         raise bad_usage("proxy-metrics needs one pod, deployment or namespace, e.g. deploy/web")
     with connect(api_addr, verbose=verbose) as api:
-        chosen = chosen_namespace(namespace, target=api.target)
+        chosen = chosen_namespace(namespace, control_plane=api.control_plane)
         pods = meshed_pods(api, resource=wanted[0], namespace=chosen)
     for number, pod in enumerate(pods, start=1):
         head = _SECTION.format(
@@ -70,7 +70,7 @@ def endpoints(
     """Show the endpoints that discovery gives for authorities; `web-svc:80` is filled up."""
     output.one_of(form, allowed=("table", "json"))
     with connect(api_addr, verbose=verbose) as api:
-        chosen = chosen_namespace(namespace, target=api.target)
+        chosen = chosen_namespace(namespace, control_plane=api.control_plane)
         full = [qualified(authority, namespace=chosen) for authority in authorities]
         found = api.get("/endpoints", authority=full)["endpoints"]
     if form == "json":

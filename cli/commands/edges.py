@@ -39,7 +39,9 @@ def edges(
     output.one_of(form, allowed=("table", "wide", "json"))
     kind = between(resource_type)
     with connect(api_addr, verbose=verbose) as api:
-        chosen = "" if all_namespaces else chosen_namespace(namespace, target=api.target)
+        chosen = (
+            "" if all_namespaces else chosen_namespace(namespace, control_plane=api.control_plane)
+        )
         found = api.get("/edges", type=kind, namespace=chosen)["edges"]
     if form == "json":
         output.write_json(render.as_json(found))

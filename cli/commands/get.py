@@ -62,7 +62,9 @@ def get(
     if all_namespaces and any(resource.name for resource in wanted):
         raise bad_usage("a resource cannot be asked for by name across all namespaces")
     with connect(api_addr, verbose=verbose) as api:
-        chosen = "" if all_namespaces else chosen_namespace(namespace, target=api.target)
+        chosen = (
+            "" if all_namespaces else chosen_namespace(namespace, control_plane=api.control_plane)
+        )
         found = _find(api, wanted=wanted, namespace=chosen)
     selected = {
         kind: [item for item in items if fits(item["labels"])] for kind, items in found.items()

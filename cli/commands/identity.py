@@ -37,7 +37,7 @@ def identity(
     output.one_of(form, allowed=("text", "pem"))
     names = [pod_name(word) for word in pods or []]
     with connect(api_addr, verbose=verbose) as api:
-        chosen = chosen_namespace(namespace, target=api.target)
+        chosen = chosen_namespace(namespace, control_plane=api.control_plane)
         found = api.get("/identity", namespace=chosen, pod=names)["pods"]
     if not found:
         raise CliError(f"no meshed pod found in the namespace {chosen!r}")

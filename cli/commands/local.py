@@ -14,6 +14,7 @@ import typer
 from linkerd2_py.cli import completing, output
 from linkerd2_py.cli.durations import parse_duration
 from linkerd2_py.cli.errors import CliError, bad_usage
+from linkerd2_py.cli.find import local as found
 from linkerd2_py.cli.layout import Command, Group
 from linkerd2_py.cli.live import (
     Started,
@@ -191,12 +192,10 @@ def down(
     _namespace: Namespace = None, _api_addr: ApiAddr = None, _verbose: Verbose = False
 ) -> None:
     """Stop the local mesh; returns when its last process has ended."""
-    from linkerd2_py.controlplane.local.state import state_dir
     from linkerd2_py.controlplane.local.supervise import launcher
 
     try:
-        directory = state_dir.default_state_dir()
-        stopped = launcher.stop_mesh(directory)
+        stopped = launcher.stop_mesh(found.state_dir())
     except StateError as error:
         raise CliError(str(error)) from error
     except PermissionError as error:
@@ -214,12 +213,12 @@ def status(
     """Show the local mesh: its pods, its addresses, its file. Exit status 1 if none runs."""
     from dataclasses import asdict
 
-    from linkerd2_py.cli.api import Api, Target
+    from linkerd2_py.cli.api import Api
     from linkerd2_py.cli.render.get import pod_table
 
     output.one_of(form, allowed=("table", "json"))
-    _directory, state = _running()
-    with Api(Target(state.public_api), verbose=verbose) as api:
+    _directory, state = found.running()
+    with Api(found.of(state), verbose=verbose) as api:
         pods = api.get("/pods", namespace=state.namespace)["pods"]
         results = api.get("/self-check")["results"]
     problems = [result for result in results if result["status"] != "ok"]
@@ -283,12 +282,11 @@ def logs(
 ) -> None:
     """Print what pods and the control plane have logged, also of a mesh that has ended."""
     from linkerd2_py.cli import logs as reading
-    from linkerd2_py.controlplane.local.state.state_dir import default_state_dir
 
     if container not in {"", "proxy", "app", "init"}:
         raise bad_usage(f"-c: {container!r} is not a container: use proxy, app or init")
+    directory = found.state_dir()
     try:
-        directory = default_state_dir()
         directory.check()
     except StateError as error:
         raise CliError(str(error)) from error
@@ -318,7 +316,7 @@ def execute(
     """Run a command where a pod's program runs: its network, names and user. As root."""
     from linkerd2_py.controlplane.local.place.transparent import inside
 
-    directory, state = _running()
+    directory, state = found.running()
     if not state.network:
         raise CliError("pods have a network of their own only in a mesh started with --transparent")
     if os.geteuid() != 0:
@@ -327,20 +325,6 @@ def execute(
         inside.become(pod, command, state=state, directory=directory)
     except inside.NoSuchPodError as error:
         raise CliError(str(error)) from error
-
-
-def _running() -> tuple[StateDir, State]:
-    """The mesh that is meant. CliError if none runs."""
-    from linkerd2_py.controlplane.local.state.state_dir import default_state_dir
-
-    try:
-        directory = default_state_dir()
-        state = directory.live()
-    except StateError as error:
-        raise CliError(str(error)) from error
-    if state is None:
-        raise CliError("no local mesh is running: `linkerd2-py local up` starts one")
-    return directory, state
 
 
 def _show(lines: Sequence[str]) -> None:

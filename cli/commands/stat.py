@@ -115,7 +115,7 @@ def stat(
     if all_namespaces and any(resource.name for resource in wanted):
         raise bad_usage("a resource cannot be asked for by name across all namespaces")
     with connect(api_addr, verbose=verbose) as api:
-        chosen = chosen_namespace(namespace, target=api.target)
+        chosen = chosen_namespace(namespace, control_plane=api.control_plane)
         request = Request(wanted, chosen, all_namespaces, window, other_end)
         tables = ask(api, request=request)
     style = render.StatStyle(

@@ -63,7 +63,9 @@ def proxy_versions(
     """Each version with how many meshed pods have it; none where nobody answers."""
     try:
         with connect(api_addr, verbose=verbose) as api:
-            chosen = chosen_namespace(namespace, target=api.target) if namespace else ""
+            chosen = (
+                chosen_namespace(namespace, control_plane=api.control_plane) if namespace else ""
+            )
             pods = api.get("/pods", namespace=chosen)["pods"]
     except CliError:
         return []

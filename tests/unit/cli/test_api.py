@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from linkerd2_py import __version__
-from linkerd2_py.cli.api import Api, Target
+from linkerd2_py.cli.api import Api
 from linkerd2_py.cli.checks.mesh import DATA_PLANE, VERSION, MeshChecks
 from linkerd2_py.cli.checks.run import run_checks
 from linkerd2_py.cli.commands.diagnostics import meshed_pods, scrape
 from linkerd2_py.cli.errors import EXIT_USAGE, CliError
+from linkerd2_py.cli.find.control_plane import ControlPlane
 from linkerd2_py.cli.main import run
 from linkerd2_py.cli.resources import Resource
 from linkerd2_py.controlplane.sources.local.mesh_file import parse_mesh
@@ -47,7 +48,10 @@ def outcomes(server: Server) -> dict[tuple[str, str], tuple[str, str]]:
 )
 def test_a_bad_answer_is_one_line(server: Server, status: int, body: object, message: str) -> None:
     server.answers["/stat"] = (status, body)
-    with Api(Target(f"http://{server.address}")) as api, pytest.raises(CliError, match=message):
+    with (
+        Api(ControlPlane(f"http://{server.address}")) as api,
+        pytest.raises(CliError, match=message),
+    ):
         api.get("/stat", type="deploy")
 
 
@@ -56,14 +60,14 @@ def test_what_names_no_namespace_is_where_the_command_line_looks() -> None:
     names = {
         mesh.namespace,
         mesh.workloads["web"].namespace,
-        Target("http://127.0.0.1:1").namespace,
+        ControlPlane("http://127.0.0.1:1").namespace,
     }
     assert names == {"default"}
 
 
 def test_an_address_that_is_none_is_bad_usage() -> None:
     with pytest.raises(CliError, match="is not an address") as caught:
-        Api(Target("http://127.0.0.1:port"))
+        Api(ControlPlane("http://127.0.0.1:port"))
     assert caught.value.status == EXIT_USAGE
 
 
@@ -193,7 +197,10 @@ def test_metrics_of_nobody_are_refused(
     server: Server, resource: Resource, admin_addr: str | None, message: str
 ) -> None:
     server.set_pods({"admin_addr": admin_addr})
-    with Api(Target(f"http://{server.address}")) as api, pytest.raises(CliError, match=message):
+    with (
+        Api(ControlPlane(f"http://{server.address}")) as api,
+        pytest.raises(CliError, match=message),
+    ):
         meshed_pods(api, resource=resource, namespace="shop")
 
 
