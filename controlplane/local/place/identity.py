@@ -38,7 +38,7 @@ class PodIdentity:
 
 
 @dataclass(frozen=True, slots=True)
-class IdentityService:
+class Issuance:
     """The identity service as proxies meet it: its address, what it takes for proof, and the anchors they are to trust (PEM)."""
 
     address: str
@@ -55,9 +55,9 @@ class _Issued(NamedTuple):
 class PodIdentities:
     """Hands them out, from `open` to `close`. `uid` is the user that proxies run as; None: whoever this is."""
 
-    def __init__(self, folder: Path, *, service: IdentityService, uid: int | None = None) -> None:
+    def __init__(self, folder: Path, *, issuance: Issuance, uid: int | None = None) -> None:
         self._folder = folder
-        self._service = service
+        self._issuance = issuance
         self._uid = uid
         self._issued: dict[str, _Issued] = {}
 
@@ -68,10 +68,10 @@ class PodIdentities:
 
     def issue(self, pod: str, *, service_account: str, namespace: str) -> PodIdentity:
         """For a pod that has none. OSError if it cannot be stored."""
-        name = self._service.trust_domain.identity(service_account, namespace=namespace)
+        name = self._issuance.trust_domain.identity(service_account, namespace=namespace)
         folder = self._folder / pod
         folder.mkdir(mode=owned.OWNER_ONLY)
-        issued = _Issued(self._service.tokens.issue(name), self._service.anchors())
+        issued = _Issued(self._issuance.tokens.issue(name), self._issuance.anchors())
         self._issued[pod] = issued
         self._write(folder / TOKEN_FILE, content=issued.token)
         self._write(folder / ADMIN_TOKEN_FILE, content=token_hex(_ADMIN_TOKEN_BYTES).encode())
@@ -83,13 +83,13 @@ class PodIdentities:
     def is_current(self, pod: str) -> bool:
         """Whether the pod's proxy trusts the anchors in force; a pod without an identity trusts nobody anyway."""
         issued = self._issued.get(pod)
-        return issued is None or issued.anchors == self._service.anchors()
+        return issued is None or issued.anchors == self._issuance.anchors()
 
     def withdraw(self, pod: str) -> None:
         """What the pod has proves nothing any more, and is removed. May be repeated."""
         issued = self._issued.pop(pod, None)
         if issued is not None:
-            self._service.tokens.withdraw(issued.token)
+            self._issuance.tokens.withdraw(issued.token)
         shutil.rmtree(self._folder / pod, ignore_errors=True)
 
     def close(self) -> None:
@@ -99,9 +99,9 @@ class PodIdentities:
         owned.remove(self._folder)
 
     def _settings(self, name: str, *, folder: Path, anchors: bytes) -> Mapping[str, str]:
-        domain = self._service.trust_domain
+        domain = self._issuance.trust_domain
         return {
-            "IDENTITY_SVC_ADDR": self._service.address,
+            "IDENTITY_SVC_ADDR": self._issuance.address,
             "IDENTITY_SVC_NAME": domain.identity(
                 _SERVICE_ACCOUNT, namespace=CONTROL_PLANE_NAMESPACE
             ),

@@ -154,7 +154,7 @@ def _argv(launch: Launch, *, report_fd: int) -> list[str]:
     return [
         sys.executable,
         "-m",
-        "linkerd2_py.controlplane.local",
+        "linkerd2_py.controlplane.run.supervisor",
         *("--file", str(launch.mesh_file)),
         *("--cwd", str(launch.cwd)),
         *("--state-dir", str(launch.state_dir.root)),

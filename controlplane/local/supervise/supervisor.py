@@ -1,7 +1,6 @@
-"""The process behind a local mesh: embedded control plane, all workloads, all proxies.
+"""The process behind a local mesh: a control plane, all workloads, all proxies.
 
-Composition only. Started by the command line (`python -m linkerd2_py.controlplane.local`), it
-runs until SIGTERM or SIGINT, follows mesh.yaml, and leaves nothing behind.
+Composition only. It runs until SIGTERM or SIGINT, follows mesh.yaml, and leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from linkerd2_py.controlplane.identity.issuer import IssuerError
 from linkerd2_py.controlplane.identity.names import TrustDomain
 from linkerd2_py.controlplane.identity.tokens import WorkloadTokens
 from linkerd2_py.controlplane.local.place.env import base_env
-from linkerd2_py.controlplane.local.place.identity import IdentityService, PodIdentities
+from linkerd2_py.controlplane.local.place.identity import Issuance, PodIdentities
 from linkerd2_py.controlplane.local.place.loopback.place import LoopbackPlace
 from linkerd2_py.controlplane.local.place.place import AddressError, Place
 from linkerd2_py.controlplane.local.place.transparent.node import Node
@@ -42,12 +41,12 @@ from linkerd2_py.controlplane.local.programs.of_pod import Surroundings
 from linkerd2_py.controlplane.local.state import owned
 from linkerd2_py.controlplane.local.state.owned import StateError
 from linkerd2_py.controlplane.local.state.state_dir import State, StateDir, started_at
+from linkerd2_py.controlplane.local.supervise.control_plane import ControlPlane, StartControlPlane
 from linkerd2_py.controlplane.local.supervise.fleet import Fleet
 from linkerd2_py.controlplane.local.supervise.health import local_checks
 from linkerd2_py.controlplane.local.supervise.pod import PodRunner
 from linkerd2_py.controlplane.local.supervise.reports import Report, ReportPipe
 from linkerd2_py.controlplane.mesh.store import Registry
-from linkerd2_py.controlplane.run.local import EmbeddedControlPlane, build_embedded
 from linkerd2_py.controlplane.sources.local.mesh_file import MeshFileError, load_mesh_file
 from linkerd2_py.controlplane.sources.local.mesh_spec import MeshSpec
 from linkerd2_py.controlplane.watch import POLL_S, stamp, watch_file
@@ -86,8 +85,11 @@ class Settings:
 class Supervisor:
     """One running mesh, from `run` to its end."""
 
-    def __init__(self, settings: Settings, *, reports: ReportPipe) -> None:
+    def __init__(
+        self, settings: Settings, *, reports: ReportPipe, start_control_plane: StartControlPlane
+    ) -> None:
         self._settings = settings
+        self._start_control_plane = start_control_plane
         self._reports = reports
         self._stop = asyncio.Event()
         self._registry = Registry()
@@ -128,7 +130,7 @@ class Supervisor:
         self,
         mesh: MeshSpec,
         *,
-        plane: EmbeddedControlPlane,
+        plane: ControlPlane,
         fleet: Fleet,
         file_stamp: tuple[int, int, int] | None,
     ) -> None:
@@ -178,10 +180,10 @@ class Supervisor:
             return []
         return local_checks(refused_edit=self._refused_edit, fleet=self._fleet, guard=guard)
 
-    async def _start_plane(self, *, network: Place, guard: Guard) -> EmbeddedControlPlane:
+    async def _start_plane(self, *, network: Place, guard: Guard) -> ControlPlane:
         try:
-            return await build_embedded(
-                registry=self._registry,
+            return await self._start_control_plane(
+                self._registry,
                 proxy_api=network.proxy_api,
                 identity=self._settings.identity(self._tokens),
                 further_checks=lambda: self._checks(guard),
@@ -192,14 +194,12 @@ class Supervisor:
             raise StartError(f"identity: {error}") from error
 
     def _open_identities(
-        self, plane: EmbeddedControlPlane, *, guard: Guard, network: Place
+        self, plane: ControlPlane, *, guard: Guard, network: Place
     ) -> PodIdentities:
         """Where proxies keep what they prove with who they are; whatever ends this process, nothing of it stays."""
         folder = self._settings.state_dir.identity
-        service = IdentityService(
-            plane.proxy_api, tokens=self._tokens, anchors=lambda: plane.anchors
-        )
-        identities = PodIdentities(folder, service=service, uid=network.proxy_uid)
+        issuance = Issuance(plane.proxy_api, tokens=self._tokens, anchors=lambda: plane.anchors)
+        identities = PodIdentities(folder, issuance=issuance, uid=network.proxy_uid)
         try:
             identities.open()
         except StateError as error:
@@ -212,7 +212,7 @@ class Supervisor:
     def _surroundings(
         self,
         *,
-        plane: EmbeddedControlPlane,
+        plane: ControlPlane,
         guard: Guard,
         network: Place,
         identities: PodIdentities,
@@ -259,7 +259,7 @@ class Supervisor:
         self._reports.send(Report("step", f"{self._settings.mesh_file.name} reloaded"))
         self._refresh_state(mesh)
 
-    async def _follow_anchors(self, plane: EmbeddedControlPlane, *, fleet: Fleet) -> None:
+    async def _follow_anchors(self, plane: ControlPlane, *, fleet: Fleet) -> None:
         """A proxy trusts what it was started with: when other anchors are in force, all are started again."""
         while True:
             await asyncio.sleep(POLL_S)
@@ -271,7 +271,7 @@ class Supervisor:
                 fleet.renew()
                 self._anchors = anchors
 
-    def _begin(self, mesh: MeshSpec, *, plane: EmbeddedControlPlane) -> None:
+    def _begin(self, mesh: MeshSpec, *, plane: ControlPlane) -> None:
         """StartError if there is no place for the mesh or for what it says of itself."""
         root = self._settings.state_dir.root
         try:
@@ -309,7 +309,7 @@ class Supervisor:
         logger.warning("%s", text)
         self._reports.send(Report("problem", text))
 
-    def _write_state(self, mesh: MeshSpec, *, plane: EmbeddedControlPlane) -> None:
+    def _write_state(self, mesh: MeshSpec, *, plane: ControlPlane) -> None:
         self._state = State(
             version=__version__,
             pid=os.getpid(),

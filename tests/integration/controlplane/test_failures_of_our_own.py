@@ -29,7 +29,7 @@ from linkerd2_py.controlplane.public_api.connections import CONNECTIONS_MAX
 from linkerd2_py.controlplane.public_api.operation import Nothing, Operation
 from linkerd2_py.controlplane.public_api.server import WebServer
 from linkerd2_py.controlplane.public_api.web import web_app
-from linkerd2_py.controlplane.run.local import health_problem
+from linkerd2_py.controlplane.run.health import health_problem
 from tests.support.wait import eventually_async, in_time, patience
 
 

@@ -12,7 +12,7 @@ import pytest
 from linkerd2_py.controlplane.identity.refusals import Reason, RefusedError
 from linkerd2_py.controlplane.identity.tokens import WorkloadTokens
 from linkerd2_py.controlplane.local.place.identity import (
-    IdentityService,
+    Issuance,
     PodIdentities,
     PodIdentity,
 )
@@ -29,10 +29,8 @@ class Issued:
         self.folder = folder
         self.tokens = WorkloadTokens()
         self.anchors = b"old"
-        service = IdentityService(
-            "127.0.0.1:8086", tokens=self.tokens, anchors=lambda: self.anchors
-        )
-        self.identities = PodIdentities(folder, service=service, uid=uid)
+        issuance = Issuance("127.0.0.1:8086", tokens=self.tokens, anchors=lambda: self.anchors)
+        self.identities = PodIdentities(folder, issuance=issuance, uid=uid)
         self.identities.open()
 
     def issue(self, pod: str = "web-0") -> PodIdentity:

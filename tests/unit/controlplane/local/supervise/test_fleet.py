@@ -17,7 +17,7 @@ from linkerd2_py.base.backoff import BackoffRange
 from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.controlplane.identity.tokens import WorkloadTokens
 from linkerd2_py.controlplane.local.place.identity import (
-    IdentityService,
+    Issuance,
     PodIdentities,
     PodIdentity,
 )
@@ -56,10 +56,8 @@ class Running:
         (root / "server.py").write_text(SERVER)
         self.registry = Registry()
         self.guard = Guard()
-        service = IdentityService(
-            "127.0.0.1:1", tokens=WorkloadTokens(), anchors=lambda: b"anchors"
-        )
-        self.identities = PodIdentities(directory.identity, service=service)
+        issuance = Issuance("127.0.0.1:1", tokens=WorkloadTokens(), anchors=lambda: b"anchors")
+        self.identities = PodIdentities(directory.identity, issuance=issuance)
         self.identities.open()
         around = Surroundings(
             guard=self.guard,
@@ -334,8 +332,8 @@ async def test_a_door_that_could_not_be_renewed_is_renewed_later(
         return issue(pod, service_account=service_account, namespace=namespace)
 
     monkeypatch.setattr(running.identities, "issue", fail_once)
-    others = replace(running.identities._service, anchors=lambda: b"others")
-    monkeypatch.setattr(running.identities, "_service", others)
+    others = replace(running.identities._issuance, anchors=lambda: b"others")
+    monkeypatch.setattr(running.identities, "_issuance", others)
     ingress.renew()
     await eventually_async(lambda: ingress._renewing is not None and ingress._renewing.done())
     assert ingress._proxies[0] is not old

@@ -11,6 +11,7 @@ from linkerd2_py.controlplane.local.state.state_dir import StateDir
 from linkerd2_py.controlplane.local.supervise import supervisor
 from linkerd2_py.controlplane.local.supervise.reports import ReportPipe
 from linkerd2_py.controlplane.local.supervise.supervisor import Settings, Supervisor
+from linkerd2_py.controlplane.run.local import build_embedded
 from linkerd2_py.controlplane.sources.local.mesh_file import load_mesh_file
 from linkerd2_py.controlplane.sources.local.mesh_spec import MeshSpec
 
@@ -29,6 +30,7 @@ async def test_an_edited_file_is_read_beside_the_loop(
     path = tmp_path / "mesh.yaml"
     path.write_text("workloads: {web: {command: [sleep, '1']}}\n")
     settings = Settings(mesh_file=path, cwd=tmp_path, state_dir=StateDir(tmp_path / "state"))
-    await Supervisor(settings, reports=ReportPipe(None))._on_edit()
+    made = Supervisor(settings, reports=ReportPipe(None), start_control_plane=build_embedded)
+    await made._on_edit()
     assert len(readers) == 1
     assert threading.main_thread() not in readers

@@ -1,4 +1,4 @@
-"""Entry point of the supervisor process; not for people: `linkerd2-py local up` starts it."""
+"""The process of a local mesh: a supervisor with an embedded control plane. Not for people: `linkerd2-py local up` starts it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from linkerd2_py.controlplane.local.state.owned import StateError
 from linkerd2_py.controlplane.local.state.state_dir import StateDir, try_lock
 from linkerd2_py.controlplane.local.supervise.reports import Report, ReportPipe
 from linkerd2_py.controlplane.local.supervise.supervisor import Settings, StartError, Supervisor
+from linkerd2_py.controlplane.run.local import build_embedded
 
 ALREADY_RUNNING = "a local mesh is already running here; `linkerd2-py local down` stops it"
 
@@ -56,7 +57,7 @@ def main() -> int:
 
 
 async def _run(settings: Settings, *, reports: ReportPipe) -> None:
-    await Supervisor(settings, reports=reports).run()
+    await Supervisor(settings, reports=reports, start_control_plane=build_embedded).run()
 
 
 def _fail(reports: ReportPipe, *, text: str) -> int:
@@ -66,7 +67,7 @@ def _fail(reports: ReportPipe, *, text: str) -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m linkerd2_py.controlplane.local")
+    parser = argparse.ArgumentParser(prog="python -m linkerd2_py.controlplane.run.supervisor")
     parser.add_argument("--file", type=Path, required=True)
     parser.add_argument("--cwd", type=Path, required=True)
     parser.add_argument("--state-dir", type=Path, required=True)

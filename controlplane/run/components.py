@@ -1,0 +1,96 @@
+"""Every component of a control plane as a function from its parts to its service, which it stops at the end of the block.
+
+Whoever composes them decides which run together: all in one process for a local mesh, one each in a cluster.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from prometheus_client import CollectorRegistry, Counter
+
+from linkerd2_py.base.clock import Clock
+from linkerd2_py.base.tasks import FAILURES, FAILURES_HELP, count_failures
+from linkerd2_py.controlplane.destination.destination import Destination
+from linkerd2_py.controlplane.identity.identity import Identity, IdentitySettings
+from linkerd2_py.controlplane.listen import Listen
+from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
+from linkerd2_py.controlplane.metrics.embedded.scraper import Scraper
+from linkerd2_py.controlplane.proxy_api.server import ProxyApi
+from linkerd2_py.controlplane.public_api.operations import Parts, operations
+from linkerd2_py.controlplane.public_api.server import WebServer
+from linkerd2_py.controlplane.public_api.web import web_app
+
+
+@contextmanager
+def own_metrics() -> Iterator[CollectorRegistry]:
+    """Where components count what they do, with the failures of this process's tasks."""
+    metrics = CollectorRegistry()
+    failures = Counter(FAILURES, FAILURES_HELP, ("task",), registry=metrics)
+    stop = count_failures(lambda kind, more: failures.labels(kind).inc(more))
+    try:
+        yield metrics
+    finally:
+        stop()
+
+
+@contextmanager
+def serve_destination(registry: Registry, *, metrics: CollectorRegistry) -> Iterator[Destination]:
+    """Answers for names and addresses."""
+    destination = Destination(registry, metrics=metrics)
+    try:
+        yield destination
+    finally:
+        destination.close()
+
+
+@asynccontextmanager
+async def serve_identity(
+    settings: IdentitySettings, *, metrics: CollectorRegistry
+) -> AsyncIterator[Identity]:
+    """Certificates for workloads. IssuerError when its files cannot be used."""
+    identity = Identity(settings, metrics=metrics)
+    identity.start()
+    try:
+        yield identity
+    finally:
+        await identity.stop()
+
+
+@asynccontextmanager
+async def serve_proxy_api(
+    destination: Destination, *, identity: Identity | None, listen: Listen
+) -> AsyncIterator[str]:
+    """`host:port` where proxies ask. BindError when it cannot be listened on."""
+    server = ProxyApi(destination, identity=identity.service if identity else None)
+    try:
+        with listen.inside():
+            server.bind(host=listen.host, port=listen.port)
+        yield await server.start()
+    finally:
+        await server.stop()
+
+
+@asynccontextmanager
+async def scrape(
+    registry: Registry, *, samples: SampleStore, interval_s: float, clock: Clock
+) -> AsyncIterator[Scraper]:
+    """Reads the metrics of every proxy into `samples`."""
+    scraper = Scraper(registry, store=samples, interval_s=interval_s, clock=clock)
+    scraper.start()
+    try:
+        yield scraper
+    finally:
+        await scraper.stop()
+
+
+@asynccontextmanager
+async def serve_public_api(
+    parts: Parts, *, metrics: CollectorRegistry, listen: Listen
+) -> AsyncIterator[str]:
+    """The URL where people ask. BindError when it cannot be listened on."""
+    server = WebServer(web_app(operations(parts), metrics=metrics))
+    try:
+        yield f"http://{await server.start(host=listen.host, port=listen.port)}"
+    finally:
+        await server.stop()
