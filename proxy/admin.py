@@ -48,7 +48,7 @@ class AdminRequest(Protocol):
     ) -> None: ...
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """A response; `body` is bytes or slices that are pulled as the client reads."""
 
     status: int
@@ -56,7 +56,7 @@ class Answer(NamedTuple):
     body: bytes | Iterator[bytes]
 
 
-Route = Callable[[AdminRequest], Answer]
+Route = Callable[[AdminRequest], Response]
 
 
 class Admission(NamedTuple):
@@ -122,11 +122,11 @@ class Admin:
         }
 
     def on_request(self, request: AdminRequest) -> None:
-        """Answer one request; nothing a client sends makes this raise."""
-        answer = self._answer(request)
-        request.respond(answer.status, answer.fields, answer.body)
+        """Response one request; nothing a client sends makes this raise."""
+        response = self._response(request)
+        request.respond(response.status, response.fields, response.body)
 
-    def _answer(self, request: AdminRequest) -> Answer:
+    def _response(self, request: AdminRequest) -> Response:
         if not self._admission.may_ask(request):
             return _text(403, "not answered under this name: ask by address, or set ADMIN_HOSTS\n")
         methods = self._routes.get(request.path.partition(b"?")[0])
@@ -139,23 +139,23 @@ class Admin:
             return _text(405, "method not allowed\n", (b"allow", b", ".join(allowed)))
         return route(request)
 
-    def _metrics(self, _: AdminRequest) -> Answer:
-        return Answer(200, (_METRICS,), self._render())
+    def _metrics(self, _: AdminRequest) -> Response:
+        return Response(200, (_METRICS,), self._render())
 
-    def _readiness(self, _: AdminRequest) -> Answer:
+    def _readiness(self, _: AdminRequest) -> Response:
         return _text(200, "ready\n") if self._ready() else _text(503, "not ready\n")
 
-    def _list(self, _: AdminRequest) -> Answer:
+    def _list(self, _: AdminRequest) -> Response:
         import json  # noqa: PLC0415  # 0.1 MiB that few proxies need
 
-        return Answer(200, (_JSON,), json.dumps(self._listeners()).encode() + b"\n")
+        return Response(200, (_JSON,), json.dumps(self._listeners()).encode() + b"\n")
 
-    def _level(self, request: AdminRequest) -> Answer:
+    def _level(self, request: AdminRequest) -> Response:
         if not is_loopback(request.peer.host):
             return _forbidden()
         return _text(200, f"{self._log_level.text}\n")
 
-    def _set_level(self, request: AdminRequest) -> Answer:
+    def _set_level(self, request: AdminRequest) -> Response:
         if not self._admission.may_change(request):
             return self._not_to_change(request)
         body = request.body
@@ -165,25 +165,25 @@ class Admin:
             self._log_level.change(body.decode("utf-8").strip())
         except (FilterError, UnicodeDecodeError) as error:
             return _text(400, f"{error}\n")
-        return Answer(204, (), b"")
+        return Response(204, (), b"")
 
-    def _shutdown(self, request: AdminRequest) -> Answer:
+    def _shutdown(self, request: AdminRequest) -> Response:
         if not self._admission.may_change(request):
             return self._not_to_change(request)
         if self._shut_down is not None:
             self._shut_down()
         return _text(200, "shutdown\n")
 
-    def _not_to_change(self, request: AdminRequest) -> Answer:
+    def _not_to_change(self, request: AdminRequest) -> Response:
         if not is_loopback(request.peer.host):
             return _forbidden()
         file = self._admission.token_file
         return _text(401, f"say authorization: Bearer, and what is in {file}\n", _CHALLENGE)
 
 
-def _text(status: int, text: str, *fields: tuple[bytes, bytes]) -> Answer:
-    return Answer(status, (_TEXT, *fields), text.encode())
+def _text(status: int, text: str, *fields: tuple[bytes, bytes]) -> Response:
+    return Response(status, (_TEXT, *fields), text.encode())
 
 
-def _forbidden() -> Answer:
+def _forbidden() -> Response:
     return _text(403, "only clients on loopback may do that\n")

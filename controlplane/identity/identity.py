@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from prometheus_client import CollectorRegistry
 
 from linkerd2_py.base.clock import Clock, SystemClock
+from linkerd2_py.controlplane.edits import POLL_S
 from linkerd2_py.controlplane.identity.authorities import Authorities
 from linkerd2_py.controlplane.identity.certifier import Validity
 from linkerd2_py.controlplane.identity.files import IssuerFiles
@@ -16,7 +17,6 @@ from linkerd2_py.controlplane.identity.names import TrustDomain
 from linkerd2_py.controlplane.identity.reload import FixedIssuer, IssuerSource, WatchedIssuer
 from linkerd2_py.controlplane.identity.service import Certification, IdentityService
 from linkerd2_py.controlplane.identity.tokens import TokenValidator
-from linkerd2_py.controlplane.watch import POLL_S
 
 
 @dataclass(frozen=True, slots=True)

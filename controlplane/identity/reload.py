@@ -7,10 +7,10 @@ from typing import Protocol
 
 from linkerd2_py.base.clock import Clock
 from linkerd2_py.base.tasks import cancel_all, supervise
+from linkerd2_py.controlplane.edits import POLL_S
 from linkerd2_py.controlplane.identity.files import IssuerFiles
 from linkerd2_py.controlplane.identity.issuer import Issuer, IssuerError
 from linkerd2_py.controlplane.identity.metrics import IdentityMetrics, IssuerEvent
-from linkerd2_py.controlplane.watch import POLL_S
 
 logger = logging.getLogger(__name__)
 

@@ -11,13 +11,13 @@ import os
 from typing import Final
 
 from linkerd2_py.proxy.addresses import SocketAddr
-from linkerd2_py.proxy.dns.message import Answer, MessageError, encode_question, parse_answer
+from linkerd2_py.proxy.dns.message import MessageError, Reply, encode_question, parse_answer
 
 RESEND_S: Final = 0.8
 """A datagram that brought no answer so long is sent again, then after twice as long, and so on: networks lose some."""
 
 
-async def ask(server: SocketAddr, *, name: str, kind: int, timeout_s: float) -> Answer:
+async def ask(server: SocketAddr, *, name: str, kind: int, timeout_s: float) -> Reply:
     """The server's answer. OSError, TimeoutError or MessageError when there is none."""
     number = int.from_bytes(os.urandom(2))
     question = encode_question(name, kind=kind, number=number)
@@ -34,7 +34,7 @@ class _Datagrams(asyncio.DatagramProtocol):
 
     def __init__(self, *, name: str, kind: int, number: int) -> None:
         self._name, self._kind, self._number = name, kind, number
-        self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self.answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
 
     def datagram_received(self, data: bytes, addr: object) -> None:
         if self.answer.done():
@@ -52,7 +52,7 @@ class _Datagrams(asyncio.DatagramProtocol):
 
 async def _ask_udp(
     server: SocketAddr, question: bytes, *, name: str, kind: int, number: int
-) -> Answer:
+) -> Reply:
     loop = asyncio.get_running_loop()
     transport, protocol = await loop.create_datagram_endpoint(
         lambda: _Datagrams(name=name, kind=kind, number=number),

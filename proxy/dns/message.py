@@ -39,7 +39,7 @@ class MessageError(Exception):
     """The bytes are no answer to our question."""
 
 
-class Answer(NamedTuple):
+class Reply(NamedTuple):
     """What a server said. `ttl_s` is the shortest on the way to the addresses; for an absence it is the
     negative TTL, None when the server gave none. `alias`: the server knows only that the name leads there.
     """
@@ -72,7 +72,7 @@ def encode_question(name: str, *, kind: int, number: int) -> bytes:
     )
 
 
-def parse_answer(raw: bytes, *, name: str, kind: int, number: int) -> Answer:
+def parse_answer(raw: bytes, *, name: str, kind: int, number: int) -> Reply:
     """The answer to the question (`name`, `kind`, `number`). MessageError when it is none."""
     try:
         return _parse(raw, name=name, kind=kind, number=number)
@@ -80,7 +80,7 @@ def parse_answer(raw: bytes, *, name: str, kind: int, number: int) -> Answer:
         raise MessageError("the answer ends early") from error
 
 
-def _parse(raw: bytes, *, name: str, kind: int, number: int) -> Answer:
+def _parse(raw: bytes, *, name: str, kind: int, number: int) -> Reply:
     found, flags, questions, answers, authorities, _ = _HEADER.unpack_from(raw)
     if found != number or not flags & _RESPONSE or flags & _OPCODE or questions != 1:
         raise MessageError("not an answer to this question")
@@ -90,13 +90,13 @@ def _parse(raw: bytes, *, name: str, kind: int, number: int) -> Answer:
         raise MessageError("the answer repeats another question")
     rcode = flags & _RCODE
     if flags & _TRUNCATED:
-        return Answer(rcode=rcode, truncated=True, addresses=(), ttl_s=None)
+        return Reply(rcode=rcode, truncated=True, addresses=(), ttl_s=None)
     if answers + authorities > _RECORDS_MAX:
         raise MessageError("too many records")
     records, at = _read_records(raw, at=at + 4, count=answers)
     found = _follow(raw, records=records, name=asked, kind=kind)
     if rcode == RCODE_OK and found.addresses:
-        return Answer(rcode, truncated=False, addresses=found.addresses, ttl_s=found.ttl_s)
+        return Reply(rcode, truncated=False, addresses=found.addresses, ttl_s=found.ttl_s)
     records, _ = _read_records(raw, at=at, count=authorities)
     alias = (
         _unanswered(found.name, records=records)
@@ -104,7 +104,7 @@ def _parse(raw: bytes, *, name: str, kind: int, number: int) -> Answer:
         else ""
     )
     ttl_s = found.ttl_s if alias else _negative_ttl(raw, records)
-    return Answer(rcode, truncated=False, addresses=(), ttl_s=ttl_s, alias=alias)
+    return Reply(rcode, truncated=False, addresses=(), ttl_s=ttl_s, alias=alias)
 
 
 class _Found(NamedTuple):

@@ -19,10 +19,10 @@ from linkerd2_py.proxy.dns.message import (
     RCODE_OK,
     TYPE_A,
     TYPE_AAAA,
-    Answer,
     MessageError,
+    Reply,
 )
-from linkerd2_py.proxy.dns.settings import Hosts, ResolverSettings, SettingsSource
+from linkerd2_py.proxy.dns.settings import Hosts, ResolverSettings, Settings
 
 FILE_TTL_S: Final = 10.0
 """How long an answer of the hosts file is trusted: it is read again when it has changed."""
@@ -68,8 +68,8 @@ OnPartial = Callable[[Resolution], None]
 class Resolver:
     """Asks on behalf of all targets; holds no cache, the watches do."""
 
-    def __init__(self, settings: SettingsSource, *, hosts: Hosts, count: Counter) -> None:
-        self._source = settings
+    def __init__(self, settings: Settings, *, hosts: Hosts, count: Counter) -> None:
+        self._settings = settings
         self._hosts = hosts
         self._count = count
 
@@ -84,7 +84,7 @@ class Resolver:
         listed = self._hosts.addresses(name) or _localhost(name)
         if listed:
             return Resolution(tuple(map(unpack_ip, listed)), FILE_TTL_S)
-        settings, shortest = self._source.current, None
+        settings, shortest = self._settings.current, None
         for candidate in candidates(name, settings=settings):
             try:
                 return await self._resolve_one(candidate, settings, on_partial=on_partial)
@@ -114,7 +114,7 @@ class Resolver:
 
     async def _ask_through(
         self, name: str, settings: ResolverSettings, *, kind: int
-    ) -> Answer | None:
+    ) -> Reply | None:
         """The answer at the end of the aliases, where servers give no more than the next one; None when there is none."""
         ttls: list[int] = []
         for _ in range(_ALIASES_MAX):
@@ -131,13 +131,13 @@ class Resolver:
 
 
 async def _collect(
-    asking: Sequence[asyncio.Task[Answer | None]], *, on_partial: OnPartial | None
-) -> list[Answer | None]:
+    asking: Sequence[asyncio.Task[Reply | None]], *, on_partial: OnPartial | None
+) -> list[Reply | None]:
     """The answers to one name's questions, in their order; without those that are late when there are addresses enough.
 
     Servers exist that deny every name when they are asked for AAAA (RFC 4074 section 4.2), so only A's denial is the last word.
     """
-    pending, answers = set(asking), list[Answer | None]()
+    pending, answers = set(asking), list[Reply | None]()
     about_a = asking[0]
     patience_s: float | None = None
     while pending and not (about_a.done() and _is_denied(answers)):
@@ -158,12 +158,12 @@ async def _collect(
     return answers
 
 
-async def _ask_any(name: str, settings: ResolverSettings, *, kind: int) -> Answer | None:
+async def _ask_any(name: str, settings: ResolverSettings, *, kind: int) -> Reply | None:
     """The first usable answer; None when every server failed every time.
 
     Each is asked when the one before it has failed; and when that has been silent for a while, beside it.
     """
-    waiting: set[asyncio.Task[Answer | None]] = set()
+    waiting: set[asyncio.Task[Reply | None]] = set()
     others = len(settings.servers) > 1
     try:
         for server in settings.servers * settings.attempts:
@@ -177,7 +177,7 @@ async def _ask_any(name: str, settings: ResolverSettings, *, kind: int) -> Answe
         await cancel_all(waiting)
 
 
-async def _ask_one(server: SocketAddr, name: str, *, kind: int, timeout_s: float) -> Answer | None:
+async def _ask_one(server: SocketAddr, name: str, *, kind: int, timeout_s: float) -> Reply | None:
     try:
         answer = await ask(server, name=name, kind=kind, timeout_s=timeout_s)
     except (OSError, TimeoutError, MessageError):
@@ -186,8 +186,8 @@ async def _ask_one(server: SocketAddr, name: str, *, kind: int, timeout_s: float
 
 
 async def _first(
-    waiting: set[asyncio.Task[Answer | None]], *, timeout_s: float | None
-) -> Answer | None:
+    waiting: set[asyncio.Task[Reply | None]], *, timeout_s: float | None
+) -> Reply | None:
     """The first answer of those that are `waiting`; who is done leaves the set. None when all failed or the time is over."""
     loop = asyncio.get_running_loop()
     end = None if timeout_s is None else loop.time() + timeout_s
@@ -203,7 +203,7 @@ async def _first(
     return None
 
 
-def _resolution(answers: Sequence[Answer | None]) -> Resolution | None:
+def _resolution(answers: Sequence[Reply | None]) -> Resolution | None:
     """What answers with addresses say together; None without any."""
     good = [answer for answer in answers if answer is not None and answer.addresses]
     packed = [address for answer in good for address in answer.addresses]
@@ -211,7 +211,7 @@ def _resolution(answers: Sequence[Answer | None]) -> Resolution | None:
     return Resolution(tuple(map(unpack_ip, _reachable(packed))), float(min(ttls))) if good else None
 
 
-def _is_denied(answers: Sequence[Answer | None]) -> bool:
+def _is_denied(answers: Sequence[Reply | None]) -> bool:
     """Whether one of them says that there is no such name, which holds for every type."""
     return any(answer is not None and answer.rcode == RCODE_NO_NAME for answer in answers)
 

@@ -31,8 +31,8 @@ class ResolverSettings(NamedTuple):
         return self
 
 
-class SettingsSource(Protocol):
-    """Where the settings in force come from."""
+class Settings(Protocol):
+    """What holds the settings in force."""
 
     @property
     def current(self) -> ResolverSettings: ...

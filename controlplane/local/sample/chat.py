@@ -89,7 +89,7 @@ def answer_http(room: Room, connection: ServerConnection, request: Request) -> R
 
 
 async def main() -> None:
-    at = serving.place()
+    at = serving.replica()
     room = Room()
     stop = serving.stop_signal()
     feed_port = int(os.environ.get(f"PORT_{FEED_TARGET_PORT}", "0"))

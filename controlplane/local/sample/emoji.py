@@ -62,4 +62,4 @@ def service() -> grpc.GenericRpcHandler:
 
 
 if __name__ == "__main__":
-    serving.run(serving.serve_grpc(service(), at=serving.place()))
+    serving.run(serving.serve_grpc(service(), at=serving.replica()))

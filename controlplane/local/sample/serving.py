@@ -1,4 +1,4 @@
-"""What every program of the sample does alike: read its place, serve, stop at once on SIGTERM."""
+"""What every program of the sample does alike: read where it is, serve, stop at once on SIGTERM."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STOP_GRACE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Replica:
     """Where this replica listens and what it is called."""
 
     host: str
@@ -31,10 +31,10 @@ class Place:
     pod: str
 
 
-def place() -> Place:
+def replica() -> Replica:
     """Read HOST, PORT and POD_NAME, and set up logging on the way."""
     logs.configure(filter_text="warn,linkerd=info")
-    return Place(
+    return Replica(
         host=os.environ.get("HOST", "127.0.0.1"),
         port=int(os.environ.get("PORT", "0")),
         pod=os.environ.get("POD_NAME", "pod"),
@@ -78,7 +78,7 @@ def stop_signal() -> asyncio.Event:
     return stop
 
 
-async def serve_grpc(service: grpc.GenericRpcHandler, *, at: Place) -> None:
+async def serve_grpc(service: grpc.GenericRpcHandler, *, at: Replica) -> None:
     """Serve until told to stop. SystemExit if the port is taken."""
     stop = stop_signal()
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
@@ -95,7 +95,7 @@ async def serve_grpc(service: grpc.GenericRpcHandler, *, at: Place) -> None:
     await server.stop(STOP_GRACE_S)
 
 
-async def serve_http(app: Starlette, *, at: Place, stop: asyncio.Event) -> None:
+async def serve_http(app: Starlette, *, at: Replica, stop: asyncio.Event) -> None:
     """Serve until `stop` is set."""
     config = uvicorn.Config(
         app,

@@ -94,7 +94,7 @@ async def repeat(
 
 
 async def main() -> None:
-    at = serving.place()
+    at = serving.replica()
     bot = Bot(seed=7)
 
     async def stats(_request: Request) -> JSONResponse:

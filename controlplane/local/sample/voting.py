@@ -68,5 +68,5 @@ def service(*, pod: str) -> grpc.GenericRpcHandler:
 
 
 if __name__ == "__main__":
-    at = serving.place()
+    at = serving.replica()
     serving.run(serving.serve_grpc(service(pod=at.pod), at=at))

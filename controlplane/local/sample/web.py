@@ -173,7 +173,7 @@ def _client(service: str) -> httpx2.AsyncClient:
 
 
 async def main() -> None:
-    await serving.serve_http(build(), at=serving.place(), stop=serving.stop_signal())
+    await serving.serve_http(build(), at=serving.replica(), stop=serving.stop_signal())
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from linkerd2_py import __version__
 from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.base.tasks import cancel_all, spawn, supervise
 from linkerd2_py.controlplane.checks.result import CheckResult
+from linkerd2_py.controlplane.edits import POLL_S, follow_file, stamp
 from linkerd2_py.controlplane.identity.ca import throw_away
 from linkerd2_py.controlplane.identity.certifier import DEFAULT_LIFETIME, Validity
 from linkerd2_py.controlplane.identity.files import IssuerFiles
@@ -49,7 +50,6 @@ from linkerd2_py.controlplane.local.supervise.reports import Report, ReportPipe
 from linkerd2_py.controlplane.mesh.store import Registry
 from linkerd2_py.controlplane.sources.local.mesh_file import MeshFileError, load_mesh_file
 from linkerd2_py.controlplane.sources.local.mesh_spec import MeshSpec
-from linkerd2_py.controlplane.watch import POLL_S, stamp, watch_file
 
 logger = logging.getLogger(__name__)
 
@@ -139,7 +139,7 @@ class Supervisor:
         mesh_file = self._settings.mesh_file
         following = [
             supervise(
-                partial(watch_file, mesh_file, since=file_stamp, on_edit=self._on_edit),
+                partial(follow_file, mesh_file, since=file_stamp, on_edit=self._on_edit),
                 name="mesh-file",
             ),
             supervise(self._trim_logs, name="trim-logs"),

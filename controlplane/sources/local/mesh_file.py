@@ -11,7 +11,7 @@ import yaml
 
 from linkerd2_py.controlplane.sources.local.mesh_rules import MeshRules
 from linkerd2_py.controlplane.sources.local.mesh_spec import MeshSpec
-from linkerd2_py.controlplane.sources.local.yaml_nodes import NodeReader, Place
+from linkerd2_py.controlplane.sources.local.yaml_nodes import NodeReader, Spot
 
 # libyaml's parser, where it is there, is three times as quick.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -59,7 +59,7 @@ def parse_mesh(text: str, *, source: str) -> MeshSpec:
     """Validate the text of a mesh.yaml; `source` names it in messages."""
     root = _compose(text, source=source)
     reader = NodeReader(source)
-    mesh = MeshRules(reader).mesh(Place(root, ""))
+    mesh = MeshRules(reader).mesh(Spot(root, ""))
     if reader.problems:
         raise MeshFileError(reader.messages())
     return mesh

@@ -12,7 +12,7 @@ from linkerd2_py.controlplane.sources.local.mesh_spec import (
     ReadyCheck,
     WorkloadSpec,
 )
-from linkerd2_py.controlplane.sources.local.yaml_nodes import NodeReader, Place
+from linkerd2_py.controlplane.sources.local.yaml_nodes import NodeReader, Spot
 
 DEFAULT_PORT = 80
 # A loopback address per replica comes from one /16; nobody runs more of one workload on one machine.
@@ -45,7 +45,7 @@ INBOUND_POLICIES = (
     "deny",
 )
 
-Entries = Mapping[str, Place]
+Entries = Mapping[str, Spot]
 
 
 class MeshRules:
@@ -54,54 +54,54 @@ class MeshRules:
     def __init__(self, reader: NodeReader) -> None:
         self._reader = reader
         self._namespace = DEFAULT_NAMESPACE
-        self._service_places: Entries = {}
+        self._service_spots: Entries = {}
         self._services: dict[str, Service] = {}
         self._target_ports: dict[str, dict[int, bool]] = {}
 
-    def mesh(self, root: Place) -> MeshSpec:
+    def mesh(self, root: Spot) -> MeshSpec:
         """Read services before workloads: workloads name the services they call."""
         entries = self._reader.fields(root, allowed=_TOP) or {}
         if "namespace" in entries:
             self._namespace = self._label(entries["namespace"]) or self._namespace
-        workload_places = self._workload_places(entries, root=root)
-        self._service_places = self._named(entries["services"]) if "services" in entries else {}
-        for name, place in self._service_places.items():
-            self._add_service(name, place=place, workloads=workload_places)
-        workloads = {name: self._workload(name, place=p) for name, p in workload_places.items()}
+        workload_spots = self._workload_spots(entries, root=root)
+        self._service_spots = self._named(entries["services"]) if "services" in entries else {}
+        for name, spot in self._service_spots.items():
+            self._add_service(name, spot=spot, workloads=workload_spots)
+        workloads = {name: self._workload(name, spot=p) for name, p in workload_spots.items()}
         return MeshSpec(
             namespace=self._namespace,
             services=MappingProxyType(self._services),
             workloads=MappingProxyType(workloads),
         )
 
-    def _workload_places(self, entries: Entries, *, root: Place) -> Entries:
+    def _workload_spots(self, entries: Entries, *, root: Spot) -> Entries:
         if "workloads" not in entries:
             missing = root.below("workloads", node=root.node)
             self._reader.refuse(missing, reason="is missing: nothing would run")
             return {}
         return self._named(entries["workloads"])
 
-    def _named(self, place: Place) -> Entries:
-        entries = self._reader.mapping(place) or {}
+    def _named(self, spot: Spot) -> Entries:
+        entries = self._reader.mapping(spot) or {}
         for name in [name for name in entries if not _LABEL.match(name)]:
             self._reader.refuse(entries.pop(name), reason=f"its name {_LABEL_RULE}")
         return entries
 
-    def _label(self, place: Place) -> str | None:
-        text = self._reader.text(place)
+    def _label(self, spot: Spot) -> str | None:
+        text = self._reader.text(spot)
         if text is None or _LABEL.match(text):
             return text
-        self._reader.refuse(place, reason=f"{_LABEL_RULE}, not {text[:80]!r}")
+        self._reader.refuse(spot, reason=f"{_LABEL_RULE}, not {text[:80]!r}")
         return None
 
     # Services
 
-    def _add_service(self, name: str, *, place: Place, workloads: Entries) -> None:
+    def _add_service(self, name: str, *, spot: Spot, workloads: Entries) -> None:
         known = len(self._reader.problems)
-        entries = self._reader.fields(place, allowed=_SERVICE)
+        entries = self._reader.fields(spot, allowed=_SERVICE)
         if entries is None:
             return
-        workload = self._workload_of(entries, place=place, workloads=workloads)
+        workload = self._workload_of(entries, spot=spot, workloads=workloads)
         ports = self._ports(entries, workload=workload)
         headless = "clusterIP" in entries and self._reader.only(
             entries["clusterIP"], word=_NO_ADDRESS
@@ -111,9 +111,9 @@ class MeshRules:
             return
         self._services[name] = Service(self._namespace, name, workload, ports, headless=headless)
 
-    def _workload_of(self, entries: Entries, *, place: Place, workloads: Entries) -> str | None:
+    def _workload_of(self, entries: Entries, *, spot: Spot, workloads: Entries) -> str | None:
         if "workload" not in entries:
-            missing = place.below("workload", node=place.node)
+            missing = spot.below("workload", node=spot.node)
             self._reader.refuse(missing, reason="is missing: name a workload")
             return None
         name = self._reader.text(entries["workload"])
@@ -132,20 +132,20 @@ class MeshRules:
             if name in entries:
                 self._reader.refuse(entries[name], reason="goes inside ports when there are ports")
         found: list[PortSpec] = []
-        for place in self._reader.items(entries["ports"]) or ():
-            port = self._listed_port(place, earlier=found, workload=workload)
+        for spot in self._reader.items(entries["ports"]) or ():
+            port = self._listed_port(spot, earlier=found, workload=workload)
             if port is not None:
                 found.append(port)
         return tuple(found)
 
     def _listed_port(
-        self, place: Place, *, earlier: list[PortSpec], workload: str | None
+        self, spot: Spot, *, earlier: list[PortSpec], workload: str | None
     ) -> PortSpec | None:
-        entries = self._reader.fields(place, allowed=_PORT)
+        entries = self._reader.fields(spot, allowed=_PORT)
         if entries is None:
             return None
         if "port" not in entries:
-            self._reader.refuse(place.below("port", node=place.node), reason="is missing")
+            self._reader.refuse(spot.below("port", node=spot.node), reason="is missing")
             return None
         name = self._label(entries["name"]) if "name" in entries else ""
         port = self._port(entries, name=name or "", default=None, workload=workload)
@@ -175,17 +175,17 @@ class MeshRules:
         # The pod's proxy must know whether to parse what arrives, whichever service it came by.
         targets = self._target_ports.setdefault(workload, {})
         if targets.setdefault(target, opaque) != opaque:
-            place = entries.get("opaque") or entries.get("targetPort") or entries.get("port")
+            spot = entries.get("opaque") or entries.get("targetPort") or entries.get("port")
             reason = f"port {target} of workload {workload} cannot be opaque for one service only"
-            self._reader.refuse(place or entries["workload"], reason=reason)
+            self._reader.refuse(spot or entries["workload"], reason=reason)
 
-    def _port_number(self, place: Place) -> int | None:
-        return self._reader.whole(place, least=1, most=65535)
+    def _port_number(self, spot: Spot) -> int | None:
+        return self._reader.whole(spot, least=1, most=65535)
 
     # Workloads
 
-    def _workload(self, name: str, *, place: Place) -> WorkloadSpec:
-        entries = self._reader.fields(place, allowed=_WORKLOAD) or {}
+    def _workload(self, name: str, *, spot: Spot) -> WorkloadSpec:
+        entries = self._reader.fields(spot, allowed=_WORKLOAD) or {}
         replicas: int | None = 1
         if "replicas" in entries:
             replicas = self._reader.whole(entries["replicas"], least=0, most=MOST_REPLICAS)
@@ -196,7 +196,7 @@ class MeshRules:
             namespace=self._namespace,
             name=name,
             service_account=self._service_account(entries, workload=name),
-            command=self._command(entries, place=place),
+            command=self._command(entries, spot=spot),
             replicas=replicas or 0,
             meshed=bool(meshed),
             env=MappingProxyType(self._env(entries)),
@@ -220,36 +220,36 @@ class MeshRules:
     def _inbound_policy(self, entries: Entries) -> str:
         if "defaultInboundPolicy" not in entries:
             return ""
-        place = entries["defaultInboundPolicy"]
-        return self._reader.one_of(place, words=INBOUND_POLICIES) or ""
+        spot = entries["defaultInboundPolicy"]
+        return self._reader.one_of(spot, words=INBOUND_POLICIES) or ""
 
     def _identity_ports(self, entries: Entries, *, workload: str) -> tuple[int, ...]:
         if "requireIdentityPorts" not in entries:
             return ()
         found: list[int] = []
-        for place in self._reader.items(entries["requireIdentityPorts"]) or ():
-            port = self._port_number(place)
+        for spot in self._reader.items(entries["requireIdentityPorts"]) or ():
+            port = self._port_number(spot)
             if port is None:
                 continue
             if port in found:
-                self._reader.refuse(place, reason=f"port {port} is listed twice")
+                self._reader.refuse(spot, reason=f"port {port} is listed twice")
             elif self._is_served(port, workload=workload):
                 found.append(port)
             else:
                 # A slip of the pen must not leave a port open.
                 known = ", ".join(map(str, self._target_ports.get(workload, {}))) or "none"
                 reason = f"no service leads to port {port} of workload {workload}; its ports are: {known}"
-                self._reader.refuse(place, reason=reason)
+                self._reader.refuse(spot, reason=reason)
         return tuple(found)
 
     def _is_served(self, port: int, *, workload: str) -> bool:
         # A service that could not be read may be the one that leads there.
-        unread = len(self._services) < len(self._service_places)
+        unread = len(self._services) < len(self._service_spots)
         return unread or port in self._target_ports.get(workload, {})
 
-    def _command(self, entries: Entries, *, place: Place) -> tuple[str, ...]:
+    def _command(self, entries: Entries, *, spot: Spot) -> tuple[str, ...]:
         if "command" not in entries:
-            missing = place.below("command", node=place.node)
+            missing = spot.below("command", node=spot.node)
             self._reader.refuse(missing, reason="is missing: a list, program first")
             return ()
         words = [self._reader.text(item) for item in self._reader.items(entries["command"]) or ()]
@@ -261,11 +261,11 @@ class MeshRules:
         if "env" not in entries:
             return {}
         env: dict[str, str] = {}
-        for name, place in (self._reader.mapping(entries["env"]) or {}).items():
+        for name, spot in (self._reader.mapping(entries["env"]) or {}).items():
             if not _VARIABLE.match(name):
-                self._reader.refuse(place, reason="its name must be letters, digits and _")
+                self._reader.refuse(spot, reason="its name must be letters, digits and _")
                 continue
-            text = self._reader.text(place)
+            text = self._reader.text(spot)
             if text is not None:
                 env[name] = text
         return env
@@ -274,26 +274,26 @@ class MeshRules:
         if "outbound" not in entries:
             return ()
         found: dict[str, OutboundSpec] = {}
-        for place in self._reader.items(entries["outbound"]) or ():
-            spec = self._called_service(place)
+        for spot in self._reader.items(entries["outbound"]) or ():
+            spec = self._called_service(spot)
             if spec is None:
                 continue
             # Its address has one variable, named after the service.
             if spec.service in found:
-                self._reader.refuse(place, reason=f"service {spec.service} is listed twice")
+                self._reader.refuse(spot, reason=f"service {spec.service} is listed twice")
                 continue
             found[spec.service] = spec
         return tuple(found.values())
 
-    def _called_service(self, place: Place) -> OutboundSpec | None:
-        text = self._reader.text(place)
+    def _called_service(self, spot: Spot) -> OutboundSpec | None:
+        text = self._reader.text(spot)
         if text is None:
             return None
         name, colon, number = text.partition(":")
-        if name not in self._service_places:
-            known = ", ".join(self._service_places) or "none"
+        if name not in self._service_spots:
+            known = ", ".join(self._service_spots) or "none"
             reason = f"there is no service {name[:80]!r}; there are: {known}"
-            self._reader.refuse(place, reason=reason)
+            self._reader.refuse(spot, reason=reason)
             return None
         service = self._services.get(name)
         if service is None:
@@ -303,16 +303,16 @@ class MeshRules:
         declared = {str(spec.port): spec.port for spec in service.ports}
         if number not in declared:
             reason = f"service {name} has no port {number[:20]!r}; it has: {', '.join(declared)}"
-            self._reader.refuse(place, reason=reason)
+            self._reader.refuse(spot, reason=reason)
             return None
         return OutboundSpec(self._namespace, name, declared[number])
 
-    def _ready(self, place: Place) -> ReadyCheck | None:
-        entries = self._reader.fields(place, allowed=("tcp", "http", "path"))
+    def _ready(self, spot: Spot) -> ReadyCheck | None:
+        entries = self._reader.fields(spot, allowed=("tcp", "http", "path"))
         if entries is None:
             return None
         if ("tcp" in entries) == ("http" in entries):
-            self._reader.refuse(place, reason="needs either tcp: PORT or http: PORT")
+            self._reader.refuse(spot, reason="needs either tcp: PORT or http: PORT")
             return None
         if "tcp" in entries:
             if "path" in entries:

@@ -17,7 +17,7 @@ _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False,
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Spot:
     """A node with the field it stands for, e.g. `workloads.web.replicas`."""
 
     node: yaml.Node
@@ -28,11 +28,11 @@ class Place:
         """Counted from 1, as editors do."""
         return int(self.node.start_mark.line) + 1
 
-    def below(self, name: str | int, *, node: yaml.Node) -> "Place":
-        """A place inside this one."""
+    def below(self, name: str | int, *, node: yaml.Node) -> "Spot":
+        """A spot inside this one."""
         if isinstance(name, int):
-            return Place(node, f"{self.path}[{name}]")
-        return Place(node, f"{self.path}.{name}" if self.path else name)
+            return Spot(node, f"{self.path}[{name}]")
+        return Spot(node, f"{self.path}.{name}" if self.path else name)
 
 
 @dataclass(slots=True)
@@ -42,37 +42,37 @@ class NodeReader:
     source: str
     problems: list[tuple[int, str]] = field(default_factory=list)
 
-    def refuse(self, place: Place, *, reason: str) -> None:
-        """Note that what stands at `place` is wrong."""
-        self.problems.append((place.line, f"{self.source}:{place.line}: {place.path}: {reason}"))
+    def refuse(self, spot: Spot, *, reason: str) -> None:
+        """Note that what stands at `spot` is wrong."""
+        self.problems.append((spot.line, f"{self.source}:{spot.line}: {spot.path}: {reason}"))
 
     def messages(self) -> tuple[str, ...]:
         """All problems in the order of their lines."""
         return tuple(message for _, message in sorted(self.problems, key=lambda item: item[0]))
 
-    def mapping(self, place: Place) -> dict[str, Place] | None:
+    def mapping(self, spot: Spot) -> dict[str, Spot] | None:
         """The entries of a mapping with text keys; a key given twice is a problem."""
-        if not isinstance(place.node, yaml.MappingNode):
-            self.refuse(place, reason=f"must be a mapping, not {_shown(place.node)}")
+        if not isinstance(spot.node, yaml.MappingNode):
+            self.refuse(spot, reason=f"must be a mapping, not {_shown(spot.node)}")
             return None
-        entries: dict[str, Place] = {}
-        for key, value in place.node.value:
+        entries: dict[str, Spot] = {}
+        for key, value in spot.node.value:
             if not isinstance(key, yaml.ScalarNode):
-                self.refuse(Place(key, place.path), reason="keys must be plain names")
+                self.refuse(Spot(key, spot.path), reason="keys must be plain names")
                 continue
             name = str(key.value)
             if _NO_TEXT.search(name):
-                self.refuse(Place(key, place.path), reason=f"not a name: {name[:40]!r}")
+                self.refuse(Spot(key, spot.path), reason=f"not a name: {name[:40]!r}")
                 continue
             if name in entries:
-                self.refuse(place.below(name, node=key), reason="is given twice")
+                self.refuse(spot.below(name, node=key), reason="is given twice")
                 continue
-            entries[name] = place.below(name, node=value)
+            entries[name] = spot.below(name, node=value)
         return entries
 
-    def fields(self, place: Place, *, allowed: tuple[str, ...]) -> dict[str, Place] | None:
+    def fields(self, spot: Spot, *, allowed: tuple[str, ...]) -> dict[str, Spot] | None:
         """The entries of a mapping whose keys are known; others are problems and left out."""
-        entries = self.mapping(place)
+        entries = self.mapping(spot)
         if entries is None:
             return None
         for name in [name for name in entries if name not in allowed]:
@@ -80,64 +80,64 @@ class NodeReader:
             self.refuse(entries.pop(name), reason=f"is not a known field; known are: {known}")
         return entries
 
-    def items(self, place: Place) -> list[Place] | None:
+    def items(self, spot: Spot) -> list[Spot] | None:
         """The items of a list, which must not be empty."""
-        if not isinstance(place.node, yaml.SequenceNode):
-            self.refuse(place, reason=f"must be a list, not {_shown(place.node)}")
+        if not isinstance(spot.node, yaml.SequenceNode):
+            self.refuse(spot, reason=f"must be a list, not {_shown(spot.node)}")
             return None
-        if not place.node.value:
-            self.refuse(place, reason="must not be empty")
+        if not spot.node.value:
+            self.refuse(spot, reason="must not be empty")
             return None
-        return [place.below(index, node=node) for index, node in enumerate(place.node.value)]
+        return [spot.below(index, node=node) for index, node in enumerate(spot.node.value)]
 
-    def text(self, place: Place) -> str | None:
+    def text(self, spot: Spot) -> str | None:
         """A scalar as it is written; `~` and nothing at all are problems."""
-        if not isinstance(place.node, yaml.ScalarNode):
-            self.refuse(place, reason=f"must be text, not {_shown(place.node)}")
+        if not isinstance(spot.node, yaml.ScalarNode):
+            self.refuse(spot, reason=f"must be text, not {_shown(spot.node)}")
             return None
-        if place.node.tag == "tag:yaml.org,2002:null":
-            self.refuse(place, reason='must be text, but is empty (write "" for empty text)')
+        if spot.node.tag == "tag:yaml.org,2002:null":
+            self.refuse(spot, reason='must be text, but is empty (write "" for empty text)')
             return None
-        if wrong := _NO_TEXT.search(place.node.value):
+        if wrong := _NO_TEXT.search(spot.node.value):
             what = "a NUL character" if wrong[0] == "\0" else "half of a surrogate pair"
-            self.refuse(place, reason=f"must not contain {what}")
+            self.refuse(spot, reason=f"must not contain {what}")
             return None
-        return str(place.node.value)
+        return str(spot.node.value)
 
-    def whole(self, place: Place, *, least: int, most: int) -> int | None:
+    def whole(self, spot: Spot, *, least: int, most: int) -> int | None:
         """A decimal number without sign tricks, bases or separators, within bounds."""
-        node = place.node
+        node = spot.node
         plain = isinstance(node, yaml.ScalarNode) and not node.style
         if plain and _WHOLE.match(node.value) and least <= int(node.value) <= most:
             return int(node.value)
         wanted = f"a whole number >= {least} and <= {most}"
-        self.refuse(place, reason=f"must be {wanted}, not {_shown(node)}")
+        self.refuse(spot, reason=f"must be {wanted}, not {_shown(node)}")
         return None
 
-    def boolean(self, place: Place) -> bool | None:
+    def boolean(self, spot: Spot) -> bool | None:
         """`true` or `false` in one of YAML's spellings."""
-        node = place.node
+        node = spot.node
         if isinstance(node, yaml.ScalarNode) and not node.style:
             value = _BOOLEANS.get(node.value.lower())
             if value is not None:
                 return value
-        self.refuse(place, reason=f"must be true or false, not {_shown(node)}")
+        self.refuse(spot, reason=f"must be true or false, not {_shown(node)}")
         return None
 
-    def one_of(self, place: Place, *, words: tuple[str, ...]) -> str | None:
+    def one_of(self, spot: Spot, *, words: tuple[str, ...]) -> str | None:
         """One of these words; anything else is a problem."""
-        node = place.node
+        node = spot.node
         if isinstance(node, yaml.ScalarNode) and node.value in words:
             return str(node.value)
-        self.refuse(place, reason=f"must be one of {', '.join(words)}, not {_shown(node)}")
+        self.refuse(spot, reason=f"must be one of {', '.join(words)}, not {_shown(node)}")
         return None
 
-    def only(self, place: Place, *, word: str) -> bool:
+    def only(self, spot: Spot, *, word: str) -> bool:
         """Whether `word` stands there; anything else is a problem."""
-        node = place.node
+        node = spot.node
         if isinstance(node, yaml.ScalarNode) and node.value == word:
             return True
-        self.refuse(place, reason=f"must be {word} or left out, not {_shown(node)}")
+        self.refuse(spot, reason=f"must be {word} or left out, not {_shown(node)}")
         return False
 
 

@@ -73,7 +73,7 @@ def test_what_loops_is_supervised() -> None:
     """By name: a loop that shares its name with something that ends is found here, too, and then wants another one."""
     texts = {str(path.relative_to(ROOT)): path.read_text() for path in SOURCES}
     looping = {name for text in texts.values() for name in loops(text)}
-    assert {"follow", "follow_name", "_repeat", "_converge", "watch_file"} <= looping
+    assert {"follow", "follow_name", "_repeat", "_converge", "follow_file"} <= looping
     found = {(where, name) for where, text in texts.items() for name in spawned(text) & looping}
     assert found <= SPAWNED_LOOPS
 

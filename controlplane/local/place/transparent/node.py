@@ -16,6 +16,7 @@ from typing import Any, Final
 from linkerd2_py.base.backoff import Backoff, BackoffRange, unit_random
 from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.base.tasks import cancel_all, supervise
+from linkerd2_py.controlplane.edits import follow_file, stamp
 from linkerd2_py.controlplane.local.names.server import DnsServer, name_servers
 from linkerd2_py.controlplane.local.names.zone import Zone
 from linkerd2_py.controlplane.local.place import netns
@@ -29,7 +30,6 @@ from linkerd2_py.controlplane.local.place.transparent.service_rules import (
 from linkerd2_py.controlplane.local.place.transparent.subnet import Claim, Subnet
 from linkerd2_py.controlplane.local.place.transparent.sweep import FORWARDING, sweep, sweep_dead
 from linkerd2_py.controlplane.mesh.store import Registry, Subscription
-from linkerd2_py.controlplane.watch import stamp, watch_file
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ class Node:
             await self._restore(service_rules_base(), ipv6=ipv6)
         self._subscription = registry.subscribe(lambda _changes: self._changed.set())
         self._changed.set()
-        follow = partial(watch_file, RESOLV_CONF, since=before, on_edit=self._on_resolv_conf)
+        follow = partial(follow_file, RESOLV_CONF, since=before, on_edit=self._on_resolv_conf)
         self._following = [
             supervise(partial(self._follow, registry), name="service-rules"),
             supervise(follow, name="resolv-conf"),

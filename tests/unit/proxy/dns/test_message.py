@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from linkerd2_py.proxy.dns.message import (
     TYPE_A,
     TYPE_AAAA,
-    Answer,
     MessageError,
+    Reply,
     encode_question,
     parse_answer,
 )
@@ -26,7 +26,7 @@ def address(text: str) -> bytes:
     return socket.inet_aton(text)
 
 
-def parsed(raw: bytes) -> Answer:
+def parsed(raw: bytes) -> Reply:
     return parse_answer(raw, name=NAME, kind=TYPE_A, number=0x1234)
 
 
@@ -167,4 +167,4 @@ def test_names_that_point_back_are_followed() -> None:
     target = b"\x03api\xc0" + bytes([question + len("\x03web")])
     record = b"\x03api\xc0" + bytes([question + 4]) + struct.pack("!HHIH", A, 1, 7, 4)
     answer = parsed(encode_answer(QUERY, [alias + target, record + address("10.0.0.3")]))
-    assert answer == Answer(rcode=0, truncated=False, addresses=(address("10.0.0.3"),), ttl_s=7)
+    assert answer == Reply(rcode=0, truncated=False, addresses=(address("10.0.0.3"),), ttl_s=7)
