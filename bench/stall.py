@@ -11,7 +11,7 @@ import time
 
 from bench.micro.cases import busy_registry
 from linkerd2_py._ext.io.loop import Loop
-from linkerd2_py._ext.route.local import LocalServer, Request
+from linkerd2_py._ext.route.local_server import LocalServer, Request
 
 LABEL_SETS = 2000  # what the registry keeps of one family: about 60,000 series
 ROUNDS = 5

@@ -13,7 +13,8 @@ from linkerd2_py._ext.io.loop cimport Loop
 from linkerd2_py._ext.io.transport cimport Transport
 from linkerd2_py._ext.route.client cimport Client, Clients, Permission
 from linkerd2_py._ext.route.router cimport Tunnels
-from linkerd2_py._ext.route.target cimport Target, TargetTable
+from linkerd2_py._ext.route.target cimport Target
+from linkerd2_py._ext.route.target_table cimport TargetTable
 from linkerd2_py._ext.tls.identity cimport LocalIdentity
 from linkerd2_py._ext.tls.transport cimport Securing
 

@@ -8,7 +8,8 @@ from linkerd2_py._ext.io.address cimport Address
 from linkerd2_py._ext.io.transport cimport Transport
 from linkerd2_py._ext.metrics.http cimport HttpMetrics
 from linkerd2_py._ext.route.client cimport Client, Permission
-from linkerd2_py._ext.route.target cimport Target, TargetTable
+from linkerd2_py._ext.route.target cimport Target
+from linkerd2_py._ext.route.target_table cimport TargetTable
 
 cdef enum:
     AUTHORITY_ROOM = 256      # a DNS name is at most 255 bytes

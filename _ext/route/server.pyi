@@ -6,7 +6,9 @@ from linkerd2_py._ext.io.address import Address, SocketOptions
 from linkerd2_py._ext.io.listener import Listener
 from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.route.client import Client, Permission
-from linkerd2_py._ext.route.target import Labels, Target, TargetTable
+from linkerd2_py._ext.route.endpoint_spec import Labels
+from linkerd2_py._ext.route.target import Target
+from linkerd2_py._ext.route.target_table import TargetTable
 from linkerd2_py._ext.tls.identity import LocalIdentity
 
 class ProxyServer:

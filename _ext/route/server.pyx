@@ -11,11 +11,11 @@ from linkerd2_py._ext.io.loop cimport Loop
 from linkerd2_py._ext.route.arrival cimport Arrival
 from linkerd2_py._ext.route.client cimport Clients
 from linkerd2_py._ext.route.opaque cimport OpaqueConnection
-from linkerd2_py._ext.route.target cimport TargetTable
+from linkerd2_py._ext.route.target_table cimport TargetTable
 from linkerd2_py._ext.tls.identity cimport LocalIdentity
 from linkerd2_py._ext.tls.transport cimport TlsTransport
 
-from linkerd2_py._ext.route.target import NO_TLS
+from linkerd2_py._ext.route.endpoint_spec import NO_TLS
 
 
 cdef class Doorway(Accepting):

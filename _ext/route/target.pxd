@@ -1,34 +1,33 @@
-"""Targets: what traffic is addressed to, the endpoints that serve it, and who waits for them."""
+"""A target: what traffic is addressed to, the endpoints that serve it, and who waits for them."""
 
 from libc.stdint cimport int64_t
 from linkerd2_py._ext.balance.p2c cimport ReadySet
 from linkerd2_py._ext.exchange.backend cimport Unavailable, Waiter, WaiterQueue
 from linkerd2_py._ext.io.actor cimport Actor, Timer
-from linkerd2_py._ext.io.address cimport Address
 from linkerd2_py._ext.io.loop cimport Loop
 from linkerd2_py._ext.metrics.http cimport HttpMetrics
 from linkerd2_py._ext.metrics.registry cimport Registry
-from linkerd2_py._ext.pool.endpoint cimport Endpoint, Roster
 from linkerd2_py._ext.policy.route_table cimport RouteTable
+from linkerd2_py._ext.pool.endpoint cimport Endpoint, Roster
 from linkerd2_py._ext.pool.settings cimport PoolSettings
-from linkerd2_py._ext.tls.identity cimport LocalIdentity, ServerIdentity
+from linkerd2_py._ext.route.endpoint_spec cimport EndpointSpec
+from linkerd2_py._ext.tls.identity cimport LocalIdentity
 
-cdef class EndpointSpec:
-    cdef readonly Address address
-    # Where the same program may listen instead, tried when `address` refuses; or None
-    cdef readonly Address other
-    cdef readonly bint h2
-    cdef readonly tuple labels          # ((name, value), ...): the dst_* labels
-    cdef readonly tuple tls             # the labels that say how connections to it are secured, or why not
-    cdef readonly ServerIdentity peer   # who must answer there; None: connections are plain
-    cdef int same(self, EndpointSpec other) except -1   # 1: equal but for the address
+cdef class Side(Actor):
+    """What all targets of one direction share."""
+    cdef readonly Loop loop
+    cdef readonly Registry registry
+    cdef readonly str direction            # "inbound" or "outbound", as labels say it
+    cdef readonly PoolSettings settings
+    cdef readonly LocalIdentity identity   # None: no connection of this side is secured
+    cdef public bytes metrics_prefix       # b"control_" for the proxy's own clients
 
 cdef class Target(Roster):
     cdef readonly bytes key             # lower-case host:port
     cdef readonly int port              # of the key
     cdef readonly tuple labels          # of the set; endpoints add their own
     cdef readonly bytes logical         # the name for the `authority` label
-    cdef TargetTable table              # owned; None when closed
+    cdef Side side                      # owned
     cdef public RouteTable routes       # of its exchanges, replaced whole; None: they have no plan
     cdef ReadySet ready
     cdef dict endpoints                 # Address -> Endpoint
@@ -71,20 +70,3 @@ cdef class Target(Roster):
     cdef int unreject(self) except -1
     cdef tuple dst_labels(self, EndpointSpec spec)
     cdef int drop_single(self) except -1
-
-cdef class TargetTable(Actor):
-    cdef readonly Loop loop
-    cdef readonly Registry registry
-    cdef readonly str direction
-    cdef readonly PoolSettings settings
-    cdef readonly LocalIdentity identity   # None: no connection of this table is secured
-    cdef object on_unknown_target, on_idle_target
-    cdef int64_t idle_ns
-    cdef dict by_key                    # bytes -> Target
-    cdef public bytes metrics_prefix    # b"control_" for the proxy's own clients
-    cdef readonly int in_flight
-    cdef Timer sweep
-    cdef Target find(self, bytes key)   # as for traffic: makes it and asks the shell when unknown
-    # The same, or what its key means now: a connection may outlive its target
-    cdef Target current(self, Target target)
-    cdef int watch_idle(self) except -1

@@ -1,46 +1,28 @@
 # cython: language_level=3
-"""The target table and its targets. The shell installs what it learns; exchanges and opaque connections
-choose here.
+"""One target. The shell installs what it learns; exchanges and opaque connections choose here.
 
 What the shell calls comes from outside the inner loop, whose time may then be old: those methods read the
 clock first.
 """
 
+from weakref import WeakValueDictionary
+
 from linkerd2_py._ext.core.clock cimport now_ns
 from linkerd2_py._ext.core.debug cimport LIVE_TARGET, born, gone
-from linkerd2_py._ext.exchange.backend cimport UNAVAILABLE_CLOSED, UNAVAILABLE_FAILFAST, UNAVAILABLE_LOOP, UNAVAILABLE_REJECTED, UNAVAILABLE_SHED, WaiterQueue
-from weakref import WeakValueDictionary
+from linkerd2_py._ext.exchange.backend cimport (
+    UNAVAILABLE_CLOSED,
+    UNAVAILABLE_FAILFAST,
+    UNAVAILABLE_LOOP,
+    UNAVAILABLE_REJECTED,
+    UNAVAILABLE_SHED,
+    WaiterQueue,
+)
 
 from linkerd2_py._ext.metrics.labels import make_labels
 
-cdef enum:
-    TIMER_FAILFAST = 1
-    TIMER_SWEEP = 2
 
-NO_TLS = (("tls", "no_identity"), ("no_tls_reason", "not_provided_by_service_discovery"))
-LOOPBACK = (("tls", "no_identity"), ("no_tls_reason", "loopback"))
-DISABLED = (("tls", "no_identity"), ("no_tls_reason", "disabled"))
-NOT_FROM_REMOTE = (("tls", "no_identity"), ("no_tls_reason", "no_tls_from_remote"))
-
-
-cdef class EndpointSpec:
-    def __init__(self, Address address not None, *, bint h2=False, tuple labels=(), tuple tls=None, ServerIdentity peer=None, Address other=None):
-        if other is not None and peer is not None:
-            raise ValueError(f"{address}: a peer that proves who it is has one address")
-        self.address = address
-        self.other = other
-        self.h2 = h2
-        self.labels = labels
-        self.peer = peer
-        if tls is None:
-            tls = NO_TLS if peer is None else (("tls", "true"), ("server_id", peer.name))
-        self.tls = tls
-
-    cdef int same(self, EndpointSpec other) except -1:
-        return self.h2 == other.h2 and self.other == other.other and self.labels == other.labels and self.tls == other.tls and self.peer == other.peer
-
-    def __repr__(self):
-        return f"EndpointSpec({self.address}, h2={bool(self.h2)}, labels={self.labels!r})"
+cdef class Side(Actor):
+    pass
 
 
 cdef class Target(Roster):
@@ -51,8 +33,8 @@ cdef class Target(Roster):
     def __dealloc__(self):
         gone(LIVE_TARGET)
 
-    def __init__(self, TargetTable table not None, bytes key not None):
-        self.table = table
+    def __init__(self, Side side not None, bytes key not None):
+        self.side = side
         self.key = key
         self.port = int(key.rpartition(b":")[2])
         self.logical = key
@@ -65,22 +47,23 @@ cdef class Target(Roster):
         self.routers = WeakValueDictionary()
         self.last_router = None
         self.http = {}
-        settings = table.settings
+        settings = side.settings
         self.ready = ReadySet(
-            decay_ns=settings.decay_ns, default_rtt_ns=settings.default_rtt_ns, penalizes=settings.penalizes_failures,
-            max_hold_ns=settings.max_retry_after_ns,
+            decay_ns=settings.decay_ns, default_rtt_ns=settings.default_rtt_ns,
+            penalizes=settings.penalizes_failures, max_hold_ns=settings.max_retry_after_ns,
         )
-        self.failfast = Timer(self, TIMER_FAILFAST)
-        self.last_used = table.loop.now
+        self.failfast = Timer(self, 0)
+        self.last_used = side.loop.now
 
     def __repr__(self):
-        return f"<Target {self.key.decode(errors='replace')} endpoints={len(self.endpoints)} ready={self.ready.size()}>"
+        name = self.key.decode(errors="replace")
+        return f"<Target {name} endpoints={len(self.endpoints)} ready={self.ready.size()}>"
 
     # ---- from traffic
 
     cdef int choose(self, Waiter waiter) except -1:
         cdef Endpoint endpoint = None
-        self.last_used = 0 if self.closed else self.table.loop.now
+        self.last_used = 0 if self.closed else self.side.loop.now
         if self.closed:
             return waiter.on_unavailable(UNAVAILABLE_CLOSED, 503, b"target closed")
         if self.rejected_status:
@@ -90,7 +73,7 @@ cdef class Target(Roster):
             endpoint = self.pick()
         if endpoint is not None:
             return waiter.on_backend(endpoint)
-        if self.gate_shut or self.queue.count >= self.table.settings.queue_capacity:
+        if self.gate_shut or self.queue.count >= self.side.settings.queue_capacity:
             return waiter.on_unavailable(UNAVAILABLE_SHED, 503, b"service unavailable: no endpoint is ready")
         self.queue.append(waiter)
         return self.expect_ready()
@@ -107,18 +90,18 @@ cdef class Target(Roster):
 
     cdef int withdraw(self, Waiter waiter) except -1:
         waiter.leave()
-        return 0 if self.is_awaited() else self.table.loop.disarm(self.failfast)
+        return 0 if self.is_awaited() else self.side.loop.disarm(self.failfast)
 
     cdef bint is_awaited(self) noexcept:
         return self.queue.count > 0 or self.parked.count > 0
 
     cdef Endpoint pick(self):
-        return self.single if self.single is not None else <Endpoint> self.ready.pick(self.table.loop.now)
+        return self.single if self.single is not None else <Endpoint> self.ready.pick(self.side.loop.now)
 
     cdef int expect_ready(self) except -1:
         """The fail-fast period runs from the moment somebody had to wait."""
         if not self.failfast.armed:
-            self.table.loop.arm(self.failfast, self, self.table.settings.failfast_ns)
+            self.side.loop.arm(self.failfast, self, self.side.settings.failfast_ns)
         return 0
 
     cdef int on_timer(self, Timer timer) except -1:
@@ -135,7 +118,7 @@ cdef class Target(Roster):
         self.given_up_why = why
         self.given_up_status = status
         self.given_up_text = text
-        return self.table.loop.defer(self)
+        return self.side.loop.defer(self)
 
     cdef int on_broken(self) except -1:
         """Whoever waits still does, and not for ever."""
@@ -144,7 +127,7 @@ cdef class Target(Roster):
     # ---- letting go
 
     cdef int on_deferred(self) except -1:
-        cdef Loop loop = self.table.loop
+        cdef Loop loop = self.side.loop
         cdef WaiterQueue left
         cdef Waiter waiter = self.next_to_go()
         while waiter is not None:
@@ -181,7 +164,7 @@ cdef class Target(Roster):
     cdef int on_ready(self, Endpoint endpoint) except -1:
         if self.closed or endpoint.removed:
             return 0
-        self.ready.add(endpoint, self.table.loop.now)
+        self.ready.add(endpoint, self.side.loop.now)
         return self.release_queue()
 
     cdef int on_failing(self, Endpoint endpoint) except -1:
@@ -190,15 +173,15 @@ cdef class Target(Roster):
     cdef int release_queue(self) except -1:
         self.gate_shut = False
         if self.parked.count == 0:
-            self.table.loop.disarm(self.failfast)
-        return self.table.loop.defer(self) if self.queue.count else 0
+            self.side.loop.disarm(self.failfast)
+        return self.side.loop.defer(self) if self.queue.count else 0
 
     # ---- from the shell
 
     def configure(self, *, bint opaque=False, bint http=False, bytes logical=None, tuple labels=()):
         """The profile is known: connections parked for it go on. May be called again when it changes (new
         connections follow it)."""
-        self.table.loop.now = now_ns()
+        self.side.loop.now = now_ns()
         self.configured = True
         self.opaque = opaque
         self.only_http = http
@@ -207,9 +190,9 @@ cdef class Target(Roster):
         if logical is not None:
             self.logical = logical
         if self.queue.count == 0:
-            self.table.loop.disarm(self.failfast)
+            self.side.loop.disarm(self.failfast)
         if self.parked.count:
-            self.table.loop.defer(self)
+            self.side.loop.defer(self)
 
     def replace(self, list specs not None):
         """Makes the set exactly `specs`; endpoints that stay keep their connections and load."""
@@ -218,7 +201,7 @@ cdef class Target(Roster):
         self.remove([address for address in self.endpoints if address not in wanted])
 
     def add(self, list specs not None):
-        self.table.loop.now = now_ns()
+        self.side.loop.now = now_ns()
         cdef EndpointSpec spec
         cdef Endpoint known
         self.unreject()
@@ -235,7 +218,7 @@ cdef class Target(Roster):
 
     def remove(self, list addresses not None):
         cdef Endpoint endpoint
-        self.table.loop.now = now_ns()
+        self.side.loop.now = now_ns()
         for address in addresses:
             endpoint = self.endpoints.pop(address, None)
             if endpoint is not None:
@@ -245,7 +228,7 @@ cdef class Target(Roster):
 
     def forward(self, EndpointSpec spec not None):
         """One endpoint without balancing; connect errors are answered at once."""
-        self.table.loop.now = now_ns()
+        self.side.loop.now = now_ns()
         self.remove(list(self.endpoints))
         self.drop_single()
         self.unreject()
@@ -259,18 +242,20 @@ cdef class Target(Roster):
 
     def reject_loop(self):
         """The same because the target is this proxy itself."""
-        self.refuse(UNAVAILABLE_LOOP, 502 if self.table.direction == "outbound" else 403, b"request loop: the target is this proxy")
+        status = 502 if self.side.direction == "outbound" else 403
+        self.refuse(UNAVAILABLE_LOOP, status, b"request loop: the target is this proxy")
 
     def endpoints_state(self):
         """One dict an endpoint: address, ready, pending, rtt_ms, and failing, the share of its recent
         exchanges that failed as it is believed now."""
         cdef Endpoint endpoint
-        self.table.loop.now = now_ns()
+        self.side.loop.now = now_ns()
         singles = [] if self.single is None else [self.single]
         return [
             {
-                "address": str(endpoint.address), "ready": endpoint.alone or endpoint.position >= 0, "pending": endpoint.pending,
-                "rtt_ms": endpoint.ewma.estimate_ns / 1e6, "failing": round(endpoint.failing(self.table.loop.now), 3),
+                "address": str(endpoint.address), "ready": endpoint.alone or endpoint.position >= 0,
+                "pending": endpoint.pending, "rtt_ms": endpoint.ewma.estimate_ns / 1e6,
+                "failing": round(endpoint.failing(self.side.loop.now), 3),
             }
             for endpoint in [*self.endpoints.values(), *singles]
         ]
@@ -280,7 +265,7 @@ cdef class Target(Roster):
         if self.closed:
             return
         self.closed = True
-        self.table.loop.disarm(self.failfast)
+        self.side.loop.disarm(self.failfast)
         self.fail_waiting(UNAVAILABLE_CLOSED, 503, b"target closed")
         self.routers = WeakValueDictionary()
         self.last_router = None
@@ -313,30 +298,32 @@ cdef class Target(Roster):
 
     cdef Endpoint make(self, EndpointSpec spec, bint alone):
         cdef Endpoint endpoint
-        cdef LocalIdentity local = None if spec.peer is None else self.table.identity
+        cdef LocalIdentity local = None if spec.peer is None else self.side.identity
         if spec.peer is not None and local is None:
-            raise ValueError(f"{spec.address} answers as {spec.peer.name}, and this table has no identity to call it with")
+            who = f"{spec.address} answers as {spec.peer.name}"
+            raise ValueError(f"{who}, and this table has no identity to call it with")
         endpoint = Endpoint(
-            self, self.table.loop, self.table.settings, spec.address, h2=spec.h2, alone=alone, opaque=self.opaque, local=local, peer=spec.peer,
-            other=spec.other,
+            self, self.side.loop, self.side.settings, spec.address, h2=spec.h2, alone=alone,
+            opaque=self.opaque, local=local, peer=spec.peer, other=spec.other,
         )
         endpoint.http_labels = make_labels(self.endpoint_labels(spec))
-        endpoint.in_pod = self.table.direction == "inbound"
+        endpoint.in_pod = self.side.direction == "inbound"
         if not endpoint.in_pod:
-            endpoint.http = self.table.registry.http(self.table.metrics_prefix, endpoint.http_labels)
-        endpoint.tcp = self.table.registry.tcp(make_labels([("direction", self.table.direction), ("peer", "dst"), *spec.tls, *self.dst_labels(spec)]))
+            endpoint.http = self.side.registry.http(self.side.metrics_prefix, endpoint.http_labels)
+        labels = [("direction", self.side.direction), ("peer", "dst"), *spec.tls, *self.dst_labels(spec)]
+        endpoint.tcp = self.side.registry.tcp(make_labels(labels))
         return endpoint
 
     def endpoint_labels(self, EndpointSpec spec):
         """The labels of request_total and its siblings for one endpoint, in Linkerd's order. Inbound, those
         of the client follow (`Client.labels`)."""
         address = spec.address
-        inbound = self.table.direction == "inbound"
+        inbound = self.side.direction == "inbound"
         name = () if inbound else (("authority", self.logical.decode("ascii", "replace")),)
         tls = () if inbound else spec.tls
         return [
-            ("direction", self.table.direction), *name, ("target_addr", str(address)), ("target_ip", address.host), ("target_port", str(address.port)),
-            *tls, *self.dst_labels(spec),
+            ("direction", self.side.direction), *name, ("target_addr", str(address)),
+            ("target_ip", address.host), ("target_port", str(address.port)), *tls, *self.dst_labels(spec),
         ]
 
     cdef tuple dst_labels(self, EndpointSpec spec):
@@ -346,77 +333,8 @@ cdef class Target(Roster):
         """Where exchanges are counted that never got an endpoint."""
         cdef HttpMetrics found = self.http.get(tls)
         if found is None:
-            labels = [("direction", self.table.direction), ("authority", self.logical.decode("ascii", "replace")), *tls]
+            name = self.logical.decode("ascii", "replace")
+            labels = [("direction", self.side.direction), ("authority", name), *tls]
             labels += [(f"dst_{name}", value) for name, value in self.labels]
-            found = self.http[tls] = self.table.registry.http(self.table.metrics_prefix, make_labels(labels))
+            found = self.http[tls] = self.side.registry.http(self.side.metrics_prefix, make_labels(labels))
         return found
-
-
-cdef class TargetTable(Actor):
-
-    def __init__(self, Loop loop not None, Registry registry not None, *, str direction, PoolSettings settings, on_unknown_target, on_idle_target=None,
-                 idle_ns=5_000_000_000, bytes metrics_prefix=b"", LocalIdentity identity=None):
-        self.loop = loop
-        self.registry = registry
-        self.direction = direction
-        self.settings = settings
-        self.identity = identity
-        self.on_unknown_target = on_unknown_target
-        self.on_idle_target = on_idle_target
-        self.idle_ns = idle_ns
-        self.by_key = {}
-        self.metrics_prefix = metrics_prefix
-        self.sweep = Timer(self, TIMER_SWEEP)
-
-    cdef Target find(self, bytes key):
-        cdef Target target = self.by_key.get(key)
-        if target is None:
-            target = self.install(key)
-            self.watch_idle()
-            self.on_unknown_target(target)
-        return target
-
-    cdef Target current(self, Target target):
-        return self.find(target.key) if target.closed else target
-
-    def lookup(self, bytes key not None):
-        """The target of that key, asking the shell when it is new: as traffic does."""
-        self.loop.now = now_ns()
-        return self.find(key)
-
-    def install(self, bytes key not None):
-        """The target of that key without asking the shell (static targets)."""
-        target = self.by_key.get(key)
-        if target is None:
-            target = self.by_key[key] = Target(self, key)
-        return target
-
-    def remove(self, Target target not None):
-        if self.by_key.get(target.key) is target:
-            del self.by_key[target.key]
-        target.close()
-
-    def targets(self):
-        return list(self.by_key.values())
-
-    def close(self):
-        self.loop.disarm(self.sweep)
-        for target in self.targets():
-            self.remove(target)
-
-    cdef int watch_idle(self) except -1:
-        if self.on_idle_target is not None and not self.sweep.armed:
-            self.loop.arm(self.sweep, self, self.idle_ns)
-        return 0
-
-    cdef int on_broken(self) except -1:
-        return self.watch_idle()
-
-    cdef int on_timer(self, Timer timer) except -1:
-        """Tells the shell which targets nobody used for a while; it decides what goes."""
-        cdef Target target
-        cdef int64_t limit = self.loop.now - self.idle_ns
-        for target in self.targets():
-            if target.live == 0 and target.last_used <= limit:
-                self.on_idle_target(target)
-        return self.watch_idle() if self.by_key else 0

@@ -16,8 +16,9 @@ from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.io.testing import exchange_many
 from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.pool.settings import PoolSettings
+from linkerd2_py._ext.route.endpoint_spec import EndpointSpec
 from linkerd2_py._ext.route.server import ProxyServer
-from linkerd2_py._ext.route.target import EndpointSpec, TargetTable
+from linkerd2_py._ext.route.target_table import TargetTable
 
 LOOPBACK = "127.0.0.1"
 # What a first exchange may take, also where an instruction takes fifty times as long.

@@ -18,8 +18,9 @@ from bench.micro.proxied import Proxy, Run, http1_through
 from linkerd2_py._ext.core.limits import Limits
 from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.pool.settings import PoolSettings
+from linkerd2_py._ext.route.endpoint_spec import EndpointSpec
 from linkerd2_py._ext.route.server import ProxyServer
-from linkerd2_py._ext.route.target import EndpointSpec, TargetTable
+from linkerd2_py._ext.route.target_table import TargetTable
 from linkerd2_py._ext.tls.credentials import Credentials
 from linkerd2_py._ext.tls.identity import LocalIdentity, ServerIdentity
 from linkerd2_py._ext.tls.testing import MemoryChannel

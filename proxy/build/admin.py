@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from linkerd2_py._ext.route.local import LocalServer
+from linkerd2_py._ext.route.local_server import LocalServer
 from linkerd2_py.proxy.admin import Admin, Admission, own_names
 from linkerd2_py.proxy.build.parts import Parts
 from linkerd2_py.proxy.config.table import ADMIN_LISTEN_ADDR

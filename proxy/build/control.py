@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 
 from linkerd2_py._ext.metrics.registry import Registry
-from linkerd2_py._ext.route.local import LocalClient
-from linkerd2_py._ext.route.target import TargetTable
+from linkerd2_py._ext.route.local_client import LocalClient
+from linkerd2_py._ext.route.target_table import TargetTable
 from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.proxy.addresses import Authority, SocketAddr
 from linkerd2_py.proxy.backoff import backoff_maker

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from linkerd2_py._ext.route.target import TargetTable
+from linkerd2_py._ext.route.target_table import TargetTable
 from linkerd2_py.proxy.build.parts import Parts
 from linkerd2_py.proxy.build.server import bind, build_server
 from linkerd2_py.proxy.config.table import (

@@ -13,7 +13,7 @@ from linkerd2_py._ext.io.actor import Actor
 from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.route.server import ProxyServer
-from linkerd2_py._ext.route.target import TargetTable
+from linkerd2_py._ext.route.target_table import TargetTable
 from linkerd2_py._ext.tls.identity import LocalIdentity
 from linkerd2_py.base.tasks import FAILURES, FAILURES_HELP, count_failures
 from linkerd2_py.proxy.config.types import Config

@@ -9,8 +9,10 @@ from typing import Any
 
 from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.route.client import Client, Permission
+from linkerd2_py._ext.route.endpoint_spec import DISABLED, NO_TLS, NOT_FROM_REMOTE
 from linkerd2_py._ext.route.server import ProxyServer
-from linkerd2_py._ext.route.target import DISABLED, NO_TLS, NOT_FROM_REMOTE, Target, TargetTable
+from linkerd2_py._ext.route.target import Target
+from linkerd2_py._ext.route.target_table import TargetTable
 from linkerd2_py._ext.tls.identity import LocalIdentity
 from linkerd2_py.proxy.addresses import SocketAddr
 from linkerd2_py.proxy.build.parts import Parts

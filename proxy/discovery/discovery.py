@@ -8,7 +8,8 @@ from __future__ import annotations
 import logging
 from functools import partial
 
-from linkerd2_py._ext.route.target import Target, TargetTable
+from linkerd2_py._ext.route.target import Target
+from linkerd2_py._ext.route.target_table import TargetTable
 from linkerd2_py.proxy.discovery.decision import Decision, Rejected, decide
 from linkerd2_py.proxy.discovery.lookups import Lookups
 from linkerd2_py.proxy.discovery.refusal import TARGETS_MAX, TOO_MANY, drop_unused, refuse

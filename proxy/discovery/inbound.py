@@ -11,7 +11,9 @@ from functools import partial
 from typing import Final
 
 from linkerd2_py._ext.io.address import Address
-from linkerd2_py._ext.route.target import LOOPBACK, EndpointSpec, Target, TargetTable
+from linkerd2_py._ext.route.endpoint_spec import LOOPBACK, EndpointSpec
+from linkerd2_py._ext.route.target import Target
+from linkerd2_py._ext.route.target_table import TargetTable
 from linkerd2_py.proxy.addresses import (
     SocketAddr,
     is_local,

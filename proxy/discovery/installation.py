@@ -11,7 +11,8 @@ import logging
 from collections.abc import Callable, Iterable
 
 from linkerd2_py._ext.io.address import Address
-from linkerd2_py._ext.route.target import DISABLED, LOOPBACK, EndpointSpec, Target
+from linkerd2_py._ext.route.endpoint_spec import DISABLED, LOOPBACK, EndpointSpec
+from linkerd2_py._ext.route.target import Target
 from linkerd2_py.proxy.addresses import SocketAddr, pack_ip
 from linkerd2_py.proxy.discovery.messages import (
     Added,

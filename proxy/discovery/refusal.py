@@ -8,7 +8,8 @@ import asyncio
 from collections.abc import Callable, Container
 from typing import Final
 
-from linkerd2_py._ext.route.target import Target, TargetTable
+from linkerd2_py._ext.route.target import Target
+from linkerd2_py._ext.route.target_table import TargetTable
 
 TARGETS_MAX: Final = 5_000
 """Targets of one direction that traffic may name at once. Each costs some KiB, and a stream or two when

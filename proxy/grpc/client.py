@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from linkerd2_py import __version__
-from linkerd2_py._ext.route.local import LocalClient, LocalRequest
+from linkerd2_py._ext.route.local_client import LocalClient, LocalRequest
 from linkerd2_py._ext.route.target import Target
 from linkerd2_py.proxy.grpc.frames import FrameReader, frame
 from linkerd2_py.proxy.grpc.status import (

@@ -17,7 +17,7 @@ from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.pool.settings import PoolSettings
-from linkerd2_py._ext.route.target import EndpointSpec
+from linkerd2_py._ext.route.endpoint_spec import EndpointSpec
 from tests.contract.http2.peers import (
     DATA,
     END_HEADERS,

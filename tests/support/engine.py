@@ -10,8 +10,10 @@ from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.pool.settings import PoolSettings
+from linkerd2_py._ext.route.endpoint_spec import EndpointSpec
 from linkerd2_py._ext.route.server import ProxyServer
-from linkerd2_py._ext.route.target import EndpointSpec, Target, TargetTable
+from linkerd2_py._ext.route.target import Target
+from linkerd2_py._ext.route.target_table import TargetTable
 from linkerd2_py._ext.tls.identity import LocalIdentity, ServerIdentity
 
 MS = 1_000_000

@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 
 from linkerd2_py._ext.io.address import Address
-from linkerd2_py._ext.route.target import EndpointSpec
+from linkerd2_py._ext.route.endpoint_spec import EndpointSpec
 from linkerd2_py._ext.tls.identity import ServerIdentity
 from linkerd2_py.base.tasks import cancel_all, spawn
 from tests.support.engine import engine

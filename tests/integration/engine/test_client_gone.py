@@ -10,7 +10,8 @@ import pytest
 
 from linkerd2_py._ext.core.limits import Limits
 from linkerd2_py._ext.io.address import Address
-from linkerd2_py._ext.route.target import EndpointSpec, Target
+from linkerd2_py._ext.route.endpoint_spec import EndpointSpec
+from linkerd2_py._ext.route.target import Target
 from tests.support.engine import MS, Engine, engine
 from tests.support.wait import eventually_async
 

@@ -13,7 +13,7 @@ import pytest
 
 from linkerd2_py._ext.core import debug
 from linkerd2_py._ext.io.address import Address
-from linkerd2_py._ext.route.target import EndpointSpec
+from linkerd2_py._ext.route.endpoint_spec import EndpointSpec
 from tests.support.engine import MS, engine
 from tests.support.wait import eventually_async, within
 

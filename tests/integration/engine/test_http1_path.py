@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from linkerd2_py._ext.io.address import Address
-from linkerd2_py._ext.route.target import EndpointSpec
+from linkerd2_py._ext.route.endpoint_spec import EndpointSpec
 from tests.support.engine import engine
 from tests.support.origin import origin, talk
 from tests.support.ways import ONE, every_way, way_to

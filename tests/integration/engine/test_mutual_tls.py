@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from linkerd2_py._ext.io.address import Address
-from linkerd2_py._ext.route.target import EndpointSpec
+from linkerd2_py._ext.route.endpoint_spec import EndpointSpec
 from linkerd2_py._ext.tls.identity import LocalIdentity, ServerIdentity
 from linkerd2_py.base.tasks import spawn
 from tests.support.engine import Engine, engine

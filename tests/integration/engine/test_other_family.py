@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from linkerd2_py._ext.io.address import Address
-from linkerd2_py._ext.route.target import EndpointSpec, TargetTable
+from linkerd2_py._ext.route.endpoint_spec import EndpointSpec
+from linkerd2_py._ext.route.target_table import TargetTable
 from linkerd2_py._ext.tls.identity import ServerIdentity
 from tests.support.engine import Engine, engine
 from tests.support.origin import origin, talk

@@ -11,7 +11,8 @@ import websockets
 from websockets.asyncio.server import ServerConnection, serve
 
 from linkerd2_py._ext.io.address import Address
-from linkerd2_py._ext.route.target import EndpointSpec, Target
+from linkerd2_py._ext.route.endpoint_spec import EndpointSpec
+from linkerd2_py._ext.route.target import Target
 from tests.support.engine import engine
 from tests.support.origin import origin, talk
 from tests.support.wait import in_time

@@ -41,7 +41,7 @@ PROGRAM = textwrap.dedent(
     from linkerd2_py._ext.metrics.registry import Registry
     from linkerd2_py._ext.pool.settings import PoolSettings
     from tests.support.engine import Engine
-    from linkerd2_py._ext.route.target import EndpointSpec
+    from linkerd2_py._ext.route.endpoint_spec import EndpointSpec
 
     shim = ctypes.CDLL(sys.argv[1], mode=os.RTLD_NOLOAD | os.RTLD_NOW)
     failures = ctypes.c_int.in_dll(shim, "failures")

@@ -12,8 +12,9 @@ from linkerd2_py._ext.exchange.testing import Watching, broken
 from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.policy.route_table import RouteTable
-from linkerd2_py._ext.route.local import LocalClient
-from linkerd2_py._ext.route.target import EndpointSpec, Target
+from linkerd2_py._ext.route.endpoint_spec import EndpointSpec
+from linkerd2_py._ext.route.local_client import LocalClient
+from linkerd2_py._ext.route.target import Target
 from tests.support.engine import MS, engine
 from tests.support.http2_script import (
     END_HEADERS,

@@ -12,7 +12,7 @@ import pytest
 
 from linkerd2_py._ext.core import debug
 from linkerd2_py._ext.exchange.testing import Posed, heard
-from linkerd2_py._ext.route.local import LocalClient
+from linkerd2_py._ext.route.local_client import LocalClient
 from tests.support.engine import Engine, engine
 
 debug_only = pytest.mark.skipif(not debug.enabled(), reason="a release build does not look")

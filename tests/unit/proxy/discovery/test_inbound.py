@@ -9,7 +9,7 @@ import pytest
 from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.pool.settings import PoolSettings
-from linkerd2_py._ext.route.target import TargetTable
+from linkerd2_py._ext.route.target_table import TargetTable
 from linkerd2_py.proxy.addresses import SocketAddr, pack_ip
 from linkerd2_py.proxy.discovery.inbound import InboundTargets
 from linkerd2_py.proxy.discovery.refusal import TARGETS_MAX

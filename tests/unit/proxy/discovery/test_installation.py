@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.pool.settings import PoolSettings
-from linkerd2_py._ext.route.target import Target, TargetTable
+from linkerd2_py._ext.route.target import Target
+from linkerd2_py._ext.route.target_table import TargetTable
 from linkerd2_py.proxy.addresses import SocketAddr
 from linkerd2_py.proxy.discovery.installation import LOOPBACK, Installation
 from linkerd2_py.proxy.discovery.messages import Added, Emptied, Endpoint, Removed, Replaced

@@ -9,8 +9,8 @@ import grpc
 import pytest
 
 from linkerd2_py._ext.io.address import Address
-from linkerd2_py._ext.route.local import LocalClient
-from linkerd2_py._ext.route.target import EndpointSpec
+from linkerd2_py._ext.route.endpoint_spec import EndpointSpec
+from linkerd2_py._ext.route.local_client import LocalClient
 from linkerd2_py.base.tasks import cancel_all, spawn
 from linkerd2_py.proxy.grpc.client import GrpcClient
 from linkerd2_py.proxy.grpc.status import Code, GrpcError

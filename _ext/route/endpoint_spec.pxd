@@ -1,0 +1,14 @@
+"""One endpoint of a target as discovery names it."""
+
+from linkerd2_py._ext.io.address cimport Address
+from linkerd2_py._ext.tls.identity cimport ServerIdentity
+
+cdef class EndpointSpec:
+    cdef readonly Address address
+    # Where the same program may listen instead, tried when `address` refuses; or None
+    cdef readonly Address other
+    cdef readonly bint h2
+    cdef readonly tuple labels          # ((name, value), ...): the dst_* labels
+    cdef readonly tuple tls             # the labels that say how connections to it are secured, or why not
+    cdef readonly ServerIdentity peer   # who must answer there; None: connections are plain
+    cdef int same(self, EndpointSpec other) except -1   # 1: equal but for the address

@@ -1,0 +1,34 @@
+from typing import TypeAlias
+
+from linkerd2_py._ext.io.address import Address
+from linkerd2_py._ext.tls.identity import ServerIdentity
+
+Labels: TypeAlias = tuple[tuple[str, str], ...]
+NO_TLS: Labels
+LOOPBACK: Labels
+DISABLED: Labels
+NOT_FROM_REMOTE: Labels
+
+class EndpointSpec:
+    """One endpoint as discovery names it. `h2`: a meshed peer that takes HTTP/2 and l5d-orig-proto. `labels`
+    become dst_*. `peer`: who must answer there, over TLS and in no other way. `tls` are the labels that say
+    how connections to it are secured, or why not; unless given they follow from `peer`. `other`: where the
+    same program may listen instead; a connect that `address` refuses is tried there, once. Not together with
+    `peer`."""
+
+    address: Address
+    h2: bool
+    labels: Labels
+    tls: Labels
+    peer: ServerIdentity | None
+    other: Address | None
+    def __init__(
+        self,
+        address: Address,
+        *,
+        h2: bool = False,
+        labels: Labels = (),
+        tls: Labels | None = None,
+        peer: ServerIdentity | None = None,
+        other: Address | None = None,
+    ) -> None: ...

@@ -1,0 +1,37 @@
+from collections.abc import Callable
+
+from linkerd2_py._ext.io.loop import Loop
+from linkerd2_py._ext.metrics.registry import Registry
+from linkerd2_py._ext.pool.settings import PoolSettings
+from linkerd2_py._ext.route.target import Target
+from linkerd2_py._ext.tls.identity import LocalIdentity
+
+class TargetTable:
+    """All targets of one direction. `on_unknown_target(target)` is called once for each that traffic names
+    first; `on_idle_target(target)` again and again while nobody uses it for `idle_ns`."""
+
+    loop: Loop
+    registry: Registry
+    direction: str
+    settings: PoolSettings
+    metrics_prefix: bytes
+    identity: LocalIdentity | None
+    in_flight: int
+    def __init__(
+        self,
+        loop: Loop,
+        registry: Registry,
+        *,
+        direction: str,
+        settings: PoolSettings,
+        on_unknown_target: Callable[[Target], None],
+        on_idle_target: Callable[[Target], None] | None = None,
+        idle_ns: int = 5_000_000_000,
+        metrics_prefix: bytes = b"",
+        identity: LocalIdentity | None = None,
+    ) -> None: ...
+    def lookup(self, key: bytes) -> Target: ...
+    def install(self, key: bytes) -> Target: ...
+    def remove(self, target: Target) -> None: ...
+    def targets(self) -> list[Target]: ...
+    def close(self) -> None: ...
