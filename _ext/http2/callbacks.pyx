@@ -1,8 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """What libnghttp2 calls, and the sessions it calls it for.
 
-`user` is our session: it lives as long as the libnghttp2 session it owns, and holds itself while inside a call. An exception is kept and raised again
-behind the call; a session that is over takes nothing more.
+`user` is our session: it lives as long as the libnghttp2 session it owns, and holds itself while inside
+a call. An exception is kept and raised again behind the call; a session that is over takes nothing more.
 """
 
 from libc.stdint cimport UINT32_MAX, int32_t, uint8_t, uint32_t, uint64_t
@@ -25,7 +25,8 @@ cdef enum:
     FRAME_HEADER = 9
     # From here on libnghttp2 would announce what was taken, too: the first grant costs no frame more.
     WIDE_FROM = FIRST_WINDOW // 2
-    DRIBBLE_BYTES = 64           # a body frame cut this short by the peer's window is a trick, not flow control
+    # A body frame cut this short by the peer's window is a trick, not flow control.
+    DRIBBLE_BYTES = 64
 
 
 cdef int on_begin_frame(nghttp2_session* h2, const nghttp2_frame_hd* frame, void* user) noexcept:
@@ -38,7 +39,8 @@ cdef int begin_head(nghttp2_session* h2, const nghttp2_frame_hd* frame, void* us
         return NGHTTP2_ERR_CALLBACK_FAILURE
     if not session.serves:
         return 0
-    if frame.stream_id == session.opened + 2 and nghttp2_session_get_last_proc_stream_id(h2) == session.opened and not session.calmed:
+    if (frame.stream_id == session.opened + 2 and not session.calmed
+            and nghttp2_session_get_last_proc_stream_id(h2) == session.opened):
         # The next stream after one that was taken: what nearly every client sends.
         session.opened = frame.stream_id
         return 0
@@ -85,7 +87,8 @@ cdef int begin_block(Http2Session session, const nghttp2_frame* frame) except -1
     return 0
 
 
-cdef int on_header(nghttp2_session* h2, const nghttp2_frame* frame, nghttp2_rcbuf* name, nghttp2_rcbuf* value, uint8_t flags, void* user) noexcept:
+cdef int on_header(nghttp2_session* h2, const nghttp2_frame* frame, nghttp2_rcbuf* name,
+        nghttp2_rcbuf* value, uint8_t flags, void* user) noexcept:
     cdef Http2Session session = <Http2Session> user
     cdef Collected collected
     if session.over:
@@ -100,7 +103,8 @@ cdef int on_header(nghttp2_session* h2, const nghttp2_frame* frame, nghttp2_rcbu
 
 
 cdef int refuse_block(Http2Session session) noexcept:
-    """The head ends its stream; libnghttp2 decodes the rest of it in silence, so that the connection stays in step."""
+    """The head ends its stream; libnghttp2 decodes the rest of it in silence, so that the connection
+    stays in step."""
     cdef Http2Half half = session.block_half
     try:
         if half is not None and half.session is session and not half.aborted:
@@ -111,7 +115,8 @@ cdef int refuse_block(Http2Session session) noexcept:
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE
 
 
-cdef int on_invalid_header(nghttp2_session* h2, const nghttp2_frame* frame, nghttp2_rcbuf* name, nghttp2_rcbuf* value, uint8_t flags, void* user) noexcept:
+cdef int on_invalid_header(nghttp2_session* h2, const nghttp2_frame* frame, nghttp2_rcbuf* name,
+        nghttp2_rcbuf* value, uint8_t flags, void* user) noexcept:
     # Left alone, libnghttp2 would drop the field and let the message pass.
     nghttp2_submit_rst_stream(h2, NGHTTP2_FLAG_NONE, frame.hd.stream_id, NGHTTP2_PROTOCOL_ERROR)
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE
@@ -137,7 +142,8 @@ cdef int take_frame(Http2Session session, const nghttp2_frame* frame) except -1:
     if kind == NGHTTP2_DATA:
         if end:
             return take_end(session, frame.hd.stream_id)
-        if frame.hd.length == frame.data.padlen and frame.hd.length and spend(&session.anomalies, 1, session.loop.now):
+        if (frame.hd.length == frame.data.padlen and frame.hd.length
+                and spend(&session.anomalies, 1, session.loop.now)):
             return session.kill(NGHTTP2_ENHANCE_YOUR_CALM)
         return 0
     if kind == NGHTTP2_SETTINGS and not frame.hd.flags & NGHTTP2_FLAG_ACK:
@@ -166,7 +172,8 @@ cdef int take_headers(Http2Session session, int category, bint end) except -1:
     try:
         if half is None or half.session is not session or half.aborted:
             return 0
-        if session.meter.scan != NULL and block.finish_long(session.meter.scan, session.limits) == COLLECTED_BOMB:
+        if (session.meter.scan != NULL
+                and block.finish_long(session.meter.scan, session.limits) == COLLECTED_BOMB):
             return session.fail_half(half, FAULT_PROTOCOL, NGHTTP2_ENHANCE_YOUR_CALM)
         session.on_block(half, block, category, end)
     finally:
@@ -188,13 +195,15 @@ cdef int take_end(Http2Session session, int32_t id) except -1:
     return half.settle()
 
 
-cdef int on_data_chunk(nghttp2_session* h2, uint8_t flags, int32_t id, const uint8_t* p, size_t n, void* user) noexcept:
+cdef int on_data_chunk(nghttp2_session* h2, uint8_t flags, int32_t id, const uint8_t* p, size_t n,
+        void* user) noexcept:
     cdef Http2Session session = <Http2Session> user
     cdef Http2Half half
     cdef Peer peer
     if session.over:
         return NGHTTP2_ERR_CALLBACK_FAILURE
-    # The connection's credit goes back at once: a stalled stream holds at most its own window, and no other stream's.
+    # The connection's credit goes back at once: a stalled stream holds at most its own window, and no
+    # other stream's.
     nghttp2_session_consume_connection(h2, n)
     half = session.half_of(id)
     if half is None or half.aborted:
@@ -226,7 +235,8 @@ cdef int widen(Http2Session session, Http2Half half) noexcept:
     if nghttp2_session_get_stream_effective_recv_data_length(session.h2, half.id) < WIDE_FROM:
         return 0
     half.narrow = False
-    return nghttp2_session_set_local_window_size(session.h2, NGHTTP2_FLAG_NONE, half.id, <int32_t> session.limits.initial_stream_window)
+    return nghttp2_session_set_local_window_size(session.h2, NGHTTP2_FLAG_NONE, half.id,
+        <int32_t> session.limits.initial_stream_window)
 
 
 cdef int on_stream_close(nghttp2_session* h2, int32_t id, uint32_t code, void* user) noexcept:
@@ -276,7 +286,8 @@ cdef int message_written(Http2Session session, int32_t id, bint end) except -1:
     return 0
 
 
-cdef int on_frame_not_send(nghttp2_session* h2, const nghttp2_frame* frame, int error_code, void* user) noexcept:
+cdef int on_frame_not_send(nghttp2_session* h2, const nghttp2_frame* frame, int error_code,
+        void* user) noexcept:
     cdef Http2Session session = <Http2Session> user
     cdef Http2Half half
     if session.over or frame.hd.type != NGHTTP2_HEADERS:
@@ -293,7 +304,8 @@ cdef int on_frame_not_send(nghttp2_session* h2, const nghttp2_frame* frame, int 
 
 
 cdef ssize_t read_body(
-    nghttp2_session* h2, int32_t id, uint8_t* room, size_t length, uint32_t* flags, nghttp2_data_source* source, void* user,
+    nghttp2_session* h2, int32_t id, uint8_t* room, size_t length, uint32_t* flags,
+    nghttp2_data_source* source, void* user,
 ) noexcept:
     """Says how much follows; the bytes themselves go straight to the outbox in send_body_frame."""
     cdef Http2Session session = <Http2Session> user
@@ -311,14 +323,16 @@ cdef ssize_t read_body(
         if half.trailers != NULL:
             flags[0] |= NGHTTP2_DATA_FLAG_NO_END_STREAM
             nghttp2_submit_trailer(h2, id, half.trailers, half.trailer_count)
-    elif n < half.queue.size and n < DRIBBLE_BYTES and spend(&session.anomalies, EARNED_PER_FRAME + 1, session.loop.now):
+    elif (n < half.queue.size and n < DRIBBLE_BYTES
+            and spend(&session.anomalies, EARNED_PER_FRAME + 1, session.loop.now)):
         # A window opened by a few bytes at a time makes us pay a frame for each.
         session.kill_code = NGHTTP2_ENHANCE_YOUR_CALM
         return NGHTTP2_ERR_CALLBACK_FAILURE
     return <ssize_t> n
 
 
-cdef int send_body_frame(nghttp2_session* h2, nghttp2_frame* frame, const uint8_t* header, size_t length, nghttp2_data_source* source, void* user) noexcept:
+cdef int send_body_frame(nghttp2_session* h2, nghttp2_frame* frame, const uint8_t* header,
+        size_t length, nghttp2_data_source* source, void* user) noexcept:
     cdef Http2Session session = <Http2Session> user
     cdef Http2Half half = session.at(<uint64_t> source.ptr)
     cdef char* room
@@ -374,7 +388,9 @@ cdef nghttp2_option* options_of(Limits limits) except NULL:
     nghttp2_option_set_max_outbound_ack(option, limits.control_queue)
     # Ours tells deadlines from attacks; this one does not.
     nghttp2_option_set_stream_reset_rate_limit(option, UINT32_MAX, UINT32_MAX)
-    nghttp2_option_set_max_continuations(option, max(limits.continuation_frames, WHOLE_HEADS * limits.header_list_bytes // limits.max_frame_size))
+    nghttp2_option_set_max_continuations(option, max(
+        limits.continuation_frames, WHOLE_HEADS * limits.header_list_bytes // limits.max_frame_size,
+    ))
     nghttp2_option_set_max_send_header_block_length(option, SENT_HEADER_BYTES)
     return option
 

@@ -1,5 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""HTTP/2 towards an endpoint: exchanges become streams; what the endpoint did not process is said to be refused, so that it may go elsewhere."""
+"""HTTP/2 towards an endpoint: exchanges become streams; what the endpoint did not process is said to be
+refused, so that it may go elsewhere."""
 
 from cpython.ref cimport PyObject
 from libc.stdint cimport int32_t, uint32_t
@@ -62,7 +63,10 @@ cdef class Http2Client(Http2Session):
     cdef int allowed(self) noexcept:
         if not self.settings_seen or self.h2 == NULL:
             return self.first_flight
-        return <int> min(nghttp2_session_get_remote_settings(self.h2, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS), <uint32_t> MOST_STREAMS)
+        return <int> min(
+            nghttp2_session_get_remote_settings(self.h2, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS),
+            <uint32_t> MOST_STREAMS,
+        )
 
     cdef bint is_used_up(self) noexcept:
         return self.settings_seen and self.streams > 0 and self.room() == 0
@@ -102,7 +106,8 @@ cdef class Http2Client(Http2Session):
         return 0 if owner is None else owner.on_connection_room(self)
 
     cdef int take_back(self) except -1:
-        """Fewer streams are allowed than were opened: what libnghttp2 would hold until there is room again is said to be refused."""
+        """Fewer streams are allowed than were opened: what libnghttp2 would hold until there is room
+        again is said to be refused."""
         cdef Http2Half half
         for half in list(self.table):
             if half is not None and half.id and not (half.head_written or half.aborted or half.doomed):
@@ -190,7 +195,9 @@ cdef class Http2Client(Http2Session):
         cdef ConnectionOwner owner = self.owner
         self.retired = True
         self.owner = None
-        return 0 if owner is None else owner.on_connection_closed(self, FAULT_LOCAL if kind == FAULT_NONE else kind, code)
+        if owner is None:
+            return 0
+        return owner.on_connection_closed(self, FAULT_LOCAL if kind == FAULT_NONE else kind, code)
 
 
 cdef class Http2ClientHalf(Http2Half):
@@ -209,7 +216,8 @@ cdef class Http2ClientHalf(Http2Half):
             return self.refuse()
         count = request_fields(head)
         body_provider(&provider, self)
-        id = nghttp2_submit_request(client.h2, NULL, shared_fields(), count, NULL if head.end else &provider, <void*> self.key())
+        id = nghttp2_submit_request(client.h2, NULL, shared_fields(), count,
+            NULL if head.end else &provider, <void*> self.key())
         if id < 0:
             return self.refuse()
         self.id = id

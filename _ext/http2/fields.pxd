@@ -18,12 +18,15 @@ cdef enum Verdict:
     VERDICT_CONNECT
 
 cdef class Block:
-    """One header block while it arrives, and as long as its head is read: the head's spans point into buffers this holds."""
+    """One header block while it arrives, and as long as its head is read: the head's spans point into
+    buffers this holds."""
     cdef Head head                   # owned; from the free list of heads
     cdef nghttp2_rcbuf** held        # owned array of owned references
     cdef int held_count, held_room
     cdef uint32_t bytes              # decoded size, about as the same head would have in HTTP/1
-    cdef uint32_t fields             # all crumbs of the cookie as the one that they become; neither pseudo-fields nor, within bounds, ours
+    # All crumbs of the cookie as the one that they become; neither pseudo-fields nor, within bounds,
+    # ours.
+    cdef uint32_t fields
     cdef uint32_t ours               # l5d-* fields that do not count
     cdef int crumbs
     cdef uint32_t seen               # fields that came out of a block that spans frames
@@ -31,11 +34,15 @@ cdef class Block:
 
     # Whether a field of this name and size fits, once it is counted.
     cdef Collected count(self, const char* name, size_t length, size_t value_len, Limits limits) noexcept
-    cdef Collected collect(self, nghttp2_rcbuf* name, nghttp2_rcbuf* value, uint8_t flags, Limits limits) noexcept
+    cdef Collected collect(self, nghttp2_rcbuf* name, nghttp2_rcbuf* value, uint8_t flags,
+        Limits limits) noexcept
     # The same in a block that spans frames: what was replaced in it comes back.
-    cdef Collected collect_spanning(self, BlockScan* scan, nghttp2_rcbuf* name, nghttp2_rcbuf* value, uint8_t flags, Limits limits) noexcept
-    cdef Collected await_long(self, LongString* string, nghttp2_rcbuf* name, uint8_t flags, Limits limits) noexcept
-    cdef Collected finish_long(self, BlockScan* scan, Limits limits) except? COLLECTED_BOMB     # at the end of the block: the values themselves
+    cdef Collected collect_spanning(self, BlockScan* scan, nghttp2_rcbuf* name, nghttp2_rcbuf* value,
+        uint8_t flags, Limits limits) noexcept
+    cdef Collected await_long(self, LongString* string, nghttp2_rcbuf* name, uint8_t flags,
+        Limits limits) noexcept
+    # Called at the end of the block: the long values themselves.
+    cdef Collected finish_long(self, BlockScan* scan, Limits limits) except? COLLECTED_BOMB
     cdef Collected take_long(self, LongString* string, Field* field, Limits limits) except? COLLECTED_BOMB
     cdef bint make_room(self) noexcept                   # for one more field; false: no memory
     cdef Verdict finish_request(self) except? VERDICT_CONNECT

@@ -1,5 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""Header blocks in both directions. Received values stay in libnghttp2's reference-counted buffers; nothing is copied but split cookies."""
+"""Header blocks in both directions. Received values stay in libnghttp2's reference-counted buffers;
+nothing is copied but split cookies."""
 
 cimport cython
 from libc.stdint cimport int64_t
@@ -8,20 +9,24 @@ from libc.string cimport memcmp, memcpy
 from linkerd2_py._ext.core.shelf cimport Shelf, shelf_keep, shelf_take
 from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.head cimport (
-    FIELD_DROPPED, FIELD_LOWER, FIELD_SENSITIVE, FORM_ASTERISK, FORM_AUTHORITY, FORM_ORIGIN, H_CONNECTION, H_CONTENT_LENGTH, H_CONTENT_TYPE, H_EXPECT, H_HOST,
-    H_HTTP2_SETTINGS, H_KEEP_ALIVE, H_PROXY_CONNECTION, H_TE, H_TRANSFER_ENCODING, H_UPGRADE, HTTP_2, METHOD_CONNECT, Field,
+    FIELD_DROPPED, FIELD_LOWER, FIELD_SENSITIVE, FORM_ASTERISK, FORM_AUTHORITY, FORM_ORIGIN,
+    H_CONNECTION, H_CONTENT_LENGTH, H_CONTENT_TYPE, H_EXPECT, H_HOST,
+    H_HTTP2_SETTINGS, H_KEEP_ALIVE, H_PROXY_CONNECTION, H_TE, H_TRANSFER_ENCODING, H_UPGRADE, HTTP_2,
+    METHOD_CONNECT, Field,
     drop_head, equals_lower, field_id, method_id, parse_length, take_head,
 )
 from linkerd2_py._ext.exchange.sound cimport is_sound_request
 from linkerd2_py._ext.http2.huffman cimport huffman_decode
 from linkerd2_py._ext.http2.long_strings cimport BlockScan, LongString, long_string
 from linkerd2_py._ext.http2.nghttp2 cimport (
-    NGHTTP2_NV_FLAG_NO_COPY_NAME, NGHTTP2_NV_FLAG_NO_INDEX, NGHTTP2_NV_FLAG_NONE, nghttp2_check_header_value_rfc9113, nghttp2_rcbuf_decref, nghttp2_rcbuf_get_buf, nghttp2_rcbuf_incref,
+    NGHTTP2_NV_FLAG_NO_COPY_NAME, NGHTTP2_NV_FLAG_NO_INDEX, NGHTTP2_NV_FLAG_NONE,
+    nghttp2_check_header_value_rfc9113, nghttp2_rcbuf_decref, nghttp2_rcbuf_get_buf, nghttp2_rcbuf_incref,
     nghttp2_rcbuf_is_static, nghttp2_vec,
 )
 
 cdef enum:
-    FIELD_OVERHEAD = 3         # a colon and a line end, so that no head grows over the limit on its way between two proxies
+    # A colon and a line end, so that no head grows over the limit on its way between two proxies.
+    FIELD_OVERHEAD = 3
     CRUMB_OVERHEAD = 32        # RFC 9113 section 6.5.2
     OUR_FIELDS = 16            # what proxies add: it passes beside what the application may send
     OUR_BYTES = 1024           # of one of them
@@ -47,17 +52,19 @@ cdef class Block:
         free(self.held)
         self.held = NULL
 
-    cdef Collected collect(self, nghttp2_rcbuf* name, nghttp2_rcbuf* value, uint8_t flags, Limits limits) noexcept:
+    cdef Collected collect(self, nghttp2_rcbuf* name, nghttp2_rcbuf* value, uint8_t flags,
+            Limits limits) noexcept:
         cdef nghttp2_vec key = nghttp2_rcbuf_get_buf(name)
         cdef nghttp2_vec val = nghttp2_rcbuf_get_buf(value)
         cdef const char* text = <const char*> key.base
         cdef Collected fits = self.count(text, key.len, val.len, limits)
         if fits != COLLECTED:
             return fits
-        if (self.held_count + 2 > self.held_room or self.head.count == self.head.room) and not self.make_room():
+        if ((self.held_count + 2 > self.held_room or self.head.count == self.head.room)
+                and not self.make_room()):
             return COLLECTED_BOMB
         self.hold(value)
-        if key.len and text[0] == 58:
+        if key.len and text[0] == c":":
             self.pseudo(text, key.len, <const char*> val.base, val.len)
             return COLLECTED
         if not nghttp2_rcbuf_is_static(name):
@@ -69,13 +76,16 @@ cdef class Block:
         return COLLECTED
 
     cdef Collected count(self, const char* name, size_t length, size_t value_len, Limits limits) noexcept:
-        if length and name[0] == 58:
+        if length and name[0] == c":":
             self.bytes += <uint32_t> value_len
         elif length == 6 and memcmp(name, <const char*> "cookie", 6) == 0:
             self.crumbs += 1
             self.fields += self.crumbs == 1
-            self.bytes += <uint32_t> (value_len + (6 + FIELD_OVERHEAD if self.crumbs == 1 else CRUMB_OVERHEAD))
-        elif length > 4 and memcmp(name, <const char*> "l5d-", 4) == 0 and self.ours < OUR_FIELDS and value_len <= OUR_BYTES:
+            self.bytes += <uint32_t> (
+                value_len + (6 + FIELD_OVERHEAD if self.crumbs == 1 else CRUMB_OVERHEAD)
+            )
+        elif (length > 4 and memcmp(name, <const char*> "l5d-", 4) == 0 and self.ours < OUR_FIELDS
+                and value_len <= OUR_BYTES):
             self.ours += 1
         else:
             self.bytes += <uint32_t> (length + value_len + FIELD_OVERHEAD)
@@ -83,11 +93,13 @@ cdef class Block:
         if self.bytes <= limits.header_list_bytes and self.fields <= limits.header_fields:
             return COLLECTED
         self.oversized = True
-        if self.bytes > BOMB_FACTOR * limits.header_list_bytes or self.fields > BOMB_FACTOR * limits.header_fields:
+        if (self.bytes > BOMB_FACTOR * limits.header_list_bytes
+                or self.fields > BOMB_FACTOR * limits.header_fields):
             return COLLECTED_BOMB
         return COLLECTED_NOT
 
-    cdef Collected collect_spanning(self, BlockScan* scan, nghttp2_rcbuf* name, nghttp2_rcbuf* value, uint8_t flags, Limits limits) noexcept:
+    cdef Collected collect_spanning(self, BlockScan* scan, nghttp2_rcbuf* name, nghttp2_rcbuf* value,
+            uint8_t flags, Limits limits) noexcept:
         cdef bint passed_over = False
         cdef LongString* string = long_string(scan, self.seen, &passed_over)
         self.seen += 1
@@ -97,11 +109,13 @@ cdef class Block:
             return self.collect(name, value, flags, limits)
         return self.await_long(string, name, flags, limits)
 
-    cdef Collected await_long(self, LongString* string, nghttp2_rcbuf* name, uint8_t flags, Limits limits) noexcept:
-        """The name's place; what stands in for the value is shorter than it, so that most of it is still to come."""
+    cdef Collected await_long(self, LongString* string, nghttp2_rcbuf* name, uint8_t flags,
+            Limits limits) noexcept:
+        """The name's place; what stands in for the value is shorter than it, so that most of it is still
+        to come."""
         cdef nghttp2_vec key = nghttp2_rcbuf_get_buf(name)
         cdef const char* text = <const char*> key.base
-        if string.is_name or text[0] == 58:
+        if string.is_name or text[0] == c":":
             return COLLECTED_BOMB
         if not string.is_kept:
             return self.count(text, key.len, string.length, limits)
@@ -109,7 +123,8 @@ cdef class Block:
             return COLLECTED_BOMB
         self.hold(name)
         string.slot = self.head.count
-        self.head.append(text, key.len, text, 0, field_id(text, key.len), FIELD_LOWER | FIELD_SENSITIVE if flags & NGHTTP2_NV_FLAG_NO_INDEX else FIELD_LOWER)
+        self.head.append(text, key.len, text, 0, field_id(text, key.len),
+            FIELD_LOWER | FIELD_SENSITIVE if flags & NGHTTP2_NV_FLAG_NO_INDEX else FIELD_LOWER)
         return COLLECTED
 
     cdef Collected finish_long(self, BlockScan* scan, Limits limits) except? COLLECTED_BOMB:
@@ -125,7 +140,9 @@ cdef class Block:
         return COLLECTED
 
     cdef Collected take_long(self, LongString* string, Field* field, Limits limits) except? COLLECTED_BOMB:
-        cdef Py_ssize_t size = huffman_decode(string.text, string.have, NULL) if string.huffman else <Py_ssize_t> string.have
+        cdef Py_ssize_t size = (
+            huffman_decode(string.text, string.have, NULL) if string.huffman else <Py_ssize_t> string.have
+        )
         cdef Collected fits
         cdef char* copy
         if string.have < string.length or size < 0:
@@ -140,7 +157,9 @@ cdef class Block:
             memcpy(copy, string.text, size)
         field.value = copy
         field.value_len = <uint32_t> size
-        return COLLECTED if nghttp2_check_header_value_rfc9113(<const uint8_t*> copy, size) else COLLECTED_BOMB
+        if not nghttp2_check_header_value_rfc9113(<const uint8_t*> copy, size):
+            return COLLECTED_BOMB
+        return COLLECTED
 
     cdef bint make_room(self) noexcept:
         cdef nghttp2_rcbuf** more
@@ -192,13 +211,14 @@ cdef class Block:
         if head.method_id == METHOD_CONNECT:
             head.form = FORM_AUTHORITY
             return VERDICT_CONNECT
-        head.form = FORM_ASTERISK if head.path.ptr[0] == 42 else FORM_ORIGIN
+        head.form = FORM_ASTERISK if head.path.ptr[0] == c"*" else FORM_ORIGIN
         self.read_known()
         self.join_cookies()
         return VERDICT_GOOD
 
     cdef bint settle_authority(self) noexcept:
-        """One authority, never two that differ (RFC 9113 section 8.3.1); the Host field is not kept beside it."""
+        """One authority, never two that differ (RFC 9113 section 8.3.1); the Host field is not kept
+        beside it."""
         cdef Head head = self.head
         cdef Field* host = head.find(H_HOST)
         if host != NULL:
@@ -335,7 +355,8 @@ cdef int make_room(int count) except -1:
     return 0
 
 
-cdef inline void put_literal(int at, const char* name, size_t name_len, const char* value, size_t value_len) noexcept:
+cdef inline void put_literal(int at, const char* name, size_t name_len, const char* value,
+        size_t value_len) noexcept:
     shared[at].name = <uint8_t*> name
     shared[at].namelen = name_len
     shared[at].value = <uint8_t*> value
@@ -381,7 +402,10 @@ cdef int put_regular(Head head, int at) except -1:
         field = &head.fields[i]
         if field.flags & FIELD_DROPPED:
             continue
-        if field.id in (H_CONNECTION, H_KEEP_ALIVE, H_PROXY_CONNECTION, H_TRANSFER_ENCODING, H_UPGRADE, H_HTTP2_SETTINGS, H_HOST):
+        if field.id in (
+            H_CONNECTION, H_KEEP_ALIVE, H_PROXY_CONNECTION, H_TRANSFER_ENCODING, H_UPGRADE,
+            H_HTTP2_SETTINGS, H_HOST,
+        ):
             continue
         if field.id == H_TE:
             if names_trailers(field.value, field.value_len):
@@ -423,7 +447,8 @@ cdef inline void put_field(int at, Field* field) noexcept:
 
 
 cdef bint names_trailers(const char* value, size_t length) noexcept nogil:
-    """Whether the list holds the bare token `trailers`: all that TE may say in HTTP/2 (RFC 9113 section 8.2.2)."""
+    """Whether the list holds the bare token `trailers`: all that TE may say in HTTP/2 (RFC 9113 section
+    8.2.2)."""
     cdef size_t start = 0, end, stop
     while start < length:
         end = start

@@ -1,14 +1,18 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""A walk over the representations of a block (RFC 7541 section 6), which must stop at any byte and go on in the next read."""
+"""A walk over the representations of a block (RFC 7541 section 6), which must stop at any byte and go on
+in the next read."""
 
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 
 cdef enum:
-    SHORT_STEP = 14           # a length's third byte, which is all of it that is changed, counts in steps of 2 ** 14
-    FILLER = 0xF8             # fit for a value as it is, and "&" as Huffman code: eight bits, so any number of them is a string
+    # A length's third byte, which is all of it that is changed, counts in steps of 2 ** 14.
+    SHORT_STEP = 14
+    # Fit for a value as it is, and "&" as Huffman code: eight bits, so any number of them is a string.
+    FILLER = 0xF8
     EMPTY_FIELD = 0x90        # indexed: accept-encoding, a field like any other
-    PIECE = 129               # of the rest: a literal field named accept-charset, whose value of 126 is all that it is
+    # Of the rest: a literal field named accept-charset, whose value of 126 is all that it is.
+    PIECE = 129
     PIECE_VALUE = 126
 
 

@@ -1,4 +1,5 @@
-"""Memory of libnghttp2 (header-only): what a stream needs and gives back is taken again by the next one, from bounded lists of four sizes."""
+"""Memory of libnghttp2 (header-only): what a stream needs and gives back is taken again by the next one,
+from bounded lists of four sizes."""
 
 from linkerd2_py._ext.http2.nghttp2 cimport nghttp2_mem
 
@@ -80,7 +81,9 @@ cdef extern from *:
         return larger;
     }
 
-    static nghttp2_mem l5d_h2_recycling = { NULL, l5d_h2_malloc, l5d_h2_release, l5d_h2_calloc, l5d_h2_realloc };
+    static nghttp2_mem l5d_h2_recycling = {
+        NULL, l5d_h2_malloc, l5d_h2_release, l5d_h2_calloc, l5d_h2_realloc
+    };
 
     /* The sanitizer must see each block's own end and life. */
     #ifdef __SANITIZE_ADDRESS__

@@ -1,16 +1,20 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""The frame meter reads nine bytes of each frame, and of payload only header blocks that span frames; libnghttp2 stays the only parser."""
+"""The frame meter reads nine bytes of each frame, and of payload only header blocks that span frames;
+libnghttp2 stays the only parser."""
 
 from libc.string cimport memcpy
 from linkerd2_py._ext.http2.long_strings cimport LONGEST_STRING, free_scan, new_scan, scan_bytes, scan_frame
 from linkerd2_py._ext.http2.nghttp2 cimport (
-    NGHTTP2_CONTINUATION, NGHTTP2_DATA, NGHTTP2_FLAG_ACK, NGHTTP2_FLAG_END_HEADERS, NGHTTP2_FLAG_END_STREAM, NGHTTP2_FLAG_PADDED, NGHTTP2_FLAG_PRIORITY, NGHTTP2_HEADERS, NGHTTP2_PING, NGHTTP2_RST_STREAM, NGHTTP2_SETTINGS,
+    NGHTTP2_CONTINUATION, NGHTTP2_DATA, NGHTTP2_FLAG_ACK, NGHTTP2_FLAG_END_HEADERS,
+    NGHTTP2_FLAG_END_STREAM, NGHTTP2_FLAG_PADDED, NGHTTP2_FLAG_PRIORITY, NGHTTP2_HEADERS, NGHTTP2_PING,
+    NGHTTP2_RST_STREAM, NGHTTP2_SETTINGS,
 )
 
 cdef enum:
     HEADER_BYTES = 9
     FULL_BYTES = 1024          # of a CONTINUATION that is worth its frame
-    FLOOR = 10                 # limits that may be saved up: covers one window update per stream of a full burst
+    # Limits that may be saved up: covers one window update per stream of a full burst.
+    FLOOR = 10
 
 cdef int64_t PERIOD_NS = 10000000000
 cdef int64_t SECOND_NS = 1000000000
@@ -43,7 +47,8 @@ cdef inline void count_frame(FrameMeter* meter, const uint8_t* h) noexcept nogil
         return
     if kind == NGHTTP2_CONTINUATION and length >= FULL_BYTES:
         return
-    # An answer to our own frame costs us nothing more; everything else (PRIORITY, CONTINUATION, WINDOW_UPDATE, unknown types) is counted.
+    # An answer to our own frame costs us nothing more; everything else (PRIORITY, CONTINUATION,
+    # WINDOW_UPDATE, unknown types) is counted.
     if (kind == NGHTTP2_PING or kind == NGHTTP2_SETTINGS) and h[4] & NGHTTP2_FLAG_ACK:
         return
     meter.cheap += 1
@@ -64,7 +69,8 @@ cdef void scan_header(FrameMeter* meter, const uint8_t* h) noexcept nogil:
         meter.in_block = False
     if meter.in_block:
         meter.ends_block = h[4] & NGHTTP2_FLAG_END_HEADERS
-        scan_frame(meter.scan, length_of(h), head and h[4] & NGHTTP2_FLAG_PADDED, head and h[4] & NGHTTP2_FLAG_PRIORITY)
+        scan_frame(meter.scan, length_of(h), head and h[4] & NGHTTP2_FLAG_PADDED,
+            head and h[4] & NGHTTP2_FLAG_PRIORITY)
 
 
 cdef size_t meter_frames(FrameMeter* meter, uint8_t* p, size_t n) noexcept nogil:

@@ -1,4 +1,5 @@
-"""The part of libnghttp2 (1.52 or a later 1.x) that the HTTP/2 codec uses; names and meanings are the library's."""
+"""The part of libnghttp2 (1.52 or a later 1.x) that the HTTP/2 codec uses; names and meanings are the
+library's."""
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
@@ -136,25 +137,39 @@ cdef extern from "<nghttp2/nghttp2.h>":
     # ---- callbacks
     ctypedef int (*nghttp2_on_begin_frame_callback)(nghttp2_session*, const nghttp2_frame_hd*, void*) noexcept
     ctypedef int (*nghttp2_on_begin_headers_callback)(nghttp2_session*, const nghttp2_frame*, void*) noexcept
-    ctypedef int (*nghttp2_on_header_callback2)(nghttp2_session*, const nghttp2_frame*, nghttp2_rcbuf*, nghttp2_rcbuf*, uint8_t, void*) noexcept
+    ctypedef int (*nghttp2_on_header_callback2)(nghttp2_session*, const nghttp2_frame*, nghttp2_rcbuf*,
+        nghttp2_rcbuf*, uint8_t, void*) noexcept
     ctypedef int (*nghttp2_on_frame_recv_callback)(nghttp2_session*, const nghttp2_frame*, void*) noexcept
-    ctypedef int (*nghttp2_on_data_chunk_recv_callback)(nghttp2_session*, uint8_t, int32_t, const uint8_t*, size_t, void*) noexcept
+    ctypedef int (*nghttp2_on_data_chunk_recv_callback)(nghttp2_session*, uint8_t, int32_t,
+        const uint8_t*, size_t, void*) noexcept
     ctypedef int (*nghttp2_on_stream_close_callback)(nghttp2_session*, int32_t, uint32_t, void*) noexcept
     ctypedef int (*nghttp2_on_frame_send_callback)(nghttp2_session*, const nghttp2_frame*, void*) noexcept
-    ctypedef int (*nghttp2_on_frame_not_send_callback)(nghttp2_session*, const nghttp2_frame*, int, void*) noexcept
-    ctypedef int (*nghttp2_send_data_callback)(nghttp2_session*, nghttp2_frame*, const uint8_t*, size_t, nghttp2_data_source*, void*) noexcept
+    ctypedef int (*nghttp2_on_frame_not_send_callback)(nghttp2_session*, const nghttp2_frame*, int,
+        void*) noexcept
+    ctypedef int (*nghttp2_send_data_callback)(nghttp2_session*, nghttp2_frame*, const uint8_t*, size_t,
+        nghttp2_data_source*, void*) noexcept
 
     int nghttp2_session_callbacks_new(nghttp2_session_callbacks**)
-    void nghttp2_session_callbacks_set_on_begin_frame_callback(nghttp2_session_callbacks*, nghttp2_on_begin_frame_callback)
-    void nghttp2_session_callbacks_set_on_begin_headers_callback(nghttp2_session_callbacks*, nghttp2_on_begin_headers_callback)
-    void nghttp2_session_callbacks_set_on_header_callback2(nghttp2_session_callbacks*, nghttp2_on_header_callback2)
-    void nghttp2_session_callbacks_set_on_invalid_header_callback2(nghttp2_session_callbacks*, nghttp2_on_header_callback2)
-    void nghttp2_session_callbacks_set_on_frame_recv_callback(nghttp2_session_callbacks*, nghttp2_on_frame_recv_callback)
-    void nghttp2_session_callbacks_set_on_data_chunk_recv_callback(nghttp2_session_callbacks*, nghttp2_on_data_chunk_recv_callback)
-    void nghttp2_session_callbacks_set_on_stream_close_callback(nghttp2_session_callbacks*, nghttp2_on_stream_close_callback)
-    void nghttp2_session_callbacks_set_on_frame_send_callback(nghttp2_session_callbacks*, nghttp2_on_frame_send_callback)
-    void nghttp2_session_callbacks_set_on_frame_not_send_callback(nghttp2_session_callbacks*, nghttp2_on_frame_not_send_callback)
-    void nghttp2_session_callbacks_set_send_data_callback(nghttp2_session_callbacks*, nghttp2_send_data_callback)
+    void nghttp2_session_callbacks_set_on_begin_frame_callback(nghttp2_session_callbacks*,
+        nghttp2_on_begin_frame_callback)
+    void nghttp2_session_callbacks_set_on_begin_headers_callback(nghttp2_session_callbacks*,
+        nghttp2_on_begin_headers_callback)
+    void nghttp2_session_callbacks_set_on_header_callback2(nghttp2_session_callbacks*,
+        nghttp2_on_header_callback2)
+    void nghttp2_session_callbacks_set_on_invalid_header_callback2(nghttp2_session_callbacks*,
+        nghttp2_on_header_callback2)
+    void nghttp2_session_callbacks_set_on_frame_recv_callback(nghttp2_session_callbacks*,
+        nghttp2_on_frame_recv_callback)
+    void nghttp2_session_callbacks_set_on_data_chunk_recv_callback(nghttp2_session_callbacks*,
+        nghttp2_on_data_chunk_recv_callback)
+    void nghttp2_session_callbacks_set_on_stream_close_callback(nghttp2_session_callbacks*,
+        nghttp2_on_stream_close_callback)
+    void nghttp2_session_callbacks_set_on_frame_send_callback(nghttp2_session_callbacks*,
+        nghttp2_on_frame_send_callback)
+    void nghttp2_session_callbacks_set_on_frame_not_send_callback(nghttp2_session_callbacks*,
+        nghttp2_on_frame_not_send_callback)
+    void nghttp2_session_callbacks_set_send_data_callback(nghttp2_session_callbacks*,
+        nghttp2_send_data_callback)
 
     # ---- options
     int nghttp2_option_new(nghttp2_option**)
@@ -172,8 +187,10 @@ cdef extern from "<nghttp2/nghttp2.h>":
         pass
 
     # The options and the memory functions are copied.
-    int nghttp2_session_server_new3(nghttp2_session**, const nghttp2_session_callbacks*, void*, const nghttp2_option*, nghttp2_mem*)
-    int nghttp2_session_client_new3(nghttp2_session**, const nghttp2_session_callbacks*, void*, const nghttp2_option*, nghttp2_mem*)
+    int nghttp2_session_server_new3(nghttp2_session**, const nghttp2_session_callbacks*, void*,
+        const nghttp2_option*, nghttp2_mem*)
+    int nghttp2_session_client_new3(nghttp2_session**, const nghttp2_session_callbacks*, void*,
+        const nghttp2_option*, nghttp2_mem*)
     void nghttp2_session_del(nghttp2_session*)
     # These two call back into us: the GIL stays held.
     ssize_t nghttp2_session_mem_recv(nghttp2_session*, const uint8_t*, size_t)
@@ -199,9 +216,12 @@ cdef extern from "<nghttp2/nghttp2.h>":
 
     # ---- what we send
     int nghttp2_submit_settings(nghttp2_session*, uint8_t, const nghttp2_settings_entry*, size_t)
-    int32_t nghttp2_submit_request(nghttp2_session*, const nghttp2_priority_spec*, const nghttp2_nv*, size_t, const nghttp2_data_provider*, void*)
-    int nghttp2_submit_response(nghttp2_session*, int32_t, const nghttp2_nv*, size_t, const nghttp2_data_provider*)
-    int32_t nghttp2_submit_headers(nghttp2_session*, uint8_t, int32_t, const nghttp2_priority_spec*, const nghttp2_nv*, size_t, void*)
+    int32_t nghttp2_submit_request(nghttp2_session*, const nghttp2_priority_spec*, const nghttp2_nv*,
+        size_t, const nghttp2_data_provider*, void*)
+    int nghttp2_submit_response(nghttp2_session*, int32_t, const nghttp2_nv*, size_t,
+        const nghttp2_data_provider*)
+    int32_t nghttp2_submit_headers(nghttp2_session*, uint8_t, int32_t, const nghttp2_priority_spec*,
+        const nghttp2_nv*, size_t, void*)
     int nghttp2_submit_trailer(nghttp2_session*, int32_t, const nghttp2_nv*, size_t)
     int nghttp2_submit_rst_stream(nghttp2_session*, uint8_t, int32_t, uint32_t)
     int nghttp2_submit_ping(nghttp2_session*, uint8_t, const uint8_t*)

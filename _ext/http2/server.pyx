@@ -11,7 +11,9 @@ from linkerd2_py._ext.core.limits cimport Limits
 from linkerd2_py._ext.exchange.error_response cimport head_too_large, send_error_response
 from linkerd2_py._ext.exchange.stream cimport Peer
 from linkerd2_py._ext.exchange.sound cimport settle_trailers
-from linkerd2_py._ext.http2.fields cimport VERDICT_CONNECT, VERDICT_MALFORMED, VERDICT_OVERSIZED, Verdict, response_fields, shared_fields
+from linkerd2_py._ext.http2.fields cimport (
+    VERDICT_CONNECT, VERDICT_MALFORMED, VERDICT_OVERSIZED, Verdict, response_fields, shared_fields,
+)
 from linkerd2_py._ext.http2.meter cimport PREFACE_BYTES, draw, open_bucket, spend
 from linkerd2_py._ext.http2.nghttp2 cimport *
 from linkerd2_py._ext.http2.callbacks cimport body_provider, new_server
@@ -27,7 +29,8 @@ cdef enum:
     DRAIN = 3
     PROVEN_TRUST = 32            # times the resets that an unknown client may cost us
     YOUNG_NS = 10000000          # a request given up sooner than any sensible deadline
-    DRAIN_NS = 1000000000        # a client that does not answer our ping has seen the notice by then, or never will
+    # A client that does not answer our ping has seen the notice by then, or never will.
+    DRAIN_NS = 1000000000
     KEPT_HALVES = 1024
     WORTH_A_LOOK = 4096          # queued bytes below which the client's windows are not asked for
 
@@ -120,7 +123,8 @@ cdef class Http2Server(Http2Session):
     # ---- what a client's resets cost (docs/flow-control.md), and frames for streams that are gone
 
     cdef int on_client_head(self, int32_t id) except -1:
-        """RFC 9113: no stream begins below the last (5.1.1); after END_STREAM or RST_STREAM nothing follows (5.1)."""
+        """RFC 9113: no stream begins below the last (5.1.1); after END_STREAM or RST_STREAM nothing
+        follows (5.1)."""
         if id > self.opened:
             return self.open_next(id)
         if nghttp2_session_get_stream_user_data(self.h2, id) != NULL or id <= self.forgiven or not id & 1:
@@ -167,14 +171,16 @@ cdef class Http2Server(Http2Session):
         return self.charge(self.cost_of(half))
 
     cdef int on_reset_written(self, int32_t id, Http2Half half) except -1:
-        """A reset that no peer of ours asked for was provoked by the client: it costs what the client's own would."""
+        """A reset that no peer of ours asked for was provoked by the client: it costs what the client's
+        own would."""
         self.forgiven = max(self.forgiven, id)
         if self.calmed or (half is not None and half.excused):
             return 0
         return self.charge(1 if half is None else max(self.cost_of(half), <uint32_t> 1))
 
     cdef uint32_t cost_of(self, Http2Half half) noexcept:
-        """Nothing for a request that had its time. A whole burst pays for as many that had begun as the client may have open."""
+        """Nothing for a request that had its time. A whole burst pays for as many that had begun as the
+        client may have open."""
         if half.read == self.reads:
             return 1
         if self.loop.now - half.opened_at >= YOUNG_NS:
@@ -185,7 +191,8 @@ cdef class Http2Server(Http2Session):
         return self.calm() if draw(&self.resets, count, self.loop.now) else 0
 
     cdef int calm(self) except -1:
-        """The client is sent away: what it has begun finishes, nothing new begins; whoever goes on nevertheless is cut off after another burst."""
+        """The client is sent away: what it has begun finishes, nothing new begins; whoever goes on
+        nevertheless is cut off after another burst."""
         if self.calmed:
             return self.kill(NGHTTP2_ENHANCE_YOUR_CALM)
         self.calmed = True
@@ -198,7 +205,8 @@ cdef class Http2Server(Http2Session):
     # ---- written
 
     cdef int on_end_written(self, Http2Half half) except -1:
-        # The rest of the request is of no use any more: say so, or the client sends it for nothing (RFC 9113 section 8.1).
+        # The rest of the request is of no use any more: say so, or the client sends it for nothing (RFC
+        # 9113 section 8.1).
         if half.in_ended or half.aborted:
             return 0
         half.aborted = half.excused = True
@@ -233,13 +241,15 @@ cdef class Http2Server(Http2Session):
         return Http2Session.on_timer(self, timer)
 
     cdef int finish_drain(self) except -1:
-        """After a round trip every stream that raced with the notice is known: the true last stream can be named."""
+        """After a round trip every stream that raced with the notice is known: the true last stream can
+        be named."""
         if self.over or self.drained:
             return 0
         self.drained = True
         self.forgiven = INT32_MAX
         self.loop.disarm(self.drain_timer)
-        nghttp2_submit_goaway(self.h2, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(self.h2), NGHTTP2_NO_ERROR, NULL, 0)
+        nghttp2_submit_goaway(self.h2, NGHTTP2_FLAG_NONE,
+            nghttp2_session_get_last_proc_stream_id(self.h2), NGHTTP2_NO_ERROR, NULL, 0)
         return self.schedule()
 
     cdef int on_ended(self, FaultKind kind, int code) except -1:
@@ -259,7 +269,8 @@ cdef class Http2ServerHalf(Http2Half):
         cdef nghttp2_data_provider provider
         cdef int count = response_fields(head)
         body_provider(&provider, self)
-        nghttp2_submit_response(self.session.h2, self.id, shared_fields(), count, NULL if head.end else &provider)
+        nghttp2_submit_response(self.session.h2, self.id, shared_fields(), count,
+            NULL if head.end else &provider)
         self.session.schedule()
         if head.end:
             self.end_out()
@@ -270,11 +281,13 @@ cdef class Http2ServerHalf(Http2Half):
         if self.session is None or self.aborted or self.out_ended:
             return SEND_OK
         count = response_fields(head)
-        nghttp2_submit_headers(self.session.h2, NGHTTP2_FLAG_NONE, self.id, NULL, shared_fields(), count, NULL)
+        nghttp2_submit_headers(self.session.h2, NGHTTP2_FLAG_NONE, self.id, NULL, shared_fields(),
+            count, NULL)
         return self.session.schedule()
 
     cdef int reset(self, FaultKind kind, uint32_t code) except -1:
-        # A whole response stays whole: it is sent to its end, and the reset that follows it by itself says the same.
+        # A whole response stays whole: it is sent to its end, and the reset that follows it by itself
+        # says the same.
         if code == NGHTTP2_NO_ERROR and self.out_ended:
             self.peer = None
             return 0

@@ -1,6 +1,8 @@
-"""What the HTTP/2 server and client codecs share: one libnghttp2 session on a transport, and its streams as halves of exchanges.
+"""What the HTTP/2 server and client codecs share: one libnghttp2 session on a transport, and its streams
+as halves of exchanges.
 
-libnghttp2 keeps a number per stream (slot and generation), never a pointer: a callback for a stream that is gone finds nothing.
+libnghttp2 keeps a number per stream (slot and generation), never a pointer: a callback for a stream that
+is gone finds nothing.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
@@ -22,7 +24,8 @@ cdef enum:
 
 cdef class Http2Half(Stream):
     """One stream. Recycled; `session` is None once the stream is gone, and then every command is a no-op."""
-    cdef Http2Session session        # owned while the stream lives (the session's table owns the half: broken by forget)
+    # Owned while the stream lives (the session's table owns the half: broken by forget)
+    cdef Http2Session session
     cdef int32_t id                  # 0: a client stream whose head was not sent yet
     cdef uint32_t slot
     cdef uint32_t generation
@@ -33,12 +36,14 @@ cdef class Http2Half(Stream):
     cdef int trailer_count
     cdef int64_t opened_at           # server: loop ns at which its head came
     cdef uint32_t read               # server: session.reads of then
-    cdef int64_t progress_at         # loop ns of the last body byte taken from the queue, or of the first put into the empty one
+    # Loop ns of the last body byte taken from the queue, or of the first put into the empty one.
+    cdef int64_t progress_at
     # body received
     cdef size_t withheld             # delivered bytes whose stream credit was not returned
     cdef int interims
     cdef bint held
-    cdef bint narrow                 # client: only the first window was granted, until what it brought is taken
+    # Client: only the first window was granted, until what it brought is taken.
+    cdef bint narrow
     cdef bint doomed                 # could not be sent at all: reported from the next pump
     cdef bint deferred               # libnghttp2 stopped asking for body until resume_data
     cdef bint told_full
@@ -50,7 +55,8 @@ cdef class Http2Half(Stream):
     cdef bint excused                # our RST_STREAM is not the other side's doing: it costs nothing
 
     cdef uint64_t key(self) noexcept
-    cdef bint is_full(self, size_t leaving) noexcept   # no more body, please; so many bytes are being written, which the windows still count
+    # No more body, please; so many bytes are being written, which the windows still count.
+    cdef bint is_full(self, size_t leaving) noexcept
     cdef int enqueue(self, const char* p, size_t n) except -1
     cdef int dequeue(self, char* to, size_t n) except -1
     cdef int end_out(self) except -1         # our message is queued to its end
@@ -83,16 +89,19 @@ cdef class Http2Session(Session):
     cdef uint32_t overdue            # frames written since the transport was last below its mark
     cdef list due                    # halves whose peer is to be told that there is room
     cdef bint slot_due               # the owner is to be told that a stream may be opened
-    cdef bint busy                   # inside a libnghttp2 call: the session must not be deleted, nor called again
+    # Inside a libnghttp2 call: the session must not be deleted, nor called again.
+    cdef bint busy
     cdef bint serves                 # the server's side
     cdef bint awaiting_pong
     cdef int32_t opened              # server: the last stream that the client began, taken or refused
-    cdef bint calmed                 # we sent GOAWAY for what the client's resets cost: who was accepted finishes, nobody else begins
+    # We sent GOAWAY for what the client's resets cost: who was accepted finishes, nobody else begins.
+    cdef bint calmed
     cdef int32_t calmed_at           # the last stream that it named
     cdef bint broken                 # libnghttp2 ends the connection with an error
     cdef bint over                   # nothing is parsed or sent any more
     cdef bint settings_seen
-    cdef bint foreign                # what answered our preface is no HTTP/2, so whoever it is has read no request
+    # What answered our preface is no HTTP/2, so whoever it is has read no request.
+    cdef bint foreign
     cdef bint heard                  # bytes came since the alarm was armed
     cdef bint transport_dead
     cdef uint32_t kill_code
@@ -107,9 +116,12 @@ cdef class Http2Session(Session):
     cdef int open_settings(self) except -1
     cdef Http2Half make_half(self)
     cdef int on_block(self, Http2Half half, Block block, int category, bint end) except -1   # owns neither
-    cdef int on_client_head(self, int32_t id) except -1              # server: the beginning of a request's head or trailers
-    cdef int on_late_body(self, int32_t id) except -1                # DATA after the other side ended or reset that stream
-    cdef int on_reset(self, Http2Half half) except -1                # by the other side; None: of no stream that lives
+    # Server: the beginning of a request's head or trailers.
+    cdef int on_client_head(self, int32_t id) except -1
+    # DATA after the other side ended or reset that stream.
+    cdef int on_late_body(self, int32_t id) except -1
+    # By the other side; None: of no stream that lives.
+    cdef int on_reset(self, Http2Half half) except -1
     cdef int on_reset_written(self, int32_t id, Http2Half half) except -1
     cdef int on_end_written(self, Http2Half half) except -1
     cdef int on_goaway(self, int32_t last_id, uint32_t code) except -1
@@ -149,4 +161,5 @@ cdef class Http2Session(Session):
     cdef int start_alarm(self) except -1
     cdef int ring(self) except -1
     cdef int watch_stall(self) except -1
+    cdef int arm_stall(self) except -1
     cdef int check_stall(self) except -1

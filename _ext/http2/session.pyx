@@ -1,5 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""The shared HTTP/2 session. Received: transport.inbox -> meter -> libnghttp2 -> callbacks -> peers. Sent: commands -> libnghttp2 -> pump -> outbox.
+"""The shared HTTP/2 session. Received: transport.inbox -> meter -> libnghttp2 -> callbacks -> peers.
+Sent: commands -> libnghttp2 -> pump -> outbox.
 
 Commands only queue and schedule one pump per loop turn, so the frames of many streams share a send.
 """
@@ -9,7 +10,9 @@ from libc.stdlib cimport free, realloc
 from linkerd2_py._ext.core.buffer cimport Buffer
 from linkerd2_py._ext.core.byte_queue cimport ByteQueue
 from linkerd2_py._ext.core.debug cimport L5D_DEBUG, LIVE_STREAM, born, check, gone
-from linkerd2_py._ext.core.fault cimport FAULT_EOF, FAULT_IDLE, FAULT_LOCAL, FAULT_NONE, FAULT_PROTOCOL, FAULT_TIMEOUT
+from linkerd2_py._ext.core.fault cimport (
+    FAULT_EOF, FAULT_IDLE, FAULT_LOCAL, FAULT_NONE, FAULT_PROTOCOL, FAULT_TIMEOUT,
+)
 from linkerd2_py._ext.exchange.head cimport HTTP_2, Head
 from linkerd2_py._ext.http2.fields cimport drop_block, pack_fields, trailer_fields
 from linkerd2_py._ext.http2.long_strings cimport free_scan
@@ -185,7 +188,8 @@ cdef void refresh(Http2Half half) noexcept:
     half.withheld = 0
     half.interims = 0
     half.awaits_proof = half.narrow = False
-    half.doomed = half.held = half.deferred = half.told_full = half.in_ended = half.out_ended = half.out_sent = False
+    half.doomed = half.held = half.deferred = half.told_full = False
+    half.in_ended = half.out_ended = half.out_sent = False
     half.head_written = half.aborted = half.excused = False
 
 
@@ -213,7 +217,8 @@ cdef class Http2Session(Session):
         self.meter.keep = self.limits.header_list_bytes
         self.h2 = self.open_session()
         self.open_settings()
-        nghttp2_session_set_local_window_size(self.h2, NGHTTP2_FLAG_NONE, 0, <int32_t> self.limits.initial_connection_window)
+        nghttp2_session_set_local_window_size(self.h2, NGHTTP2_FLAG_NONE, 0,
+            <int32_t> self.limits.initial_connection_window)
         self.schedule()
         self.start_alarm()
         if self.transport.inbox is not None:
@@ -235,7 +240,8 @@ cdef class Http2Session(Session):
             if not self.over:
                 keep.parse(<uint8_t*> inbox.head(), n)
         finally:
-            # Ends linger, so the inbox is still the transport's; a peer of ours may have aborted it all the same.
+            # Ends linger, so the inbox is still the transport's; a peer of ours may have aborted it all
+            # the same.
             if transport.inbox is inbox:
                 inbox.skip(n)
         return 0
@@ -262,7 +268,8 @@ cdef class Http2Session(Session):
         if self.meter.scan != NULL and not self.meter.in_block:
             free_scan(self.meter.scan)
             self.meter.scan = NULL
-        # Charged after the chunk, which is bounded: a burst of honest calls earns in it what its window updates cost.
+        # Charged after the chunk, which is bounded: a burst of honest calls earns in it what its window
+        # updates cost.
         if spend(&self.anomalies, self.meter.cheap, self.loop.now):
             self.kill(NGHTTP2_ENHANCE_YOUR_CALM)
         elif taken < 0:
@@ -340,7 +347,8 @@ cdef class Http2Session(Session):
         while True:
             if transport.outbox.size > transport.high_mark:
                 # Body waits; replies, resets and heads go on, within a bound.
-                if nghttp2_session_get_outbound_queue_size(self.h2) == 0 or transport.outbox.size >= BACKLOG_MARKS * transport.high_mark:
+                if (nghttp2_session_get_outbound_queue_size(self.h2) == 0
+                        or transport.outbox.size >= BACKLOG_MARKS * transport.high_mark):
                     return 1
                 self.overdue += 1
                 if self.overdue > self.limits.control_queue:
@@ -416,7 +424,8 @@ cdef class Http2Session(Session):
         return half
 
     cdef int add_slot(self) except -1:
-        """One more slot, free; the stack has room for every slot there is, so that giving one back cannot fail."""
+        """One more slot, free; the stack has room for every slot there is, so that giving one back
+        cannot fail."""
         cdef uint32_t slot = <uint32_t> PyList_GET_SIZE(self.table)
         cdef uint32_t room = self.free_room * 2 if self.free_room else 16
         cdef uint32_t* grown
@@ -500,7 +509,8 @@ cdef class Http2Session(Session):
         return 0 if transport is None else transport.abort()
 
     cdef int kill(self, uint32_t code) except -1:
-        """The peer broke the protocol or a budget: GOAWAY with the true last stream, written beside libnghttp2, and the end."""
+        """The peer broke the protocol or a budget: GOAWAY with the true last stream, written beside
+        libnghttp2, and the end."""
         cdef uint8_t wire[17]
         cdef int32_t last = 0
         if self.over:
@@ -520,7 +530,8 @@ cdef class Http2Session(Session):
         return self.end(FAULT_PROTOCOL, 0)
 
     cdef int end(self, FaultKind kind, int code) except -1:
-        """No more parsing, no more frames: every stream learns, the owner learns, the transport closes behind what is unsent."""
+        """No more parsing, no more frames: every stream learns, the owner learns, the transport closes
+        behind what is unsent."""
         if self.over:
             return 0
         self.over = True
@@ -547,12 +558,16 @@ cdef class Http2Session(Session):
             half.peer = None
             half.aborted = True
             if peer is not None:
-                half.report_reset(peer, FAULT_LOCAL if kind == FAULT_NONE else kind, NGHTTP2_HTTP_1_1_REQUIRED if self.foreign else 0, self.foreign or not half.head_written)
+                half.report_reset(
+                    peer, FAULT_LOCAL if kind == FAULT_NONE else kind,
+                    NGHTTP2_HTTP_1_1_REQUIRED if self.foreign else 0, self.foreign or not half.head_written,
+                )
             self.forget(half)
         return 0
 
     cdef int linger(self) except -1:
-        # Closing with unread bytes would make the kernel reset the connection and destroy our GOAWAY on its way.
+        # Closing with unread bytes would make the kernel reset the connection and destroy our GOAWAY on
+        # its way.
         cdef Transport transport = self.transport
         if transport is None:
             return 0
@@ -600,11 +615,17 @@ cdef class Http2Session(Session):
 
     cdef int watch_stall(self) except -1:
         cdef Transport transport = self.transport
-        if self.stall.armed or self.limits.stalled_send_ns == 0 or (self.queued == 0 and transport.outbox.size == 0):
+        if self.stall.armed or self.limits.stalled_send_ns == 0:
+            return 0
+        if self.queued == 0 and transport.outbox.size == 0:
             return 0
         self.sent_mark = transport.tx_bytes
         self.sent_at = self.loop.now
-        return self.loop.arm(self.stall, self, max(self.limits.stalled_send_ns // 4, <int64_t> MIN_STALL_NS))
+        return self.arm_stall()
+
+    cdef int arm_stall(self) except -1:
+        cdef int64_t quarter = self.limits.stalled_send_ns // 4
+        return self.loop.arm(self.stall, self, max(quarter, <int64_t> MIN_STALL_NS))
 
     cdef int check_stall(self) except -1:
         cdef int64_t oldest = self.loop.now - self.limits.stalled_send_ns
@@ -623,7 +644,7 @@ cdef class Http2Session(Session):
             if half is not None and half.queue.size and not half.aborted and half.progress_at <= oldest:
                 self.on_stalled(half)
         if self.queued or transport.outbox.size:
-            return self.loop.arm(self.stall, self, max(self.limits.stalled_send_ns // 4, <int64_t> MIN_STALL_NS))
+            return self.arm_stall()
         return 0
 
     # ---- what the server and the client fill in

@@ -1,16 +1,21 @@
 # cython: language_level=3
-"""Python doors to the HTTP/2 codec, for tests and benchmarks only: sessions on given sockets, peers that record and are driven by hand."""
+"""Python doors to the HTTP/2 codec, for tests and benchmarks only: sessions on given sockets, peers that
+record and are driven by hand."""
 
 from libc.stdint cimport uint32_t
 from libc.string cimport memset
 from linkerd2_py._ext.core.fault cimport FaultKind
 from linkerd2_py._ext.core.limits cimport Limits
-from linkerd2_py._ext.exchange.head cimport FIELD_DROPPED, HTTP_11, Head, drop_head, field_id, method_id, parse_length, take_head
+from linkerd2_py._ext.exchange.head cimport (
+    FIELD_DROPPED, HTTP_11, Head, drop_head, field_id, method_id, parse_length, take_head,
+)
 from linkerd2_py._ext.exchange.stream cimport ConnectionOwner, Dispatch, Peer, Stream
 from linkerd2_py._ext.http2.client cimport Http2Client
 from linkerd2_py._ext.http2.long_strings cimport free_scan
 from linkerd2_py._ext.http2.meter cimport FrameMeter, meter_frames
-from linkerd2_py._ext.http2.nghttp2 cimport nghttp2_session_get_effective_local_window_size, nghttp2_session_get_effective_recv_data_length
+from linkerd2_py._ext.http2.nghttp2 cimport (
+    nghttp2_session_get_effective_local_window_size, nghttp2_session_get_effective_recv_data_length,
+)
 from linkerd2_py._ext.http2.server cimport Http2Server
 from linkerd2_py._ext.http2.session cimport Http2Half, Http2Session
 from linkerd2_py._ext.io.listener cimport Accepting, Listener
@@ -18,7 +23,8 @@ from linkerd2_py._ext.io.loop cimport Loop
 from linkerd2_py._ext.io.transport cimport Transport, accepted
 
 FAULTS = (
-    "none", "refused", "unreachable", "connect_timeout", "reset", "timeout", "eof", "protocol", "idle", "no_fds", "no_memory", "local", "io",
+    "none", "refused", "unreachable", "connect_timeout", "reset", "timeout", "eof", "protocol", "idle",
+    "no_fds", "no_memory", "local", "io",
 )
 
 
@@ -31,7 +37,8 @@ cdef list fields_of(Head head):
     cdef list fields = []
     for i in range(head.count):
         if not head.fields[i].flags & FIELD_DROPPED:
-            fields.append((text(head.fields[i].name, head.fields[i].name_len), text(head.fields[i].value, head.fields[i].value_len)))
+            fields.append((text(head.fields[i].name, head.fields[i].name_len),
+                text(head.fields[i].value, head.fields[i].value_len)))
     return fields
 
 
@@ -50,7 +57,8 @@ cdef dict request_of(Head head):
 
 
 cdef dict response_of(Head head):
-    return {"status": head.status, "fields": fields_of(head), "content_length": head.content_length, "end": bool(head.end)}
+    return {"status": head.status, "fields": fields_of(head), "content_length": head.content_length,
+        "end": bool(head.end)}
 
 
 cdef class Kept:
@@ -78,7 +86,8 @@ cdef Kept build(list fields, bint end):
 
 
 cdef class RecorderPeer(Peer):
-    """Records what its half reports in `events`; `full` makes it hold the half as an exchange does when its sink is full."""
+    """Records what its half reports in `events`; `full` makes it hold the half as an exchange does when
+    its sink is full."""
     cdef Stream half
     cdef public list events
     cdef public object on_event         # called with (peer, name) after each event, or None
@@ -155,7 +164,8 @@ cdef class RecorderPeer(Peer):
         self.half.send_interim(kept.head)
         drop_head(kept.head)
 
-    def request(self, bytes method, bytes path, bytes authority=b"test", object fields=(), *, bint end=True, bytes scheme=b""):
+    def request(self, bytes method, bytes path, bytes authority=b"test", object fields=(), *,
+            bint end=True, bytes scheme=b""):
         cdef Kept kept = build(list(fields), end)
         cdef Head head = kept.head
         head.method.ptr, head.method.len = method, len(method)
@@ -264,11 +274,14 @@ cdef class SessionDoor:
     @property
     def leases(self):
         """Whether any buffer is leased by the connection itself."""
-        return self.transport.inbox is not None or self.transport.outbox.first is not None or self.session.block is not None
+        cdef Transport transport = self.transport
+        return (transport.inbox is not None or transport.outbox.first is not None
+                or self.session.block is not None)
 
     @property
     def window(self):
-        """(size of the connection's receive window, bytes of it that are in use or not yet announced again)."""
+        """(size of the connection's receive window, bytes of it that are in use or not yet announced
+        again)."""
         return (
             nghttp2_session_get_effective_local_window_size(self.session.h2),
             nghttp2_session_get_effective_recv_data_length(self.session.h2),
@@ -304,7 +317,8 @@ cdef class ServerDoor(SessionDoor):
 cdef class ClientDoor(SessionDoor):
     cdef RecorderOwner owner
 
-    def __init__(self, Loop loop, int fd, Limits limits, *, bint keepalive=False, bint in_pod=False, on_room=None, bint dead=False):
+    def __init__(self, Loop loop, int fd, Limits limits, *, bint keepalive=False, bint in_pod=False,
+            on_room=None, bint dead=False):
         self.owner = RecorderOwner()
         self.owner.events = []
         self.owner.on_room = on_room
