@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
-from linkerd2_py.base.names import CONTROL_PLANE_NAMESPACE
 from linkerd2_py.base.tasks import cancel_all, supervise
+from linkerd2_py.controlplane.local.ingress.door_proxy import SERVICE_ACCOUNT, DoorProxy
 from linkerd2_py.controlplane.local.place.loopback.addresses import AddressPool, PortPicker
 from linkerd2_py.controlplane.local.place.loopback.plan import static_settings
 from linkerd2_py.controlplane.local.place.plan import (
@@ -22,15 +22,11 @@ from linkerd2_py.controlplane.local.place.plan import (
     PodPlan,
     StaticPort,
 )
-from linkerd2_py.controlplane.local.programs.container import Container
-from linkerd2_py.controlplane.local.programs.of_pod import APP_GRACE_S, Surroundings, proxy_program
-from linkerd2_py.controlplane.local.programs.probe import Probe
+from linkerd2_py.controlplane.local.programs.of_pod import Surroundings
 from linkerd2_py.controlplane.mesh.objects import Service
 from linkerd2_py.controlplane.sources.local.mesh_spec import MeshSpec, OutboundSpec, WorkloadSpec
 
-SERVICE_ACCOUNT: Final = "ingress"
 HOST: Final = "127.0.0.1"
-PROBE_EVERY_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +55,7 @@ class Ingress:
         self._ports = PortPicker(HOST, shared=True)
         self._doors: dict[str, str] = {}
         self._links: dict[str, str] = {}
-        self._proxies: list[_DoorProxy] = []
+        self._proxies: list[DoorProxy] = []
         self._renewing: asyncio.Task[None] | None = None
 
     @property
@@ -163,69 +159,9 @@ class Ingress:
         )
         self._proxies.append(self._proxy(plan))
 
-    def _proxy(self, plan: PodPlan) -> _DoorProxy:
+    def _proxy(self, plan: PodPlan) -> DoorProxy:
         secured = self._kind.secured
-        return _DoorProxy(plan, around=self._around, on_change=self._on_change, secured=secured)
-
-
-class _DoorProxy:
-    """One proxy process behind doors."""
-
-    def __init__(
-        self,
-        plan: PodPlan,
-        *,
-        around: Surroundings,
-        on_change: Callable[[], None],
-        secured: bool,
-    ) -> None:
-        self.plan = plan
-        self.ready = False
-        self._stopped = False
-        self._around = around
-        # No pod can be called that; there may be a workload that is called ingress, too.
-        self._identity = f"{plan.name}.door"
-        self._on_change = on_change
-        self._probe = Probe(plan.ip, plan.admin_port, path="/ready")
-        self.container = Container(
-            proxy_program(self._with_identity() if secured else _without(plan), around=around),
-            guard=around.guard,
-            clock=around.clock,
-            on_change=on_change,
-        )
-        self._running = supervise(self.container.run, name=f"proxy {plan.name}")
-        self._waiting = supervise(self._wait_ready, name=f"proxy {plan.name} ready")
-
-    @property
-    def is_current(self) -> bool:
-        """Whether it serves on; one that was stopped to be replaced, and was not yet, does not."""
-        return not self._stopped and self._around.identities.is_current(self._identity)
-
-    def _with_identity(self) -> PodPlan:
-        """The mesh's own and no workload's: who lets its own namespace in does not let in what comes from outside."""
-        identity = self._around.identities.issue(
-            self._identity, service_account=SERVICE_ACCOUNT, namespace=CONTROL_PLANE_NAMESPACE
-        )
-        return self.plan.secured(identity)
-
-    async def stop(self) -> None:
-        """May be repeated."""
-        self._stopped = True
-        self._waiting.cancel()
-        await self.container.stop(grace_s=APP_GRACE_S)
-        await cancel_all([self._running])
-        self._around.identities.withdraw(self._identity)
-
-    async def _wait_ready(self) -> None:
-        while not await self._probe.answered():  # noqa: ASYNC110
-            await asyncio.sleep(PROBE_EVERY_S)
-        self.ready = True
-        self._on_change()
-
-
-def _without(plan: PodPlan) -> PodPlan:
-    """A proxy that proves nothing."""
-    return replace(plan, settings={**plan.settings, "IDENTITY_DISABLED": "disabled"})
+        return DoorProxy(plan, around=self._around, on_change=self._on_change, secured=secured)
 
 
 def needs_doors(mesh: MeshSpec) -> bool:
