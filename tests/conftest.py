@@ -4,12 +4,15 @@ engine objects.
 
 import gc
 import os
+import re
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.wait import eventually, patience
 
@@ -23,7 +26,7 @@ settings.load_profile(os.environ.get("L5D_HYPOTHESIS", "fast"))
 # handler may meet descriptors that are closed already, and the child ends before it begins.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 
-INTEGRATION = Path(__file__).parent / "integration"
+INTEGRATION = re.compile(r"tests/integration/(\w+)/")
 # What there is once on a machine, or is made once for many tests, by the folder of integration tests that use it: these
 # take turns in a parallel run.
 TURNS = {
@@ -71,13 +74,18 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     return (yield)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those that must not meet are of one group, which a parallel run gives to one worker."""
-    for item in items:
-        folder = item.path.parent
-        if folder.parent == INTEGRATION and folder.name in TURNS:
-            item.add_marker(pytest.mark.xdist_group(TURNS[folder.name]))
+class Turns(LoadScopeScheduling):
+    """What belongs together goes to one worker of a parallel run; every other test to the first that is free."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        place = INTEGRATION.search(nodeid)
+        return TURNS.get(place[1], nodeid) if place else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Turns | None:
+    """Not by marks: the plugin's own hook for those is not one that pytest 9 calls."""
+    return Turns(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 def _is_lasting(name: str) -> bool:

@@ -96,17 +96,38 @@ def test_tests_that_wait_get_more_workers_and_stay_in_their_groups() -> None:
     assert "loadgroup" not in Stage("quick", ["here"]).words()
 
 
-def test_tests_of_what_there_is_once_on_a_machine_take_turns() -> None:
-    words = ["-q", "-p", "no:cacheprovider", "--collect-only", "-m", "xdist_group"]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *words, "tests/integration"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    files = {Path(line.partition("::")[0]) for line in done.stdout.splitlines() if "::" in line}
-    folders = [ROOT / "tests/integration" / name for name in TURNS]
-    assert files == {
-        path.relative_to(ROOT) for folder in folders for path in folder.glob("test_*.py")
-    }
+ONE_WORKER = """
+import os
+from pathlib import Path
+
+import pytest
+
+@pytest.mark.parametrize("number", range(8))
+def test_place(number):
+    with Path(os.environ["SEEN"]).open("a") as file:
+        file.write(__file__.split("/")[-2] + " " + os.environ["PYTEST_XDIST_WORKER"] + "\\n")
+"""
+
+
+def test_tests_of_what_there_is_once_on_a_machine_take_turns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("local", "engine"):
+        path = tmp_path / "tests/integration" / folder / "test_it.py"
+        path.parent.mkdir(parents=True)
+        path.write_text(ONE_WORKER)
+    hooks = "from tests.conftest import pytest_xdist_make_scheduler\n"
+    (tmp_path / "conftest.py").write_text(hooks)
+    (tmp_path / "pytest.ini").touch()
+    monkeypatch.setenv("SEEN", str(tmp_path / "seen"))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    words = ["-n", "2", "--dist", "loadgroup", "--import-mode=importlib", "tests"]
+    subprocess.run([sys.executable, "-m", "pytest", *words], cwd=tmp_path, check=True)
+    seen = [line.split() for line in (tmp_path / "seen").read_text().splitlines()]
+    assert len(seen) == 16
+    assert len({worker for folder, worker in seen if folder == "local"}) == 1
+    assert {worker for _, worker in seen} == {"gw0", "gw1"}
+
+
+def test_what_takes_turns_exists() -> None:
+    assert all((ROOT / "tests/integration" / folder).is_dir() for folder in TURNS)
