@@ -25,9 +25,12 @@ from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.identity.files import IssuerFiles
 from linkerd2_py.controlplane.identity.identity import Identity, IdentitySettings
 from linkerd2_py.controlplane.identity.tokens import WorkloadTokens
-from linkerd2_py.controlplane.mesh.objects import Deployment, Pod, PortSpec, Service
-from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.mesh.objects import DEPLOYMENT, PortSpec, Workload
+from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.proxy_api.server import ProxyApi
+from linkerd2_py.controlplane.sources.local.mesh_spec import ServiceSpec
+from linkerd2_py.controlplane.sources.local.replica import Replica
+from linkerd2_py.controlplane.sources.local.source import LocalSource
 
 NAMESPACE = WORKLOAD = SERVICE = "bench"
 PORT = 80
@@ -35,10 +38,10 @@ _OWNER_ONLY = 0o600
 AUTHORITY = f"{SERVICE}.{NAMESPACE}.svc.cluster.local"
 
 
-def pod(number: int, address: str, *, meshed: bool, identity: str = "") -> Pod:
+def pod(number: int, address: str, *, meshed: bool, identity: str = "") -> Replica:
     """A ready pod that is reached at `host:port`."""
     host, _, port = address.rpartition(":")
-    return Pod(
+    return Replica(
         namespace=NAMESPACE,
         name=f"{WORKLOAD}-{number}",
         workload=WORKLOAD,
@@ -51,14 +54,15 @@ def pod(number: int, address: str, *, meshed: bool, identity: str = "") -> Pod:
     )
 
 
-def fill(registry: Registry, pods: Sequence[Pod], *, opaque: bool) -> None:
+def fill(source: LocalSource, pods: Sequence[Replica], *, opaque: bool) -> None:
     """One service with these pods."""
     ports = (PortSpec("bench", PORT, PORT, opaque=opaque),)
-    registry.apply(
-        deployments=[Deployment(NAMESPACE, WORKLOAD, replicas=len(pods))],
-        services=[Service(NAMESPACE, SERVICE, WORKLOAD, ports)],
-        pods=pods,
+    source.describe(
+        services=[ServiceSpec(NAMESPACE, SERVICE, WORKLOAD, ports)],
+        workloads=[Workload(DEPLOYMENT, NAMESPACE, WORKLOAD, replicas=len(pods))],
     )
+    for replica in pods:
+        source.put(replica)
 
 
 def certifying(issuer: Path, tokens: Mapping[str, Path], *, metrics: CollectorRegistry) -> Identity:
@@ -73,20 +77,20 @@ def certifying(issuer: Path, tokens: Mapping[str, Path], *, metrics: CollectorRe
 class Churn:
     """Pods that come and go, in turn, at an even pace."""
 
-    def __init__(self, registry: Registry, pods: Sequence[Pod]) -> None:
-        self._registry = registry
+    def __init__(self, source: LocalSource, pods: Sequence[Replica]) -> None:
+        self._source = source
         self._pods = pods
         self._present: set[str] = set()
         self.updates = 0
 
-    def step(self, pod: Pod) -> None:
+    def step(self, pod: Replica) -> None:
         """Take it away if it is there, else bring it."""
         if pod.name in self._present:
             self._present.remove(pod.name)
-            self._registry.remove(Pod, key=pod.key)
+            self._source.remove(pod)
         else:
             self._present.add(pod.name)
-            self._registry.put(pod)
+            self._source.put(pod)
         self.updates += 1
 
     async def run(self, per_second: float) -> None:
@@ -103,22 +107,23 @@ async def serve(options: argparse.Namespace) -> None:
     """Until SIGTERM."""
     ending = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ending.set)
-    registry = Registry()
+    store = MeshStore()
+    source = LocalSource(store)
     pods = [
         pod(number, address, meshed=options.meshed, identity=options.identity)
         for number, address in enumerate([*options.endpoint, *options.passing])
     ]
     stable = len(options.endpoint)
-    fill(registry, pods[:stable], opaque=options.opaque)
+    fill(source, pods[:stable], opaque=options.opaque)
     metrics = CollectorRegistry()
-    destination = Destination(registry, metrics=metrics)
+    destination = Destination(store, metrics=metrics)
     identity = (
         certifying(options.issuer, dict(options.token), metrics=metrics) if options.issuer else None
     )
     api = ProxyApi(destination, identity=identity.service if identity else None)
     api.bind()
     print(json.dumps({"address": await api.start()}), flush=True)
-    churn = Churn(registry, pods[stable:])
+    churn = Churn(source, pods[stable:])
     churning = spawn(churn.run(options.updates), name="churn") if options.updates else None
     await ending.wait()
     if churning is not None:

@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable
 
 from linkerd2_py.base.clock import Clock
 from linkerd2_py.controlplane.checks.result import CheckResult
-from linkerd2_py.controlplane.mesh.objects import Key, Mesh
+from linkerd2_py.controlplane.mesh.objects import Key
+from linkerd2_py.controlplane.mesh.store import Mesh
 from linkerd2_py.controlplane.metrics.store import MetricsStore, ProxyReports, Report
 
 # A proxy that was not read for so many turns is shown as a problem.
@@ -29,7 +30,10 @@ async def control_plane_checks(
 
 def _check_mesh(mesh: Mesh) -> CheckResult:
     description = "control plane can read the mesh"
-    if not mesh.deployments:
+    if mesh.unsynced:
+        kinds = ", ".join(kind.__name__ for kind in mesh.unsynced)
+        return CheckResult(description, "error", f"not synced: {kinds}")
+    if not mesh.workloads:
         return CheckResult(description, "warning", "the mesh has no workloads")
     return CheckResult(description)
 

@@ -8,7 +8,8 @@ from linkerd2_py.base.names import LABEL_NAMESPACE, LABEL_POD
 from linkerd2_py.controlplane.checks.result import CheckResult, Status
 from linkerd2_py.controlplane.identity.authorities import Authorities
 from linkerd2_py.controlplane.identity.presented import certificates_of
-from linkerd2_py.controlplane.mesh.objects import Key, Mesh, Pod
+from linkerd2_py.controlplane.mesh.objects import Key, Pod
+from linkerd2_py.controlplane.mesh.store import Mesh
 from linkerd2_py.controlplane.metrics.families import CERTIFICATE_ENDS, STARTED
 from linkerd2_py.controlplane.metrics.store import Group, MetricsStore, Selection
 

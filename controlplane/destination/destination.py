@@ -9,20 +9,20 @@ from linkerd2_py.controlplane.destination.targets import (
     parse_target,
 )
 from linkerd2_py.controlplane.destination.watches import EndpointsAnswer, ProfileAnswer, Watches
-from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.mesh.store import MeshStore
 
 
 class Destination:
-    """Answers about the mesh in `registry`, until closed."""
+    """Answers about the mesh in `store`, until closed."""
 
-    def __init__(self, registry: Registry, *, metrics: CollectorRegistry) -> None:
+    def __init__(self, store: MeshStore, *, metrics: CollectorRegistry) -> None:
         self.endpoints: Watches[ServiceTarget] = Watches(
-            registry,
+            store,
             answer=lambda target, mesh: EndpointsAnswer(target, mesh=mesh),
             on_overflow=_overflows("endpoint", metrics=metrics).inc,
         )
         self.profiles: Watches[Target] = Watches(
-            registry,
+            store,
             answer=lambda target, mesh: ProfileAnswer(target, mesh=mesh),
             on_overflow=_overflows("profile", metrics=metrics).inc,
         )

@@ -1,16 +1,17 @@
-"""Which pods serve a target now: the set that `Get` streams describe."""
+"""Who serves a target now: the set that `Get` streams describe."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from linkerd2_py.controlplane.destination.targets import ServiceTarget
-from linkerd2_py.controlplane.destination.topics import Topic, pods_topic, service_topic
-from linkerd2_py.controlplane.mesh.objects import Key, Mesh, Pod, PortSpec
+from linkerd2_py.controlplane.destination.topics import Topic, endpoints_topic, service_topic
+from linkerd2_py.controlplane.mesh.objects import Endpoint, EndpointsKey, Owner, Pod
+from linkerd2_py.controlplane.mesh.store import Mesh
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
-    """One pod's address for one port, with what a peer must know to talk to it.
+class EndpointFacts:
+    """One address and port, with what a peer must know to talk to it. No `pod` is known where something else serves.
 
     A `meshed` pod has a proxy; `proxied` says that the proxy is what answers on this port. Only then are there an
     `identity`, which it proves (empty: it has none), and an `inbound_port`, where it takes any of its ports by a header
@@ -19,13 +20,13 @@ class Endpoint:
 
     ip: str
     port: int
-    namespace: str
-    pod: str
-    deployment: str
-    service_account: str
-    meshed: bool
-    proxied: bool
     opaque: bool
+    namespace: str = ""
+    pod: str = ""
+    owner: Owner | None = None
+    service_account: str = ""
+    meshed: bool = False
+    proxied: bool = False
     identity: str = ""
     inbound_port: int = 0
 
@@ -40,49 +41,60 @@ class EndpointSet:
     """All ready endpoints of a target; `exists` is false when there is no such service."""
 
     exists: bool
-    endpoints: frozenset[Endpoint]
+    endpoints: frozenset[EndpointFacts]
     depends_on: frozenset[Topic]
 
 
 def resolve(target: ServiceTarget, *, mesh: Mesh) -> EndpointSet:
-    """The endpoints of a service port. A port that is not declared is used as the pods' own number."""
+    """The endpoints of a service port, or those of one instance. A port that is not declared has those that a source gives it."""
     service = mesh.services.get(target.service)
     if service is None:
         topics = frozenset({service_topic(target.service)})
         return EndpointSet(exists=False, endpoints=frozenset(), depends_on=topics)
-    workload = Key(service.namespace, service.workload)
-    spec = service.port(target.port) or PortSpec("", target.port, target.port)
-    pods = mesh.pods_of(workload)
-    if target.instance:
-        pods = (pod for pod in pods if pod.name == target.instance)
+    key = EndpointsKey(*target.service, target.port)
+    spec = service.port(target.port)
+    opaque = spec is not None and spec.opaque
     return EndpointSet(
         exists=True,
-        endpoints=frozenset(_serving(pods, spec=spec)),
-        depends_on=frozenset({service_topic(target.service), pods_topic(workload)}),
+        endpoints=frozenset(_ready(key, instance=target.instance, opaque=opaque, mesh=mesh)),
+        depends_on=frozenset({service_topic(target.service), endpoints_topic(key)}),
     )
 
 
-def endpoint_of(pod: Pod, *, ip: str, port: int, opaque: bool) -> Endpoint:
+def facts_of(pod: Pod, *, ip: str, port: int, opaque: bool) -> EndpointFacts:
     """The pod as an endpoint: one of its addresses, and the port that peers connect to."""
-    proxied = pod.proxied(port)
-    return Endpoint(
+    proxied = port in pod.proxied
+    return EndpointFacts(
         ip=ip,
         port=port,
+        opaque=opaque,
         namespace=pod.namespace,
         pod=pod.name,
-        deployment=pod.workload,
+        owner=pod.owner,
         service_account=pod.service_account,
         meshed=pod.meshed,
         proxied=proxied,
-        opaque=opaque,
         # Where the program itself answers, nobody could prove who it is.
         identity=pod.identity if proxied else "",
         inbound_port=pod.inbound_port if proxied else 0,
     )
 
 
-def _serving(pods: Iterable[Pod], *, spec: PortSpec) -> Iterable[Endpoint]:
-    for pod in pods:
-        port = pod.ports.get(spec.target_port)
-        if pod.serving and port is not None:
-            yield endpoint_of(pod, ip=pod.ip, port=port, opaque=spec.opaque)
+def _ready(
+    key: EndpointsKey, *, instance: str, opaque: bool, mesh: Mesh
+) -> Iterator[EndpointFacts]:
+    found = mesh.endpoints.get(key)
+    for endpoint in found.endpoints if found else ():
+        if endpoint.ready and instance in {"", endpoint.hostname}:
+            yield from _facts(endpoint, opaque=opaque, mesh=mesh)
+
+
+def _facts(endpoint: Endpoint, *, opaque: bool, mesh: Mesh) -> Iterator[EndpointFacts]:
+    """None for a pod that is named before it is known, and for its second address: it is one endpoint, at its own."""
+    ip, port = endpoint.ip, endpoint.port
+    if endpoint.pod is None:
+        yield EndpointFacts(ip, port, opaque)
+        return
+    pod = mesh.pods.get(endpoint.pod)
+    if pod is not None and ip == pod.ip:
+        yield facts_of(pod, ip=ip, port=port, opaque=opaque)

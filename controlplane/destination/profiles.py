@@ -1,19 +1,22 @@
 """What `GetProfile` says of a target: its name, whether its bytes are opaque, and who is behind an address."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from google.protobuf.duration_pb2 import Duration
 
-from linkerd2_py.controlplane.destination.endpoints import endpoint_of
+from linkerd2_py.controlplane.destination.endpoints import facts_of
 from linkerd2_py.controlplane.destination.targets import AddressTarget, ServiceTarget, Target
 from linkerd2_py.controlplane.destination.topics import (
     Topic,
     address_topic,
-    callers_topic,
+    served_topic,
     service_topic,
 )
 from linkerd2_py.controlplane.destination.translator import weighted_address
-from linkerd2_py.controlplane.mesh.objects import Key, Mesh, Pod, Service
+from linkerd2_py.controlplane.mesh.objects import Pod
+from linkerd2_py.controlplane.mesh.store import Mesh
 from linkerd2_py.proto.gen import destination_pb2 as destination
 from linkerd2_py.proto.gen import meta_pb2 as meta
 
@@ -46,7 +49,8 @@ def _of_service(target: ServiceTarget, *, mesh: Mesh) -> Profile:
 
 def _of_address(target: AddressTarget, *, mesh: Mesh) -> Profile:
     topics = {address_topic(str(target.ip))}
-    service = _service_at(target, mesh=mesh)
+    # A service has its virtual address on whatever port.
+    service = mesh.service_at(str(target.ip))
     if service is None:
         return _of_pod(target, mesh=mesh, topics=topics)
     found = _of_service(ServiceTarget(service.key, target.port), mesh=mesh)
@@ -55,44 +59,42 @@ def _of_address(target: AddressTarget, *, mesh: Mesh) -> Profile:
 
 def _of_pod(target: AddressTarget, *, mesh: Mesh, topics: set[Topic]) -> Profile:
     message = _default()
-    found = _pod_at(target, mesh=mesh)
-    if found is not None:
-        pod, target_port = found
-        topics.add(callers_topic(pod.workload_key))
-        opaque = _opaque(pod.workload_key, target_port=target_port, mesh=mesh)
-        port = pod.ports.get(target_port, target.port)
-        endpoint = endpoint_of(pod, ip=str(target.ip), port=port, opaque=opaque)
+    ip = str(target.ip)
+    pod = next((pod for pod in mesh.pods_at(ip) if pod.status != "Failed"), None)
+    if pod is not None:
+        topics.add(served_topic(pod.key))
+        topics |= {service_topic(found.service_key) for found in mesh.endpoints_with(pod.key)}
+        port, opaque = _served(pod, number=target.port, mesh=mesh)
+        endpoint = facts_of(pod, ip=ip, port=port, opaque=opaque)
         message.opaque_protocol = opaque
         message.endpoint.CopyFrom(weighted_address(endpoint))
         message.endpoint.metric_labels["namespace"] = pod.namespace
     return Profile(_encode(message), frozenset(topics))
 
 
-def _service_at(target: AddressTarget, *, mesh: Mesh) -> Service | None:
-    """The service whose virtual address it is, on whatever port."""
-    ip = str(target.ip)
-    return next((service for service in mesh.services.values() if ip in service.ips), None)
+class _ServedPort(NamedTuple):
+    """A port that a pod serves for some service: its `own` number, and the one that peers connect to."""
+
+    own: int | str
+    seen: int
+    opaque: bool
 
 
-def _pod_at(target: AddressTarget, *, mesh: Mesh) -> tuple[Pod, int] | None:
-    """The pod that has the address, with its own number of the port that was connected to."""
-    for pod in mesh.pods.values():
-        if str(target.ip) not in pod.ips or pod.status == "Failed":
-            continue
-        for own, seen in pod.ports.items():
-            if target.port in {own, seen}:
-                return pod, own
-        return pod, target.port
-    return None
+def _served(pod: Pod, *, number: int, mesh: Mesh) -> tuple[int, bool]:
+    """The port that peers connect to for either number, and whether any service says that its bytes are not to be parsed."""
+    ports = list(_served_ports(pod, mesh=mesh))
+    seen = next((port.seen for port in ports if number in {port.own, port.seen}), number)
+    return seen, any(port.opaque for port in ports if port.seen == seen)
 
 
-def _opaque(workload: Key, *, target_port: int, mesh: Mesh) -> bool:
-    return any(
-        spec.opaque and spec.target_port == target_port
-        for service in mesh.services.values()
-        if Key(service.namespace, service.workload) == workload
-        for spec in service.ports
-    )
+def _served_ports(pod: Pod, *, mesh: Mesh) -> Iterator[_ServedPort]:
+    for found in mesh.endpoints_with(pod.key):
+        service = mesh.services.get(found.service_key)
+        spec = service.port(found.port) if service else None
+        own, opaque = (spec.target_port, spec.opaque) if spec else (found.port, False)
+        for endpoint in found.endpoints:
+            if endpoint.pod == pod.key:
+                yield _ServedPort(own, endpoint.port, opaque)
 
 
 def _default() -> destination.DestinationProfile:

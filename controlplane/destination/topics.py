@@ -3,21 +3,16 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from linkerd2_py.controlplane.mesh.objects import (
-    Change,
-    Deployment,
-    Key,
-    MeshObject,
-    Pod,
-    Service,
-)
+from linkerd2_py.controlplane.mesh.changes import Change
+from linkerd2_py.controlplane.mesh.objects import Endpoints, EndpointsKey, Key, Pod, Service
+from linkerd2_py.controlplane.mesh.store import Mesh
 
 
 class Topic(NamedTuple):
     """A kind of dependency and what it is on."""
 
     kind: str
-    name: Key | str
+    name: tuple[object, ...] | str
 
 
 def service_topic(service: Key) -> Topic:
@@ -25,14 +20,14 @@ def service_topic(service: Key) -> Topic:
     return Topic("service", service)
 
 
-def pods_topic(workload: Key) -> Topic:
-    """The pods of a workload."""
-    return Topic("pods", workload)
+def endpoints_topic(endpoints: EndpointsKey) -> Topic:
+    """Who serves a port of a service, and what peers must know of them."""
+    return Topic("endpoints", endpoints)
 
 
-def callers_topic(workload: Key) -> Topic:
-    """The services that lead to a workload."""
-    return Topic("leads-to", workload)
+def served_topic(pod: Key) -> Topic:
+    """Which ports of services a pod serves, and where."""
+    return Topic("served-by", pod)
 
 
 def address_topic(ip: str) -> Topic:
@@ -40,26 +35,55 @@ def address_topic(ip: str) -> Topic:
     return Topic("address", ip)
 
 
-def topics_of(changes: Sequence[Change]) -> frozenset[Topic]:
-    """All that may be different after `changes`, both where things were and where they are."""
-    return frozenset(_topics(changes))
+def topics_of(changes: Sequence[Change], *, mesh: Mesh) -> frozenset[Topic]:
+    """All that may be different after `changes`, which led to `mesh`, both where things were and where they are."""
+    return frozenset(_topics(changes, mesh=mesh))
 
 
-def _topics(changes: Iterable[Change]) -> Iterator[Topic]:
+def _topics(changes: Iterable[Change], *, mesh: Mesh) -> Iterator[Topic]:
     for change in changes:
-        for side in (change.before, change.after):
-            if side is not None:
-                yield from _of_object(side)
+        match change.subject:
+            case Service():
+                yield from _of_service(change)
+            case Endpoints() as found:
+                yield endpoints_topic(found.key)
+                yield from map(served_topic, _moved(change))
+            case Pod() as pod if _seen(change.before) != _seen(change.after):
+                yield from (endpoints_topic(one.key) for one in mesh.endpoints_with(pod.key))
+                yield from map(address_topic, _ips(change))
 
 
-def _of_object(subject: MeshObject) -> Iterator[Topic]:
-    match subject:
-        case Service():
-            yield service_topic(subject.key)
-            yield callers_topic(Key(subject.namespace, subject.workload))
-            yield from map(address_topic, subject.ips)
-        case Pod():
-            yield pods_topic(subject.workload_key)
-            yield from map(address_topic, subject.ips)
-        case Deployment():
-            return
+def _of_service(change: Change) -> Iterator[Topic]:
+    service = change.subject
+    if isinstance(service, Service):
+        yield service_topic(service.key)
+    yield from map(address_topic, _ips(change))
+
+
+def _moved(change: Change) -> set[Key]:
+    """The pods that came, went or serve in another way."""
+    sides = (change.before, change.after)
+    before, after = (set(one.endpoints if isinstance(one, Endpoints) else ()) for one in sides)
+    return {endpoint.pod for endpoint in before ^ after if endpoint.pod}
+
+
+def _ips(change: Change) -> Iterator[str]:
+    for side in (change.before, change.after):
+        if isinstance(side, Pod | Service):
+            yield from side.ips
+
+
+def _seen(pod: object) -> tuple[object, ...] | None:
+    """What answers say of a pod. Whether it is ready is told by its Endpoints."""
+    if not isinstance(pod, Pod):
+        return None
+    return (
+        pod.owner,
+        pod.ips,
+        pod.status == "Failed",
+        pod.service_account,
+        pod.meshed,
+        pod.proxied,
+        pod.identity,
+        pod.inbound_port,
+    )

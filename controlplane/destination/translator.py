@@ -10,13 +10,13 @@ from collections.abc import Iterable
 from linkerd2_py.base.names import (
     CONTROL_PLANE_NAMESPACE,
     LABEL_CONTROL_PLANE_NS,
-    LABEL_DEPLOYMENT,
     LABEL_NAMESPACE,
     LABEL_POD,
     LABEL_SERVICE,
     LABEL_SERVICE_ACCOUNT,
+    owner_label,
 )
-from linkerd2_py.controlplane.destination.endpoints import Endpoint, EndpointSet
+from linkerd2_py.controlplane.destination.endpoints import EndpointFacts, EndpointSet
 from linkerd2_py.controlplane.mesh.objects import Key
 from linkerd2_py.proto.gen import destination_pb2 as destination
 from linkerd2_py.proto.gen import meta_pb2 as meta
@@ -50,19 +50,15 @@ def difference(before: EndpointSet, *, after: EndpointSet, service: Key) -> tupl
     return tuple(messages)
 
 
-def weighted_address(endpoint: Endpoint) -> destination.WeightedAddr:
-    """One endpoint with its labels, its identity, its hint and the pod it stands for."""
+def weighted_address(endpoint: EndpointFacts) -> destination.WeightedAddr:
+    """One endpoint with its labels, its identity, its hint and the pod it stands for, if any."""
     return destination.WeightedAddr(
         addr=tcp_address(endpoint.ip, port=endpoint.port),
         weight=WEIGHT,
         metric_labels=_labels(endpoint),
         tls_identity=_tls_identity(endpoint),
         protocol_hint=_protocol_hint(endpoint),
-        resource_ref=meta.Metadata(
-            resource=meta.Resource(
-                group="core", kind="Pod", name=endpoint.pod, namespace=endpoint.namespace
-            )
-        ),
+        resource_ref=_pod_reference(endpoint),
     )
 
 
@@ -76,7 +72,14 @@ def tcp_address(ip: str, *, port: int) -> net.TcpAddress:
     return net.TcpAddress(ip=net.IPAddress(ipv6=parts), port=port)
 
 
-def _tls_identity(endpoint: Endpoint) -> destination.TlsIdentity | None:
+def _pod_reference(endpoint: EndpointFacts) -> meta.Metadata | None:
+    if not endpoint.pod:
+        return None
+    pod = meta.Resource(group="core", kind="Pod", name=endpoint.pod, namespace=endpoint.namespace)
+    return meta.Metadata(resource=pod)
+
+
+def _tls_identity(endpoint: EndpointFacts) -> destination.TlsIdentity | None:
     """The name in the certificate, which is also the one to ask for in the handshake (SNI)."""
     if not endpoint.identity:
         return None
@@ -84,7 +87,7 @@ def _tls_identity(endpoint: Endpoint) -> destination.TlsIdentity | None:
     return destination.TlsIdentity(dns_like_identity=name, server_name=name)
 
 
-def _protocol_hint(endpoint: Endpoint) -> destination.ProtocolHint | None:
+def _protocol_hint(endpoint: EndpointFacts) -> destination.ProtocolHint | None:
     if not endpoint.proxied:
         return None
     hint = destination.ProtocolHint
@@ -95,18 +98,18 @@ def _protocol_hint(endpoint: Endpoint) -> destination.ProtocolHint | None:
     return hint(opaque=hint.Opaque(), opaque_transport=direct if endpoint.inbound_port else None)
 
 
-def _labels(endpoint: Endpoint) -> dict[str, str]:
-    labels = {
-        LABEL_POD: endpoint.pod,
-        LABEL_DEPLOYMENT: endpoint.deployment,
-        LABEL_SERVICE_ACCOUNT: endpoint.service_account,
-    }
+def _labels(endpoint: EndpointFacts) -> dict[str, str]:
+    if not endpoint.pod:
+        return {}
+    labels = {LABEL_POD: endpoint.pod, LABEL_SERVICE_ACCOUNT: endpoint.service_account}
+    if endpoint.owner:
+        labels[owner_label(endpoint.owner.kind)] = endpoint.owner.name
     if endpoint.meshed:
         labels[LABEL_CONTROL_PLANE_NS] = CONTROL_PLANE_NAMESPACE
     return labels
 
 
-def _add(endpoints: Iterable[Endpoint], *, service: Key) -> bytes:
+def _add(endpoints: Iterable[EndpointFacts], *, service: Key) -> bytes:
     ordered = sorted(endpoints, key=lambda endpoint: endpoint.address)
     addresses = destination.WeightedAddrSet(
         addrs=[weighted_address(endpoint) for endpoint in ordered],

@@ -11,8 +11,8 @@ from linkerd2_py.controlplane.destination.profiles import profile
 from linkerd2_py.controlplane.destination.stream import UpdateStream
 from linkerd2_py.controlplane.destination.targets import ServiceTarget, Target
 from linkerd2_py.controlplane.destination.topics import Topic, topics_of
-from linkerd2_py.controlplane.mesh.objects import Change, Mesh
-from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.mesh.changes import Change
+from linkerd2_py.controlplane.mesh.store import Mesh, MeshStore
 
 
 class Answer(Protocol):
@@ -82,16 +82,16 @@ class Watches(Generic[T]):
 
     def __init__(
         self,
-        registry: Registry,
+        store: MeshStore,
         *,
         answer: Callable[[T, Mesh], Answer],
         on_overflow: Callable[[], None],
     ) -> None:
-        self._registry = registry
+        self._store = store
         self._answer = answer
         self._on_overflow = on_overflow
         self._watches: dict[T, _Watch] = {}
-        self._subscription = registry.subscribe(self._on_changes)
+        self._subscription = store.subscribe(self._on_changes)
 
     @property
     def targets(self) -> int:
@@ -107,7 +107,7 @@ class Watches(Generic[T]):
         """A stream that begins with a snapshot; give it back with `unsubscribe`."""
         watch = self._watches.get(target)
         if watch is None:
-            answer = self._answer(target, self._registry.mesh)
+            answer = self._answer(target, self._store.mesh)
             watch = self._watches[target] = _Watch(answer, answer.snapshot())
         stream = UpdateStream()
         stream.push(watch.first)
@@ -128,7 +128,7 @@ class Watches(Generic[T]):
         watch = self._watches.get(target)
         if watch is not None:
             return watch.first
-        return self._answer(target, self._registry.mesh).snapshot()
+        return self._answer(target, self._store.mesh).snapshot()
 
     def close(self) -> None:
         """Hear no more changes and end every stream."""
@@ -138,8 +138,8 @@ class Watches(Generic[T]):
                 stream.close()
 
     def _on_changes(self, changes: Sequence[Change]) -> None:
-        touched = topics_of(changes)
-        mesh = self._registry.mesh
+        mesh = self._store.mesh
+        touched = topics_of(changes, mesh=mesh)
         for target, watch in tuple(self._watches.items()):
             if touched.isdisjoint(watch.answer.depends_on):
                 continue

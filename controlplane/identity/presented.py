@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from linkerd2_py.controlplane.mesh.objects import Key, Mesh, Pod
+from linkerd2_py.controlplane.mesh.objects import Key, Pod
+from linkerd2_py.controlplane.mesh.store import Mesh
 
 # Proxies are near. More at once would only wait for each other's arithmetic.
 TIMEOUT_S = 3.0

@@ -1,17 +1,27 @@
-"""The objects of the mesh: services, pods and deployments, as immutable values.
+"""The objects of the mesh, as immutable values: what a source makes, and what everybody else reads from the store.
 
-A source (the supervisor of a local mesh) makes them; destination and public-api read them through `Registry`.
+A new kind is a dataclass here that has a `key` and says in its fields only what some answer needs, and a line in `Mesh` with the
+indexes that its readers ask by; a source then lists it, and destination or policy take it up in their topics.
 """
 
-from collections.abc import Iterable, Mapping
+from abc import abstractmethod
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 PodStatus = Literal["Running", "Pending", "Failed", "Terminating"]
 Family = Literal[4, 6]
 """A version of IP."""
+Labels = Mapping[str, str]
+_NO_LABELS: Final[Labels] = MappingProxyType({})
+DEPLOYMENT: Final = "deployment"
+
+
+def no_labels() -> Labels:
+    """Those of what has none, the same for all."""
+    return _NO_LABELS
 
 
 class Key(NamedTuple):
@@ -21,33 +31,99 @@ class Key(NamedTuple):
     name: str
 
 
+class Owner(NamedTuple):
+    """What keeps a pod in being: its kind in lower case, as metrics and command lines name it (`statefulset`), and its name."""
+
+    kind: str
+    name: str
+
+
+class WorkloadKey(NamedTuple):
+    """What a workload is called: a Deployment and a Job of one namespace may share a name."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+class EndpointsKey(NamedTuple):
+    """A port of a service, by the number that clients know."""
+
+    namespace: str
+    service: str
+    port: int
+
+
+class MeshObject:
+    """One thing of the mesh."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def key(self) -> Hashable:
+        """What it is called: unique among the objects of its kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace(MeshObject):
+    """A space of names, with what it says for everything in it."""
+
+    name: str
+    labels: Labels = field(default_factory=no_labels)
+    annotations: Labels = field(default_factory=no_labels)
+
+    @property
+    def key(self) -> str:
+        """Its name."""
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Workload(MeshObject):
+    """The owner of `replicas` pods: a Deployment, StatefulSet, Job …; its `kind` is as an `Owner` has it."""
+
+    kind: str
+    namespace: str
+    name: str
+    replicas: int
+    meshed: bool = True
+    labels: Labels = field(default_factory=no_labels)
+
+    @property
+    def key(self) -> WorkloadKey:
+        """Kind, namespace and name."""
+        return WorkloadKey(self.kind, self.namespace, self.name)
+
+
 @dataclass(frozen=True, slots=True)
 class PortSpec:
-    """One port of a service: clients use `port`, pods serve it on `target_port`.
+    """One port of a service: clients use `port`, pods serve it on `target_port`, a number or the name that they give it.
 
     `opaque` means that its bytes are not parsed (server-first protocols, or unknown ones).
     """
 
     name: str
     port: int
-    target_port: int
+    target_port: int | str
     opaque: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
-    """A name that clients call, backed by the pods of one workload in the same namespace.
+class Service(MeshObject):
+    """A name that clients call, backed by the pods of its namespace that have the labels of its `selector`.
 
-    `ips` are its virtual addresses (one per IP family, or none) as `ipaddress` writes them; a `headless` service never
-    has any and its name stands for its pods' own.
+    Without a selector it is backed by what its Endpoints say alone. `ips` are its virtual addresses (one per IP family, or none)
+    as `ipaddress` writes them; a `headless` service never has any and its name stands for its pods' own.
     """
 
     namespace: str
     name: str
-    workload: str
     ports: tuple[PortSpec, ...]
+    selector: Labels = field(default_factory=no_labels)
     ips: tuple[str, ...] = ()
     headless: bool = False
+    labels: Labels = field(default_factory=no_labels)
 
     @property
     def key(self) -> Key:
@@ -58,37 +134,58 @@ class Service:
         """The port that clients know by `number`, if it is declared."""
         return next((spec for spec in self.ports if spec.port == number), None)
 
+    def selects(self, pod: "Pod") -> bool:
+        """Whether `pod` is one of those behind it."""
+        return (
+            bool(self.selector)
+            and pod.namespace == self.namespace
+            and self.selector.items() <= pod.labels.items()
+        )
+
 
 @dataclass(frozen=True, slots=True)
-class Pod:
-    """One replica of a workload.
+class PortSet:
+    """Some ports of a pod: those in `listed` or, with `others`, all but those."""
 
-    `ports` maps a target port to the port that peers connect to at `ip` (the proxy's, where meshed). `ip6` is its second
-    address, where it has one. `admin_addr` is `host:port` of its proxy's admin server; `started` is in seconds since the
-    epoch. The proxy of an `intercepted` pod gets what is sent to any port but `skipped_ports`; otherwise it only has `ports`.
-    `identity` is the name in its proxy's certificate, empty where it has none; `inbound_port` is where peers reach that proxy's
-    own inbound listener at `ip`, 0 where there is no proxy. `problem` says why it is not ready, where that is known; `last_exit`
-    why one of its programs was last started again, at `last_exit_at`, in seconds since the epoch.
+    listed: frozenset[int] = frozenset()
+    others: bool = False
+
+    def __contains__(self, port: int) -> bool:
+        return (port in self.listed) != self.others
+
+
+NO_PORTS: Final = PortSet()
+
+
+@dataclass(frozen=True, slots=True)
+class Pod(MeshObject):
+    """One replica of a workload, or a pod that nobody owns.
+
+    `ips` are all its addresses, the first of them its own in every listing. `started` is in seconds since the epoch. A `meshed` pod
+    has a proxy. What peers must know of that: `proxied` are the ports that it takes instead of the program; `identity` is the name
+    in its certificate, empty where it has none; `inbound_port` is where its own inbound listener is reached, 0 where it is not;
+    `admin_addr` is `host:port` of its admin server. `problem` says why the pod is not ready, where that is known; `last_exit` why one
+    of its programs was last started again, at `last_exit_at`, in seconds since the epoch.
     """
 
     namespace: str
     name: str
-    workload: str
-    ip: str
-    ports: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))
+    owner: Owner | None = None
+    ips: tuple[str, ...] = ()
+    labels: Labels = field(default_factory=no_labels)
     ready: bool = False
-    meshed: bool = True
-    admin_addr: str | None = None
     status: PodStatus = "Pending"
-    restarts: int = 0
-    started: float = 0.0
-    ip6: str = ""
-    intercepted: bool = False
-    skipped_ports: frozenset[int] = frozenset()
+    node: str = ""
+    zone: str = ""
     # What Kubernetes calls the account of pods that name none.
     service_account: str = "default"
+    meshed: bool = False
+    proxied: PortSet = NO_PORTS
     identity: str = ""
     inbound_port: int = 0
+    admin_addr: str | None = None
+    restarts: int = 0
+    started: float = 0.0
     problem: str = ""
     last_exit: str = ""
     last_exit_at: float = 0.0
@@ -99,74 +196,69 @@ class Pod:
         return Key(self.namespace, self.name)
 
     @property
-    def ips(self) -> tuple[str, ...]:
-        """All its addresses, the IPv4 one first."""
-        return (self.ip, self.ip6) if self.ip6 else (self.ip,)
+    def ip(self) -> str:
+        """Its own address; empty while it has none."""
+        return next(iter(self.ips), "")
 
     @property
-    def workload_key(self) -> Key:
-        """Namespace and name of the deployment that owns it."""
-        return Key(self.namespace, self.workload)
+    def ip6(self) -> str:
+        """Its IPv6 address; empty where it has none."""
+        return next((ip for ip in self.ips if ":" in ip), "")
+
+    @property
+    def owner_key(self) -> WorkloadKey | None:
+        """The workload that it is a replica of."""
+        return self.owner and WorkloadKey(self.owner.kind, self.namespace, self.owner.name)
 
     @property
     def serving(self) -> bool:
         """Whether it may receive new traffic."""
         return self.ready and self.status == "Running"
 
-    def proxied(self, port: int) -> bool:
-        """Whether its proxy gets what peers send to `port`."""
-        if self.intercepted:
-            return self.meshed and port not in self.skipped_ports
-        return self.meshed and port in self.ports.values()
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where one port of a service is served: the very address that peers connect to.
+
+    `pod` is who serves there, where it is a pod; `hostname` names this endpoint below the service's own name.
+    """
+
+    ip: str
+    port: int
+    ready: bool = True
+    pod: Key | None = None
+    hostname: str = ""
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Deployment:
-    """A workload: the owner of `replicas` pods."""
+class Endpoints(MeshObject):
+    """All that serve one port of a service, ready or not, in every family of addresses.
+
+    There may be Endpoints of a port that the service does not declare: a source says so where pods serve it under that number.
+    """
 
     namespace: str
-    name: str
-    replicas: int
-    meshed: bool = True
+    service: str
+    port: int
+    endpoints: tuple[Endpoint, ...] = ()
 
     @property
-    def key(self) -> Key:
-        """Namespace and name."""
-        return Key(self.namespace, self.name)
+    def key(self) -> EndpointsKey:
+        """Namespace, service and port."""
+        return EndpointsKey(self.namespace, self.service, self.port)
+
+    @property
+    def service_key(self) -> Key:
+        """Namespace and name of the service."""
+        return Key(self.namespace, self.service)
+
+    @property
+    def pods(self) -> frozenset[Key]:
+        """Everybody who serves."""
+        return frozenset(one.pod for one in self.endpoints if one.pod)
 
 
 def of_family(ips: Iterable[str], *, family: Family) -> tuple[str, ...]:
     """Those of the addresses `ips` that are of one family."""
     return tuple(ip for ip in ips if ip_address(ip).version == family)
-
-
-MeshObject = Service | Pod | Deployment
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One object that came (`before` is None), went (`after` is None) or became different."""
-
-    before: MeshObject | None
-    after: MeshObject | None
-
-    @property
-    def subject(self) -> MeshObject:
-        """The object the change is about, in its newest known form."""
-        subject = self.after or self.before
-        if subject is None:
-            raise ValueError("a change has at least one side")
-        return subject
-
-
-@dataclass(frozen=True, slots=True)
-class Mesh:
-    """All objects at one moment."""
-
-    services: Mapping[Key, Service]
-    pods: Mapping[Key, Pod]
-    deployments: Mapping[Key, Deployment]
-
-    def pods_of(self, workload: Key) -> Iterable[Pod]:
-        """The pods that the deployment `workload` owns."""
-        return (pod for pod in self.pods.values() if pod.workload_key == workload)

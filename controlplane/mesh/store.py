@@ -1,163 +1,146 @@
-"""The registry: holds the mesh, tells its subscribers of every change, in order.
+"""The store: holds the mesh by kind, finds by what readers ask by, and tells its subscribers of every change, in order.
 
-It belongs to one event loop and takes no locks: a source applies, subscribers are called before `apply` returns
-(or, when a subscriber itself applies, right after the change it is being told of).
+It belongs to one event loop and takes no locks. One source fills one store: objects of several never mix.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import TypeVar
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
 
-from linkerd2_py.base.tasks import report_failure
+from linkerd2_py.controlplane.mesh.changes import Announcements, Change, OnChanges, Subscription
 from linkerd2_py.controlplane.mesh.objects import (
-    Change,
-    Deployment,
+    Endpoints,
+    EndpointsKey,
     Key,
-    Mesh,
     MeshObject,
+    Namespace,
     Pod,
     Service,
+    Workload,
+    WorkloadKey,
 )
+from linkerd2_py.controlplane.mesh.table import Table
 
-OnChanges = Callable[[Sequence[Change]], None]
-Kind = type[Service] | type[Pod] | type[Deployment]
-T = TypeVar("T", Service, Pod, Deployment)
-
-
-@dataclass(eq=False, slots=True)
-class Subscription:
-    """A place on the registry's list: `snapshot` is what held when it was taken."""
-
-    snapshot: Mesh
-    _on_changes: OnChanges
-    _peers: dict["Subscription", None] = field(repr=False)
-
-    def deliver(self, changes: Sequence[Change]) -> None:
-        """Tell the subscriber; its failure is its own and must not keep others from hearing."""
-        try:
-            self._on_changes(changes)
-        except Exception as error:  # noqa: BLE001
-            report_failure("registry-subscriber", error)
-
-    def close(self) -> None:
-        """Hear nothing more. May be repeated."""
-        self._peers.pop(self, None)
+T = TypeVar("T", bound=MeshObject)
+Kind = type[MeshObject]
 
 
-class Registry:
-    """Typed objects by kind and key, with subscribers."""
+class Mesh:
+    """All there is now, to be read: a table for each kind of objects, and look-ups that do not search."""
 
     def __init__(self) -> None:
-        self._services: dict[Key, Service] = {}
-        self._pods: dict[Key, Pod] = {}
-        self._deployments: dict[Key, Deployment] = {}
-        # In the order of their coming: everybody hears of a change before whatever it makes an earlier one do.
-        self._subscriptions: dict[Subscription, None] = {}
-        self._pending: deque[Sequence[Change]] = deque()
-        self._publishing = False
+        self.tables: dict[Kind, Table[Any, Any]] = {}
+        self.namespaces: Table[str, Namespace] = self._table(Namespace)
+        self.workloads: Table[WorkloadKey, Workload] = self._table(Workload)
+        self.services: Table[Key, Service] = self._table(Service)
+        self.pods: Table[Key, Pod] = self._table(Pod)
+        self.endpoints: Table[EndpointsKey, Endpoints] = self._table(Endpoints)
+        self._services_by_ip = self.services.index(lambda service: service.ips)
+        self._services_by_label = self.services.index(_selecting_label)
+        self._pods_by_ip = self.pods.index(lambda pod: pod.ips)
+        self._pods_by_owner = self.pods.index(_owners)
+        self._endpoints_by_service = self.endpoints.index(lambda found: (found.service_key,))
+        self._endpoints_by_pod = self.endpoints.index(lambda found: found.pods)
+
+    def _table(self, kind: type[T]) -> Table[Any, T]:
+        table: Table[Any, T] = Table()
+        self.tables[kind] = table
+        return table
+
+    def is_synced(self, kind: Kind) -> bool:
+        """Whether a source has said all there is of a kind: only then does nothing mean that there is none."""
+        return self.tables[kind].listed.is_set()
 
     @property
-    def mesh(self) -> Mesh:
-        """What holds now, as a live read-only view; `subscribe` gives a copy that stays as it is."""
-        return Mesh(
-            services=MappingProxyType(self._services),
-            pods=MappingProxyType(self._pods),
-            deployments=MappingProxyType(self._deployments),
-        )
+    def unsynced(self) -> list[Kind]:
+        """The kinds that nobody has listed yet."""
+        return [kind for kind in self.tables if not self.is_synced(kind)]
+
+    async def synced(self, kinds: Iterable[Kind]) -> None:
+        """Wait until each of these has been listed."""
+        for kind in kinds:
+            await self.tables[kind].listed.wait()
+
+    def service_at(self, ip: str) -> Service | None:
+        """The service whose virtual address it is."""
+        return next(iter(self._services_by_ip[ip]), None)
+
+    def services_selecting(self, pod: Pod) -> list[Service]:
+        """The services that `pod` is behind."""
+        labels = ((pod.namespace, *label) for label in pod.labels.items())
+        candidates = (service for label in labels for service in self._services_by_label[label])
+        return [service for service in candidates if service.selects(pod)]
+
+    def pods_at(self, ip: str) -> list[Pod]:
+        """The pods that have an address: one that ended may have it as well as the next."""
+        return self._pods_by_ip[ip]
+
+    def pods_of(self, workload: WorkloadKey) -> list[Pod]:
+        """The pods that a workload owns."""
+        return self._pods_by_owner[workload]
+
+    def endpoints_of(self, service: Key) -> list[Endpoints]:
+        """The Endpoints of all ports of a service."""
+        return self._endpoints_by_service[service]
+
+    def endpoints_with(self, pod: Key) -> list[Endpoints]:
+        """The Endpoints that a pod is among."""
+        return self._endpoints_by_pod[pod]
+
+
+def _selecting_label(service: Service) -> Iterator[tuple[str, str, str]]:
+    # One label of the selector is enough to be found by; the others are compared.
+    for name, value in sorted(service.selector.items())[:1]:
+        yield service.namespace, name, value
+
+
+def _owners(pod: Pod) -> Iterator[WorkloadKey]:
+    if pod.owner_key:
+        yield pod.owner_key
+
+
+class MeshStore:
+    """The mesh as its source says it is, with subscribers."""
+
+    def __init__(self) -> None:
+        self.mesh = Mesh()
+        self._announcements = Announcements()
 
     @property
     def subscribers(self) -> int:
         """How many subscriptions are open."""
-        return len(self._subscriptions)
+        return len(self._announcements)
 
     def subscribe(self, on_changes: OnChanges) -> Subscription:
-        """Take a snapshot and be called with every later batch of changes, until closed."""
-        snapshot = Mesh(
-            services=dict(self._services),
-            pods=dict(self._pods),
-            deployments=dict(self._deployments),
-        )
-        subscription = Subscription(snapshot, on_changes, self._subscriptions)
-        self._subscriptions[subscription] = None
-        return subscription
+        """Be called with every later batch of changes, until closed; `mesh` says what holds now."""
+        return self._announcements.subscribe(on_changes)
 
-    def apply(
-        self,
-        *,
-        services: Iterable[Service] | None = None,
-        pods: Iterable[Pod] | None = None,
-        deployments: Iterable[Deployment] | None = None,
-    ) -> None:
-        """Make each kind that is given hold exactly these objects; publish the difference as one batch.
+    def replace(self, listing: Mapping[Kind, Iterable[MeshObject]]) -> None:
+        """Make each kind that is listed hold exactly these objects, and be synced; publish the difference as one batch.
 
-        A kind that is not given stays as it is. Objects that are equal to what is held cause nothing.
+        A kind that is not listed stays as it is. Objects that are equal to what is held cause nothing.
         """
         changes: list[Change] = []
-        if deployments is not None:
-            changes += _replace(self._deployments, deployments)
-        if services is not None:
-            changes += _replace(self._services, services)
-        if pods is not None:
-            changes += _replace(self._pods, pods)
-        self._publish(changes)
+        for kind, objects in listing.items():
+            table = self.mesh.tables[kind]
+            changes += table.replace(objects)
+            table.listed.set()
+        self._announcements.publish(changes)
 
-    def put(self, obj: MeshObject) -> None:
-        """Add one object, or replace the one of its kind and key."""
-        match obj:
-            case Service():
-                self._publish(_put(self._services, obj))
-            case Pod():
-                self._publish(_put(self._pods, obj))
-            case Deployment():
-                self._publish(_put(self._deployments, obj))
+    def apply(
+        self, *, put: Iterable[MeshObject] = (), gone: Iterable[tuple[Kind, Hashable]] = ()
+    ) -> None:
+        """Drop the objects of some kinds and keys, and add others or replace those of their kind and key, as one batch."""
+        changes: list[Change] = []
+        for kind, key in gone:
+            changes += self.mesh.tables[kind].drop(key)
+        for obj in put:
+            changes += self.mesh.tables[type(obj)].put(obj)
+        self._announcements.publish(changes)
 
-    def remove(self, kind: Kind, *, key: Key) -> None:
+    def put(self, *objects: MeshObject) -> None:
+        """Add objects, or replace those of their kind and key."""
+        self.apply(put=objects)
+
+    def remove(self, kind: Kind, *, key: Hashable) -> None:
         """Drop one object; nothing happens when there is none of that key."""
-        gone: MeshObject | None
-        if kind is Service:
-            gone = self._services.pop(key, None)
-        elif kind is Pod:
-            gone = self._pods.pop(key, None)
-        else:
-            gone = self._deployments.pop(key, None)
-        if gone is not None:
-            self._publish([Change(before=gone, after=None)])
-
-    def _publish(self, changes: Sequence[Change]) -> None:
-        if not changes:
-            return
-        self._pending.append(changes)
-        # A subscriber that applies must not let its change overtake the one being delivered.
-        if self._publishing:
-            return
-        self._publishing = True
-        try:
-            while self._pending:
-                self._deliver(self._pending.popleft())
-        finally:
-            self._publishing = False
-
-    def _deliver(self, batch: Sequence[Change]) -> None:
-        for subscription in tuple(self._subscriptions):
-            # A subscriber that was told before this one may have closed it.
-            if subscription in self._subscriptions:
-                subscription.deliver(batch)
-
-
-def _put(held: dict[Key, T], obj: T) -> list[Change]:
-    before = held.get(obj.key)
-    if before == obj:
-        return []
-    held[obj.key] = obj
-    return [Change(before=before, after=obj)]
-
-
-def _replace(held: dict[Key, T], objects: Iterable[T]) -> list[Change]:
-    wanted = {obj.key: obj for obj in objects}
-    gone = [key for key in held if key not in wanted]
-    changes = [Change(before=held.pop(key), after=None) for key in gone]
-    for obj in wanted.values():
-        changes += _put(held, obj)
-    return changes
+        self.apply(gone=[(kind, key)])

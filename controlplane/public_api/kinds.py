@@ -81,6 +81,11 @@ _UNIMPLEMENTED = {
 }
 
 
+def short_name(kind: str) -> str:
+    """What kubectl calls a kind of workloads in short: `sts` for `statefulset`. One that nobody here knows keeps its name."""
+    return SHORT[_KINDS[kind]] if kind in _KINDS else kind
+
+
 def parse_kind(name: str) -> Kind:
     """The kind called `name`; raises `InvalidQueryError` with Linkerd's words."""
     kind = _KINDS.get(name.lower())

@@ -29,7 +29,9 @@ def document(operations: Sequence[Operation[Any]]) -> dict[str, object]:
 
 
 def schema_of(kind: Any) -> Schema:
-    """The JSON schema of what is made of `TypedDict`s, lists, mappings, optional values and plain ones."""
+    """The JSON schema of what is made of `TypedDict`s, lists, mappings, values of several types and plain ones."""
+    if kind is NoneType:
+        return {"type": "null"}
     if kind in _SIMPLE:
         return {"type": _SIMPLE[kind]}
     if is_typeddict(kind):
@@ -40,8 +42,8 @@ def schema_of(kind: Any) -> Schema:
         return {"type": "array", "items": schema_of(of[0])}
     if origin is dict:
         return {"type": "object", "additionalProperties": schema_of(of[1])}
-    if origin is UnionType and of[1:] == (NoneType,):
-        return {"oneOf": [schema_of(of[0]), {"type": "null"}]}
+    if origin is UnionType:
+        return {"oneOf": [schema_of(one) for one in of]}
     raise TypeError(f"no schema is known for {kind!r}")
 
 

@@ -8,7 +8,7 @@ from linkerd2_py.base.clock import Clock
 from linkerd2_py.controlplane.checks.result import CheckResult
 from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.identity.authorities import Authorities
-from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.mesh.store import Mesh
 from linkerd2_py.controlplane.metrics.store import MetricsStore, ProxyReports
 from linkerd2_py.controlplane.public_api.answers.certificates import identity
 from linkerd2_py.controlplane.public_api.answers.checks import self_check
@@ -29,7 +29,7 @@ class Parts:
     `authorities` are asked for with every question, for they change; None in a mesh without identities.
     """
 
-    registry: Registry
+    mesh: Mesh
     destination: Destination
     metrics: MetricsStore
     reports: ProxyReports
@@ -41,11 +41,11 @@ class Parts:
 
 def operations(parts: Parts) -> tuple[Operation[Any], ...]:
     """All of them, in the order of the OpenAPI document."""
-    registry, metrics, reports, clock = parts.registry, parts.metrics, parts.reports, parts.clock
+    mesh, metrics, reports, clock = parts.mesh, parts.metrics, parts.reports, parts.clock
     return (
         version(),
         self_check(
-            registry,
+            mesh,
             metrics=metrics,
             reports=reports,
             clock=clock,
@@ -53,11 +53,11 @@ def operations(parts: Parts) -> tuple[Operation[Any], ...]:
             authorities=parts.authorities,
             further=parts.further_checks,
         ),
-        stat(registry, metrics=metrics),
-        edges(registry, metrics=metrics),
-        pods(registry, metrics=metrics, reports=reports, clock=clock),
-        services(registry),
-        deployments(registry),
+        stat(mesh, metrics=metrics),
+        edges(mesh, metrics=metrics),
+        pods(mesh, metrics=metrics, reports=reports, clock=clock),
+        services(mesh),
+        deployments(mesh),
         endpoints(parts.destination),
-        identity(registry, authorities=parts.authorities),
+        identity(mesh, authorities=parts.authorities),
     )

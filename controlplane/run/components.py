@@ -13,7 +13,7 @@ from linkerd2_py.base.tasks import FAILURES, FAILURES_HELP, count_failures
 from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.identity.identity import Identity, IdentitySettings
 from linkerd2_py.controlplane.listen import Listen
-from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
 from linkerd2_py.controlplane.metrics.embedded.scraper import Scraper
 from linkerd2_py.controlplane.proxy_api.server import ProxyApi
@@ -35,9 +35,9 @@ def own_metrics() -> Iterator[CollectorRegistry]:
 
 
 @contextmanager
-def serve_destination(registry: Registry, *, metrics: CollectorRegistry) -> Iterator[Destination]:
+def serve_destination(store: MeshStore, *, metrics: CollectorRegistry) -> Iterator[Destination]:
     """Answers for names and addresses."""
-    destination = Destination(registry, metrics=metrics)
+    destination = Destination(store, metrics=metrics)
     try:
         yield destination
     finally:
@@ -73,10 +73,10 @@ async def serve_proxy_api(
 
 @asynccontextmanager
 async def scrape(
-    registry: Registry, *, samples: SampleStore, interval_s: float, clock: Clock
+    store: MeshStore, *, samples: SampleStore, interval_s: float, clock: Clock
 ) -> AsyncIterator[Scraper]:
     """Reads the metrics of every proxy into `samples`."""
-    scraper = Scraper(registry, store=samples, interval_s=interval_s, clock=clock)
+    scraper = Scraper(store, store=samples, interval_s=interval_s, clock=clock)
     scraper.start()
     try:
         yield scraper

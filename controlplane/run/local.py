@@ -9,7 +9,7 @@ from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.controlplane.checks.result import CheckResult
 from linkerd2_py.controlplane.identity.identity import Identity, IdentitySettings
 from linkerd2_py.controlplane.listen import LOOPBACK, Listen
-from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
 from linkerd2_py.controlplane.metrics.embedded.scraper import INTERVAL_S
 from linkerd2_py.controlplane.metrics.embedded.store import EmbeddedStore
@@ -45,7 +45,7 @@ class EmbeddedControlPlane:
 
 
 async def build_embedded(
-    registry: Registry,
+    store: MeshStore,
     *,
     proxy_api: Listen = LOOPBACK,
     public_api: Listen = LOOPBACK,
@@ -53,8 +53,8 @@ async def build_embedded(
     scrape_interval_s: float = INTERVAL_S,
     further_checks: Callable[[], Sequence[CheckResult]] = tuple,
 ) -> EmbeddedControlPlane:
-    """Start destination, identity if given, proxy-api, scraper and public-api over `registry`. `further_checks` are
-    those of whoever fills the registry: they end the self-check.
+    """Start destination, identity if given, proxy-api, scraper and public-api over `store`. `further_checks` are
+    those of whoever fills that store: they end the self-check.
 
     Raises `BindError` when an address cannot be listened on, `IssuerError` when the identity's files cannot be used;
     nothing is left running then.
@@ -63,16 +63,16 @@ async def build_embedded(
     async with AsyncExitStack() as starting:
         running = starting.enter_async_context
         metrics = starting.enter_context(own_metrics())
-        destination = starting.enter_context(serve_destination(registry, metrics=metrics))
+        destination = starting.enter_context(serve_destination(store, metrics=metrics))
         certifying = await running(serve_identity(identity, metrics=metrics)) if identity else None
         proxies_ask = await running(
             serve_proxy_api(destination, identity=certifying, listen=proxy_api)
         )
         scraper = await running(
-            scrape(registry, samples=samples, interval_s=scrape_interval_s, clock=clock)
+            scrape(store, samples=samples, interval_s=scrape_interval_s, clock=clock)
         )
         parts = Parts(
-            registry=registry,
+            mesh=store.mesh,
             destination=destination,
             metrics=EmbeddedStore(samples, clock=clock),
             reports=scraper,

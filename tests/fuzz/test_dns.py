@@ -17,15 +17,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linkerd2_py.controlplane.mesh.objects import Pod, PortSpec, Service
-from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.mesh.objects import PortSpec
+from linkerd2_py.controlplane.sources.local.mesh_spec import ServiceSpec
+from linkerd2_py.controlplane.sources.local.replica import Replica
+from tests.support.local_mesh import LocalMesh
 from tests.support.own_dns import own_dns
 from tests.support.wait import patience
 
-WEB = Service("shop", "web-svc", "web", (PortSpec("", 80, 80),), ips=("10.9.128.16", "fd00::10"))
-PEERS = Service("shop", "peers", "web", (PortSpec("", 80, 80),), headless=True)
+WEB = ServiceSpec(
+    "shop", "web-svc", "web", (PortSpec("", 80, 80),), ips=("10.9.128.16", "fd00::10")
+)
+PEERS = ServiceSpec("shop", "peers", "web", (PortSpec("", 80, 80),), headless=True)
 PODS = [
-    Pod("shop", f"web-{n}", "web", f"10.9.0.{n}", ready=True, status="Running") for n in range(99)
+    Replica("shop", f"web-{n}", "web", f"10.9.0.{n}", {80: 80}, ready=True, status="Running")
+    for n in range(99)
 ]
 NAMES = ["web-svc.shop.svc.cluster.local", "peers.shop.svc.cluster.local", "cluster.local"]
 NAMES += ["web-7.peers.shop.svc.cluster.local", "none.svc.cluster.local", "example.com", "."]
@@ -56,14 +61,14 @@ class Client:
 @contextmanager
 def serving() -> Iterator[tuple[str, int]]:
     """A server with nobody to ask, so that every answer comes at once, on a loop in a thread of its own."""
-    registry = Registry()
-    registry.apply(services=[WEB, PEERS], pods=PODS)
+    local_mesh = LocalMesh()
+    local_mesh.apply(services=[WEB, PEERS], pods=PODS)
     addresses: list[tuple[str, int]] = []
     started, ended = threading.Event(), asyncio.Event()
     loop = asyncio.new_event_loop()
 
     async def serve() -> None:
-        async with own_dns(registry) as server:
+        async with own_dns(local_mesh) as server:
             addresses.append(server.address)
             started.set()
             await ended.wait()

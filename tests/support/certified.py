@@ -17,9 +17,9 @@ from linkerd2_py.controlplane.identity.issuer import Issuer
 from linkerd2_py.controlplane.identity.names import TrustDomain
 from linkerd2_py.controlplane.identity.tokens import WorkloadTokens
 from linkerd2_py.controlplane.listen import Listen
-from linkerd2_py.controlplane.mesh.store import Registry
 from linkerd2_py.controlplane.run.local import EmbeddedControlPlane, build_embedded
 from tests.support.certificates import csr, dns_names, new_key
+from tests.support.local_mesh import LocalMesh
 from tests.support.ports import free_address
 
 DOMAIN = TrustDomain()
@@ -37,7 +37,7 @@ class Certified:
     validity: Validity
     issuer: Issuer
     anchors: bytes
-    registry: Registry = field(default_factory=Registry)
+    local_mesh: LocalMesh = field(default_factory=LocalMesh)
     tokens: WorkloadTokens = field(default_factory=WorkloadTokens)
     address: tuple[str, int] = field(default_factory=free_address)
     plane: EmbeddedControlPlane | None = None
@@ -46,7 +46,7 @@ class Certified:
         host, port = self.address
         settings = IdentitySettings(issuer=self.issuer, tokens=self.tokens, validity=self.validity)
         self.plane = await build_embedded(
-            self.registry, proxy_api=Listen(host, port), identity=settings
+            self.local_mesh.store, proxy_api=Listen(host, port), identity=settings
         )
 
     async def stop(self) -> None:

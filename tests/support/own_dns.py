@@ -11,7 +11,7 @@ import dns.message
 
 from linkerd2_py.controlplane.local.names.server import DnsServer
 from linkerd2_py.controlplane.local.names.zone import Zone
-from linkerd2_py.controlplane.mesh.store import Registry
+from tests.support.local_mesh import LocalMesh
 from tests.support.ports import bound_pair
 
 ANSWER_S = 10.0
@@ -24,8 +24,8 @@ class OwnDns:
 
     forward_to: Callable[[Sequence[str]], None]
 
-    def __init__(self, registry: Registry, *, address: tuple[str, int]) -> None:
-        self.registry = registry
+    def __init__(self, local_mesh: LocalMesh, *, address: tuple[str, int]) -> None:
+        self.local_mesh = local_mesh
         self.address = address
         self.host, self.port = address
 
@@ -51,22 +51,22 @@ class OwnDns:
 
 @asynccontextmanager
 async def own_dns(
-    registry: Registry,
+    local_mesh: LocalMesh,
     *,
     forward_to: Sequence[str] = (),
     idle_s: float = 10.0,
     timeout_s: float = 2.0,
 ) -> AsyncIterator[OwnDns]:
-    """Serve the names of `registry` until the block ends."""
+    """Serve the names of `local_mesh` until the block ends."""
     udp, tcp = bound_pair()
     address: tuple[str, int] = udp.getsockname()
     others = [f"{address[0]}:{address[1]}" if other == OWN else other for other in forward_to]
     server = DnsServer(
-        Zone(lambda: registry.mesh), forward_to=others, idle_s=idle_s, timeout_s=timeout_s
+        Zone(lambda: local_mesh.mesh), forward_to=others, idle_s=idle_s, timeout_s=timeout_s
     )
     await server.start(udp, tcp)
     try:
-        made = OwnDns(registry, address=address)
+        made = OwnDns(local_mesh, address=address)
         made.forward_to = server.forward_to
         yield made
     finally:

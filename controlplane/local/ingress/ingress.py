@@ -23,8 +23,12 @@ from linkerd2_py.controlplane.local.place.plan import (
     StaticPort,
 )
 from linkerd2_py.controlplane.local.programs.of_pod import Surroundings
-from linkerd2_py.controlplane.mesh.objects import Service
-from linkerd2_py.controlplane.sources.local.mesh_spec import MeshSpec, OutboundSpec, WorkloadSpec
+from linkerd2_py.controlplane.sources.local.mesh_spec import (
+    MeshSpec,
+    OutboundSpec,
+    ServiceSpec,
+    WorkloadSpec,
+)
 
 HOST: Final = "127.0.0.1"
 
@@ -171,5 +175,5 @@ def needs_doors(mesh: MeshSpec) -> bool:
     return any(workload.meshed or workload.outbound for workload in mesh.workloads.values())
 
 
-def _targets(service: Service) -> list[OutboundSpec]:
+def _targets(service: ServiceSpec) -> list[OutboundSpec]:
     return [OutboundSpec(service.namespace, service.name, spec.port) for spec in service.ports]

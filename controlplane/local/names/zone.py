@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from typing import Final
 
-from linkerd2_py.controlplane.mesh.objects import Family, Key, Mesh, Pod, Service, of_family
+from linkerd2_py.controlplane.mesh.objects import Endpoint, Family, Key, Service, of_family
+from linkerd2_py.controlplane.mesh.store import Mesh
 
 DOMAIN: Final = "cluster.local"
 
@@ -56,22 +57,22 @@ def _of_service(service: Service | None, mesh: Mesh, family: Family) -> Found:
         return Absence.NO_NAME
     if not service.headless:
         return _addresses(service.ips, family=family)
-    serving = (pod for pod in _pods(service, mesh=mesh) if pod.serving)
-    return _addresses([ip for pod in serving for ip in pod.ips], family=family)
+    ready = (end.ip for end in _endpoints(service, mesh=mesh) if end.ready)
+    return _addresses(list(dict.fromkeys(ready)), family=family)
 
 
 def _of_pod(name: str, service: Service | None, mesh: Mesh, family: Family) -> Found:
     if service is None:
         return Absence.NO_NAME
-    for pod in _pods(service, mesh=mesh):
-        # Ready or not: who names a replica wants this one, perhaps to see how it is.
-        if pod.name == name and pod.status == "Running":
-            return _addresses(pod.ips, family=family)
-    return Absence.NO_NAME
+    # Ready or not: who names a replica wants this one, perhaps to see how it is.
+    pods = {end.pod for end in _endpoints(service, mesh=mesh) if end.hostname == name and end.pod}
+    running = [pod for pod in map(mesh.pods.get, pods) if pod and pod.status == "Running"]
+    return _addresses(running[0].ips, family=family) if running else Absence.NO_NAME
 
 
-def _pods(service: Service, *, mesh: Mesh) -> Iterable[Pod]:
-    return mesh.pods_of(Key(service.namespace, service.workload))
+def _endpoints(service: Service, *, mesh: Mesh) -> Iterable[Endpoint]:
+    """Of all its ports."""
+    return (end for found in mesh.endpoints_of(service.key) for end in found.endpoints)
 
 
 def _addresses(ips: Sequence[str], *, family: Family) -> Found:

@@ -7,8 +7,7 @@ from typing import Protocol
 
 from linkerd2_py.controlplane.listen import Listen
 from linkerd2_py.controlplane.local.place.plan import DoorFinder, PodPlan
-from linkerd2_py.controlplane.mesh.objects import Service
-from linkerd2_py.controlplane.sources.local.mesh_spec import WorkloadSpec
+from linkerd2_py.controlplane.sources.local.mesh_spec import ServiceSpec, WorkloadSpec
 
 
 class AddressError(Exception):
@@ -34,7 +33,7 @@ class Place(Protocol):
     def proxy_api(self) -> Listen:
         """Where every pod reaches the control plane."""
 
-    def addressed(self, services: Iterable[Service]) -> list[Service]:
+    def addressed(self, services: Iterable[ServiceSpec]) -> list[ServiceSpec]:
         """The services with what addresses they have here."""
 
     async def join(self, spec: WorkloadSpec, *, name: str, door: DoorFinder) -> PodPlan:

@@ -14,8 +14,8 @@ from linkerd2_py.controlplane.local.place.place import Place
 from linkerd2_py.controlplane.local.programs.of_pod import Surroundings
 from linkerd2_py.controlplane.local.supervise.pod import PodRunner
 from linkerd2_py.controlplane.local.supervise.workload import Lodging, WorkloadRunner
-from linkerd2_py.controlplane.mesh.store import Registry
 from linkerd2_py.controlplane.sources.local.mesh_spec import MeshSpec, OutboundSpec, WorkloadSpec
+from linkerd2_py.controlplane.sources.local.source import LocalSource
 
 logger = logging.getLogger(__name__)
 
@@ -26,19 +26,19 @@ class Fleet:
     def __init__(
         self,
         *,
-        registry: Registry,
+        source: LocalSource,
         network: Place,
         around: Surroundings,
         on_change: Callable[[], None],
     ) -> None:
-        self._registry = registry
+        self._source = source
         self._network = network
         self._notify = on_change
         self._changed = asyncio.Event()
         self.ingress = Ingress(OF_PEOPLE, around=around, on_change=self._on_change)
         self._unmeshed = Ingress(OF_UNMESHED, around=around, on_change=self._on_change)
         self._place = Lodging(
-            registry=registry,
+            source=source,
             around=around,
             network=network,
             door=self._unmeshed.door,
@@ -84,7 +84,7 @@ class Fleet:
         if self._network.has_doors:
             self._unmeshed.open(_called_from_outside(mesh), namespace=mesh.namespace)
         services = self._network.addressed(mesh.services.values())
-        self._registry.apply(services=services, deployments=mesh.deployments)
+        self._source.describe(services=services, workloads=mesh.deployments)
         for name, spec in mesh.workloads.items():
             self._want(name, spec=spec)
         for name in self._workloads.keys() - mesh.workloads.keys() - self._leaving.keys():

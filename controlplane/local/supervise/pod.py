@@ -21,18 +21,19 @@ from linkerd2_py.controlplane.local.programs.of_pod import (
 from linkerd2_py.controlplane.local.programs.probe import Probe
 from linkerd2_py.controlplane.local.programs.process import Program
 from linkerd2_py.controlplane.local.supervise.silence import Silence
-from linkerd2_py.controlplane.mesh.objects import Pod, PodStatus
+from linkerd2_py.controlplane.mesh.objects import PodStatus
+from linkerd2_py.controlplane.sources.local.replica import Replica
 
 PROBE_WAITING_S: Final = 0.1
 PROBE_READY_S: Final = 2.0
 PROBE_FAILURES: Final = 3
 """A program that runs is called not ready only after this many silent probes in a row."""
 DEREGISTER_S: Final = 1.0
-"""Between leaving the registry and closing the listeners: every client has heard of it by then."""
+"""Between leaving the mesh and closing the listeners: every client has heard of it by then."""
 
 
 class PodRunner:
-    """Carries out a plan. `on_change` is called when `pod`, `ready` or `problem` may differ."""
+    """Carries out a plan. `on_change` is called when `replica`, `ready` or `problem` may differ."""
 
     def __init__(
         self, plan: PodPlan, *, around: Surroundings, on_change: Callable[[], None]
@@ -86,10 +87,10 @@ class PodRunner:
         yield "program", self._app
 
     @property
-    def pod(self) -> Pod:
-        """The registry's view of it."""
+    def replica(self) -> Replica:
+        """What the mesh is told of it."""
         what, last = max(self._all(), key=lambda named: named[1].last_exit_at)
-        return Pod(
+        return Replica(
             namespace=self.plan.spec.namespace,
             name=self.plan.name,
             workload=self.plan.spec.name,

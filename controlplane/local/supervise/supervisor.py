@@ -47,9 +47,10 @@ from linkerd2_py.controlplane.local.supervise.fleet import Fleet
 from linkerd2_py.controlplane.local.supervise.health import local_checks
 from linkerd2_py.controlplane.local.supervise.pod import PodRunner
 from linkerd2_py.controlplane.local.supervise.reports import Report, ReportPipe
-from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.sources.local.mesh_file import MeshFileError, load_mesh_file
 from linkerd2_py.controlplane.sources.local.mesh_spec import MeshSpec
+from linkerd2_py.controlplane.sources.local.source import LocalSource
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +93,7 @@ class Supervisor:
         self._start_control_plane = start_control_plane
         self._reports = reports
         self._stop = asyncio.Event()
-        self._registry = Registry()
+        self._store = MeshStore()
         self._tokens = WorkloadTokens()
         self._label = ""
         self._told: dict[str, str] = {}
@@ -122,7 +123,10 @@ class Supervisor:
                 plane=plane, guard=guard, network=network, identities=identities
             )
             fleet = Fleet(
-                registry=self._registry, network=network, around=around, on_change=self._on_change
+                source=LocalSource(self._store),
+                network=network,
+                around=around,
+                on_change=self._on_change,
             )
             await self._run_mesh(mesh, plane=plane, fleet=fleet, file_stamp=file_stamp)
 
@@ -171,7 +175,7 @@ class Supervisor:
         ending.callback(guard.call_at_end, [])
         network = NamespacePlace(node, state_dir=state_dir)
         ending.push_async_callback(network.close)
-        await node.start(self._registry)
+        await node.start(self._store)
         self._reports.send(Report("step", f"network {node.subnet.v4}, {node.subnet.v6}"))
         return network
 
@@ -183,7 +187,7 @@ class Supervisor:
     async def _start_plane(self, *, network: Place, guard: Guard) -> ControlPlane:
         try:
             return await self._start_control_plane(
-                self._registry,
+                self._store,
                 proxy_api=network.proxy_api,
                 identity=self._settings.identity(self._tokens),
                 further_checks=lambda: self._checks(guard),

@@ -20,9 +20,8 @@ from linkerd2_py.controlplane.local.place.place import AddressError, Place
 from linkerd2_py.controlplane.local.place.plan import DoorFinder, PodPlan
 from linkerd2_py.controlplane.local.programs.of_pod import Surroundings
 from linkerd2_py.controlplane.local.supervise.pod import PodRunner
-from linkerd2_py.controlplane.mesh.objects import Pod
-from linkerd2_py.controlplane.mesh.store import Registry
 from linkerd2_py.controlplane.sources.local.mesh_spec import WorkloadSpec
+from linkerd2_py.controlplane.sources.local.source import LocalSource
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +33,7 @@ TRY_AGAIN: Final = BackoffRange(min_s=0.5, max_s=30.0, jitter=0.2)
 class Lodging:
     """Where replicas are put and announced."""
 
-    registry: Registry
+    source: LocalSource
     around: Surroundings
     network: Place
     door: DoorFinder
@@ -189,14 +188,14 @@ class WorkloadRunner:
         logger.info("pod %s stops", runner.plan.name)
         await runner.stop(drain=drain)
         del self._pods[number]
-        self._place.registry.remove(Pod, key=runner.pod.key)
+        self._place.source.remove(runner.replica)
         await self._place.leave(runner.plan)
         self._place.on_change()
 
     def _on_change(self, number: int) -> None:
         runner = self._pods.get(number)
         if runner is not None:
-            self._place.registry.put(runner.pod)
+            self._place.source.put(runner.replica)
         self._wake.set()
         self._place.on_change()
 

@@ -13,10 +13,11 @@ from functools import partial
 import httpx2
 
 from linkerd2_py.base.clock import Clock, SystemClock
-from linkerd2_py.base.names import LABEL_DEPLOYMENT, LABEL_NAMESPACE, LABEL_POD
+from linkerd2_py.base.names import LABEL_NAMESPACE, LABEL_POD, owner_label
 from linkerd2_py.base.tasks import cancel_all, report_failure, supervise
-from linkerd2_py.controlplane.mesh.objects import Change, Key, Pod
-from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.mesh.changes import Change
+from linkerd2_py.controlplane.mesh.objects import Key, Pod
+from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.metrics.embedded.exposition import ExpositionError
 from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore, now_ms
 from linkerd2_py.controlplane.metrics.store import Report
@@ -39,13 +40,13 @@ class Scraper:
 
     def __init__(
         self,
-        registry: Registry,
+        mesh: MeshStore,
         *,
         store: SampleStore,
         interval_s: float = INTERVAL_S,
         clock: Clock | None = None,
     ) -> None:
-        self._registry = registry
+        self._mesh = mesh
         self._store = store
         self._interval_s = interval_s
         self._clock = clock or SystemClock()
@@ -65,8 +66,8 @@ class Scraper:
 
     def start(self) -> None:
         """Scrape the pods there are, and those that come."""
-        self._subscription = self._registry.subscribe(self._on_changes)
-        for pod in self._subscription.snapshot.pods.values():
+        self._subscription = self._mesh.subscribe(self._on_changes)
+        for pod in self._mesh.mesh.pods.values():
             self._follow(pod)
 
     async def stop(self) -> None:
@@ -154,8 +155,7 @@ async def _bounded(response: httpx2.Response, *, url: str) -> bytearray:
 
 
 def _labels(pod: Pod) -> dict[str, str]:
-    return {
-        LABEL_NAMESPACE: pod.namespace,
-        LABEL_POD: pod.name,
-        LABEL_DEPLOYMENT: pod.workload,
-    }
+    labels = {LABEL_NAMESPACE: pod.namespace, LABEL_POD: pod.name}
+    if pod.owner:
+        labels[owner_label(pod.owner.kind)] = pod.owner.name
+    return labels

@@ -8,8 +8,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from linkerd2_py.controlplane.identity.authorities import Authorities
 from linkerd2_py.controlplane.identity.presented import Presented, certificates_of
-from linkerd2_py.controlplane.mesh.objects import Key, Mesh
-from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.mesh.objects import Key
+from linkerd2_py.controlplane.mesh.store import Mesh
 from linkerd2_py.controlplane.public_api.operation import Operation, Parameter
 
 _POD = Parameter("only of the pod of this name; of all meshed ones when absent")
@@ -40,13 +40,10 @@ class Identity(TypedDict):
     pods: list[PodCertificate]
 
 
-def identity(
-    registry: Registry, *, authorities: Callable[[], Authorities] | None
-) -> Operation[OfPods]:
+def identity(mesh: Mesh, *, authorities: Callable[[], Authorities] | None) -> Operation[OfPods]:
     """The operation. Nothing is verified in a mesh without authorities."""
 
     async def answer(asked: OfPods) -> Identity:
-        mesh = registry.mesh
         anchors = authorities().anchors if authorities else ()
         found = await certificates_of(_keys(asked, mesh=mesh), mesh=mesh, anchors=anchors)
         return {"pods": [_listed(each) for each in found]}

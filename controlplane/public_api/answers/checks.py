@@ -9,7 +9,7 @@ from linkerd2_py.controlplane.checks.control_plane import control_plane_checks
 from linkerd2_py.controlplane.checks.leaves import leaf_checks
 from linkerd2_py.controlplane.checks.result import CheckResult
 from linkerd2_py.controlplane.identity.authorities import Authorities
-from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.mesh.store import Mesh
 from linkerd2_py.controlplane.metrics.store import MetricsStore, ProxyReports
 from linkerd2_py.controlplane.public_api.operation import Nothing, Operation
 
@@ -31,7 +31,7 @@ class SelfCheck(TypedDict):
 
 
 def self_check(
-    registry: Registry,
+    mesh: Mesh,
     *,
     metrics: MetricsStore,
     reports: ProxyReports,
@@ -43,7 +43,6 @@ def self_check(
     """The operation. `further` are the checks of whoever fills the mesh: they come last."""
 
     async def answer(_asked: Nothing) -> SelfCheck:
-        mesh = registry.mesh
         results = await control_plane_checks(
             mesh,
             metrics=metrics,

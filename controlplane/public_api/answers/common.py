@@ -15,8 +15,3 @@ class OfNamespace:
     def has(self, namespace: str) -> bool:
         """Whether what is in `namespace` is asked about."""
         return self.namespace in {"", namespace}
-
-
-def labels_of(workload: str) -> dict[str, str]:
-    """What there is to select by: the workload that a thing is, belongs to or stands for."""
-    return {"app": workload}

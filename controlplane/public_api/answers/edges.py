@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Annotated, NamedTuple, TypedDict
 
 from linkerd2_py.base.slices import in_slices
-from linkerd2_py.controlplane.mesh.objects import Key, Mesh
-from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.mesh.objects import Key
+from linkerd2_py.controlplane.mesh.store import Mesh
 from linkerd2_py.controlplane.metrics.families import OPEN_CONNECTIONS
 from linkerd2_py.controlplane.metrics.store import Group, MetricsStore, Selection
 from linkerd2_py.controlplane.public_api.errors import InvalidQueryError
@@ -88,11 +88,11 @@ class Edge(NamedTuple):
         }
 
 
-def edges(registry: Registry, *, metrics: MetricsStore) -> Operation[Ends]:
+def edges(mesh: Mesh, *, metrics: MetricsStore) -> Operation[Ends]:
     """The operation."""
 
     async def answer(asked: Ends) -> Edges:
-        found = await find_edges(asked, metrics=metrics, mesh=registry.mesh)
+        found = await find_edges(asked, metrics=metrics, mesh=mesh)
         return {"edges": [edge.listed(asked.type) async for edge in in_slices(found)]}
 
     return Operation("/api/v1/edges", "Who is connected to whom", Ends, Edges, answer)

@@ -6,10 +6,11 @@ from linkerd2_py.base.clock import Clock
 from linkerd2_py.base.names import LABEL_NAMESPACE, LABEL_POD
 from linkerd2_py.base.slices import in_slices
 from linkerd2_py.controlplane.mesh.objects import Key, Pod
-from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.mesh.store import Mesh
 from linkerd2_py.controlplane.metrics.families import BUILD, STARTED
 from linkerd2_py.controlplane.metrics.store import MetricsStore, ProxyReports, Report, Selection
-from linkerd2_py.controlplane.public_api.answers.common import OfNamespace, labels_of
+from linkerd2_py.controlplane.public_api.answers.common import OfNamespace
+from linkerd2_py.controlplane.public_api.kinds import short_name
 from linkerd2_py.controlplane.public_api.operation import Operation
 
 _POD_LABELS = (LABEL_NAMESPACE, LABEL_POD)
@@ -47,13 +48,13 @@ class Pods(TypedDict):
 
 
 def pods(
-    registry: Registry, *, metrics: MetricsStore, reports: ProxyReports, clock: Clock
+    mesh: Mesh, *, metrics: MetricsStore, reports: ProxyReports, clock: Clock
 ) -> Operation[OfNamespace]:
     """The operation."""
 
     async def answer(asked: OfNamespace) -> Pods:
         proxies = await _Proxies.read(metrics, reports=reports, clock=clock)
-        wanted = sorted(item for item in registry.mesh.pods.items() if asked.has(item[0].namespace))
+        wanted = sorted(item for item in mesh.pods.items() if asked.has(item[0].namespace))
         return {"pods": [proxies.listed(pod) async for _, pod in in_slices(wanted)]}
 
     return Operation("/api/v1/pods", "The pods of the mesh", OfNamespace, Pods, answer)
@@ -94,8 +95,8 @@ class _Proxies:
             "kind": "pod",
             "namespace": pod.namespace,
             "name": pod.name,
-            "labels": labels_of(pod.workload),
-            "owner": f"deploy/{pod.workload}",
+            "labels": dict(pod.labels),
+            "owner": f"{short_name(pod.owner.kind)}/{pod.owner.name}" if pod.owner else "",
             "status": pod.status,
             "ready": pod.ready,
             "meshed": pod.meshed,

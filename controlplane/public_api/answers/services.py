@@ -2,10 +2,11 @@
 
 from typing import TypedDict
 
+from linkerd2_py.base.names import LABEL_APP
 from linkerd2_py.base.slices import in_slices
 from linkerd2_py.controlplane.mesh.objects import Service
-from linkerd2_py.controlplane.mesh.store import Registry
-from linkerd2_py.controlplane.public_api.answers.common import OfNamespace, labels_of
+from linkerd2_py.controlplane.mesh.store import Mesh
+from linkerd2_py.controlplane.public_api.answers.common import OfNamespace
 from linkerd2_py.controlplane.public_api.operation import Operation
 
 
@@ -14,7 +15,7 @@ class ListedPort(TypedDict):
 
     name: str
     port: int
-    target_port: int
+    target_port: int | str
     opaque: bool
 
 
@@ -37,12 +38,12 @@ class Services(TypedDict):
     services: list[ListedService]
 
 
-def services(registry: Registry) -> Operation[OfNamespace]:
+def services(mesh: Mesh) -> Operation[OfNamespace]:
     """The operation."""
 
     async def answer(asked: OfNamespace) -> Services:
-        found = registry.mesh.services
-        wanted = sorted(item for item in found.items() if asked.has(item[0].namespace))
+        found = mesh.services.items()
+        wanted = sorted(item for item in found if asked.has(item[0].namespace))
         return {"services": [_listed(service) async for _, service in in_slices(wanted)]}
 
     return Operation("/api/v1/services", "The services", OfNamespace, Services, answer)
@@ -53,8 +54,8 @@ def _listed(service: Service) -> ListedService:
         "kind": "service",
         "namespace": service.namespace,
         "name": service.name,
-        "labels": labels_of(service.workload),
-        "workload": service.workload,
+        "labels": dict(service.labels),
+        "workload": service.selector.get(LABEL_APP, ""),
         "cluster_ips": list(service.ips),
         "headless": service.headless,
         "ports": [

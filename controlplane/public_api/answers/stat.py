@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypedDict
 
 from linkerd2_py.base.slices import in_slices
-from linkerd2_py.controlplane.mesh.objects import Key, Mesh, Pod
-from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.mesh.objects import Key, Pod
+from linkerd2_py.controlplane.mesh.store import Mesh
 from linkerd2_py.controlplane.metrics.families import (
     LATENCIES,
     OPEN_CONNECTIONS,
@@ -113,12 +113,12 @@ class Thing(NamedTuple):
     pods: Sequence[Pod] | None = None
 
 
-def stat(registry: Registry, *, metrics: MetricsStore) -> Operation[StatAsked]:
+def stat(mesh: Mesh, *, metrics: MetricsStore) -> Operation[StatAsked]:
     """The operation."""
 
     async def answer(asked: StatAsked) -> Stat:
         query = StatQuery.of(asked, longest_window_s=metrics.longest_window_s)
-        return await answer_of(query, metrics=metrics, mesh=registry.mesh)
+        return await answer_of(query, metrics=metrics, mesh=mesh)
 
     return Operation("/api/v1/stat", "Success, rate, latency", StatAsked, Stat, answer)
 
@@ -216,24 +216,25 @@ async def things_of(query: StatQuery, *, kind: Kind, mesh: Mesh) -> list[Thing]:
 
 def _all_things(kind: Kind, *, mesh: Mesh) -> Iterator[Thing]:
     # In slices: what is walked is what there was at the beginning.
-    if kind is Kind.DEPLOYMENT:
-        for key in tuple(mesh.deployments):
-            yield Thing(key, tuple(mesh.pods_of(key)))
-    elif kind is Kind.POD:
+    if kind is Kind.POD:
         for pod in tuple(mesh.pods.values()):
             yield Thing(pod.key, (pod,))
     elif kind is Kind.SERVICE:
         yield from map(Thing, tuple(mesh.services))
     elif kind is Kind.NAMESPACE:
         yield from _namespaces(mesh)
+    else:
+        for owner in tuple(mesh.workloads):
+            if owner.kind == kind.value:
+                yield Thing(Key(owner.namespace, owner.name), mesh.pods_of(owner))
 
 
 def _namespaces(mesh: Mesh) -> Iterator[Thing]:
     pods_of: dict[str, list[Pod]] = defaultdict(list)
     for pod in mesh.pods.values():
         pods_of[pod.namespace].append(pod)
-    names = {key.namespace for key in (*mesh.deployments, *mesh.services, *mesh.pods)}
-    for name in names:
+    names = {key.namespace for key in (*mesh.services, *mesh.pods)}
+    for name in names | {owner.namespace for owner in mesh.workloads}:
         yield Thing(Key("", name), pods_of[name])
 
 

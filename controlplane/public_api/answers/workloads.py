@@ -3,9 +3,9 @@
 from typing import TypedDict
 
 from linkerd2_py.base.slices import in_slices
-from linkerd2_py.controlplane.mesh.objects import Deployment, Mesh
-from linkerd2_py.controlplane.mesh.store import Registry
-from linkerd2_py.controlplane.public_api.answers.common import OfNamespace, labels_of
+from linkerd2_py.controlplane.mesh.objects import DEPLOYMENT, Workload
+from linkerd2_py.controlplane.mesh.store import Mesh
+from linkerd2_py.controlplane.public_api.answers.common import OfNamespace
 from linkerd2_py.controlplane.public_api.operation import Operation
 
 
@@ -28,24 +28,24 @@ class Deployments(TypedDict):
     deployments: list[ListedDeployment]
 
 
-def deployments(registry: Registry) -> Operation[OfNamespace]:
+def deployments(mesh: Mesh) -> Operation[OfNamespace]:
     """The operation."""
 
     async def answer(asked: OfNamespace) -> Deployments:
-        mesh = registry.mesh
-        wanted = sorted(item for item in mesh.deployments.items() if asked.has(item[0].namespace))
+        found = (each for each in mesh.workloads.values() if each.kind == DEPLOYMENT)
+        wanted = sorted((each.key, each) for each in found if asked.has(each.namespace))
         return {"deployments": [_listed(each, mesh=mesh) async for _, each in in_slices(wanted)]}
 
     return Operation("/api/v1/deployments", "The workloads", OfNamespace, Deployments, answer)
 
 
-def _listed(deployment: Deployment, *, mesh: Mesh) -> ListedDeployment:
-    pods = list(mesh.pods_of(deployment.key))
+def _listed(deployment: Workload, *, mesh: Mesh) -> ListedDeployment:
+    pods = mesh.pods_of(deployment.key)
     return {
         "kind": "deployment",
         "namespace": deployment.namespace,
         "name": deployment.name,
-        "labels": labels_of(deployment.name),
+        "labels": dict(deployment.labels),
         "replicas": deployment.replicas,
         "ready": sum(pod.serving for pod in pods),
         "meshed": deployment.meshed,

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from linkerd2_py.base.names import DEFAULT_NAMESPACE
-from linkerd2_py.controlplane.mesh.objects import PortSpec, Service
+from linkerd2_py.controlplane.mesh.objects import PortSpec
 from linkerd2_py.controlplane.sources.local.mesh_spec import (
     MeshSpec,
     OutboundSpec,
     ReadyCheck,
+    ServiceSpec,
     WorkloadSpec,
 )
 from linkerd2_py.controlplane.sources.local.yaml_nodes import NodeReader, Spot
@@ -55,7 +56,7 @@ class MeshRules:
         self._reader = reader
         self._namespace = DEFAULT_NAMESPACE
         self._service_spots: Entries = {}
-        self._services: dict[str, Service] = {}
+        self._services: dict[str, ServiceSpec] = {}
         self._target_ports: dict[str, dict[int, bool]] = {}
 
     def mesh(self, root: Spot) -> MeshSpec:
@@ -109,7 +110,9 @@ class MeshRules:
         # Half a service would only make its callers look wrong too.
         if workload is None or len(self._reader.problems) > known:
             return
-        self._services[name] = Service(self._namespace, name, workload, ports, headless=headless)
+        self._services[name] = ServiceSpec(
+            self._namespace, name, workload, ports, headless=headless
+        )
 
     def _workload_of(self, entries: Entries, *, spot: Spot, workloads: Entries) -> str | None:
         if "workload" not in entries:

@@ -5,8 +5,25 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
-from linkerd2_py.base.names import service_authority
-from linkerd2_py.controlplane.mesh.objects import Deployment, Service
+from linkerd2_py.base.names import LABEL_APP, service_authority
+from linkerd2_py.controlplane.mesh.objects import DEPLOYMENT, Key, Labels, PortSpec, Workload
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSpec:
+    """A name that leads to the replicas of one workload; `ips` are its virtual addresses, which a network gives it."""
+
+    namespace: str
+    name: str
+    workload: str
+    ports: tuple[PortSpec, ...]
+    ips: tuple[str, ...] = ()
+    headless: bool = False
+
+    @property
+    def key(self) -> Key:
+        """Namespace and name."""
+        return Key(self.namespace, self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +75,12 @@ class WorkloadSpec:
     require_identity_ports: tuple[int, ...] = ()
 
     @property
-    def deployment(self) -> Deployment:
-        """The registry's view of it."""
-        return Deployment(self.namespace, self.name, self.replicas, self.meshed)
+    def deployment(self) -> Workload:
+        """What the mesh knows it as."""
+        labels = app_labels(self.name)
+        return Workload(
+            DEPLOYMENT, self.namespace, self.name, self.replicas, self.meshed, labels=labels
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +88,15 @@ class MeshSpec:
     """A whole valid mesh.yaml."""
 
     namespace: str
-    services: Mapping[str, Service]
+    services: Mapping[str, ServiceSpec]
     workloads: Mapping[str, WorkloadSpec]
 
     @property
-    def deployments(self) -> tuple[Deployment, ...]:
-        """Every workload as the registry's Deployment."""
+    def deployments(self) -> tuple[Workload, ...]:
+        """Every workload as the mesh knows it."""
         return tuple(workload.deployment for workload in self.workloads.values())
+
+
+def app_labels(workload: str) -> Labels:
+    """What there is to select by: the workload that a thing is, belongs to or stands for."""
+    return MappingProxyType({LABEL_APP: workload})

@@ -19,12 +19,17 @@ DEFAULT_NAMESPACE: Final = "default"
 CONTROL_PLANE_NAMESPACE: Final = "linkerd"
 """Where the control plane is said to live: in labels, and in the name of every identity."""
 
+LABEL_APP: Final = "app"
 LABEL_NAMESPACE: Final = "namespace"
 LABEL_POD: Final = "pod"
-LABEL_DEPLOYMENT: Final = "deployment"
 LABEL_SERVICE: Final = "service"
 LABEL_SERVICE_ACCOUNT: Final = "serviceaccount"
 LABEL_CONTROL_PLANE_NS: Final = "control_plane_ns"
+
+
+def owner_label(kind: str) -> str:
+    """The label that names a pod's owner of a kind. Prometheus has a meaning of its own for `job`."""
+    return "k8s_job" if kind == "job" else kind
 
 
 def service_name(name: str, *, namespace: str) -> str:

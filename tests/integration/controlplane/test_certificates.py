@@ -15,8 +15,9 @@ from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.controlplane.identity.ca import throw_away
 from linkerd2_py.controlplane.identity.names import TrustDomain
 from linkerd2_py.controlplane.identity.presented import Presented, certificates_of
-from linkerd2_py.controlplane.mesh.objects import Key, Mesh, Pod
-from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.mesh.objects import Key
+from linkerd2_py.controlplane.mesh.store import Mesh
+from linkerd2_py.controlplane.sources.local.replica import Replica
 from tests.support.certificates import (
     IDENTITY,
     Extension,
@@ -25,6 +26,7 @@ from tests.support.certificates import (
     dns_names,
     new_key,
 )
+from tests.support.local_mesh import LocalMesh
 from tests.support.ports import free_address
 from tests.support.tls_pod import TlsPod, certified, presenting
 from tests.support.wait import eventually_async
@@ -37,18 +39,18 @@ ANCHORS = (x509.load_pem_x509_certificate(ANCHOR_PEM),)
 STRANGERS = (throw_away(TrustDomain(), now=NOW)[0].anchors[0],)
 
 
-def pod_at(port: int, *, ip: str = "127.0.0.1") -> Pod:
-    return Pod(*WEB, "web", ip, identity=IDENTITY, inbound_port=port)
+def pod_at(port: int, *, ip: str = "127.0.0.1") -> Replica:
+    return Replica(*WEB, "web", ip, identity=IDENTITY, inbound_port=port)
 
 
-def mesh_of(*pods: Pod) -> Mesh:
-    registry = Registry()
-    registry.apply(pods=pods)
-    return registry.mesh
+def mesh_of(*pods: Replica) -> Mesh:
+    local_mesh = LocalMesh()
+    local_mesh.apply(pods=pods)
+    return local_mesh.mesh
 
 
 async def read(
-    pod: Pod, *, anchors: Sequence[x509.Certificate] = ANCHORS, timeout_s: float = 10
+    pod: Replica, *, anchors: Sequence[x509.Certificate] = ANCHORS, timeout_s: float = 10
 ) -> Presented:
     (found,) = await certificates_of([WEB], mesh=mesh_of(pod), anchors=anchors, timeout_s=timeout_s)
     return found

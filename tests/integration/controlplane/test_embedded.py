@@ -1,4 +1,4 @@
-"""The whole embedded control plane over loopback: registry in, gRPC and JSON out, metrics read from real servers."""
+"""The whole embedded control plane over loopback: a mesh in, gRPC and JSON out, metrics read from real servers."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,18 +16,20 @@ from starlette.routing import Route
 from linkerd2_py import __version__
 from linkerd2_py.controlplane.errors import BindError
 from linkerd2_py.controlplane.listen import Listen
-from linkerd2_py.controlplane.mesh.objects import Deployment, Pod, PortSpec, Service
-from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.mesh.objects import DEPLOYMENT, PortSpec, Workload
 from linkerd2_py.controlplane.public_api.server import WebServer
 from linkerd2_py.controlplane.run.local import EmbeddedControlPlane, build_embedded
+from linkerd2_py.controlplane.sources.local.mesh_spec import ServiceSpec
+from linkerd2_py.controlplane.sources.local.replica import Replica
 from linkerd2_py.proto.gen import destination_pb2 as messages
 from linkerd2_py.proto.gen import destination_pb2_grpc as stubs
+from tests.support.local_mesh import LocalMesh
 from tests.support.ports import is_listening
 from tests.support.wait import eventually_async, within
 
 INTERVAL_S = 0.05
 AUTHORITY = "web-svc.emojivoto.svc.cluster.local:80"
-WEB = Service("emojivoto", "web-svc", "web", (PortSpec("http", 80, 8080),))
+WEB = ServiceSpec("emojivoto", "web-svc", "web", (PortSpec("http", 80, 8080),))
 Json = dict[str, list[dict[str, object]]]
 
 
@@ -58,9 +60,11 @@ class Proxy:
 class Plane:
     """A control plane with a mesh of one scraped pod, and clients of it."""
 
-    def __init__(self, running: EmbeddedControlPlane, *, registry: Registry, proxy: Proxy) -> None:
+    def __init__(
+        self, running: EmbeddedControlPlane, *, local_mesh: LocalMesh, proxy: Proxy
+    ) -> None:
         self.running = running
-        self.registry = registry
+        self.local_mesh = local_mesh
         self.proxy = proxy
         self.client = httpx2.AsyncClient(base_url=running.public_api, trust_env=False)
 
@@ -81,8 +85,8 @@ class Plane:
         return dict(row)
 
 
-def pod_of(proxy: Proxy) -> Pod:
-    return Pod(
+def pod_of(proxy: Proxy) -> Replica:
+    return Replica(
         namespace="emojivoto",
         name="web-0",
         workload="web",
@@ -96,12 +100,14 @@ def pod_of(proxy: Proxy) -> Pod:
 
 @pytest.fixture
 async def plane() -> AsyncIterator[Plane]:
-    proxy, registry = Proxy(), Registry()
+    proxy, local_mesh = Proxy(), LocalMesh()
     await proxy.server.start()
-    running = await build_embedded(registry, scrape_interval_s=INTERVAL_S)
-    plane = Plane(running, registry=registry, proxy=proxy)
-    registry.apply(
-        services=[WEB], deployments=[Deployment("emojivoto", "web", 1)], pods=[pod_of(proxy)]
+    running = await build_embedded(local_mesh.store, scrape_interval_s=INTERVAL_S)
+    plane = Plane(running, local_mesh=local_mesh, proxy=proxy)
+    local_mesh.apply(
+        services=[WEB],
+        deployments=[Workload(DEPLOYMENT, "emojivoto", "web", 1)],
+        pods=[pod_of(proxy)],
     )
     async with within(25):
         yield plane
@@ -167,14 +173,14 @@ async def test_self_check_asks_every_part(plane: Plane) -> None:
 
     await eventually_async(all_ok)
     lost = replace(pod_of(plane.proxy), name="web-1", admin_addr="127.0.0.1:1")
-    plane.registry.put(lost)
+    plane.local_mesh.put(lost)
     results = (await plane.get("/api/v1/self-check"))["results"]
     assert results[-1]["status"] == "warning"
     assert results[-1]["message"] == "not read lately: emojivoto/web-1"
 
 
 async def test_self_check_warns_of_an_empty_mesh(plane: Plane) -> None:
-    plane.registry.apply(deployments=[], services=[], pods=[])
+    plane.local_mesh.apply(deployments=[], services=[], pods=[])
     first = (await plane.get("/api/v1/self-check"))["results"][0]
     assert (first["status"], first["message"]) == ("warning", "the mesh has no workloads")
 
@@ -184,7 +190,7 @@ async def test_endpoints_and_services_are_those_of_destination(plane: Plane) -> 
     assert found["endpoints"] == 2 * [
         {"namespace": "emojivoto", "service": "web-svc", "ip": "127.0.1.1", "port": 40001, "pod": "web-0"}
     ]  # fmt: skip
-    plane.registry.put(replace(pod_of(plane.proxy), ip="2001:db8::1"))
+    plane.local_mesh.put(replace(pod_of(plane.proxy), ip="2001:db8::1"))
     found = await plane.get(f"/api/v1/endpoints?authority={AUTHORITY}")
     assert found["endpoints"][0]["ip"] == "2001:db8::1"
     assert (await plane.get("/api/v1/services?namespace=none"))["services"] == []
@@ -195,9 +201,8 @@ async def test_endpoints_and_services_are_those_of_destination(plane: Plane) -> 
 
 
 async def test_services_show_their_addresses(plane: Plane) -> None:
-    (web,) = plane.registry.mesh.services.values()
-    plane.registry.put(replace(web, ips=("10.9.128.16", "fd00::10")))
-    plane.registry.put(replace(web, name="peers", headless=True))
+    plane.local_mesh.put(replace(WEB, ips=("10.9.128.16", "fd00::10")))
+    plane.local_mesh.put(replace(WEB, name="peers", headless=True))
     peers, found = (await plane.get("/api/v1/services"))["services"]
     assert (found["cluster_ips"], found["headless"]) == (["10.9.128.16", "fd00::10"], False)
     assert (peers["cluster_ips"], peers["headless"]) == ([], True)
@@ -286,5 +291,5 @@ async def test_taken_port_is_named_and_nothing_is_left_running(
     before = len(asyncio.all_tasks())
     listen = Listen(port=int(address.rpartition(":")[2]))
     with pytest.raises(BindError, match=f"cannot listen on {address}"):
-        await build_embedded(Registry(), **{component: listen})
+        await build_embedded(LocalMesh().store, **{component: listen})
     assert len(asyncio.all_tasks()) <= before

@@ -16,8 +16,6 @@ from linkerd2_py.base.tasks import spawn
 from linkerd2_py.controlplane.checks.control_plane import control_plane_checks
 from linkerd2_py.controlplane.checks.result import CheckResult
 from linkerd2_py.controlplane.destination.destination import Destination
-from linkerd2_py.controlplane.mesh.objects import Pod
-from linkerd2_py.controlplane.mesh.store import Registry
 from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
 from linkerd2_py.controlplane.metrics.embedded.scraper import Scraper
 from linkerd2_py.controlplane.metrics.embedded.store import EmbeddedStore
@@ -30,11 +28,13 @@ from linkerd2_py.controlplane.public_api.operation import Nothing, Operation
 from linkerd2_py.controlplane.public_api.server import WebServer
 from linkerd2_py.controlplane.public_api.web import web_app
 from linkerd2_py.controlplane.run.health import health_problem
+from linkerd2_py.controlplane.sources.local.replica import Replica
+from tests.support.local_mesh import LocalMesh
 from tests.support.wait import eventually_async, in_time, patience
 
 
 async def test_health_says_when_destination_is_not_served() -> None:
-    api = ProxyApi(Destination(Registry(), metrics=CollectorRegistry()))
+    api = ProxyApi(Destination(LocalMesh().store, metrics=CollectorRegistry()))
     api.bind()
     address = await api.start()
     assert await health_problem(address) == ""
@@ -48,11 +48,11 @@ async def test_self_check_shows_what_the_proxy_api_lacks() -> None:
     async def problem() -> str:
         return "127.0.0.1:1: connection refused"
 
-    registry, samples, clock = Registry(), SampleStore(), ManualClock()
+    local_mesh, samples, clock = LocalMesh(), SampleStore(), ManualClock()
     results = await control_plane_checks(
-        registry.mesh,
+        local_mesh.mesh,
         metrics=EmbeddedStore(samples, clock=clock),
-        reports=Scraper(registry, store=samples, clock=clock),
+        reports=Scraper(local_mesh.store, store=samples, clock=clock),
         clock=clock,
         proxy_api_problem=problem,
     )
@@ -70,16 +70,16 @@ async def test_a_proxy_that_is_new_is_not_late_yet() -> None:
         return ""
 
     started = 1_700_000_000.0
-    pod = Pod("shop", "web-0", "web", "127.0.0.1", admin_addr="127.0.0.1:1", started=started)
-    registry, samples, clock = Registry(), SampleStore(), ManualClock(epoch=started)
-    registry.apply(pods=[pod])
-    scraper = Scraper(registry, store=samples, clock=clock)
+    pod = Replica("shop", "web-0", "web", "127.0.0.1", admin_addr="127.0.0.1:1", started=started)
+    local_mesh, samples, clock = LocalMesh(), SampleStore(), ManualClock(epoch=started)
+    local_mesh.apply(pods=[pod])
+    scraper = Scraper(local_mesh.store, store=samples, clock=clock)
     scraper.start()
     messages = []
     for later_s in (1, 59):
         clock.advance(later_s)
         results = await control_plane_checks(
-            registry.mesh,
+            local_mesh.mesh,
             metrics=EmbeddedStore(samples, clock=clock),
             reports=scraper,
             clock=clock,
@@ -255,7 +255,7 @@ async def test_silent_connections_to_the_proxy_api_end_and_are_bounded(
     options = dict(proxy_api_server._OPTIONS)
     assert options.keys() >= lowered.keys()
     monkeypatch.setattr(proxy_api_server, "_OPTIONS", tuple((options | lowered).items()))
-    destination = Destination(Registry(), metrics=CollectorRegistry())
+    destination = Destination(LocalMesh().store, metrics=CollectorRegistry())
     server = ProxyApi(destination)
     server.bind()
     address = await server.start()

@@ -27,11 +27,11 @@ from linkerd2_py.controlplane.identity.names import TrustDomain
 from linkerd2_py.controlplane.identity.refusals import Reason
 from linkerd2_py.controlplane.identity.service import CODES, SERVICE
 from linkerd2_py.controlplane.identity.tokens import WorkloadTokens
-from linkerd2_py.controlplane.mesh.store import Registry
 from linkerd2_py.controlplane.run.local import EmbeddedControlPlane, build_embedded
 from linkerd2_py.proto.gen import identity_pb2 as messages
 from linkerd2_py.proto.gen import identity_pb2_grpc as stubs
 from tests.support.certificates import IDENTITY, NOW, Signer, csr, dns_names, new_key
+from tests.support.local_mesh import LocalMesh
 from tests.support.wait import eventually_async, within
 
 DOMAIN = TrustDomain()
@@ -89,7 +89,7 @@ class Plane:
 
 @asynccontextmanager
 async def planed(settings: IdentitySettings, *, tokens: WorkloadTokens) -> AsyncIterator[Plane]:
-    running = await build_embedded(Registry(), identity=settings)
+    running = await build_embedded(LocalMesh().store, identity=settings)
     plane = Plane(running, tokens=tokens)
     try:
         async with within(DEADLINE_S):
@@ -131,7 +131,7 @@ async def test_health_says_that_identities_are_served(plane: Plane) -> None:
 
 
 async def test_without_identity_there_is_no_service() -> None:
-    running = await build_embedded(Registry())
+    running = await build_embedded(LocalMesh().store)
     async with grpc.aio.insecure_channel(running.proxy_api) as channel:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await stubs.IdentityStub(channel).Certify(messages.CertifyRequest())
@@ -402,7 +402,7 @@ async def test_bad_files_at_the_start_are_an_error_and_leave_nothing(
 ) -> None:
     (rotating.directory / "tls.key").write_text("")
     with pytest.raises(IssuerError, match=r"tls\.key: has no private key"):
-        await build_embedded(Registry(), identity=rotating.settings(clock))
+        await build_embedded(LocalMesh().store, identity=rotating.settings(clock))
 
 
 # Leaves in handshakes

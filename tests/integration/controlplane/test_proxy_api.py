@@ -11,28 +11,30 @@ from prometheus_client import CollectorRegistry
 
 from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.errors import BindError
-from linkerd2_py.controlplane.mesh.objects import Pod, PortSpec, Service
-from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.mesh.objects import Endpoints, Pod, PortSpec
 from linkerd2_py.controlplane.proxy_api.limits import StreamLimiter
 from linkerd2_py.controlplane.proxy_api.server import ProxyApi
 from linkerd2_py.controlplane.proxy_api.service import SERVICE
+from linkerd2_py.controlplane.sources.local.mesh_spec import ServiceSpec
+from linkerd2_py.controlplane.sources.local.replica import Replica
 from linkerd2_py.proto.gen import destination_pb2 as messages
 from linkerd2_py.proto.gen import destination_pb2_grpc as stubs
+from tests.support.local_mesh import LocalMesh
 from tests.support.wait import within
 
-WEB = Service("default", "web-svc", "web", (PortSpec("http", 80, 8080),))
-POD = Pod("default", "web-0", "web", "127.0.1.1", {8080: 41001}, ready=True, status="Running")
+WEB = ServiceSpec("default", "web-svc", "web", (PortSpec("http", 80, 8080),))
+POD = Replica("default", "web-0", "web", "127.0.1.1", {8080: 41001}, ready=True, status="Running")
 PATH = "web-svc.default.svc.cluster.local:80"
 DEADLINE_S = 20
 
 
 class Server:
     def __init__(self, *, streams: int = 10) -> None:
-        self.registry = Registry()
+        self.local_mesh = LocalMesh()
         self.metrics = CollectorRegistry()
-        self.destination = Destination(self.registry, metrics=self.metrics)
+        self.destination = Destination(self.local_mesh.store, metrics=self.metrics)
         self.api = ProxyApi(self.destination, limiter=StreamLimiter(limit=streams))
-        self.registry.apply(services=[WEB], pods=[POD])
+        self.local_mesh.apply(services=[WEB], pods=[POD])
 
     async def client(self) -> stubs.DestinationStub:
         self.channel = grpc.aio.insecure_channel(self.api.address)
@@ -62,9 +64,9 @@ async def test_get_streams_a_snapshot_then_changes(server: Server) -> None:
     call = client.Get(ask())
     first = await call.read()
     assert [address.addr.port for address in first.add.addrs] == [41001]
-    server.registry.put(replace(POD, name="web-1", ip="127.0.1.2"))
+    server.local_mesh.put(replace(POD, name="web-1", ip="127.0.1.2"))
     assert (await call.read()).add.addrs[0].metric_labels["pod"] == "web-1"
-    server.registry.apply(pods=[])
+    server.local_mesh.store.replace({Pod: [], Endpoints: []})
     assert (await call.read()).no_endpoints.exists
 
 
@@ -72,7 +74,7 @@ async def test_get_profile_streams_a_profile_then_changes(server: Server) -> Non
     client = await server.client()
     call = client.GetProfile(ask())
     assert (await call.read()).fully_qualified_name == "web-svc.default.svc.cluster.local"
-    server.registry.put(replace(WEB, ports=(PortSpec("http", 80, 8080, opaque=True),)))
+    server.local_mesh.put(replace(WEB, ports=(PortSpec("http", 80, 8080, opaque=True),)))
     assert (await call.read()).opaque_protocol
 
 
@@ -82,7 +84,7 @@ async def test_streams_say_who_must_answer_and_when_that_changes(server: Server)
     assert not (await endpoints.read()).add.addrs[0].HasField("tls_identity")
     assert not (await profile.read()).endpoint.HasField("tls_identity")
     for name in ("web.default.example", "other.default.example"):
-        server.registry.put(replace(POD, identity=name, inbound_port=4143))
+        server.local_mesh.put(replace(POD, identity=name, inbound_port=4143))
         (address,) = (await endpoints.read()).add.addrs
         for told in (address, (await profile.read()).endpoint):
             assert told.tls_identity.dns_like_identity.name == name
@@ -151,7 +153,7 @@ async def test_proxy_that_does_not_read_is_ended_and_counted(server: Server) -> 
     meshed = True
     while not server.metrics.get_sample_value(overflows):
         meshed = not meshed
-        server.registry.apply(pods=[replace(pod, meshed=meshed) for pod in pods])
+        server.local_mesh.apply(pods=[replace(pod, meshed=meshed) for pod in pods])
         await asyncio.sleep(0)
     assert server.destination.endpoints.streams == 0
     with pytest.raises(grpc.aio.AioRpcError) as caught:

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from linkerd2_py.base.clock import ManualClock
-from linkerd2_py.controlplane.mesh.objects import Pod
-from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.mesh.objects import Owner, Pod
+from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.metrics.embedded import scraper as scraper_module
 from linkerd2_py.controlplane.metrics.embedded.queries import sum_increase
 from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore, Series
@@ -16,7 +16,15 @@ from linkerd2_py.controlplane.metrics.embedded.scraper import Scraper
 from linkerd2_py.controlplane.metrics.store import Report, Selection, Window
 from tests.support.wait import eventually_async
 
-POD = Pod("default", "web-0", "web", "127.0.1.1", ready=True, status="Running")
+POD = Pod(
+    "default",
+    "web-0",
+    Owner("deployment", "web"),
+    ("127.0.1.1",),
+    ready=True,
+    meshed=True,
+    status="Running",
+)
 GOOD = b"HTTP/1.1 200 OK\r\ncontent-length: 17\r\n\r\nresponse_total 1\n"
 
 
@@ -54,10 +62,10 @@ class Server:
 class Scene:
     def __init__(self, server: Server, address: str) -> None:
         self.server = server
-        self.registry = Registry()
+        self.mesh = MeshStore()
         self.clock = ManualClock()
         self.store = SampleStore()
-        self.scraper = Scraper(self.registry, store=self.store, interval_s=0.01, clock=self.clock)
+        self.scraper = Scraper(self.mesh, store=self.store, interval_s=0.01, clock=self.clock)
         self.pod = replace(POD, admin_addr=address)
 
     async def turn(self) -> Report:
@@ -155,7 +163,7 @@ async def test_a_turn_that_fails_of_what_nobody_foresaw_is_a_reason_and_the_next
         raise OverflowError("unforeseen")
 
     monkeypatch.setattr(scene.store, "append", append)
-    scene.registry.put(scene.pod)
+    scene.mesh.put(scene.pod)
     await eventually_async(lambda: len(turns) >= 2)
     assert (await scene.scraper.reports())[scene.pod.key].failure == "unforeseen"
 
@@ -184,10 +192,10 @@ async def asked_again(scene: Scene) -> None:
 
 
 async def test_pods_are_followed_as_they_come_and_go(scene: Scene) -> None:
-    scene.registry.put(scene.pod)
+    scene.mesh.put(scene.pod)
     await asked_again(scene)
     assert set(await scene.scraper.reports()) == {scene.pod.key}
-    scene.registry.remove(Pod, key=scene.pod.key)
+    scene.mesh.remove(Pod, key=scene.pod.key)
     assert await scene.scraper.reports() == {}
     assert scene.scraper._tasks == {}
 
@@ -196,16 +204,16 @@ async def test_pods_are_followed_as_they_come_and_go(scene: Scene) -> None:
 async def test_pods_without_a_proxy_are_left_alone(
     scene: Scene, change: dict[str, bool | None]
 ) -> None:
-    scene.registry.put(scene.pod)
+    scene.mesh.put(scene.pod)
     await asked_again(scene)
-    scene.registry.put(replace(scene.pod, **change))  # type: ignore[arg-type]
+    scene.mesh.put(replace(scene.pod, **change))  # type: ignore[arg-type]
     assert await scene.scraper.reports() == {}
 
 
 async def test_pod_whose_admin_server_moved_is_asked_there(scene: Scene) -> None:
-    scene.registry.put(replace(scene.pod, admin_addr="127.0.0.1:1"))
+    scene.mesh.put(replace(scene.pod, admin_addr="127.0.0.1:1"))
     await eventually_async(lambda: fails(scene))
-    scene.registry.put(scene.pod)
+    scene.mesh.put(scene.pod)
     await asked_again(scene)
     await eventually_async(lambda: is_well(scene))
 
@@ -214,9 +222,9 @@ async def test_hanging_pod_delays_no_other(scene: Scene) -> None:
     hanging = Server()
     hanging.answer = None
     address = await hanging.start()
-    scene.registry.put(replace(scene.pod, name="hung-0", admin_addr=address))
-    scene.registry.put(scene.pod)
+    scene.mesh.put(replace(scene.pod, name="hung-0", admin_addr=address))
+    scene.mesh.put(scene.pod)
     await eventually_async(lambda: hanging.asked)
     await asked_again(scene)
-    scene.registry.apply(pods=[])
+    scene.mesh.replace({Pod: []})
     await hanging.stop()

@@ -21,11 +21,12 @@ from linkerd2_py.controlplane.identity.identity import IdentitySettings
 from linkerd2_py.controlplane.identity.issuer import Issuer
 from linkerd2_py.controlplane.identity.names import TrustDomain
 from linkerd2_py.controlplane.identity.tokens import WorkloadTokens
-from linkerd2_py.controlplane.mesh.objects import Deployment, Pod
-from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.mesh.objects import DEPLOYMENT, Workload
 from linkerd2_py.controlplane.metrics.families import CERTIFICATE_ENDS
 from linkerd2_py.controlplane.public_api.server import WebServer
 from linkerd2_py.controlplane.run.local import build_embedded
+from linkerd2_py.controlplane.sources.local.replica import Replica
+from tests.support.local_mesh import LocalMesh
 from tests.support.tls_pod import TlsPod, certified
 from tests.support.wait import eventually_async, within
 
@@ -91,20 +92,22 @@ class Plane:
     """The control plane, the proxies of its pods, and the command line."""
 
     def __init__(self, *, certificates: Path) -> None:
-        self.registry = Registry()
+        self.local_mesh = LocalMesh()
         self.proxies: dict[str, Proxy] = {}
         self._certificates = certificates
         self._api = ""
 
     async def start(self, running: AsyncExitStack, *, issuer: Issuer | None = ISSUER) -> None:
         settings = IdentitySettings(issuer, WorkloadTokens()) if issuer else None
-        plane = await build_embedded(self.registry, identity=settings, scrape_interval_s=0.02)
+        plane = await build_embedded(
+            self.local_mesh.store, identity=settings, scrape_interval_s=0.02
+        )
         running.push_async_callback(plane.stop)
         self._api = plane.public_api
         for workload, lines in {"web": web_lines, "voting": voting_lines}.items():
             await self.add(workload, lines, running=running)
-        self.registry.put(Pod(NS, "legacy-0", "legacy", "127.0.0.1", meshed=False))
-        self.registry.put(Deployment(NS, "voting", 1))
+        self.local_mesh.put(Replica(NS, "legacy-0", "legacy", "127.0.0.1", meshed=False))
+        self.local_mesh.put(Workload(DEPLOYMENT, NS, "voting", 1))
         await eventually_async(lambda: all(each.turns > 3 for each in self.proxies.values()))
 
     async def add(
@@ -121,8 +124,8 @@ class Plane:
         tls = certified(folder, issuer=ISSUER, now=NOW, identity=presented)
         proxy = self.proxies[workload] = Proxy(lines, TlsPod(tls))
         admin = await proxy.start(running)
-        self.registry.put(
-            Pod(
+        self.local_mesh.put(
+            Replica(
                 NS,
                 f"{workload}-0",
                 workload,

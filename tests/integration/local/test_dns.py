@@ -26,24 +26,28 @@ from linkerd2_py.controlplane.local.names.server import (
     resolv_conf,
 )
 from linkerd2_py.controlplane.local.names.zone import Zone
-from linkerd2_py.controlplane.mesh.objects import Pod, PortSpec, Service
-from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.mesh.objects import PortSpec
+from linkerd2_py.controlplane.sources.local.mesh_spec import ServiceSpec
+from linkerd2_py.controlplane.sources.local.replica import Replica
 from linkerd2_py.proxy.addresses import SocketAddr
 from linkerd2_py.proxy.dns.resolver import NameAbsentError, Resolver
 from linkerd2_py.proxy.dns.settings import Hosts, parse_resolv_conf
+from tests.support.local_mesh import LocalMesh
 from tests.support.own_dns import OwnDns, framed, own_dns, read_message
 from tests.support.wait import within
 
-WEB = Service("shop", "web-svc", "web", (PortSpec("", 80, 80),), ips=("10.9.128.16", "fd00::1:10"))
+WEB = ServiceSpec(
+    "shop", "web-svc", "web", (PortSpec("", 80, 80),), ips=("10.9.128.16", "fd00::1:10")
+)
 PEERS = replace(WEB, name="peers", ips=(), headless=True)
-POD = Pod("shop", "web-0", "web", "10.9.0.16", ready=True, status="Running")
+POD = Replica("shop", "web-0", "web", "10.9.0.16", {80: 80}, ready=True, status="Running")
 WEB_NAME = "web-svc.shop.svc.cluster.local."
 PEERS_NAME = "peers.shop.svc.cluster.local."
 NO_NAME = "none.shop.svc.cluster.local."
 
 
-def registry(*, pods: int = 1) -> Registry:
-    found = Registry()
+def local_mesh(*, pods: int = 1) -> LocalMesh:
+    found = LocalMesh()
     found.apply(
         services=[WEB, PEERS],
         pods=[
@@ -55,7 +59,7 @@ def registry(*, pods: int = 1) -> Registry:
 
 @pytest.fixture
 async def server() -> AsyncIterator[OwnDns]:
-    async with own_dns(registry()) as found:
+    async with own_dns(local_mesh()) as found:
         yield found
 
 
@@ -141,7 +145,7 @@ async def test_another_class_or_operation_is_refused(server: OwnDns) -> None:
 async def test_datagrams_are_as_long_as_the_client_takes(
     edns: int | None, pods: int, cut: bool
 ) -> None:
-    async with own_dns(registry(pods=pods)) as server:
+    async with own_dns(local_mesh(pods=pods)) as server:
         answer = await server.ask(PEERS_NAME, edns=edns)
         assert bool(answer.flags & dns.flags.TC) is cut
         assert len(texts(answer)) == (0 if cut else pods)
@@ -151,7 +155,7 @@ async def test_datagrams_are_as_long_as_the_client_takes(
 
 
 async def test_the_first_address_is_not_everybodys() -> None:
-    async with own_dns(registry(pods=10)) as server:
+    async with own_dns(local_mesh(pods=10)) as server:
         # All alike in one of 10^49 runs.
         firsts = {texts(await server.ask(PEERS_NAME))[0] for _ in range(50)}
         assert len(firsts) > 1
@@ -187,7 +191,7 @@ async def test_a_connection_takes_query_after_query(server: OwnDns) -> None:
     ],
 )
 async def test_a_connection_with_no_query_on_it_is_ended(sent: bytes) -> None:
-    async with own_dns(registry(), idle_s=0.2) as server:
+    async with own_dns(local_mesh(), idle_s=0.2) as server:
         reader, writer = await server.connect()
         writer.write(sent)
         async with within(5):
@@ -255,7 +259,7 @@ async def test_resolvers_of_pods_find_short_names(server: OwnDns, tmp_path: Path
 
 
 async def test_stop_may_come_first_and_twice() -> None:
-    server = DnsServer(Zone(lambda: Registry().mesh), forward_to=())
+    server = DnsServer(Zone(lambda: LocalMesh().mesh), forward_to=())
     await server.stop()
     await server.stop()
 
@@ -263,7 +267,7 @@ async def test_stop_may_come_first_and_twice() -> None:
 @pytest.mark.parametrize("text", ["", "ns.example.com", "10.0.0.1:99999", "10.0.0.1:"])
 def test_a_name_server_that_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not "):
-        DnsServer(Zone(lambda: Registry().mesh), forward_to=[text])
+        DnsServer(Zone(lambda: LocalMesh().mesh), forward_to=[text])
 
 
 @pytest.mark.parametrize(

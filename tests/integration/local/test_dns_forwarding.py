@@ -12,9 +12,9 @@ import pytest
 from linkerd2_py.base.tasks import cancel_all, spawn
 from linkerd2_py.controlplane.local.names.forwarder import WAITING_MAX, Forwarder
 from linkerd2_py.controlplane.local.names.messages import read_query
-from linkerd2_py.controlplane.mesh.store import Registry
 from tests.support.dns_server import A, Rows, encode_answer
 from tests.support.dns_server import DnsServer as OtherServer
+from tests.support.local_mesh import LocalMesh
 from tests.support.own_dns import OWN, framed, own_dns, read_message
 from tests.support.wait import eventually_async, within
 
@@ -38,7 +38,7 @@ def texts(answer: dns.message.Message) -> list[str]:
 @pytest.mark.parametrize("stream", [False, True])
 async def test_other_names_are_asked_the_same_way(stream: bool) -> None:
     with OtherServer(ROWS) as other:
-        async with own_dns(Registry(), forward_to=[at(other)]) as server:
+        async with own_dns(LocalMesh(), forward_to=[at(other)]) as server:
             answer = await server.ask(NAME, stream=stream)
             absent = await server.ask("none.test", stream=stream)
         assert texts(answer) == ["192.0.2.1"]
@@ -50,7 +50,7 @@ async def test_other_names_are_asked_the_same_way(stream: bool) -> None:
 
 async def test_names_of_the_mesh_are_asked_of_nobody() -> None:
     with OtherServer(ROWS) as other:
-        async with own_dns(Registry(), forward_to=[at(other)]) as server:
+        async with own_dns(LocalMesh(), forward_to=[at(other)]) as server:
             for name in ("none.default.svc.cluster.local", "cluster.local", "X.Cluster.Local"):
                 await server.ask(name)
         assert other.questions == []
@@ -65,7 +65,7 @@ async def test_a_query_is_passed_on_as_it_came_but_for_its_number() -> None:
 
     query = dns.message.make_query(NAME, "A", use_edns=0, payload=1400, want_dnssec=True)
     with OtherServer(ROWS, before=note) as other:
-        async with own_dns(Registry(), forward_to=[at(other)]) as server:
+        async with own_dns(LocalMesh(), forward_to=[at(other)]) as server:
             for _ in range(8):
                 assert query.is_response(await server.put(query))
     assert {sent[2:] for sent in seen} == {query.to_wire()[2:]}
@@ -75,7 +75,7 @@ async def test_a_query_is_passed_on_as_it_came_but_for_its_number() -> None:
 
 async def test_what_was_cut_short_is_asked_again_over_tcp_by_the_client() -> None:
     with OtherServer(ROWS, truncate=True) as other:
-        async with own_dns(Registry(), forward_to=[at(other)]) as server:
+        async with own_dns(LocalMesh(), forward_to=[at(other)]) as server:
             short = await server.ask(NAME)
             whole = await server.ask(NAME, stream=True)
     assert short.flags & dns.flags.TC
@@ -97,7 +97,7 @@ async def test_lies_are_passed_over() -> None:
         ]
 
     with OtherServer(ROWS, before=lies) as other:
-        async with own_dns(Registry(), forward_to=[at(other)]) as server:
+        async with own_dns(LocalMesh(), forward_to=[at(other)]) as server:
             assert texts(await server.ask(NAME)) == ["192.0.2.1"]
 
 
@@ -118,37 +118,37 @@ async def test_the_next_server_is_asked_when_one_is_silent_refuses_or_is_not_the
 
 
 async def ask_both(first: str, second: str, *, stream: bool) -> dns.message.Message:
-    async with own_dns(Registry(), forward_to=[first, second], timeout_s=0.3) as server:
+    async with own_dns(LocalMesh(), forward_to=[first, second], timeout_s=0.3) as server:
         return await server.ask(NAME, stream=stream)
 
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_without_any_answer_the_client_hears_that(stream: bool) -> None:
     with OtherServer(silent=True) as other:
-        async with own_dns(Registry(), forward_to=[at(other)], timeout_s=0.1) as server:
+        async with own_dns(LocalMesh(), forward_to=[at(other)], timeout_s=0.1) as server:
             answer = await server.ask(NAME, stream=stream, edns=1232)
     assert answer.rcode() == dns.rcode.SERVFAIL
     assert answer.edns == 0
-    async with own_dns(Registry()) as server:
+    async with own_dns(LocalMesh()) as server:
         assert (await server.ask(NAME, stream=stream)).rcode() == dns.rcode.SERVFAIL
 
 
 async def test_the_first_failure_is_passed_on_when_there_is_nothing_better() -> None:
     with OtherServer(rcode=5) as other:
-        async with own_dns(Registry(), forward_to=[at(other)]) as server:
+        async with own_dns(LocalMesh(), forward_to=[at(other)]) as server:
             assert (await server.ask(NAME)).rcode() == dns.rcode.REFUSED
 
 
 async def test_it_never_asks_itself() -> None:
     with OtherServer(ROWS) as other:
-        async with own_dns(Registry(), forward_to=[OWN, at(other)], timeout_s=30) as server:
+        async with own_dns(LocalMesh(), forward_to=[OWN, at(other)], timeout_s=30) as server:
             assert texts(await server.ask(NAME)) == ["192.0.2.1"]
         assert other.asked(NAME) == 1
 
 
 async def test_other_servers_are_asked_from_when_they_are_named() -> None:
     with OtherServer() as old, OtherServer(ROWS) as new:
-        async with own_dns(Registry(), forward_to=[at(old)]) as server:
+        async with own_dns(LocalMesh(), forward_to=[at(old)]) as server:
             assert (await server.ask(NAME)).rcode() == dns.rcode.NXDOMAIN
             server.forward_to([f"{server.host}:{server.port}", at(new)])
             assert texts(await server.ask(NAME)) == ["192.0.2.1"]
@@ -159,7 +159,7 @@ async def test_other_servers_are_asked_from_when_they_are_named() -> None:
 
 async def test_slow_names_hold_up_no_others() -> None:
     with OtherServer(silent=True) as other:
-        async with own_dns(Registry(), forward_to=[at(other)], timeout_s=30) as server:
+        async with own_dns(LocalMesh(), forward_to=[at(other)], timeout_s=30) as server:
             slow = spawn(server.ask(NAME), name="slow")
             await eventually_async(lambda: other.asked(NAME))
             assert (await server.ask("x.cluster.local")).rcode() == dns.rcode.NXDOMAIN
@@ -186,7 +186,7 @@ async def test_a_thousand_may_wait_and_few_sockets_are_used() -> None:
 
 async def test_stop_ends_what_waits() -> None:
     with OtherServer(silent=True) as other:
-        async with own_dns(Registry(), forward_to=[at(other)], timeout_s=30) as server:
+        async with own_dns(LocalMesh(), forward_to=[at(other)], timeout_s=30) as server:
             reader, writer = await server.connect()
             writer.write(framed(dns.message.make_query("cluster.local", "A").to_wire()))
             await read_message(reader)

@@ -13,15 +13,18 @@ from linkerd2_py.controlplane.local.place.transparent.service_rules import (
     service_rules,
     service_rules_base,
 )
-from linkerd2_py.controlplane.mesh.objects import Family, Mesh, Pod, PortSpec, Service
-from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.mesh.objects import Family, PortSpec
+from linkerd2_py.controlplane.mesh.store import Mesh
+from linkerd2_py.controlplane.sources.local.mesh_spec import ServiceSpec
+from linkerd2_py.controlplane.sources.local.replica import Replica
+from tests.support.local_mesh import LocalMesh
 from tests.support.netns import inside, namespace, sh, write_setting
 
 PORTS = (PortSpec("http", 80, 8080), PortSpec("", 81, 8081))
-WEB = Service("shop", "web-svc", "web", PORTS, ips=("10.88.0.10", "fd88::10"))
+WEB = ServiceSpec("shop", "web-svc", "web", PORTS, ips=("10.88.0.10", "fd88::10"))
 IDLE = replace(WEB, name="idle-svc", workload="idle", ips=("10.88.0.11", "fd88::11"))
 PODS = [
-    Pod(
+    Replica(
         "shop",
         f"web-{number}",
         "web",
@@ -142,10 +145,10 @@ class Rules:
         return inside(self._node.netns, program, *options, text=text).stdout
 
 
-def mesh(*, pods: list[Pod]) -> Mesh:
-    registry = Registry()
-    registry.apply(services=[WEB, IDLE], pods=pods)
-    return registry.mesh
+def mesh(*, pods: list[Replica]) -> Mesh:
+    local_mesh = LocalMesh()
+    local_mesh.apply(services=[WEB, IDLE], pods=pods)
+    return local_mesh.mesh
 
 
 @pytest.fixture
@@ -168,7 +171,7 @@ def test_loading_again_changes_nothing_and_loading_less_removes(rules: Rules) ->
     assert sum("-j MASQUERADE" in line for line in full) == 2 * len(PODS)
     rules.load(mesh(pods=PODS))
     assert rules.saved() == full
-    rules.load(Registry().mesh)
+    rules.load(LocalMesh().mesh)
     assert rules.saved() == empty
 
 

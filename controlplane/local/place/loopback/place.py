@@ -8,8 +8,7 @@ from linkerd2_py.controlplane.listen import LOOPBACK, Listen
 from linkerd2_py.controlplane.local.place.loopback.addresses import AddressPool
 from linkerd2_py.controlplane.local.place.loopback.plan import plan_pod
 from linkerd2_py.controlplane.local.place.plan import DoorFinder, PodPlan
-from linkerd2_py.controlplane.mesh.objects import Service
-from linkerd2_py.controlplane.sources.local.mesh_spec import WorkloadSpec
+from linkerd2_py.controlplane.sources.local.mesh_spec import ServiceSpec, WorkloadSpec
 
 
 class LoopbackPlace:
@@ -23,7 +22,7 @@ class LoopbackPlace:
     def __init__(self) -> None:
         self._addresses = AddressPool()
 
-    def addressed(self, services: Iterable[Service]) -> list[Service]:
+    def addressed(self, services: Iterable[ServiceSpec]) -> list[ServiceSpec]:
         return list(services)
 
     async def join(self, spec: WorkloadSpec, *, name: str, door: DoorFinder) -> PodPlan:

@@ -29,7 +29,8 @@ from linkerd2_py.controlplane.local.place.transparent.service_rules import (
 )
 from linkerd2_py.controlplane.local.place.transparent.subnet import Claim, Subnet
 from linkerd2_py.controlplane.local.place.transparent.sweep import FORWARDING, sweep, sweep_dead
-from linkerd2_py.controlplane.mesh.store import Registry, Subscription
+from linkerd2_py.controlplane.mesh.changes import Subscription
+from linkerd2_py.controlplane.mesh.store import MeshStore
 
 logger = logging.getLogger(__name__)
 
@@ -80,8 +81,8 @@ class Node:
         """Sockets made in the block are the node's."""
         return netns.entered(self.subnet.node)
 
-    async def start(self, registry: Registry) -> None:
-        """Answer for names and virtual addresses as the registry has them, from now on."""
+    async def start(self, store: MeshStore) -> None:
+        """Answer for names and virtual addresses as the store has them, from now on."""
         with self.entered():
             udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -89,15 +90,15 @@ class Node:
             tcp.bind((self.host, _DNS_PORT))
         before = stamp(RESOLV_CONF)
         servers = name_servers(RESOLV_CONF)
-        self._dns = DnsServer(Zone(lambda: registry.mesh), forward_to=servers)
+        self._dns = DnsServer(Zone(lambda: store.mesh), forward_to=servers)
         await self._dns.start(udp, tcp)
         for ipv6 in (False, True):
             await self._restore(service_rules_base(), ipv6=ipv6)
-        self._subscription = registry.subscribe(lambda _changes: self._changed.set())
+        self._subscription = store.subscribe(lambda _changes: self._changed.set())
         self._changed.set()
         follow = partial(follow_file, RESOLV_CONF, since=before, on_edit=self._on_resolv_conf)
         self._following = [
-            supervise(partial(self._follow, registry), name="service-rules"),
+            supervise(partial(self._follow, store), name="service-rules"),
             supervise(follow, name="resolv-conf"),
         ]
 
@@ -120,14 +121,14 @@ class Node:
             FORWARDING.write_text("1")
         await programs.apply(commands.make_node(self.subnet))
 
-    async def _follow(self, registry: Registry) -> None:
+    async def _follow(self, store: MeshStore) -> None:
         backoff = Backoff(_TRY_AGAIN, source=unit_random, clock=SystemClock())
         while True:
             await self._changed.wait()
             await asyncio.sleep(_SETTLE_S)
             backoff.begin()
             try:
-                await self._load(registry)
+                await self._load(store)
             except NetworkError as error:
                 logger.warning("service rules: %s", error)
                 await asyncio.sleep(backoff.next_delay_s())
@@ -139,12 +140,12 @@ class Node:
         if self._dns is not None and RESOLV_CONF.is_file():
             self._dns.forward_to(name_servers(RESOLV_CONF))
 
-    async def _load(self, registry: Registry) -> None:
+    async def _load(self, store: MeshStore) -> None:
         """The rules for the mesh as it is; while that fails there is still something to do."""
         self._changed.clear()
         try:
-            await self._restore(service_rules(registry.mesh, family=4), ipv6=False)
-            await self._restore(service_rules(registry.mesh, family=6), ipv6=True)
+            await self._restore(service_rules(store.mesh, family=4), ipv6=False)
+            await self._restore(service_rules(store.mesh, family=6), ipv6=True)
         except BaseException:
             self._changed.set()
             raise

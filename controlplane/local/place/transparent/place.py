@@ -20,8 +20,8 @@ from linkerd2_py.controlplane.local.place.transparent.plan import PROXY_UID, pla
 from linkerd2_py.controlplane.local.place.transparent.sweep import remove_namespace
 from linkerd2_py.controlplane.local.state import owned
 from linkerd2_py.controlplane.local.state.state_dir import StateDir
-from linkerd2_py.controlplane.mesh.objects import Key, Service
-from linkerd2_py.controlplane.sources.local.mesh_spec import WorkloadSpec
+from linkerd2_py.controlplane.mesh.objects import Key
+from linkerd2_py.controlplane.sources.local.mesh_spec import ServiceSpec, WorkloadSpec
 
 NSSWITCH: Final = Path("/etc/nsswitch.conf")
 _FOR_ALL: Final = 0o755
@@ -50,7 +50,7 @@ class NamespacePlace:
     def proxy_api(self) -> Listen:
         return Listen(self._node.host, inside=self._node.entered)
 
-    def addressed(self, services: Iterable[Service]) -> list[Service]:
+    def addressed(self, services: Iterable[ServiceSpec]) -> list[ServiceSpec]:
         """Each with its virtual addresses, which it keeps for as long as the mesh runs."""
         return [
             one if one.headless else replace(one, ips=self._ips_of(one.key)) for one in services

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from linkerd2_py.controlplane.mesh.objects import (
+    EndpointsKey,
     Family,
-    Key,
-    Mesh,
     PortSpec,
     Service,
     of_family,
 )
+from linkerd2_py.controlplane.mesh.store import Mesh
 
 SERVICES: Final = "L5D_SERVICES"
 HAIRPINS: Final = "L5D_HAIRPINS"
@@ -98,9 +98,8 @@ def _hairpins(mesh: Mesh, *, family: Family) -> Iterator[str]:
 
 
 def _destinations(service: Service, spec: PortSpec, mesh: Mesh, family: Family) -> Iterator[str]:
-    pods = mesh.pods_of(Key(service.namespace, service.workload))
-    for pod in sorted(pods, key=lambda pod: pod.key):
-        port = pod.ports.get(spec.target_port)
-        if pod.serving and port is not None:
-            for ip in of_family(pod.ips, family=family):
-                yield f"{ip}:{port}" if family == 4 else f"[{ip}]:{port}"
+    found = mesh.endpoints.get(EndpointsKey(*service.key, spec.port))
+    ready = [end for end in found.endpoints if end.ready] if found else []
+    for end in sorted(ready, key=lambda end: (end.pod or service.key, end.ip)):
+        if of_family([end.ip], family=family):
+            yield f"{end.ip}:{end.port}" if family == 4 else f"[{end.ip}]:{end.port}"

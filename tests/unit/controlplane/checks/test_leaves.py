@@ -8,12 +8,12 @@ import pytest
 from linkerd2_py.base.clock import ManualClock
 from linkerd2_py.controlplane.checks.leaves import leaf_checks
 from linkerd2_py.controlplane.identity.authorities import Authorities
-from linkerd2_py.controlplane.mesh.objects import Pod
-from linkerd2_py.controlplane.mesh.store import Registry
 from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
 from linkerd2_py.controlplane.metrics.embedded.store import EmbeddedStore
 from linkerd2_py.controlplane.metrics.families import CERTIFICATE_ENDS
+from linkerd2_py.controlplane.sources.local.replica import Replica
 from tests.support.certificates import IDENTITY, NOW, Signer
+from tests.support.local_mesh import LocalMesh
 
 HOUR_S = 3600.0
 MATCH = "data plane proxies certificate match CA"
@@ -27,7 +27,7 @@ AUTHORITIES = Authorities(
     leaf_lifetime=timedelta(hours=24),
 )
 # Its proxy listens nowhere: nothing is asked over the network here.
-POD = Pod(
+POD = Replica(
     "shop",
     "web-0",
     "web",
@@ -40,16 +40,16 @@ POD = Pod(
 
 
 async def found_of(
-    pod: Pod, metrics: str, *, authorities: Authorities = AUTHORITIES
+    pod: Replica, metrics: str, *, authorities: Authorities = AUTHORITIES
 ) -> dict[str, tuple[str, str]]:
     """Status and message by description, of a mesh of this pod with these metrics."""
-    registry, store = Registry(), SampleStore()
-    registry.apply(pods=[pod])
+    local_mesh, store = LocalMesh(), SampleStore()
+    local_mesh.apply(pods=[pod])
     labels = {"namespace": pod.namespace, "pod": pod.name}
     store.append(pod.key, labels=labels, text=metrics, at_ms=0)
     clock = ManualClock(epoch=NOW)
     results = await leaf_checks(
-        registry.mesh,
+        local_mesh.mesh,
         metrics=EmbeddedStore(store, clock=clock),
         authorities=authorities,
         clock=clock,

@@ -8,18 +8,20 @@ from prometheus_client import CollectorRegistry
 from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.destination.stream import UpdateStream
 from linkerd2_py.controlplane.destination.targets import ServiceTarget, parse_target
-from linkerd2_py.controlplane.mesh.objects import Pod, PortSpec, Service
-from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.mesh.objects import PortSpec
+from linkerd2_py.controlplane.sources.local.mesh_spec import ServiceSpec
+from linkerd2_py.controlplane.sources.local.replica import Replica
 from linkerd2_py.proto.gen import destination_pb2 as messages
+from tests.support.local_mesh import LocalMesh
 
-WEB = Service(
+WEB = ServiceSpec(
     "default",
     "web-svc",
     "web",
     (PortSpec("http", 80, 8080), PortSpec("raw", 90, 9090, opaque=True)),
     ips=("10.9.128.16", "fd00:0:0:1::10"),
 )
-POD = Pod(
+POD = Replica(
     "default",
     "web-0",
     "web",
@@ -39,10 +41,10 @@ V4, V6 = "10.9.128.16", "[fd00:0:0:1::10]"
 
 
 class Mesh:
-    def __init__(self, pod: Pod = POD) -> None:
-        self.registry = Registry()
-        self.destination = Destination(self.registry, metrics=CollectorRegistry())
-        self.registry.apply(services=[WEB], pods=[pod])
+    def __init__(self, pod: Replica = POD) -> None:
+        self.local_mesh = LocalMesh()
+        self.destination = Destination(self.local_mesh.store, metrics=CollectorRegistry())
+        self.local_mesh.apply(services=[WEB], pods=[pod])
 
     def profile(self, path: str) -> messages.DestinationProfile:
         (encoded,) = self.destination.profiles.snapshot(parse_target(path))
@@ -89,7 +91,7 @@ def test_profile_of_a_virtual_address_follows_its_service() -> None:
     mesh = Mesh()
     stream = mesh.watch(f"{V4}:80")
     news(stream)
-    mesh.registry.put(replace(WEB, ports=(PortSpec("http", 80, 8080, opaque=True),)))
+    mesh.local_mesh.put(replace(WEB, ports=(PortSpec("http", 80, 8080, opaque=True),)))
     (profile,) = news(stream)
     assert profile.opaque_protocol
 
@@ -97,16 +99,16 @@ def test_profile_of_a_virtual_address_follows_its_service() -> None:
 @pytest.mark.parametrize("ip", [V4, V6])
 def test_address_that_comes_goes_and_moves_refreshes_both_ends(ip: str) -> None:
     mesh = Mesh()
-    mesh.registry.put(replace(WEB, ips=()))
+    mesh.local_mesh.put(replace(WEB, ips=()))
     other = "10.9.128.99"
     old, new = mesh.watch(f"{ip}:80"), mesh.watch(f"{other}:80")
     assert [profile.fully_qualified_name for profile in news(old) + news(new)] == ["", ""]
-    mesh.registry.put(WEB)
+    mesh.local_mesh.put(WEB)
     assert [profile.fully_qualified_name for profile in news(old)] == [WEB_NAME]
-    mesh.registry.put(replace(WEB, ips=(other,)))
+    mesh.local_mesh.put(replace(WEB, ips=(other,)))
     assert [profile.fully_qualified_name for profile in news(old)] == [""]
     assert [profile.fully_qualified_name for profile in news(new)] == [WEB_NAME]
-    mesh.registry.remove(Service, key=WEB.key)
+    mesh.local_mesh.remove(WEB)
     assert [profile.HasField("parent_ref") for profile in news(new)] == [False]
     assert news(old) == []
 
@@ -139,10 +141,10 @@ def test_address_of_nobody_is_empty_until_a_pod_has_it(ip: str) -> None:
     (empty,) = news(stream)
     assert not empty.HasField("endpoint")
     assert empty.fully_qualified_name == ""
-    mesh.registry.put(replace(POD, name="web-1", ip="10.9.0.77", ip6="fd00::77"))
+    mesh.local_mesh.put(replace(POD, name="web-1", ip="10.9.0.77", ip6="fd00::77"))
     (found,) = news(stream)
     assert found.endpoint.metric_labels["pod"] == "web-1"
-    mesh.registry.remove(Pod, key=replace(POD, name="web-1").key)
+    mesh.local_mesh.remove(replace(POD, name="web-1"))
     (gone,) = news(stream)
     assert not gone.HasField("endpoint")
 

@@ -14,15 +14,17 @@ from linkerd2_py.controlplane.destination.stream import (
     UpdateStream,
 )
 from linkerd2_py.controlplane.destination.targets import ServiceTarget, parse_target
-from linkerd2_py.controlplane.mesh import objects as types
-from linkerd2_py.controlplane.mesh.objects import Key, Pod, PortSpec, Service
-from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.mesh import store
+from linkerd2_py.controlplane.mesh.objects import Key, PortSpec
+from linkerd2_py.controlplane.sources.local.mesh_spec import ServiceSpec
+from linkerd2_py.controlplane.sources.local.replica import Replica
 from linkerd2_py.proto.gen import destination_pb2 as messages
+from tests.support.local_mesh import LocalMesh
 
-WEB = Service(
+WEB = ServiceSpec(
     "default", "web-svc", "web", (PortSpec("http", 80, 8080), PortSpec("raw", 90, 9090, True))
 )
-POD = Pod(
+POD = Replica(
     "default", "web-0", "web", "127.0.1.1", {8080: 41001, 9090: 9090}, ready=True, status="Running"
 )
 SECOND = replace(POD, name="web-1", ip="127.0.1.2")
@@ -39,10 +41,10 @@ RAW = ServiceTarget(WEB.key, 90)
 
 class Mesh:
     def __init__(self) -> None:
-        self.registry = Registry()
+        self.local_mesh = LocalMesh()
         self.metrics = CollectorRegistry()
-        self.destination = Destination(self.registry, metrics=self.metrics)
-        self.registry.apply(services=[WEB], pods=[POD])
+        self.destination = Destination(self.local_mesh.store, metrics=self.metrics)
+        self.local_mesh.apply(services=[WEB], pods=[POD])
 
     def get(self, target: ServiceTarget = HTTP) -> "Reader":
         stream = self.destination.endpoints.subscribe(target)
@@ -88,7 +90,7 @@ def test_opaque_ports_and_unmeshed_pods_are_not_upgraded() -> None:
     mesh = Mesh()
     (update,) = mesh.get(RAW).now()
     assert update.add.addrs[0].protocol_hint.WhichOneof("protocol") == "opaque"
-    mesh.registry.put(replace(POD, meshed=False))
+    mesh.local_mesh.put(replace(POD, meshed=False))
     (update,) = mesh.get().now()
     assert not update.add.addrs[0].HasField("protocol_hint")
     assert "control_plane_ns" not in update.add.addrs[0].metric_labels
@@ -96,7 +98,7 @@ def test_opaque_ports_and_unmeshed_pods_are_not_upgraded() -> None:
 
 def test_endpoint_has_the_identity_of_its_pod_as_name_and_as_sni() -> None:
     mesh = Mesh()
-    mesh.registry.put(SECURED)
+    mesh.local_mesh.put(SECURED)
     (update,) = mesh.get().now()
     (address,) = update.add.addrs
     assert address.tls_identity.WhichOneof("strategy") == "dns_like_identity"
@@ -110,14 +112,14 @@ def test_endpoint_has_the_identity_of_its_pod_as_name_and_as_sni() -> None:
 
 def test_opaque_endpoint_is_reached_through_the_inbound_port() -> None:
     mesh = Mesh()
-    mesh.registry.put(SECURED)
+    mesh.local_mesh.put(SECURED)
     (update,) = mesh.get(RAW).now()
     (address,) = update.add.addrs
     assert address.addr.port == 9090
     assert address.tls_identity.dns_like_identity.name == SECURED.identity
     assert address.protocol_hint.WhichOneof("protocol") == "opaque"
     assert address.protocol_hint.opaque_transport.inbound_port == 4143
-    mesh.registry.put(POD)
+    mesh.local_mesh.put(POD)
     (update,) = mesh.get(RAW).now()
     assert not update.add.addrs[0].protocol_hint.HasField("opaque_transport")
 
@@ -131,10 +133,10 @@ def test_opaque_endpoint_is_reached_through_the_inbound_port() -> None:
 )
 @pytest.mark.parametrize("target", [HTTP, RAW])
 def test_where_the_program_itself_answers_there_is_no_identity(
-    pod: Pod, target: ServiceTarget
+    pod: Replica, target: ServiceTarget
 ) -> None:
     mesh = Mesh()
-    mesh.registry.put(pod)
+    mesh.local_mesh.put(pod)
     (update,) = mesh.get(target).now()
     (address,) = update.add.addrs
     assert not address.HasField("tls_identity")
@@ -143,10 +145,10 @@ def test_where_the_program_itself_answers_there_is_no_identity(
 
 def test_address_that_another_identity_takes_over_is_told_with_it() -> None:
     mesh = Mesh()
-    mesh.registry.put(SECURED)
+    mesh.local_mesh.put(SECURED)
     reader = mesh.get()
     reader.now()
-    mesh.registry.put(replace(SECURED, identity="other"))
+    mesh.local_mesh.put(replace(SECURED, identity="other"))
     (update,) = reader.now()
     (address,) = update.add.addrs
     assert (address.addr.port, address.tls_identity.server_name.name) == (41001, "other")
@@ -173,14 +175,14 @@ def test_undeclared_port_is_used_as_the_pods_own_number() -> None:
 
 def test_instance_is_one_pod() -> None:
     mesh = Mesh()
-    mesh.registry.put(SECOND)
+    mesh.local_mesh.put(SECOND)
     (update,) = mesh.get(ServiceTarget(WEB.key, 80, "web-1")).now()
     assert [address.metric_labels["pod"] for address in update.add.addrs] == ["web-1"]
 
 
 def test_ipv6_addresses_are_two_halves() -> None:
     mesh = Mesh()
-    mesh.registry.apply(pods=[replace(POD, ip="2001:db8::1")])
+    mesh.local_mesh.apply(pods=[replace(POD, ip="2001:db8::1")])
     (update,) = mesh.get().now()
     assert update.add.addrs[0].addr.ip.ipv6.first == 0x20010DB800000000
     assert update.add.addrs[0].addr.ip.ipv6.last == 1
@@ -190,7 +192,7 @@ def test_exchange_of_pods_adds_before_it_removes() -> None:
     mesh = Mesh()
     reader = mesh.get()
     reader.now()
-    mesh.registry.apply(pods=[SECOND])
+    mesh.local_mesh.apply(pods=[SECOND])
     add, remove = reader.now()
     assert add.add.addrs[0].addr.ip.ipv4 == 0x7F000102
     assert [address.ip.ipv4 for address in remove.remove.addrs] == [0x7F000101]
@@ -200,7 +202,7 @@ def test_changed_labels_replace_an_endpoint_without_removing_it() -> None:
     mesh = Mesh()
     reader = mesh.get()
     reader.now()
-    mesh.registry.put(replace(POD, meshed=False))
+    mesh.local_mesh.put(replace(POD, meshed=False))
     (update,) = reader.now()
     assert ports(update) == [41001]
 
@@ -209,10 +211,10 @@ def test_emptied_and_refilled_set() -> None:
     mesh = Mesh()
     reader = mesh.get()
     reader.now()
-    mesh.registry.put(replace(POD, ready=False))
+    mesh.local_mesh.put(replace(POD, ready=False))
     (empty,) = reader.now()
     assert empty.no_endpoints.exists
-    mesh.registry.put(POD)
+    mesh.local_mesh.put(POD)
     (filled,) = reader.now()
     assert ports(filled) == [41001]
 
@@ -221,11 +223,11 @@ def test_deleted_and_created_service() -> None:
     mesh = Mesh()
     reader = mesh.get()
     reader.now()
-    mesh.registry.remove(Service, key=WEB.key)
+    mesh.local_mesh.remove(WEB)
     (gone,) = reader.now()
     assert gone.HasField("no_endpoints")
     assert not gone.no_endpoints.exists
-    mesh.registry.put(WEB)
+    mesh.local_mesh.put(WEB)
     (back,) = reader.now()
     assert ports(back) == [41001]
 
@@ -235,9 +237,9 @@ def test_service_that_moves_to_another_workload_follows_its_pods() -> None:
     reader = mesh.get()
     reader.now()
     other = replace(POD, name="new-0", workload="new", ip="127.0.1.9")
-    mesh.registry.put(replace(WEB, workload="new"))
+    mesh.local_mesh.put(replace(WEB, workload="new"))
     reader.now()
-    mesh.registry.put(other)
+    mesh.local_mesh.put(other)
     (update,) = reader.now()
     assert update.add.addrs[0].metric_labels["deployment"] == "new"
 
@@ -246,9 +248,9 @@ def test_changes_elsewhere_and_invisible_ones_say_nothing() -> None:
     mesh = Mesh()
     reader = mesh.get()
     reader.now()
-    mesh.registry.put(replace(POD, restarts=3))
-    mesh.registry.put(replace(POD, name="db-0", workload="db", ip="127.0.1.8"))
-    mesh.registry.put(replace(WEB, name="other-svc"))
+    mesh.local_mesh.put(replace(POD, restarts=3))
+    mesh.local_mesh.put(replace(POD, name="db-0", workload="db", ip="127.0.1.8"))
+    mesh.local_mesh.put(replace(WEB, name="other-svc"))
     assert reader.now() == []
 
 
@@ -256,7 +258,7 @@ def test_subscribers_share_the_same_bytes() -> None:
     mesh = Mesh()
     first, second = mesh.get(), mesh.get()
     assert first.stream._queue[0] is second.stream._queue[0]
-    mesh.registry.put(SECOND)
+    mesh.local_mesh.put(SECOND)
     assert first.stream._queue[-1] is second.stream._queue[-1]
     assert mesh.destination.endpoints.targets == 1
 
@@ -264,7 +266,7 @@ def test_subscribers_share_the_same_bytes() -> None:
 def test_late_subscriber_begins_with_what_holds_now() -> None:
     mesh = Mesh()
     mesh.get()
-    mesh.registry.put(SECOND)
+    mesh.local_mesh.put(SECOND)
     (update,) = mesh.get().now()
     assert len(update.add.addrs) == 2
     assert mesh.destination.endpoints.snapshot(HTTP) == (
@@ -287,7 +289,7 @@ async def test_slow_subscriber_is_ended_and_counted_alone() -> None:
     mesh = Mesh()
     slow, quick = mesh.get(), mesh.get()
     for restart in range(QUEUE_LIMIT):
-        mesh.registry.put(replace(POD, meshed=restart % 2 == 1))
+        mesh.local_mesh.put(replace(POD, meshed=restart % 2 == 1))
         assert len(quick.now()) >= 1
     assert slow.stream.overflowed
     assert not quick.stream.overflowed
@@ -304,13 +306,13 @@ async def test_an_answer_that_fails_ends_its_own_streams_only(
     broken, well = (mesh.destination.endpoints.subscribe(target) for target in (HTTP, RAW))
     refresh = watches.EndpointsAnswer.refresh
 
-    def fail(answer: watches.EndpointsAnswer, now: types.Mesh) -> tuple[bytes, ...]:
+    def fail(answer: watches.EndpointsAnswer, now: store.Mesh) -> tuple[bytes, ...]:
         if answer._target == HTTP:
             raise OverflowError("unforeseen")
         return refresh(answer, now)
 
     monkeypatch.setattr(watches.EndpointsAnswer, "refresh", fail)
-    mesh.registry.put(SECOND)
+    mesh.local_mesh.put(SECOND)
     assert len([message async for message in broken]) == 1
     assert len(well._queue) == 2
     # Whoever asks again begins with what holds now.
@@ -324,7 +326,7 @@ async def test_closed_stream_ends_after_what_is_queued() -> None:
     mesh = Mesh()
     reader = mesh.get()
     mesh.destination.close()
-    mesh.registry.put(SECOND)
+    mesh.local_mesh.put(SECOND)
     assert len([message async for message in reader.stream]) == 1
 
 
@@ -374,8 +376,8 @@ def test_profile_streams_say_when_a_port_becomes_opaque_and_nothing_else() -> No
     mesh = Mesh()
     by_name = mesh.destination.profiles.subscribe(HTTP)
     by_address = mesh.destination.profiles.subscribe(parse_target("127.0.1.1:8080"))
-    mesh.registry.put(replace(WEB, ports=(PortSpec("http", 80, 8080, opaque=True),)))
-    mesh.registry.put(SECOND)
+    mesh.local_mesh.put(replace(WEB, ports=(PortSpec("http", 80, 8080, opaque=True),)))
+    mesh.local_mesh.put(SECOND)
     for stream in (by_name, by_address):
         before, after = (messages.DestinationProfile.FromString(m) for m in stream._queue)
         assert (before.opaque_protocol, after.opaque_protocol) == (False, True)

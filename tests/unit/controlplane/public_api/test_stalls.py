@@ -11,13 +11,14 @@ from starlette.datastructures import QueryParams
 from linkerd2_py.base import slices
 from linkerd2_py.base.clock import ManualClock
 from linkerd2_py.controlplane.destination.destination import Destination
-from linkerd2_py.controlplane.mesh.objects import Deployment, Pod
-from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.mesh.objects import DEPLOYMENT, Workload
 from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
 from linkerd2_py.controlplane.metrics.embedded.scraper import Scraper
 from linkerd2_py.controlplane.metrics.embedded.store import EmbeddedStore
 from linkerd2_py.controlplane.public_api.encode import BATCH, encode
 from linkerd2_py.controlplane.public_api.operations import Parts, operations
+from linkerd2_py.controlplane.sources.local.replica import Replica
+from tests.support.local_mesh import LocalMesh
 
 PODS = 400
 STEP_S = slices.SLICE_S / 10
@@ -36,13 +37,13 @@ async def no_problem() -> str:
 
 
 def parts() -> Parts:
-    registry, samples, clock = Registry(), SampleStore(), ManualClock()
+    local_mesh, samples, clock = LocalMesh(), SampleStore(), ManualClock()
     pods = [
-        Pod("d", f"w{at}-0", f"w{at}", "127.0.0.1", ready=True, status="Running")
+        Replica("d", f"w{at}-0", f"w{at}", "127.0.0.1", ready=True, status="Running")
         for at in range(PODS)
     ]
-    workloads = [Deployment("d", f"w{at}", 1) for at in range(PODS)]
-    registry.apply(deployments=workloads, pods=pods)
+    workloads = [Workload(DEPLOYMENT, "d", f"w{at}", 1) for at in range(PODS)]
+    local_mesh.apply(deployments=workloads, pods=pods)
     for second in (1, 2):
         clock.advance(1)
         for pod in pods:
@@ -50,10 +51,10 @@ def parts() -> Parts:
             text = TEXT % ((second,) * 4)
             samples.append(pod.key, labels=labels, text=text, at_ms=second * 1000)
     return Parts(
-        registry=registry,
-        destination=Destination(registry, metrics=CollectorRegistry()),
+        mesh=local_mesh.mesh,
+        destination=Destination(local_mesh.store, metrics=CollectorRegistry()),
         metrics=EmbeddedStore(samples, clock=clock),
-        reports=Scraper(registry, store=samples, clock=clock),
+        reports=Scraper(local_mesh.store, store=samples, clock=clock),
         clock=clock,
         proxy_api_problem=no_problem,
     )

@@ -7,13 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linkerd2_py.controlplane.local.names.zone import Absence, Found, Zone
-from linkerd2_py.controlplane.mesh.objects import Family, Pod, PortSpec, Service
-from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.mesh.objects import Family, PortSpec
+from linkerd2_py.controlplane.sources.local.mesh_spec import ServiceSpec
+from linkerd2_py.controlplane.sources.local.replica import Replica
+from tests.support.local_mesh import LocalMesh
 
-WEB = Service("shop", "web-svc", "web", (PortSpec("", 80, 80),), ips=("10.9.128.16", "fd00::1:10"))
+WEB = ServiceSpec(
+    "shop", "web-svc", "web", (PortSpec("", 80, 80),), ips=("10.9.128.16", "fd00::1:10")
+)
 PEERS = replace(WEB, name="peers", ips=(), headless=True)
 BARE = replace(WEB, name="bare", ips=())
-POD = Pod("shop", "web-0", "web", "10.9.0.16", ready=True, status="Running", ip6="fd00::10")
+POD = Replica(
+    "shop", "web-0", "web", "10.9.0.16", {80: 80}, ready=True, status="Running", ip6="fd00::10"
+)
 STARTING = replace(POD, name="web-1", ip="10.9.0.17", ip6="fd00::11", ready=False)
 ENDING = replace(POD, name="web-2", ip="10.9.0.18", ip6="", status="Terminating")
 SINGLE = replace(POD, name="web-3", ip="10.9.0.19", ip6="")
@@ -22,9 +28,9 @@ NO_DATA, NO_NAME = Absence.NO_DATA, Absence.NO_NAME
 
 
 def zone() -> Zone:
-    registry = Registry()
-    registry.apply(services=[WEB, PEERS, BARE], pods=[POD, STARTING, ENDING, SINGLE, OTHER])
-    return Zone(lambda: registry.mesh)
+    local_mesh = LocalMesh()
+    local_mesh.apply(services=[WEB, PEERS, BARE], pods=[POD, STARTING, ENDING, SINGLE, OTHER])
+    return Zone(lambda: local_mesh.mesh)
 
 
 @pytest.mark.parametrize(
@@ -88,12 +94,12 @@ def test_only_names_below_the_domain_are_its_own(name: str, own: bool) -> None:
 
 
 def test_answers_follow_the_mesh() -> None:
-    registry = Registry()
-    found = Zone(lambda: registry.mesh)
+    local_mesh = LocalMesh()
+    found = Zone(lambda: local_mesh.mesh)
     assert found.lookup("peers.shop.svc.cluster.local", family=4) is NO_NAME
-    registry.put(PEERS)
+    local_mesh.put(PEERS)
     assert found.lookup("peers.shop.svc.cluster.local", family=4) is NO_DATA
-    registry.put(POD)
+    local_mesh.put(POD)
     assert found.lookup("peers.shop.svc.cluster.local", family=4) == ("10.9.0.16",)
 
 

@@ -1,4 +1,4 @@
-"""Workloads follow mesh.yaml: real processes, no proxies, and the registry sees every step."""
+"""Workloads follow mesh.yaml: real processes, no proxies, and the mesh sees every step."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ from linkerd2_py.controlplane.local.supervise import pod as pods
 from linkerd2_py.controlplane.local.supervise import silence
 from linkerd2_py.controlplane.local.supervise import workload as workloads
 from linkerd2_py.controlplane.local.supervise.fleet import Fleet
-from linkerd2_py.controlplane.mesh.objects import Key, Pod
-from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.mesh.objects import EndpointsKey, Pod, WorkloadKey
+from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.sources.local.mesh_file import parse_mesh
 from linkerd2_py.controlplane.sources.local.mesh_spec import WorkloadSpec
+from linkerd2_py.controlplane.sources.local.source import LocalSource
 from tests.support.wait import eventually_async, in_time, within
 
 SERVER = """
@@ -47,14 +48,14 @@ while True:
 
 
 class Running:
-    """A fleet over a registry, fed with texts of mesh.yaml."""
+    """A fleet over a mesh, fed with texts of mesh.yaml."""
 
     def __init__(self, root: Path) -> None:
         directory = StateDir(root / "state")
         directory.create()
         self.root = root
         (root / "server.py").write_text(SERVER)
-        self.registry = Registry()
+        self.store = MeshStore()
         self.guard = Guard()
         issuance = Issuance("127.0.0.1:1", tokens=WorkloadTokens(), anchors=lambda: b"anchors")
         self.identities = PodIdentities(directory.identity, issuance=issuance)
@@ -70,7 +71,10 @@ class Running:
         )
         self.network = LoopbackPlace()
         self.fleet = Fleet(
-            registry=self.registry, network=self.network, around=around, on_change=lambda: None
+            source=LocalSource(self.store),
+            network=self.network,
+            around=around,
+            on_change=lambda: None,
         )
 
     def apply(self, *, replicas: int = 1, word: str = "one", more: str = "") -> None:
@@ -90,7 +94,7 @@ workloads:
         )
 
     def pods(self) -> dict[str, Pod]:
-        return {key.name: pod for key, pod in self.registry.mesh.pods.items()}
+        return {key.name: pod for key, pod in self.store.mesh.pods.items()}
 
     async def wait(self, condition: Callable[[dict[str, Pod]], bool]) -> dict[str, Pod]:
         await eventually_async(lambda: condition(self.pods()), what=f"not with {self.pods()}")
@@ -114,12 +118,17 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
     await made.close()
 
 
-async def _ask(pod: Pod) -> str:
-    reader, writer = await asyncio.open_connection(pod.ip, pod.ports[8080])
+async def _ask(running: Running, pod: Pod) -> str:
+    reader, writer = await asyncio.open_connection(pod.ip, _port(running, pod))
     answer = await in_time(reader.read(), 5)
     writer.close()
     await writer.wait_closed()
     return answer.decode()
+
+
+def _port(running: Running, pod: Pod) -> int:
+    served = running.store.mesh.endpoints[EndpointsKey("default", "web-svc", 80)].endpoints
+    return next(endpoint.port for endpoint in served if endpoint.pod == pod.key)
 
 
 def _ready(pods: dict[str, Pod]) -> set[str]:
@@ -132,8 +141,11 @@ async def test_replicas_start_and_serve_at_their_own_addresses(running: Running)
     pods = running.pods()
     assert _ready(pods) == {"web-0", "web-1"}
     assert pods["web-0"].ip != pods["web-1"].ip
-    assert [await _ask(pods[name]) for name in ("web-0", "web-1")] == ["web-0 one", "web-1 one"]
-    assert running.registry.mesh.deployments[Key("default", "web")].replicas == 2
+    assert [await _ask(running, pods[name]) for name in ("web-0", "web-1")] == [
+        "web-0 one",
+        "web-1 one",
+    ]
+    assert running.store.mesh.workloads[WorkloadKey("deployment", "default", "web")].replicas == 2
     assert running.fleet.problems == []
 
 
@@ -159,16 +171,17 @@ async def test_a_changed_command_replaces_one_replica_after_the_other(running: R
     running.apply(replicas=2)
     old = await running.wait(lambda pods: len(_ready(pods)) == 2)
     fewest = [2]
-    watching = running.registry.subscribe(
-        lambda _changes: fewest.append(len(_ready(running.pods())))
-    )
+    watching = running.store.subscribe(lambda _changes: fewest.append(len(_ready(running.pods()))))
     running.apply(replicas=2, word="two")
     ips = {pod.ip for pod in old.values()}
     new = await running.wait(
         lambda pods: len(_ready(pods)) == 2 and not ips & {pod.ip for pod in pods.values()}
     )
     watching.close()
-    assert [await _ask(new[name]) for name in ("web-0", "web-1")] == ["web-0 two", "web-1 two"]
+    assert [await _ask(running, new[name]) for name in ("web-0", "web-1")] == [
+        "web-0 two",
+        "web-1 two",
+    ]
     assert min(fewest) == 1
 
 
@@ -185,7 +198,7 @@ async def test_a_pod_that_leaves_serves_until_its_clients_have_heard(
     for _ in range(10):
         await asyncio.sleep(0)
     assert not runner._app._stopping.is_set()
-    assert await _ask(pod) == "web-0 one"
+    assert await _ask(running, pod) == "web-0 one"
     # When the mesh ends there is nobody to hear of it, and no pause.
     async with within(20):
         await running.fleet.stop()
@@ -221,12 +234,13 @@ async def test_a_replaced_command_repairs_a_failed_workload(running: Running) ->
 async def test_a_program_that_dies_is_not_ready_and_comes_back(running: Running) -> None:
     running.apply()
     pod = (await running.wait(lambda pods: _ready(pods) == {"web-0"}))["web-0"]
+    port = _port(running, pod)
     process = running.fleet.pods[0]._app._process
     assert process is not None
     process._popen.kill()
     await running.wait(lambda pods: not _ready(pods))
     again = (await running.wait(lambda pods: _ready(pods) == {"web-0"}))["web-0"]
-    assert (again.ip, again.ports, again.restarts) == (pod.ip, pod.ports, 1)
+    assert (again.ip, _port(running, again), again.restarts) == (pod.ip, port, 1)
     assert again.last_exit == "program ended by SIGKILL"
     assert again.last_exit_at > pod.started
 

@@ -14,12 +14,13 @@ from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.identity.authorities import Authorities
 from linkerd2_py.controlplane.identity.ca import throw_away
 from linkerd2_py.controlplane.identity.names import TrustDomain
-from linkerd2_py.controlplane.mesh.objects import Deployment, Key, Pod
-from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.mesh.objects import DEPLOYMENT, Key, Workload
 from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
 from linkerd2_py.controlplane.metrics.embedded.scraper import Scraper
 from linkerd2_py.controlplane.metrics.embedded.store import EmbeddedStore
 from linkerd2_py.controlplane.public_api.operations import Parts, operations
+from linkerd2_py.controlplane.sources.local.replica import Replica
+from tests.support.local_mesh import LocalMesh
 
 GOOD = 'response_total{direction="inbound",classification="success"} %d\n'
 BUCKETS = "".join(f'response_latency_ms_bucket{{direction="inbound",le="{le}"}} %s\n' for le in ("1", "2", "+Inf"))  # fmt: skip
@@ -49,12 +50,15 @@ async def no_problem() -> str:
 
 
 def parts_of(samples: SampleStore, *, clock: ManualClock) -> Parts:
-    registry = Registry()
+    local_mesh = LocalMesh()
     pods = [
-        Pod("d", f"{name}-0", name, ip, ready=True, status="Running", identity=f"{name}.d")
+        Replica("d", f"{name}-0", name, ip, ready=True, status="Running", identity=f"{name}.d")
         for name, ip in (("web", "127.0.0.1"), ("bad", "127.0.0.2"))
     ]
-    registry.apply(deployments=[Deployment("d", "web", 1), Deployment("d", "bad", 1)], pods=pods)
+    local_mesh.apply(
+        deployments=[Workload(DEPLOYMENT, "d", "web", 1), Workload(DEPLOYMENT, "d", "bad", 1)],
+        pods=pods,
+    )
     issuer, _ = throw_away(TrustDomain(), now=clock.wall())
     authorities = Authorities(
         anchors=issuer.anchors,
@@ -64,10 +68,10 @@ def parts_of(samples: SampleStore, *, clock: ManualClock) -> Parts:
         problem="",
     )
     return Parts(
-        registry=registry,
-        destination=Destination(registry, metrics=CollectorRegistry()),
+        mesh=local_mesh.mesh,
+        destination=Destination(local_mesh.store, metrics=CollectorRegistry()),
         metrics=EmbeddedStore(samples, clock=clock),
-        reports=Scraper(registry, store=samples, clock=clock),
+        reports=Scraper(local_mesh.store, store=samples, clock=clock),
         clock=clock,
         proxy_api_problem=no_problem,
         authorities=lambda: authorities,

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import pytest
 
 from linkerd2_py.base.clock import ManualClock
-from linkerd2_py.controlplane.mesh.objects import Key, Mesh, Pod
-from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.mesh.objects import Key
+from linkerd2_py.controlplane.mesh.store import Mesh
 from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
 from linkerd2_py.controlplane.metrics.embedded.store import EmbeddedStore
 from linkerd2_py.controlplane.public_api.answers.edges import (
@@ -17,6 +17,8 @@ from linkerd2_py.controlplane.public_api.answers.edges import (
 )
 from linkerd2_py.controlplane.public_api.errors import InvalidQueryError
 from linkerd2_py.controlplane.public_api.kinds import WORKLOADS, Kind
+from linkerd2_py.controlplane.sources.local.replica import Replica
+from tests.support.local_mesh import LocalMesh
 
 NS = "emojivoto"
 PLAIN = 'tls="no_identity",no_tls_reason="not_provided_by_service_discovery"'
@@ -28,10 +30,10 @@ def identity(name: str, namespace: str = NS) -> str:
     return f"{name}.{namespace}.serviceaccount.identity.linkerd.cluster.local"
 
 
-def mesh(*extra: Pod) -> Mesh:
-    found = Registry()
+def mesh(*extra: Replica) -> Mesh:
+    found = LocalMesh()
     pods = [
-        Pod(NS, f"{workload}-0", workload, "127.0.1.1", identity=identity(workload))
+        Replica(NS, f"{workload}-0", workload, "127.0.1.1", identity=identity(workload))
         for workload in ("web", "voting", "bot")
     ]
     found.apply(services=[], deployments=[], pods=[*pods, *extra])
@@ -55,7 +57,7 @@ async def found(
     *,
     kind: Kind = Kind.DEPLOYMENT,
     namespace: str = NS,
-    pods: tuple[Pod, ...] = (),
+    pods: tuple[Replica, ...] = (),
 ) -> list[Edge]:
     """The edges that the metrics of some workloads' first pods make."""
     store = SampleStore()
@@ -141,7 +143,7 @@ async def test_edges_have_an_end_in_the_namespace_and_are_sorted() -> None:
 async def test_pod_that_is_gone_has_no_edges() -> None:
     lines = {"late": [connection("voting", labels=secured("voting"))]}
     assert await found(lines) == []
-    here = await found(lines, pods=(Pod(NS, "late-0", "late", "127.0.1.9"),))
+    here = await found(lines, pods=(Replica(NS, "late-0", "late", "127.0.1.9"),))
     assert [edge.client_id for edge in here] == [""]
 
 

@@ -7,8 +7,7 @@ import pytest
 from starlette.datastructures import QueryParams
 
 from linkerd2_py.base.clock import ManualClock
-from linkerd2_py.controlplane.mesh.objects import Deployment, Key, Pod, PortSpec, Service
-from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.mesh.objects import DEPLOYMENT, Key, PortSpec, Workload
 from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
 from linkerd2_py.controlplane.metrics.embedded.store import EmbeddedStore
 from linkerd2_py.controlplane.public_api.answers.stat import ListedStats, Row, answer_of
@@ -22,24 +21,27 @@ from linkerd2_py.controlplane.public_api.answers.stat_query import (
 from linkerd2_py.controlplane.public_api.errors import InvalidQueryError
 from linkerd2_py.controlplane.public_api.kinds import Kind, parse_kind
 from linkerd2_py.controlplane.public_api.operation import Declaration
+from linkerd2_py.controlplane.sources.local.mesh_spec import ServiceSpec
+from linkerd2_py.controlplane.sources.local.replica import Replica
+from tests.support.local_mesh import LocalMesh
 
 NS = "emojivoto"
 ASKED = Declaration(StatAsked)
 Rows = dict[str, Row]
 
 
-def registry() -> Registry:
-    found = Registry()
+def local_mesh() -> LocalMesh:
+    found = LocalMesh()
     pods = [
-        Pod(NS, f"{workload}-0", workload, "127.0.1.1", ready=True, status="Running")
+        Replica(NS, f"{workload}-0", workload, "127.0.1.1", ready=True, status="Running")
         for workload in ("web", "voting", "idle")
     ]
     found.apply(
         services=[
-            Service(NS, "voting-svc", "voting", (PortSpec("", 80, 80),)),
-            Service(NS, "idle-svc", "idle", (PortSpec("", 80, 80),)),
+            ServiceSpec(NS, "voting-svc", "voting", (PortSpec("", 80, 80),)),
+            ServiceSpec(NS, "idle-svc", "idle", (PortSpec("", 80, 80),)),
         ],
-        deployments=[Deployment(NS, name, 1) for name in ("web", "voting", "idle")],
+        deployments=[Workload(DEPLOYMENT, NS, name, 1) for name in ("web", "voting", "idle")],
         pods=pods,
     )
     return found
@@ -88,7 +90,7 @@ def query_of(**params: str) -> StatQuery:
 
 
 async def tables(**params: str) -> dict[str, Rows]:
-    found = await answer_of(query_of(**params), metrics=STORE, mesh=registry().mesh)
+    found = await answer_of(query_of(**params), metrics=STORE, mesh=local_mesh().mesh)
     return {table["type"]: {row["name"]: row for row in table["rows"]} for table in found["tables"]}
 
 
@@ -223,10 +225,10 @@ async def test_other_namespaces_and_names_are_left_out() -> None:
 
 
 async def test_pods_are_counted_as_linkerd_counts_them() -> None:
-    found = registry()
+    found = local_mesh()
     (pod,) = (pod for pod in found.mesh.pods.values() if pod.name == "idle-0")
     for name, status in (("b", "Pending"), ("c", "Failed"), ("d", "Terminating")):
-        found.put(replace(pod, name=name, status=status, meshed=False))
+        found.store.put(replace(pod, name=name, status=status, meshed=False))  # type: ignore[arg-type]
     query = query_of(type="deploy", name="idle")
     (table,) = (await answer_of(query, metrics=STORE, mesh=found.mesh))["tables"]
     (row,) = table["rows"]

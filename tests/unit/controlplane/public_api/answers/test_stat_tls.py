@@ -6,13 +6,15 @@ import pytest
 from starlette.datastructures import QueryParams
 
 from linkerd2_py.base.clock import ManualClock
-from linkerd2_py.controlplane.mesh.objects import Deployment, Key, Pod, PortSpec, Service
-from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.mesh.objects import DEPLOYMENT, Key, PortSpec, Workload
 from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
 from linkerd2_py.controlplane.metrics.embedded.store import EmbeddedStore
 from linkerd2_py.controlplane.public_api.answers.stat import answer_of
 from linkerd2_py.controlplane.public_api.answers.stat_query import StatAsked, StatQuery
 from linkerd2_py.controlplane.public_api.operation import Declaration
+from linkerd2_py.controlplane.sources.local.mesh_spec import ServiceSpec
+from linkerd2_py.controlplane.sources.local.replica import Replica
+from tests.support.local_mesh import LocalMesh
 
 NS = "emojivoto"
 CHAT_IN = 'direction="inbound",target_addr="127.0.1.4:40004"'
@@ -32,17 +34,17 @@ LEAVING = {
 
 async def tls_of(metrics: Mapping[str, Mapping[str, int]], **query: str) -> dict[str, float | None]:
     """By name of the row; None for a row without requests."""
-    store, registry = SampleStore(), Registry()
+    store, local_mesh = SampleStore(), LocalMesh()
     for workload, rates in metrics.items():
         labels = {"namespace": NS, "deployment": workload, "pod": f"{workload}-0"}
         for second in range(61):
             lines = [f"response_total{{{head}}} {second * rate}" for head, rate in rates.items()]
             pod, text = Key(NS, labels["pod"]), "\n".join(lines) + "\n"
             store.append(pod, labels=labels, text=text, at_ms=second * 1000)
-    registry.apply(
-        services=[Service(NS, "chat-svc", "chat", (PortSpec("", 80, 80),))],
-        deployments=[Deployment(NS, name, 1) for name in ("web", "chat")],
-        pods=[Pod(NS, f"{name}-0", name, "127.0.1.1") for name in ("web", "chat")],
+    local_mesh.apply(
+        services=[ServiceSpec(NS, "chat-svc", "chat", (PortSpec("", 80, 80),))],
+        deployments=[Workload(DEPLOYMENT, NS, name, 1) for name in ("web", "chat")],
+        pods=[Replica(NS, f"{name}-0", name, "127.0.1.1") for name in ("web", "chat")],
     )
     asked = Declaration(StatAsked).read(QueryParams({"namespace": NS, **query}))
     clock = ManualClock()
@@ -50,7 +52,7 @@ async def tls_of(metrics: Mapping[str, Mapping[str, int]], **query: str) -> dict
     found = await answer_of(
         StatQuery.of(asked, longest_window_s=600),
         metrics=EmbeddedStore(store, clock=clock),
-        mesh=registry.mesh,
+        mesh=local_mesh.mesh,
     )
     rows = found["tables"][0]["rows"]
     return {row["name"]: row["stats"] and row["stats"]["tls_percent"] for row in rows}

@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linkerd2_py.controlplane.mesh.objects import Deployment, PortSpec, Service
+from linkerd2_py.controlplane.mesh.objects import DEPLOYMENT, PortSpec, Workload
 from linkerd2_py.controlplane.sources.local import mesh_file
 from linkerd2_py.controlplane.sources.local.mesh_file import (
     MOST_BYTES,
@@ -17,7 +17,12 @@ from linkerd2_py.controlplane.sources.local.mesh_file import (
     parse_mesh,
 )
 from linkerd2_py.controlplane.sources.local.mesh_rules import INBOUND_POLICIES
-from linkerd2_py.controlplane.sources.local.mesh_spec import MeshSpec, OutboundSpec, ReadyCheck
+from linkerd2_py.controlplane.sources.local.mesh_spec import (
+    MeshSpec,
+    OutboundSpec,
+    ReadyCheck,
+    ServiceSpec,
+)
 
 MESH = """\
 namespace: emojivoto
@@ -59,7 +64,9 @@ def changed(old: str, new: str) -> str:
 
 def test_services_have_their_ports() -> None:
     services = mesh().services
-    assert services["web-svc"] == Service("emojivoto", "web-svc", "web", (PortSpec("", 80, 80),))
+    assert services["web-svc"] == ServiceSpec(
+        "emojivoto", "web-svc", "web", (PortSpec("", 80, 80),)
+    )
     assert services["voting-svc"].ports == (
         PortSpec("grpc", 8080, 9090),
         PortSpec("", 8081, 8081),
@@ -94,11 +101,11 @@ def test_workloads_know_the_ports_that_services_lead_to() -> None:
     assert workloads["chat"].target_ports == {9000: True}
 
 
-def test_deployments_are_the_registrys_view() -> None:
+def test_deployments_are_what_the_mesh_knows() -> None:
     assert mesh().deployments == (
-        Deployment("emojivoto", "web", 2),
-        Deployment("emojivoto", "voting", 1, meshed=False),
-        Deployment("emojivoto", "chat", 0),
+        Workload(DEPLOYMENT, "emojivoto", "web", 2, labels={"app": "web"}),
+        Workload(DEPLOYMENT, "emojivoto", "voting", 1, meshed=False, labels={"app": "voting"}),
+        Workload(DEPLOYMENT, "emojivoto", "chat", 0, labels={"app": "chat"}),
     )
 
 

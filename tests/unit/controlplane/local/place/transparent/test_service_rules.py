@@ -9,33 +9,36 @@ from linkerd2_py.controlplane.local.place.transparent.service_rules import (
     service_rules,
     service_rules_base,
 )
-from linkerd2_py.controlplane.mesh.objects import Family, Mesh, Pod, PortSpec, Service
-from linkerd2_py.controlplane.mesh.store import Registry
+from linkerd2_py.controlplane.mesh.objects import Family, PortSpec
+from linkerd2_py.controlplane.mesh.store import Mesh
+from linkerd2_py.controlplane.sources.local.mesh_spec import ServiceSpec
+from linkerd2_py.controlplane.sources.local.replica import Replica
 from tests.support.golden import assert_golden
+from tests.support.local_mesh import LocalMesh
 
-WEB = Service(
+WEB = ServiceSpec(
     "shop",
     "web-svc",
     "web",
     (PortSpec("http", 80, 8080), PortSpec("", 81, 8081)),
     ips=("10.9.128.16", "fd00:0:0:1::10"),
 )
-POD = Pod(
+POD = Replica(
     "shop", "web-0", "web", "10.9.0.16", {8080: 8080}, ready=True, status="Running", ip6="fd00::10"
 )
 
 
-def pods(count: int) -> list[Pod]:
+def pods(count: int) -> list[Replica]:
     return [
         replace(POD, name=f"web-{n}", ip=f"10.9.{n // 200}.{16 + n % 200}", ip6=f"fd00::{16 + n:x}")
         for n in range(count)
     ]
 
 
-def mesh(services: list[Service], pods: list[Pod]) -> Mesh:
-    registry = Registry()
-    registry.apply(services=services, pods=pods)
-    return registry.mesh
+def mesh(services: list[ServiceSpec], pods: list[Replica]) -> Mesh:
+    local_mesh = LocalMesh()
+    local_mesh.apply(services=services, pods=pods)
+    return local_mesh.mesh
 
 
 def golden(name: str, text: str) -> None:
