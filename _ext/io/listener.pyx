@@ -157,7 +157,7 @@ cdef class Listener(Source):
         except Exception as error:
             self.loop.report(error, self)
         # Nobody took it: it must not stay open unwatched.
-        if transport.session is None and not transport.dead and not transport.lingering:
+        if transport.session is None and not transport.dead:
             transport.abort()
         return True
 

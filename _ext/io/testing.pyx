@@ -8,9 +8,9 @@ from linkerd2_py._ext.core.buffer cimport BUFFER_SMALL, Buffer, lease_for_readin
 from linkerd2_py._ext.core.fault cimport FaultKind, fault_of_errno, fault_text, errno_name
 from linkerd2_py._ext.io.actor cimport Actor, Timer
 from linkerd2_py._ext.io.address cimport Address, SocketOptions
-from linkerd2_py._ext.io.linux cimport MSG_NOSIGNAL, POLLIN, c_send, poll_fds, pollfd, recv
+from linkerd2_py._ext.io.connect cimport connect, connect_fd
+from linkerd2_py._ext.io.linux cimport EPOLLIN, MSG_NOSIGNAL, POLLIN, c_send, poll_fds, pollfd, recv
 from linkerd2_py._ext.io.listener cimport Accepting
-from linkerd2_py._ext.io.linux cimport EPOLLIN
 from linkerd2_py._ext.io.loop cimport Loop
 from linkerd2_py._ext.io.original_dst cimport original_dst
 from linkerd2_py._ext.io.pump cimport Pump, PumpOwner, pump_between
@@ -25,8 +25,6 @@ from linkerd2_py._ext.io.transport cimport (
     Session,
     Transport,
     accepted,
-    connect,
-    connect_fd,
 )
 from linkerd2_py._ext.metrics.tcp cimport TcpMetrics
 
@@ -193,11 +191,10 @@ cdef class Held:
             "pauses": t.pauses,
             "read_eof": bool(t.read_eof),
             "write_closed": bool(t.write_closed),
-            "lingering": bool(t.lingering),
+            "lingering": t.closed and not t.dead,
             "rx_bytes": t.rx_bytes,
             "tx_bytes": t.tx_bytes,
             "writable": bool(t.writable),
-            "session": t.session is not None,
         }
 
     def attach(self, Session session not None) -> None:

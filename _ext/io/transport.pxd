@@ -12,12 +12,19 @@ from linkerd2_py._ext.core.fault cimport FaultKind
 from linkerd2_py._ext.core.types cimport flag
 from linkerd2_py._ext.io.actor cimport Actor, Timer
 from linkerd2_py._ext.io.address cimport Address, SocketOptions
+from linkerd2_py._ext.io.linux cimport EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP
 from linkerd2_py._ext.io.loop cimport Loop
 from linkerd2_py._ext.io.raw_connection cimport RawConnection
 from linkerd2_py._ext.io.ring cimport Ring
 from linkerd2_py._ext.metrics.tcp cimport TcpMetrics
 
 cdef class Transport
+
+cdef enum:
+    WATCHED = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI
+    # The peer hung up, or the next read may end early. PRI: recv stops at an urgent mark, so once urgent bytes were
+    # seen a short read does not mean that the socket is drained.
+    TROUBLE = EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI
 
 # Why reading is paused. Counted per reason, so that several parties can pause; reading goes on when all counts are zero.
 cdef enum PauseReason:
@@ -36,6 +43,7 @@ cdef class Session(Actor):
     # The peer hung up while reading is paused and bytes before its end are unread: it may have ended its side (peer_has_ended). May come again.
     cdef int on_hangup(self) except -1
     cdef int on_drained(self) except -1     # unsent bytes fell to the low mark after send/flush had answered SEND_FULL
+    cdef int on_flushed(self) except -1     # the loop has written what the socket takes
     cdef int on_fault(self, FaultKind kind, int code) except -1   # the transport is dead; last call; code = errno or 0
 
 cdef enum SendOutcome:
@@ -57,7 +65,7 @@ cdef class Transport(RawConnection):
     cdef flag dead                          # fd closed
     cdef flag read_due, drained_due         # what on_deferred has to do
     cdef flag was_read                      # the batch has read for the event that follows
-    cdef flag lingering                     # closed by its session: sends the rest, discards input, then ends by itself
+    cdef flag closed                        # close was called: what is left to do is Lingering's
     # Settable by the session. `linger_for_input`, before close(): the peer may still be sending; its bytes are discarded (bounded) until its FIN, so that
     # no RST overtakes our last bytes. `reads_before_fault`: a reset that comes while reading is paused waits until the bytes before it were read.
     cdef flag linger_for_input, reads_before_fault
@@ -65,8 +73,6 @@ cdef class Transport(RawConnection):
     cdef uint32_t pauses                    # sum of pause counts
     cdef uint16_t[4] pause_count
     cdef uint32_t read_size                 # BUFFER_SMALL; sessions in bulk mode may raise it to BUFFER_LARGE
-    cdef uint32_t discarded                 # input thrown away while lingering
-    cdef int64_t linger_end                 # loop ns: lingering ends then, progress or not
     cdef uint64_t rx_bytes, tx_bytes
     cdef int64_t opened_at
     cdef FaultKind fault_kind               # a write failed: what on_fault will say once the readable bytes are handed out
@@ -129,12 +135,8 @@ cdef class Transport(RawConnection):
     cdef int outcome(self) noexcept
     cdef int write_failed(self, int code) except -1
     cdef int detach(self) except -1
-    cdef int start_lingering(self) except -1
-    cdef int linger_after_flush(self) except -1
-    cdef int linger_on(self) except -1
-    cdef int discard_input(self) except -1
+    cdef int tell_flushed(self) except -1
     cdef int end(self, int code) except -1
-    cdef int end_cleanly(self) except -1
     cdef int release(self, int code) except -1
     cdef int fail_later(self, FaultKind kind, int code) except -1
     cdef Timer timer(self)
@@ -148,9 +150,3 @@ cdef class Connecting(Session):
     """The session while connecting: exactly one of the two is called, once."""
     cdef int on_connected(self) except -1                   # attach the real session now
     cdef int on_connect_failed(self, FaultKind kind, int code) except -1   # transport is already dead
-
-# Starts a connect; the session hears of its end from the loop, never from inside this call. The address is copied.
-cdef Transport connect(Loop loop, Address address, Connecting session, int64_t timeout_ns, SocketOptions options, TcpMetrics metrics)
-# The same for a new transport of any kind, and on a fresh socket of the caller's (takes ownership).
-cdef Transport connect_with(Transport transport, Loop loop, Address address, Connecting session, int64_t timeout_ns, SocketOptions options, TcpMetrics metrics)
-cdef Transport connect_fd(Transport transport, Loop loop, int fd, Address address, Connecting session, int64_t timeout_ns, SocketOptions options, TcpMetrics metrics)

@@ -6,7 +6,7 @@ Whatever can end a transport is told to its session from the loop, never from in
 Every method that may let go of the last reference to `self` or to the session holds one of its own while it runs.
 """
 
-from libc.errno cimport EAGAIN, ECONNREFUSED, EINPROGRESS, EINTR, ETIMEDOUT, errno
+from libc.errno cimport EAGAIN, ECONNREFUSED, EINTR, ETIMEDOUT
 from posix.unistd cimport close
 
 from linkerd2_py._ext.core.buffer cimport BUFFER_LARGE, BUFFER_SMALL, give_back, lease, lease_for_reading
@@ -14,22 +14,8 @@ from linkerd2_py._ext.core.byte_queue cimport ByteQueue
 from linkerd2_py._ext.core.debug cimport L5D_DEBUG, LIVE_SESSION, LIVE_TRANSPORT, born, check, gone
 from linkerd2_py._ext.core.fault cimport FAULT_CONNECT_TIMEOUT, FAULT_IO, FAULT_LOCAL, FAULT_NONE, fault_of_errno
 from linkerd2_py._ext.io.address cimport apply_options
-from linkerd2_py._ext.io.linux cimport (
-    EPOLLERR,
-    EPOLLHUP,
-    EPOLLIN,
-    EPOLLOUT,
-    EPOLLPRI,
-    EPOLLRDHUP,
-    SOCK_CLOEXEC,
-    SOCK_NONBLOCK,
-    SOCK_STREAM,
-    c_connect,
-    iovec,
-    sockaddr,
-    socket,
-)
-
+from linkerd2_py._ext.io.lingering cimport linger
+from linkerd2_py._ext.io.linux cimport EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, iovec
 from linkerd2_py._ext.io.ring cimport NOT_MADE, Ring
 from linkerd2_py._ext.metrics.series cimport L5D_METRICS
 
@@ -39,13 +25,6 @@ cdef enum:
     DIRECT = 16384                 # sends of this size go to the socket without a copy
     IOVECS = 16
     LINGER_BYTES = 4194304         # unsent bytes a closed transport may still hold
-    LINGER_INPUT = 1048576         # input a closed transport throws away before it stops being polite
-    WATCHED = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI
-    # PRI: recv stops at an urgent mark, so a short read does not mean drained once urgent bytes were seen.
-    TROUBLE = EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI
-
-cdef int64_t LINGER_NS = 5000000000          # without progress
-cdef int64_t LINGER_TOTAL_NS = 60000000000   # a peer that takes a byte now and then does not hold us for ever
 
 
 cdef class Session(Actor):
@@ -70,6 +49,9 @@ cdef class Session(Actor):
         return 0
 
     cdef int on_drained(self) except -1:
+        return 0
+
+    cdef int on_flushed(self) except -1:
         return 0
 
     cdef int on_fault(self, FaultKind kind, int code) except -1:
@@ -142,7 +124,8 @@ cdef class Transport(RawConnection):
             if self.outbox.size:
                 self.write_out()
             self.settle()
-        if self.readable or self.read_due or self.lingering:
+            self.tell_flushed()
+        if self.readable or self.read_due:
             # Bulk makes room for small events, which the rest of the batch may be.
             return self.loop.defer(self) if self.read_size == BUFFER_LARGE and self.loop.is_spent() else self.read_ready()
         return 0
@@ -155,22 +138,17 @@ cdef class Transport(RawConnection):
             self.drained_due = False
             if session is not None and not self.told_full and self.fault_kind == FAULT_NONE:
                 session.on_drained()
-        if self.readable or self.read_due or self.hangup_seen or self.lingering:
+        if self.readable or self.read_due or self.hangup_seen:
             self.read_ready()
         return 0
 
     cdef int on_flush(self) except -1:
         self.flush()
-        return self.linger_after_flush() if self.lingering else 0
+        return self.tell_flushed()
 
     cdef int on_timer(self, Timer timer) except -1:
         if self.connecting:
             return self.connect_failed(FAULT_CONNECT_TIMEOUT, ETIMEDOUT)
-        if self.lingering:
-            # Bytes that were not delivered: the end must not look clean.
-            if self.outbox.size:
-                self.reset_on_close()
-            return self.end(ETIMEDOUT if self.outbox.size else 0)
         return 0
 
     cdef int on_broken(self) except -1:
@@ -194,7 +172,7 @@ cdef class Transport(RawConnection):
         """Whether the read that follows this event is an ordinary one."""
         if events & (EPOLLIN | TROUBLE) != EPOLLIN or self.inbox is not None or self.pauses or self.session is None:
             return False
-        return not (self.connecting or self.lingering or self.read_eof or self.hangup_seen) and self.read_size == BUFFER_SMALL
+        return not (self.connecting or self.read_eof or self.hangup_seen) and self.read_size == BUFFER_SMALL
 
     cdef Buffer put_buffer(self, Ring ring):
         """A leased one that the batch reads into; None without memory."""
@@ -244,7 +222,7 @@ cdef class Transport(RawConnection):
         else:
             self.has_sent(outcome)
         self.settle()
-        return self.linger_after_flush() if self.lingering else 0
+        return self.tell_flushed()
 
     cdef int has_sent(self, size_t count) except -1:
         self.writable = count == self.outbox.size
@@ -285,8 +263,6 @@ cdef class Transport(RawConnection):
         """Reads and hands over until the socket is drained, the session pauses or its turn is over. Only called from the loop."""
         cdef Py_ssize_t got
         cdef Py_ssize_t budget = READ_TURN
-        if self.lingering:
-            return self.linger_on()
         if self.read_due:
             self.read_due = False
             if self.inbox is not None and self.pauses == 0:
@@ -553,9 +529,10 @@ cdef class Transport(RawConnection):
         self.tx_bytes += count
         if self.metrics is not None:
             self.metrics.write_bytes += count
-        if self.lingering and (self.outbox.size or self.linger_for_input):
-            self.loop.arm(self.timer(), self, min(LINGER_NS, self.linger_end - self.loop.now))
         return 0
+
+    cdef int tell_flushed(self) except -1:
+        return 0 if self.session is None else self.session.on_flushed()
 
     cdef int settle(self) except -1:
         """After writing: the FIN that was waiting, and the news that a producer may go on."""
@@ -592,80 +569,26 @@ cdef class Transport(RawConnection):
 
     cdef int close(self) except -1:
         cdef Transport alive = self
-        self.detach()
-        if self.dead or self.lingering:
+        if self.closed and not self.dead:
             return 0
+        self.detach()
+        if self.dead:
+            return 0
+        self.closed = True
         if self.connecting or self.fault_kind != FAULT_NONE:
             return self.end(self.fault_code)
-        # close(2) with unread bytes in the kernel sends a RST, which may overtake what we sent.
-        if not self.read_eof and (self.inbox is not None or self.readable):
-            self.linger_for_input = True
         if self.outbox.size > LINGER_BYTES and self.writable:
             self.write_out()
         if self.outbox.size > LINGER_BYTES:
             return self.abort()
-        if self.outbox.size == 0 and (self.read_eof or not self.linger_for_input):
-            return self.end_cleanly()
-        return self.start_lingering()
-
-    cdef int start_lingering(self) except -1:
-        cdef Buffer buffer = self.inbox
-        self.inbox = None
-        give_back(buffer)
-        self.lingering = True
-        # Where nothing is awaited, close(2) says FIN.
-        self.write_closing = self.linger_for_input
-        self.told_full = False
-        self.linger_end = self.loop.now + LINGER_TOTAL_NS
-        if self.readable:
-            self.loop.defer(self)
-        if self.outbox.size and self.writable:
-            return self.loop.flush_later(self)
-        self.loop.arm(self.timer(), self, LINGER_NS)
-        return self.settle()
-
-    cdef int linger_after_flush(self) except -1:
-        """The batch has written what it could of a closed transport's rest."""
-        if self.fault_kind != FAULT_NONE:
-            return self.end(self.fault_code)
-        if self.outbox.size == 0 and (self.read_eof or not self.linger_for_input):
-            self.end_cleanly()
-        if self.dead:
-            return 0
-        return 0 if self.connect_timer is not None and self.connect_timer.armed else self.loop.arm(self.timer(), self, LINGER_NS)
-
-    cdef int linger_on(self) except -1:
-        if self.fault_kind == FAULT_NONE and self.readable:
-            self.discard_input()
-        if self.dead:
-            return 0
-        if self.fault_kind != FAULT_NONE:
-            return self.end(self.fault_code)
-        if self.outbox.size == 0 and (self.read_eof or not self.linger_for_input):
-            return self.end_cleanly()
-        return 0
-
-    cdef int discard_input(self) except -1:
-        cdef Buffer scratch = lease(BUFFER_SMALL)
-        cdef int got = 1
-        while got > 0 and self.discarded < LINGER_INPUT:
-            got = self.recv_raw(scratch.mem, scratch.capacity)
-            if got > 0:
-                self.discarded += got
-                self.rx_bytes += got
-                if self.metrics is not None:
-                    self.metrics.read_bytes += got
-        give_back(scratch)
-        if got > 0:
-            self.linger_for_input = False
-            self.readable = False
-            return 0
-        self.readable = False
-        if got == 0:
-            self.read_eof = True
-        elif got != -EAGAIN:
-            return self.end(-got)
-        return 0
+        if not self.read_eof and (self.inbox is not None or self.readable):
+            self.linger_for_input = True
+        if self.outbox.size or (self.linger_for_input and not self.read_eof):
+            return linger(self, self.linger_for_input)
+        if self.goodbye_raw() != -EAGAIN:
+            return self.end(0)
+        self.writable = False
+        return linger(self, self.linger_for_input)
 
     cdef int abort(self) except -1:
         cdef Transport alive = self
@@ -675,12 +598,6 @@ cdef class Transport(RawConnection):
         if not self.connecting:
             self.reset_on_close()
         return self.end(self.fault_code)
-
-    cdef int end_cleanly(self) except -1:
-        if self.goodbye_raw() != -EAGAIN:
-            return self.end(0)
-        self.writable = False
-        return 0 if self.lingering else self.start_lingering()
 
     cdef int end(self, int code) except -1:
         self.detach()
@@ -693,7 +610,7 @@ cdef class Transport(RawConnection):
         if self.dead:
             return 0
         self.dead = True
-        self.readable = self.writable = self.lingering = False
+        self.readable = self.writable = False
         self.loop.disarm(self.connect_timer)
         # Closing takes it out of the epoll set, too.
         if self.fd >= 0:
@@ -792,40 +709,4 @@ cdef Transport wrap(Transport transport, Loop loop, int fd, TcpMetrics metrics):
     if metrics is not None:
         transport.counted = True
         metrics.opened(loop.now)
-    return transport
-
-
-cdef Transport connect(Loop loop, Address address, Connecting session, int64_t timeout_ns, SocketOptions options, TcpMetrics metrics):
-    return connect_with(Transport.__new__(Transport), loop, address, session, timeout_ns, options, metrics)
-
-
-cdef Transport connect_with(Transport transport, Loop loop, Address address, Connecting session, int64_t timeout_ns, SocketOptions options, TcpMetrics metrics):
-    cdef int fd = socket((<sockaddr*> address.raw).sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
-    return connect_fd(transport, loop, fd if fd >= 0 else -errno, address, session, timeout_ns, options, metrics)
-
-
-cdef Transport connect_fd(Transport transport, Loop loop, int fd, Address address, Connecting session, int64_t timeout_ns, SocketOptions options, TcpMetrics metrics):
-    cdef int code = -fd if fd < 0 else 0
-    transport.loop = loop
-    transport.peer = address
-    transport.metrics = metrics if L5D_METRICS else None
-    transport.connecting = True
-    transport.opened_at = loop.now
-    transport.session = session
-    session.transport = transport
-    if code == 0:
-        transport.fd = fd
-        apply_options(fd, options)
-        if c_connect(fd, <sockaddr*> address.raw, address.raw_len) < 0 and errno not in (EINPROGRESS, EINTR):
-            code = errno
-    if code:
-        transport.fail_later(fault_of_errno(code, True), code)
-        return transport
-    try:
-        loop.add(transport, WATCHED)
-    except OSError as error:
-        code = error.errno
-        transport.fail_later(fault_of_errno(code, True), code)
-        return transport
-    loop.arm(transport.timer(), transport, timeout_ns)
     return transport

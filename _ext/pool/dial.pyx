@@ -14,7 +14,7 @@ from linkerd2_py._ext.detect.transport_header cimport (
     write_transport_header,
 )
 from linkerd2_py._ext.exchange.backend cimport WANTS_HTTP1, WANTS_HTTP2, WANTS_TRANSPORT
-from linkerd2_py._ext.io.transport cimport connect, connect_fd
+from linkerd2_py._ext.io.connect cimport connect, connect_fd
 from linkerd2_py._ext.tls.credentials cimport Credentials
 from linkerd2_py._ext.tls.transport cimport TlsTransport, connect_tls
 

@@ -10,13 +10,13 @@ from libc.errno cimport EAGAIN, ECONNRESET, ENOMEM, ETIMEDOUT
 from linkerd2_py._ext.core.buffer cimport BUFFER_LARGE, BUFFER_SMALL, give_back, lease, lease_for_reading
 from linkerd2_py._ext.core.fault cimport EPROTO, FAULT_NONE, FAULT_TLS, fault_of_errno
 from linkerd2_py._ext.io.actor cimport Timer
-from linkerd2_py._ext.io.linux cimport EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP, iovec
+from linkerd2_py._ext.io.connect cimport connect_with
+from linkerd2_py._ext.io.linux cimport EPOLLIN, EPOLLOUT, iovec
 from linkerd2_py._ext.io.ring cimport Ring
-from linkerd2_py._ext.io.transport cimport connect_with
+from linkerd2_py._ext.io.transport cimport TROUBLE
 from linkerd2_py._ext.tls.channel cimport CHANNEL_END, CHANNEL_FULL, CHANNEL_MORE, RECORD_BYTES, RECORD_EXTRA, calling, serving
 
 cdef enum:
-    TROUBLE = EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI
     SLACK = 512                # room in `sealed` for what the library says by itself: alerts, answers to key updates
     ONE_RECORD = 15360         # plaintext that goes out in one call from a small buffer
     SMALL_RECORD = 4096        # a receiver can use it before the whole of a large one has arrived

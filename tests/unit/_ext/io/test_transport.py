@@ -375,7 +375,7 @@ def test_close_delivers_what_was_unsent(loop, pair):
     assert held.state()["unsent"] > 0
     session.close()
     assert held.state()["lingering"]
-    assert not held.state()["session"]
+    assert not session.attached
     assert read_while_running(loop, peer, len(body)) == body
     assert loop.run_until(lambda: held.state()["dead"])
     assert peer.receive_to_end() == (b"", End.FIN)
