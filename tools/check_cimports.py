@@ -2,6 +2,11 @@
 
 A module may cimport or import from its own folder and from lower layers; never sideways, never upwards, never the
 rest of the package, and never a framework. Prints one line per offence and ends with status 1 if there is one.
+
+With --dot it prints the graph of the engine's modules instead, for Graphviz: a cluster per folder, lowest layer first,
+and an arrow from each module to those it cimports. Modules for tests are left out.
+
+    python tools/check_cimports.py --dot | dot -Tsvg > engine.svg
 """
 
 import re
@@ -28,6 +33,8 @@ IMPORT = re.compile(
     r"|c?import\s+linkerd2_py\._ext\.(?P<plain>\w+))"
 )
 RELATIVE = re.compile(r"^\s*from\s+\.")
+CIMPORT = re.compile(r"^\s*from\s+linkerd2_py\._ext\.(\w+)\.(\w+)\s+cimport\b", re.MULTILINE)
+FOR_TESTS = "testing"  # name of the modules that are in no wheel
 
 
 def layer_of(folder: str) -> int | None:
@@ -66,9 +73,38 @@ def offences(path: Path, root: Path) -> list[str]:
     return found
 
 
+def cython_files(root: Path) -> list[Path]:
+    return sorted([*root.rglob("*.pyx"), *root.rglob("*.pxd")])
+
+
+def modules(root: Path) -> dict[str, set[str]]:
+    """The modules that each cimports, `folder/module` all of them; a .pxd and its .pyx are one."""
+    found: dict[str, set[str]] = {}
+    for path in cython_files(root):
+        if path.stem != FOR_TESTS:
+            name = f"{path.parent.name}/{path.stem}"
+            uses = {f"{folder}/{module}" for folder, module in CIMPORT.findall(path.read_text())}
+            found.setdefault(name, set()).update(uses - {name})
+    return found
+
+
+def dot(root: Path) -> str:
+    """The graph of modules in Graphviz' language."""
+    graph = modules(root)
+    lines = ["digraph engine {", "  rankdir=BT;", "  node [shape=box];"]
+    for folder in (folder for layer in LAYERS for folder in layer):
+        own = sorted(name for name in graph if name.startswith(f"{folder}/"))
+        lines.append(f'  subgraph "cluster_{folder}" {{')
+        lines.append(f'    label="{folder}";')
+        lines += [f'    "{name}" [label="{name.removeprefix(folder + "/")}"];' for name in own]
+        lines.append("  }")
+    lines += [f'  "{name}" -> "{used}";' for name in sorted(graph) for used in sorted(graph[name])]
+    return "\n".join([*lines, "}"])
+
+
 def main(root: Path) -> int:
     """Check every Cython file below `root`; the exit status."""
-    paths = sorted([*root.rglob("*.pyx"), *root.rglob("*.pxd")])
+    paths = cython_files(root)
     found = [offence for path in paths for offence in offences(path, root)]
     for offence in found:
         print(offence)
@@ -76,4 +112,9 @@ def main(root: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1] if len(sys.argv) > 1 else "_ext")))
+    words = [word for word in sys.argv[1:] if word != "--dot"]
+    engine = Path(words[0] if words else "_ext")
+    if "--dot" in sys.argv:
+        print(dot(engine))
+    else:
+        sys.exit(main(engine))

@@ -1,6 +1,7 @@
-"""Report how long functions and files are, beside the sizes we aim at. A report, not a gate: it always succeeds.
+"""Report how long functions and files are, beside the sizes we aim at, and refuse lines of the engine that are too wide.
 
-Python functions are measured from the syntax tree without their docstring, Cython functions by indentation.
+Lengths are a report. Python functions are measured from the syntax tree without their docstring, Cython functions by
+indentation. The width of lines is a rule, for ruff reads no Cython: status 1, and a line for each that breaks it.
 """
 
 import ast
@@ -16,6 +17,8 @@ AIM = "aim: function median 8, p90 30, longest 60; file median 150, longest 600"
 LONG_FUNCTION = 60
 LONG_FILE = 600
 MOST = 10  # lines of each list
+WIDEST = 110  # columns of a line of Cython: two files fit side by side
+CYTHON = ("*.pyx", "*.pxd", "*.pyi")
 
 CYTHON_DEF = re.compile(
     r"^(\s*)(?:async\s+)?(?:c?p?def|cpdef)\s+(?!enum|struct|class|extern|union)[^=]*?(\w+)\s*\("
@@ -63,6 +66,14 @@ def _continues(line: str, indent: int) -> bool:
     return not text or len(line) - len(text) > indent or text.startswith(")")
 
 
+def wide_lines(engine: Path) -> Iterator[str]:
+    """Lines of the engine beyond the widest."""
+    for path in sorted(path for kind in CYTHON for path in engine.rglob(kind)):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if len(line) > WIDEST:
+                yield f"{path}:{number}: {len(line)} columns, more than {WIDEST}"
+
+
 def report(name: str, functions: list[Size], files: list[Size]) -> None:
     """One row of figures, as in `_ext  12 files …`."""
     if not files:
@@ -77,7 +88,7 @@ def report(name: str, functions: list[Size], files: list[Size]) -> None:
 
 
 def main() -> int:
-    """Print the figures per folder, then what is longer than we aim at."""
+    """Print the figures per folder, then what is longer than we aim at; the exit status is about wide lines."""
     all_functions: list[Size] = []
     all_files: list[Size] = []
     for folder in FOLDERS:
@@ -96,7 +107,9 @@ def main() -> int:
     for size in sorted(long_ones, reverse=True)[:MOST]:
         print(f"  {size.lines:5} lines  {size.where}")
     print(AIM)
-    return 0
+    wide = list(wide_lines(Path("_ext")))
+    print("\n".join(wide), end="\n" if wide else "")
+    return 1 if wide else 0
 
 
 if __name__ == "__main__":

@@ -48,7 +48,8 @@ def check() -> int:
     """What is quick."""
     compile_in_place()
     lint()
-    check_sizes.main()
+    if check_sizes.main():
+        return 1
     run = stages.Run()
     run.stage(stages.UNIT)
     return 0

@@ -1,4 +1,5 @@
-"""Peak-EWMA round-trip estimate (Finagle, tower, Linkerd): jumps up to a worse sample, decays exponentially to better ones."""
+"""Peak-EWMA round-trip estimate (Finagle, tower, Linkerd): jumps up to a worse sample, decays exponentially
+to better ones."""
 
 from libc.stdint cimport int64_t
 

@@ -25,7 +25,8 @@ cdef double weight_of_past(const Ewma* ewma, int64_t now, double decay_ns) noexc
 
 
 cdef void ewma_observe(Ewma* ewma, double rtt_ns, int64_t now, double decay_ns) noexcept nogil:
-    """A sample above the decayed estimate replaces it; a lower one moves it by the weight of the time since the last."""
+    """A sample above the decayed estimate replaces it; a lower one moves it by the weight of the time since
+    the last."""
     cdef double past = weight_of_past(ewma, now, decay_ns)
     if rtt_ns > ewma.estimate_ns * past:
         ewma.estimate_ns = rtt_ns

@@ -1,4 +1,7 @@
-"""Power of two choices over the ready candidates. A candidate is ready, or set aside; membership changes are O(1)."""
+"""Power of two choices over the ready candidates.
+
+A candidate is ready, or set aside; membership changes are O(1).
+"""
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from linkerd2_py._ext.balance.bias cimport Bias
@@ -10,29 +13,35 @@ cdef class ReadySet
 cdef class Candidate(Actor):
     """One endpoint as the balancer sees it; the pool's Endpoint derives from it.
 
-    Each exchange that is given to it is begun once and leaves `pending` once, through complete, give_up or cancel; what became of it is said once more,
-    at its end, through succeed or fail. An exchange whose end says nothing about the endpoint (the client broke it) says neither.
+    Each exchange that is given to it is begun once and leaves `pending` once, through complete, give_up or
+    cancel; what became of it is said once more, at its end, through succeed or fail. An exchange whose end
+    says nothing about the endpoint (the client broke it) says neither.
     """
     cdef Ewma ewma
     cdef Bias bias
     cdef uint32_t pending                 # dispatched, first response byte not yet seen
     cdef int position                     # index in the ready set, -1 when set aside
     cdef double decay_ns                  # of the set it was last in; 0 = never in one
-    cdef double silent_ns                 # how long exchanges have waited in vain since its last answer, all together
+    # How long exchanges have waited in vain since its last answer, all together.
+    cdef double silent_ns
     cdef int64_t answered_ns              # when that was
-    cdef ReadySet home                    # owned; the set it was last in, None = never in one. A cycle while it is a member: remove breaks it
+    # Owned; the set it was last in, None = never in one. A cycle while it is a member: remove breaks it.
+    cdef ReadySet home
     cdef int begin(self) noexcept         # pending += 1
     # pending -= 1 and a sample from dispatch to first response body frame
     cdef int complete(self, int64_t rtt_ns, int64_t now) noexcept
-    # pending -= 1 after so long without an answer: the endpoint is believed to be as slow as it let wait, and no slower
+    # pending -= 1 after so long without an answer: the endpoint is believed to be as slow as it let wait, and
+    # no slower
     cdef int give_up(self, int64_t waited_ns, int64_t now) noexcept
     cdef int cancel(self) noexcept        # pending -= 1, no sample
     cdef inline int succeed(self, int64_t sent, int64_t now) noexcept:
         return self.forgive(sent, now) if self.bias.failing else 0
 
-    # weight: 0 to 1, how much the failure says about the endpoint. hold_ns: how long it asked to be left alone (Retry-After), or 0.
+    # weight: 0 to 1, how much the failure says about the endpoint. hold_ns: how long it asked to be left
+    # alone (Retry-After), or 0.
     cdef int fail(self, double weight, int64_t sent, int64_t hold_ns, int64_t now) noexcept
-    cdef double failing(self, int64_t now) noexcept         # the share of recent exchanges that failed, as it is believed now
+    # The share of recent exchanges that failed, as it is believed now.
+    cdef double failing(self, int64_t now) noexcept
     cdef int forgive(self, int64_t sent, int64_t now) noexcept   # private
     cdef double left(self, int64_t now) noexcept                 # private
 
@@ -52,4 +61,5 @@ cdef class ReadySet:
     cdef Candidate member(self, Py_ssize_t at)
     cdef uint64_t next_random(self) noexcept
     cdef Candidate sound(self, Candidate chosen, int64_t now)                       # private: the same
-    cdef bint is_less(self, Candidate one, Candidate other, int64_t now) noexcept   # private: where one of them fails
+    # Private: where one of them fails.
+    cdef bint is_less(self, Candidate one, Candidate other, int64_t now) noexcept

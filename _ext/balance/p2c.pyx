@@ -1,5 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""The choice of an endpoint. It knows loads and membership; whether an endpoint is ready is decided by who adds and removes it."""
+"""The choice of an endpoint.
+
+It knows loads and membership; whether an endpoint is ready is decided by who adds and removes it.
+"""
 
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from libc.stdint cimport int64_t, uint32_t, uint64_t
@@ -11,13 +14,16 @@ from linkerd2_py._ext.core.debug cimport check
 from linkerd2_py._ext.io.actor cimport Actor
 
 cdef enum:
-    MORE_DRAWS = 32
+    MORE_DRAWS = 32    # where half of the endpoints fail, all of them find a failing one once in four billion
 
 # What Linkerd's proxy gives its balancers.
 cdef double DECAY_NS = 10e9
 cdef double DEFAULT_RTT_NS = 30e6
+# Five minutes: an endpoint that asks to be left alone is asked again, whatever it said.
 cdef int64_t MAX_HOLD_NS = 300000000000
+# Of two that fail more often than not, neither is worth more.
 cdef double MOSTLY = 0.5
+# Less than one fresh failure (1/8) and more than an old one: others are drawn instead.
 cdef double SUSPECT = 1.0 / 16
 # Named, for a literal of this size in an expression would be a Python int.
 cdef uint64_t GOLDEN = <uint64_t> 0x9E3779B97F4A7C15
@@ -41,7 +47,10 @@ cdef class Candidate(Actor):
         return 0
 
     cdef int give_up(self, int64_t waited_ns, int64_t now) noexcept:
-        """A peak: whoever does not answer is not known to be any faster. Waits that overlap are the same time only once."""
+        """A peak: whoever does not answer is not known to be any faster.
+
+        Waits that overlap are the same time only once.
+        """
         cdef double believed
         waited_ns = max(0, waited_ns)
         self.cancel()
@@ -58,7 +67,8 @@ cdef class Candidate(Actor):
         return 0
 
     cdef int fail(self, double weight, int64_t sent, int64_t hold_ns, int64_t now) noexcept:
-        """The estimate is left as answers made it and starts to fade anew: how fast an endpoint fails does not make it a fast one."""
+        """The estimate is left as answers made it and starts to fade anew: how fast an endpoint fails does
+        not make it a fast one."""
         cdef ReadySet home = self.home
         if home is None or not home.penalizes:
             return 0
@@ -82,7 +92,14 @@ cdef class Candidate(Actor):
 cdef class ReadySet:
     """The endpoints that may be picked."""
 
-    def __init__(self, *, double decay_ns=DECAY_NS, double default_rtt_ns=DEFAULT_RTT_NS, bint penalizes=True, int64_t max_hold_ns=MAX_HOLD_NS):
+    def __init__(
+        self,
+        *,
+        double decay_ns=DECAY_NS,
+        double default_rtt_ns=DEFAULT_RTT_NS,
+        bint penalizes=True,
+        int64_t max_hold_ns=MAX_HOLD_NS,
+    ):
         self.decay_ns = decay_ns
         self.default_rtt_ns = default_rtt_ns
         self.penalizes = penalizes
@@ -92,7 +109,8 @@ cdef class ReadySet:
         self.seed = (<uint64_t> now_ns() ^ <uint64_t> getpid() << 32 ^ <uint64_t> <void*> self) * GOLDEN | 1
 
     cdef int add(self, Candidate candidate, int64_t now) except -1:
-        """A candidate seen for the first time starts with the default round trip; one that comes back keeps its estimate."""
+        """A candidate seen for the first time starts with the default round trip; one that comes back keeps
+        its estimate."""
         if candidate.position >= 0:
             return 0
         if candidate.decay_ns == 0:
@@ -125,11 +143,13 @@ cdef class ReadySet:
         cdef uint32_t other
         cdef Candidate first
         cdef Candidate second
+        cdef double first_load
         if count < 2:
             return self.member(0) if count else None
         self.picks += 1
         random = self.next_random()
-        # High and low halves scaled to [0, count) and [0, count - 1); stepping over `one` makes the pair distinct and uniform.
+        # High and low halves scaled to [0, count) and [0, count - 1); stepping over `one` makes the pair
+        # distinct and uniform.
         one = <uint32_t> ((random >> 32) * count >> 32)
         other = <uint32_t> (<uint64_t> <uint32_t> random * (count - 1) >> 32)
         if other >= one:
@@ -137,12 +157,14 @@ cdef class ReadySet:
         first, second = self.member(one), self.member(other)
         if first.bias.failing + second.bias.failing > 0:
             return self.sound(second if self.is_less(second, first, now) else first, now)
-        if ewma_load(&second.ewma, now, self.decay_ns, second.pending) < ewma_load(&first.ewma, now, self.decay_ns, first.pending):
+        first_load = ewma_load(&first.ewma, now, self.decay_ns, first.pending)
+        if ewma_load(&second.ewma, now, self.decay_ns, second.pending) < first_load:
             return second
         return first
 
     cdef Candidate sound(self, Candidate chosen, int64_t now):
-        """`chosen`, or a better one of some more: two draws alone would often meet only endpoints that fail."""
+        """`chosen`, or a better one of some more: two draws alone would often meet only endpoints that
+        fail."""
         cdef Candidate another
         cdef int draws = MORE_DRAWS
         while draws and chosen.failing(now) > SUSPECT:
@@ -153,7 +175,8 @@ cdef class ReadySet:
         return chosen
 
     cdef bint is_less(self, Candidate one, Candidate other, int64_t now) noexcept:
-        """As far as an endpoint fails its own speed is worth nothing, and it is taken to be as slow as the other; two that mostly fail are even."""
+        """As far as an endpoint fails its own speed is worth nothing, and it is taken to be as slow as the
+        other; two that mostly fail are even."""
         cdef double left = one.left(now) if one.bias.failing else 1.0
         cdef double other_left = other.left(now) if other.bias.failing else 1.0
         cdef double failing = one.bias.failing * left
@@ -164,7 +187,10 @@ cdef class ReadySet:
         if failing > MOSTLY and other_failing > MOSTLY:
             return load < other_load
         rtt = one.ewma.estimate_ns * left if failing else ewma_load(&one.ewma, now, self.decay_ns, 0)
-        other_rtt = other.ewma.estimate_ns * other_left if other_failing else ewma_load(&other.ewma, now, self.decay_ns, 0)
+        if other_failing:
+            other_rtt = other.ewma.estimate_ns * other_left
+        else:
+            other_rtt = ewma_load(&other.ewma, now, self.decay_ns, 0)
         return load * max(rtt, failing * other_rtt) < other_load * max(other_rtt, other_failing * rtt)
 
     cdef int size(self) noexcept:

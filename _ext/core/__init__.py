@@ -1,3 +1,3 @@
-"""What every other package stands on: the C types, leased buffers and queues of them, the limits, the clock, the closed set of faults,
-and the live-object counters of debug builds.
+"""What every other package stands on: the C types, leased buffers and queues of them, the limits, the clock,
+the closed set of faults, and the live-object counters of debug builds.
 """

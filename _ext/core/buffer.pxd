@@ -32,11 +32,13 @@ cdef class Buffer:
     cdef void compact(self) noexcept            # moves content to the front; invalidates spans into it
     cdef int append(self, const char* src, size_t count) except -1   # caller proved room() >= count
 
-# Lease: returns an empty buffer of at least `capacity` bytes (SMALL or LARGE from free lists; others malloc'ed). Raises MemoryError.
+# Lease: returns an empty buffer of at least `capacity` bytes (SMALL or LARGE from free lists; others
+# malloc'ed). Raises MemoryError.
 cdef Buffer lease(size_t capacity)
 # Of BUFFER_TINY bytes.
 cdef Buffer lease_tiny()
-# The same as lease, but small once many large ones are out: for readers whose consumer may stall with the buffer in hand, so that stalls cost 16 KiB each, not 256.
+# The same as lease, but small once many large ones are out: for readers whose consumer may stall with the
+# buffer in hand, so that stalls cost 16 KiB each, not 256.
 cdef Buffer lease_for_reading(size_t capacity)
 # Gives it back (idempotent: a buffer not leased is ignored). The caller drops its reference afterwards.
 cdef void give_back(Buffer buffer) noexcept

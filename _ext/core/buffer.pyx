@@ -8,13 +8,15 @@ from libc.string cimport memcpy, memmove
 from linkerd2_py._ext.core.debug cimport L5D_DEBUG, LIVE_BUFFER, born, check, gone
 from linkerd2_py._ext.core.shelf cimport Shelf, shelf_keep, shelf_take
 
-# 4 MiB of small and 2 MiB of large buffers stay warm; a burst beyond that goes back to the allocator.
+# 4 MiB of small and 2 MiB of large buffers stay warm, what a busy proxy has in use at once; a burst beyond
+# that goes back to the allocator.
 cdef enum:
-    SPARE_TINY = 1024
+    SPARE_TINY = 1024          # 1 MiB, and as many as a shelf holds
     SPARE_SMALL = 256
     SPARE_LARGE = 8
 
-# Large buffers that stalled consumers may hold at once (8 MiB); a reader that is not stalled returns its own within its turn.
+# Large buffers that stalled consumers may hold at once (8 MiB); a reader that is not stalled returns its own
+# within its turn.
 cdef Py_ssize_t LARGE_OUT = 32
 
 cdef Shelf spare_tiny

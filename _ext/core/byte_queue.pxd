@@ -1,4 +1,7 @@
-"""A queue of bytes in leased buffers. Memory and time are linear in the bytes, in whatever pieces they come; empty, it holds no buffer."""
+"""A queue of bytes in leased buffers.
+
+Memory and time are linear in the bytes, in whatever pieces they come; empty, it holds no buffer.
+"""
 
 from linkerd2_py._ext.core.buffer cimport Buffer
 from linkerd2_py._ext.core.types cimport Span
@@ -7,12 +10,13 @@ cdef class ByteQueue:
     cdef size_t size                 # bytes waiting
     cdef Buffer first                # leased, and the others behind it as its `next`; None when empty
     cdef Buffer last                 # where the next bytes go; None when empty
-    cdef bint roomy                  # set once by an owner to whose first bytes others come at once: its buffers are never tiny
+    # Set once by an owner to whose first bytes others come at once: its buffers are never tiny.
+    cdef bint roomy
     # Copies: fills the last buffer before it leases another. After a MemoryError it holds the bytes that it
     # had room for, and is sound.
     cdef int put(self, const char* p, size_t n) except -1
-    # Room for n bytes that stand together, for a producer that writes in place; commit says how many of them it wrote. Nothing is
-    # put, skipped or taken between the two.
+    # Room for n bytes that stand together, for a producer that writes in place; commit says how many of them
+    # it wrote. Nothing is put, skipped or taken between the two.
     cdef inline char* reserve(self, size_t n) except NULL:
         cdef Buffer last = self.last
         if last is None or last.room() < n:

@@ -9,12 +9,15 @@ cdef extern from *:
     const int L5D_DEBUG
 
 cdef enum Kind:
-    LIVE_BUFFER, LIVE_TRANSPORT, LIVE_SESSION, LIVE_STREAM, LIVE_EXCHANGE, LIVE_PUMP, LIVE_ENDPOINT, LIVE_TARGET, LIVE_TIMER, LIVE_LISTENER, LIVE_CREDENTIALS, LIVE_CHANNEL
+    LIVE_BUFFER, LIVE_TRANSPORT, LIVE_SESSION, LIVE_STREAM, LIVE_EXCHANGE, LIVE_PUMP, LIVE_ENDPOINT
+    LIVE_TARGET, LIVE_TIMER, LIVE_LISTENER, LIVE_CREDENTIALS, LIVE_CHANNEL
     LIVE_KINDS
 
-# In __cinit__ / __dealloc__: `born(LIVE_X)` / `gone(LIVE_X)`. Recycled objects count as live only while leased.
+# In __cinit__ / __dealloc__: `born(LIVE_X)` / `gone(LIVE_X)`. Recycled objects count as live only while
+# leased.
 cdef void born(Kind kind) noexcept nogil
 cdef void gone(Kind kind) noexcept nogil
-# In a debug build ends the process, with `what` on stderr, when `truth` is 0. Does nothing in a release build.
+# In a debug build ends the process, with `what` on stderr, when `truth` is 0. Does nothing in a release
+# build.
 cdef void check(bint truth, const char* what) noexcept nogil
 # Python: counts() -> dict[str, int] (all zero in a release build), enabled() -> bool.

@@ -7,7 +7,8 @@ from libc.stdlib cimport abort
 cdef long[<int> LIVE_KINDS] live
 
 KINDS = (
-    "buffer", "transport", "session", "stream", "exchange", "pump", "endpoint", "target", "timer", "listener", "credentials", "channel",
+    "buffer", "transport", "session", "stream", "exchange", "pump", "endpoint", "target",
+    "timer", "listener", "credentials", "channel",
 )
 
 

@@ -6,10 +6,11 @@ from linkerd2_py._ext.core.types cimport Span
 
 cdef enum:
     DNS_NAME_MAX = 253      # characters without the root's dot: 255 bytes in DNS, RFC 1035 2.3.4
-    DNS_LABEL_MAX = 63
+    DNS_LABEL_MAX = 63      # two bits of its length byte say something else, RFC 1035 2.3.4
 
-# Labels of letters, digits, "-" and "_", separated by dots. None is empty, none begins or ends with "-", and the last is no number: what looks like an
-# IPv4 address is none of our names (RFC 1123 2.1). The root's dot at the end is the caller's business.
+# Labels of letters, digits, "-" and "_", separated by dots. None is empty, none begins or ends with "-", and
+# the last is no number: what looks like an IPv4 address is none of our names (RFC 1123 2.1). The root's dot
+# at the end is the caller's business.
 cdef inline bint is_dns_name(const char* p, size_t n) noexcept nogil:
     cdef const char* end = p + n
     cdef const char* dot
@@ -50,4 +51,4 @@ cdef inline bint same_name(Span a, const char* b, size_t n) noexcept nogil:
     return True
 
 cdef inline char lower(char c) noexcept nogil:
-    return c + 32 if c"A" <= c <= c"Z" else c
+    return c + (c"a" - c"A") if c"A" <= c <= c"Z" else c

@@ -24,5 +24,6 @@ cdef FaultKind fault_of_errno(int code, bint connecting) noexcept nogil
 cdef inline bint is_ours(FaultKind kind) noexcept nogil:
     return kind == FAULT_LOCAL or kind == FAULT_NO_FDS or kind == FAULT_NO_MEMORY
 
-cdef const char* errno_name(int code) noexcept nogil      # "ECONNRESET"; "" for 0: the `errno` label of tcp_close_total
+# "ECONNRESET"; "" for 0: the `errno` label of tcp_close_total.
+cdef const char* errno_name(int code) noexcept nogil
 cdef const char* fault_text(FaultKind kind) noexcept nogil  # short and header-safe, for l5d-proxy-error

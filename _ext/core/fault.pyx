@@ -1,5 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""errno to fault, errno to its name, fault to a short text. Nothing else in the engine compares errno for meaning."""
+"""errno to fault, errno to its name, fault to a short text.
+
+Nothing else in the engine compares errno for meaning.
+"""
 
 from libc cimport errno as e
 
@@ -18,7 +21,8 @@ cdef FaultKind fault_of_errno(int code, bint connecting) noexcept nogil:
         return FAULT_TLS
     if connecting:
         return _connect_fault(code)
-    # A route that vanishes below an established connection ends it like a time-out, with the kernel's own words.
+    # A route that vanishes below an established connection ends it like a time-out, with the kernel's own
+    # words.
     if code in (e.EHOSTUNREACH, e.ENETUNREACH):
         return FAULT_TIMEOUT
     return FAULT_RESET if code in (e.ECONNRESET, e.EPIPE, e.ECONNABORTED) else FAULT_IO
@@ -31,7 +35,8 @@ cdef FaultKind _connect_fault(int code) noexcept nogil:
     if code == e.ECONNRESET:
         return FAULT_REFUSED
     if code in (
-        e.EHOSTUNREACH, e.ENETUNREACH, e.EACCES, e.EPERM, e.EADDRNOTAVAIL, e.ENETDOWN, e.EHOSTDOWN, e.EAFNOSUPPORT, e.EINVAL,
+        e.EHOSTUNREACH, e.ENETUNREACH, e.ENETDOWN, e.EHOSTDOWN, e.EACCES, e.EPERM,
+        e.EADDRNOTAVAIL, e.EAFNOSUPPORT, e.EINVAL,
     ):
         return FAULT_UNREACHABLE
     return FAULT_IO

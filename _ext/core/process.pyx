@@ -1,5 +1,6 @@
 # cython: language_level=3
-"""What the process asks of the kernel and of libc about itself: calls that would otherwise need ctypes, a quarter MiB in every pod."""
+"""What the process asks of the kernel and of libc about itself: calls that would otherwise need ctypes, a
+quarter MiB in every pod."""
 
 cdef extern from *:
     """

@@ -12,7 +12,8 @@ cdef extern from *:
 
     enum {
         L5D_TOKEN = 1,     /* tchar, RFC 9110 5.6.2 */
-        L5D_HOST = 2,      /* letters, digits, "-._~": every host name in use, and no list or userinfo separator */
+        /* Letters, digits, "-._~": every host name in use, and no separator of lists or user information. */
+        L5D_HOST = 2,
         L5D_ADDRESS = 4,   /* inside the brackets of an IPv6 literal */
         L5D_TARGET = 8,    /* visible ASCII but "#", and all that is not ASCII: raw UTF-8 passes as it came */
         L5D_DIGIT = 16
@@ -30,7 +31,8 @@ cdef extern from *:
         ['A' ... 'F'] = L5D_TOKEN | L5D_HOST | L5D_ADDRESS | L5D_TARGET,
         ['G' ... 'Z'] = L5D_TOKEN | L5D_HOST | L5D_TARGET,
         ['[' ... ']'] = L5D_TARGET,
-        ['^'] = L5D_TOKEN | L5D_TARGET, ['_'] = L5D_TOKEN | L5D_HOST | L5D_TARGET, ['`'] = L5D_TOKEN | L5D_TARGET,
+        ['^'] = L5D_TOKEN | L5D_TARGET, ['`'] = L5D_TOKEN | L5D_TARGET,
+        ['_'] = L5D_TOKEN | L5D_HOST | L5D_TARGET,
         ['a' ... 'f'] = L5D_TOKEN | L5D_HOST | L5D_ADDRESS | L5D_TARGET,
         ['g' ... 'z'] = L5D_TOKEN | L5D_HOST | L5D_TARGET,
         ['{'] = L5D_TARGET, ['|'] = L5D_TOKEN | L5D_TARGET, ['}'] = L5D_TARGET,
@@ -59,7 +61,7 @@ cdef extern from *:
     static inline const char *l5d_next_control(const char *p, const char *end)
     {
     #ifdef __SSE2__
-        const __m128i highest = _mm_set1_epi8(0x1f), tab = _mm_set1_epi8(0x09), del = _mm_set1_epi8(0x7f);
+        const __m128i highest = _mm_set1_epi8(0x1f), tab = _mm_set1_epi8('\t'), del = _mm_set1_epi8(0x7f);
         for (; end - p >= 16; p += 16) {
             __m128i bytes = _mm_loadu_si128((const __m128i *) p);
             __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, highest), bytes);
@@ -72,7 +74,7 @@ cdef extern from *:
     #endif
         for (; p < end; p++) {
             unsigned char c = (unsigned char) *p;
-            if ((c < 0x20 && c != 0x09) || c == 0x7f)
+            if ((c < ' ' && c != '\t') || c == 0x7f)
                 break;
         }
         return p;

@@ -1,4 +1,5 @@
-"""A bounded stack of recycled objects (header-only): what a list would do, without its resizing and its calls. One per type, a module global."""
+"""A bounded stack of recycled objects (header-only): what a list would do, without its resizing and its
+calls. One per type, a module global."""
 
 cdef extern from *:
     """

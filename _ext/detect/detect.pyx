@@ -1,19 +1,26 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""Which protocol a client speaks, from its first bytes. Pure: the bytes stay where they are, and the waiting is bounded.
+"""Which protocol a client speaks, from its first bytes. Pure: the bytes stay where they are, and the waiting
+is bounded.
 
-How strict a request is judged is the parser's business: a line that could be HTTP to anybody goes there, to be answered rather than forwarded unseen.
+How strict a request is judged is the parser's business: a line that could be HTTP to anybody goes there, to
+be answered rather than forwarded unseen.
 """
 
 from linkerd2_py._ext.core.scan cimport TOKEN, is_class, next_control, skip_class
 
 cdef enum:
-    WORD_ENOUGH = 1024     # linkerd2-proxy's peek: text without an end, whose first word is no method in use, is not waited for any longer
-    LINE_MAX = 8192        # the same after a method in use; fits an inbox
-    LONGEST_METHOD = 7
-    TLS_NEEDED = 6
+    # linkerd2-proxy's peek: text without an end, whose first word is no method in use, is not waited for any
+    # longer.
+    WORD_ENOUGH = 1024
+    # The same after a method in use; fits an inbox.
+    LINE_MAX = 8192
+    LONGEST_METHOD = 7     # OPTIONS, CONNECT
+    TLS_NEEDED = 6         # a record's header, and the type of the first message in it
+    HANDSHAKE = 0x16       # type of a TLS record
+    DELETE = 0x7F          # the control byte among ASCII's last
 
 cdef const char* PREFACE = b"PRI * HTTP/2.0"   # of "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", RFC 9113 3.4
-cdef size_t PREFACE_LEN = 14
+cdef size_t PREFACE_LEN = 14                   # its first line
 
 
 cdef Protocol detect(const char* p, size_t n) noexcept nogil:
@@ -21,7 +28,7 @@ cdef Protocol detect(const char* p, size_t n) noexcept nogil:
     cdef Protocol found
     if n == 0:
         return PROTO_MORE
-    if bytes[0] == 0x16:
+    if bytes[0] == HANDSHAKE:
         return _tls(bytes, n)
     found = _preface(bytes, n)
     if found == PROTO_OPAQUE:
@@ -32,11 +39,12 @@ cdef Protocol detect(const char* p, size_t n) noexcept nogil:
 
 
 cdef bint may_ask(const char* p, size_t n) noexcept nogil:
-    return n > 0 and <unsigned char> p[0] != 0x16 and detect(p, n) == PROTO_MORE
+    return n > 0 and <unsigned char> p[0] != HANDSHAKE and detect(p, n) == PROTO_MORE
 
 
 cdef Protocol _tls(const unsigned char* p, size_t n) noexcept nogil:
-    """RFC 8446 5.1 and 4: a handshake record, version 3.0 to 3.4, of plausible length, that begins a ClientHello."""
+    """RFC 8446 5.1 and 4: a handshake record, version 3.0 to 3.4, of plausible length, that begins a
+    ClientHello."""
     if n >= 2 and p[1] != 3:
         return PROTO_OPAQUE
     if n >= 3 and p[2] > 4:
@@ -57,17 +65,20 @@ cdef Protocol _preface(const unsigned char* p, size_t n) noexcept nogil:
 
 
 cdef Protocol _request_line(const unsigned char* p, size_t n) noexcept nogil:
-    """method SP target SP HTTP-version, RFC 9112 3: HTTP as soon as its version has come, whatever that is."""
+    """method SP target SP HTTP-version, RFC 9112 3: HTTP as soon as its version has come, whatever that
+    is."""
     cdef size_t method = _after_empty_lines(p, n)
     cdef size_t target = _token_end(p, n, method) + 1, version
     if target > n or target == method + 1 or p[target - 1] != c" ":
         return PROTO_MORE
     version = target
-    while version < n and p[version] > 0x20 and p[version] != 0x7F:
+    while version < n and p[version] > c" " and p[version] != DELETE:
         version += 1
     if version == target or n - version < 9 or p[version] != c" ":
         return PROTO_MORE
-    return PROTO_HTTP1 if _is_version(p + version + 1) and p[version + 7] == c"." and c"0" <= p[version + 8] <= c"9" else PROTO_MORE
+    if _is_version(p + version + 1) and p[version + 7] == c"." and c"0" <= p[version + 8] <= c"9":
+        return PROTO_HTTP1
+    return PROTO_MORE
 
 
 cdef size_t _after_empty_lines(const unsigned char* p, size_t n) noexcept nogil:
@@ -108,7 +119,10 @@ cdef Protocol _line(const unsigned char* p, size_t n) noexcept nogil:
 
 
 cdef Protocol _request(const unsigned char* p, const unsigned char* end) noexcept nogil:
-    """A line that begins with a method in use: whatever is in it, its end decides. Some servers end a line at a bare CR."""
+    """A line that begins with a method in use: whatever is in it, its end decides.
+
+    Some servers end a line at a bare CR.
+    """
     cdef const unsigned char* at = p
     while at < end:
         if at[0] == c"\r" or at[0] == c"\n":
@@ -132,7 +146,7 @@ cdef Protocol _text(const unsigned char* p, const unsigned char* end) noexcept n
 
 cdef inline bint _is_space(unsigned char c) noexcept nogil:
     """What some server takes for white space: ASCII's, and what Latin-1 and Unicode add to it."""
-    return c == c" " or 0x09 <= c <= 0x0D or 0x1C <= c <= 0x1F or c == 0x85 or c == 0xA0
+    return c == c" " or c"\t" <= c <= c"\r" or 0x1C <= c <= 0x1F or c == 0x85 or c == 0xA0
 
 
 cdef size_t _after_blank(const unsigned char* p, size_t n, size_t i) noexcept nogil:
@@ -148,20 +162,26 @@ cdef size_t _after_spaces(const unsigned char* p, size_t n, size_t i) noexcept n
 
 
 cdef bint _is_method(const unsigned char* p, size_t n) noexcept nogil:
-    """Whether a method in use begins here, in any case, or as much of one as there is. Behind it a server may take anything for a request line."""
+    """Whether a method in use begins here, in any case, or as much of one as there is.
+
+    Behind it a server may take anything for a request line.
+    """
     cdef size_t size = 0
     while size < n and size <= LONGEST_METHOD and c"a" <= (p[size] | 0x20) <= c"z":
         size += 1
     if size == 0 or size < n and is_class(p[size], TOKEN):
         return False
     return (
-        _begins(p, size, n, b"GET", 3) or _begins(p, size, n, b"POST", 4) or _begins(p, size, n, b"PUT", 3) or _begins(p, size, n, b"HEAD", 4)
-        or _begins(p, size, n, b"DELETE", 6) or _begins(p, size, n, b"PATCH", 5) or _begins(p, size, n, b"OPTIONS", 7)
+        _begins(p, size, n, b"GET", 3) or _begins(p, size, n, b"POST", 4) or _begins(p, size, n, b"PUT", 3)
+        or _begins(p, size, n, b"HEAD", 4) or _begins(p, size, n, b"DELETE", 6)
+        or _begins(p, size, n, b"PATCH", 5) or _begins(p, size, n, b"OPTIONS", 7)
         or _begins(p, size, n, b"CONNECT", 7) or _begins(p, size, n, b"TRACE", 5)
     )
 
 
-cdef inline bint _begins(const unsigned char* p, size_t size, size_t n, const char* method, size_t length) noexcept nogil:
+cdef inline bint _begins(
+    const unsigned char* p, size_t size, size_t n, const char* method, size_t length,
+) noexcept nogil:
     """The word of `size` letters is the method, or its beginning where nothing follows yet."""
     cdef size_t i
     if size != length and (size > length or size < n):
@@ -188,10 +208,12 @@ cdef bint _ends_in_version(const unsigned char* p, const unsigned char* end) noe
 
 
 cdef inline bint _is_version(const unsigned char* p) noexcept nogil:
-    return (
-        p[0] | 0x20 == c"h" and p[1] | 0x20 == c"t" and p[2] | 0x20 == c"t" and p[3] | 0x20 == c"p" and p[4] == c"/"
-        and c"0" <= p[5] <= c"9"
-    )
+    return _is_http(p) and p[4] == c"/" and c"0" <= p[5] <= c"9"
+
+
+cdef inline bint _is_http(const unsigned char* p) noexcept nogil:
+    """Four letters, in any case: bit 0x20 is what tells small from capital ones."""
+    return p[0] | 0x20 == c"h" and p[1] | 0x20 == c"t" and p[2] | 0x20 == c"t" and p[3] | 0x20 == c"p"
 
 
 cdef bint _has_target(const unsigned char* p, size_t n) noexcept nogil:
@@ -199,7 +221,7 @@ cdef bint _has_target(const unsigned char* p, size_t n) noexcept nogil:
     cdef size_t i = _word_end(p, n, 0), begin = _after_spaces(p, n, i)
     if begin + 4 > n or _word_end(p, n, begin) < n:
         return False
-    return p[begin] == c"/" or (p[begin] | 0x20 == c"h" and p[begin + 1] | 0x20 == c"t" and p[begin + 2] | 0x20 == c"t" and p[begin + 3] | 0x20 == c"p")
+    return p[begin] == c"/" or _is_http(p + begin)
 
 
 cdef size_t _word_end(const unsigned char* p, size_t n, size_t i) noexcept nogil:

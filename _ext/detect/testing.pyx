@@ -14,7 +14,16 @@ from linkerd2_py._ext.detect.client_hello cimport (
     client_hello,
 )
 from linkerd2_py._ext.detect.client_hello cimport HELLO_MAX as _HELLO_MAX
-from linkerd2_py._ext.detect.detect cimport PROTO_HTTP1, PROTO_HTTP2, PROTO_MORE, PROTO_OPAQUE, PROTO_TLS, Protocol, detect, may_ask
+from linkerd2_py._ext.detect.detect cimport (
+    PROTO_HTTP1,
+    PROTO_HTTP2,
+    PROTO_MORE,
+    PROTO_OPAQUE,
+    PROTO_TLS,
+    Protocol,
+    detect,
+    may_ask,
+)
 from linkerd2_py._ext.detect.transport_header cimport (
     HEADER_BROKEN,
     HEADER_MORE,
@@ -93,7 +102,8 @@ def read_header(content: bytes):
         state = read_transport_header(mem, len(content), &header)
         if state != HEADER_OK:
             return _HEADERS[<int> state], None
-        found = header.port, header.name.ptr[:header.name.len], _SESSION_NAMES[<int> header.protocol], header.size
+        name = header.name.ptr[:header.name.len]
+        found = header.port, name, _SESSION_NAMES[<int> header.protocol], header.size
         return _HEADERS[<int> state], found
     finally:
         free(mem)

@@ -1,5 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""The transport header, bytes in and bytes out: a preface, a length, and a protobuf message of three fields."""
+"""The transport header, bytes in and bytes out: a preface, a length, and a protobuf message of three
+fields."""
 
 from libc.stdint cimport UINT32_MAX, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
@@ -9,9 +10,9 @@ from linkerd2_py._ext.core.dns_name cimport is_dns_name
 cdef const char* PREFACE = b"transport.l5d.io/v1\r\n\r\n"
 
 cdef enum:
-    PREFACE_LEN = 23
+    PREFACE_LEN = 23           # of PREFACE
     BEGIN = 27                 # of the message: after the preface and four bytes of length
-    PORT_MAX = 65535
+    PORT_MAX = 65535           # TCP's
 
 # Protobuf, https://protobuf.dev/programming-guides/encoding.
 cdef enum:

@@ -3,7 +3,8 @@ asked."""
 
 from linkerd2_py._ext.exchange.head cimport Head
 from linkerd2_py._ext.exchange.stream cimport Peer
-from linkerd2_py._ext.io.loop cimport Actor, Loop
+from linkerd2_py._ext.io.actor cimport Actor
+from linkerd2_py._ext.io.loop cimport Loop
 
 # How an exchange ended. What the client was told stands in `status`, `grpc_status` and `error` of the
 # exchange.

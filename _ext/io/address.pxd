@@ -3,7 +3,8 @@
 from linkerd2_py._ext.io.linux cimport sockaddr
 
 cdef class Address:
-    """An IPv4 or IPv6 socket address. Value object, hashable. Python: Address("127.0.0.1", 80), .host, .port, str().
+    """An IPv4 or IPv6 socket address. Value object, hashable. Python: Address("127.0.0.1", 80), .host, .port,
+    str().
     A link-local one has the number of its interface in `host`: fe80::1%2."""
     cdef unsigned char[28] raw              # sockaddr_in / sockaddr_in6
     cdef int raw_len
@@ -22,5 +23,6 @@ cdef class SocketOptions:
     cdef readonly int keepalive_s
     cdef readonly int user_timeout_ms
 
-# TCP_NODELAY always, the rest as asked. Values were checked when the options were made: a failure means that the socket is dying, which its events will tell.
+# TCP_NODELAY always, the rest as asked. Values were checked when the options were made: a failure means that
+# the socket is dying, which its events will tell.
 cdef void apply_options(int fd, SocketOptions options) noexcept

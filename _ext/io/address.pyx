@@ -30,7 +30,7 @@ from linkerd2_py._ext.io.linux cimport (
 )
 
 cdef enum:
-    KEEPALIVE_PROBES = 3
+    KEEPALIVE_PROBES = 3      # lost in a row before the peer is given up: one or two may be lost by chance
     MAX_KEEPALIVE_S = 32767   # what the kernel takes for TCP_KEEPIDLE
 
 
@@ -63,7 +63,9 @@ cdef class Address:
             raise ValueError(f"{host!r} is not an IPv4 or IPv6 address")
 
     cdef bint same(self, Address other) noexcept:
-        return other is not None and self.raw_len == other.raw_len and memcmp(self.raw, other.raw, self.raw_len) == 0
+        if other is None or self.raw_len != other.raw_len:
+            return False
+        return memcmp(self.raw, other.raw, self.raw_len) == 0
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Address):
@@ -93,7 +95,8 @@ cdef str _host_text_v6(const sockaddr_in6* v6):
 
 
 cdef bint _set_zone(sockaddr_in6* v6, bytes text, str zone) except -1:
-    """Whether `text%zone` is a link-local address on an interface given by number, the only kind that has a zone."""
+    """Whether `text%zone` is a link-local address on an interface given by number, the only kind that has a
+    zone."""
     cdef unsigned char* packed = v6.sin6_addr.s6_addr
     if inet_pton(AF_INET6, text, &v6.sin6_addr) != 1 or packed[0] != 0xFE or packed[1] & 0xC0 != 0x80:
         return False

@@ -1,5 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""A connect from the socket to the moment when the loop waits for it; what comes of it is the transport's part."""
+"""A connect from the socket to the moment when the loop waits for it; what comes of it is the transport's
+part."""
 
 from libc.errno cimport EINPROGRESS, EINTR, errno
 
@@ -11,7 +12,8 @@ from linkerd2_py._ext.metrics.series cimport L5D_METRICS
 
 
 cdef Transport connect(
-    Loop loop, Address address, Connecting session, int64_t timeout_ns, SocketOptions options, TcpMetrics metrics,
+    Loop loop, Address address,
+    Connecting session, int64_t timeout_ns, SocketOptions options, TcpMetrics metrics,
 ):
     return connect_with(Transport.__new__(Transport), loop, address, session, timeout_ns, options, metrics)
 

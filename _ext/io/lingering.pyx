@@ -10,8 +10,8 @@ from linkerd2_py._ext.io.actor cimport Timer
 from linkerd2_py._ext.io.transport cimport PAUSE_DRAIN, Session
 
 cdef enum:
-    # Input that is thrown away out of politeness. A client that was answered early, say with 413, has about so much
-    # under way before it reads the answer.
+    # Input that is thrown away out of politeness. A client that was answered early, say with 413, has about
+    # so much under way before it reads the answer.
     LINGER_INPUT = 1048576
 
 # Without progress: longer than a lost segment takes to be sent again a few times.

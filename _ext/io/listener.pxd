@@ -1,4 +1,5 @@
-"""A listening socket: accepts in batches, backs off on EMFILE/ENFILE (one reserved fd sheds the connection) and when the kernel watches no more, never spins, and goes on after a failure."""
+"""A listening socket: accepts in batches, backs off on EMFILE/ENFILE (one reserved fd sheds the connection)
+and when the kernel watches no more, never spins, and goes on after a failure."""
 
 from libc.stdint cimport int64_t, uint64_t
 from linkerd2_py._ext.io.actor cimport Actor, Timer
@@ -9,19 +10,26 @@ from linkerd2_py._ext.metrics.tcp cimport TcpMetrics
 
 cdef class Accepting(Actor):
     """Who takes accepted transports. Takes ownership: must attach a session or abort."""
-    cdef Transport new_transport(self)                          # for the next connection; a plain one unless overridden
+    # For the next connection; a plain one unless overridden.
+    cdef Transport new_transport(self)
     cdef int on_accepted(self, Transport transport) except -1
 
 cdef class Listener(Source):
-    """Python: Listener(loop, fd_or_(host, port), accepting, options, metrics, backlog, hold). .address (actual), .start(), .close(), .shed (count)."""
+    """Python: Listener(loop, fd_or_(host, port), accepting, options, metrics, backlog, hold).
+
+    .address (actual), .start(), .close(), .shed (count).
+    """
     cdef Accepting accepting              # owned until close
     cdef TcpMetrics metrics               # owned or None: handed to every transport
     cdef readonly Address address
     cdef readonly uint64_t accepted       # connections handed out
-    cdef readonly uint64_t shed           # connections reset because no descriptor was left, or the kernel would not watch it
+    # Connections reset because no descriptor was left, or the kernel would not watch it.
+    cdef readonly uint64_t shed
     cdef readonly uint64_t exhausted      # times accepting was suspended for want of descriptors or memory
-    cdef public object on_exhausted       # callable(listener) or None; at most once in ten seconds: for the log
-    cdef int reserved                     # owned fd, given up to accept and reset one connection; -1 if it was lost
+    # callable(listener) or None; at most once in ten seconds: for the log.
+    cdef public object on_exhausted
+    # Owned fd, given up to accept and reset one connection; -1 if it was lost.
+    cdef int reserved
     cdef bint suspended
     cdef bint unusable                    # its socket is none any more: nothing to try again
     cdef bint held                        # bound, and clients may connect; none is accepted before start()

@@ -1,8 +1,9 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """Accepting connections, and what to do when there is nothing left to accept them with.
 
-Out of descriptors, a connection that nobody accepts makes its client wait for nothing: it is accepted on a descriptor kept in reserve and reset,
-so that the client may go elsewhere at once. Then accepting pauses, 100 ms doubling to 1 s, until an accept goes well again.
+Out of descriptors, a connection that nobody accepts makes its client wait for nothing: it is accepted on a
+descriptor kept in reserve and reset, so that the client may go elsewhere at once. Then accepting pauses, 100
+ms doubling to 1 s, until an accept goes well again.
 """
 
 from libc.errno cimport EAGAIN, EBADF, EINVAL, EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOTSOCK, errno
@@ -35,9 +36,9 @@ from linkerd2_py._ext.io.transport cimport wrap
 
 cdef enum:
     ACCEPTS = 64          # per event: then other sources get their turn
-    MIN_BACKOFF_MS = 100
-    MAX_BACKOFF_MS = 1000
-    REPORT_EVERY_S = 10
+    MIN_BACKOFF_MS = 100  # descriptors come back when exchanges end, which takes about so long
+    MAX_BACKOFF_MS = 1000 # longer, and clients that retry every second would find nobody
+    REPORT_EVERY_S = 10   # a flood of connections must not become a flood of log lines
 
 
 cdef class Accepting(Actor):
@@ -49,9 +50,11 @@ cdef class Accepting(Actor):
 
 
 cdef class Listener(Source):
-    """Listens from construction on. `where` is (host, port), an Address, or the descriptor of a bound socket (taken over).
+    """Listens from construction on. `where` is (host, port), an Address, or the descriptor of a bound socket
+    (taken over).
 
-    Raises OSError when the address cannot be had. A (host, port) of an IPv6 wildcard takes IPv4, too. `hold`: clients wait in the kernel until `start`.
+    Raises OSError when the address cannot be had. A (host, port) of an IPv6 wildcard takes IPv4, too. `hold`:
+    clients wait in the kernel until `start`.
     """
 
     def __cinit__(self):
@@ -182,7 +185,9 @@ cdef class Listener(Source):
     cdef int suspend(self) except -1:
         self.suspended = True
         self.exhausted += 1
-        self.backoff_ns = min(max(self.backoff_ns * 2, <int64_t> MIN_BACKOFF_MS * MS), <int64_t> MAX_BACKOFF_MS * MS)
+        self.backoff_ns = min(
+            max(self.backoff_ns * 2, <int64_t> MIN_BACKOFF_MS * MS), <int64_t> MAX_BACKOFF_MS * MS,
+        )
         self.loop.arm(self.retry, self, self.backoff_ns)
         return self.report_exhausted()
 
@@ -224,7 +229,8 @@ cdef class Listener(Source):
             self.loop.defer(self)
 
     def close(self) -> None:
-        """Stops listening. What the kernel has accepted already is taken first: those clients may have sent a request. Idempotent.
+        """Stops listening. What the kernel has accepted already is taken first: those clients may have sent a
+        request. Idempotent.
 
         One that was held resets them: they were promised nothing.
         """

@@ -1,6 +1,7 @@
 """The inner event loop: an epoll set with generation-checked slots, deferred work and a coarse timer wheel.
 
-Its fd is registered once with the outer loop (`add_reader(loop.fileno(), loop.drain)`); one `drain` is one Python call per batch.
+Its fd is registered once with the outer loop (`add_reader(loop.fileno(), loop.drain)`); one `drain` is one
+Python call per batch.
 """
 
 from cpython.ref cimport PyObject
@@ -25,8 +26,9 @@ cdef class Source(Actor):
     cdef int on_event(self, uint32_t events) except -1   # EPOLL* bits; edge-triggered
     cdef int on_flush(self) except -1                    # queued with Loop.flush_later: the end of this batch
     cdef int on_loop_closed(self) except -1              # release the fd, no callbacks
-    # Reading and writing in one system call for a whole batch. A source puts its call into the ring and is told the result, both without calling anybody
-    # else; False: it has nothing to put and acts by itself in on_event or on_flush. The result may be NOT_MADE.
+    # Reading and writing in one system call for a whole batch. A source puts its call into the ring and is
+    # told the result, both without calling anybody else; False: it has nothing to put and acts by itself in
+    # on_event or on_flush. The result may be NOT_MADE.
     cdef bint put_recv(self, uint32_t events, Ring ring) noexcept   # on_event follows after on_received
     cdef int on_received(self, int outcome) noexcept
     cdef bint put_send(self, Ring ring) noexcept
@@ -35,17 +37,23 @@ cdef class Source(Actor):
 cdef class Loop:
     cdef int epfd                          # owned
     cdef int timerfd                       # owned; in the epoll set itself
-    cdef int wakefd                        # owned; in the epoll set itself: readable when deferred work waits for the next drain
+    # Owned; in the epoll set itself: readable when deferred work waits for the next drain.
+    cdef int wakefd
     cdef public bint busy_wait             # may wait without sleeping, a little, where that pays
-    cdef public int64_t now                # ns, refreshed once per epoll_wait and at timer expiry: use this, not the clock, on the hot path
-    cdef public object on_error            # callable(exception, actor) or None: prints each type of exception once
-    cdef list sources                      # slot -> Source or None; the reference that keeps a registered source alive
+    # In ns, refreshed once per epoll_wait and at timer expiry: use this, not the clock, on the hot path.
+    cdef public int64_t now
+    # callable(exception, actor) or None: prints each type of exception once.
+    cdef public object on_error
+    # slot -> Source or None; the reference that keeps a registered source alive.
+    cdef list sources
     cdef uint32_t* free_slots              # owned; a stack of slots whose source is gone
     cdef uint32_t free_count, free_room
     cdef uint32_t generation               # of the latest registration
-    # One turn: what epoll_wait gave, then deferred work, then due timers, then flushes. Kept here so that an exception loses nothing.
+    # One turn: what epoll_wait gave, then deferred work, then due timers, then flushes. Kept here so that an
+    # exception loses nothing.
     cdef void* events                      # owned epoll_event[BATCH]
-    cdef Ring ring                         # owned; None where the kernel has none, or none is wanted: each source makes its own calls
+    # Owned; None where the kernel has none, or none is wanted: each source makes its own calls.
+    cdef Ring ring
     cdef PyObject* batch[64]               # owned references: sources of this round of flushes, in order
     cdef int[64] outcomes                  # of their sends; ALONE: it had nothing to put into the ring
     cdef int batch_size, batch_cursor
@@ -71,21 +79,27 @@ cdef class Loop:
     cdef uint64_t shared_calls             # made through the ring
     cdef set printed                       # types of exceptions already printed
 
-    # Registers edge-triggered for IN|OUT|RDHUP once; no epoll_ctl afterwards until remove. Raises OSError when the kernel watches no more for us
-    # (ENOSPC, ENOMEM): that is the end of this one source, and of nobody else.
+    # Registers edge-triggered for IN|OUT|RDHUP once; no epoll_ctl afterwards until remove. Raises OSError
+    # when the kernel watches no more for us (ENOSPC, ENOMEM): that is the end of this one source, and of
+    # nobody else.
     cdef int add(self, Source source, uint32_t events) except -1
-    cdef int remove(self, Source source) except -1        # idempotent; bumps the generation so that queued events die
+    # Idempotent; bumps the generation so that queued events die.
+    cdef int remove(self, Source source) except -1
     cdef int defer(self, Actor actor) except -1           # idempotent while queued
     cdef int flush_later(self, Source source) except -1   # idempotent while queued
     cdef int arm(self, Timer timer, Actor owner, int64_t delay_ns) except -1   # re-arming moves it
     cdef int disarm(self, Timer timer) except -1          # idempotent
-    # Budgeted (256 events or 500 us): then yields to the outer loop. The loop's fd stays readable while work remains, whatever its kind.
-    # One turn is bounded, too: whoever has much to do asks `is_spent` between two pieces of it, and defers the rest. A piece is a read of bulk, a step of a
-    # handshake, an accepted connection, a waiter that is let go: about 300 us at most. Outside of a turn the time is always up.
+    # Budgeted (256 events or 500 us): then yields to the outer loop. The loop's fd stays readable while work
+    # remains, whatever its kind.
+    # One turn is bounded, too: whoever has much to do asks `is_spent` between two pieces of it, and defers
+    # the rest. A piece is a read of bulk, a step of a handshake, an accepted connection, a waiter that is let
+    # go: about 300 us at most. Outside of a turn the time is always up.
     cpdef object drain(self)
-    # Python: fileno(), close(), stats() -> dict, run_inside(...), run_until(predicate, timeout_s) for tests without an outer loop.
+    # Python: fileno(), close(), stats() -> dict, run_inside(...), run_until(predicate, timeout_s) for tests
+    # without an outer loop.
 
-    # Whether this phase's time is up. Reads the clock once for some small pieces, and for each that was said to be large (`weigh`).
+    # Whether this phase's time is up. Reads the clock once for some small pieces, and for each that was said
+    # to be large (`weigh`).
     cdef inline bint is_spent(self) noexcept:
         self.steps_left -= 1
         return self.steps_left < 0 and self.look()
@@ -112,6 +126,7 @@ cdef class Loop:
     cdef int run_timers(self) except -1
     cdef int run_flushes(self) except -1
     cdef int receive_batch(self) noexcept
+    cdef bint next_flushes(self) noexcept
     cdef int send_batch(self) noexcept
     cdef Source take_flush(self)
     cdef Source source_of(self, const void* ready)

@@ -1,9 +1,10 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """The inner event loop. It knows descriptors, actors and time; what the bytes mean is its sources' business.
 
-A turn is: events, deferred work, due timers, flushes. Where a turn stands is kept in the loop, so that an exception that
-escapes one actor ends that actor and the turn goes on behind it. Each phase has its time, so that none of them can starve the others; what it did not
-get to is done in the next turn, before anything new is fetched.
+A turn is: events, deferred work, due timers, flushes. Where a turn stands is kept in the loop, so that an
+exception that escapes one actor ends that actor and the turn goes on behind it. Each phase has its time, so
+that none of them can starve the others; what it did not get to is done in the next turn, before anything new
+is fetched.
 """
 
 import sys
@@ -51,16 +52,17 @@ from linkerd2_py._ext.io.wheel cimport TICK_NS, Wheel
 cdef enum:
     BATCH = CALLS             # events per epoll_wait; about 500 us of work
     BUDGET_EVENTS = 256       # per drain: then the outer loop gets its turn
-    BUDGET_NS = 500000
-    PHASE_NS = 250000         # of a turn, each
-    SMALL_EVENTS_NS = 500000  # by so much events may go on beyond it: most are small, and what is large has put itself off by then
-    SMALL_STEPS = 4           # between two looks at the clock
-    BATCH_BYTES = 524288      # of one shared send
-    ALONE_BATCH = 4           # sources of one round that write by themselves
+    BUDGET_NS = 500000        # the same in time: a timer of the outer loop is late by no more
+    PHASE_NS = 250000         # of a turn, each: half of the budget, so that others get some, too
+    # By so much events may go on beyond it: most are small, and what is large has put itself off by then.
+    SMALL_EVENTS_NS = 500000
+    SMALL_STEPS = 4           # between two looks at the clock: a look costs as much as the smallest step
+    BATCH_BYTES = 524288      # of one shared send, in which nobody else gets a turn: about 200 us of copying
+    ALONE_BATCH = 4           # sources of one round that write by themselves: bulk, each of them
     LOOK_MS = 10              # run_until, between two looks at its predicate
     MAX_DELAY_NS = 31536000000000000   # a year: keeps deadlines far from overflow
     SHARED = 2                # calls from which on one system call for all is cheaper than one each
-    ALONE = NOT_MADE - 1
+    ALONE = NOT_MADE - 1      # no outcome of a call
     FEW_EVENTS = 2            # of a batch: with more there is work enough without waiting
 
 # What events carry that are for no source: slots that cannot be.
@@ -76,7 +78,10 @@ cdef class Source(Actor):
 
     def __dealloc__(self):
         if L5D_DEBUG:
-            check(not self.registered or self.loop is None or self.loop.epfd < 0, b"a registered source was freed")
+            check(
+                not self.registered or self.loop is None or self.loop.epfd < 0,
+                b"a registered source was freed",
+            )
         if self.fd >= 0:
             close(self.fd)
 
@@ -113,8 +118,8 @@ cdef class Source(Actor):
 cdef class Loop:
     """One thread's event loop. Not re-entrant: `drain` called from inside a callback returns at once.
 
-    `io_uring`: batches of reads and writes go through it where the kernel allows; `busy_wait`: a lightly loaded loop may spend up to 50 us in waiting without
-    sleeping, where its last waits were short.
+    `io_uring`: batches of reads and writes go through it where the kernel allows; `busy_wait`: a lightly
+    loaded loop may spend up to 50 us in waiting without sleeping, where its last waits were short.
     """
 
     def __cinit__(self, *, bint io_uring=True, bint busy_wait=True):
@@ -166,7 +171,10 @@ cdef class Loop:
         self.generation += 1
         source.loop = self
         source.generation = self.generation
-        source.slot = self.free_slots[self.free_count - 1] if self.free_count else <uint32_t> PyList_GET_SIZE(self.sources)
+        if self.free_count:
+            source.slot = self.free_slots[self.free_count - 1]
+        else:
+            source.slot = <uint32_t> PyList_GET_SIZE(self.sources)
         event.events = events | EPOLLET
         event.data.u64 = (<uint64_t> source.generation) << 32 | source.slot
         if epoll_ctl(self.epfd, EPOLL_CTL_ADD, source.fd, &event) < 0:
@@ -341,7 +349,10 @@ cdef class Loop:
         return self.wheel.is_due(self.now)
 
     cdef int run_turn(self) except -1:
-        """Runs the turn to its end. A failing actor is ended and reported; only what is not an `Exception` goes through."""
+        """Runs the turn to its end.
+
+        A failing actor is ended and reported; only what is not an `Exception` goes through.
+        """
         self.turns += 1
         self.batch_was = self.ready - self.cursor
         while self.phase != PHASE_DONE:
@@ -419,7 +430,10 @@ cdef class Loop:
         return source
 
     cdef int receive_batch(self) noexcept:
-        """Reads for all that are ready. Nobody is called back here, so what the kernel writes to stays where it is."""
+        """Reads for all that are ready.
+
+        Nobody is called back here, so what the kernel writes to stays where it is.
+        """
         cdef const epoll_event* events = <const epoll_event*> self.events
         cdef Source source
         cdef uint64_t asked = 0
@@ -475,7 +489,7 @@ cdef class Loop:
         cdef Source source
         cdef int outcome
         # What was written for a batch is told to all of it, whatever the time.
-        while self.batch_cursor < self.batch_size or ((self.batch_size == 0 or not self.is_spent()) and self.send_batch()):
+        while self.batch_cursor < self.batch_size or self.next_flushes():
             source = <Source> self.batch[self.batch_cursor]
             Py_DECREF(source)
             outcome = self.outcomes[self.batch_cursor]
@@ -487,8 +501,13 @@ cdef class Loop:
                 source.on_sent(outcome)
         return 0
 
+    cdef bint next_flushes(self) noexcept:
+        """Whether there is one more batch: always the first, others while there is time."""
+        return (self.batch_size == 0 or not self.is_spent()) and self.send_batch() > 0
+
     cdef int send_batch(self) noexcept:
-        """Writes for the sources of this round, as many as fit one batch; how many were taken from the queue."""
+        """Writes for the sources of this round, as many as fit one batch; how many were taken from the
+        queue."""
         cdef Source source
         cdef bint shared = self.ring is not None and self.flush_round >= SHARED
         cdef int at, number = 0, alone = 0
@@ -591,10 +610,12 @@ cdef class Loop:
         return self.epfd
 
     def run_inside(self, outer: object, *, loop_t: object, library: str) -> bool:
-        """Let a libuv loop call `drain`, and sleep for it: an event then costs one wake-up instead of two, for while nothing is to be done `drain` waits for both
-        and returns when it is the outer loop's turn. False, and nothing is changed, when `library` does not show libuv's functions.
+        """Let a libuv loop call `drain`, and sleep for it: an event then costs one wake-up instead of two,
+        for while nothing is to be done `drain` waits for both and returns when it is the outer loop's turn.
+        False, and nothing is changed, when `library` does not show libuv's functions.
 
-        `outer`: the asyncio loop that owns the uv_loop_t of the capsule `loop_t`. Ended by `close`, before `outer` is closed.
+        `outer`: the asyncio loop that owns the uv_loop_t of the capsule `loop_t`. Ended by `close`, before
+        `outer` is closed.
         """
         if self.shared.outer is None and self.epfd >= 0:
             self.shared.outer = open_outer(outer, loop_t, library, self.epfd, self.drain)
@@ -607,7 +628,8 @@ cdef class Loop:
         self.shared.leave()
 
     def work_off(self, timeout_s: float) -> None:
-        """Turns until nothing is left that was put off, or the time is over: before `close`, so that what was told to end does."""
+        """Turns until nothing is left that was put off, or the time is over: before `close`, so that what was
+        told to end does."""
         cdef int64_t end = now_ns() + <int64_t> (timeout_s * 1e9)
         self.drain()
         while self.has_work() and now_ns() < end:
@@ -668,7 +690,8 @@ cdef class Loop:
         }
 
     def run_until(self, predicate, timeout_s: float = 60.0) -> bool:
-        """Drives the loop alone, as an outer loop would, until `predicate()` is true or the time is over; tells whether it became true."""
+        """Drives the loop alone, as an outer loop would, until `predicate()` is true or the time is over;
+        tells whether it became true."""
         cdef pollfd waiting
         cdef int64_t end = now_ns() + <int64_t> (timeout_s * 1e9)
         cdef int timeout_ms

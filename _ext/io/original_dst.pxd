@@ -2,4 +2,5 @@
 
 from linkerd2_py._ext.io.address cimport Address
 
-cdef Address original_dst(int fd)      # None when the socket was not redirected (ENOPROTOOPT, ENOENT, or equal to the local address)
+# None when the socket was not redirected (ENOPROTOOPT, ENOENT, or equal to the local address)
+cdef Address original_dst(int fd)

@@ -1,13 +1,17 @@
-"""The outer loop as the inner one sees it: a libuv loop that watches one descriptor for us, and that we can sleep for.
+"""The outer loop as the inner one sees it: a libuv loop that watches one descriptor for us, and that we can
+sleep for.
 
-uvloop's compiled module shows libuv's public functions; they are looked up in it by name. Everything here is called on the loop's own thread.
+uvloop's compiled module shows libuv's public functions; they are looked up in it by name. Everything here is
+called on the loop's own thread.
 """
 
 cdef class OuterLoop:
     cdef object owner          # owned: the asyncio loop; keeps its uv_loop_t alive
-    cdef object on_readable    # owned: called without arguments when the watched descriptor is readable; None after close
+    # Owned: called without arguments when the watched descriptor is readable; None after close.
+    cdef object on_readable
     cdef void* loop            # borrowed from owner: uv_loop_t
-    cdef void* handle          # a uv_poll_t. Libuv's from open to its close callback, which frees it; NULL after close
+    # A uv_poll_t. Libuv's from open to its close callback, which frees it; NULL after close.
+    cdef void* handle
     cdef int fd                # borrowed from owner: the epoll descriptor libuv sleeps on
     cdef int watch(self) except -1      # idempotent
     cdef int unwatch(self) noexcept     # idempotent

@@ -32,7 +32,8 @@ cdef void (*uv_close)(void* handle, OnClose callback) noexcept nogil
 cdef bint find_functions(str library) except -1:
     cdef bytes path = os.fsencode(library)
     cdef void* found = dlopen(path, RTLD_NOW | RTLD_NOLOAD)
-    global uv_handle_size, uv_backend_fd, uv_backend_timeout, uv_poll_init, uv_poll_start, uv_poll_stop, uv_close
+    global uv_handle_size, uv_backend_fd, uv_backend_timeout
+    global uv_poll_init, uv_poll_start, uv_poll_stop, uv_close
     if found == NULL:
         return False
     uv_handle_size = <size_t (*)(int) noexcept nogil> dlsym(found, "uv_handle_size")
@@ -43,12 +44,13 @@ cdef bint find_functions(str library) except -1:
     uv_poll_stop = <int (*)(void*) noexcept nogil> dlsym(found, "uv_poll_stop")
     uv_close = <void (*)(void*, OnClose) noexcept nogil> dlsym(found, "uv_close")
     return (
-        uv_handle_size != NULL and uv_backend_fd != NULL and uv_backend_timeout != NULL and uv_poll_init != NULL and uv_poll_start != NULL
-        and uv_poll_stop != NULL and uv_close != NULL
+        uv_handle_size != NULL and uv_backend_fd != NULL and uv_backend_timeout != NULL
+        and uv_poll_init != NULL and uv_poll_start != NULL and uv_poll_stop != NULL and uv_close != NULL
     )
 
 
-# Whose handle it is stands behind the handle, not in its `data`: what uvloop finds there when it closes it takes for an object of its own.
+# Whose handle it is stands behind the handle, not in its `data`: what uvloop finds there when it closes it
+# takes for an object of its own.
 cdef inline PyObject** owner_of(void* handle) noexcept nogil:
     return <PyObject**> (<char*> handle + uv_handle_size(UV_POLL))
 

@@ -1,4 +1,5 @@
-"""Two transports, bytes copied both ways until both sides have ended: opaque TCP, Upgrade and CONNECT tunnels."""
+"""Two transports, bytes copied both ways until both sides have ended: opaque TCP, Upgrade and CONNECT
+tunnels."""
 
 from linkerd2_py._ext.core.fault cimport FaultKind
 from linkerd2_py._ext.io.actor cimport Actor
@@ -7,10 +8,14 @@ from linkerd2_py._ext.io.transport cimport Session, Transport
 cdef class Pump
 
 cdef class PumpOwner(Actor):
-    cdef int on_pump_closed(self, Pump pump, FaultKind kind, int code) except -1    # FAULT_NONE: both directions ended cleanly
+    # FAULT_NONE: both directions ended cleanly.
+    cdef int on_pump_closed(self, Pump pump, FaultKind kind, int code) except -1
 
 cdef class PumpHalf(Session):
-    """One direction: what `transport` reads goes to `sink`. What the sink does not take stays in the transport's inbox, and reading waits."""
+    """One direction: what `transport` reads goes to `sink`.
+
+    What the sink does not take stays in the transport's inbox, and reading waits.
+    """
     cdef Pump pump                # owned while open
     cdef Transport sink           # owned while open
     cdef bint ended               # FIN read
@@ -19,8 +24,10 @@ cdef class PumpHalf(Session):
     cdef int forward(self) except -1
 
 cdef class Pump(Actor):
-    """FIN travels as FIN after all bytes, RST as RST (both ways), a full receiver pauses its sender; at most one leased buffer per direction.
-    Bytes already in either inbox are delivered first, bytes already unsent before them. Pauses of earlier sessions are forgotten."""
+    """FIN travels as FIN after all bytes, RST as RST (both ways), a full receiver pauses its sender; at most
+    one leased buffer per direction.
+    Bytes already in either inbox are delivered first, bytes already unsent before them. Pauses of earlier
+    sessions are forgotten."""
     cdef PumpOwner owner          # owned while open
     cdef Transport client, server # owned while open
     cdef PumpHalf upward, downward   # client to server, server to client; owned while open

@@ -1,7 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """Bytes from one transport to another, both ways, without looking at them.
 
-A chunk is read into the reader's inbox and written from there; the outbox is not used, so a direction never holds more than its one inbox.
+A chunk is read into the reader's inbox and written from there; the outbox is not used, so a direction never
+holds more than its one inbox.
 """
 
 from linkerd2_py._ext.core.buffer cimport BUFFER_LARGE, BUFFER_SMALL, Buffer
@@ -76,7 +77,8 @@ cdef class Pump(Actor):
     cdef int start(self) except -1:
         cdef PumpHalf upward = self.upward
         cdef PumpHalf downward = self.downward
-        # Both ends must have their halves before a byte moves: news of a full sink reaches the half that stands there.
+        # Both ends must have their halves before a byte moves: news of a full sink reaches the half that
+        # stands there.
         self.client.attach(upward)
         self.server.attach(downward)
         self.client.forget_pauses()

@@ -1,4 +1,5 @@
-"""A TCP connection as the kernel has it: a descriptor, two addresses, and the calls that move bytes or end their stream."""
+"""A TCP connection as the kernel has it: a descriptor, two addresses, and the calls that move bytes or end
+their stream."""
 
 from linkerd2_py._ext.io.address cimport Address
 from linkerd2_py._ext.io.loop cimport Source
@@ -12,10 +13,13 @@ cdef class RawConnection(Source):
     cdef int recv_raw(self, char* dst, size_t room) noexcept       # bytes, 0 = EOF, -errno
     cdef int peek_raw(self) noexcept                               # whether there is one: 1, 0 = EOF, -errno
     cdef ssize_t sendv_raw(self, void* iov, int count) noexcept    # bytes, -errno
-    cdef int shutdown_raw(self) noexcept                           # our FIN: 0, -errno; -EAGAIN: not yet, once there is room again
-    # A clean end: the last the peer hears before close(2), where the bytes have an end of their own. -EAGAIN: not yet, once there is room again
+    # Our FIN: 0, -errno; -EAGAIN: not yet, once there is room again.
+    cdef int shutdown_raw(self) noexcept
+    # A clean end: the last the peer hears before close(2), where the bytes have an end of their own. -EAGAIN:
+    # not yet, once there is room again
     cdef int goodbye_raw(self) noexcept
-    cdef bint peer_has_ended(self) noexcept                        # its FIN is here, whatever of its bytes is unread
+    # Its FIN is here, whatever of its bytes is unread.
+    cdef bint peer_has_ended(self) noexcept
     cdef int pending_error(self) noexcept                          # SO_ERROR, which asking clears
     cdef int reset_on_close(self) noexcept                         # close(2) will send RST
     cdef bint connected_to_itself(self)

@@ -89,7 +89,8 @@ cdef class RawConnection(Source):
         return 0
 
     cdef bint connected_to_itself(self):
-        """A connect to a port nobody listens on may pick that very port as its own: TCP's simultaneous open, on loopback."""
+        """A connect to a port nobody listens on may pick that very port as its own: TCP's simultaneous open,
+        on loopback."""
         cdef Address local = local_address_of(self.fd)
         return local is not None and local.same(self.peer)
 

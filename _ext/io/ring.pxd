@@ -1,7 +1,8 @@
 """A batch of socket calls made in one system call, through io_uring.
 
-Only that is used of io_uring: each call is a recv or a send that does not wait, so it has been made when `submit` returns, and nothing of ours stays with the
-kernel between two batches. Readiness remains epoll's business. Without io_uring (an old kernel, a seccomp profile, `kernel.io_uring_disabled`) callers make the
+Only that is used of io_uring: each call is a recv or a send that does not wait, so it has been made when
+`submit` returns, and nothing of ours stays with the kernel between two batches. Readiness remains epoll's
+business. Without io_uring (an old kernel, a seccomp profile, `kernel.io_uring_disabled`) callers make the
 same calls one by one.
 """
 
@@ -17,7 +18,8 @@ cdef class Ring:
     # The caller proved count < CALLS; the memory must stay where it is until submit returns.
     cdef int put_recv(self, int fd, char* dst, size_t room) noexcept
     cdef int put_send(self, int fd, const char* src, size_t size) noexcept
-    cdef int submit(self) noexcept    # makes all calls; how many there were. Closes itself when the kernel breaks its word
+    # Makes all calls; how many there were. Closes itself when the kernel breaks its word.
+    cdef int submit(self) noexcept
     cdef bint is_open(self) noexcept
     cdef int close(self) noexcept     # idempotent
     cdef int put(self, int opcode, int fd, char* memory, size_t size, int flags) noexcept    # private

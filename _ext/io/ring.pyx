@@ -1,5 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""The few lines of io_uring that a batch of calls needs: two rings shared with the kernel, filled and emptied within one `submit`."""
+"""The few lines of io_uring that a batch of calls needs: two rings shared with the kernel, filled and emptied
+within one `submit`."""
 
 cdef extern from *:
     """
@@ -49,8 +50,10 @@ cdef extern from *:
         char *base;
         ring->rings_size = sq > cq ? sq : cq;
         ring->entries_size = params->sq_entries * sizeof(struct io_uring_sqe);
-        ring->rings = mmap(NULL, ring->rings_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, ring->fd, IORING_OFF_SQ_RING);
-        ring->entries = mmap(NULL, ring->entries_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, ring->fd, IORING_OFF_SQES);
+        ring->rings = mmap(NULL, ring->rings_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
+                           ring->fd, IORING_OFF_SQ_RING);
+        ring->entries = mmap(NULL, ring->entries_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
+                             ring->fd, IORING_OFF_SQES);
         if (ring->rings == MAP_FAILED || ring->entries == MAP_FAILED)
             return 0;
         base = ring->rings;
@@ -83,7 +86,8 @@ cdef extern from *:
         return ring;
     }
 
-    static void l5d_ring_put(l5d_ring *ring, int opcode, int fd, void *memory, size_t size, int flags, unsigned number)
+    static void l5d_ring_put(l5d_ring *ring, int opcode, int fd, void *memory, size_t size, int flags,
+                             unsigned number)
     {
         unsigned tail = *ring->sq_tail;
         struct io_uring_sqe *entry = &ring->entries[tail & ring->sq_mask];
@@ -111,7 +115,8 @@ cdef extern from *:
         return reaped;
     }
 
-    /* 0, or -1 when the kernel did not take all: what it left must never be submitted later, so the ring has to be closed. */
+    /* 0, or -1 when the kernel did not take all: what it left must never be submitted later, so the ring has
+       to be closed. */
     static int l5d_ring_submit(l5d_ring *ring, int *results)
     {
         long due = ring->unsubmitted, made = 0, number;
@@ -120,9 +125,11 @@ cdef extern from *:
         if (taken < 0)
             taken = 0;
         made = l5d_ring_reap(ring, results);
-        /* A call that does not wait is over by now. Were one not, its memory would still be the kernel's: wait for it. */
+        /* A call that does not wait is over by now. Were one not, its memory would still be the kernel's:
+           wait for it. */
         while (made < taken) {
-            if (syscall(__NR_io_uring_enter, ring->fd, 0, taken - made, IORING_ENTER_GETEVENTS, NULL, 0) < 0 && errno != EINTR)
+            if (syscall(__NR_io_uring_enter, ring->fd, 0, taken - made, IORING_ENTER_GETEVENTS, NULL, 0) < 0
+                && errno != EINTR)
                 break;
             made += l5d_ring_reap(ring, results);
         }
@@ -136,7 +143,9 @@ cdef extern from *:
     ctypedef struct l5d_ring
     l5d_ring* l5d_ring_open() noexcept
     void l5d_ring_close(l5d_ring* ring) noexcept
-    void l5d_ring_put(l5d_ring* ring, int opcode, int fd, void* memory, size_t size, int flags, unsigned number) noexcept
+    void l5d_ring_put(
+        l5d_ring* ring, int opcode, int fd, void* memory, size_t size, int flags, unsigned number
+    ) noexcept
     int l5d_ring_submit(l5d_ring* ring, int* results) noexcept
     enum: IORING_OP_RECV, IORING_OP_SEND, MSG_DONTWAIT, MSG_NOSIGNAL
 

@@ -1,4 +1,5 @@
-"""How the loop waits: for a moment without sleeping, where that pays, and asleep for the outer loop, too, where that lets it.
+"""How the loop waits: for a moment without sleeping, where that pays, and asleep for the outer loop, too,
+where that lets it.
 
 The loop makes the calls; here stands what they depend on.
 """
@@ -7,14 +8,15 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from linkerd2_py._ext.io.outer cimport OuterLoop
 
 cdef enum:
-    # How long a busy wait lasts. To wake a process that sleeps takes about as long, so a wait in vain costs as much as
-    # a sleep that it could have saved.
+    # How long a busy wait lasts. To wake a process that sleeps takes about as long, so a wait in vain costs
+    # as much as a sleep that it could have saved.
     SPIN_NS = 50000
 
 cdef class BusyWait:
-    """With little load, where each event waits for a process on another processor, to be woken costs more than the
-    work. So a busy wait is tried after some sleeps in a row that were short. After a miss more of them are wanted, so
-    that waiting in vain, perhaps for somebody who needs this very processor, comes to an end."""
+    """With little load, where each event waits for a process on another processor, to be woken costs more
+    than the work. So a busy wait is tried after some sleeps in a row that were short. After a miss more of
+    them are wanted, so that waiting in vain, perhaps for somebody who needs this very processor, comes to an
+    end."""
     cdef bint pays                         # so say the last sleeps
     cdef int64_t slept_at                  # loop ns of when the last sleep began
     cdef uint32_t short_gaps               # sleeps that were short, in a row
@@ -38,7 +40,8 @@ cdef class SharedSleep:
     cdef int give_back(self) except -1
     # Until the outer loop's turn; 0: now, -1: it wants none.
     cdef int wait_ms(self, int64_t now) noexcept
-    cdef bint is_outers_turn(self, int64_t now, bint busy) noexcept   # busy: events were fetched that wait for us
+    # busy: events were fetched that wait for us.
+    cdef bint is_outers_turn(self, int64_t now, bint busy) noexcept
     cdef int leave(self) except -1         # the outer loop calls us no more; idempotent
 
 cdef enum:

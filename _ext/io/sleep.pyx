@@ -7,7 +7,8 @@ from linkerd2_py._ext.io.linux cimport EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLIN, ep
 cdef enum:
     SHORT_GAP_NS = 2 * SPIN_NS     # a sleep of which waiting busily would have saved at least half
     GAPS_WANTED = 8                # enough that a single burst of events starts nothing
-    MOST_GAPS_WANTED = 4096        # after many misses a try is still made now and then, for the load may change
+    # After many misses a try is still made now and then, for the load may change.
+    MOST_GAPS_WANTED = 4096
     OUTER_TURN_NS = 2000000        # while work does not end, the outer loop is looked after so often
 
 

@@ -1,5 +1,6 @@
 # cython: language_level=3
-"""The engine's sockets for tests: sessions that record or echo, and Python calls for what is otherwise cimported. Not part of a wheel."""
+"""The engine's sockets for tests: sessions that record or echo, and Python calls for what is otherwise
+cimported. Not part of a wheel."""
 
 from libc.errno cimport EAGAIN, errno
 from libc.stdint cimport int64_t, uint32_t
@@ -29,7 +30,8 @@ from linkerd2_py._ext.io.transport cimport (
 from linkerd2_py._ext.metrics.tcp cimport TcpMetrics
 
 FAULTS = (
-    "none", "refused", "unreachable", "connect_timeout", "reset", "timeout", "eof", "protocol", "idle", "no_fds", "no_memory", "local", "tls", "io",
+    "none", "refused", "unreachable", "connect_timeout", "reset", "timeout", "eof", "protocol", "idle",
+    "no_fds", "no_memory", "local", "tls", "io",
 )
 PAUSES = {
     "parked": <int> PAUSE_PARKED,
@@ -42,7 +44,8 @@ PAUSES = {
 cdef class RecorderSession(Connecting):
     """Writes down every call as a tuple in `events`. `consume`: takes what it reads into `received`.
 
-    `hook(name, session)`, if set, runs inside the call, after it was written down: whatever a session may do, it may do there.
+    `hook(name, session)`, if set, runs inside the call, after it was written down: whatever a session may do,
+    it may do there.
     """
     cdef readonly list events
     cdef readonly object received
@@ -161,7 +164,12 @@ cdef class RecorderSession(Connecting):
         return self.transport is not None
 
     def configure(
-        self, *, high_mark: int | None = None, read_size: int | None = None, linger_for_input: bool = False, reads_before_fault: bool = False
+        self,
+        *,
+        high_mark: int | None = None,
+        read_size: int | None = None,
+        linger_for_input: bool = False,
+        reads_before_fault: bool = False,
     ) -> None:
         cdef Transport transport = self.live()
         if high_mark is not None:
@@ -214,7 +222,8 @@ cdef class Held:
 
 
 cdef class EchoSession(Connecting):
-    """Sends back what it reads; stops reading while its own sends wait; passes FIN on; closes when both directions have ended."""
+    """Sends back what it reads; stops reading while its own sends wait; passes FIN on; closes when both
+    directions have ended."""
     cdef readonly int64_t exchanges
     cdef public bint alive
 
@@ -414,7 +423,13 @@ def connect_to(
     connect(loop, address, session, timeout_ns, options, metrics)
 
 
-def connect_socket(Loop loop not None, fd: int, Address address not None, Connecting session not None, timeout_ns: int = 5_000_000_000) -> None:
+def connect_socket(
+    Loop loop not None,
+    fd: int,
+    Address address not None,
+    Connecting session not None,
+    timeout_ns: int = 5_000_000_000,
+) -> None:
     """The same on a prepared socket; takes ownership."""
     connect_fd(Transport.__new__(Transport), loop, fd, address, session, timeout_ns, None, None)
 
@@ -444,11 +459,22 @@ cdef enum:
     FRAME_HEAD = 9         # of an HTTP/2 frame: length 3, type 1, flags 1, stream 4
 
 
-def exchange_many(Loop loop not None, int client, int server, bytes request, bytes response, int times, *, uint32_t stream=0):
-    """`times` exchanges in turn through what the loop serves between two plain sockets: bytes the server got, bytes the client got.
+def exchange_many(
+    Loop loop not None,
+    int client,
+    int server,
+    bytes request,
+    bytes response,
+    int times,
+    *,
+    uint32_t stream=0,
+):
+    """`times` exchanges in turn through what the loop serves between two plain sockets: bytes the server got,
+    bytes the client got.
 
-    Both sockets are non-blocking and stay the caller's; `client` is connected to a proxy and `server` accepted from it. With `stream`, request and
-    response are whole HTTP/2 frames, which are sent on that stream and, for each further exchange, on the next of a client.
+    Both sockets are non-blocking and stay the caller's; `client` is connected to a proxy and `server`
+    accepted from it. With `stream`, request and response are whole HTTP/2 frames, which are sent on that
+    stream and, for each further exchange, on the next of a client.
     """
     cdef bytearray sent_request = bytearray(request)
     cdef bytearray sent_response = bytearray(response)
@@ -475,7 +501,8 @@ cdef int _stamp(char* frames, size_t n, uint32_t stream) except -1:
 
 
 cdef Py_ssize_t _pass_on(Loop loop, int source, const char* content, size_t n, int target) except -1:
-    """Sends into one socket and runs the loop until the other has got something and nothing is left to do: bytes read there."""
+    """Sends into one socket and runs the loop until the other has got something and nothing is left to do:
+    bytes read there."""
     cdef char[16384] read
     cdef pollfd waiting
     cdef Py_ssize_t got, total = 0

@@ -1,9 +1,11 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """Bytes between a socket and a session. Nothing here knows a protocol.
 
-Readiness is edge-triggered and remembered in `readable` and `writable`; an exchange of bytes costs one recv and one send and no other call.
+Readiness is edge-triggered and remembered in `readable` and `writable`; an exchange of bytes costs one recv
+and one send and no other call.
 Whatever can end a transport is told to its session from the loop, never from inside a call the session makes.
-Every method that may let go of the last reference to `self` or to the session holds one of its own while it runs.
+Every method that may let go of the last reference to `self` or to the session holds one of its own while it
+runs.
 """
 
 from libc.errno cimport EAGAIN, ECONNREFUSED, EINTR, ETIMEDOUT
@@ -12,7 +14,13 @@ from posix.unistd cimport close
 from linkerd2_py._ext.core.buffer cimport BUFFER_LARGE, BUFFER_SMALL, give_back, lease, lease_for_reading
 from linkerd2_py._ext.core.byte_queue cimport ByteQueue
 from linkerd2_py._ext.core.debug cimport L5D_DEBUG, LIVE_SESSION, LIVE_TRANSPORT, born, check, gone
-from linkerd2_py._ext.core.fault cimport FAULT_CONNECT_TIMEOUT, FAULT_IO, FAULT_LOCAL, FAULT_NONE, fault_of_errno
+from linkerd2_py._ext.core.fault cimport (
+    FAULT_CONNECT_TIMEOUT,
+    FAULT_IO,
+    FAULT_LOCAL,
+    FAULT_NONE,
+    fault_of_errno,
+)
 from linkerd2_py._ext.io.address cimport apply_options
 from linkerd2_py._ext.io.lingering cimport linger
 from linkerd2_py._ext.io.linux cimport EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, iovec
@@ -20,11 +28,18 @@ from linkerd2_py._ext.io.ring cimport NOT_MADE, Ring
 from linkerd2_py._ext.metrics.series cimport L5D_METRICS
 
 cdef enum:
-    HIGH_MARK = 65536              # unsent bytes above which a producer should stop
-    READ_TURN = 262144             # bytes one transport reads before the others get their turn
-    DIRECT = 16384                 # sends of this size go to the socket without a copy
+    # Unsent bytes above which a producer should stop: enough for the socket to go on while the producer is
+    # told, little enough for thousands of peers that do not read.
+    HIGH_MARK = 65536
+    # Bytes that one transport reads before the others get their turn: one large buffer.
+    READ_TURN = BUFFER_LARGE
+    # A send of this size goes to the socket without a copy: below it the copy costs less than the call.
+    DIRECT = BUFFER_SMALL
+    # Buffers in one call: 256 KiB at least, which no socket takes at once by default.
     IOVECS = 16
-    LINGER_BYTES = 4194304         # unsent bytes a closed transport may still hold
+    # Unsent bytes that a closed transport may still hold: what has no reader any more is worth so much, no
+    # more.
+    LINGER_BYTES = 4194304
 
 
 cdef class Session(Actor):
@@ -127,7 +142,9 @@ cdef class Transport(RawConnection):
             self.tell_flushed()
         if self.readable or self.read_due:
             # Bulk makes room for small events, which the rest of the batch may be.
-            return self.loop.defer(self) if self.read_size == BUFFER_LARGE and self.loop.is_spent() else self.read_ready()
+            if self.read_size == BUFFER_LARGE and self.loop.is_spent():
+                return self.loop.defer(self)
+            return self.read_ready()
         return 0
 
     cdef int on_deferred(self) except -1:
@@ -170,9 +187,11 @@ cdef class Transport(RawConnection):
 
     cdef bint may_read_ahead(self, uint32_t events) noexcept:
         """Whether the read that follows this event is an ordinary one."""
-        if events & (EPOLLIN | TROUBLE) != EPOLLIN or self.inbox is not None or self.pauses or self.session is None:
+        if events & (EPOLLIN | TROUBLE) != EPOLLIN or self.inbox is not None:
             return False
-        return not (self.connecting or self.read_eof or self.hangup_seen) and self.read_size == BUFFER_SMALL
+        if self.read_size != BUFFER_SMALL or self.pauses or self.session is None:
+            return False
+        return not (self.connecting or self.read_eof or self.hangup_seen)
 
     cdef Buffer put_buffer(self, Ring ring):
         """A leased one that the batch reads into; None without memory."""
@@ -260,7 +279,10 @@ cdef class Transport(RawConnection):
         return self.loop.defer(self)
 
     cdef int read_ready(self) except -1:
-        """Reads and hands over until the socket is drained, the session pauses or its turn is over. Only called from the loop."""
+        """Reads and hands over until the socket is drained, the session pauses or its turn is over.
+
+        Only called from the loop.
+        """
         cdef Py_ssize_t got
         cdef Py_ssize_t budget = READ_TURN
         if self.read_due:
@@ -288,7 +310,8 @@ cdef class Transport(RawConnection):
         return 0
 
     cdef Py_ssize_t fill(self) except -1:
-        """One recv into the inbox: bytes; 0 when there is nothing to hand over (drained, ended, or no room left by the session)."""
+        """One recv into the inbox: bytes; 0 when there is nothing to hand over (drained, ended, or no room
+        left by the session)."""
         cdef Buffer buffer = self.inbox
         cdef size_t room
         cdef int got
@@ -401,7 +424,10 @@ cdef class Transport(RawConnection):
 
     cdef int commit(self, size_t count) except -1:
         if L5D_DEBUG:
-            check(not self.write_closing or self.dead or self.fault_kind != FAULT_NONE, b"bytes after shutdown_write")
+            check(
+                not self.write_closing or self.dead or self.fault_kind != FAULT_NONE,
+                b"bytes after shutdown_write",
+            )
         self.outbox.commit(count)
         if self.outbox.size == 0 or self.dead or self.fault_kind != FAULT_NONE:
             return self.outbox.clear()
@@ -548,7 +574,8 @@ cdef class Transport(RawConnection):
         return 0
 
     cdef int write_failed(self, int code) except -1:
-        """Remembers the fault. What the peer sent before it died is still readable and is handed over first."""
+        """Remembers the fault. What the peer sent before it died is still readable and is handed over
+        first."""
         self.outbox.clear()
         self.writable = False
         self.fault_kind = fault_of_errno(code, False)

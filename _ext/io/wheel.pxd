@@ -4,13 +4,16 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from linkerd2_py._ext.io.actor cimport Actor, Timer
 
 cdef enum:
-    # How coarse: time-outs here are a second or more, and an idle loop wakes up at most a hundred times a second.
+    # How coarse: time-outs here are a second or more, and an idle loop wakes up at most a hundred times a
+    # second.
     TICK_NS = 10000000
 
 cdef class Wheel:
-    cdef list slots                        # slot -> first Timer or None; the last slot holds those that are due
+    # slot -> first Timer or None; the last slot holds those that are due.
+    cdef list slots
     cdef uint64_t* occupied                # owned; has one bit per slot
-    cdef Timer due_tail                    # the due timers stand in the order of their ticks; None: none is due
+    # The due timers stand in the order of their ticks; None: none is due.
+    cdef Timer due_tail
     cdef int64_t turned                    # the tick up to which all slots have been looked at
     cdef int64_t next_tick                 # when it has to be turned; 0: not before a timer is armed
     cdef Py_ssize_t armed                  # timers

@@ -7,7 +7,8 @@ from libc.stdlib cimport calloc, free
 from linkerd2_py._ext.core.clock cimport now_ns
 
 cdef enum:
-    WHEEL = 4096              # ticks: 41 s a revolution, so that nearly every timer is found once, when it is due
+    # ticks: 41 s a revolution, so that nearly every timer is found once, when it is due.
+    WHEEL = 4096
     WORDS = 64                # of `occupied`: WHEEL / 64 bits
     DUE = 4096                # the extra slot behind the last one
 

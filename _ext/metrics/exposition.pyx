@@ -1,5 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""Writes a plan of families as Prometheus text. One unit of work is one line of a counter or all lines of one histogram."""
+"""Writes a plan of families as Prometheus text.
+
+One unit of work is one line of a counter or all lines of one histogram.
+"""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Free
@@ -22,10 +25,20 @@ from linkerd2_py._ext.metrics.http cimport (
 from linkerd2_py._ext.metrics.process cimport ProcessSample
 from linkerd2_py._ext.metrics.series cimport Counter, Gauge, Series
 from linkerd2_py._ext.metrics.tcp cimport CloseCell, TcpMetrics
-from linkerd2_py._ext.metrics.text cimport Text, text_drop, text_free, text_put, text_put_number, text_put_z, text_reserve
+from linkerd2_py._ext.metrics.text cimport (
+    Text,
+    text_drop,
+    text_free,
+    text_put,
+    text_put_number,
+    text_put_z,
+    text_reserve,
+)
 
 cdef extern from "Python.h":
-    char* PyOS_double_to_string(double value, char format_code, int precision, int flags, int* kind) except NULL
+    char* PyOS_double_to_string(
+        double value, char format_code, int precision, int flags, int* kind
+    ) except NULL
 
 cdef enum:
     MS_NS = 1000000
@@ -264,7 +277,8 @@ cdef uint64_t total(const Histogram* histogram) noexcept nogil:
 
 
 cdef void put_histogram(Text* text, const Histogram* histogram, bytes name, bytes labels, Span own) noexcept:
-    """All buckets, the sum in whole milliseconds and the count; `own` is the label that this histogram adds."""
+    """All buckets, the sum in whole milliseconds and the count; `own` is the label that this histogram
+    adds."""
     cdef uint64_t below = 0
     cdef int at
     for at in range(BUCKETS):

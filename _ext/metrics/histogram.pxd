@@ -1,4 +1,5 @@
-"""Linkerd's 26 latency buckets as one C struct (header-only): recorded in nanoseconds, exported in milliseconds."""
+"""Linkerd's 26 latency buckets as one C struct (header-only): recorded in nanoseconds, exported in
+milliseconds."""
 
 from libc.stdint cimport int64_t, uint64_t
 
@@ -6,7 +7,8 @@ cdef extern from *:
     """
     #ifndef L5D_LATENCY_BOUNDS
     #define L5D_LATENCY_BOUNDS
-    /* Padded with the largest value to a power of two, so that the search needs no bounds check and no branch. */
+    /* Padded with the largest value to a power of two, so that the search needs no bounds check and no
+       branch. */
     #define L5D_MS(n) ((int64_t) (n) * 1000000)
     static const int64_t l5d_bound_ns[32] = {
         L5D_MS(1), L5D_MS(2), L5D_MS(3), L5D_MS(4), L5D_MS(5),
@@ -25,7 +27,8 @@ cdef enum:
 
 cdef struct Histogram:
     uint64_t counts[26]       # not cumulative; the writer adds them up
-    uint64_t sum_us           # exported as whole milliseconds; in microseconds so that fast responses still add up
+    # Exported as whole milliseconds; in microseconds so that fast responses still add up.
+    uint64_t sum_us
 
 cdef inline int bucket_of(int64_t latency_ns) noexcept nogil:
     """Index of the first bound that is not below `latency_ns`, 0..25."""

@@ -1,4 +1,5 @@
-"""request_total, response_total, response_latency_ms of one label set, split by status, classification and grpc status in C."""
+"""request_total, response_total, response_latency_ms of one label set, split by status, classification and
+grpc status in C."""
 
 from cython cimport final
 from libc.stdint cimport int64_t, uint32_t, uint64_t
@@ -8,7 +9,8 @@ from linkerd2_py._ext.metrics.series cimport Series
 cdef enum Classification:
     CLASS_SUCCESS, CLASS_FAILURE
 
-# The closed set of texts of the `error` label: why the proxy itself made the response, or why the response broke.
+# The closed set of texts of the `error` label: why the proxy itself made the response, or why the response
+# broke.
 cdef enum ResponseError:
     ERROR_NONE             # no label
     ERROR_FAILFAST         # no ready endpoint for the fail-fast time
@@ -30,7 +32,8 @@ cdef enum:
     NO_GRPC_STATUS = -1
 
 cdef struct ResponseCell:
-    uint32_t key              # status, grpc status, classification, error: see pack_key; cells are sorted by it
+    # Status, grpc status, classification, error: see pack_key; cells are sorted by it.
+    uint32_t key
     uint64_t count
 
 cdef struct LatencyCell:
@@ -50,20 +53,29 @@ cdef class HttpMetrics(Series):
     cdef uint32_t latency_room
     cdef uint32_t latency_last
     cdef int request(self, int64_t now) noexcept
-    # status: 0..999. grpc_status: NO_GRPC_STATUS or the code; codes outside 0..16 count as 2 (unknown). latency_ns: below 0 counts the
-    # response without a latency. Returns 0, or -1 when memory ran out and the sample was dropped.
-    cdef int response(self, int status, Classification classification, int grpc_status, int64_t latency_ns, int64_t now) noexcept
+    # status: 0..999. grpc_status: NO_GRPC_STATUS or the code; codes outside 0..16 count as 2 (unknown).
+    # latency_ns: below 0 counts the response without a latency. Returns 0, or -1 when memory ran out and the
+    # sample was dropped.
+    cdef int response(
+        self, int status, Classification classification, int grpc_status, int64_t latency_ns, int64_t now,
+    ) noexcept
     # The same with the `error` label, for a response that the proxy synthesised or that broke.
-    cdef int failed(self, int status, Classification classification, int grpc_status, ResponseError error, int64_t latency_ns,
-                    int64_t now) noexcept
+    cdef int failed(
+        self, int status, Classification classification, int grpc_status, ResponseError error,
+        int64_t latency_ns, int64_t now,
+    ) noexcept
     cdef ResponseCell* response_cell(self, uint32_t key) noexcept    # borrowed; NULL when out of memory
     cdef LatencyCell* latency_cell(self, uint32_t status) noexcept   # borrowed; NULL when out of memory
     cdef bint insert_response(self, uint32_t at, uint32_t key) noexcept
     cdef bint insert_latency(self, uint32_t at, uint32_t status) noexcept
 
 # status 10 bits, grpc status + 1 5 bits, classification 1 bit, error 8 bits: ordered as people read it
-cdef inline uint32_t pack_key(uint32_t status, int grpc_status, Classification classification, ResponseError error) noexcept nogil:
-    return status << 14 | <uint32_t> (grpc_status + 1) << 9 | <uint32_t> classification << 8 | <uint32_t> error
+cdef inline uint32_t pack_key(
+    uint32_t status, int grpc_status, Classification classification, ResponseError error,
+) noexcept nogil:
+    return (
+        status << 14 | <uint32_t> (grpc_status + 1) << 9 | <uint32_t> classification << 8 | <uint32_t> error
+    )
 
 cdef inline uint32_t key_status(uint32_t key) noexcept nogil:
     return key >> 14

@@ -1,5 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""Counters and latency histograms of one HTTP label set. Exchanges add to them; exposition reads them. No Python object per response."""
+"""Counters and latency histograms of one HTTP label set.
+
+Exchanges add to them; exposition reads them. No Python object per response.
+"""
 
 from cython cimport final
 from libc.stdint cimport int64_t, uint32_t
@@ -9,17 +12,19 @@ from linkerd2_py._ext.metrics.histogram cimport record
 from linkerd2_py._ext.metrics.series cimport Series
 
 cdef enum:
-    STATUS_UNKNOWN = 0        # stands for statuses beyond three digits and, once a table is full, for new ones
+    # Stands for statuses beyond three digits and, once a table is full, for new ones.
+    STATUS_UNKNOWN = 0        # no status is
     GRPC_UNKNOWN = 2          # gRPC: codes outside the enumeration are treated as UNKNOWN
-    GRPC_LAST = 16
+    GRPC_LAST = 16            # UNAUTHENTICATED, the last that gRPC defines
     CELLS_MAX = 256           # a hostile server that varies status and grpc-status must not grow us
+    # Histograms, 26 buckets each: the statuses that HTTP registers are about as many.
     LATENCIES_MAX = 64
 
 # Linkerd's words where it has one.
 cdef const char* ERROR_TEXTS[14]
 ERROR_TEXTS[:] = [
-    b"", b"failfast", b"loadshed", b"connect", b"connect timeout", b"tls", b"i/o", b"response timeout", b"protocol", b"no route", b"loop",
-    b"reset", b"cancelled", b"unexpected",
+    b"", b"failfast", b"loadshed", b"connect", b"connect timeout", b"tls", b"i/o", b"response timeout",
+    b"protocol", b"no route", b"loop", b"reset", b"cancelled", b"unexpected",
 ]
 
 
@@ -36,11 +41,15 @@ cdef class HttpMetrics(Series):
         self.touched_ns = now
         return 0
 
-    cdef int response(self, int status, Classification classification, int grpc_status, int64_t latency_ns, int64_t now) noexcept:
+    cdef int response(
+        self, int status, Classification classification, int grpc_status, int64_t latency_ns, int64_t now,
+    ) noexcept:
         return self.failed(status, classification, grpc_status, ERROR_NONE, latency_ns, now)
 
-    cdef int failed(self, int status, Classification classification, int grpc_status, ResponseError error, int64_t latency_ns,
-                    int64_t now) noexcept:
+    cdef int failed(
+        self, int status, Classification classification, int grpc_status, ResponseError error,
+        int64_t latency_ns, int64_t now,
+    ) noexcept:
         self.touched_ns = now
         if status < 0 or status > 999:
             status = STATUS_UNKNOWN
@@ -68,7 +77,12 @@ cdef class HttpMetrics(Series):
             return &self.responses[at]
         at = find_response(self.responses, self.response_count, key)
         if at == self.response_count or self.responses[at].key != key:
-            folded = pack_key(STATUS_UNKNOWN, NO_GRPC_STATUS, CLASS_FAILURE if key_failure(key) else CLASS_SUCCESS, ERROR_NONE)
+            folded = pack_key(
+                STATUS_UNKNOWN,
+                NO_GRPC_STATUS,
+                CLASS_FAILURE if key_failure(key) else CLASS_SUCCESS,
+                ERROR_NONE,
+            )
             if self.response_count >= CELLS_MAX and key != folded:
                 return self.response_cell(folded)
             if not self.insert_response(at, key):
@@ -86,7 +100,9 @@ cdef class HttpMetrics(Series):
                 return False
             self.responses = <ResponseCell*> grown
             self.response_room = room
-        memmove(&self.responses[at + 1], &self.responses[at], (self.response_count - at) * sizeof(ResponseCell))
+        memmove(
+            &self.responses[at + 1], &self.responses[at], (self.response_count - at) * sizeof(ResponseCell),
+        )
         self.responses[at].key = key
         self.responses[at].count = 0
         self.response_count += 1
@@ -149,7 +165,8 @@ cdef uint32_t find_latency(const LatencyCell* cells, uint32_t count, uint32_t st
 
 
 cdef Classification classify(int status, int grpc_status, bint is_grpc) noexcept nogil:
-    """Linkerd without profile classes: a gRPC status decides; a gRPC response without one failed; else 5xx failed."""
+    """Linkerd without profile classes: a gRPC status decides; a gRPC response without one failed; else 5xx
+    failed."""
     if grpc_status != NO_GRPC_STATUS:
         return CLASS_SUCCESS if grpc_status == 0 else CLASS_FAILURE
     if is_grpc or status >= 500:

@@ -1,10 +1,14 @@
 # cython: language_level=3
-"""From (name, value) pairs to the text between the braces. Values may come from peers: nothing in them can end a value, a line or a set."""
+"""From (name, value) pairs to the text between the braces.
+
+Values may come from peers: nothing in them can end a value, a line or a set.
+"""
 
 import re
 
 cdef object NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
-# C0, DEL and C1 controls and the Unicode line breaks: legal to Prometheus, but they break terminals and line-wise readers.
+# C0, DEL and C1 controls and the Unicode line breaks: legal to Prometheus, but they break terminals and
+# line-wise readers.
 cdef object CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 cdef str REPLACEMENT = "\ufffd"
 
@@ -12,9 +16,10 @@ cdef str REPLACEMENT = "\ufffd"
 cpdef bytes make_labels(object pairs):
     """Label text without braces, such as b'direction="outbound",tls="no_identity"', in the order given.
 
-    `pairs`: a mapping, or an iterable of (name, value), each str or bytes (UTF-8; other bytes become U+FFFD). Left out: names outside
-    Prometheus' grammar, names starting with "__", `le`, and all but the first of equal names. Values end after LABEL_VALUE_MAX bytes; a
-    pair that would make the set longer than LABEL_TEXT_MAX is left out. Control characters become U+FFFD.
+    `pairs`: a mapping, or an iterable of (name, value), each str or bytes (UTF-8; other bytes become U+FFFD).
+    Left out: names outside Prometheus' grammar, names starting with "__", `le`, and all but the first of
+    equal names. Values end after LABEL_VALUE_MAX bytes; a pair that would make the set longer than
+    LABEL_TEXT_MAX is left out. Control characters become U+FFFD.
     """
     cdef list parts = []
     cdef set seen = set()

@@ -7,7 +7,8 @@ cdef extern from "<dirent.h>" nogil:
         pass
 
 cdef class ProcessSample:
-    """One reading. Counting descriptors on old kernels is a walk: `advance` does a bounded part of it and says whether it is done."""
+    """One reading. Counting descriptors on old kernels is a walk: `advance` does a bounded part of it and
+    says whether it is done."""
     cdef DIR* folder          # owned, closed in __dealloc__; NULL before the walk and after it
     cdef long open_fds
     cdef bint counted
@@ -16,4 +17,5 @@ cdef class ProcessSample:
     cdef int write(self, Text* text) except -1
 
 cdef double start_time_seconds() noexcept    # since the epoch; 0 when /proc cannot be read
-cdef ProcessSample opendir_fds()             # a sample that counts descriptors by walking, as on kernels before 6.2
+# A sample that counts descriptors by walking, as on kernels before 6.2.
+cdef ProcessSample opendir_fds()

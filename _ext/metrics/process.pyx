@@ -69,18 +69,24 @@ cdef class ProcessSample:
         cdef rlimit files
         cdef uint64_t pages[2]
         cdef uint64_t page = sysconf(_SC_PAGESIZE)
-        write_seconds(text, b"process_start_time_seconds", b"gauge", b"When the process started, in seconds since 1970.",
-                      STARTED)
+        write_seconds(
+            text, b"process_start_time_seconds", b"gauge",
+            b"When the process started, in seconds since 1970.", STARTED,
+        )
         clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu)
-        write_seconds(text, b"process_cpu_seconds_total", b"counter", b"CPU time used, user and system, in seconds.",
-                      cpu.tv_sec + cpu.tv_nsec / 1e9)
+        write_seconds(
+            text, b"process_cpu_seconds_total", b"counter",
+            b"CPU time used, user and system, in seconds.", cpu.tv_sec + cpu.tv_nsec / 1e9,
+        )
         if self.open_fds >= 0:
             write_number(text, b"process_open_fds", b"File descriptors open now.", self.open_fds)
         if getrlimit(RLIMIT_NOFILE, &files) == 0 and files.rlim_cur != RLIM_INFINITY:
             write_number(text, b"process_max_fds", b"File descriptors that may be open.", files.rlim_cur)
         if read_pages(pages):
             write_number(text, b"process_virtual_memory_bytes", b"Address space in bytes.", pages[0] * page)
-            write_number(text, b"process_resident_memory_bytes", b"Memory resident in bytes.", pages[1] * page)
+            write_number(
+                text, b"process_resident_memory_bytes", b"Memory resident in bytes.", pages[1] * page,
+            )
         return 0
 
 
@@ -164,7 +170,9 @@ cdef void write_number(Text* text, const char* name, const char* help, uint64_t 
     text_put_z(text, b"\n")
 
 
-cdef void write_seconds(Text* text, const char* name, const char* kind, const char* help, double value) noexcept:
+cdef void write_seconds(
+    Text* text, const char* name, const char* kind, const char* help, double value,
+) noexcept:
     cdef char digits[64]
     write_head(text, name, kind, help)
     snprintf(digits, sizeof(digits), b"%.2f", value)

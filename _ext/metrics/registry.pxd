@@ -1,8 +1,9 @@
-"""All series of the process. Handles are resolved once per (endpoint, target, connection kind); the hot path only adds to C integers.
+"""All series of the process. Handles are resolved once per (endpoint, target, connection kind); the hot path
+only adds to C integers.
 
-Series count is bounded (`max_series` per family, default 2000; beyond it new label sets share one handle labelled `overflow="true"`, and
-each such lookup is counted in `proxy_metrics_overflow_total{family}`); idle series (no live handle and no change for `retain_idle_ns`,
-default 10 min) are dropped at render time.
+Series count is bounded (`max_series` per family, default 2000; beyond it new label sets share one handle
+labelled `overflow="true"`, and each such lookup is counted in `proxy_metrics_overflow_total{family}`); idle
+series (no live handle and no change for `retain_idle_ns`, default 10 min) are dropped at render time.
 Python: see registry.pyi.
 """
 
@@ -28,12 +29,14 @@ cdef class ScalarFamily(Handles):
 cdef class Registry:
     cdef readonly Py_ssize_t max_series
     cdef readonly int64_t retain_idle_ns
-    cdef int64_t latest_ns        # newest time seen: idle checks between scrapes need a clock and have no other
+    # Newest time seen: idle checks between scrapes need a clock and have no other.
+    cdef int64_t latest_ns
     cdef dict http_handles        # prefix bytes -> Handles
     cdef Handles tcp_handles
     cdef dict scalars             # name bytes -> ScalarFamily, in insertion order
     cdef list held                # series that must stay although nobody holds them
-    # `labels` are pre-rendered label text without braces, e.g. b'authority="a",direction="outbound",tls="no_identity"' (make_labels).
+    # `labels` are pre-rendered label text without braces, e.g.
+    # b'authority="a",direction="outbound",tls="no_identity"' (make_labels).
     # `prefix` is b"" or b"control_": control_request_total ... Same labels => same handle object.
     cdef HttpMetrics http(self, bytes prefix, bytes labels)
     cdef TcpMetrics tcp(self, bytes labels)

@@ -1,5 +1,8 @@
 # cython: language_level=3
-"""Owns the handles, bounds their number, forgets idle ones, and plans a rendering. It never touches a counter on the hot path."""
+"""Owns the handles, bounds their number, forgets idle ones, and plans a rendering.
+
+It never touches a counter on the hot path.
+"""
 
 import re
 
@@ -28,14 +31,19 @@ from linkerd2_py._ext.metrics.series cimport Counter, Gauge, Series
 from linkerd2_py._ext.metrics.tcp cimport TcpMetrics
 
 cdef enum:
-    SWEEP_EVERY = 64          # lookups beyond the bound between two searches for idle series: a search walks all of them
+    # Lookups beyond the bound between two searches for idle series: a search walks all of them.
+    SWEEP_EVERY = 64
 
 cdef int64_t TEN_MINUTES_NS = 600_000_000_000
 cdef bytes OVERFLOW_LABELS = b'overflow="true"'
 cdef object NAME = re.compile(rb"[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
 # What the engine writes itself.
-cdef object RESERVED = re.compile(rb".*(request_total|response_total|response_latency_ms)\Z|tcp_(open_total|open_connections"
-                                  rb"|close_total|read_bytes_total|write_bytes_total|connection_duration_ms)\Z|process_")
+cdef object RESERVED = re.compile(
+    rb".*(request_total|response_total|response_latency_ms)\Z"
+    rb"|tcp_(open_total|open_connections|close_total|read_bytes_total|write_bytes_total)\Z"
+    rb"|tcp_connection_duration_ms\Z"
+    rb"|process_"
+)
 
 
 cdef class Handles:
@@ -126,7 +134,11 @@ cdef class Registry:
         cdef Handles counters
         if handles.overflow is None:
             handles.overflow = handles.kind.__new__(handles.kind, OVERFLOW_LABELS)
-            counters = self.scalar_family(Counter, b"proxy_metrics_overflow_total", b"Lookups of label sets beyond the bound of a family.")
+            counters = self.scalar_family(
+                Counter,
+                b"proxy_metrics_overflow_total",
+                b"Lookups of label sets beyond the bound of a family.",
+            )
             # One per family and not subject to the bound it reports.
             handles.overflowed = Counter.__new__(Counter, make_labels([("family", family)]))
             counters.by_labels[handles.overflowed.labels] = handles.overflowed
@@ -137,7 +149,8 @@ cdef class Registry:
         cdef ScalarFamily family = self.scalars.get(name)
         if family is None:
             if NAME.match(name) is None or RESERVED.match(name) is not None:
-                raise ValueError(f"metric name {name.decode(errors='replace')!r}: not a metric name, or one of the engine's own")
+                named = name.decode(errors="replace")
+                raise ValueError(f"metric name {named!r}: not a metric name, or one of the engine's own")
             family = ScalarFamily(kind)
             family.help = help.replace(b"\\", b"\\\\").replace(b"\n", b"\\n")
             self.scalars[name] = family
@@ -149,7 +162,8 @@ cdef class Registry:
         return self.admit(self.scalar_family(kind, name, help), labels, name)
 
     def counter(self, str name, str help_text, labels = ()):
-        """The counter of these labels: the same object for the same labels. ValueError for a bad or taken name.
+        """The counter of these labels: the same object for the same labels. ValueError for a bad or taken
+        name.
 
         Keep it: a counter that nobody holds is forgotten when idle.
         """
@@ -166,7 +180,8 @@ cdef class Registry:
         self.held.append(gauge)
 
     def render(self, now = None):
-        """The text format 0.0.4 of this moment's series: an iterator of bytes, each of 1 to 65,536, cut anywhere.
+        """The text format 0.0.4 of this moment's series: an iterator of bytes, each of 1 to 65,536, cut
+        anywhere.
 
         `now`: CLOCK_MONOTONIC ns, read from the clock when absent. Idle series are dropped first.
         """
@@ -185,17 +200,24 @@ cdef class Registry:
             families += http_families(name, handles.snapshot())
         families += tcp_families(self.tcp_handles.snapshot())
         for name, scalar in self.scalars.items():
-            families.append(family_of(FAMILY_COUNTER if scalar.kind is Counter else FAMILY_GAUGE, name, scalar.help, scalar.snapshot()))
+            kind = FAMILY_COUNTER if scalar.kind is Counter else FAMILY_GAUGE
+            families.append(family_of(kind, name, scalar.help, scalar.snapshot()))
         return families
 
 
 cdef list http_families(bytes prefix, list series):
     return [
         family_of(FAMILY_REQUESTS, prefix + b"request_total", b"Requests whose headers arrived.", series),
-        family_of(FAMILY_RESPONSES, prefix + b"response_total", b"Responses that ended, by status and classification.", series),
+        family_of(
+            FAMILY_RESPONSES,
+            prefix + b"response_total",
+            b"Responses that ended, by status and classification.",
+            series,
+        ),
         family_of(
             FAMILY_LATENCIES, prefix + b"response_latency_ms",
-            b"From request headers to the first frame of the response body, or its end, in milliseconds.", series,
+            b"From request headers to the first frame of the response body, or its end, in milliseconds.",
+            series,
         ),
     ]
 
@@ -206,6 +228,13 @@ cdef list tcp_families(list series):
         family_of(FAMILY_TCP_OPEN_NOW, b"tcp_open_connections", b"Connections open now.", series),
         family_of(FAMILY_TCP_READ, b"tcp_read_bytes_total", b"Bytes read from peers.", series),
         family_of(FAMILY_TCP_WRITE, b"tcp_write_bytes_total", b"Bytes written to peers.", series),
-        family_of(FAMILY_TCP_CLOSES, b"tcp_close_total", b"Connections closed, by errno (empty: clean).", series),
-        family_of(FAMILY_TCP_DURATIONS, b"tcp_connection_duration_ms", b"How long closed connections were open, in milliseconds.", series),
+        family_of(
+            FAMILY_TCP_CLOSES, b"tcp_close_total", b"Connections closed, by errno (empty: clean).", series,
+        ),
+        family_of(
+            FAMILY_TCP_DURATIONS,
+            b"tcp_connection_duration_ms",
+            b"How long closed connections were open, in milliseconds.",
+            series,
+        ),
     ]

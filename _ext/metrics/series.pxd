@@ -1,4 +1,5 @@
-"""What the registry can hold: a base with label text and idle time, and the plain counters and gauges of the shell."""
+"""What the registry can hold: a base with label text and idle time, and the plain counters and gauges of the
+shell."""
 
 from libc.stdint cimport int64_t, uint64_t
 
@@ -15,7 +16,8 @@ cdef extern from *:
 cdef class Series:
     cdef readonly bytes labels    # pre-rendered label text without braces
     cdef int64_t touched_ns       # last change; 0 = never
-    cdef int settle(self, int64_t now) noexcept    # before the idle check: lets series without a clock notice a change
+    # Before the idle check: lets series without a clock notice a change.
+    cdef int settle(self, int64_t now) noexcept
 
 cdef class Counter(Series):
     cdef uint64_t count

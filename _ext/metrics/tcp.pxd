@@ -1,4 +1,5 @@
-"""tcp_open_total, tcp_open_connections, tcp_close_total{errno}, tcp_read_bytes_total, tcp_write_bytes_total, tcp_connection_duration_ms of one label set."""
+"""tcp_open_total, tcp_open_connections, tcp_close_total{errno}, tcp_read_bytes_total, tcp_write_bytes_total,
+tcp_connection_duration_ms of one label set."""
 
 from cython cimport final
 from libc.stdint cimport int64_t, uint32_t, uint64_t
@@ -21,5 +22,6 @@ cdef class TcpMetrics(Series):
     cdef uint32_t close_room
     cdef int opened(self, int64_t now) noexcept
     cdef int closed(self, int code, int64_t duration_ns, int64_t now) noexcept     # errno, 0 = clean
-    cdef CloseCell* close_cell(self, int code) noexcept                             # borrowed; NULL when out of memory
+    # Borrowed; NULL when out of memory.
+    cdef CloseCell* close_cell(self, int code) noexcept
     cdef bint insert_close(self, uint32_t at, int code) noexcept

@@ -34,11 +34,27 @@ def request(HttpMetrics handle, *, now = 0):
     handle.request(now)
 
 
-def response(HttpMetrics handle, int status = 200, *, failure = False, int grpc_status = NO_GRPC_STATUS, long long latency_ns = 0, now = 0):
+def response(
+    HttpMetrics handle,
+    int status = 200,
+    *,
+    failure = False,
+    int grpc_status = NO_GRPC_STATUS,
+    long long latency_ns = 0,
+    now = 0,
+):
     return handle.response(status, CLASS_FAILURE if failure else CLASS_SUCCESS, grpc_status, latency_ns, now)
 
 
-def failed(HttpMetrics handle, int status, *, int error, int grpc_status = NO_GRPC_STATUS, long long latency_ns = 0, now = 0):
+def failed(
+    HttpMetrics handle,
+    int status,
+    *,
+    int error,
+    int grpc_status = NO_GRPC_STATUS,
+    long long latency_ns = 0,
+    now = 0,
+):
     return handle.failed(status, CLASS_FAILURE, grpc_status, <ResponseError> error, latency_ns, now)
 
 
@@ -97,7 +113,10 @@ def walked_fds():
 
 
 def record_many(int times):
-    """`times` latencies from all over the 26 buckets into one histogram: the sum of its counts. For benchmarks."""
+    """`times` latencies from all over the 26 buckets into one histogram: the sum of its counts.
+
+    For benchmarks.
+    """
     cdef Histogram histogram
     cdef int64_t latency_ns = 0
     cdef int i

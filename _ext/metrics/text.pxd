@@ -1,4 +1,7 @@
-"""An append-only text buffer in C (header-only). Failure is sticky: writers go on, the owner checks `failed` once per unit."""
+"""An append-only text buffer in C (header-only).
+
+Failure is sticky: writers go on, the owner checks `failed` once per unit.
+"""
 
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, realloc

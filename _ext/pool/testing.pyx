@@ -12,7 +12,15 @@ from linkerd2_py._ext.exchange.backend cimport (
     Waiter,
     Wants,
 )
-from linkerd2_py._ext.exchange.head cimport FORM_ORIGIN, H_HOST, HTTP_11, Head, drop_head, method_id, take_head
+from linkerd2_py._ext.exchange.head cimport (
+    FORM_ORIGIN,
+    H_HOST,
+    HTTP_11,
+    Head,
+    drop_head,
+    method_id,
+    take_head,
+)
 from linkerd2_py._ext.exchange.stream cimport Stream
 from linkerd2_py._ext.http1.client cimport Http1Client
 from linkerd2_py._ext.io.address cimport Address

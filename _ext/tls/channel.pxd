@@ -1,4 +1,5 @@
-"""One TLS connection between memory and memory: ciphertext in and out through two spans, plaintext in and out through calls. No socket, no session."""
+"""One TLS connection between memory and memory: ciphertext in and out through two spans, plaintext in and out
+through calls. No socket, no session."""
 
 from libc.stdint cimport uint32_t
 from linkerd2_py._ext.tls.credentials cimport Credentials
@@ -22,8 +23,10 @@ cdef class Channel(Party):
     cdef Credentials credentials          # owned: the ones in force when it began
     cdef Pipe pipe                        # filled in before each call, read after it
     cdef bytes expected                   # as a client: who the peer must be
-    cdef readonly bytes peer              # its proven identity; None: a client without certificate, or no handshake yet
-    cdef readonly str failure             # why the handshake or the connection broke, one line; None while it did not
+    # Its proven identity; None: a client without certificate, or no handshake yet.
+    cdef readonly bytes peer
+    # Why the handshake or the connection broke, one line; None while it did not.
+    cdef readonly str failure
     cdef readonly uint32_t records        # written since the keys were new
     cdef readonly bint done               # handshake
     cdef readonly bint has_header         # transport.l5d.io/v1 was agreed
@@ -32,7 +35,8 @@ cdef class Channel(Party):
     cdef Py_ssize_t handshake(self) except -1                     # 0: done; else a ChannelOutcome
     cdef Py_ssize_t read(self, char* dst, size_t room) except -1  # bytes, or a ChannelOutcome
     cdef Py_ssize_t peek(self) except -1                          # 1: plaintext waits; else a ChannelOutcome
-    cdef Py_ssize_t write(self, const char* src, int count) except -1   # `count` <= RECORD_BYTES, one record, whole; `out` has room for it, RECORD_EXTRA and a key update
+    # `count` <= RECORD_BYTES, one record, whole; `out` has room for it, RECORD_EXTRA and a key update.
+    cdef Py_ssize_t write(self, const char* src, int count) except -1
     cdef int close_notify(self) except -1
     cdef Py_ssize_t outcome_of(self, int result) except -1
     cdef str what_broke(self, int code)

@@ -1,8 +1,9 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""TLS with OpenSSL's state machine and our memory: what it reads and writes are two spans that the caller lends for the length of one call.
+"""TLS with OpenSSL's state machine and our memory: what it reads and writes are two spans that the caller
+lends for the length of one call.
 
-The BIO below is a memory BIO without memory of its own. The peer is judged during the handshake (`judge`), so that a handshake that ends well
-has proven who is there.
+The BIO below is a memory BIO without memory of its own. The peer is judged during the handshake (`judge`), so
+that a handshake that ends well has proven who is there.
 """
 
 from libc.limits cimport INT_MAX
@@ -78,7 +79,8 @@ cdef class Channel(Party):
             if identity is None:
                 return False
             if self.expected is not None and identity != self.expected:
-                self.failure = f"the peer is {identity.decode('ascii', 'replace')}, not {self.expected.decode('ascii', 'replace')}"
+                found = identity.decode("ascii", "replace")
+                self.failure = f"the peer is {found}, not {self.expected.decode('ascii', 'replace')}"
                 X509_STORE_CTX_set_error(checking, X509_V_ERR_HOSTNAME_MISMATCH)
                 return False
         except Exception as error:
@@ -130,12 +132,16 @@ cdef class Channel(Party):
 
     cdef Py_ssize_t write(self, const char* src, int count) except -1:
         cdef int result
+        cdef size_t room
         if L5D_DEBUG:
-            check(0 < count <= RECORD_BYTES and self.pipe.out_room - self.pipe.out_used >= <size_t> count + RECORD_EXTRA, b"no room for a TLS record")
+            check(0 < count <= RECORD_BYTES, b"more than a TLS record")
+            room = self.pipe.out_room - self.pipe.out_used
+            check(room >= <size_t> count + RECORD_EXTRA, b"no room for a TLS record")
         if ERR_peek_error():
             ERR_clear_error()
         self.records += 1
-        # The library would go on with the same key for ever. Refused in the middle of the peer's own message: then with the next record.
+        # The library would go on with the same key for ever. Refused in the middle of the peer's own message:
+        # then with the next record.
         if self.records >= KEY_RECORDS and SSL_key_update(self.ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1:
             self.records = 0
         result = SSL_write(self.ssl, src, count)
@@ -202,11 +208,12 @@ cdef Channel serving(Credentials credentials, bint takes_header):
 
 cdef Channel calling(Credentials credentials, bytes server_name, bytes expected, bint offers_header):
     cdef Channel channel = begun(Channel.__new__(Channel), credentials, credentials.client)
+    cdef const unsigned char* offered = <const unsigned char*> ALPN_HEADER
     channel.expected = expected
     SSL_set_connect_state(channel.ssl)
     if SSL_set_tlsext_host_name(channel.ssl, server_name) != 1:
         raise ValueError(f"{server_name!r} cannot be a server name")
     # Unlike its sisters, this one answers 0 when it is done.
-    if offers_header and SSL_set_alpn_protos(channel.ssl, <const unsigned char*> ALPN_HEADER, ALPN_HEADER_BYTES) != 0:
+    if offers_header and SSL_set_alpn_protos(channel.ssl, offered, ALPN_HEADER_BYTES) != 0:
         raise MemoryError
     return channel

@@ -4,11 +4,14 @@ from linkerd2_py._ext.tls.openssl cimport SSL_CTX, X509_STORE_CTX
 
 cdef class Credentials:
     cdef readonly str name
-    cdef readonly double not_before, not_after     # Unix seconds; of the verified chain: the latest begin, the earliest end
+    # Unix seconds; of the verified chain: the latest begin, the earliest end.
+    cdef readonly double not_before, not_after
     cdef SSL_CTX* server                  # owned
     cdef SSL_CTX* client                  # owned
-    cdef dict checked                     # sha256 of a peer's leaf and its role -> (identity, end): chains that lead to these anchors; bounded
-    # The identity of a peer that acts as a client or as a server, once its chain leads to an anchor; None: not trusted, and the error is in `checking`.
+    # sha256 of a peer's leaf and its role -> (identity, end): chains that lead to these anchors; bounded.
+    cdef dict checked
+    # The identity of a peer that acts as a client or as a server, once its chain leads to an anchor; None:
+    # not trusted, and the error is in `checking`.
     cdef bytes judge(self, X509_STORE_CTX* checking, bint is_client)
     cdef bytes remembered(self, bytes digest)
     cdef int remember(self, bytes digest, bytes identity, X509_STORE_CTX* checking) except -1

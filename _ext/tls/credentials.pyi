@@ -6,9 +6,10 @@ class CredentialsError(ValueError):
 class Credentials:
     """A certificate with its key, and whom to trust. Immutable: a renewed certificate makes new ones.
 
-    `key` is PKCS#8 DER, `chain` the certificates in DER, the leaf first and the anchor left out, `anchors` a PEM bundle. Checked at once: the key
-    belongs to the leaf, the chain leads to an anchor and is valid now, and the one DNS name of the leaf is `name`. `not_after` is Unix
-    seconds: the earliest end of any certificate of the verified chain.
+    `key` is PKCS#8 DER, `chain` the certificates in DER, the leaf first and the anchor left out, `anchors` a
+    PEM bundle. Checked at once: the key belongs to the leaf, the chain leads to an anchor and is valid now,
+    and the one DNS name of the leaf is `name`. `not_after` is Unix seconds: the earliest end of any
+    certificate of the verified chain.
     """
 
     def __init__(

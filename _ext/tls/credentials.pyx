@@ -1,5 +1,6 @@
 # cython: language_level=3
-"""Credentials are checked whole when they are made, as a peer would check them: what cannot be presented is not installed."""
+"""Credentials are checked whole when they are made, as a peer would check them: what cannot be presented is
+not installed."""
 
 from libc.time cimport time
 
@@ -10,12 +11,17 @@ from linkerd2_py._ext.tls.party cimport wire
 from linkerd2_py._ext.tls.terms cimport agree
 
 cdef enum:
+    # A mesh has one, two while it exchanges them; what is far more is no list of anchors but a bundle of the
+    # web's.
     ANCHORS_MAX = 64
+    # A leaf, an issuer and what an operator may put between it and the anchor.
     CHAIN_MAX = 5
+    # Peers' leaves that are remembered as verified: more than one proxy talks to between two rotations.
     CHECKED_MAX = 4096
+    # Far more than any certificate of a workload has; what is larger is not parsed.
     CERTIFICATE_BYTES = 65536
-    DIGEST_BYTES = 32
-    NO_USAGES_SAID = 0xFFFFFFFF
+    DIGEST_BYTES = 32                  # SHA-256
+    NO_USAGES_SAID = 0xFFFFFFFF        # OpenSSL's UINT32_MAX
 
 
 class CredentialsError(ValueError):
@@ -96,7 +102,9 @@ cdef Certificates parse_anchors(bytes pem):
     if pem.count(b"-----BEGIN CERTIFICATE-----") != found.count():
         raise CredentialsError("the trust anchors hold a certificate that cannot be read")
     if not 0 < found.count() <= ANCHORS_MAX:
-        raise CredentialsError(f"the trust anchors are 1 to {ANCHORS_MAX} certificates in PEM, not {found.count()}")
+        raise CredentialsError(
+            f"the trust anchors are 1 to {ANCHORS_MAX} certificates in PEM, not {found.count()}"
+        )
     return found
 
 
@@ -113,7 +121,9 @@ cdef class Credentials:
         SSL_CTX_free(self.client)
         gone(LIVE_CREDENTIALS)
 
-    def __init__(self, *, str name not None, bytes key not None, object chain not None, bytes anchors not None):
+    def __init__(
+        self, *, str name not None, bytes key not None, object chain not None, bytes anchors not None,
+    ):
         cdef Certificates certificates = parse_chain(chain)
         cdef Certificates trusted = parse_anchors(anchors)
         cdef X509_STORE* store = make_store(trusted)
@@ -124,14 +134,17 @@ cdef class Credentials:
             if certified_name(certificates.at(0)) != name.encode():
                 raise CredentialsError(f"the certificate is not for {name} alone")
             if not is_leaf(certificates.at(0)):
-                raise CredentialsError("the certificate is an authority's, or does not say what it may be used for")
+                raise CredentialsError(
+                    "the certificate is an authority's, or does not say what it may be used for"
+                )
             if X509_check_private_key(certificates.at(0), private) != 1:
                 raise CredentialsError("the certificate is for another key")
             self.server = prepare(SSL_CTX_new(TLS_server_method()), store)
             self.client = prepare(SSL_CTX_new(TLS_client_method()), store)
             # Whoever is asked, as a server and as a client.
             verify(certificates, store, b"ssl_server", SSL_CTX_get_security_level(self.client))
-            self.not_before, self.not_after = verify(certificates, store, b"ssl_client", SSL_CTX_get_security_level(self.server))
+            level = SSL_CTX_get_security_level(self.server)
+            self.not_before, self.not_after = verify(certificates, store, b"ssl_client", level)
             present(self.server, certificates, private)
             present(self.client, certificates, private)
         finally:
@@ -168,7 +181,8 @@ cdef class Credentials:
         return identity
 
     cdef bytes remembered(self, bytes digest):
-        """A leaf that was verified already, while no certificate of its chain has ended: checking signatures again costs more than all the rest."""
+        """A leaf that was verified already, while no certificate of its chain has ended: checking signatures
+        again costs more than all the rest."""
         found = self.checked.get(digest)
         if found is None:
             return None
@@ -188,8 +202,13 @@ cdef class Credentials:
 
 
 cdef bint is_leaf(X509* cert) noexcept:
-    """What the authority of a mesh signs for a workload: no authority, and its usages are said. Which they must be, the verification asks."""
-    return not X509_get_extension_flags(cert) & EXFLAG_CA and X509_get_extended_key_usage(cert) != NO_USAGES_SAID
+    """What the authority of a mesh signs for a workload: no authority, and its usages are said.
+
+    Which they must be, the verification asks.
+    """
+    if X509_get_extension_flags(cert) & EXFLAG_CA:
+        return False
+    return X509_get_extended_key_usage(cert) != NO_USAGES_SAID
 
 
 cdef EVP_PKEY* parse_key(bytes der) except NULL:
@@ -215,7 +234,11 @@ cdef X509_STORE* make_store(Certificates trusted) except NULL:
 
 
 cdef int find_issuer(X509** issuer, X509_STORE_CTX* checking, X509* cert) noexcept:
-    """The anchor that signed. While anchors are exchanged two may have one name, and where no key identifiers tell them apart the library would take the first."""
+    """The anchor that signed.
+
+    While anchors are exchanged two may have one name, and where no key identifiers tell them apart the
+    library would take the first.
+    """
     cdef int found = X509_STORE_CTX_get1_issuer(issuer, checking, cert)
     cdef stack_of_x509* others
     if found != 1 or X509_verify(cert, X509_get0_pubkey(issuer[0])) == 1:
@@ -233,7 +256,8 @@ cdef int find_issuer(X509** issuer, X509_STORE_CTX* checking, X509* cert) noexce
 
 
 cdef tuple verify(Certificates certificates, X509_STORE* store, const char* purpose, int level):
-    """(begin, end) of the chain that leads from the leaf to an anchor; CredentialsError if peers would find none, or none that is valid now."""
+    """(begin, end) of the chain that leads from the leaf to an anchor; CredentialsError if peers would find
+    none, or none that is valid now."""
     cdef X509_STORE_CTX* checking = X509_STORE_CTX_new()
     cdef stack_of_x509* untrusted = sk_X509_new_null()
     cdef stack_of_x509* chain
@@ -247,7 +271,9 @@ cdef tuple verify(Certificates certificates, X509_STORE* store, const char* purp
         X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(checking), level)
         if X509_verify_cert(checking) != 1:
             reason = X509_verify_cert_error_string(X509_STORE_CTX_get_error(checking))
-            raise CredentialsError(f"the certificate does not lead to a trust anchor: {reason.decode('ascii', 'replace')}")
+            raise CredentialsError(
+                f"the certificate does not lead to a trust anchor: {reason.decode('ascii', 'replace')}"
+            )
         chain = X509_STORE_CTX_get0_chain(checking)
         certs = range(sk_X509_num(chain))
         return (
@@ -274,7 +300,8 @@ cdef SSL_CTX* prepare(SSL_CTX* ctx, X509_STORE* store) except NULL:
 
 cdef int present(SSL_CTX* ctx, Certificates certificates, EVP_PKEY* key) except -1:
     """The chain, in order, is what peers are sent."""
-    cdef bint done = SSL_CTX_use_certificate(ctx, certificates.at(0)) == 1 and SSL_CTX_use_PrivateKey(ctx, key) == 1
+    cdef bint done = SSL_CTX_use_certificate(ctx, certificates.at(0)) == 1
+    done = done and SSL_CTX_use_PrivateKey(ctx, key) == 1
     for i in range(1, certificates.count()):
         done = done and SSL_CTX_add1_chain_cert(ctx, certificates.at(i)) == 1
     if not done:

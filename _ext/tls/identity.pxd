@@ -6,7 +6,8 @@ from linkerd2_py._ext.tls.credentials cimport Credentials
 cdef class LocalIdentity:
     cdef readonly str name
     cdef bytes raw_name
-    cdef readonly Credentials credentials     # owned; None before the first install. A connection keeps the ones it began with
+    # Owned; None before the first install. A connection keeps the ones it began with.
+    cdef readonly Credentials credentials
     # callable(inbound: bool, peer: Address or None, reason: str), or None: for the log. Called from the loop.
     cdef public object on_failure
     cdef int tell_failure(self, bint inbound, Address peer, str reason) except -1
@@ -16,4 +17,5 @@ cdef class ServerIdentity:
     cdef bytes raw_name, raw_server_name
     cdef readonly str name                    # the only name its certificate may have
     cdef readonly str server_name             # what SNI says
-    cdef readonly int tunnel_port             # where connections that begin with a transport header go; 0: to the endpoint's own port, without
+    # Where connections that begin with a transport header go; 0: to the endpoint's own port, without.
+    cdef readonly int tunnel_port

@@ -4,7 +4,8 @@ from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.tls.credentials import Credentials
 
 class LocalIdentity:
-    """Who this proxy is: a fixed name, and the credentials in force. Connections that begin after `install` use the new ones; none is dropped.
+    """Who this proxy is: a fixed name, and the credentials in force. Connections that begin after `install`
+    use the new ones; none is dropped.
 
     `on_failure(inbound, peer, reason)`, if set, hears of every handshake that failed and why: for the log.
     """
@@ -20,8 +21,9 @@ class LocalIdentity:
         """ValueError if they are for another name."""
 
 class ServerIdentity:
-    """Who must answer at an endpoint: the one name of its certificate, the name SNI asks for (the same unless given), and the port
-    of its proxy that takes a transport header (0: none). ValueError for what cannot be asked for."""
+    """Who must answer at an endpoint: the one name of its certificate, the name SNI asks for (the same unless
+    given), and the port of its proxy that takes a transport header (0: none). ValueError for what cannot be
+    asked for."""
 
     def __init__(self, name: str, *, server_name: str = "", tunnel_port: int = 0) -> None: ...
     @property

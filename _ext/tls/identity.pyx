@@ -37,10 +37,13 @@ cdef class ServerIdentity:
     def __eq__(self, other):
         if not isinstance(other, ServerIdentity):
             return NotImplemented
-        return (self.name, self.server_name, self.tunnel_port) == (other.name, other.server_name, other.tunnel_port)
+        return (self.name, self.server_name, self.tunnel_port) == (
+            other.name, other.server_name, other.tunnel_port,
+        )
 
     def __hash__(self):
         return hash((self.name, self.server_name, self.tunnel_port))
 
     def __repr__(self):
-        return f"ServerIdentity({self.name!r}, server_name={self.server_name!r}, tunnel_port={self.tunnel_port})"
+        names = f"{self.name!r}, server_name={self.server_name!r}"
+        return f"ServerIdentity({names}, tunnel_port={self.tunnel_port})"

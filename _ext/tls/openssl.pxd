@@ -101,7 +101,9 @@ cdef extern from "<openssl/x509_vfy.h>":
     void X509_STORE_set_get_issuer(X509_STORE* store, int (*find)(X509**, X509_STORE_CTX*, X509*) noexcept)
     X509_STORE_CTX* X509_STORE_CTX_new()
     void X509_STORE_CTX_free(X509_STORE_CTX* checking)
-    int X509_STORE_CTX_init(X509_STORE_CTX* checking, X509_STORE* anchors, X509* leaf, stack_of_x509* untrusted)
+    int X509_STORE_CTX_init(
+        X509_STORE_CTX* checking, X509_STORE* anchors, X509* leaf, stack_of_x509* untrusted
+    )
     int X509_STORE_CTX_set_default(X509_STORE_CTX* checking, const char* name)
     X509_VERIFY_PARAM* X509_STORE_CTX_get0_param(X509_STORE_CTX* checking)
     void X509_VERIFY_PARAM_set_auth_level(X509_VERIFY_PARAM* rules, int level)
@@ -170,10 +172,14 @@ cdef extern from "<openssl/ssl.h>":
     int SSL_CTX_set_num_tickets(SSL_CTX* ctx, size_t count)
     long SSL_CTX_set_max_cert_list(SSL_CTX* ctx, long count)
     void SSL_CTX_set_verify(SSL_CTX* ctx, int mode, void* callback)
-    void SSL_CTX_set_cert_verify_callback(SSL_CTX* ctx, int (*verify)(X509_STORE_CTX*, void*) noexcept, void* argument)
+    void SSL_CTX_set_cert_verify_callback(
+        SSL_CTX* ctx, int (*verify)(X509_STORE_CTX*, void*) noexcept, void* argument
+    )
     void SSL_CTX_set_alpn_select_cb(
         SSL_CTX* ctx,
-        int (*select)(SSL*, const unsigned char**, unsigned char*, const unsigned char*, unsigned int, void*) noexcept,
+        int (*select)(
+            SSL*, const unsigned char**, unsigned char*, const unsigned char*, unsigned int, void*
+        ) noexcept,
         void* argument,
     )
     void SSL_CTX_set1_cert_store(SSL_CTX* ctx, X509_STORE* store)

@@ -5,8 +5,10 @@ from linkerd2_py._ext.tls.openssl cimport SSL, SSL_CTX, X509_STORE_CTX
 cdef class Party:
     # Lives longer than its SSL, which it owns and frees; the library calls only from inside its own calls.
     cdef SSL* ssl                         # owned; NULL when over
-    cdef bint takes_header                # as a server: agrees to transport.l5d.io/v1 when the client offers it
-    cdef bint judge(self, X509_STORE_CTX* checking) noexcept   # whether the peer may be who it says; the error is in `checking` otherwise
+    # As a server: agrees to transport.l5d.io/v1 when the client offers it.
+    cdef bint takes_header
+    # Whether the peer may be who it says; the error is in `checking` otherwise.
+    cdef bint judge(self, X509_STORE_CTX* checking) noexcept
     cdef int begin(self, SSL_CTX* ctx) except -1               # makes `ssl`
     cdef int free(self) noexcept                               # idempotent
 

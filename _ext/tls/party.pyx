@@ -1,5 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""The callbacks. They find their party through a pointer in the SSL that the party itself frees, and raise nothing."""
+"""The callbacks. They find their party through a pointer in the SSL that the party itself frees, and raise
+nothing."""
 
 from libc.string cimport memcmp
 
@@ -38,7 +39,14 @@ cdef int on_verify(X509_STORE_CTX* checking, void* argument) noexcept:
     return party.judge(checking)
 
 
-cdef int on_alpn(SSL* ssl, const unsigned char** chosen, unsigned char* size, const unsigned char* offered, unsigned int count, void* argument) noexcept:
+cdef int on_alpn(
+    SSL* ssl,
+    const unsigned char** chosen,
+    unsigned char* size,
+    const unsigned char* offered,
+    unsigned int count,
+    void* argument,
+) noexcept:
     cdef Party party = <Party> SSL_get_ex_data(ssl, PARTY)
     cdef unsigned int i = 0
     if not party.takes_header:

@@ -1,9 +1,13 @@
 # cython: language_level=3
-"""The terms of linkerd2-proxy: TLS 1.3 only, three suites, no tickets. What a peer could choose badly is not offered."""
+"""The terms of linkerd2-proxy: TLS 1.3 only, three suites, no tickets.
+
+What a peer could choose badly is not offered.
+"""
 
 from linkerd2_py._ext.tls.openssl cimport *
 
 cdef enum:
+    # Of a peer's chain, which is a leaf and an issuer of less than 1 KB each: so much and more.
     CERTIFICATE_LIST_BYTES = 65536
 
 cdef const char* SUITES = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
@@ -11,7 +15,10 @@ cdef const char* SUITES = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHA
 cdef const char* GROUPS_HYBRID = "X25519MLKEM768:X25519:P-256:P-384"
 cdef const char* GROUPS = "X25519:P-256:P-384"
 # Leaves are P-256; anchors and issuers may be what their operator likes.
-cdef const char* SIGNATURES = "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:ed25519:RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:RSA+SHA256:RSA+SHA384:RSA+SHA512"
+cdef const char* SIGNATURES = (
+    "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:ed25519"
+    ":RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:RSA+SHA256:RSA+SHA384:RSA+SHA512"
+)
 
 
 cdef int agree(SSL_CTX* ctx) except -1:

@@ -8,7 +8,10 @@ from linkerd2_py._ext.metrics.tcp import TcpMetrics
 from linkerd2_py._ext.tls.credentials import Credentials
 
 class MemoryChannel:
-    """A channel with its two spans as bytes: what is fed waits, what it says is taken. `room`: how much it may say in one call."""
+    """A channel with its two spans as bytes: what is fed waits, what it says is taken.
+
+    `room`: how much it may say in one call.
+    """
 
     def __init__(
         self,
@@ -46,7 +49,8 @@ class SecureThen(Session):
     def close(self) -> None: ...
 
 class AcceptSecure(Accepting):
-    """A server: every connection is secured with the credentials of the moment, then gets `factory()` as its session."""
+    """A server: every connection is secured with the credentials of the moment, then gets `factory()` as its
+    session."""
 
     under_way: list[SecureThen]
     refused: list[tuple[str, str | None]]

@@ -13,12 +13,33 @@ from linkerd2_py._ext.io.loop cimport Loop
 from linkerd2_py._ext.io.ring cimport Ring, open_ring
 from linkerd2_py._ext.io.transport cimport Connecting, Session, Transport
 from linkerd2_py._ext.metrics.tcp cimport TcpMetrics
-from linkerd2_py._ext.tls.channel cimport CHANNEL_BROKEN, CHANNEL_END, CHANNEL_FULL, CHANNEL_MORE, KEY_RECORDS, RECORD_BYTES, Channel, calling, serving
+from linkerd2_py._ext.tls.channel cimport (
+    CHANNEL_BROKEN,
+    CHANNEL_END,
+    CHANNEL_FULL,
+    CHANNEL_MORE,
+    KEY_RECORDS,
+    RECORD_BYTES,
+    Channel,
+    calling,
+    serving,
+)
 from linkerd2_py._ext.tls.credentials cimport Credentials
-from linkerd2_py._ext.tls.openssl cimport SSL_KEY_UPDATE_NOT_REQUESTED, SSL_KEY_UPDATE_REQUESTED, SSL_key_update
+from linkerd2_py._ext.tls.openssl cimport (
+    SSL_KEY_UPDATE_NOT_REQUESTED,
+    SSL_KEY_UPDATE_REQUESTED,
+    SSL_key_update,
+)
 from linkerd2_py._ext.tls.transport cimport Securing, TlsTransport, connect_tls
 
-OUTCOMES = {0: "done", 1: "plaintext", <int> CHANNEL_MORE: "more", <int> CHANNEL_END: "end", <int> CHANNEL_BROKEN: "broken", <int> CHANNEL_FULL: "full"}
+OUTCOMES = {
+    0: "done",
+    1: "plaintext",
+    <int> CHANNEL_MORE: "more",
+    <int> CHANNEL_END: "end",
+    <int> CHANNEL_BROKEN: "broken",
+    <int> CHANNEL_FULL: "full",
+}
 
 
 cdef str text_of(bytes name):
@@ -30,13 +51,23 @@ cdef class MemoryChannel:
     cdef bytes waits, says
     cdef size_t room
 
-    def __init__(self, Credentials credentials not None, *, server_name: str | None = None, expected: str | None = None, header: bool = False, room: int = 65536):
+    def __init__(
+        self,
+        Credentials credentials not None,
+        *,
+        server_name: str | None = None,
+        expected: str | None = None,
+        header: bool = False,
+        room: int = 65536,
+    ):
         self.room = room
         self.waits = self.says = b""
         if server_name is None:
             self.channel = serving(credentials, header)
         else:
-            self.channel = calling(credentials, server_name.encode(), (expected or server_name).encode(), header)
+            self.channel = calling(
+                credentials, server_name.encode(), (expected or server_name).encode(), header,
+            )
 
     def confine(self, room: int) -> None:
         """From now on it may say no more than that in one call."""
@@ -96,7 +127,8 @@ cdef class MemoryChannel:
 
     def update_keys(self, *, both: bool = False) -> None:
         """Says that new keys follow; `both`: and asks for as much."""
-        if SSL_key_update(self.channel.ssl, SSL_KEY_UPDATE_REQUESTED if both else SSL_KEY_UPDATE_NOT_REQUESTED) != 1:
+        kind = SSL_KEY_UPDATE_REQUESTED if both else SSL_KEY_UPDATE_NOT_REQUESTED
+        if SSL_key_update(self.channel.ssl, kind) != 1:
             raise RuntimeError("no key update now")
         self.call("handshake", None)
 
@@ -129,7 +161,15 @@ cdef class AcceptSecure(Accepting):
     cdef TcpMetrics metrics
     cdef readonly list under_way, refused, secured
 
-    def __init__(self, credentials: object, factory: object, *, bint takes_header=False, int64_t timeout_ns=10_000_000_000, TcpMetrics metrics=None):
+    def __init__(
+        self,
+        credentials: object,
+        factory: object,
+        *,
+        bint takes_header=False,
+        int64_t timeout_ns=10_000_000_000,
+        TcpMetrics metrics=None,
+    ):
         self.credentials, self.factory = credentials, factory
         self.takes_header, self.timeout_ns, self.metrics = takes_header, timeout_ns, metrics
         self.under_way, self.refused, self.secured = [], [], []
@@ -150,7 +190,9 @@ cdef class FirstBytes(Session):
     cdef int on_readable(self) except -1:
         cdef SecureThen session = SecureThen.__new__(SecureThen)
         session.door = self.door
-        return (<TlsTransport?> self.transport).secure(self.door.credentials(), self.door.takes_header, session, self.door.timeout_ns)
+        return (<TlsTransport?> self.transport).secure(
+            self.door.credentials(), self.door.takes_header, session, self.door.timeout_ns,
+        )
 
     cdef int on_read_eof(self) except -1:
         return self.transport.close()
@@ -194,12 +236,21 @@ def remembered(Credentials credentials not None) -> dict[bytes, tuple[bytes, flo
 
 
 def connect_secure(
-    Loop loop not None, Address address not None, Connecting session not None, *, Credentials credentials not None, server_name: str,
-    expected: str | None = None, header: bool = False, int64_t timeout_ns=5_000_000_000, TcpMetrics metrics=None,
+    Loop loop not None,
+    Address address not None,
+    Connecting session not None,
+    *,
+    Credentials credentials not None,
+    server_name: str,
+    expected: str | None = None,
+    header: bool = False,
+    int64_t timeout_ns=5_000_000_000,
+    TcpMetrics metrics=None,
 ) -> None:
     """Connects; the session hears of it once the peer has proven to be `expected` (or `server_name`)."""
     connect_tls(
-        loop, address, credentials, server_name.encode(), (expected or server_name).encode(), header, session, timeout_ns, None, metrics,
+        loop, address, credentials, server_name.encode(), (expected or server_name).encode(), header,
+        session, timeout_ns, None, metrics,
     )
 
 
@@ -230,7 +281,8 @@ def state_of(Session session not None) -> dict[str, int]:
 
 
 def be_told(Session session not None, outcome: int, ciphertext: bytes = b"") -> None:
-    """As if the batch had read for this transport's event with this outcome: 0, -errno, or the size of `ciphertext`."""
+    """As if the batch had read for this transport's event with this outcome: 0, -errno, or the size of
+    `ciphertext`."""
     cdef TlsTransport transport = transport_of(session)
     cdef const char* content = ciphertext
     transport.arrived = lease_for_reading(BUFFER_SMALL)
@@ -240,7 +292,8 @@ def be_told(Session session not None, outcome: int, ciphertext: bytes = b"") -> 
 
 
 def be_sent(Session session not None, outcome: object) -> None:
-    """As if the batch had written what is unsent: `outcome` gets the size of the ciphertext and answers what became of it. LookupError without io_uring."""
+    """As if the batch had written what is unsent: `outcome` gets the size of the ciphertext and answers what
+    became of it. LookupError without io_uring."""
     cdef TlsTransport transport = transport_of(session)
     cdef Ring ring = open_ring()
     if ring is None or not transport.put_send(ring):

@@ -1,7 +1,9 @@
-"""A transport whose bytes may be encrypted. Without a channel it is a plain one, so that an accepted connection can become TLS in its place.
+"""A transport whose bytes may be encrypted. Without a channel it is a plain one, so that an accepted
+connection can become TLS in its place.
 
-Plaintext keeps the meaning that bytes have on a plain transport: close_notify is a FIN, an end without it is a reset. `sealed` holds ciphertext
-that the socket did not take. Bytes in it count as unsent until all of it is gone: what was not taken must be offered again first, as every session does.
+Plaintext keeps the meaning that bytes have on a plain transport: close_notify is a FIN, an end without it is
+a reset. `sealed` holds ciphertext that the socket did not take. Bytes in it count as unsent until all of it
+is gone: what was not taken must be offered again first, as every session does.
 """
 
 from libc.stdint cimport int64_t, uint32_t
@@ -18,26 +20,34 @@ from linkerd2_py._ext.tls.credentials cimport Credentials
 
 cdef class Securing(Session):
     """The session while a server's handshake runs: exactly one of on_secured and on_fault is called, once."""
-    cdef int on_secured(self) except -1                  # the channel knows the peer: attach the real session now
+    # The channel knows the peer: attach the real session now.
+    cdef int on_secured(self) except -1
 
 cdef class TlsTransport(Transport):
     cdef Channel channel                # owned; None: plain. Freed with the connection
     cdef Buffer arrived                 # leased while it holds ciphertext that was not read yet
     cdef Buffer sealed                  # leased while it holds ciphertext that was not sent yet
     cdef size_t sealed_plain            # bytes of plaintext in `sealed` that have not been told as sent
-    cdef int read_end                   # what recv_raw answers once the bytes before it were handed out: -EAGAIN: no end yet; 0; -errno
+    # What recv_raw answers once the bytes before it were handed out: -EAGAIN: no end yet; 0; -errno.
+    cdef int read_end
     cdef flag handshaking
     cdef flag tcp_connected             # as a client: the kernel has connected
     cdef flag drained                   # the last receive took all there was
     cdef flag received_ahead            # `arrived` was received by the batch for the read that follows
-    cdef flag unread                    # there may be bytes in the kernel that no event will tell of: look again from the loop
-    cdef flag write_waits               # the channel is in the middle of the peer's message: it writes again once that was read
+    # There may be bytes in the kernel that no event will tell of: look again from the loop.
+    cdef flag unread
+    # The channel is in the middle of the peer's message: it writes again once that was read.
+    cdef flag write_waits
     cdef flag said_goodbye              # close_notify was written
-    cdef size_t burst                   # plaintext sent since the last silence: small records first, large ones for bulk
+    # Plaintext sent since the last silence: small records first, large ones for bulk.
+    cdef size_t burst
     cdef int64_t sent_at                # loop ns
 
-    # As a server, from the first bytes on: what is in the inbox is the client's hello. `session` hears of the end within `timeout_ns`.
-    cdef int secure(self, Credentials credentials, bint takes_header, Securing session, int64_t timeout_ns) except -1
+    # As a server, from the first bytes on: what is in the inbox is the client's hello. `session` hears of the
+    # end within `timeout_ns`.
+    cdef int secure(
+        self, Credentials credentials, bint takes_header, Securing session, int64_t timeout_ns,
+    ) except -1
     cdef str failure(self)              # why the handshake or the connection broke; None
 
     cdef int look_again(self) noexcept
@@ -60,8 +70,10 @@ cdef class TlsTransport(Transport):
     cdef int say_goodbye(self) noexcept
     cdef int drop_ciphertext(self) noexcept
 
-# Starts a connect whose session hears that it is connected once the peer has proven to be `expected`. The timeout is for all of it.
+# Starts a connect whose session hears that it is connected once the peer has proven to be `expected`. The
+# timeout is for all of it.
 cdef TlsTransport connect_tls(
-    Loop loop, Address address, Credentials credentials, bytes server_name, bytes expected, bint offers_header,
+    Loop loop, Address address,
+    Credentials credentials, bytes server_name, bytes expected, bint offers_header,
     Connecting session, int64_t timeout_ns, SocketOptions options, TcpMetrics metrics,
 )

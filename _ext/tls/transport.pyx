@@ -1,8 +1,10 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""Between a socket and a session, a channel: recv_raw decrypts, sendv_raw encrypts, shutdown_raw says close_notify before the FIN.
+"""Between a socket and a session, a channel: recv_raw decrypts, sendv_raw encrypts, shutdown_raw says
+close_notify before the FIN.
 
-A read answers short only when the socket is drained and everything that came was handed out, as a plain one does; so the transport's own rules about
-edges hold unchanged. A handshake is driven from the loop; until it ends nothing is read or written for the session.
+A read answers short only when the socket is drained and everything that came was handed out, as a plain one
+does; so the transport's own rules about edges hold unchanged. A handshake is driven from the loop; until it
+ends nothing is read or written for the session.
 """
 
 from libc.errno cimport EAGAIN, ECONNRESET, ENOMEM, ETIMEDOUT
@@ -14,15 +16,28 @@ from linkerd2_py._ext.io.connect cimport connect_with
 from linkerd2_py._ext.io.linux cimport EPOLLIN, EPOLLOUT, iovec
 from linkerd2_py._ext.io.ring cimport Ring
 from linkerd2_py._ext.io.transport cimport TROUBLE
-from linkerd2_py._ext.tls.channel cimport CHANNEL_END, CHANNEL_FULL, CHANNEL_MORE, RECORD_BYTES, RECORD_EXTRA, calling, serving
+from linkerd2_py._ext.tls.channel cimport (
+    CHANNEL_END,
+    CHANNEL_FULL,
+    CHANNEL_MORE,
+    RECORD_BYTES,
+    RECORD_EXTRA,
+    calling,
+    serving,
+)
 
 cdef enum:
-    SLACK = 512                # room in `sealed` for what the library says by itself: alerts, answers to key updates
-    ONE_RECORD = 15360         # plaintext that goes out in one call from a small buffer
+    # Room in `sealed` for what the library says by itself: alerts, answers to key updates.
+    SLACK = 512
+    # Plaintext that goes out in one call from a small buffer, with room for the record.
+    ONE_RECORD = 15360
     SMALL_RECORD = 4096        # a receiver can use it before the whole of a large one has arrived
     SMALL_BURST = 32768        # after so much without a pause it is bulk: fewer, larger records
-    BARREN = 4                 # receives in a row that had nothing for the session (key updates, tickets): then the others get their turn
+    # Receives in a row that had nothing for the session (key updates, tickets): then the others get their
+    # turn.
+    BARREN = 4
 
+# Long enough that a congestion window has shrunk: whoever speaks again starts with small records.
 cdef int64_t SILENCE_NS = 1000000000
 
 
@@ -39,7 +54,9 @@ cdef class TlsTransport(Transport):
     def __dealloc__(self):
         self.drop_ciphertext()
 
-    cdef int secure(self, Credentials credentials, bint takes_header, Securing session, int64_t timeout_ns) except -1:
+    cdef int secure(
+        self, Credentials credentials, bint takes_header, Securing session, int64_t timeout_ns,
+    ) except -1:
         self.channel = serving(credentials, takes_header)
         self.handshaking = True
         self.arrived = self.inbox
@@ -284,7 +301,8 @@ cdef class TlsTransport(Transport):
         if got == -EAGAIN:
             return False
         if got <= 0:
-            # A FIN without close_notify may be an attacker's: what came before it is no whole. Behind an error the kernel says FIN, too.
+            # A FIN without close_notify may be an attacker's: what came before it is no whole. Behind an
+            # error the kernel says FIN, too.
             self.read_end = got if got or self.fault_kind != FAULT_NONE else -ECONNRESET
         return True
 
@@ -348,7 +366,10 @@ cdef class TlsTransport(Transport):
             return -ENOMEM
 
     cdef ssize_t encrypt(self, iovec* vectors, int count) except? -1:
-        """Encrypts and sends until the socket is full. Answers with plaintext whose ciphertext is gone, all of it."""
+        """Encrypts and sends until the socket is full.
+
+        Answers with plaintext whose ciphertext is gone, all of it.
+        """
         cdef ssize_t taken, sealed
         cdef int code = self.send_sealed()
         if code:
@@ -372,7 +393,8 @@ cdef class TlsTransport(Transport):
         return taken if taken else -EAGAIN
 
     cdef ssize_t seal(self, iovec* vectors, int count, size_t skipped) except? -1:
-        """Records of what lies behind the first `skipped` bytes, as many as one buffer holds: plaintext bytes, 0 when nothing is left, -EPROTO."""
+        """Records of what lies behind the first `skipped` bytes, as many as one buffer holds: plaintext
+        bytes, 0 when nothing is left, -EPROTO."""
         cdef size_t wanted = 0, piece, start, sealed = 0
         cdef Py_ssize_t outcome
         cdef int i
@@ -380,7 +402,9 @@ cdef class TlsTransport(Transport):
             wanted += vectors[i].iov_len
         if wanted <= skipped:
             return 0
-        self.sealed = lease(BUFFER_SMALL) if wanted - skipped <= ONE_RECORD else lease_for_reading(BUFFER_LARGE)
+        self.sealed = lease(BUFFER_SMALL) if wanted - skipped <= ONE_RECORD else lease_for_reading(
+            BUFFER_LARGE
+        )
         self.lend_out(self.sealed.capacity)
         for i in range(count):
             start = min(skipped, vectors[i].iov_len)
@@ -405,7 +429,10 @@ cdef class TlsTransport(Transport):
         return sealed
 
     cdef size_t next_record(self, size_t left) noexcept:
-        """How much goes into the next record; 0 when the buffer is full. An answer to a key update may go before it."""
+        """How much goes into the next record; 0 when the buffer is full.
+
+        An answer to a key update may go before it.
+        """
         cdef size_t room = self.channel.pipe.out_room - self.channel.pipe.out_used
         cdef size_t size
         if self.loop.now - self.sent_at > SILENCE_NS:
@@ -524,7 +551,8 @@ cdef class TlsTransport(Transport):
 
 
 cdef TlsTransport connect_tls(
-    Loop loop, Address address, Credentials credentials, bytes server_name, bytes expected, bint offers_header,
+    Loop loop, Address address,
+    Credentials credentials, bytes server_name, bytes expected, bint offers_header,
     Connecting session, int64_t timeout_ns, SocketOptions options, TcpMetrics metrics,
 ):
     cdef TlsTransport transport = TlsTransport.__new__(TlsTransport)

@@ -84,3 +84,32 @@ def test_own_unit_and_lower_layers_are_allowed(tmp_path: Path, module: str, line
 )
 def test_everything_else_is_refused(tmp_path: Path, module: str, line: str, words: str) -> None:
     assert words in offence(tmp_path / "_ext", module, line)
+
+
+def test_the_graph_has_a_cluster_per_folder_and_an_arrow_per_cimport(tmp_path: Path) -> None:
+    sources = {
+        "core/buffer.pxd": "from libc.stdlib cimport free",
+        "core/testing.pyx": "from linkerd2_py._ext.core.buffer cimport Buffer",
+        "io/loop.pxd": "from linkerd2_py._ext.core.buffer cimport Buffer",
+        "io/loop.pyx": "from linkerd2_py._ext.core.buffer cimport Buffer, lease\n"
+        "from linkerd2_py._ext.io.loop cimport Loop\n"
+        "from linkerd2_py._ext.core.debug import counts",
+    }
+    for name, text in sources.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text + "\n")
+    command = [sys.executable, TOOL, "--dot", tmp_path]
+    graph = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    lines = [line.strip() for line in graph.splitlines()]
+    assert [line for line in lines if "->" in line] == ['"io/loop" -> "core/buffer";']
+    assert '"io/loop" [label="loop"];' in lines[lines.index('subgraph "cluster_io" {') :]
+    assert "testing" not in graph
+
+
+def test_the_graph_of_our_engine_is_drawn_from_all_its_modules() -> None:
+    command = [sys.executable, TOOL, "--dot", ROOT / "_ext"]
+    graph = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    for path in (ROOT / "_ext").rglob("*.pyx"):
+        if path.stem != "testing":
+            assert f'"{path.parent.name}/{path.stem}" [label="{path.stem}"];' in graph
