@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import sys
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from linkerd2_py.base import logs
@@ -15,7 +16,9 @@ from linkerd2_py.controlplane.local.state.owned import StateError
 from linkerd2_py.controlplane.local.state.state_dir import StateDir, try_lock
 from linkerd2_py.controlplane.local.supervise.reports import Report, ReportPipe
 from linkerd2_py.controlplane.local.supervise.supervisor import Settings, StartError, Supervisor
+from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.run.local import build_embedded
+from linkerd2_py.controlplane.sources.local.source import LocalSource
 
 ALREADY_RUNNING = "a local mesh is already running here; `linkerd2-py local down` stops it"
 
@@ -57,7 +60,15 @@ def main() -> int:
 
 
 async def _run(settings: Settings, *, reports: ReportPipe) -> None:
-    await Supervisor(settings, reports=reports, start_control_plane=build_embedded).run()
+    store = MeshStore()
+    supervisor = Supervisor(
+        settings,
+        reports=reports,
+        store=store,
+        source=LocalSource(store),
+        start_control_plane=partial(build_embedded, store),
+    )
+    await supervisor.run()
 
 
 def _fail(reports: ReportPipe, *, text: str) -> int:

@@ -8,7 +8,6 @@ from typing import Protocol
 from linkerd2_py.controlplane.checks.result import CheckResult
 from linkerd2_py.controlplane.identity.identity import IdentitySettings
 from linkerd2_py.controlplane.listen import Listen
-from linkerd2_py.controlplane.mesh.store import MeshStore
 
 
 class ControlPlane(Protocol):
@@ -31,11 +30,10 @@ class ControlPlane(Protocol):
 
 
 class StartControlPlane(Protocol):
-    """Starts one over a store. `further_checks` end its self-check. OSError or IssuerError when that is refused."""
+    """Starts one. `further_checks` end its self-check. OSError or IssuerError when that is refused."""
 
     async def __call__(
         self,
-        store: MeshStore,
         *,
         proxy_api: Listen,
         identity: IdentitySettings,

@@ -27,20 +27,20 @@ class Fleet:
         self,
         *,
         source: LocalSource,
-        network: Place,
+        place: Place,
         around: Surroundings,
         on_change: Callable[[], None],
     ) -> None:
         self._source = source
-        self._network = network
+        self._place = place
         self._notify = on_change
         self._changed = asyncio.Event()
         self.ingress = Ingress(OF_PEOPLE, around=around, on_change=self._on_change)
         self._unmeshed = Ingress(OF_UNMESHED, around=around, on_change=self._on_change)
-        self._place = Lodging(
+        self._lodging = Lodging(
             source=source,
             around=around,
-            network=network,
+            place=place,
             door=self._unmeshed.door,
             on_change=self._on_change,
         )
@@ -59,14 +59,14 @@ class Fleet:
         return [*lines, *self.obstacles, *self.closed_doors]
 
     @property
-    def doors(self) -> tuple[Ingress, ...]:
+    def ingresses(self) -> tuple[Ingress, ...]:
         """Of people, and of workloads that have no proxy."""
         return (self.ingress, self._unmeshed)
 
     @property
     def closed_doors(self) -> list[str]:
         """One line for each kind of them that has given up opening."""
-        return [door.problem for door in self.doors if door.problem]
+        return [one.problem for one in self.ingresses if one.problem]
 
     @property
     def obstacles(self) -> list[str]:
@@ -75,15 +75,15 @@ class Fleet:
 
     @property
     def settled(self) -> bool:
-        opened = all(door.ready or door.problem for door in self.doors)
+        opened = all(one.ready or one.problem for one in self.ingresses)
         return opened and all(workload.settled for workload in self._workloads.values())
 
     def apply(self, mesh: MeshSpec) -> None:
         """Want this mesh from now on. AddressError if its doors cannot be opened."""
         self.ingress.update(mesh)
-        if self._network.has_doors:
+        if self._place.has_doors:
             self._unmeshed.open(_called_from_outside(mesh), namespace=mesh.namespace)
-        services = self._network.addressed(mesh.services.values())
+        services = self._place.addressed(mesh.services.values())
         self._source.describe(services=services, workloads=mesh.deployments)
         for name, spec in mesh.workloads.items():
             self._want(name, spec=spec)
@@ -94,8 +94,8 @@ class Fleet:
         """Start again, one after the other, what trusts other anchors than those in force."""
         for workload in self._workloads.values():
             workload.renew()
-        for door in self.doors:
-            door.renew()
+        for ingress in self.ingresses:
+            ingress.renew()
 
     async def wait_settled(self, *, limit_s: float) -> bool:
         """Wait until every pod is ready or has failed; False if that took too long."""
@@ -112,7 +112,7 @@ class Fleet:
         for task in self._leaving.values():
             task.cancel()
         stops = [workload.stop() for workload in self._workloads.values()]
-        await asyncio.gather(*stops, *(door.stop() for door in self.doors))
+        await asyncio.gather(*stops, *(ingress.stop() for ingress in self.ingresses))
 
     def _want(self, name: str, *, spec: WorkloadSpec) -> None:
         leaving = self._leaving.pop(name, None)
@@ -120,7 +120,7 @@ class Fleet:
             leaving.cancel()
         runner = self._workloads.get(name)
         if runner is None or runner.ended.done():
-            self._workloads[name] = WorkloadRunner(spec, place=self._place)
+            self._workloads[name] = WorkloadRunner(spec, lodging=self._lodging)
         else:
             runner.update(spec)
 

@@ -28,8 +28,8 @@ def local_checks(*, refused_edit: str, fleet: Fleet, guard: Guard) -> list[Check
         ),
         _restarts(
             "ingress has run from the start",
-            sum(door.restarts for door in fleet.doors),
-            next((door.last_exit for door in fleet.doors if door.restarts), ""),
+            sum(one.restarts for one in fleet.ingresses),
+            next((one.last_exit for one in fleet.ingresses if one.restarts), ""),
         ),
         _restarts("guard has run from the start", guard.restarts, guard.last_exit),
     ]

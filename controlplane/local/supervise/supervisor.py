@@ -84,16 +84,23 @@ class Settings:
 
 
 class Supervisor:
-    """One running mesh, from `run` to its end."""
+    """One running mesh, from `run` to its end; `source` fills `store`, over which the control plane is started."""
 
     def __init__(
-        self, settings: Settings, *, reports: ReportPipe, start_control_plane: StartControlPlane
+        self,
+        settings: Settings,
+        *,
+        reports: ReportPipe,
+        store: MeshStore,
+        source: LocalSource,
+        start_control_plane: StartControlPlane,
     ) -> None:
         self._settings = settings
         self._start_control_plane = start_control_plane
         self._reports = reports
         self._stop = asyncio.Event()
-        self._store = MeshStore()
+        self._store = store
+        self._source = source
         self._tokens = WorkloadTokens()
         self._label = ""
         self._told: dict[str, str] = {}
@@ -111,20 +118,20 @@ class Supervisor:
             guard = Guard()
             ending.callback(guard.close)
             guard.stand_by()
-            network = await self._open_network(guard=guard, ending=ending)
-            self._label = network.label
-            plane = await self._start_plane(network=network, guard=guard)
+            place = await self._open_place(guard=guard, ending=ending)
+            self._label = place.label
+            plane = await self._start_plane(place=place, guard=guard)
             ending.push_async_callback(plane.stop)
             ending.callback(self._settings.state_dir.remove_state)
             self._reports.send(Report("step", "control plane"))
-            identities = self._open_identities(plane, guard=guard, network=network)
+            identities = self._open_identities(plane, guard=guard, place=place)
             ending.callback(identities.close)
             around = self._surroundings(
-                plane=plane, guard=guard, network=network, identities=identities
+                plane=plane, guard=guard, place=place, identities=identities
             )
             fleet = Fleet(
-                source=LocalSource(self._store),
-                network=network,
+                source=self._source,
+                place=place,
                 around=around,
                 on_change=self._on_change,
             )
@@ -157,7 +164,7 @@ class Supervisor:
             await cancel_all(following)
             await fleet.stop()
 
-    async def _open_network(self, *, guard: Guard, ending: AsyncExitStack) -> Place:
+    async def _open_place(self, *, guard: Guard, ending: AsyncExitStack) -> Place:
         """Where pods will live; whatever ends this process, nothing of it stays. StartError if refused."""
         if not self._settings.transparent:
             loopback = LoopbackPlace()
@@ -173,22 +180,21 @@ class Supervisor:
         sweep = (sys.executable, "-m", "linkerd2_py.controlplane.local.place.transparent.sweep")
         guard.call_at_end([*sweep, node.subnet.label, str(state_dir.etc)])
         ending.callback(guard.call_at_end, [])
-        network = NamespacePlace(node, state_dir=state_dir)
-        ending.push_async_callback(network.close)
+        place = NamespacePlace(node, state_dir=state_dir)
+        ending.push_async_callback(place.close)
         await node.start(self._store)
         self._reports.send(Report("step", f"network {node.subnet.v4}, {node.subnet.v6}"))
-        return network
+        return place
 
     def _checks(self, guard: Guard) -> list[CheckResult]:
         if self._fleet is None:
             return []
         return local_checks(refused_edit=self._refused_edit, fleet=self._fleet, guard=guard)
 
-    async def _start_plane(self, *, network: Place, guard: Guard) -> ControlPlane:
+    async def _start_plane(self, *, place: Place, guard: Guard) -> ControlPlane:
         try:
             return await self._start_control_plane(
-                self._store,
-                proxy_api=network.proxy_api,
+                proxy_api=place.proxy_api,
                 identity=self._settings.identity(self._tokens),
                 further_checks=lambda: self._checks(guard),
             )
@@ -197,13 +203,11 @@ class Supervisor:
         except IssuerError as error:
             raise StartError(f"identity: {error}") from error
 
-    def _open_identities(
-        self, plane: ControlPlane, *, guard: Guard, network: Place
-    ) -> PodIdentities:
+    def _open_identities(self, plane: ControlPlane, *, guard: Guard, place: Place) -> PodIdentities:
         """Where proxies keep what they prove with who they are; whatever ends this process, nothing of it stays."""
         folder = self._settings.state_dir.identity
         issuance = Issuance(plane.proxy_api, tokens=self._tokens, anchors=lambda: plane.anchors)
-        identities = PodIdentities(folder, issuance=issuance, uid=network.proxy_uid)
+        identities = PodIdentities(folder, issuance=issuance, uid=place.proxy_uid)
         try:
             identities.open()
         except StateError as error:
@@ -218,7 +222,7 @@ class Supervisor:
         *,
         plane: ControlPlane,
         guard: Guard,
-        network: Place,
+        place: Place,
         identities: PodIdentities,
     ) -> Surroundings:
         return Surroundings(
@@ -229,7 +233,7 @@ class Supervisor:
             proxy_api=plane.proxy_api,
             env=base_env(),
             cwd=self._settings.cwd,
-            proxy_uid=network.proxy_uid,
+            proxy_uid=place.proxy_uid,
         )
 
     async def _start_up(self, fleet: Fleet) -> None:

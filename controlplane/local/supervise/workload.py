@@ -35,13 +35,13 @@ class Lodging:
 
     source: LocalSource
     around: Surroundings
-    network: Place
+    place: Place
     door: DoorFinder
     on_change: Callable[[], None]
 
     async def join(self, spec: WorkloadSpec, *, name: str) -> PodPlan:
         """A place for one replica, and what its proxy proves who it is with. AddressError or OSError if there is none."""
-        plan = await self.network.join(spec, name=name, door=self.door)
+        plan = await self.place.join(spec, name=name, door=self.door)
         if not spec.meshed:
             return plan
         try:
@@ -56,15 +56,15 @@ class Lodging:
     async def leave(self, plan: PodPlan) -> None:
         """Its programs have ended: nothing of it is left."""
         self.around.identities.withdraw(plan.name)
-        await self.network.leave(plan)
+        await self.place.leave(plan)
 
 
 class WorkloadRunner:
     """The replicas of one workload by number. `problem` says why one has no place; it is tried again for as long."""
 
-    def __init__(self, spec: WorkloadSpec, *, place: Lodging) -> None:
+    def __init__(self, spec: WorkloadSpec, *, lodging: Lodging) -> None:
         self._spec = spec
-        self._place = place
+        self._lodging = lodging
         self._pods: dict[int, PodRunner] = {}
         self._wake = asyncio.Event()
         self._ending = False
@@ -154,14 +154,14 @@ class WorkloadRunner:
         return old[0] if old and fresh_ready else None
 
     def _is_old(self, pod: PodRunner, *, wanted: WorkloadSpec) -> bool:
-        if not self._place.around.identities.is_current(pod.plan.name):
+        if not self._lodging.around.identities.is_current(pod.plan.name):
             return True
         return replace(pod.plan.spec, replicas=0) != wanted
 
     async def _start(self, number: int) -> bool:
         name = f"{self._spec.name}-{number}"
         try:
-            plan = await self._place.join(self._spec, name=name)
+            plan = await self._lodging.join(self._spec, name=name)
         except Exception as error:  # noqa: BLE001  # the other replicas get their places whatever this one met
             if not isinstance(error, (AddressError, OSError)):
                 report_failure(f"workload {self._spec.name}", error)
@@ -170,7 +170,7 @@ class WorkloadRunner:
         self._problems.pop(number, None)
         logger.info("pod %s starts at %s", name, plan.ip)
         runner = PodRunner(
-            plan, around=self._place.around, on_change=lambda: self._on_change(number)
+            plan, around=self._lodging.around, on_change=lambda: self._on_change(number)
         )
         self._pods[number] = runner
         self._on_change(number)
@@ -181,23 +181,23 @@ class WorkloadRunner:
             # Once for each reason: it is tried again and again.
             logger.warning("pod %s", problem)
         self._problems[number] = problem
-        self._place.on_change()
+        self._lodging.on_change()
 
     async def _stop(self, number: int, *, drain: bool) -> None:
         runner = self._pods[number]
         logger.info("pod %s stops", runner.plan.name)
         await runner.stop(drain=drain)
         del self._pods[number]
-        self._place.source.remove(runner.replica)
-        await self._place.leave(runner.plan)
-        self._place.on_change()
+        self._lodging.source.remove(runner.replica)
+        await self._lodging.leave(runner.plan)
+        self._lodging.on_change()
 
     def _on_change(self, number: int) -> None:
         runner = self._pods.get(number)
         if runner is not None:
-            self._place.source.put(runner.replica)
+            self._lodging.source.put(runner.replica)
         self._wake.set()
-        self._place.on_change()
+        self._lodging.on_change()
 
 
 async def _all(work: Iterable[Coroutine[Any, Any, None]]) -> None:

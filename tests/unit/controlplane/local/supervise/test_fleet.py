@@ -69,10 +69,10 @@ class Running:
             env={"PATH": os.environ["PATH"]},
             cwd=root,
         )
-        self.network = LoopbackPlace()
+        self.place = LoopbackPlace()
         self.fleet = Fleet(
             source=LocalSource(self.store),
-            network=self.network,
+            place=self.place,
             around=around,
             on_change=lambda: None,
         )
@@ -102,7 +102,7 @@ workloads:
 
     async def close(self) -> None:
         await self.fleet.stop()
-        await self.network.close()
+        await self.place.close()
         self.guard.close()
 
 
@@ -290,7 +290,7 @@ async def test_a_replica_that_had_no_place_for_a_moment_starts_by_itself(
     running: Running, monkeypatch: pytest.MonkeyPatch, error: Exception, replicas: int
 ) -> None:
     monkeypatch.setattr(workloads, "TRY_AGAIN", BackoffRange(0.3, 0.3, 0.0))
-    join, tries = running.network.join, 0
+    join, tries = running.place.join, 0
 
     async def fail_for_the_first(spec: WorkloadSpec, *, name: str, door: DoorFinder) -> PodPlan:
         nonlocal tries
@@ -299,7 +299,7 @@ async def test_a_replica_that_had_no_place_for_a_moment_starts_by_itself(
             raise error
         return await join(spec, name=name, door=door)
 
-    monkeypatch.setattr(running.network, "join", fail_for_the_first)
+    monkeypatch.setattr(running.place, "join", fail_for_the_first)
     running.apply(replicas=replicas)
     await eventually_async(lambda: f"web-0: {error}" in running.fleet.problems)
     await running.wait(lambda pods: len(_ready(pods)) == replicas)
@@ -365,5 +365,5 @@ async def test_a_pod_whose_token_cannot_be_stored_does_not_start_and_keeps_no_pl
     assert problem.startswith("web-0: [Errno 2] No such file or directory")
     assert running.pods() == {}
     assert running.fleet.settled
-    running.network._addresses.take()
-    assert len(running.network._addresses._free) == 253
+    running.place._addresses.take()
+    assert len(running.place._addresses._free) == 253
