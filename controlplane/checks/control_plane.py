@@ -22,13 +22,14 @@ async def control_plane_checks(
 ) -> list[CheckResult]:
     """Ask every part that answers for the mesh; `proxy_api_problem` gives "" when proxies are served."""
     return [
-        _check_mesh(mesh),
+        check_mesh(mesh),
         await _check_proxy_api(proxy_api_problem),
         await _check_reports(mesh, metrics=metrics, reports=reports, clock=clock),
     ]
 
 
-def _check_mesh(mesh: Mesh) -> CheckResult:
+def check_mesh(mesh: Mesh) -> CheckResult:
+    """Whether its source has said all there is, and there is something."""
     description = "control plane can read the mesh"
     if mesh.unsynced:
         kinds = ", ".join(kind.__name__ for kind in mesh.unsynced)

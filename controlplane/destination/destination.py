@@ -8,7 +8,12 @@ from linkerd2_py.controlplane.destination.targets import (
     Target,
     parse_target,
 )
-from linkerd2_py.controlplane.destination.watches import EndpointsAnswer, ProfileAnswer, Watches
+from linkerd2_py.controlplane.destination.watches import (
+    ANSWERED_FROM,
+    EndpointsAnswer,
+    ProfileAnswer,
+    Watches,
+)
 from linkerd2_py.controlplane.mesh.store import MeshStore
 
 
@@ -16,6 +21,7 @@ class Destination:
     """Answers about the mesh in `store`, until closed."""
 
     def __init__(self, store: MeshStore, *, metrics: CollectorRegistry) -> None:
+        self._mesh = store.mesh
         self.endpoints: Watches[ServiceTarget] = Watches(
             store,
             answer=lambda target, mesh: EndpointsAnswer(target, mesh=mesh),
@@ -28,6 +34,15 @@ class Destination:
         )
         _count_streams(self.endpoints, name="endpoint", metrics=metrics)
         _count_streams(self.profiles, name="profile", metrics=metrics)
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether all that answers are made from has been listed."""
+        return all(self._mesh.is_synced(kind) for kind in ANSWERED_FROM)
+
+    async def synced(self) -> None:
+        """Wait until it has: before that nobody knows what does not exist."""
+        await self._mesh.synced(ANSWERED_FROM)
 
     def close(self) -> None:
         """End all streams."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from linkerd2_py.base.tasks import report_failure
 from linkerd2_py.controlplane.destination import translator
@@ -12,7 +12,15 @@ from linkerd2_py.controlplane.destination.stream import UpdateStream
 from linkerd2_py.controlplane.destination.targets import ServiceTarget, Target
 from linkerd2_py.controlplane.destination.topics import Topic, topics_of
 from linkerd2_py.controlplane.mesh.changes import Change
+from linkerd2_py.controlplane.mesh.objects import Endpoints, MeshObject, Pod, Service
 from linkerd2_py.controlplane.mesh.store import Mesh, MeshStore
+
+ANSWERED_FROM: Final[tuple[type[MeshObject], ...]] = (Service, Endpoints, Pod)
+"""The kinds that answers are made from."""
+
+
+class NotSyncedError(Exception):
+    """Not everything has been listed yet, so nobody may be told what there is not."""
 
 
 class Answer(Protocol):
@@ -104,10 +112,10 @@ class Watches(Generic[T]):
         return sum(len(watch.streams) for watch in self._watches.values())
 
     def subscribe(self, target: T) -> UpdateStream:
-        """A stream that begins with a snapshot; give it back with `unsubscribe`."""
+        """A stream that begins with a snapshot; give it back with `unsubscribe`. `NotSyncedError` before everything is listed."""
         watch = self._watches.get(target)
         if watch is None:
-            answer = self._answer(target, self._store.mesh)
+            answer = self._first(target)
             watch = self._watches[target] = _Watch(answer, answer.snapshot())
         stream = UpdateStream()
         stream.push(watch.first)
@@ -124,11 +132,11 @@ class Watches(Generic[T]):
             del self._watches[target]
 
     def snapshot(self, target: T) -> tuple[bytes, ...]:
-        """What a new stream would begin with."""
+        """What a new stream would begin with. `NotSyncedError` before everything is listed."""
         watch = self._watches.get(target)
         if watch is not None:
             return watch.first
-        return self._answer(target, self._store.mesh).snapshot()
+        return self._first(target).snapshot()
 
     def close(self) -> None:
         """Hear no more changes and end every stream."""
@@ -136,6 +144,12 @@ class Watches(Generic[T]):
         for watch in self._watches.values():
             for stream in watch.streams:
                 stream.close()
+
+    def _first(self, target: T) -> Answer:
+        mesh = self._store.mesh
+        if not all(mesh.is_synced(kind) for kind in ANSWERED_FROM):
+            raise NotSyncedError
+        return self._answer(target, mesh)
 
     def _on_changes(self, changes: Sequence[Change]) -> None:
         mesh = self._store.mesh

@@ -3,7 +3,7 @@
 It belongs to one event loop and takes no locks. One source fills one store: objects of several never mix.
 """
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from linkerd2_py.controlplane.mesh.changes import Announcements, Change, OnChanges, Subscription
@@ -87,15 +87,13 @@ class Mesh:
         return self._endpoints_by_pod[pod]
 
 
-def _selecting_label(service: Service) -> Iterator[tuple[str, str, str]]:
+def _selecting_label(service: Service) -> tuple[tuple[str, str, str], ...]:
     # One label of the selector is enough to be found by; the others are compared.
-    for name, value in sorted(service.selector.items())[:1]:
-        yield service.namespace, name, value
+    return tuple((service.namespace, *label) for label in sorted(service.selector.items())[:1])
 
 
-def _owners(pod: Pod) -> Iterator[WorkloadKey]:
-    if pod.owner_key:
-        yield pod.owner_key
+def _owners(pod: Pod) -> tuple[WorkloadKey, ...]:
+    return (pod.owner_key,) if pod.owner_key else ()
 
 
 class MeshStore:

@@ -1,7 +1,7 @@
 """The objects of one kind by their keys, and indexes that are kept as they come and go."""
 
 import asyncio
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from typing import Generic, TypeVar
 
 from linkerd2_py.controlplane.mesh.changes import Change
@@ -15,7 +15,7 @@ T = TypeVar("T", bound=MeshObject)
 class Index(Generic[V, T]):
     """The objects of a table by something that each has none, one or several of."""
 
-    def __init__(self, values: Callable[[T], Iterable[V]], *, held: Mapping[Hashable, T]) -> None:
+    def __init__(self, values: Callable[[T], Collection[V]], *, held: Mapping[Hashable, T]) -> None:
         self._values = values
         self._held = held
         self._keys: dict[V, dict[Hashable, None]] = {}
@@ -26,15 +26,22 @@ class Index(Generic[V, T]):
 
     def follow(self, key: Hashable, *, before: T | None, after: T | None) -> None:
         """Take up a change of the object `key`."""
-        old = set() if before is None else set(self._values(before))
-        new = set() if after is None else set(self._values(after))
-        for value in new - old:
-            self._keys.setdefault(value, {})[key] = None
-        for value in old - new:
-            keys = self._keys[value]
-            del keys[key]
-            if not keys:
-                del self._keys[value]
+        old: Collection[V] = () if before is None else self._values(before)
+        new: Collection[V] = () if after is None else self._values(after)
+        if old == new:
+            return
+        for value in new:
+            if value not in old:
+                self._keys.setdefault(value, {})[key] = None
+        for value in old:
+            if value not in new:
+                self._forget(value, key=key)
+
+    def _forget(self, value: V, *, key: Hashable) -> None:
+        keys = self._keys[value]
+        keys.pop(key, None)
+        if not keys:
+            del self._keys[value]
 
 
 class Table(Mapping[K, T]):
@@ -55,7 +62,7 @@ class Table(Mapping[K, T]):
     def __len__(self) -> int:
         return len(self._held)
 
-    def index(self, values: Callable[[T], Iterable[V]]) -> Index[V, T]:
+    def index(self, values: Callable[[T], Collection[V]]) -> Index[V, T]:
         """Find objects also by these values of theirs, from now on; for a table that is empty still."""
         index: Index[V, T] = Index(values, held=self._held)
         self._indexes.append(index)  # type: ignore[arg-type]  # whatever it finds by

@@ -1,10 +1,12 @@
 """The proxy-api: a gRPC server with Destination, Identity where the mesh has one, and health; plaintext h2c."""
 
+import asyncio
 import logging
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from linkerd2_py.base.tasks import cancel_all, spawn
 from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.errors import BindError
 from linkerd2_py.controlplane.identity.service import SERVICE as IDENTITY_SERVICE
@@ -39,6 +41,9 @@ _OPTIONS = (
     ("grpc.so_reuseport", 0),
 )
 
+# What is served from the mesh; the empty name stands for the whole server.
+_WHEN_SYNCED = ("", SERVICE)
+
 logger = logging.getLogger(__name__)
 
 
@@ -57,12 +62,12 @@ class ProxyApi:
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=STREAMS_IN_ALL)
         self._server.add_generic_rpc_handlers((service.generic_handler(),))
-        self._services = ["", SERVICE]
+        self._certifies = identity is not None
         if identity:
             self._server.add_generic_rpc_handlers((identity.generic_handler(),))
-            self._services.append(IDENTITY_SERVICE)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self.address = ""
+        self._waiting: list[asyncio.Task[None]] = []
 
     def bind(self, *, host: str = "127.0.0.1", port: int = 0) -> None:
         """Make the socket, in this thread's network namespace. `BindError` if the address is taken."""
@@ -73,15 +78,27 @@ class ProxyApi:
         self.address = f"{host}:{bound}"
 
     async def start(self) -> str:
-        """Serve where `bind` said; returns that `host:port`."""
+        """Serve where `bind` said; returns that `host:port`. Health says so of Destination once everything has been listed."""
         await self._server.start()
-        for name in self._services:
-            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        if self._certifies:
+            await self._health.set(IDENTITY_SERVICE, health_pb2.HealthCheckResponse.SERVING)
+        if self._destination.is_synced:
+            await self._say_synced()
+        else:
+            for name in _WHEN_SYNCED:
+                await self._health.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
+            self._waiting = [spawn(self._say_synced(), name="proxy-api-health")]
         logger.info("proxy-api listens on %s", self.address)
         return self.address
 
     async def stop(self, *, grace_s: float = 1.0) -> None:
         """Say so in health, end every stream, stop listening. May be repeated."""
+        await cancel_all(self._waiting)
         await self._health.enter_graceful_shutdown()
         self._destination.close()
         await self._server.stop(grace_s)
+
+    async def _say_synced(self) -> None:
+        await self._destination.synced()
+        for name in _WHEN_SYNCED:
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)

@@ -4,8 +4,8 @@ Answers arrive here encoded and leave as they are: the same bytes go to every pr
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 import grpc
@@ -25,7 +25,7 @@ T = TypeVar("T", bound=Target)
 
 
 class DestinationService:
-    """`Get` and `GetProfile`: a snapshot at once, then each change, until either side ends."""
+    """`Get` and `GetProfile`: a snapshot as soon as everything has been listed, then each change, until either side ends."""
 
     def __init__(self, destination: Destination, *, limiter: StreamLimiter) -> None:
         self._destination = destination
@@ -59,7 +59,7 @@ class DestinationService:
         self, watches: Watches[T], *, target: T, call: grpc.aio.ServicerContext
     ) -> AsyncIterator[bytes]:
         try:
-            with self._stream(watches, target=target, peer=call.peer()) as stream:
+            async with self._stream(watches, target=target, peer=call.peer()) as stream:
                 async for message in stream:
                     yield message
         except TooManyStreamsError as error:
@@ -71,9 +71,12 @@ class DestinationService:
         # The stream was closed by us; a proxy reconnects, elsewhere or later.
         await call.abort(grpc.StatusCode.UNAVAILABLE, "the control plane is shutting down")
 
-    @contextmanager
-    def _stream(self, watches: Watches[T], *, target: T, peer: str) -> Iterator[UpdateStream]:
+    @asynccontextmanager
+    async def _stream(
+        self, watches: Watches[T], *, target: T, peer: str
+    ) -> AsyncIterator[UpdateStream]:
         with self._limiter.stream(peer):
+            await self._destination.synced()
             stream = watches.subscribe(target)
             try:
                 yield stream

@@ -42,6 +42,7 @@ def endpoints(destination: Destination) -> Operation[Authorities]:
     """The operation."""
 
     async def answer(asked: Authorities) -> Endpoints:
+        await destination.synced()
         found: list[ListedEndpoint] = []
         async for authority in in_slices(asked.authority):
             found += _of(authority, destination=destination)

@@ -9,18 +9,28 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client import CollectorRegistry
 
+from linkerd2_py.base.tasks import spawn
 from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.errors import BindError
-from linkerd2_py.controlplane.mesh.objects import Endpoints, Pod, PortSpec
+from linkerd2_py.controlplane.mesh.objects import (
+    DEPLOYMENT,
+    Endpoints,
+    Pod,
+    PortSpec,
+    Service,
+    Workload,
+)
+from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.proxy_api.limits import StreamLimiter
 from linkerd2_py.controlplane.proxy_api.server import ProxyApi
 from linkerd2_py.controlplane.proxy_api.service import SERVICE
 from linkerd2_py.controlplane.sources.local.mesh_spec import ServiceSpec
 from linkerd2_py.controlplane.sources.local.replica import Replica
+from linkerd2_py.controlplane.sources.local.source import LocalSource
 from linkerd2_py.proto.gen import destination_pb2 as messages
 from linkerd2_py.proto.gen import destination_pb2_grpc as stubs
 from tests.support.local_mesh import LocalMesh
-from tests.support.wait import within
+from tests.support.wait import eventually_async, within
 
 WEB = ServiceSpec("default", "web-svc", "web", (PortSpec("http", 80, 8080),))
 POD = Replica("default", "web-0", "web", "127.0.1.1", {8080: 41001}, ready=True, status="Running")
@@ -188,3 +198,35 @@ async def test_taken_port_is_an_error_that_names_it(server: Server) -> None:
     with pytest.raises(BindError, match=f"cannot listen on 127.0.0.1:{port}"):
         other.api.bind(port=port)
     other.destination.close()
+
+
+async def test_before_everything_is_listed_streams_wait_and_health_says_no() -> None:
+    store = MeshStore()
+    api = ProxyApi(Destination(store, metrics=CollectorRegistry()))
+    api.bind()
+    await api.start()
+    try:
+        async with within(DEADLINE_S), grpc.aio.insecure_channel(api.address) as channel:
+            # What is still unknown is not said to be absent, though a part of it is known to be there.
+            store.replace({Service: [], Pod: []})
+            call = stubs.DestinationStub(channel).Get(ask())
+            first = spawn(call.read(), name="first")
+            assert await health_of(channel) == health_pb2.HealthCheckResponse.NOT_SERVING
+            assert not first.done()
+            LocalSource(store).describe(
+                services=[WEB], workloads=[Workload(DEPLOYMENT, "default", "web", 0)]
+            )
+            assert (await first).no_endpoints.exists
+            await eventually_async(lambda: serves(channel))
+    finally:
+        await api.stop(grace_s=0.1)
+
+
+async def serves(channel: grpc.aio.Channel) -> bool:
+    return await health_of(channel) == health_pb2.HealthCheckResponse.SERVING
+
+
+async def health_of(channel: grpc.aio.Channel) -> int:
+    request = health_pb2.HealthCheckRequest(service=SERVICE)
+    answer = await health_pb2_grpc.HealthStub(channel).Check(request)
+    return int(answer.status)

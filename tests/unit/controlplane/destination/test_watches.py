@@ -15,7 +15,7 @@ from linkerd2_py.controlplane.destination.stream import (
 )
 from linkerd2_py.controlplane.destination.targets import ServiceTarget, parse_target
 from linkerd2_py.controlplane.mesh import store
-from linkerd2_py.controlplane.mesh.objects import Key, PortSpec
+from linkerd2_py.controlplane.mesh.objects import Endpoints, Key, Pod, PortSpec, Service
 from linkerd2_py.controlplane.sources.local.mesh_spec import ServiceSpec
 from linkerd2_py.controlplane.sources.local.replica import Replica
 from linkerd2_py.proto.gen import destination_pb2 as messages
@@ -381,3 +381,17 @@ def test_profile_streams_say_when_a_port_becomes_opaque_and_nothing_else() -> No
     for stream in (by_name, by_address):
         before, after = (messages.DestinationProfile.FromString(m) for m in stream._queue)
         assert (before.opaque_protocol, after.opaque_protocol) == (False, True)
+
+
+def test_nobody_is_answered_before_everything_is_listed() -> None:
+    unlisted = store.MeshStore()
+    destination = Destination(unlisted, metrics=CollectorRegistry())
+    unlisted.put(Service("default", "web-svc", ()))
+    for ask in (destination.endpoints.subscribe, destination.endpoints.snapshot):
+        with pytest.raises(watches.NotSyncedError):
+            ask(HTTP)
+    assert not destination.is_synced
+    assert destination.endpoints.targets == 0
+    unlisted.replace({Service: [Service("default", "web-svc", ())], Endpoints: [], Pod: []})
+    assert destination.is_synced
+    assert destination.endpoints.snapshot(HTTP)
