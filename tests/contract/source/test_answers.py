@@ -1,0 +1,64 @@
+"""The same mesh gives the same bytes from `Get` and `GetProfile`, whatever its source; L5D_UPDATE_GOLDEN=1 writes them anew."""
+
+import pytest
+from google.protobuf import text_format
+from google.protobuf.message import Message
+from prometheus_client import CollectorRegistry
+
+from linkerd2_py.controlplane.destination.destination import Destination, endpoints_target
+from linkerd2_py.controlplane.destination.targets import parse_target
+from linkerd2_py.controlplane.mesh.store import MeshStore
+from linkerd2_py.proto.gen import destination_pb2 as messages
+from tests.support.golden import assert_golden
+
+SUFFIX = "shop.svc.cluster.local"
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("meshed", f"web.{SUFFIX}:80"),
+        ("opaque", f"web.{SUFFIX}:90"),
+        ("unmeshed", f"db.{SUFFIX}:5432"),
+        ("instance", f"web-1.web.{SUFFIX}:80"),
+        ("instance_not_ready", f"web-2.web.{SUFFIX}:80"),
+        ("nobody_behind", f"idle.{SUFFIX}:80"),
+        ("no_such_service", f"none.{SUFFIX}:80"),
+    ],
+)
+def test_get(store: MeshStore, name: str, path: str) -> None:
+    destination = Destination(store, metrics=CollectorRegistry())
+    answer = destination.endpoints.snapshot(endpoints_target(path))
+    assert_golden(f"source/get_{name}.golden", _written(answer, messages.Update()))
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("service", f"web.{SUFFIX}:80"),
+        ("opaque_service", f"web.{SUFFIX}:90"),
+        ("no_such_service", f"none.{SUFFIX}:80"),
+        ("virtual_ipv4", "10.96.0.10:80"),
+        ("virtual_ipv6", "[fd00:96::10]:90"),
+        ("pod_ipv4", "10.1.0.10:8080"),
+        ("pod_ipv6", "[fd00::10]:9090"),
+        ("pod_undeclared_port", "10.1.0.10:7777"),
+        ("pod_admin_port", "10.1.0.10:4191"),
+        ("pod_not_ready", "10.1.0.12:8080"),
+        ("pod_unmeshed", "10.1.0.20:5432"),
+        ("nobody", "192.0.2.1:80"),
+    ],
+)
+def test_get_profile(store: MeshStore, name: str, path: str) -> None:
+    destination = Destination(store, metrics=CollectorRegistry())
+    answer = destination.profiles.snapshot(parse_target(path))
+    assert_golden(f"source/profile_{name}.golden", _written(answer, messages.DestinationProfile()))
+
+
+def _written(answer: tuple[bytes, ...], kind: Message) -> str:
+    """To be read by people, and the very bytes."""
+    lines: list[str] = []
+    for encoded in answer:
+        kind.ParseFromString(encoded)
+        lines += [text_format.MessageToString(kind), f"# {encoded.hex()}"]
+    return "\n".join(lines) + "\n"
