@@ -35,6 +35,11 @@ def rules(
     )
 
 
+def is_told(found: Decision, wanted: Decision) -> bool:
+    """Decisions are tuples, which are equal to those of another kind with the same content."""
+    return type(found) is type(wanted) and found == wanted
+
+
 def service(
     name: str, port: int = 80, *, spelled: str | None = None, profile: bool = True
 ) -> ByService:
@@ -59,7 +64,7 @@ def service(
     ],
 )
 def test_names_addresses_and_the_rest(key: bytes, decision: Decision) -> None:
-    assert decide(key, rules=rules()) == decision
+    assert is_told(decide(key, rules=rules()), decision)
 
 
 @pytest.mark.parametrize(
@@ -93,18 +98,21 @@ def test_what_is_no_target_is_rejected(key: bytes) -> None:
 
 def test_addresses_of_the_meshs_networks_are_asked_about() -> None:
     inside = rules(networks=("10.0.0.0/8",))
-    assert decide(b"10.1.2.3:80", rules=inside) == ByAddress(SocketAddr("10.1.2.3", 80))
-    assert decide(b"11.1.2.3:80", rules=inside) == Forwarded(SocketAddr("11.1.2.3", 80))
+    assert is_told(decide(b"10.1.2.3:80", rules=inside), ByAddress(SocketAddr("10.1.2.3", 80)))
+    assert is_told(decide(b"11.1.2.3:80", rules=inside), Forwarded(SocketAddr("11.1.2.3", 80)))
     everything = rules(networks=("::/0",))
-    assert decide(b"[fe80::1%2]:80", rules=everything) == Forwarded(SocketAddr("fe80::1%2", 80))
+    assert is_told(
+        decide(b"[fe80::1%2]:80", rules=everything), Forwarded(SocketAddr("fe80::1%2", 80))
+    )
 
 
 def test_without_a_control_plane_only_dns_is_asked() -> None:
     alone = rules(control_plane=False, namespace="ns", networks=("10.0.0.0/8",))
-    assert decide(b"web.ns.svc.cluster.local:80", rules=alone) == ByDns(
-        Authority("web.ns.svc.cluster.local", 80)
+    assert is_told(
+        decide(b"web.ns.svc.cluster.local:80", rules=alone),
+        ByDns(Authority("web.ns.svc.cluster.local", 80)),
     )
-    assert decide(b"10.0.0.1:80", rules=alone) == Forwarded(SocketAddr("10.0.0.1", 80))
+    assert is_told(decide(b"10.0.0.1:80", rules=alone), Forwarded(SocketAddr("10.0.0.1", 80)))
 
 
 @pytest.mark.parametrize(
@@ -135,7 +143,9 @@ def test_the_suffix_in_force_completes() -> None:
 
 def test_a_dot_means_every_name() -> None:
     everything = rules(get=(".",), profile=())
-    assert decide(b"example.com:1", rules=everything) == service("example.com", 1, profile=False)
+    assert is_told(
+        decide(b"example.com:1", rules=everything), service("example.com", 1, profile=False)
+    )
 
 
 def test_no_suffix_means_no_name() -> None:

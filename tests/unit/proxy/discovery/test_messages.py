@@ -81,6 +81,14 @@ def test_addresses_travel_as_the_api_says() -> None:
     assert tcp_address("fd00::7", 80).ip.ipv6.first == int.from_bytes(packed[:8])
 
 
+def test_an_identity_that_cannot_be_asked_for_is_no_plain_endpoint() -> None:
+    nameless = weighted("10.0.0.1", 80)
+    nameless.tls_identity.uri_like_identity.uri = "spiffe://linkerd.test/web"
+    update = destination.WeightedAddrSet(addrs=[nameless, weighted("10.0.0.2", 80)])
+    found, skipped = messages.endpoints(update)
+    assert ([one.address.host for one in found], skipped) == (["10.0.0.2"], 1)
+
+
 @pytest.mark.parametrize("port", [65_536, 2**31, 2**32 - 1])
 def test_a_tunnel_to_no_port_spoils_its_own_endpoint_only(port: int) -> None:
     spoiled = weighted("10.0.0.1", 80)
