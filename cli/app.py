@@ -1,4 +1,5 @@
-"""The commands, joined into one typer application. A command's module is imported when that command is meant, and not before."""
+"""The commands, joined into one typer application. A command's module is imported when that command is
+meant, and not before."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """What a shell may complete: types, output forms, and the names of the running mesh.
 
-Names are asked for in the moment a person waits with a finger on the key: shortly, and without a word when nobody answers.
+Names are asked for in the moment a person waits with a finger on the key: shortly, and without a word
+when nobody answers.
 """
 
 from __future__ import annotations

@@ -116,7 +116,9 @@ def _tell_the_end(*, status: int) -> None:
 
 
 def show_where_to_look(state: State, *, sample: bool) -> str:
-    """The addresses and commands to go on with, also as text. Not redrawn, so that they may wrap and be copied."""
+    """The addresses and commands to go on with, also as text. Not redrawn, so that they may wrap and be
+    copied.
+    """
     words = render.Words(paint=output.paint_for(sys.stdout), program=shown_program())
     lines = render.where_to_look(state.links, sample=sample, words=words, namespace=state.namespace)
     text = "".join(f"{line}\n" for line in lines)

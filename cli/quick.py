@@ -1,7 +1,8 @@
 """What is answered without asking anybody: help, versions, completion scripts.
 
-People wait for these, and shells run them at every start: nothing is imported for them, not even what is imported everywhere else, so a
-file is read instead. A test holds the modules of such a run against a list.
+People wait for these, and shells run them at every start: nothing is imported for them, not even what is
+imported everywhere else, so a file is read instead. A test holds the modules of such a run against a
+list.
 """
 
 from __future__ import annotations
@@ -34,6 +35,6 @@ def client_version(*, short: bool) -> str:
 
 
 def read_text(name: str) -> str:
-    """A file of the folder `texts`."""
-    with open(f"{__file__.rpartition('/')[0]}/texts/{name}", encoding="utf-8") as file:  # noqa: PTH123  # pathlib is an import
+    """A file of the folder `texts`, without pathlib, which would be an import."""
+    with open(f"{__file__.rpartition('/')[0]}/texts/{name}", encoding="utf-8") as file:  # noqa: PTH123
         return file.read()

@@ -20,8 +20,9 @@ class Screen:
     """Redraws in place on a terminal; elsewhere prints the table once, when it has a whole window
     of traffic: before that a rare failure may not have happened yet.
 
-    How many rows the last frame takes is known only while the terminal has the size it was drawn for: some wrap lines anew when
-    they are resized, some cut them off. After a resize everything is written again, from the top, with the lines above the table.
+    How many rows the last frame takes is known only while the terminal has the size it was drawn for:
+    some wrap lines anew when they are resized, some cut them off. After a resize everything is written
+    again, from the top, with the lines above the table.
     """
 
     def __init__(self, *, clock: Clock, above: str = "") -> None:

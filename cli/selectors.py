@@ -1,4 +1,5 @@
-"""Label selectors in kubectl's language: `app=web`, `app!=web`, `app in (web,api)`, `app notin (web)`, `app`, `!app`."""
+"""Label selectors in kubectl's language: `app=web`, `app!=web`, `app in (web,api)`, `app notin (web)`,
+`app`, `!app`."""
 
 from __future__ import annotations
 

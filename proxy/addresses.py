@@ -1,6 +1,7 @@
 """IP literals, socket addresses, networks and host names as values, without the weight of `ipaddress`.
 
-Everything here is pure text and bytes work; the engine's `Address` is made from a `SocketAddr` where it is used.
+Everything here is pure text and bytes work; the engine's `Address` is made from a `SocketAddr` where it
+is used.
 """
 
 from __future__ import annotations
@@ -60,8 +61,8 @@ def pack_ip(text: str) -> bytes | None:
 
 
 def split_zone(host: str) -> tuple[str, str]:
-    """A link-local IPv6 literal and the interface it is on: `fe80::1%2` is `fe80::1` and `%2`. Any other text is
-    returned whole: no other address has a zone.
+    """A link-local IPv6 literal and the interface it is on: `fe80::1%2` is `fe80::1` and `%2`. Any other
+    text is returned whole: no other address has a zone.
     """
     plain, percent, zone = host.partition("%")
     packed = pack_ip(plain) if percent and _ZONE.fullmatch(zone) else None

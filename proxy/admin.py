@@ -1,8 +1,8 @@
 """The admin server: metrics, health, log level, shutdown, and where we listen.
 
 Paths and statuses are Linkerd's; `/listeners` is ours. What changes the proxy is for clients on loopback
-only, with a token where one was set, and shutting down has to be switched on. It answers to addresses and to its
-own names only (see `base.hosts`).
+only, with a token where one was set, and shutting down has to be switched on. It answers to addresses and
+to its own names only (see `base.hosts`).
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ Route = Callable[[AdminRequest], Response]
 
 
 class Admission(NamedTuple):
-    """The names that are answered to beside addresses, and the file with the token that changes need (empty: none)."""
+    """The names that are answered to beside addresses, and the file with the token that changes need
+    (empty: none).
+    """
 
     hosts: Collection[str] = ()
     token_file: str = ""
@@ -70,7 +72,9 @@ class Admission(NamedTuple):
         return is_answered(request.authority.decode("latin-1"), names=self.hosts)
 
     def may_change(self, request: AdminRequest) -> bool:
-        """Whether the client is on loopback and shows the token. The file is read each time, so it may be replaced."""
+        """Whether the client is on loopback and shows the token. The file is read each time, so it may be
+        replaced.
+        """
         if not is_loopback(request.peer.host):
             return False
         return not self.token_file or self._shows_token(request)
@@ -94,7 +98,9 @@ def own_names() -> frozenset[str]:
 
 
 class Admin:
-    """Answers requests. `ready` is asked each time; `shut_down` is called at most by clients that may change us."""
+    """Answers requests. `ready` is asked each time; `shut_down` is called at most by clients that may
+    change us.
+    """
 
     def __init__(
         self,

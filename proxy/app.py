@@ -68,7 +68,9 @@ class Proxy:
         ]
 
     async def _certified(self) -> None:
-        """Nothing is served before there is something to prove ourselves with; whoever connects waits in the kernel."""
+        """Nothing is served before there is something to prove ourselves with; whoever connects waits in
+        the kernel.
+        """
         renewal = self.parts.renewal
         if renewal is None:
             return
@@ -80,7 +82,9 @@ class Proxy:
         await cancel_all(waits)
 
     def _serve(self) -> None:
-        """Take who waits, and who comes; not when the end came first: drained, a held listener resets them."""
+        """Take who waits, and who comes; not when the end came first: drained, a held listener
+        resets them.
+        """
         if self.ending.is_set():
             return
         for server in self.parts.servers:

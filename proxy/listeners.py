@@ -44,7 +44,9 @@ def listen(bind: Bind, address: SocketAddr, *, setting: Setting[Any]) -> SocketA
 def exhaustion_log(
     logger: logging.Logger, registry: Registry, *, direction: str
 ) -> Callable[[Listener], None]:
-    """What a listener calls, now and then, while there is nothing left to accept with: counted, and said once."""
+    """What a listener calls, now and then, while there is nothing left to accept with: counted, and said
+    once.
+    """
     counter = registry.counter(EXHAUSTED, _EXHAUSTED_HELP, [("direction", direction)])
     known: dict[Address, int] = {}
 
@@ -82,7 +84,9 @@ class Listening:
         return any(_reaches(address, own=own) for own in self.outbound_addresses())
 
     def is_ours(self, address: SocketAddr) -> bool:
-        """Whether connecting there would come out at a listener of ours that sends it on to where it was addressed."""
+        """Whether connecting there would come out at a listener of ours that sends it on to where it was
+        addressed.
+        """
         return self.leads_back(address) or any(_reaches(address, own=own) for own in self.inbound)
 
     def as_json(self) -> Mapping[str, Any]:

@@ -1,5 +1,5 @@
-"""What the process does to itself at start: its spare memory goes back, and no garbage is collected on the path
-of a request.
+"""What the process does to itself at start: its spare memory goes back, and no garbage is collected on
+the path of a request.
 """
 
 from __future__ import annotations

@@ -24,7 +24,8 @@ logger = logging.getLogger(__name__)
 
 DRAINS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 IGNORED: Final = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-"""Each would end the process at once, and with it every exchange: what a terminal or a log rotation says to all is no order."""
+"""Each would end the process at once, and with it every exchange: what a terminal or a log rotation says
+to all is no order."""
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 64  # EX_USAGE of sysexits.h
 

@@ -1,7 +1,9 @@
-"""Stand-ins for modules that others import and this process does not use: they would be 6 MiB in every pod, and a tenth of the time to start.
+"""Stand-ins for modules that others import and this process does not use: they would be 6 MiB in every
+pod, and a tenth of the time to start.
 
-`ssl`: asyncio does without; uvloop names a few members when it is imported. Those are here, and nothing else is. All others are loaded after all when somebody
-asks them for anything: protobuf's pure Python twin, imported even where the C library does its work, and what prints tracebacks.
+`ssl`: asyncio does without; uvloop names a few members when it is imported. Those are here, and nothing
+else is. All others are loaded after all when somebody asks them for anything: protobuf's pure Python
+twin, imported even where the C library does its work, and what prints tracebacks.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ _NUMBERS: Final = {
     "SSL_ERROR_WANT_WRITE": 3,
     "SSL_ERROR_SYSCALL": 5,
 }
-# Named by modules we import, and used by functions of theirs that we do not call, or only when something goes wrong.
+# Named by modules we import, and used by functions of theirs that we do not call, or only when something
+# goes wrong.
 _RARELY_USED: Final = (
     "asyncio.sslproto",
     "calendar",

@@ -1,4 +1,5 @@
-"""`local up`, `down`, `status`, `logs`, `exec`: a whole mesh on this machine; without root unless it is transparent."""
+"""`local up`, `down`, `status`, `logs`, `exec`: a whole mesh on this machine; without root unless it is
+transparent."""
 
 from __future__ import annotations
 
@@ -170,7 +171,9 @@ def _make_room(directory: StateDir) -> None:
 
 
 def _attend(supervising: Supervising, *, launch: Launch) -> None:
-    """Show the start, then the mesh until it ends; or return when it is ready. CliError if it does not start."""
+    """Show the start, then the mesh until it ends; or return when it is ready. CliError if it does
+    not start.
+    """
     started = follow_start(supervising.reports())
     state = launch.state_dir.live()
     if state is None or (started.problems and not launch.state_dir.state_file.exists()):

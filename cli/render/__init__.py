@@ -1,1 +1,2 @@
-"""Pure functions from rows to text: `table`, and what stands on it for each command; colours come from `paint`."""
+"""Pure functions from rows to text: `table`, and what stands on it for each command; colours come from
+`paint`."""

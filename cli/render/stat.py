@@ -93,7 +93,9 @@ def _request_cells(stats: Row | None, *, paint: Paint) -> list[str | Cell]:
 
 
 def _whole_percent(share: float) -> int:
-    """Rounded down: 100% means all. Sums of the same counts in another order differ by far less than what is added."""
+    """Rounded down: 100% means all. Sums of the same counts in another order differ by far less than what
+    is added.
+    """
     return math.floor(share + 1e-6)
 
 

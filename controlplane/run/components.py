@@ -1,4 +1,5 @@
-"""Every component of a control plane as a function from its parts to its service, which it stops at the end of the block.
+"""Every component of a control plane as a function from its parts to its service, which it stops at the
+end of the block.
 
 Whoever composes them decides which run together: all in one process for a local mesh, one each in a cluster.
 """

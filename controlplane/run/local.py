@@ -1,4 +1,5 @@
-"""The embedded control plane: every component of a local mesh in one event loop, started and stopped together."""
+"""The embedded control plane: every component of a local mesh in one event loop, started and stopped
+together."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
@@ -36,7 +37,9 @@ class EmbeddedControlPlane:
 
     @property
     def anchors(self) -> bytes:
-        """The trust anchors in force, in PEM, as a proxy that starts now is to have them; none where there is no identity."""
+        """The trust anchors in force, in PEM, as a proxy that starts now is to have them; none where
+        there is no identity.
+        """
         return self._identity.authorities().bundle if self._identity else b""
 
     async def stop(self) -> None:
@@ -53,11 +56,11 @@ async def build_embedded(
     scrape_interval_s: float = INTERVAL_S,
     further_checks: Callable[[], Sequence[CheckResult]] = tuple,
 ) -> EmbeddedControlPlane:
-    """Start destination, identity if given, proxy-api, scraper and public-api over `store`. `further_checks` are
-    those of whoever fills that store: they end the self-check.
+    """Start destination, identity if given, proxy-api, scraper and public-api over `store`.
+    `further_checks` are those of whoever fills that store: they end the self-check.
 
-    Raises `BindError` when an address cannot be listened on, `IssuerError` when the identity's files cannot be used;
-    nothing is left running then.
+    Raises `BindError` when an address cannot be listened on, `IssuerError` when the identity's files
+    cannot be used; nothing is left running then.
     """
     samples, clock = SampleStore(), SystemClock()
     async with AsyncExitStack() as starting:

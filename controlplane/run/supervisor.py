@@ -1,4 +1,5 @@
-"""The process of a local mesh: a supervisor with an embedded control plane. Not for people: `linkerd2-py local up` starts it."""
+"""The process of a local mesh: a supervisor with an embedded control plane. Not for people: `linkerd2-py
+local up` starts it."""
 
 from __future__ import annotations
 

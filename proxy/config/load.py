@@ -66,7 +66,9 @@ def is_identity_disabled(environ: Mapping[str, str]) -> bool:
 
 
 def load_key_request(environ: Mapping[str, str]) -> KeyRequest:
-    """The part of `environ` that `proxy-identity` looks at. ConfigError as `load`, about these variables alone."""
+    """The part of `environ` that `proxy-identity` looks at. ConfigError as `load`, about these variables
+    alone.
+    """
     values, problems = _read(
         {full: text for full, text in environ.items() if full in identity.KEY_VARIABLES}
     )

@@ -1,6 +1,8 @@
-"""One setting of the sidecar as a value: what it is called, how its text is read, what it is when nobody says, and what for.
+"""One setting of the sidecar as a value: what it is called, how its text is read, what it is when nobody
+says, and what for.
 
-Parsing, checking and the tables of the README come from the settings of `table`; whoever wants a value asks for it by its setting.
+Parsing, checking and the tables of the README come from the settings of `table`; whoever wants a value
+asks for it by its setting.
 """
 
 from __future__ import annotations
@@ -17,9 +19,10 @@ Fate = Literal["used", "ignored", "refused"]
 
 
 class Setting(NamedTuple, Generic[T_co]):
-    """`shown` is the default as a person writes it, "" for none. `keeps_empty`: an empty text has a meaning; otherwise it counts
-    as unset. `fate` says what becomes of it: settings of later features are accepted and ignored where leaving them out changes
-    nothing for the traffic, and refused by name where it would change what is allowed or where it goes.
+    """`shown` is the default as a person writes it, "" for none. `keeps_empty`: an empty text has a
+    meaning; otherwise it counts as unset. `fate` says what becomes of it: settings of later features are
+    accepted and ignored where leaving them out changes nothing for the traffic, and refused by name where
+    it would change what is allowed or where it goes.
     """
 
     name: str

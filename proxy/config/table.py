@@ -1,7 +1,7 @@
 """Every `LINKERD2_PROXY_*` setting a sidecar knows.
 
-Names, units and defaults are Linkerd's (2.20). A new setting is declared here, once; `load` puts its value where it is used, and
-`tools/document_settings.py` writes it into the README.
+Names, units and defaults are Linkerd's (2.20). A new setting is declared here, once; `load` puts its
+value where it is used, and `tools/document_settings.py` writes it into the README.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ OUTBOUND_STATIC_PORTS: Final = listed(
 INBOUND_STATIC_PORTS: Final = listed(
     "INBOUND_STATIC_PORTS",
     parse.static_inbound,
-    "ours: `ip:port=ip:port[/opaque],…`, local ports that each lead to one port of the workload; `/http`: what is no HTTP gets 400"
+    "ours: `ip:port=ip:port[/opaque],…`, local ports that each lead to one port of the workload;"
+    " `/http`: what is no HTTP gets 400"
     " there instead of being carried as opaque",
 )
 
@@ -48,14 +49,16 @@ IDENTITY_DISABLED: Final = Setting(
     "IDENTITY_DISABLED",
     parse.non_empty,
     default=False,
-    meaning="ours: set (to anything), there is no identity; other `IDENTITY_…` are ignored and traffic between proxies is plain text",
+    meaning="ours: set (to anything), there is no identity; other `IDENTITY_…` are ignored and traffic"
+    " between proxies is plain text",
 )
 IDENTITY_SVC_ADDR: Final = optional(
     "IDENTITY_SVC_ADDR", parse.authority, "`host:port` of the identity service"
 )
 IDENTITY_SVC_NAME: Final = _identity(
     "IDENTITY_SVC_NAME",
-    "the identity of that service; needed unless the address is a loopback IP, and not proven yet: the service is called in plain"
+    "the identity of that service; needed unless the address is a loopback IP, and not proven yet: the"
+    " service is called in plain"
     " text",
 )
 IDENTITY_TRUST_ANCHORS: Final = Setting(
@@ -120,12 +123,14 @@ ADMIN_LISTEN_ADDR: Final = setting(
 ADMIN_HOSTS: Final = listed(
     "ADMIN_HOSTS",
     parse.host_names,
-    "ours: names that the admin address answers to beside IP addresses, `localhost`, the host's own name and names of a cluster"
+    "ours: names that the admin address answers to beside IP addresses, `localhost`, the host's own"
+    " name and names of a cluster"
     " (`….svc`, `….cluster.local`); a page in a browser can then not lead its own name here",
 )
 ADMIN_TOKEN_FILE: Final = _text(
     "ADMIN_TOKEN_FILE",
-    "ours: set, what changes the proxy (`PUT /proxy-log-level`, `POST /shutdown`) also needs `authorization: Bearer` and the content"
+    "ours: set, what changes the proxy (`PUT /proxy-log-level`, `POST /shutdown`) also needs"
+    " `authorization: Bearer` and the content"
     " of this file; without it every client on loopback may",
 )
 CONTROL_LISTEN_ADDR: Final = ignored("CONTROL_LISTEN_ADDR", parse.socket_addr)
@@ -191,7 +196,8 @@ def _side(name: str, differ: _Defaults) -> SideSettings:
             f"{name}_DETECT_TIMEOUT",
             parse.positive_duration,
             "10s",
-            "silence after which a connection is carried as opaque; one that has begun what may be a request goes on as HTTP",
+            "silence after which a connection is carried as opaque; one that has begun what may be a"
+            " request goes on as HTTP",
         ),
         connect_timeout=setting(
             f"{name}_CONNECT_TIMEOUT", parse.positive_duration, differ.connect, "for one connect"
@@ -279,12 +285,14 @@ def _side(name: str, differ: _Defaults) -> SideSettings:
         stream_window=optional(
             f"{http2}_INITIAL_STREAM_WINDOW_SIZE",
             _WINDOW,
-            "bytes, for streams that this side's server receives, in place of `HTTP2_INITIAL_STREAM_WINDOW_SIZE`",
+            "bytes, for streams that this side's server receives, in place of"
+            " `HTTP2_INITIAL_STREAM_WINDOW_SIZE`",
         ),
         connection_window=optional(
             f"{http2}_INITIAL_CONNECTION_WINDOW_SIZE",
             _CONNECTION_WINDOW,
-            "bytes, for a connection of this side's server, in place of `HTTP2_INITIAL_CONNECTION_WINDOW_SIZE`",
+            "bytes, for a connection of this side's server, in place of"
+            " `HTTP2_INITIAL_CONNECTION_WINDOW_SIZE`",
         ),
         ping_interval=optional(
             f"{http2}_KEEP_ALIVE_INTERVAL", parse.up_to_an_hour, "how often a client is pinged"
@@ -308,7 +316,8 @@ def _side(name: str, differ: _Defaults) -> SideSettings:
         pending_accept_resets=optional(
             f"{http2}_MAX_PENDING_ACCEPT_RESET_STREAMS",
             _COUNT,
-            "requests that one read may both bring and take back, as in Linkerd; more, and the client is sent away with GOAWAY",
+            "requests that one read may both bring and take back, as in Linkerd; more, and the client"
+            " is sent away with GOAWAY",
         ),
         max_send_buf_size=ignored(f"{http2}_MAX_SEND_BUF_SIZE", parse.whole(low=1, high=2**31 - 1)),
         adaptive_flow_control=ignored(f"{http2}_ADAPTIVE_FLOW_CONTROL", parse.switch),
@@ -422,13 +431,15 @@ POLICY_WORKLOAD: Final = _text("POLICY_WORKLOAD", _NAMESPACE)
 INBOUND_IPS: Final = listed(
     "INBOUND_IPS",
     parse.addresses,
-    "the workload's own addresses, where inbound traffic may go; none: every address of the machine but loopback",
+    "the workload's own addresses, where inbound traffic may go; none: every address of the machine but"
+    " loopback",
 )
 INBOUND_DEFAULT_POLICY: Final = setting(
     "INBOUND_DEFAULT_POLICY",
     parse.default_policy,
     "all-unauthenticated",
-    "who is let in: `all-unauthenticated`, `all-authenticated`, `cluster-authenticated`, `cluster-unauthenticated`, `deny`; localhost"
+    "who is let in: `all-unauthenticated`, `all-authenticated`, `cluster-authenticated`,"
+    " `cluster-unauthenticated`, `deny`; localhost"
     " always",
 )
 POLICY_CLUSTER_NETWORKS: Final = listed(
@@ -453,7 +464,8 @@ INBOUND_GATEWAY_SUFFIXES: Final = refused(
 )
 POLICY_SVC_ADDR: Final = refused(
     "POLICY_SVC_ADDR",
-    "the policy controller's API is not available yet: leave it out, and INBOUND_DEFAULT_POLICY decides alone",
+    "the policy controller's API is not available yet: leave it out, and INBOUND_DEFAULT_POLICY decides"
+    " alone",
 )
 POLICY_SVC_NAME: Final = ignored("POLICY_SVC_NAME")
 
@@ -494,7 +506,8 @@ SHUTDOWN_GRACE_PERIOD: Final = setting(
     "SHUTDOWN_GRACE_PERIOD",
     parse.duration,
     "120s",
-    "how long a proxy that got SIGTERM, SIGINT or SIGQUIT waits for what is in flight; SIGHUP, SIGUSR1 and SIGUSR2 are ignored",
+    "how long a proxy that got SIGTERM, SIGINT or SIGQUIT waits for what is in flight; SIGHUP, SIGUSR1"
+    " and SIGUSR2 are ignored",
 )
 SHUTDOWN_ENDPOINT_ENABLED: Final = setting(
     "SHUTDOWN_ENDPOINT_ENABLED", parse.switch, "false", "`POST /shutdown` on the admin address"

@@ -98,8 +98,9 @@ class Destination(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """Who this proxy is, and how it gets its certificate. `service_name`: who must answer at `address`, "" on loopback, where
-    it is called in plain text. `trust_anchors`: PEM. `directory` holds the key and the request that `proxy-identity` has made.
+    """Who this proxy is, and how it gets its certificate. `service_name`: who must answer at `address`,
+    "" on loopback, where it is called in plain text. `trust_anchors`: PEM. `directory` holds the key and
+    the request that `proxy-identity` has made.
     """
 
     address: Authority
@@ -144,8 +145,8 @@ class Logs(NamedTuple):
 
 
 class AdminSettings(NamedTuple):
-    """Where the admin server listens, the names it answers to beside its own, and the file with the token that changes
-    need; without a file they need none.
+    """Where the admin server listens, the names it answers to beside its own, and the file with the token
+    that changes need; without a file they need none.
     """
 
     listen: SocketAddr

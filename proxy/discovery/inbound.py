@@ -37,8 +37,8 @@ _REFUSED: Final = (404, "not an address of this workload")
 
 class InboundTargets:
     """Forwards to the original destination when it is one of the workload's addresses: those of
-    LINKERD2_PROXY_INBOUND_IPS, else every address of this machine but loopback. What `leads_back` to a listener of this
-    proxy is refused.
+    LINKERD2_PROXY_INBOUND_IPS, else every address of this machine but loopback. What `leads_back` to a
+    listener of this proxy is refused.
     """
 
     def __init__(
@@ -109,8 +109,9 @@ class InboundTargets:
         )
 
     def in_other_family(self, workload: SocketAddr) -> SocketAddr | None:
-        """The same port of the pod's address of the other IP version: who connects chose the version by a name,
-        without knowing which of them the program listens on. None where the pod has no such address, or several.
+        """The same port of the pod's address of the other IP version: who connects chose the version by a
+        name, without knowing which of them the program listens on. None where the pod has no such
+        address, or several.
         """
         own = pack_ip(workload.host)
         others = [packed for packed in self._own_ips if own and len(packed) != len(own)]

@@ -119,7 +119,9 @@ class Installation:
         return [self._spec(one) for one in endpoints if not self._leads_back(one.address)]
 
     def _spec(self, endpoint: Endpoint) -> EndpointSpec:
-        """The workload itself is reached past its proxy, which exempts its own user: it gets what a plain server gets."""
+        """The workload itself is reached past its proxy, which exempts its own user: it gets what a plain
+        server gets.
+        """
         address = _address(endpoint.address)
         if pack_ip(endpoint.address.host) in self._own_ips:
             return EndpointSpec(address, labels=endpoint.labels, tls=LOOPBACK)

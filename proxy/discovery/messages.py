@@ -1,6 +1,8 @@
-"""What the destination API says: its messages as plain values, and the set of endpoints that a stream of updates describes.
+"""What the destination API says: its messages as plain values, and the set of endpoints that a stream of
+updates describes.
 
-The content is checked: an address that cannot be one is skipped and counted by the caller, labels are bounded.
+The content is checked: an address that cannot be one is skipped and counted by the caller, labels are
+bounded.
 """
 
 from __future__ import annotations
@@ -30,8 +32,8 @@ _VALUE_MAX: Final = 256
 
 
 class Endpoint(NamedTuple):
-    """One address with what a client must know of it. `h2`: a meshed peer; `labels` without `dst_`; `peer`: who must
-    answer there, None: somebody who cannot prove it."""
+    """One address with what a client must know of it. `h2`: a meshed peer; `labels` without `dst_`;
+    `peer`: who must answer there, None: somebody who cannot prove it."""
 
     address: SocketAddr
     h2: bool = False
@@ -75,10 +77,12 @@ Change = Replaced | Added | Removed | Emptied
 
 
 class EndpointSet:
-    """The state of one `Get`, over all its reconnects, by the API's rules of order. `on_skipped` counts unusable addresses.
+    """The state of one `Get`, over all its reconnects, by the API's rules of order. `on_skipped` counts
+    unusable addresses.
 
-    After a (re)connect the first non-empty Add replaces the set and a Remove that comes before it is ignored; removing the last
-    address is the same as an answer that none exist. Known endpoints stay while there is no stream.
+    After a (re)connect the first non-empty Add replaces the set and a Remove that comes before it is
+    ignored; removing the last address is the same as an answer that none exist. Known endpoints stay
+    while there is no stream.
     """
 
     __slots__ = ("_awaits_snapshot", "_known", "_on_skipped", "answered")
@@ -151,7 +155,9 @@ def socket_addr(message: net.TcpAddress) -> SocketAddr | None:
 
 
 def endpoint(message: destination.WeightedAddr, *, shared: Mapping[str, str]) -> Endpoint | None:
-    """One endpoint; its own labels win over those of the set. None when its address or its identity is unusable."""
+    """One endpoint; its own labels win over those of the set. None when its address or its identity is
+    unusable.
+    """
     address = socket_addr(message.addr)
     if address is None:
         return None

@@ -39,8 +39,8 @@ def _forget(target: Target, *, table: TargetTable) -> None:
 def drop_unused(
     table: TargetTable, *, known: Container[bytes], drop: Callable[[Target], None]
 ) -> None:
-    """Give up at once those of the `known` targets that nobody uses: a workload that talks to thousands of addresses,
-    each for a moment, needs room for the next one more than a memory of the last ones.
+    """Give up at once those of the `known` targets that nobody uses: a workload that talks to thousands
+    of addresses, each for a moment, needs room for the next one more than a memory of the last ones.
     """
     for target in table.targets():
         if target.key in known and not target.in_use:

@@ -14,7 +14,8 @@ from linkerd2_py.proxy.addresses import SocketAddr
 from linkerd2_py.proxy.dns.message import MessageError, Reply, encode_question, parse_answer
 
 RESEND_S: Final = 0.8
-"""A datagram that brought no answer so long is sent again, then after twice as long, and so on: networks lose some."""
+"""A datagram that brought no answer so long is sent again, then after twice as long, and so on: networks
+lose some."""
 
 
 async def ask(server: SocketAddr, *, name: str, kind: int, timeout_s: float) -> Reply:

@@ -35,8 +35,8 @@ class TtlBounds(NamedTuple):
 
 
 class NameListener:
-    """Who wants to know: `on_addresses` at each change, `on_absent` while there never was one. `told` is what it knows; it
-    outlasts a watch that failed and was started again.
+    """Who wants to know: `on_addresses` at each change, `on_absent` while there never was one. `told` is
+    what it knows; it outlasts a watch that failed and was started again.
     """
 
     def __init__(

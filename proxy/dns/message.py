@@ -133,7 +133,9 @@ def _follow(raw: bytes, *, records: list[_Record], name: bytes, kind: int) -> _F
 
 
 def _unanswered(name: bytes, *, records: list[_Record]) -> str:
-    """`name`, unless the message says that it has no address: by an SOA from above it (RFC 2308 section 2.2)."""
+    """`name`, unless the message says that it has no address: by an SOA from above it (RFC 2308
+    section 2.2).
+    """
     denied = any(record.kind == TYPE_SOA and _is_below(name, record.name) for record in records)
     text = name.decode("latin-1")
     return text if not denied and is_host_name(text) else ""

@@ -1,7 +1,8 @@
 """A name to its addresses: hosts file, then the servers of resolv.conf along the search path.
 
-A and AAAA are asked together, and what came is used when the other is late. An absence (NXDOMAIN, or no address of either kind) leads on to the next
-name of the search path; a failure does not, for the next name may be somebody else's.
+A and AAAA are asked together, and what came is used when the other is late. An absence (NXDOMAIN, or no
+address of either kind) leads on to the next name of the search path; a failure does not, for the next
+name may be somebody else's.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ ABSENCE_TTL_S: Final = 5.0
 _MOMENT_S: Final = 0.05
 """How long addresses of one family wait for those of the other (RFC 8305 section 3)."""
 _PATIENCE_S: Final = 1.0
-"""How long one server may be silent before the next is asked, too: well inside the fail-fast period of a target."""
+"""How long one server may be silent before the next is asked, too: well inside the fail-fast period of a
+target."""
 _ALIASES_MAX: Final = 8
 """Questions about one alias after the other; a longer chain is a loop or a mistake."""
 
@@ -76,8 +78,8 @@ class Resolver:
     async def resolve(self, name: str, *, on_partial: OnPartial | None = None) -> Resolution:
         """The addresses of `name`. NameAbsentError, or ResolveError when nobody could say.
 
-        `on_partial` gets the addresses of one family when those of the other are late; they go on being asked for, until what
-        came is itself to be asked again.
+        `on_partial` gets the addresses of one family when those of the other are late; they go on being
+        asked for, until what came is itself to be asked again.
         """
         if not is_host_name(name):
             raise NameAbsentError(name, ttl_s=ABSENCE_TTL_S)
@@ -115,7 +117,9 @@ class Resolver:
     async def _ask_through(
         self, name: str, settings: ResolverSettings, *, kind: int
     ) -> Reply | None:
-        """The answer at the end of the aliases, where servers give no more than the next one; None when there is none."""
+        """The answer at the end of the aliases, where servers give no more than the next one; None when
+        there is none.
+        """
         ttls: list[int] = []
         for _ in range(_ALIASES_MAX):
             answer = await _ask_any(name, settings, kind=kind)
@@ -133,9 +137,11 @@ class Resolver:
 async def _collect(
     asking: Sequence[asyncio.Task[Reply | None]], *, on_partial: OnPartial | None
 ) -> list[Reply | None]:
-    """The answers to one name's questions, in their order; without those that are late when there are addresses enough.
+    """The answers to one name's questions, in their order; without those that are late when there are
+    addresses enough.
 
-    Servers exist that deny every name when they are asked for AAAA (RFC 4074 section 4.2), so only A's denial is the last word.
+    Servers exist that deny every name when they are asked for AAAA (RFC 4074 section 4.2), so only A's
+    denial is the last word.
     """
     pending, answers = set(asking), list[Reply | None]()
     about_a = asking[0]
@@ -188,7 +194,9 @@ async def _ask_one(server: SocketAddr, name: str, *, kind: int, timeout_s: float
 async def _first(
     waiting: set[asyncio.Task[Reply | None]], *, timeout_s: float | None
 ) -> Reply | None:
-    """The first answer of those that are `waiting`; who is done leaves the set. None when all failed or the time is over."""
+    """The first answer of those that are `waiting`; who is done leaves the set. None when all failed or
+    the time is over.
+    """
     loop = asyncio.get_running_loop()
     end = None if timeout_s is None else loop.time() + timeout_s
     while waiting:
@@ -217,7 +225,9 @@ def _is_denied(answers: Sequence[Reply | None]) -> bool:
 
 
 def candidates(name: str, *, settings: ResolverSettings) -> tuple[str, ...]:
-    """Full names to try, in order: resolv.conf(5) on `search` and `ndots`. What a suffix makes too long is left out."""
+    """Full names to try, in order: resolv.conf(5) on `search` and `ndots`. What a suffix makes too long
+    is left out.
+    """
     if name.endswith("."):
         return (name.removesuffix("."),)
     completed = (f"{name}.{suffix}".removesuffix(".") for suffix in settings.search)

@@ -39,7 +39,9 @@ class Settings(Protocol):
 
 
 class ResolvConf:
-    """A file of settings, read again when it has changed. While it is missing, what it last said holds: defaults at first."""
+    """A file of settings, read again when it has changed. While it is missing, what it last said holds:
+    defaults at first.
+    """
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -113,7 +115,9 @@ def parse_hosts(text: str) -> dict[str, tuple[bytes, ...]]:
 
 
 def _stamp_of(path: str) -> Stamp | None:
-    """What changes with every edit; None while there is no such file, and for what is none: a pipe has nothing to say."""
+    """What changes with every edit; None while there is no such file, and for what is none: a pipe has
+    nothing to say.
+    """
     try:
         status = os.stat(path)  # noqa: PTH116  # pathlib is 0.4 MiB
     except OSError:

@@ -21,7 +21,9 @@ _FILE_BYTES: Final = 65_536
 
 
 class IdentityError(Exception):
-    """What the process needs to have an identity is not there; a line for each file, with the variable that led to it."""
+    """What the process needs to have an identity is not there; a line for each file, with the variable
+    that led to it.
+    """
 
 
 class CertifyError(Exception):

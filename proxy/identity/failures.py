@@ -1,4 +1,5 @@
-"""Handshakes that failed, told in the log: each reason of each peer once in a while, not once a connection."""
+"""Handshakes that failed, told in the log: each reason of each peer once in a while, not once a
+connection."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ def handshake_log(
     """What the engine calls for each failure."""
     told: dict[tuple[bool, str, str], float] = {}
 
-    def on_failure(inbound: bool, peer: Address | None, reason: str) -> None:  # noqa: FBT001  # the engine's shape
+    def on_failure(inbound: bool, peer: Address | None, reason: str) -> None:  # noqa: FBT001
         # A client has another port each time; it is the same client.
         who = "" if peer is None else peer.host if inbound else str(peer)
         key, now = (inbound, who, reason), clock.monotonic()

@@ -1,4 +1,5 @@
-"""When to ask for a certificate: at once, then at 70 % of each one's life, and again and again while that fails.
+"""When to ask for a certificate: at once, then at 70 % of each one's life, and again and again while that
+fails.
 
 What fails changes nothing: the certificate in force stays until its end, and connections outlive it.
 """

@@ -1,7 +1,8 @@
-"""`linkerd2-py proxy-identity`: makes the key of a proxy and the request to certify it, then becomes the proxy.
+"""`linkerd2-py proxy-identity`: makes the key of a proxy and the request to certify it, then becomes the
+proxy.
 
-What makes keys is heavy, and a secret that passed through it would lie about in its memory. So it does this one thing in a process that ends:
-exec replaces it whole. Each start makes another key.
+What makes keys is heavy, and a secret that passed through it would lie about in its memory. So it does
+this one thing in a process that ends: exec replaces it whole. Each start makes another key.
 """
 
 from __future__ import annotations
@@ -24,20 +25,23 @@ KEY_FILE: Final = "key.p8"
 REQUEST_FILE: Final = "csr.der"
 _USAGE: Final = (
     "usage: linkerd2-py proxy-identity\n\n"
-    "Writes a new key (key.p8) and a request to certify it (csr.der) into LINKERD2_PROXY_IDENTITY_DIR, then becomes the "
+    "Writes a new key (key.p8) and a request to certify it (csr.der) into"
+    " LINKERD2_PROXY_IDENTITY_DIR, then becomes the "
     "proxy.\n"
 )
 
 
 def main(words: Sequence[str]) -> int:
-    """Returns only for help or when it failed: 64 for bad input, 1 where the files cannot be written. Else it is the proxy, which gets `words`."""
+    """Returns only for help or when it failed: 64 for bad input, 1 where the files cannot be written.
+    Else it is the proxy, which gets `words`.
+    """
     if list(words) in (["--help"], ["-h"]):
         print(_USAGE, end="")
         return 0
     status = 0 if is_identity_disabled(os.environ) else _prepare()
     if status == 0:
         # -P: the proxy imports nothing from the directory that it happens to be started in.
-        os.execv(sys.executable, [sys.executable, "-P", "-m", "linkerd2_py.proxy", *words])  # noqa: S606  # ourselves
+        os.execv(sys.executable, [sys.executable, "-P", "-m", "linkerd2_py.proxy", *words])  # noqa: S606
     return status
 
 

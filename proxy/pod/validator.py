@@ -1,7 +1,8 @@
-"""`linkerd2-py network-validator`: proves that outgoing connections reach the proxy, before the workload starts.
+"""`linkerd2-py network-validator`: proves that outgoing connections reach the proxy, before the workload
+starts.
 
-It listens where the proxy will, connects to an address that is nobody's, and expects the token that only its own listener sends. It
-must not run as the proxy's user, whose traffic is left alone.
+It listens where the proxy will, connects to an address that is nobody's, and expects the token that only
+its own listener sends. It must not run as the proxy's user, whose traffic is left alone.
 """
 
 from __future__ import annotations
@@ -27,10 +28,14 @@ EXIT_USAGE: Final = 64  # EX_USAGE of sysexits.h
 _PROGRAM: Final = "linkerd2-py network-validator"
 _TOKEN_LENGTH: Final = 64
 _ADVICE: Final = (
-    "outgoing connections are not redirected to the proxy: are proxy-init's rules in this network namespace, and is this user"
+    "outgoing connections are not redirected to the proxy: are proxy-init's rules in this network"
+    " namespace, and is this user"
     " not the proxy's?"
 )
-_NO_ROUTE: Final = "nothing can be proved without a route to that address: give this network namespace a default route"
+_NO_ROUTE: Final = (
+    "nothing can be proved without a route to that address:"
+    " give this network namespace a default route"
+)
 
 # Not `__name__`: run as a program, that would be `__main__`.
 logger = logging.getLogger("linkerd2_py.proxy.pod.validator")
@@ -134,11 +139,35 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     environ = os.environ
-    parser.add_argument("--listen-addr", type=_address, default=SocketAddr("0.0.0.0", 4140), metavar="IP:PORT", help="where the rules lead (default: 0.0.0.0:4140)")  # fmt: skip
-    parser.add_argument("--connect-addr", type=_peer, default=SocketAddr("192.0.2.2", 1404), metavar="IP:PORT", help="an address that is nobody's (default: 192.0.2.2:1404)")  # fmt: skip
-    parser.add_argument("--timeout", type=_timeout, default=10.0, metavar="DURATION", help="(default: 10s)")  # fmt: skip
-    parser.add_argument("--log-level", default=environ.get("LINKERD_VALIDATOR_LOG_LEVEL", "info"), metavar="FILTER", help="(default: $LINKERD_VALIDATOR_LOG_LEVEL or info)")  # fmt: skip
-    parser.add_argument("--log-format", choices=("plain", "json"), default=environ.get("LINKERD_VALIDATOR_LOG_FORMAT", "plain"), help="(default: $LINKERD_VALIDATOR_LOG_FORMAT or plain)")  # fmt: skip
+    parser.add_argument(
+        "--listen-addr",
+        type=_address,
+        default=SocketAddr("0.0.0.0", 4140),
+        metavar="IP:PORT",
+        help="where the rules lead (default: 0.0.0.0:4140)",
+    )
+    parser.add_argument(
+        "--connect-addr",
+        type=_peer,
+        default=SocketAddr("192.0.2.2", 1404),
+        metavar="IP:PORT",
+        help="an address that is nobody's (default: 192.0.2.2:1404)",
+    )
+    parser.add_argument(
+        "--timeout", type=_timeout, default=10.0, metavar="DURATION", help="(default: 10s)"
+    )
+    parser.add_argument(
+        "--log-level",
+        default=environ.get("LINKERD_VALIDATOR_LOG_LEVEL", "info"),
+        metavar="FILTER",
+        help="(default: $LINKERD_VALIDATOR_LOG_LEVEL or info)",
+    )
+    parser.add_argument(
+        "--log-format",
+        choices=("plain", "json"),
+        default=environ.get("LINKERD_VALIDATOR_LOG_FORMAT", "plain"),
+        help="(default: $LINKERD_VALIDATOR_LOG_FORMAT or plain)",
+    )
     return parser
 
 

@@ -1,7 +1,7 @@
 """Who is let in to the workload: Linkerd's default policies, decided once for each connection and counted.
 
-A port that requires identity turns an unauthenticated policy into its authenticated one, as Linkerd's controller does. Whoever comes from localhost is
-the workload's own pod and always let in.
+A port that requires identity turns an unauthenticated policy into its authenticated one, as Linkerd's
+controller does. Whoever comes from localhost is the workload's own pod and always let in.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from linkerd2_py.proxy.config.types import InboundPolicy
 Labels = tuple[tuple[str, str], ...]
 
 PERMISSIONS_MAX: Final = 1000
-"""Kept at once, each for one client on one port. Clients choose the port, so the number must have an end; what is
-forgotten is made again, with the same counters."""
+"""Kept at once, each for one client on one port. Clients choose the port, so the number must have an end;
+what is forgotten is made again, with the same counters."""
 
 _LOCALHOST: Final = frozenset({"127.0.0.1", "::1", "::ffff:127.0.0.1"})
 

@@ -1,4 +1,5 @@
-"""One proxy process behind doors: kept running, asked whether it is ready, and given an identity where its doors have one."""
+"""One proxy process behind doors: kept running, asked whether it is ready, and given an identity where
+its doors have one."""
 
 from __future__ import annotations
 
@@ -52,7 +53,9 @@ class DoorProxy:
         return not self._stopped and self._around.identities.is_current(self._identity)
 
     def _with_identity(self) -> PodPlan:
-        """The mesh's own and no workload's: who lets its own namespace in does not let in what comes from outside."""
+        """The mesh's own and no workload's: who lets its own namespace in does not let in what comes from
+        outside.
+        """
         identity = self._around.identities.issue(
             self._identity, service_account=SERVICE_ACCOUNT, namespace=CONTROL_PLANE_NAMESPACE
         )

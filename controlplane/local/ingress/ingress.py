@@ -1,8 +1,9 @@
 """The mesh's front doors: a proxy without a program, with one local port for every service.
 
-People and load tools enter by the ingress, which has an identity of its own. Workloads that have no proxy have doors of theirs, whose
-proxies have no identity: whom such a workload calls sees it as what it is, a client that proves nothing. A service that is added later
-gets a further proxy, so that connections through the first are not dropped.
+People and load tools enter by the ingress, which has an identity of its own. Workloads that have no proxy
+have doors of theirs, whose proxies have no identity: whom such a workload calls sees it as what it is, a
+client that proves nothing. A service that is added later gets a further proxy, so that connections
+through the first are not dropped.
 """
 
 from __future__ import annotations
@@ -118,7 +119,9 @@ class Ingress:
             self._start(tuple(fresh), namespace=namespace)
 
     def renew(self) -> None:
-        """Start proxies again that trust other anchors than those in force; their doors are closed meanwhile."""
+        """Start proxies again that trust other anchors than those in force; their doors are closed
+        meanwhile.
+        """
         if self._renewing is None or self._renewing.done():
             self._renewing = supervise(self._renew, name=f"renew-{self._kind.name}")
 

@@ -1,7 +1,7 @@
 """Queries for other people's names: passed on as they are to the machine's name servers, one after the other.
 
-Each goes out with a random number from a socket of its own, connected, so that the kernel drops datagrams from anyone else; what does
-not repeat number and question is passed over, not believed.
+Each goes out with a random number from a socket of its own, connected, so that the kernel drops datagrams
+from anyone else; what does not repeat number and question is passed over, not believed.
 """
 
 from __future__ import annotations

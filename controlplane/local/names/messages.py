@@ -1,4 +1,5 @@
-"""Queries in, answers out (RFC 1035, 2308, 6891). Queries are hostile bytes: `read_query` raises `QueryError`, nothing else."""
+"""Queries in, answers out (RFC 1035, 2308, 6891). Queries are hostile bytes: `read_query` raises
+`QueryError`, nothing else."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ QUERY_MAX: Final = 4096
 TTL_S: Final = 5
 """Also of absences: a service that is declared now is found soon."""
 PAYLOAD: Final = 4096
-"""Bytes of the longest datagram, to clients that say they take it; no network is between us to lose a fragment."""
+"""Bytes of the longest datagram, to clients that say they take it; no network is between us to lose a
+fragment."""
 _PLAIN_PAYLOAD: Final = 512
 _HEADER: Final = struct.Struct("!6H")
 _OPCODE: Final = 0x7800
@@ -109,7 +111,9 @@ def failure(query: Query, *, rcode: dns.rcode.Rcode) -> dns.message.Message:
 
 
 def encode(answer: dns.message.Message, *, query: Query, stream: bool) -> bytes:
-    """The bytes for the client; over UDP no more than it takes, marked as truncated where that is too little."""
+    """The bytes for the client; over UDP no more than it takes, marked as truncated where that is
+    too little.
+    """
     limit = max(_PLAIN_PAYLOAD, min(query.message.payload, PAYLOAD))
     return answer.to_wire(max_size=0xFFFF if stream else limit, prefer_truncation=True)
 

@@ -1,7 +1,8 @@
 """The name server of a transparent mesh's pods, and the files that lead to it and from it.
 
-It answers for the mesh itself and passes every other name on. Everything it holds is bounded: connections, of all and of one client, how
-long they may be idle, how long a query is, how many wait for other servers. Who connects is served: the oldest connection makes room.
+It answers for the mesh itself and passes every other name on. Everything it holds is bounded:
+connections, of all and of one client, how long they may be idle, how long a query is, how many wait for
+other servers. Who connects is served: the oldest connection makes room.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ logger = logging.getLogger(__name__)
 
 
 class DnsServer:
-    """Answers from `zone`; other names are asked of `forward_to` (`address` or `address:port`). ValueError for other texts."""
+    """Answers from `zone`; other names are asked of `forward_to` (`address` or `address:port`).
+    ValueError for other texts.
+    """
 
     def __init__(
         self,
@@ -220,7 +223,9 @@ class _Datagrams(asyncio.DatagramProtocol):
 
 
 def name_servers(resolv_conf: Path) -> list[str]:
-    """The addresses of the name servers that the file names, in order; where it names none, this machine's."""
+    """The addresses of the name servers that the file names, in order; where it names none, this
+    machine's.
+    """
     found: list[str] = []
     text = resolv_conf.read_text(errors="replace") if resolv_conf.is_file() else ""
     for line in text.splitlines():

@@ -1,7 +1,7 @@
 """What a proxy needs to prove who it is: a token, which it trades for certificates, in a folder of its own.
 
-The proxy makes its key itself and keeps it beside the token. Beside that lies the one that changes through its admin server need. Nobody but
-its user reads them; all are gone when the pod is.
+The proxy makes its key itself and keeps it beside the token. Beside that lies the one that changes
+through its admin server need. Nobody but its user reads them; all are gone when the pod is.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ _PASSAGE: Final = 0o711
 
 @dataclass(frozen=True, slots=True)
 class PodIdentity:
-    """`name` stands in the certificate, `folder` is the proxy's; `settings` say all that to the proxy, without the prefix."""
+    """`name` stands in the certificate, `folder` is the proxy's; `settings` say all that to the proxy,
+    without the prefix.
+    """
 
     name: str
     folder: Path
@@ -39,7 +41,9 @@ class PodIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Issuance:
-    """The identity service as proxies meet it: its address, what it takes for proof, and the anchors they are to trust (PEM)."""
+    """The identity service as proxies meet it: its address, what it takes for proof, and the anchors they
+    are to trust (PEM).
+    """
 
     address: str
     tokens: WorkloadTokens
@@ -53,7 +57,9 @@ class _Issued(NamedTuple):
 
 
 class PodIdentities:
-    """Hands them out, from `open` to `close`. `uid` is the user that proxies run as; None: whoever this is."""
+    """Hands them out, from `open` to `close`. `uid` is the user that proxies run as; None: whoever
+    this is.
+    """
 
     def __init__(self, folder: Path, *, issuance: Issuance, uid: int | None = None) -> None:
         self._folder = folder
@@ -62,7 +68,9 @@ class PodIdentities:
         self._issued: dict[str, _Issued] = {}
 
     def open(self) -> None:
-        """Begin with an empty folder, whatever a mesh that died has left there. StateError if it is not ours, OSError."""
+        """Begin with an empty folder, whatever a mesh that died has left there. StateError if it is not
+        ours, OSError.
+        """
         owned.remove(self._folder)
         owned.make(self._folder, mode=owned.OWNER_ONLY if self._uid is None else _PASSAGE)
 
@@ -81,7 +89,9 @@ class PodIdentities:
         return PodIdentity(name, folder, settings)
 
     def is_current(self, pod: str) -> bool:
-        """Whether the pod's proxy trusts the anchors in force; a pod without an identity trusts nobody anyway."""
+        """Whether the pod's proxy trusts the anchors in force; a pod without an identity trusts nobody
+        anyway.
+        """
         issued = self._issued.get(pod)
         return issued is None or issued.anchors == self._issuance.anchors()
 

@@ -1,14 +1,15 @@
 """Runs between fork and exec: tie this process to its parent's life, put it in its place, become the program.
 
-Executed as a file by `python -I -S`, so it imports nothing of this package. Arguments: the parent's process id, the signal to get
-when it dies, then where and as whom to run (all optional), `--`, and the program's argv:
+Executed as a file by `python -I -S`, so it imports nothing of this package. Arguments: the parent's
+process id, the signal to get when it dies, then where and as whom to run (all optional), `--`, and the
+program's argv:
 
     --files N      with this many descriptors at first, though the parent has more
     --netns NAME   in the network namespace /run/netns/NAME
     --etc FOLDER   with the files of FOLDER in place of those of /etc, for this program alone
     --uid UID      as that user, with no privilege left
-    --reach FOLDER but to read files, where it could not reach this folder, the interpreter or this package otherwise: for
-                   programs of ours, and for no other
+    --reach FOLDER but to read files, where it could not reach this folder, the interpreter or this package
+                   otherwise: for programs of ours, and for no other
 """
 
 import ctypes
@@ -80,7 +81,9 @@ def cover_etc(folder: str) -> None:
 
 
 def become(uid: int, *, reach: str | None) -> None:
-    """Change the user for good; without `reach`, to one that has no capability. A death signal asked for before would be forgotten here."""
+    """Change the user for good; without `reach`, to one that has no capability. A death signal asked for
+    before would be forgotten here.
+    """
     try:
         entry = pwd.getpwuid(uid)
         gid, groups = entry.pw_gid, os.getgrouplist(entry.pw_name, entry.pw_gid)

@@ -23,7 +23,9 @@ class Place(Protocol):
 
     @property
     def has_doors(self) -> bool:
-        """Whether programs without a proxy are told of a local port for each service, as nothing is found by its name."""
+        """Whether programs without a proxy are told of a local port for each service, as nothing is found
+        by its name.
+        """
 
     @property
     def proxy_uid(self) -> int | None:

@@ -12,9 +12,10 @@ LAUNCH: Final = str(Path(__file__).with_name("launch.py"))
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where and as whom a program runs, if not as its parent does: in a named network namespace,
-    with the files of the folder `etc` in place of those of /etc, as another user. That user has no capability; with
-    `reach`, which is for programs of ours alone, it can read that folder, the interpreter and this package.
+    """Where and as whom a program runs, if not as its parent does: in a named network namespace, with the
+    files of the folder `etc` in place of those of /etc, as another user. That user has no capability;
+    with `reach`, which is for programs of ours alone, it can read that folder, the interpreter and this
+    package.
     """
 
     netns: str = ""

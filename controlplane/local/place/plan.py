@@ -1,4 +1,5 @@
-"""What one replica gets before it starts: a plan says everything, and whoever supervises the pod carries it out."""
+"""What one replica gets before it starts: a plan says everything, and whoever supervises the pod carries
+it out."""
 
 from __future__ import annotations
 
@@ -93,7 +94,9 @@ class PodPlan:
 
 
 def policy_settings(spec: WorkloadSpec, *, guarded: Iterable[int], networks: str) -> dict[str, str]:
-    """Whom a workload's proxy lets in. `guarded`: its ports that require an identity; `networks`: where the mesh is."""
+    """Whom a workload's proxy lets in. `guarded`: its ports that require an identity; `networks`: where
+    the mesh is.
+    """
     return {
         "POLICY_CLUSTER_NETWORKS": networks,
         "INBOUND_DEFAULT_POLICY": spec.default_inbound_policy,

@@ -30,8 +30,9 @@ CRASH_LOOP_EXITS: Final = 3
 class Container:
     """One program of a pod; with `once` it is to end well, and is started again only after a failure.
 
-    `on_change` is called whenever what is read here has changed. `problem` says why it does not run as it should, until
-    whoever asks it is content; `last_exit` why it was last started again, at `last_exit_at`, and stays.
+    `on_change` is called whenever what is read here has changed. `problem` says why it does not run as it
+    should, until whoever asks it is content; `last_exit` why it was last started again, at
+    `last_exit_at`, and stays.
     """
 
     def __init__(

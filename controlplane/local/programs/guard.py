@@ -1,8 +1,9 @@
 """The last one standing: kills every process group of a mesh whose supervisor vanished.
 
-Executed as a file by `python -I -S`. Reads lines from stdin: `+GROUP` and `-GROUP` list process groups, `~FOLDER` (JSON) is a folder to
-remove after they are killed, `!ARGV` (JSON) is what to run then (`![]`: nothing). The end of stdin means that the supervisor is gone, and
-what is still listed is done. A direct child dies with its parent anyway (see `launch`); the groups cover what such a child started.
+Executed as a file by `python -I -S`. Reads lines from stdin: `+GROUP` and `-GROUP` list process groups,
+`~FOLDER` (JSON) is a folder to remove after they are killed, `!ARGV` (JSON) is what to run then (`![]`:
+nothing). The end of stdin means that the supervisor is gone, and what is still listed is done. A direct
+child dies with its parent anyway (see `launch`); the groups cover what such a child started.
 """
 
 import contextlib
@@ -27,7 +28,9 @@ POLITE = (
 
 
 class Left:
-    """What is still listed when `lines` end. A folder is held open: one that takes its name later is another mesh's."""
+    """What is still listed when `lines` end. A folder is held open: one that takes its name later is
+    another mesh's.
+    """
 
     def __init__(self, lines: Iterable[str]) -> None:
         self.groups: set[int] = set()
@@ -52,7 +55,8 @@ class Left:
 def remove(folder: str, *, held: int) -> None:
     """Remove the folder that is open as `held`, and no other."""
     with contextlib.suppress(OSError):
-        # The mark, which begins with a dot, goes last: without it nobody would finish what is interrupted here.
+        # The mark, which begins with a dot, goes last: without it nobody would finish what is interrupted
+        # here.
         for name in sorted(os.listdir(held), reverse=True):
             if stat.S_ISDIR(os.lstat(name, dir_fd=held).st_mode):
                 shutil.rmtree(name, ignore_errors=True, dir_fd=held)

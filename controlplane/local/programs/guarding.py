@@ -24,7 +24,8 @@ _GUARD_PAUSE_S: Final = 0.5
 class Guard:
     """The process that kills what is left if this one is killed; see `guard`.
 
-    One that ends is replaced once `stand_by` was called, and its successor told what it knew. `restarts` counts them.
+    One that ends is replaced once `stand_by` was called, and its successor told what it knew. `restarts`
+    counts them.
     """
 
     def __init__(self) -> None:

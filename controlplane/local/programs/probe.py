@@ -1,4 +1,5 @@
-"""Questions to a process: does it accept connections, does it answer 2xx? And if not, what does it do instead?"""
+"""Questions to a process: does it accept connections, does it answer 2xx? And if not, what does it do
+instead?"""
 
 from __future__ import annotations
 
@@ -17,7 +18,9 @@ _HEAD_LIMIT: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A question: connect, and with a `path` also GET it. With `netns` it is asked inside that network namespace."""
+    """A question: connect, and with a `path` also GET it. With `netns` it is asked inside that network
+    namespace.
+    """
 
     host: str
     port: int

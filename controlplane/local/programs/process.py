@@ -97,7 +97,9 @@ def start(program: Program, *, guard: Guard) -> Process:
 
 
 def raise_files_limit() -> None:
-    """As many descriptors for this process as it may have: whoever connects shares them with the programs that it starts."""
+    """As many descriptors for this process as it may have: whoever connects shares them with the programs
+    that it starts.
+    """
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 

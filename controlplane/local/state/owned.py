@@ -1,7 +1,9 @@
-"""Folders of ours on a machine that others use too: made, written and removed only where nobody else can reach in.
+"""Folders of ours on a machine that others use too: made, written and removed only where nobody else can
+reach in.
 
-A way is trusted when nobody but root and this user can change a step of it. A folder is ours when this user has it and it carries
-our mark, which is made first and removed last; what else lies beside it is never touched.
+A way is trusted when nobody but root and this user can change a step of it. A folder is ours when this
+user has it and it carries our mark, which is made first and removed last; what else lies beside it is
+never touched.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ class StateError(Exception):
 
 
 def check_way(path: Path) -> None:
-    """StateError unless every step to `path` that exists, the last included, is changed by root and this user alone."""
+    """StateError unless every step to `path` that exists, the last included, is changed by root and this
+    user alone.
+    """
     _check_steps(path.absolute(), links=0)
 
 
@@ -53,8 +57,8 @@ def make_way(path: Path) -> None:
 
 
 def make(folder: Path, *, mode: int = OWNER_ONLY, known_by: str = MARK) -> None:
-    """A folder of ours, on a way that is trusted; one that is not empty must carry the mark or be `known_by` a file of
-    that name. Its mode is changed only if it is new. StateError, OSError.
+    """A folder of ours, on a way that is trusted; one that is not empty must carry the mark or be
+    `known_by` a file of that name. Its mode is changed only if it is new. StateError, OSError.
     """
     try:
         folder.mkdir(mode=OWNER_ONLY)
@@ -76,8 +80,8 @@ def check_free(folder: Path) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder of ours, with the folders in it. One that is not ours stays, and so do files that somebody put in
-    ours. May be repeated.
+    """Remove a folder of ours, with the folders in it. One that is not ours stays, and so do files that
+    somebody put in ours. May be repeated.
     """
     with contextlib.suppress(OSError, StateError), _opened(folder) as held:
         if not _is_ours(held):
@@ -91,8 +95,8 @@ def remove(folder: Path) -> None:
 
 
 def open_file(path: Path, flags: int) -> int:
-    """Open a file that is for its owner only, made if `flags` say so; never through a link, never another user's or
-    another kind of file. StateError, OSError.
+    """Open a file that is for its owner only, made if `flags` say so; never through a link, never another
+    user's or another kind of file. StateError, OSError.
     """
     try:
         fd = os.open(path, flags | _AS_ASKED | os.O_NONBLOCK, 0o600)

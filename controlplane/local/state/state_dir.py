@@ -36,8 +36,8 @@ UNSEEN: Final = 0
 class State:
     """What a running mesh says of itself; addresses are `host:port` unless they are URLs.
 
-    `network` is the label of a transparent mesh's namespaces. `pid_started` tells the supervisor from a later process of
-    the same number (clock ticks since the machine's start).
+    `network` is the label of a transparent mesh's namespaces. `pid_started` tells the supervisor from a
+    later process of the same number (clock ticks since the machine's start).
     """
 
     version: str
@@ -90,7 +90,9 @@ class StateDir:
         return self.logs / f"{name}.log"
 
     def create(self) -> None:
-        """Make the directories, or find them as this user's own; only their owner reads logs. StateError if that is refused."""
+        """Make the directories, or find them as this user's own; only their owner reads logs. StateError
+        if that is refused.
+        """
         try:
             owned.make_way(self.root)
             with contextlib.suppress(FileExistsError):
@@ -111,7 +113,9 @@ class StateDir:
         owned.check_way(self.root)
 
     def write(self, state: State) -> None:
-        """Replace state.json in one step: a reader sees the old one or the new one. OSError leaves the old one, and nothing else."""
+        """Replace state.json in one step: a reader sees the old one or the new one. OSError leaves the
+        old one, and nothing else.
+        """
         fields = asdict(state) | {"links": dict(state.links)}
         handle, name = tempfile.mkstemp(dir=self.root, prefix=".state-")
         try:
@@ -184,7 +188,9 @@ class Lock:
 
 
 def default_state_dir() -> StateDir:
-    """Of the mesh that is meant: this user's own, or the whole machine's where this user has none. StateError if neither can be."""
+    """Of the mesh that is meant: this user's own, or the whole machine's where this user has none.
+    StateError if neither can be.
+    """
     system = StateDir(SYSTEM_STATE_DIR)
     by_machine = _explicit() is None and _is_there(system.state_file)
     try:
@@ -204,12 +210,16 @@ def _is_there(path: Path) -> bool:
 
 
 def own_state_dir() -> StateDir:
-    """$LINKERD2_PY_STATE_DIR, else $XDG_STATE_HOME/linkerd2-py, else ~/.local/state/linkerd2-py. StateError without any."""
+    """$LINKERD2_PY_STATE_DIR, else $XDG_STATE_HOME/linkerd2-py, else ~/.local/state/linkerd2-py.
+    StateError without any.
+    """
     return _explicit() or _home()
 
 
 def transparent_state_dir() -> StateDir:
-    """Where a mesh that root runs for the machine keeps its state: $LINKERD2_PY_STATE_DIR, else /run/linkerd2-py."""
+    """Where a mesh that root runs for the machine keeps its state: $LINKERD2_PY_STATE_DIR, else
+    /run/linkerd2-py.
+    """
     return _explicit() or StateDir(SYSTEM_STATE_DIR)
 
 
@@ -249,7 +259,8 @@ def try_lock(directory: StateDir) -> Lock | None:
 
 
 def holder(directory: StateDir) -> int | None:
-    """The process that runs the mesh of this directory, UNSEEN, or None. StateError if the directory is unusable.
+    """The process that runs the mesh of this directory, UNSEEN, or None. StateError if the directory is
+    unusable.
 
     Only looks: it can never keep a supervisor from taking the lock. Not for the process that
     itself has the lock, which would lose it.

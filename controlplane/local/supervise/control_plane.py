@@ -1,4 +1,5 @@
-"""What a local mesh needs of its control plane. Who it is made of is said by whoever starts the supervisor."""
+"""What a local mesh needs of its control plane. Who it is made of is said by whoever starts the
+supervisor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What the supervisor of a local mesh says of itself, beside what its pods say: for `check` and `local status`."""
+"""What the supervisor of a local mesh says of itself, beside what its pods say: for `check` and `local
+status`."""
 
 from __future__ import annotations
 

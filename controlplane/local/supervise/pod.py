@@ -177,7 +177,8 @@ class PodRunner:
         if port is None:
             return ""
         path = check.path if check and check.kind == "http" else ""
-        # Inside a namespace nothing is redirected on the way to its own addresses: the program itself answers.
+        # Inside a namespace nothing is redirected on the way to its own addresses: the program itself
+        # answers.
         refusal = await Probe(self.plan.ip, port, path=path, netns=self.plan.netns).refusal()
         if refusal and self.plan.intercepted:
             # Its proxy finds the address that it answers at.

@@ -84,7 +84,9 @@ class Settings:
 
 
 class Supervisor:
-    """One running mesh, from `run` to its end; `source` fills `store`, over which the control plane is started."""
+    """One running mesh, from `run` to its end; `source` fills `store`, over which the control plane is
+    started.
+    """
 
     def __init__(
         self,
@@ -204,7 +206,9 @@ class Supervisor:
             raise StartError(f"identity: {error}") from error
 
     def _open_identities(self, plane: ControlPlane, *, guard: Guard, place: Place) -> PodIdentities:
-        """Where proxies keep what they prove with who they are; whatever ends this process, nothing of it stays."""
+        """Where proxies keep what they prove with who they are; whatever ends this process, nothing of it
+        stays.
+        """
         folder = self._settings.state_dir.identity
         issuance = Issuance(plane.proxy_api, tokens=self._tokens, anchors=lambda: plane.anchors)
         identities = PodIdentities(folder, issuance=issuance, uid=place.proxy_uid)

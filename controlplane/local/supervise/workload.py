@@ -40,7 +40,9 @@ class Lodging:
     on_change: Callable[[], None]
 
     async def join(self, spec: WorkloadSpec, *, name: str) -> PodPlan:
-        """A place for one replica, and what its proxy proves who it is with. AddressError or OSError if there is none."""
+        """A place for one replica, and what its proxy proves who it is with. AddressError or OSError if
+        there is none.
+        """
         plan = await self.place.join(spec, name=name, door=self.door)
         if not spec.meshed:
             return plan
@@ -60,7 +62,9 @@ class Lodging:
 
 
 class WorkloadRunner:
-    """The replicas of one workload by number. `problem` says why one has no place; it is tried again for as long."""
+    """The replicas of one workload by number. `problem` says why one has no place; it is tried again for
+    as long.
+    """
 
     def __init__(self, spec: WorkloadSpec, *, lodging: Lodging) -> None:
         self._spec = spec
@@ -162,7 +166,7 @@ class WorkloadRunner:
         name = f"{self._spec.name}-{number}"
         try:
             plan = await self._lodging.join(self._spec, name=name)
-        except Exception as error:  # noqa: BLE001  # the other replicas get their places whatever this one met
+        except Exception as error:  # noqa: BLE001  # the others get their places all the same
             if not isinstance(error, (AddressError, OSError)):
                 report_failure(f"workload {self._spec.name}", error)
             self._refuse(number, problem=f"{name}: {error}")
@@ -201,7 +205,9 @@ class WorkloadRunner:
 
 
 async def _all(work: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Each to its end, then the first failure of any: whoever tries again must not meet one that is still at it."""
+    """Each to its end, then the first failure of any: whoever tries again must not meet one that is still
+    at it.
+    """
     for failure in await asyncio.gather(*work, return_exceptions=True):
         if failure is not None:
             raise failure

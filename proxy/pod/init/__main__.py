@@ -64,7 +64,9 @@ def _run(options: Options) -> None:
 
 @contextmanager
 def _close_wait(seconds: int) -> Iterator[None]:
-    """The timeout is `seconds` from now on (0: as it is), unless the block fails. OSError if that is refused."""
+    """The timeout is `seconds` from now on (0: as it is), unless the block fails. OSError if that
+    is refused.
+    """
     if not seconds:
         yield
         return

@@ -61,7 +61,9 @@ def apply(backends: Sequence[Backend], *, make_text: MakeText) -> None:
 
 
 def simulate(backends: Sequence[Backend], *, make_text: MakeText) -> str:
-    """Exactly what `apply` would load, with the commands as comments; what may not be read counts as empty."""
+    """Exactly what `apply` would load, with the commands as comments; what may not be read counts
+    as empty.
+    """
     parts = []
     for backend in backends:
         try:

@@ -90,7 +90,8 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="linkerd2-py proxy-init",
-        description="Redirects a pod's TCP traffic to its proxy, with iptables. Run it in the pod's network namespace.",
+        description="Redirects a pod's TCP traffic to its proxy, with iptables. Run it in the pod's"
+        " network namespace.",
         allow_abbrev=False,
     )
     _add_redirection(parser.add_argument_group("what goes to the proxy"))
@@ -100,45 +101,123 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-# fmt: off
-
-
 def _add_redirection(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("-p", "--incoming-proxy-port", type=_int, default=-1, metavar="PORT", help="where incoming connections are redirected (required)")
-    add("-o", "--outgoing-proxy-port", type=_int, default=-1, metavar="PORT", help="where outgoing connections are redirected (required)")
-    add("-r", "--ports-to-redirect", "--inbound-ports-to-redirect", type=_int_list, metavar="PORT,…", help="redirect only these inbound ports (default: all)", **_LIST)
+    add(
+        "-p",
+        "--incoming-proxy-port",
+        type=_int,
+        default=-1,
+        metavar="PORT",
+        help="where incoming connections are redirected (required)",
+    )
+    add(
+        "-o",
+        "--outgoing-proxy-port",
+        type=_int,
+        default=-1,
+        metavar="PORT",
+        help="where outgoing connections are redirected (required)",
+    )
+    add(
+        "-r",
+        "--ports-to-redirect",
+        "--inbound-ports-to-redirect",
+        type=_int_list,
+        metavar="PORT,…",
+        help="redirect only these inbound ports (default: all)",
+        **_LIST,
+    )
     add("--ipv6", help="set the rules for IPv6 too (default: true)", **_switch(default=True))
 
 
 def _add_exceptions(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("-u", "--proxy-uid", type=_int, default=-1, metavar="UID", help="user of the proxy, whose connections are left alone")
-    add("-g", "--proxy-gid", type=_int, default=-1, metavar="GID", help="group of the proxy, whose connections are left alone")
-    add("--inbound-ports-to-ignore", type=_port_list, metavar="PORT,FROM-TO,…", help="inbound ports that are never redirected", **_LIST)
-    add("--outbound-ports-to-ignore", type=_port_list, metavar="PORT,FROM-TO,…", help="outbound ports that are never redirected", **_LIST)
-    add("--subnets-to-ignore", type=_subnet_list, metavar="CIDR,…", help="subnets whose incoming connections are never redirected", **_LIST)
+    add(
+        "-u",
+        "--proxy-uid",
+        type=_int,
+        default=-1,
+        metavar="UID",
+        help="user of the proxy, whose connections are left alone",
+    )
+    add(
+        "-g",
+        "--proxy-gid",
+        type=_int,
+        default=-1,
+        metavar="GID",
+        help="group of the proxy, whose connections are left alone",
+    )
+    add(
+        "--inbound-ports-to-ignore",
+        type=_port_list,
+        metavar="PORT,FROM-TO,…",
+        help="inbound ports that are never redirected",
+        **_LIST,
+    )
+    add(
+        "--outbound-ports-to-ignore",
+        type=_port_list,
+        metavar="PORT,FROM-TO,…",
+        help="outbound ports that are never redirected",
+        **_LIST,
+    )
+    add(
+        "--subnets-to-ignore",
+        type=_subnet_list,
+        metavar="CIDR,…",
+        help="subnets whose incoming connections are never redirected",
+        **_LIST,
+    )
 
 
 def _add_packet_filter(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--iptables-mode", choices=("legacy", "nft", "plain", "auto"), help="backend of iptables (default: nft where it is installed); overrides the paths below")
-    add("--firewall-bin-path", default="", metavar="PATH", help="iptables program; -restore and -save are appended to it")
+    add(
+        "--iptables-mode",
+        choices=("legacy", "nft", "plain", "auto"),
+        help="backend of iptables (default: nft where it is installed); overrides the paths below",
+    )
+    add(
+        "--firewall-bin-path",
+        default="",
+        metavar="PATH",
+        help="iptables program; -restore and -save are appended to it",
+    )
     add("--firewall-save-bin-path", default="", metavar="PATH", help="iptables-save program")
-    add("-w", "--use-wait-flag", help="wait for other programs that change rules", **_switch(default=False))
-    add("--timeout-close-wait-secs", type=_seconds, default=0, metavar="SECONDS", help="set nf_conntrack_tcp_timeout_close_wait")
+    add(
+        "-w",
+        "--use-wait-flag",
+        help="wait for other programs that change rules",
+        **_switch(default=False),
+    )
+    add(
+        "--timeout-close-wait-secs",
+        type=_seconds,
+        default=0,
+        metavar="SECONDS",
+        help="set nf_conntrack_tcp_timeout_close_wait",
+    )
 
 
 def _add_run(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--netns", default="", metavar="PATH", help="network namespace to do it in: a path, or a name below /run/netns")
+    add(
+        "--netns",
+        default="",
+        metavar="PATH",
+        help="network namespace to do it in: a path, or a name below /run/netns",
+    )
     add("--simulate", help="print what would be loaded, load nothing", **_switch(default=False))
     add("--cleanup", action="store_true", help="remove everything that proxy-init has set up")
-    add("--log-format", choices=("plain", "json"), default="plain", help="log lines on stderr (default: plain)")
+    add(
+        "--log-format",
+        choices=("plain", "json"),
+        default="plain",
+        help="log lines on stderr (default: plain)",
+    )
     add("--log-level", choices=tuple(LOG_LEVELS), default="info", help="(default: info)")
-
-
-# fmt: on
 
 
 def _switch(*, default: bool) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""Which programs speak to the packet filter: iptables has two backends, and their rules do not see each other."""
+"""Which programs speak to the packet filter: iptables has two backends, and their rules do not see each
+other."""
 
 from __future__ import annotations
 
@@ -69,7 +70,7 @@ def _of_family(path: str, *, family: Family) -> str:
     if family == 4 or not path:
         return path
     folder, name = os.path.split(path)
-    return os.path.join(folder, name.replace("iptables", "ip6tables", 1))  # noqa: PTH118  # keeps a bare name bare
+    return os.path.join(folder, name.replace("iptables", "ip6tables", 1))  # noqa: PTH118  # bare stays bare
 
 
 def _has_marks(saved: str) -> bool:

@@ -1,7 +1,8 @@
-"""The rules as text for `iptables-restore --noflush`: Linkerd's chains, in Linkerd's order, with its comments.
+"""The rules as text for `iptables-restore --noflush`: Linkerd's chains, in Linkerd's order, with its
+comments.
 
-Declaring a chain creates or empties it, and all of a text takes effect at once. Jumps into our chains are added only where there
-are none, so that whatever ran before, the result is that of the last run alone.
+Declaring a chain creates or empties it, and all of a text takes effect at once. Jumps into our chains are
+added only where there are none, so that whatever ran before, the result is that of the last run alone.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ class Ports(NamedTuple):
 
 
 class Redirection(NamedTuple):
-    """What goes to the proxy, and what passes it by. `subnets` are texts by family; None: no such user or group."""
+    """What goes to the proxy, and what passes it by. `subnets` are texts by family; None: no such user or
+    group.
+    """
 
     inbound_port: int
     outbound_port: int
@@ -138,7 +141,9 @@ def _jump(origin: str, *, existing: str, comment: str) -> Iterator[str]:
 
 
 def _jumps_in(existing: str, *, origin: str) -> list[str]:
-    """Rules of the built-in chain `origin` that lead to ours, whoever wrote them and with whatever comment."""
+    """Rules of the built-in chain `origin` that lead to ours, whoever wrote them and with whatever
+    comment.
+    """
     jump = re.compile(rf"-A {origin} (.* )?-j {_CHAINS[origin]}( .*)?\Z")
     return [line for line in existing.splitlines() if jump.match(line)]
 

@@ -1,4 +1,5 @@
-"""What a replica at a loopback address gets: ports of its own for all it serves and all it calls, as nothing is redirected."""
+"""What a replica at a loopback address gets: ports of its own for all it serves and all it calls, as
+nothing is redirected."""
 
 from __future__ import annotations
 

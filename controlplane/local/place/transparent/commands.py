@@ -1,7 +1,8 @@
 """What a transparent mesh consists of, in the words of `ip -batch`: pure text, by namespace.
 
-Pods have host addresses (/32, /128) and reach everything through the node, as under Calico: traffic between two pods passes the
-node's packet filter, where virtual service addresses are translated both ways.
+Pods have host addresses (/32, /128) and reach everything through the node, as under Calico: traffic
+between two pods passes the node's packet filter, where virtual service addresses are translated both
+ways.
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ _POD_SETTINGS: Final = {
 
 
 def make_node(subnet: Subnet) -> tuple[Batch, ...]:
-    """The node's namespace with its bridge, and its link to the host, which is of IPv4 alone: on the host IPv6 may be off."""
+    """The node's namespace with its bridge, and its link to the host, which is of IPv4 alone: on the host
+    IPv6 may be off.
+    """
     host, node = subnet.link
     label = subnet.label
     return (

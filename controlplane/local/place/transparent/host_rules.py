@@ -1,7 +1,8 @@
 """The few rules of the host's own packet filter: pods may reach what the host reaches.
 
-Each carries a comment with the mesh's label, by which it is found again and removed. The comment also remembers whether the
-host forwarded before, so that even the leftovers of a killed mesh can be undone completely.
+Each carries a comment with the mesh's label, by which it is found again and removed. The comment also
+remembers whether the host forwarded before, so that even the leftovers of a killed mesh can be undone
+completely.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ def host_rules(subnet: Subnet, *, forwarded: bool) -> str:
 
 
 def removal(saved: str, *, label: str) -> str:
-    """For `iptables-restore --noflush`: takes out of `saved` (iptables-save) what carries `label`; empty if nothing does."""
+    """For `iptables-restore --noflush`: takes out of `saved` (iptables-save) what carries `label`; empty
+    if nothing does.
+    """
     parts: list[str] = []
     table = ""
     for line in saved.splitlines():
@@ -45,7 +48,9 @@ def removal(saved: str, *, label: str) -> str:
 
 
 def inherited(saved: str, *, heir: Subnet) -> str:
-    """For `iptables-restore --noflush`: the rules of another mesh, with the note that the host did not forward before."""
+    """For `iptables-restore --noflush`: the rules of another mesh, with the note that the host did not
+    forward before.
+    """
     return removal(saved, label=heir.label) + host_rules(heir, forwarded=False)
 
 

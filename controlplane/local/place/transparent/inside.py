@@ -18,7 +18,9 @@ class NoSuchPodError(Exception):
 
 
 def become(pod: str, command: Sequence[str], *, state: State, directory: StateDir) -> NoReturn:
-    """Replace this process by `command`, placed as the pod's program is. NoSuchPodError before anything happened."""
+    """Replace this process by `command`, placed as the pod's program is. NoSuchPodError before anything
+    happened.
+    """
     prefix = f"{state.network}-"
     pods = [name.removeprefix(prefix) for name in names() if name.startswith(prefix)]
     if pod not in pods or pod == "node":

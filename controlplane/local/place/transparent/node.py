@@ -57,7 +57,9 @@ class Node:
 
     @classmethod
     async def open(cls) -> Node:
-        """Remove what dead meshes left, choose a free subnet and make the node. NetworkError, StateError or OSError if refused."""
+        """Remove what dead meshes left, choose a free subnet and make the node. NetworkError, StateError
+        or OSError if refused.
+        """
         _look_for_what_is_needed()
         for label in await sweep_dead():
             logger.info("removed what the mesh %s had left", label)

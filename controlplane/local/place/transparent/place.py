@@ -105,7 +105,9 @@ class NamespacePlace:
         return self._services[service]
 
     def _etc(self, namespace: str) -> Path:
-        """The folder whose files stand in for those of /etc in the pods of a namespace. AddressError if it cannot be ours."""
+        """The folder whose files stand in for those of /etc in the pods of a namespace. AddressError if
+        it cannot be ours.
+        """
         try:
             owned.make(self._state_dir.etc, mode=_FOR_ALL)
         except owned.StateError as error:
@@ -120,7 +122,9 @@ class NamespacePlace:
 
 
 def without_resolved(nsswitch: str) -> str:
-    """nsswitch.conf with names asked of files and DNS only: a daemon of the host knows nothing of this mesh."""
+    """nsswitch.conf with names asked of files and DNS only: a daemon of the host knows nothing of
+    this mesh.
+    """
     lines = nsswitch.splitlines()
     return "".join(f"{'hosts: files dns' if _is_hosts(line) else line}\n" for line in lines)
 

@@ -1,4 +1,5 @@
-"""What a replica in a namespace of its own gets: the ports of its program as they are, and a proxy it knows nothing of."""
+"""What a replica in a namespace of its own gets: the ports of its program as they are, and a proxy it
+knows nothing of."""
 
 from __future__ import annotations
 
@@ -98,6 +99,8 @@ def _validator(host: str, connect: str) -> tuple[str, ...]:
 
 
 def caller() -> int | None:
-    """Who asked `sudo` for this mesh: programs of a mesh.yaml run as that user; None: as root, who started it."""
+    """Who asked `sudo` for this mesh: programs of a mesh.yaml run as that user; None: as root, who
+    started it.
+    """
     uid = os.environ.get("SUDO_UID", "")
     return int(uid) if uid.isdecimal() and int(uid) > 0 and os.geteuid() == 0 else None

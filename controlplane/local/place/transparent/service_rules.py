@@ -1,8 +1,10 @@
-"""Virtual service addresses for callers without a proxy: what kube-proxy's iptables mode does, as text for iptables-restore.
+"""Virtual service addresses for callers without a proxy: what kube-proxy's iptables mode does, as text
+for iptables-restore.
 
-A packet to an address and port of a service is sent on to one of its serving pods, chosen by chance for each connection. Where there
-is none, or no such port, the caller gets a reset at once instead of silence. The rules belong in the network namespace that routes
-between pods and holds no other rules of these names.
+A packet to an address and port of a service is sent on to one of its serving pods, chosen by chance for
+each connection. Where there is none, or no such port, the caller gets a reset at once instead of silence.
+The rules belong in the network namespace that routes between pods and holds no other rules of these
+names.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ def service_rules_base() -> str:
 
 
 def service_rules(mesh: Mesh, *, family: Family) -> str:
-    """The content of our chains for `mesh`, for iptables-restore (4) or ip6tables-restore (6) with `--noflush`.
+    """The content of our chains for `mesh`, for iptables-restore (4) or ip6tables-restore (6) with
+    `--noflush`.
 
     Each load replaces the one before as a whole: a chain that is declared is emptied.
     """
@@ -62,7 +65,9 @@ def _addressed(mesh: Mesh, *, family: Family) -> Iterator[tuple[Service, str]]:
 
 
 def _sent(service: Service, ip: str, mesh: Mesh, family: Family) -> Iterator[str]:
-    """To one of n pods: the first is taken with chance 1/n, else the second with 1/(n-1), …, the last always."""
+    """To one of n pods: the first is taken with chance 1/n, else the second with 1/(n-1), …, the
+    last always.
+    """
     for spec in service.ports:
         pods = list(_destinations(service, spec, mesh, family))
         for number, address in enumerate(pods):
@@ -90,7 +95,9 @@ def _to_port(service: Service, ip: str, spec: PortSpec) -> str:
 
 
 def _hairpins(mesh: Mesh, *, family: Family) -> Iterator[str]:
-    """A pod that is sent on to itself would get a packet from its own address and drop it: it gets the router's."""
+    """A pod that is sent on to itself would get a packet from its own address and drop it: it gets the
+    router's.
+    """
     for _, pod in sorted(mesh.pods.items()):
         if pod.serving:
             for ip in of_family(pod.ips, family=family):

@@ -1,7 +1,8 @@
 """The addresses of a transparent mesh: one IPv4 /16 and one IPv6 /48 that nothing else on this machine uses.
 
-The number of a subnet names everything of its mesh. It is claimed by a lock on a file that only root reaches, which the kernel
-gives back when the supervisor ends, however it ends: so a number that can be claimed belongs to no living mesh.
+The number of a subnet names everything of its mesh. It is claimed by a lock on a file that only root
+reaches, which the kernel gives back when the supervisor ends, however it ends: so a number that can be
+claimed belongs to no living mesh.
 """
 
 from __future__ import annotations
@@ -118,7 +119,9 @@ def overlap(subnet: Subnet, other: Network) -> bool:
 
 
 def claim_of(number: int | None) -> Claim | None:
-    """The number is ours while this file is open; None if a living mesh has it, or if it is none. StateError, OSError."""
+    """The number is ours while this file is open; None if a living mesh has it, or if it is none.
+    StateError, OSError.
+    """
     if number is None:
         return None
     owned.check_way(CLAIMS)

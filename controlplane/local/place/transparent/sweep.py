@@ -1,7 +1,8 @@
 """Removing everything that belongs to a mesh: its processes, namespaces, link, routes and host rules.
 
-Used at every orderly end, by the guard when the supervisor was killed (`python -m …transparent.sweep l5d0`), and by the next
-`local up` for meshes whose guard was killed, too. Removing what is not there is no error.
+Used at every orderly end, by the guard when the supervisor was killed (`python -m …transparent.sweep
+l5d0`), and by the next `local up` for meshes whose guard was killed, too. Removing what is not there is
+no error.
 """
 
 from __future__ import annotations
@@ -101,8 +102,8 @@ async def _remove_rules(label: str) -> None:
 
 
 def main() -> int:
-    """`LABEL [FOLDER…]`: remove that mesh and these folders of its, unless a living one has that label; 1 and one line on
-    stderr if something stays.
+    """`LABEL [FOLDER…]`: remove that mesh and these folders of its, unless a living one has that label; 1
+    and one line on stderr if something stays.
     """
     label, *folders = sys.argv[1:]
     try:
