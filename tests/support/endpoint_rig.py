@@ -8,6 +8,7 @@ from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.pool.settings import PoolSettings
 from linkerd2_py._ext.pool.testing import Asker, Door
 from tests.support.raw_socket import RawConnection, RawListener
+from tests.support.turns import settle
 from tests.support.wait import patience
 
 MS = 1_000_000
@@ -57,6 +58,15 @@ class Rig:
         link.receive_until(b"\r\n\r\n")
         link.send(OK)
         self.until(lambda: ("body", b"ok", True) in asker.events)
+
+    def close(self) -> None:
+        for door in self.doors:
+            door.close()
+        for link in self.links:
+            link.close()
+        settle(self.loop)
+        # Whoever still holds this rig holds no endpoint.
+        self.doors.clear()
 
 
 def arrived(link: RawConnection) -> bool:

@@ -16,6 +16,7 @@ from linkerd2_py._ext.route.server import ProxyServer
 from linkerd2_py._ext.route.target import Target
 from linkerd2_py._ext.route.target_table import TargetTable
 from tests.support.raw_socket import RawConnection, RawListener
+from tests.support.turns import settle
 from tests.support.wait import patience
 
 MS = 1_000_000
@@ -170,4 +171,7 @@ class Rig:
             table.close()
         for link in self.links:
             link.close()
-        self.loop.run_until(lambda: True, 0)
+        settle(self.loop)
+        # Whoever still holds this rig holds nothing of the engine.
+        self.servers.clear()
+        self.tables.clear()

@@ -13,10 +13,7 @@ from tests.support.raw_socket import RawListener
 def rig(loop: Loop) -> Iterator[Rig]:
     made = Rig(loop)
     yield made
-    for door in made.doors:
-        door.close()
-    for link in made.links:
-        link.close()
+    made.close()
 
 
 @pytest.fixture
