@@ -177,3 +177,14 @@ def test_no_port_of_an_unmeshed_pod_is_a_proxys() -> None:
     for port in (8080, 1234):
         profile = mesh.profile(f"10.9.0.16:{port}")
         assert (hint(profile), is_secured(profile)) == (None, False)
+
+
+def test_profile_of_a_pod_follows_the_services_that_begin_to_lead_to_it() -> None:
+    mesh = Mesh()
+    stream = mesh.watch("10.9.0.16:8080")
+    assert [hint(profile) for profile in news(stream)] == ["h2"]
+    feed = replace(WEB, name="feed", ports=(PortSpec("", 70, 8080, opaque=True),), ips=())
+    mesh.local_mesh.put(feed)
+    assert [hint(profile) for profile in news(stream)] == ["opaque"]
+    mesh.local_mesh.remove(feed)
+    assert [hint(profile) for profile in news(stream)] == ["h2"]
