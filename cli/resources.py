@@ -12,6 +12,7 @@ ALL: Final = "all"
 # In the order in which tables of several types are printed.
 SHORT_NAMES: Final[Mapping[str, str]] = {
     "authority": "au",
+    "cronjob": "cj",
     "daemonset": "ds",
     "deployment": "deploy",
     "job": "job",

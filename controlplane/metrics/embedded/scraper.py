@@ -69,11 +69,12 @@ class Scraper:
         self._subscription = self._mesh.subscribe(self._on_changes)
         for pod in self._mesh.mesh.pods.values():
             self._follow(pod)
+        self._forgetting = supervise(self._forget, name="forget-samples")
 
     async def stop(self) -> None:
         """Stop scraping. What was read stays in the store."""
         self._subscription.close()
-        await cancel_all(self._tasks.values())
+        await cancel_all([*self._tasks.values(), self._forgetting])
         await self._client.aclose()
 
     async def scrape(self, pod: Pod) -> None:
@@ -134,12 +135,16 @@ class Scraper:
         self._reports.pop(key, None)
         self._store.leave_gap(key, at_ms=self._now_ms())
 
+    async def _forget(self) -> None:
+        while True:
+            await asyncio.sleep(self._interval_s)
+            self._store.forget(now_ms=self._now_ms())
+
     async def _repeat(self, key: Key) -> None:
         loop = asyncio.get_running_loop()
         due = loop.time()
         while True:
             await self.scrape(self._targets[key])
-            self._store.forget(now_ms=self._now_ms())
             # Turns that a slow answer has used up are left out, not caught up with.
             due = max(due + self._interval_s, loop.time())
             await asyncio.sleep(due - loop.time())

@@ -228,3 +228,12 @@ async def test_hanging_pod_delays_no_other(scene: Scene) -> None:
     await asked_again(scene)
     scene.mesh.replace({Pod: []})
     await hanging.stop()
+
+
+async def test_pods_that_are_gone_are_forgotten_after_the_retention(scene: Scene) -> None:
+    scene.registry.put(scene.pod)
+    scene.registry.put(replace(scene.pod, name="web-1"))
+    await eventually_async(lambda: scene.store.pods == 2)
+    scene.registry.remove(Pod, key=scene.pod.key)
+    scene.clock.advance(scene.store.retention_s + 1)
+    await eventually_async(lambda: scene.store.pods == 1)

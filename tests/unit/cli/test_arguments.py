@@ -49,6 +49,9 @@ def test_every_short_and_plural_name_is_known() -> None:
     assert canonical_kind("svc") == canonical_kind("services") == "service"
     assert canonical_kind("po") == canonical_kind("pods") == "pod"
     assert canonical_kind("au") == canonical_kind("authorities") == "authority"
+    short = {"cj": "cronjob", "ds": "daemonset", "rc": "replicationcontroller", "rs": "replicaset"}
+    assert {name: canonical_kind(name) for name in short} == short
+    assert canonical_kind("sts") == canonical_kind("statefulsets") == "statefulset"
 
 
 @pytest.mark.parametrize(
