@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from linkerd2_py.base.names import owner_label
 from linkerd2_py.controlplane.public_api.errors import InvalidQueryError
 
 
@@ -27,8 +28,7 @@ class Kind(StrEnum):
     @property
     def label(self) -> str:
         """What labels the things of this kind in metrics; with `dst_` before it as destinations."""
-        # Prometheus has a `job` of its own: who scrapes.
-        return "k8s_job" if self is Kind.JOB else self.value
+        return owner_label(self.value)
 
     @property
     def dst_label(self) -> str:

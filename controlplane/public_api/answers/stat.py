@@ -28,7 +28,7 @@ from linkerd2_py.controlplane.public_api.kinds import Kind
 from linkerd2_py.controlplane.public_api.operation import Operation
 
 _QUANTILES = (0.5, 0.95, 0.99)
-# What `all` stands for.
+# What `all` stands for, beside the kinds of workloads that there are.
 _OF_ALL = frozenset({Kind.AUTHORITY, Kind.DEPLOYMENT, Kind.POD, Kind.SERVICE})
 
 
@@ -127,16 +127,16 @@ async def answer_of(query: StatQuery, *, metrics: MetricsStore, mesh: Mesh) -> S
     """The tables, all of the same moment."""
     window = Window(metrics.now_ms(), int(query.window_s * 1000))
     tables: list[Table] = []
-    for kind in _kinds(query):
+    for kind in _kinds(query, mesh=mesh):
         rows = await _rows(query, kind=kind, metrics=metrics, mesh=mesh, window=window)
         tables.append({"type": kind.value, "rows": rows})
     return {"tables": tables}
 
 
-def _kinds(query: StatQuery) -> Iterable[Kind]:
+def _kinds(query: StatQuery, *, mesh: Mesh) -> Iterable[Kind]:
     if query.target.kind is not Kind.ALL:
         return (query.target.kind,)
-    wanted = set(_OF_ALL)
+    wanted = {*_OF_ALL, *(owner.kind for owner in mesh.workloads)}
     if query.to is not None:
         # A service is no client: it has no traffic of its own to anything.
         wanted.discard(Kind.SERVICE)

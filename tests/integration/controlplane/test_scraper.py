@@ -97,6 +97,22 @@ async def test_good_answer_is_kept_with_the_pods_labels(scene: Scene) -> None:
     assert series.labels == {"namespace": "default", "pod": "web-0", "deployment": "web"}
 
 
+@pytest.mark.parametrize(
+    ("owner", "label"),
+    [
+        (Owner("statefulset", "db"), {"statefulset": "db"}),
+        (Owner("job", "db"), {"k8s_job": "db"}),
+        (None, {}),
+    ],
+)
+async def test_series_are_labelled_by_the_kind_of_the_owner(
+    scene: Scene, owner: Owner | None, label: dict[str, str]
+) -> None:
+    scene.pod = replace(scene.pod, owner=owner)
+    await scene.turn()
+    assert only(scene.store).labels == {"namespace": "default", "pod": "web-0", **label}
+
+
 async def test_a_calendar_that_is_set_back_changes_nothing(scene: Scene) -> None:
     asked = Selection({}, ())
     for step_s in (0, 0, -3600, 0, 7200, 0):
@@ -231,9 +247,9 @@ async def test_hanging_pod_delays_no_other(scene: Scene) -> None:
 
 
 async def test_pods_that_are_gone_are_forgotten_after_the_retention(scene: Scene) -> None:
-    scene.registry.put(scene.pod)
-    scene.registry.put(replace(scene.pod, name="web-1"))
+    scene.mesh.put(scene.pod)
+    scene.mesh.put(replace(scene.pod, name="web-1"))
     await eventually_async(lambda: scene.store.pods == 2)
-    scene.registry.remove(Pod, key=scene.pod.key)
+    scene.mesh.remove(Pod, key=scene.pod.key)
     scene.clock.advance(scene.store.retention_s + 1)
     await eventually_async(lambda: scene.store.pods == 1)
