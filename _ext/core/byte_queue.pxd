@@ -3,9 +3,11 @@
 Memory and time are linear in the bytes, in whatever pieces they come; empty, it holds no buffer.
 """
 
+cimport cython
 from linkerd2_py._ext.core.buffer cimport Buffer
 from linkerd2_py._ext.core.types cimport Span
 
+@cython.final
 cdef class ByteQueue:
     cdef size_t size                 # bytes waiting
     cdef Buffer first                # leased, and the others behind it as its `next`; None when empty
@@ -38,5 +40,4 @@ cdef class ByteQueue:
     cdef int skip(self, size_t n) noexcept                  # n <= size
     cdef int clear(self) noexcept                           # idempotent
     cdef Buffer extend(self, size_t room)                   # leased: of at least so much room
-    cdef Buffer link(self, Buffer fresh)
     cdef int drop_first(self) noexcept

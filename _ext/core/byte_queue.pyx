@@ -13,11 +13,7 @@ cdef class ByteQueue:
         cdef size_t part
         while n:
             if last is None or last.room() == 0:
-                # Small messages wait by the thousand.
-                if last is None and n <= BUFFER_TINY and not self.roomy:
-                    last = self.link(lease_tiny())
-                else:
-                    last = self.extend(min(n, <size_t> BUFFER_LARGE))
+                last = self.extend(min(n, <size_t> BUFFER_LARGE))
             part = min(n, last.room())
             last.append(p, part)
             self.size += part
@@ -26,13 +22,12 @@ cdef class ByteQueue:
         return 0
 
     cdef Buffer extend(self, size_t room):
-        return self.link(lease(room))
-
-    cdef Buffer link(self, Buffer fresh):
-        if self.first is None:
-            self.first = fresh
+        cdef Buffer fresh
+        if self.last is not None:
+            self.last.next = fresh = lease(room)
         else:
-            self.last.next = fresh
+            # Small messages wait by the thousand.
+            self.first = fresh = lease(room) if self.roomy or room > BUFFER_TINY else lease_tiny()
         self.last = fresh
         return fresh
 
@@ -65,14 +60,15 @@ cdef class ByteQueue:
             check(n <= self.size, b"more bytes skipped in a queue than it holds")
         self.size -= n
         while n:
-            part = min(n, self.first.size())
-            self.first.skip(part)
+            part = self.first.size()
+            if n < part:
+                self.first.skip(n)
+                return 0
             n -= part
-            if self.first.size() == 0:
-                self.drop_first()
+            self.drop_first()
         return 0
 
-    cdef int drop_first(self) noexcept:
+    cdef inline int drop_first(self) noexcept:
         cdef Buffer first = self.first
         self.first = first.next
         first.next = None

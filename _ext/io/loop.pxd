@@ -126,7 +126,10 @@ cdef class Loop:
     cdef int run_timers(self) except -1
     cdef int run_flushes(self) except -1
     cdef int receive_batch(self) noexcept
-    cdef bint next_flushes(self) noexcept
+    # Whether there is one more batch to flush: always the first, others while there is time.
+    cdef inline bint next_flushes(self) noexcept:
+        return (self.batch_size == 0 or not self.is_spent()) and self.send_batch() > 0
+
     cdef int send_batch(self) noexcept
     cdef Source take_flush(self)
     cdef Source source_of(self, const void* ready)

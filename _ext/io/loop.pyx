@@ -501,10 +501,6 @@ cdef class Loop:
                 source.on_sent(outcome)
         return 0
 
-    cdef bint next_flushes(self) noexcept:
-        """Whether there is one more batch: always the first, others while there is time."""
-        return (self.batch_size == 0 or not self.is_spent()) and self.send_batch() > 0
-
     cdef int send_batch(self) noexcept:
         """Writes for the sources of this round, as many as fit one batch; how many were taken from the
         queue."""

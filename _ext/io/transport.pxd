@@ -169,7 +169,9 @@ cdef class Transport(RawConnection):
     cdef int outcome(self) noexcept
     cdef int write_failed(self, int code) except -1
     cdef int detach(self) except -1
-    cdef int tell_flushed(self) except -1
+    cdef inline int tell_flushed(self) except -1:
+        return 0 if self.session is None else self.session.on_flushed()
+
     cdef int end(self, int code) except -1
     cdef int release(self, int code) except -1
     cdef int fail_later(self, FaultKind kind, int code) except -1

@@ -530,14 +530,15 @@ cdef class Transport(RawConnection):
         cdef int count
         while self.outbox.size and self.writable:
             buffer = self.outbox.first
-            wanted = 0
-            count = 0
-            while buffer is not None and count < IOVECS:
+            vectors[0].iov_base = buffer.head()
+            vectors[0].iov_len = wanted = buffer.size()
+            count = 1
+            while buffer.next is not None and count < IOVECS:
+                buffer = buffer.next
                 vectors[count].iov_base = buffer.head()
                 vectors[count].iov_len = buffer.size()
                 wanted += buffer.size()
                 count += 1
-                buffer = buffer.next
             sent = self.sendv_raw(vectors, count)
             if sent < 0:
                 if sent == -EAGAIN:
@@ -556,9 +557,6 @@ cdef class Transport(RawConnection):
         if self.metrics is not None:
             self.metrics.write_bytes += count
         return 0
-
-    cdef int tell_flushed(self) except -1:
-        return 0 if self.session is None else self.session.on_flushed()
 
     cdef int settle(self) except -1:
         """After writing: the FIN that was waiting, and the news that a producer may go on."""

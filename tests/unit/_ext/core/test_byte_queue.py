@@ -37,7 +37,7 @@ def test_what_goes_in_comes_out_in_order(steps, roomy):
         assert len(queue) == len(model)
         assert model.startswith(queue.peek())
         assert bool(queue.peek()) == bool(model)
-        assert queue.whole or queue.peek() != model
+        assert not queue.whole or queue.peek() == model
     queue.clear()
 
 
