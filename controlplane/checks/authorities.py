@@ -1,4 +1,6 @@
-"""Are the mesh's authorities well, and will they be for a while: Linkerd's checks of `linkerd-identity`, in its words."""
+"""Are the mesh's authorities well, and will they be for a while: Linkerd's checks of `linkerd-identity`, in
+its words.
+"""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,6 @@
-"""Are the certificates of the proxies well: `linkerd-identity-data-plane`, of Linkerd's check and two of ours."""
+"""Are the certificates of the proxies well: `linkerd-identity-data-plane`, of Linkerd's check and two of
+ours.
+"""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -14,7 +16,8 @@ from linkerd2_py.controlplane.metrics.families import CERTIFICATE_ENDS, STARTED
 from linkerd2_py.controlplane.metrics.store import Group, MetricsStore, Selection
 
 CATEGORY = "linkerd-identity-data-plane"
-# Proxies renew when 30 % of a lifetime is left. What has less than this left was to be renewed more than once.
+# Proxies renew when 30 % of a lifetime is left. What has less than this left was to be renewed more than
+# once.
 LATE_SHARE = 0.2
 # A proxy's metrics may have been read before it got its first certificate.
 NEW_S = 30.0

@@ -1,6 +1,8 @@
-"""The certificates that proxies present, read as any client would: by a TLS handshake with the port they listen on.
+"""The certificates that proxies present, read as any client would: by a TLS handshake with the port they
+listen on.
 
-No certificate of ours is shown: a proxy decides whom it serves after the handshake, and nothing is sent there.
+No certificate of ours is shown: a proxy decides whom it serves after the handshake, and nothing is sent
+there.
 """
 
 import asyncio

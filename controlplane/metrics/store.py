@@ -1,16 +1,18 @@
 """What may be asked of the metrics that proxies expose, whoever keeps them.
 
-Three questions with Prometheus' semantics are enough for everything that people see. A store that speaks PromQL answers
-each with one instant query at the end of the window, where F is the family, M the matchers of the selection
-(`NAME="VALUE"` for each in `matching`, `NAME!=""` for each in `present`), G its `group_by` and W the window's length:
+Three questions with Prometheus' semantics are enough for everything that people see. A store that speaks
+PromQL answers each with one instant query at the end of the window, where F is the family, M the matchers of
+the selection (`NAME="VALUE"` for each in `matching`, `NAME!=""` for each in `present`), G its `group_by` and
+W the window's length:
 
 - `sum_increase`: `sum(increase(F{M}[W])) by (G)`
 - `quantiles`: `histogram_quantile(Q, sum(rate(F{M}[W])) by (le, G))`, once for each Q
 - `latest`: `sum(F{M}) by (G)`
 
-It reads groups from the labels of the result, a missing one as "", and `now_ms` from the calendar. Its `reports` are
-`up` and `timestamp(up)` of the scrape jobs of proxies, grouped by namespace and pod. The labels `namespace`, `pod` and the
-one of the owner's kind are those that the mesh knows the pod by, not what the pod says: a scrape configuration adds them.
+It reads groups from the labels of the result, a missing one as "", and `now_ms` from the calendar. Its
+`reports` are `up` and `timestamp(up)` of the scrape jobs of proxies, grouped by namespace and pod. The labels
+`namespace`, `pod` and the one of the owner's kind are those that the mesh knows the pod by, not what the pod
+says: a scrape configuration adds them.
 
 Whatever they have to compute, answers let the event loop turn several times in 50 ms.
 """
@@ -55,7 +57,9 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How reading a pod's metrics goes: `last_success` on the clock of the store, in seconds, `failure` of the last turn."""
+    """How reading a pod's metrics goes: `last_success` on the clock of the store, in seconds, `failure` of
+    the last turn.
+    """
 
     last_success: float | None = None
     failure: str = ""
@@ -69,17 +73,23 @@ class MetricsStore(Protocol):
         """How far back samples are kept."""
 
     def now_ms(self) -> int:
-        """This moment on the clock of the samples, for the end of a window. Only differences of it mean anything."""
+        """This moment on the clock of the samples, for the end of a window. Only differences of it mean
+        anything.
+        """
 
     async def sum_increase(
         self, family: str, *, selection: Selection, window: Window
     ) -> Mapping[Group, float]:
-        """By how much counters grew in the window, resets undone, extrapolated to the window's ends as Prometheus does."""
+        """By how much counters grew in the window, resets undone, extrapolated to the window's ends as
+        Prometheus does.
+        """
 
     async def quantiles(
         self, family: str, *, selection: Selection, window: Window, wanted: Sequence[float]
     ) -> Mapping[Group, tuple[float, ...]]:
-        """The quantiles `wanted` of what histograms observed in the window, in their unit; NaN where that is nothing."""
+        """The quantiles `wanted` of what histograms observed in the window, in their unit; NaN where that is
+        nothing.
+        """
 
     async def latest(
         self, family: str, *, selection: Selection, at_ms: int

@@ -1,7 +1,7 @@
 """What a connection to public-api may cost: how many there are, and how long each may do nothing.
 
-Whoever connects is served, however many others are silent: the connection that has waited longest makes room, one without a
-request before one with.
+Whoever connects is served, however many others are silent: the connection that has waited longest makes room,
+one without a request before one with.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ IDLE_S: Final = 30
 
 
 class BoundedProtocol(H11Protocol):
-    """uvicorn's HTTP/1 with an end to every wait. The connections of one server know each other by its state."""
+    """uvicorn's HTTP/1 with an end to every wait. Connections of one server know each other by its state."""
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)

@@ -1,4 +1,6 @@
-"""Answers as JSON, written in slices: ten thousand rows in one go would hold up every stream of the control plane."""
+"""Answers as JSON, written in slices: ten thousand rows in one go would hold up every stream of the control
+plane.
+"""
 
 import json
 from collections.abc import Callable, Iterator

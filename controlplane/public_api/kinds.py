@@ -82,7 +82,9 @@ _UNIMPLEMENTED = {
 
 
 def short_name(kind: str) -> str:
-    """What kubectl calls a kind of workloads in short: `sts` for `statefulset`. One that nobody here knows keeps its name."""
+    """What kubectl calls a kind of workloads in short: `sts` for `statefulset`. One that nobody here knows
+    keeps its name.
+    """
     return SHORT[_KINDS[kind]] if kind in _KINDS else kind
 
 

@@ -29,7 +29,9 @@ def document(operations: Sequence[Operation[Any]]) -> dict[str, object]:
 
 
 def schema_of(kind: Any) -> Schema:
-    """The JSON schema of what is made of `TypedDict`s, lists, mappings, values of several types and plain ones."""
+    """The JSON schema of what is made of `TypedDict`s, lists, mappings, values of several types and plain
+    ones.
+    """
     if kind is NoneType:
         return {"type": "null"}
     if kind in _SIMPLE:

@@ -1,8 +1,10 @@
-"""An operation of the public API, declared once: what may be asked, in which words, and what the answer looks like.
+"""An operation of the public API, declared once: what may be asked, in which words, and what the answer looks
+like.
 
-What is asked is a dataclass, each of whose fields is one query parameter: `NAME: Annotated[TYPE, Parameter(...)]`.
-It is required unless the field has a default, and may be repeated if its type is a tuple. The answer is a `TypedDict`.
-Requests are checked, the OpenAPI document is written, and the type checker holds code against, the same declaration.
+What is asked is a dataclass, each of whose fields is one query parameter: `NAME: Annotated[TYPE,
+Parameter(...)]`. It is required unless the field has a default, and may be repeated if its type is a tuple.
+The answer is a `TypedDict`. Requests are checked, the OpenAPI document is written, and the type checker holds
+code against, the same declaration.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence

@@ -1,7 +1,7 @@
 """The Prometheus text format, read strictly and quickly.
 
-A line is cut into its head (name and labels, as written) and its value; heads repeat from scrape to scrape, so
-whoever reads many texts parses each head once and remembers it.
+A line is cut into its head (name and labels, as written) and its value; heads repeat from scrape to scrape,
+so whoever reads many texts parses each head once and remembers it.
 """
 
 import re

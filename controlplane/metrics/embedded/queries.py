@@ -1,8 +1,8 @@
 """The questions of `MetricsStore`, answered from the samples in memory with Prometheus' arithmetic.
 
-Latencies are those of the window that is named. Linkerd's tools ask for `irate`, the last two samples of the window: ten
-seconds of slow answers are then forgotten a scrape after they ended. Who wants its figures asks for a window of two or three
-scrapes (`-t 5s`), where both are the same.
+Latencies are those of the window that is named. Linkerd's tools ask for `irate`, the last two samples of the
+window: ten seconds of slow answers are then forgotten a scrape after they ended. Who wants its figures asks
+for a window of two or three scrapes (`-t 5s`), where both are the same.
 
 Tested for equality against a real Prometheus.
 """
@@ -54,7 +54,9 @@ async def quantiles(
     window: Window,
     wanted: Sequence[float],
 ) -> dict[Group, tuple[float, ...]]:
-    """Quantiles of what histograms observed in the window, in their unit, by group; NaN where that is nothing."""
+    """Quantiles of what histograms observed in the window, in their unit, by group; NaN where that is
+    nothing.
+    """
     by_bound = replace(selection, group_by=(*selection.group_by, "le"))
     # By bound as a number: proxies may write the same one as 1 and as 1.0.
     buckets: dict[Group, dict[float, float]] = defaultdict(lambda: defaultdict(float))
@@ -103,7 +105,9 @@ def _stretch(
 def _add_increases(
     sums: dict[Group, float], some: Batch, *, selection: Selection, window: Window
 ) -> None:
-    """What `increase` says of each series, more quickly for the many that have no break between the same two scrapes."""
+    """What `increase` says of each series, more quickly for the many that have no break between the same two
+    scrapes.
+    """
     start_ms, end_ms = window.start_ms, window.end_ms
     low, high = some.timeline.within(start_ms=start_ms, end_ms=end_ms)
     if low >= high:

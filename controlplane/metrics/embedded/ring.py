@@ -1,7 +1,7 @@
 """The samples of the last minutes, in memory: one timeline a scraped pod, one array of values a series.
 
-All series of a pod share the times of its scrapes. A series that a scrape did not bring, and every series when
-a scrape fails, gets a gap there, so that nothing is drawn on beyond its end.
+All series of a pod share the times of its scrapes. A series that a scrape did not bring, and every series
+when a scrape fails, gets a gap there, so that nothing is drawn on beyond its end.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ BATCH = 500
 # Questions whose series a batch remembers: those of a few terminals that each ask the same every few seconds.
 MOST_SELECTIONS = 8
 GAP = math.nan
-# What 64 bits count; what is beyond, infinity first of all, would spoil the sums that it is in, for everybody's answers.
+# What 64 bits count; what is beyond, infinity first of all, would spoil the sums that it is in, for
+# everybody's answers.
 LARGEST = 2.0**64
 
 
@@ -59,13 +60,17 @@ class Timeline:
     times: array[int] = field(default_factory=lambda: array("q"))
 
     def within(self, *, start_ms: int, end_ms: int) -> tuple[int, int]:
-        """The places of the first and the last scrape with start <= time <= end; the first is beyond the last where there is none."""
+        """The places of the first and the last scrape with start <= time <= end; the first is beyond the last
+        where there is none.
+        """
         times = self.times
         return bisect_left(times, start_ms), bisect_right(times, end_ms) - 1
 
 
 class Span(NamedTuple):
-    """What a window has of a counter: its first and last sample, how many there are, and what was `lost` in resets between."""
+    """What a window has of a counter: its first and last sample, how many there are, and what was `lost` in
+    resets between.
+    """
 
     first_ms: int
     first: float
@@ -85,8 +90,8 @@ class Span(NamedTuple):
 
 @dataclass(slots=True)
 class Series:
-    """One series; `values` ends where its timeline ends and may begin later. From `unbroken_ms` on there are neither gaps
-    nor resets.
+    """One series; `values` ends where its timeline ends and may begin later. From `unbroken_ms` on there are
+    neither gaps nor resets.
     """
 
     name: str
@@ -147,7 +152,9 @@ class Series:
 
 
 class Batch:
-    """Some series of one family and one pod, and which of them were asked for lately: the same questions come again and again."""
+    """Some series of one family and one pod, and which of them were asked for lately: the same questions come
+    again and again.
+    """
 
     __slots__ = ("_selected", "series", "timeline")
 

@@ -1,4 +1,5 @@
-"""Reads the metrics of every meshed pod's proxy every few seconds into the sample store, and says how that goes.
+"""Reads the metrics of every meshed pod's proxy every few seconds into the sample store, and says how that
+goes.
 
 Targets follow the mesh. Each has a task of its own, so that one that hangs delays no other; what went wrong
 last is kept for the pod list and the self-check.
@@ -83,7 +84,7 @@ class Scraper:
         try:
             text = await self._read(f"http://{pod.admin_addr}/metrics")
             self._store.append(pod.key, labels=_labels(pod), text=text, at_ms=at_ms)
-        except Exception as error:  # noqa: BLE001  # whatever a pod answers is a failed turn of that pod, and no more
+        except Exception as error:  # noqa: BLE001  # whatever it answers, its own turn failed
             if not isinstance(error, (ScrapeError, ExpositionError)):
                 report_failure(f"scrape {pod.namespace}/{pod.name}", error)
             self._store.leave_gap(pod.key, at_ms=at_ms)

@@ -24,7 +24,7 @@ class OfPods:
 
 
 class PodCertificate(TypedDict):
-    """What the proxy of one pod presents, in PEM, or the problem instead; `verified` by the mesh's anchors."""
+    """What one pod's proxy presents, in PEM, or the problem instead; `verified` by the anchors."""
 
     namespace: str
     pod: str

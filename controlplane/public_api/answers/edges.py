@@ -1,6 +1,8 @@
-"""`/api/v1/edges`: who is connected to whom, and as whom. The open connections of proxies, joined with the identities of their pods.
+"""`/api/v1/edges`: who is connected to whom, and as whom. The open connections of proxies, joined with the
+identities of their pods.
 
-Only clients' proxies are asked. They know both ends: the server's identity is what they verified, their own is their pod's.
+Only clients' proxies are asked. They know both ends: the server's identity is what they verified, their own
+is their pod's.
 """
 
 from dataclasses import dataclass
@@ -67,7 +69,9 @@ class Edges(TypedDict):
 
 
 class Edge(NamedTuple):
-    """Connections of one kind between two things; `no_identity_msg` says why they are not secured, and is empty where they are."""
+    """Connections of one kind between two things; `no_identity_msg` says why they are not secured, and is
+    empty where they are.
+    """
 
     src_namespace: str
     dst_namespace: str
@@ -101,7 +105,8 @@ def edges(mesh: Mesh, *, metrics: MetricsStore) -> Operation[Ends]:
 async def find_edges(asked: Ends, *, metrics: MetricsStore, mesh: Mesh) -> list[Edge]:
     """The edges that have an end in the namespace, or all; sorted.
 
-    Where some connections of two things are secured and some are not, or to others, there is an edge for each.
+    Where some connections of two things are secured and some are not, or to others, there is an edge for
+    each.
     """
     selection = edge_selection(asked.type)
     counts = await metrics.latest(OPEN_CONNECTIONS, selection=selection, at_ms=metrics.now_ms())

@@ -1,7 +1,7 @@
 """A stat request and the series it is about: Linkerd's rules of filter labels and grouping.
 
-Plain stats are what the inbound proxies of the things themselves saw. `--to` and `--from`, and everything about
-services, are what outbound proxies saw of their destinations, in labels that begin with `dst_`.
+Plain stats are what the inbound proxies of the things themselves saw. `--to` and `--from`, and everything
+about services, are what outbound proxies saw of their destinations, in labels that begin with `dst_`.
 """
 
 from collections.abc import Sequence

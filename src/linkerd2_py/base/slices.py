@@ -18,8 +18,8 @@ SLICE_S: Final = 0.01
 
 
 async def in_slices(items: Iterable[T]) -> AsyncIterator[T]:
-    """The items one by one. Those of a container are what it had at the beginning, for it may change while the event loop
-    turns; an iterator makes each item when its turn comes, and must not walk what may change.
+    """The items one by one. Those of a container are what it had at the beginning, for it may change while
+    the event loop turns; an iterator makes each item when its turn comes, and must not walk what may change.
     """
     turn = _turn_of(asyncio.get_running_loop())
     for item in items if isinstance(items, Iterator) else tuple(items):

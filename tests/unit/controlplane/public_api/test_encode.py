@@ -8,12 +8,14 @@ from hypothesis import strategies as st
 
 from linkerd2_py.controlplane.public_api.encode import BATCH, encode
 
-_LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(st.characters(exclude_categories=["Cs"]))  # fmt: skip
+_TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+_NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+_LEAVES = st.none() | st.booleans() | _NUMBERS | _TEXTS
 _VALUES = st.recursive(
     _LEAVES,
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner),
+    lambda inner: st.lists(inner) | st.dictionaries(_TEXTS, inner),
     max_leaves=20,
-)  # fmt: skip
+)
 
 
 def whole(value: object) -> bytes:
@@ -27,7 +29,8 @@ async def test_pieces_are_the_whole(value: object) -> None:
 
 @pytest.mark.parametrize("length", [0, 1, BATCH, BATCH + 1, 3 * BATCH, 3 * BATCH + 1])
 async def test_long_lists_are_whole_too(length: int) -> None:
-    value = {"tables": [{"type": "pod", "rows": [{"name": f"é{at}", "at": at} for at in range(length)]}]}  # fmt: skip
+    rows = [{"name": f"é{at}", "at": at} for at in range(length)]
+    value = {"tables": [{"type": "pod", "rows": rows}]}
     assert await encode(value) == whole(value)
 
 

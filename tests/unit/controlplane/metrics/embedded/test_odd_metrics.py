@@ -1,4 +1,6 @@
-"""What one pod exposes, however odd, is its own: every question is answered, and the others' answers are as ever."""
+"""What one pod exposes, however odd, is its own: every question is answered, and the others' answers are as
+ever.
+"""
 
 from __future__ import annotations
 

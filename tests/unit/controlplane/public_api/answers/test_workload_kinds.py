@@ -1,4 +1,4 @@
-"""Workloads of every kind have stats and edges of their own, also where two of different kinds share a name."""
+"""Workloads of every kind have stats and edges of their own, also where two share a name."""
 
 from collections.abc import Sequence
 
@@ -86,7 +86,8 @@ async def test_each_kind_has_stats_by_all_its_names(kind: str) -> None:
 
 
 async def test_workloads_that_share_a_name_are_told_apart() -> None:
-    of = parts([pod_of("job", "db"), pod_of("statefulset", "db"), pod_of("statefulset", "db", number=1)], lines=[INBOUND])  # fmt: skip
+    replicas = [pod_of("statefulset", "db", number=number) for number in range(2)]
+    of = parts([pod_of("job", "db"), *replicas], lines=[INBOUND])
     rates = {}
     for kind in ("job", "statefulset", "deployment"):
         (rows,) = (await tables(of, f"type={kind}")).values()
@@ -110,7 +111,8 @@ async def test_traffic_between_kinds_is_found_from_both_ends(kind: str) -> None:
     of = parts([pod_of("daemonset", "agent"), pod_of(kind, "db", number=1)], lines=[line])
     (clients,) = (await tables(of, f"type=ds&to_type={kind}&to_name=db&to_namespace={NS}")).values()
     assert "agent" in clients
-    (servers,) = (await tables(of, f"type={kind}&from_type=ds&from_name=agent&from_namespace={NS}")).values()  # fmt: skip
+    source = f"from_type=ds&from_name=agent&from_namespace={NS}"
+    (servers,) = (await tables(of, f"type={kind}&{source}")).values()
     assert list(servers) == ["db"]
 
 
