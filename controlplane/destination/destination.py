@@ -1,20 +1,24 @@
 """The destination component: subscriptions to endpoints and profiles, with its metrics. Knows no gRPC."""
 
+from collections.abc import Sequence
+
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from linkerd2_py.controlplane.destination.answers import (
+    ANSWERED_FROM,
+    EndpointsAnswer,
+    ProfileAnswer,
+)
 from linkerd2_py.controlplane.destination.targets import (
     InvalidPathError,
     ServiceTarget,
     Target,
     parse_target,
 )
-from linkerd2_py.controlplane.destination.watches import (
-    ANSWERED_FROM,
-    EndpointsAnswer,
-    ProfileAnswer,
-    Watches,
-)
+from linkerd2_py.controlplane.destination.topics import topics_of
+from linkerd2_py.controlplane.mesh.changes import Change
 from linkerd2_py.controlplane.mesh.store import MeshStore
+from linkerd2_py.controlplane.streams.watches import Watches
 
 
 class Destination:
@@ -23,15 +27,20 @@ class Destination:
     def __init__(self, store: MeshStore, *, metrics: CollectorRegistry) -> None:
         self._mesh = store.mesh
         self.endpoints: Watches[ServiceTarget] = Watches(
-            store,
+            store.mesh,
+            name="destination",
+            needs=ANSWERED_FROM,
             answer=lambda target, mesh: EndpointsAnswer(target, mesh=mesh),
             on_overflow=_overflows("endpoint", metrics=metrics).inc,
         )
         self.profiles: Watches[Target] = Watches(
-            store,
+            store.mesh,
+            name="destination",
+            needs=ANSWERED_FROM,
             answer=lambda target, mesh: ProfileAnswer(target, mesh=mesh),
             on_overflow=_overflows("profile", metrics=metrics).inc,
         )
+        self._subscription = store.subscribe(self._on_changes)
         _count_streams(self.endpoints, name="endpoint", metrics=metrics)
         _count_streams(self.profiles, name="profile", metrics=metrics)
 
@@ -45,9 +54,15 @@ class Destination:
         await self._mesh.synced(ANSWERED_FROM)
 
     def close(self) -> None:
-        """End all streams."""
+        """Hear no more changes and end all streams. May be repeated."""
+        self._subscription.close()
         self.endpoints.close()
         self.profiles.close()
+
+    def _on_changes(self, changes: Sequence[Change]) -> None:
+        touched = topics_of(changes, mesh=self._mesh)
+        self.endpoints.touch(touched)
+        self.profiles.touch(touched)
 
 
 def endpoints_target(path: str) -> ServiceTarget:

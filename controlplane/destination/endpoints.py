@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from linkerd2_py.controlplane.destination.targets import ServiceTarget
-from linkerd2_py.controlplane.destination.topics import Topic, endpoints_topic, service_topic
+from linkerd2_py.controlplane.destination.topics import endpoints_topic, service_topic
 from linkerd2_py.controlplane.mesh.objects import Endpoint, EndpointsKey, Owner, Pod
 from linkerd2_py.controlplane.mesh.store import Mesh
+from linkerd2_py.controlplane.streams.topics import Topic
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,11 @@ from google.protobuf.duration_pb2 import Duration
 
 from linkerd2_py.controlplane.destination.endpoints import facts_of
 from linkerd2_py.controlplane.destination.targets import AddressTarget, ServiceTarget, Target
-from linkerd2_py.controlplane.destination.topics import (
-    Topic,
-    address_topic,
-    served_topic,
-    service_topic,
-)
+from linkerd2_py.controlplane.destination.topics import address_topic, served_topic, service_topic
 from linkerd2_py.controlplane.destination.translator import weighted_address
 from linkerd2_py.controlplane.mesh.objects import Pod
 from linkerd2_py.controlplane.mesh.store import Mesh
+from linkerd2_py.controlplane.streams.topics import Topic
 from linkerd2_py.proto.gen import destination_pb2 as destination
 from linkerd2_py.proto.gen import meta_pb2 as meta
 

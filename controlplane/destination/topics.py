@@ -1,18 +1,11 @@
-"""What an answer depends on, so that a change recomputes only the answers it can touch."""
+"""What answers of destination depend on, and what of that a change may touch."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 from linkerd2_py.controlplane.mesh.changes import Change
 from linkerd2_py.controlplane.mesh.objects import Endpoints, EndpointsKey, Key, Pod, Service
 from linkerd2_py.controlplane.mesh.store import Mesh
-
-
-class Topic(NamedTuple):
-    """A kind of dependency and what it is on."""
-
-    kind: str
-    name: tuple[object, ...] | str
+from linkerd2_py.controlplane.streams.topics import Topic
 
 
 def service_topic(service: Key) -> Topic:

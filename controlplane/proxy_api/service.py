@@ -12,10 +12,10 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from linkerd2_py.controlplane.destination.destination import Destination, endpoints_target
-from linkerd2_py.controlplane.destination.stream import StreamOverflowError, UpdateStream
 from linkerd2_py.controlplane.destination.targets import InvalidPathError, Target, parse_target
-from linkerd2_py.controlplane.destination.watches import Watches
 from linkerd2_py.controlplane.proxy_api.limits import StreamLimiter, TooManyStreamsError
+from linkerd2_py.controlplane.streams.stream import StreamOverflowError, UpdateStream
+from linkerd2_py.controlplane.streams.watches import Watches
 from linkerd2_py.proto.gen import destination_pb2 as destination_messages
 
 SERVICE = "io.linkerd.proxy.destination.Destination"
@@ -76,8 +76,7 @@ class DestinationService:
         self, watches: Watches[T], *, target: T, peer: str
     ) -> AsyncIterator[UpdateStream]:
         with self._limiter.stream(peer):
-            await self._destination.synced()
-            stream = watches.subscribe(target)
+            stream = await watches.subscribe(target)
             try:
                 yield stream
             finally:

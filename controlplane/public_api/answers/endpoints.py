@@ -1,7 +1,6 @@
 """`/api/v1/endpoints`: what destination answers to a proxy that asks for an authority."""
 
 import ipaddress
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, TypedDict
 
@@ -42,24 +41,22 @@ def endpoints(destination: Destination) -> Operation[Authorities]:
     """The operation."""
 
     async def answer(asked: Authorities) -> Endpoints:
-        await destination.synced()
         found: list[ListedEndpoint] = []
         async for authority in in_slices(asked.authority):
-            found += _of(authority, destination=destination)
+            found += await _of(authority, destination=destination)
         return {"endpoints": found}
 
     summary = "What destination answers for authorities"
     return Operation("/api/v1/endpoints", summary, Authorities, Endpoints, answer)
 
 
-def _of(authority: str, *, destination: Destination) -> Iterator[ListedEndpoint]:
+async def _of(authority: str, *, destination: Destination) -> list[ListedEndpoint]:
     try:
-        encoded = destination.endpoints.snapshot(endpoints_target(authority))
+        encoded = await destination.endpoints.snapshot(endpoints_target(authority))
     except InvalidPathError as error:
         raise InvalidQueryError(f"authority {authority[:80]!r}: {error}") from error
-    for update in map(messages.Update.FromString, encoded):
-        for address in update.add.addrs:
-            yield _listed(address, update.add)
+    updates = map(messages.Update.FromString, encoded)
+    return [_listed(address, update.add) for update in updates for address in update.add.addrs]
 
 
 def _listed(address: messages.WeightedAddr, found: messages.WeightedAddrSet) -> ListedEndpoint:

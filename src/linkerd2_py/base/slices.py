@@ -29,6 +29,13 @@ async def in_slices(items: Iterable[T]) -> AsyncIterator[T]:
         yield item
 
 
+async def next_slice() -> None:
+    """Wait until this turn of the event loop has time for a step of something long."""
+    turn = _turn_of(asyncio.get_running_loop())
+    while turn.is_used_up():  # noqa: ASYNC110  # as above
+        await asyncio.sleep(0)
+
+
 class _Turn:
     """One turn of an event loop after the other, and until when slices may use it."""
 

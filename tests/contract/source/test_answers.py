@@ -26,9 +26,9 @@ SUFFIX = "shop.svc.cluster.local"
         ("no_such_service", f"none.{SUFFIX}:80"),
     ],
 )
-def test_get(store: MeshStore, name: str, path: str) -> None:
+async def test_get(store: MeshStore, name: str, path: str) -> None:
     destination = Destination(store, metrics=CollectorRegistry())
-    answer = destination.endpoints.snapshot(endpoints_target(path))
+    answer = await destination.endpoints.snapshot(endpoints_target(path))
     assert_golden(f"source/get_{name}.golden", _written(answer, messages.Update()))
 
 
@@ -49,9 +49,9 @@ def test_get(store: MeshStore, name: str, path: str) -> None:
         ("nobody", "192.0.2.1:80"),
     ],
 )
-def test_get_profile(store: MeshStore, name: str, path: str) -> None:
+async def test_get_profile(store: MeshStore, name: str, path: str) -> None:
     destination = Destination(store, metrics=CollectorRegistry())
-    answer = destination.profiles.snapshot(parse_target(path))
+    answer = await destination.profiles.snapshot(parse_target(path))
     assert_golden(f"source/profile_{name}.golden", _written(answer, messages.DestinationProfile()))
 
 

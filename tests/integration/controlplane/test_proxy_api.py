@@ -134,10 +134,10 @@ async def test_cancelled_stream_is_forgotten(server: Server) -> None:
     client = await server.client()
     call = client.Get(ask())
     await call.read()
-    assert server.destination.endpoints.targets == 1
+    assert server.destination.endpoints.questions == 1
     call.cancel()
     # A stream that is answered after the cancel shows that the server has seen it: one connection.
-    while server.destination.endpoints.targets:
+    while server.destination.endpoints.questions:
         await client.GetProfile(ask()).read()
     assert server.destination.endpoints.streams == 0
 

@@ -6,11 +6,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from linkerd2_py.controlplane.destination.destination import Destination
-from linkerd2_py.controlplane.destination.stream import UpdateStream
 from linkerd2_py.controlplane.destination.targets import ServiceTarget, parse_target
 from linkerd2_py.controlplane.mesh.objects import PortSpec
 from linkerd2_py.controlplane.sources.local.mesh_spec import ServiceSpec
 from linkerd2_py.controlplane.sources.local.replica import Replica
+from linkerd2_py.controlplane.streams.stream import UpdateStream
 from linkerd2_py.proto.gen import destination_pb2 as messages
 from tests.support.local_mesh import LocalMesh
 
@@ -46,12 +46,16 @@ class Mesh:
         self.destination = Destination(self.local_mesh.store, metrics=CollectorRegistry())
         self.local_mesh.apply(services=[WEB], pods=[pod])
 
-    def profile(self, path: str) -> messages.DestinationProfile:
-        (encoded,) = self.destination.profiles.snapshot(parse_target(path))
+    async def profile(self, path: str) -> messages.DestinationProfile:
+        (encoded,) = await self.destination.profiles.snapshot(parse_target(path))
         return messages.DestinationProfile.FromString(encoded)
 
-    def watch(self, path: str) -> UpdateStream:
-        return self.destination.profiles.subscribe(parse_target(path))
+    async def watch(self, path: str) -> UpdateStream:
+        return await self.destination.profiles.subscribe(parse_target(path))
+
+    async def news(self, stream: UpdateStream) -> list[messages.DestinationProfile]:
+        await self.destination.profiles.settled()
+        return news(stream)
 
 
 def news(stream: UpdateStream) -> list[messages.DestinationProfile]:
@@ -76,10 +80,10 @@ def is_secured(profile: messages.DestinationProfile) -> bool:
 
 @pytest.mark.parametrize("ip", [V4, V6])
 @pytest.mark.parametrize("port", [80, 90, 1234])
-def test_virtual_address_has_the_profile_of_its_service(ip: str, port: int) -> None:
+async def test_virtual_address_has_the_profile_of_its_service(ip: str, port: int) -> None:
     mesh = Mesh()
-    profile = mesh.profile(f"{ip}:{port}")
-    assert profile == mesh.profile(f"{WEB_NAME}:{port}")
+    profile = await mesh.profile(f"{ip}:{port}")
+    assert profile == await mesh.profile(f"{WEB_NAME}:{port}")
     assert profile.fully_qualified_name == WEB_NAME
     assert profile.opaque_protocol is (port == 90)
     assert profile.parent_ref.resource.name == "web-svc"
@@ -87,35 +91,37 @@ def test_virtual_address_has_the_profile_of_its_service(ip: str, port: int) -> N
     assert not profile.HasField("endpoint")
 
 
-def test_profile_of_a_virtual_address_follows_its_service() -> None:
+async def test_profile_of_a_virtual_address_follows_its_service() -> None:
     mesh = Mesh()
-    stream = mesh.watch(f"{V4}:80")
-    news(stream)
+    stream = await mesh.watch(f"{V4}:80")
+    await mesh.news(stream)
     mesh.local_mesh.put(replace(WEB, ports=(PortSpec("http", 80, 8080, opaque=True),)))
-    (profile,) = news(stream)
+    (profile,) = await mesh.news(stream)
     assert profile.opaque_protocol
 
 
 @pytest.mark.parametrize("ip", [V4, V6])
-def test_address_that_comes_goes_and_moves_refreshes_both_ends(ip: str) -> None:
+async def test_address_that_comes_goes_and_moves_refreshes_both_ends(ip: str) -> None:
     mesh = Mesh()
     mesh.local_mesh.put(replace(WEB, ips=()))
     other = "10.9.128.99"
-    old, new = mesh.watch(f"{ip}:80"), mesh.watch(f"{other}:80")
-    assert [profile.fully_qualified_name for profile in news(old) + news(new)] == ["", ""]
+    old, new = await mesh.watch(f"{ip}:80"), await mesh.watch(f"{other}:80")
+    assert [
+        profile.fully_qualified_name for profile in await mesh.news(old) + await mesh.news(new)
+    ] == ["", ""]
     mesh.local_mesh.put(WEB)
-    assert [profile.fully_qualified_name for profile in news(old)] == [WEB_NAME]
+    assert [profile.fully_qualified_name for profile in await mesh.news(old)] == [WEB_NAME]
     mesh.local_mesh.put(replace(WEB, ips=(other,)))
-    assert [profile.fully_qualified_name for profile in news(old)] == [""]
-    assert [profile.fully_qualified_name for profile in news(new)] == [WEB_NAME]
+    assert [profile.fully_qualified_name for profile in await mesh.news(old)] == [""]
+    assert [profile.fully_qualified_name for profile in await mesh.news(new)] == [WEB_NAME]
     mesh.local_mesh.remove(WEB)
-    assert [profile.HasField("parent_ref") for profile in news(new)] == [False]
-    assert news(old) == []
+    assert [profile.HasField("parent_ref") for profile in await mesh.news(new)] == [False]
+    assert await mesh.news(old) == []
 
 
 @pytest.mark.parametrize(("ip", "family"), [("10.9.0.16", "ipv4"), ("[fd00::10]", "ipv6")])
-def test_pod_is_found_by_either_address_and_answers_with_it(ip: str, family: str) -> None:
-    profile = Mesh().profile(f"{ip}:8080")
+async def test_pod_is_found_by_either_address_and_answers_with_it(ip: str, family: str) -> None:
+    profile = await Mesh().profile(f"{ip}:8080")
     address = profile.endpoint.addr
     assert address.ip.WhichOneof("ip") == family
     number = address.ip.ipv4 or (address.ip.ipv6.first << 64 | address.ip.ipv6.last)
@@ -128,63 +134,63 @@ def test_pod_is_found_by_either_address_and_answers_with_it(ip: str, family: str
     assert is_secured(profile)
 
 
-def test_endpoints_of_a_service_are_the_ipv4_addresses_of_pods() -> None:
-    (encoded,) = Mesh().destination.endpoints.snapshot(ServiceTarget(WEB.key, 80))
+async def test_endpoints_of_a_service_are_the_ipv4_addresses_of_pods() -> None:
+    (encoded,) = await Mesh().destination.endpoints.snapshot(ServiceTarget(WEB.key, 80))
     (address,) = messages.Update.FromString(encoded).add.addrs
     assert address.addr.ip.ipv4 == 0x0A090010
 
 
 @pytest.mark.parametrize("ip", ["10.9.0.77", "[fd00::77]"])
-def test_address_of_nobody_is_empty_until_a_pod_has_it(ip: str) -> None:
+async def test_address_of_nobody_is_empty_until_a_pod_has_it(ip: str) -> None:
     mesh = Mesh()
-    stream = mesh.watch(f"{ip}:8080")
-    (empty,) = news(stream)
+    stream = await mesh.watch(f"{ip}:8080")
+    (empty,) = await mesh.news(stream)
     assert not empty.HasField("endpoint")
     assert empty.fully_qualified_name == ""
     mesh.local_mesh.put(replace(POD, name="web-1", ip="10.9.0.77", ip6="fd00::77"))
-    (found,) = news(stream)
+    (found,) = await mesh.news(stream)
     assert found.endpoint.metric_labels["pod"] == "web-1"
     mesh.local_mesh.remove(replace(POD, name="web-1"))
-    (gone,) = news(stream)
+    (gone,) = await mesh.news(stream)
     assert not gone.HasField("endpoint")
 
 
-def test_every_port_of_an_intercepted_pod_is_its_proxys_but_the_skipped() -> None:
+async def test_every_port_of_an_intercepted_pod_is_its_proxys_but_the_skipped() -> None:
     mesh = Mesh()
-    opaque = mesh.profile("10.9.0.16:9090")
+    opaque = await mesh.profile("10.9.0.16:9090")
     assert (hint(opaque), is_secured(opaque)) == ("opaque", True)
     assert opaque.endpoint.protocol_hint.opaque_transport.inbound_port == 4143
-    undeclared = mesh.profile("10.9.0.16:1234")
+    undeclared = await mesh.profile("10.9.0.16:1234")
     assert (hint(undeclared), is_secured(undeclared)) == ("h2", True)
-    skipped = mesh.profile("10.9.0.16:4191")
+    skipped = await mesh.profile("10.9.0.16:4191")
     assert skipped.endpoint.addr.port == 4191
     assert (hint(skipped), is_secured(skipped)) == (None, False)
 
 
-def test_only_the_ports_of_a_pod_without_interception_are_its_proxys() -> None:
+async def test_only_the_ports_of_a_pod_without_interception_are_its_proxys() -> None:
     mesh = Mesh(replace(POD, intercepted=False, ports={8080: 41001}))
     for port in (8080, 41001):
-        known = mesh.profile(f"10.9.0.16:{port}")
+        known = await mesh.profile(f"10.9.0.16:{port}")
         assert (known.endpoint.addr.port, hint(known), is_secured(known)) == (41001, "h2", True)
-    unknown = mesh.profile("10.9.0.16:1234")
+    unknown = await mesh.profile("10.9.0.16:1234")
     assert unknown.endpoint.addr.port == 1234
     assert (hint(unknown), is_secured(unknown)) == (None, False)
     assert unknown.endpoint.metric_labels["control_plane_ns"] == "linkerd"
 
 
-def test_no_port_of_an_unmeshed_pod_is_a_proxys() -> None:
+async def test_no_port_of_an_unmeshed_pod_is_a_proxys() -> None:
     mesh = Mesh(replace(POD, meshed=False))
     for port in (8080, 1234):
-        profile = mesh.profile(f"10.9.0.16:{port}")
+        profile = await mesh.profile(f"10.9.0.16:{port}")
         assert (hint(profile), is_secured(profile)) == (None, False)
 
 
-def test_profile_of_a_pod_follows_the_services_that_begin_to_lead_to_it() -> None:
+async def test_profile_of_a_pod_follows_the_services_that_begin_to_lead_to_it() -> None:
     mesh = Mesh()
-    stream = mesh.watch("10.9.0.16:8080")
-    assert [hint(profile) for profile in news(stream)] == ["h2"]
+    stream = await mesh.watch("10.9.0.16:8080")
+    assert [hint(profile) for profile in await mesh.news(stream)] == ["h2"]
     feed = replace(WEB, name="feed", ports=(PortSpec("", 70, 8080, opaque=True),), ips=())
     mesh.local_mesh.put(feed)
-    assert [hint(profile) for profile in news(stream)] == ["opaque"]
+    assert [hint(profile) for profile in await mesh.news(stream)] == ["opaque"]
     mesh.local_mesh.remove(feed)
-    assert [hint(profile) for profile in news(stream)] == ["h2"]
+    assert [hint(profile) for profile in await mesh.news(stream)] == ["h2"]

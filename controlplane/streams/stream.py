@@ -19,10 +19,13 @@ class StreamOverflowError(Exception):
 class UpdateStream:
     """Messages for one subscriber, in order, until it overflows or is closed."""
 
+    __slots__ = ("_closed", "_limit", "_queue", "_reader", "overflowed")
+
     def __init__(self, *, limit: int = QUEUE_LIMIT) -> None:
         self._limit = limit
         self._queue: deque[bytes] = deque()
-        self._woken = asyncio.Event()
+        # Done when the one who reads is to look again.
+        self._reader: asyncio.Future[None] | None = None
         self._closed = False
         self.overflowed = False
 
@@ -34,12 +37,12 @@ class UpdateStream:
         if len(self._queue) > self._limit:
             self.overflowed = True
             self._queue.clear()
-        self._woken.set()
+        self._wake()
 
     def close(self) -> None:
         """End the iteration after what is queued."""
         self._closed = True
-        self._woken.set()
+        self._wake()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Yield messages as they come; raises `StreamOverflowError` when the subscriber was too slow."""
@@ -50,5 +53,10 @@ class UpdateStream:
                 raise StreamOverflowError
             if self._closed:
                 return
-            self._woken.clear()
-            await self._woken.wait()
+            self._reader = asyncio.get_running_loop().create_future()
+            await self._reader
+
+    def _wake(self) -> None:
+        # One that was cancelled reads no more.
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)

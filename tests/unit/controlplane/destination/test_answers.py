@@ -1,23 +1,24 @@
 """Answers of destination: snapshots, differences, profiles, and their bounded fan-out."""
 
-from collections.abc import Callable
+import asyncio
 from dataclasses import replace
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from linkerd2_py.controlplane.destination import watches
+from linkerd2_py.base.tasks import spawn
+from linkerd2_py.controlplane.destination.answers import EndpointsAnswer
 from linkerd2_py.controlplane.destination.destination import Destination
-from linkerd2_py.controlplane.destination.stream import (
-    QUEUE_LIMIT,
-    StreamOverflowError,
-    UpdateStream,
-)
 from linkerd2_py.controlplane.destination.targets import ServiceTarget, parse_target
 from linkerd2_py.controlplane.mesh import store
 from linkerd2_py.controlplane.mesh.objects import Endpoints, Key, Pod, PortSpec, Service
 from linkerd2_py.controlplane.sources.local.mesh_spec import ServiceSpec
 from linkerd2_py.controlplane.sources.local.replica import Replica
+from linkerd2_py.controlplane.streams.stream import (
+    QUEUE_LIMIT,
+    StreamOverflowError,
+    UpdateStream,
+)
 from linkerd2_py.proto.gen import destination_pb2 as messages
 from tests.support.local_mesh import LocalMesh
 
@@ -46,20 +47,23 @@ class Mesh:
         self.destination = Destination(self.local_mesh.store, metrics=self.metrics)
         self.local_mesh.apply(services=[WEB], pods=[POD])
 
-    def get(self, target: ServiceTarget = HTTP) -> "Reader":
-        stream = self.destination.endpoints.subscribe(target)
-        return Reader(stream, messages.Update.FromString)
+    async def get(self, target: ServiceTarget = HTTP) -> "Reader":
+        return Reader(await self.destination.endpoints.subscribe(target), self.destination)
+
+    async def first(self, target: ServiceTarget = HTTP) -> list[messages.Update]:
+        return await (await self.get(target)).now()
 
 
 class Reader:
-    """Reads what is queued now, without waiting."""
+    """Reads what there is after all changes so far."""
 
-    def __init__(self, stream: UpdateStream, decode: Callable[[bytes], messages.Update]) -> None:
+    def __init__(self, stream: UpdateStream, destination: Destination) -> None:
         self.stream = stream
-        self._decode = decode
+        self._destination = destination
 
-    def now(self) -> list[messages.Update]:
-        queued = [self._decode(message) for message in self.stream._queue]
+    async def now(self) -> list[messages.Update]:
+        await self._destination.endpoints.settled()
+        queued = [messages.Update.FromString(message) for message in self.stream._queue]
         self.stream._queue.clear()
         return queued
 
@@ -68,8 +72,8 @@ def ports(update: messages.Update) -> list[int]:
     return [address.addr.port for address in update.add.addrs]
 
 
-def test_first_message_is_the_whole_set_with_labels() -> None:
-    (update,) = Mesh().get().now()
+async def test_first_message_is_the_whole_set_with_labels() -> None:
+    (update,) = await Mesh().first()
     assert dict(update.add.metric_labels) == {"namespace": "default", "service": "web-svc"}
     (address,) = update.add.addrs
     assert address.addr.ip.ipv4 == 0x7F000101
@@ -86,20 +90,20 @@ def test_first_message_is_the_whole_set_with_labels() -> None:
     assert address.resource_ref.resource.name == "web-0"
 
 
-def test_opaque_ports_and_unmeshed_pods_are_not_upgraded() -> None:
+async def test_opaque_ports_and_unmeshed_pods_are_not_upgraded() -> None:
     mesh = Mesh()
-    (update,) = mesh.get(RAW).now()
+    (update,) = await mesh.first(RAW)
     assert update.add.addrs[0].protocol_hint.WhichOneof("protocol") == "opaque"
     mesh.local_mesh.put(replace(POD, meshed=False))
-    (update,) = mesh.get().now()
+    (update,) = await mesh.first()
     assert not update.add.addrs[0].HasField("protocol_hint")
     assert "control_plane_ns" not in update.add.addrs[0].metric_labels
 
 
-def test_endpoint_has_the_identity_of_its_pod_as_name_and_as_sni() -> None:
+async def test_endpoint_has_the_identity_of_its_pod_as_name_and_as_sni() -> None:
     mesh = Mesh()
     mesh.local_mesh.put(SECURED)
-    (update,) = mesh.get().now()
+    (update,) = await mesh.first()
     (address,) = update.add.addrs
     assert address.tls_identity.WhichOneof("strategy") == "dns_like_identity"
     assert address.tls_identity.dns_like_identity.name == SECURED.identity
@@ -110,17 +114,17 @@ def test_endpoint_has_the_identity_of_its_pod_as_name_and_as_sni() -> None:
     assert not address.protocol_hint.HasField("opaque_transport")
 
 
-def test_opaque_endpoint_is_reached_through_the_inbound_port() -> None:
+async def test_opaque_endpoint_is_reached_through_the_inbound_port() -> None:
     mesh = Mesh()
     mesh.local_mesh.put(SECURED)
-    (update,) = mesh.get(RAW).now()
+    (update,) = await mesh.first(RAW)
     (address,) = update.add.addrs
     assert address.addr.port == 9090
     assert address.tls_identity.dns_like_identity.name == SECURED.identity
     assert address.protocol_hint.WhichOneof("protocol") == "opaque"
     assert address.protocol_hint.opaque_transport.inbound_port == 4143
     mesh.local_mesh.put(POD)
-    (update,) = mesh.get(RAW).now()
+    (update,) = await mesh.first(RAW)
     assert not update.add.addrs[0].protocol_hint.HasField("opaque_transport")
 
 
@@ -132,24 +136,24 @@ def test_opaque_endpoint_is_reached_through_the_inbound_port() -> None:
     ],
 )
 @pytest.mark.parametrize("target", [HTTP, RAW])
-def test_where_the_program_itself_answers_there_is_no_identity(
+async def test_where_the_program_itself_answers_there_is_no_identity(
     pod: Replica, target: ServiceTarget
 ) -> None:
     mesh = Mesh()
     mesh.local_mesh.put(pod)
-    (update,) = mesh.get(target).now()
+    (update,) = await mesh.first(target)
     (address,) = update.add.addrs
     assert not address.HasField("tls_identity")
     assert not address.HasField("protocol_hint")
 
 
-def test_address_that_another_identity_takes_over_is_told_with_it() -> None:
+async def test_address_that_another_identity_takes_over_is_told_with_it() -> None:
     mesh = Mesh()
     mesh.local_mesh.put(SECURED)
-    reader = mesh.get()
-    reader.now()
+    reader = await mesh.get()
+    await reader.now()
     mesh.local_mesh.put(replace(SECURED, identity="other"))
-    (update,) = reader.now()
+    (update,) = await reader.now()
     (address,) = update.add.addrs
     assert (address.addr.port, address.tls_identity.server_name.name) == (41001, "other")
 
@@ -162,135 +166,137 @@ def test_address_that_another_identity_takes_over_is_told_with_it() -> None:
         (ServiceTarget(WEB.key, 80, "web-7"), True),
     ],
 )
-def test_nothing_there_is_said_at_once(target: ServiceTarget, exists: bool) -> None:
-    (update,) = Mesh().get(target).now()
+async def test_nothing_there_is_said_at_once(target: ServiceTarget, exists: bool) -> None:
+    (update,) = await Mesh().first(target)
     assert update.HasField("no_endpoints")
     assert update.no_endpoints.exists is exists
 
 
-def test_undeclared_port_is_used_as_the_pods_own_number() -> None:
-    (update,) = Mesh().get(ServiceTarget(WEB.key, 8080)).now()
+async def test_undeclared_port_is_used_as_the_pods_own_number() -> None:
+    (update,) = await Mesh().first(ServiceTarget(WEB.key, 8080))
     assert ports(update) == [41001]
 
 
-def test_instance_is_one_pod() -> None:
+async def test_instance_is_one_pod() -> None:
     mesh = Mesh()
     mesh.local_mesh.put(SECOND)
-    (update,) = mesh.get(ServiceTarget(WEB.key, 80, "web-1")).now()
+    (update,) = await mesh.first(ServiceTarget(WEB.key, 80, "web-1"))
     assert [address.metric_labels["pod"] for address in update.add.addrs] == ["web-1"]
 
 
-def test_ipv6_addresses_are_two_halves() -> None:
+async def test_ipv6_addresses_are_two_halves() -> None:
     mesh = Mesh()
     mesh.local_mesh.apply(pods=[replace(POD, ip="2001:db8::1")])
-    (update,) = mesh.get().now()
+    (update,) = await mesh.first()
     assert update.add.addrs[0].addr.ip.ipv6.first == 0x20010DB800000000
     assert update.add.addrs[0].addr.ip.ipv6.last == 1
 
 
-def test_exchange_of_pods_adds_before_it_removes() -> None:
+async def test_exchange_of_pods_adds_before_it_removes() -> None:
     mesh = Mesh()
-    reader = mesh.get()
-    reader.now()
+    reader = await mesh.get()
+    await reader.now()
     mesh.local_mesh.apply(pods=[SECOND])
-    add, remove = reader.now()
+    add, remove = await reader.now()
     assert add.add.addrs[0].addr.ip.ipv4 == 0x7F000102
     assert [address.ip.ipv4 for address in remove.remove.addrs] == [0x7F000101]
 
 
-def test_changed_labels_replace_an_endpoint_without_removing_it() -> None:
+async def test_changed_labels_replace_an_endpoint_without_removing_it() -> None:
     mesh = Mesh()
-    reader = mesh.get()
-    reader.now()
+    reader = await mesh.get()
+    await reader.now()
     mesh.local_mesh.put(replace(POD, meshed=False))
-    (update,) = reader.now()
+    (update,) = await reader.now()
     assert ports(update) == [41001]
 
 
-def test_emptied_and_refilled_set() -> None:
+async def test_emptied_and_refilled_set() -> None:
     mesh = Mesh()
-    reader = mesh.get()
-    reader.now()
+    reader = await mesh.get()
+    await reader.now()
     mesh.local_mesh.put(replace(POD, ready=False))
-    (empty,) = reader.now()
+    (empty,) = await reader.now()
     assert empty.no_endpoints.exists
     mesh.local_mesh.put(POD)
-    (filled,) = reader.now()
+    (filled,) = await reader.now()
     assert ports(filled) == [41001]
 
 
-def test_deleted_and_created_service() -> None:
+async def test_deleted_and_created_service() -> None:
     mesh = Mesh()
-    reader = mesh.get()
-    reader.now()
+    reader = await mesh.get()
+    await reader.now()
     mesh.local_mesh.remove(WEB)
-    (gone,) = reader.now()
+    (gone,) = await reader.now()
     assert gone.HasField("no_endpoints")
     assert not gone.no_endpoints.exists
     mesh.local_mesh.put(WEB)
-    (back,) = reader.now()
+    (back,) = await reader.now()
     assert ports(back) == [41001]
 
 
-def test_service_that_moves_to_another_workload_follows_its_pods() -> None:
+async def test_service_that_moves_to_another_workload_follows_its_pods() -> None:
     mesh = Mesh()
-    reader = mesh.get()
-    reader.now()
+    reader = await mesh.get()
+    await reader.now()
     other = replace(POD, name="new-0", workload="new", ip="127.0.1.9")
     mesh.local_mesh.put(replace(WEB, workload="new"))
-    reader.now()
+    await reader.now()
     mesh.local_mesh.put(other)
-    (update,) = reader.now()
+    (update,) = await reader.now()
     assert update.add.addrs[0].metric_labels["deployment"] == "new"
 
 
-def test_changes_elsewhere_and_invisible_ones_say_nothing() -> None:
+async def test_changes_elsewhere_and_invisible_ones_say_nothing() -> None:
     mesh = Mesh()
-    reader = mesh.get()
-    reader.now()
+    reader = await mesh.get()
+    await reader.now()
     mesh.local_mesh.put(replace(POD, restarts=3))
     mesh.local_mesh.put(replace(POD, name="db-0", workload="db", ip="127.0.1.8"))
     mesh.local_mesh.put(replace(WEB, name="other-svc"))
-    assert reader.now() == []
+    assert await reader.now() == []
 
 
-def test_subscribers_share_the_same_bytes() -> None:
+async def test_subscribers_share_the_same_bytes() -> None:
     mesh = Mesh()
-    first, second = mesh.get(), mesh.get()
+    first, second = await mesh.get(), await mesh.get()
     assert first.stream._queue[0] is second.stream._queue[0]
     mesh.local_mesh.put(SECOND)
+    await mesh.destination.endpoints.settled()
     assert first.stream._queue[-1] is second.stream._queue[-1]
-    assert mesh.destination.endpoints.targets == 1
+    assert mesh.destination.endpoints.questions == 1
 
 
-def test_late_subscriber_begins_with_what_holds_now() -> None:
+async def test_late_subscriber_begins_with_what_holds_now() -> None:
     mesh = Mesh()
-    mesh.get()
+    await mesh.get()
     mesh.local_mesh.put(SECOND)
-    (update,) = mesh.get().now()
+    await mesh.destination.endpoints.settled()
+    (update,) = await mesh.first()
     assert len(update.add.addrs) == 2
-    assert mesh.destination.endpoints.snapshot(HTTP) == (
+    assert await mesh.destination.endpoints.snapshot(HTTP) == (
         update.SerializeToString(deterministic=True),
     )
 
 
-def test_last_unsubscribe_forgets_the_target() -> None:
+async def test_last_unsubscribe_forgets_the_target() -> None:
     mesh = Mesh()
     watches = mesh.destination.endpoints
-    first, second = mesh.get(), mesh.get()
+    first, second = await mesh.get(), await mesh.get()
     watches.unsubscribe(HTTP, stream=first.stream)
-    assert (watches.targets, watches.streams) == (1, 1)
+    assert (watches.questions, watches.streams) == (1, 1)
     watches.unsubscribe(HTTP, stream=second.stream)
     watches.unsubscribe(HTTP, stream=second.stream)
-    assert (watches.targets, watches.streams) == (0, 0)
+    assert (watches.questions, watches.streams) == (0, 0)
 
 
 async def test_slow_subscriber_is_ended_and_counted_alone() -> None:
     mesh = Mesh()
-    slow, quick = mesh.get(), mesh.get()
+    slow, quick = await mesh.get(), await mesh.get()
     for restart in range(QUEUE_LIMIT):
         mesh.local_mesh.put(replace(POD, meshed=restart % 2 == 1))
-        assert len(quick.now()) >= 1
+        assert len(await quick.now()) >= 1
     assert slow.stream.overflowed
     assert not quick.stream.overflowed
     assert mesh.metrics.get_sample_value("endpoint_updates_queue_overflow_total") == 1
@@ -303,20 +309,20 @@ async def test_an_answer_that_fails_ends_its_own_streams_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     mesh = Mesh()
-    broken, well = (mesh.destination.endpoints.subscribe(target) for target in (HTTP, RAW))
-    refresh = watches.EndpointsAnswer.refresh
+    broken, well = [await mesh.destination.endpoints.subscribe(one) for one in (HTTP, RAW)]
+    refresh = EndpointsAnswer.refresh
 
-    def fail(answer: watches.EndpointsAnswer, now: store.Mesh) -> tuple[bytes, ...]:
+    def fail(answer: EndpointsAnswer, now: store.Mesh) -> tuple[bytes, ...]:
         if answer._target == HTTP:
             raise OverflowError("unforeseen")
         return refresh(answer, now)
 
-    monkeypatch.setattr(watches.EndpointsAnswer, "refresh", fail)
+    monkeypatch.setattr(EndpointsAnswer, "refresh", fail)
     mesh.local_mesh.put(SECOND)
     assert len([message async for message in broken]) == 1
     assert len(well._queue) == 2
     # Whoever asks again begins with what holds now.
-    (whole,) = mesh.get(HTTP).now()
+    (whole,) = await mesh.first(HTTP)
     assert len(whole.add.addrs) == 2
     mesh.destination.endpoints.unsubscribe(HTTP, stream=broken)
     assert mesh.destination.endpoints.streams == 2
@@ -324,35 +330,35 @@ async def test_an_answer_that_fails_ends_its_own_streams_only(
 
 async def test_closed_stream_ends_after_what_is_queued() -> None:
     mesh = Mesh()
-    reader = mesh.get()
+    reader = await mesh.get()
     mesh.destination.close()
     mesh.local_mesh.put(SECOND)
     assert len([message async for message in reader.stream]) == 1
 
 
-def profile_of(mesh: Mesh, path: str) -> messages.DestinationProfile:
-    (encoded,) = mesh.destination.profiles.snapshot(parse_target(path))
+async def profile_of(mesh: Mesh, path: str) -> messages.DestinationProfile:
+    (encoded,) = await mesh.destination.profiles.snapshot(parse_target(path))
     return messages.DestinationProfile.FromString(encoded)
 
 
-def test_profile_of_a_service_has_its_name_and_protocol() -> None:
-    profile = profile_of(Mesh(), "web-svc.default.svc.cluster.local:80")
+async def test_profile_of_a_service_has_its_name_and_protocol() -> None:
+    profile = await profile_of(Mesh(), "web-svc.default.svc.cluster.local:80")
     assert profile.fully_qualified_name == "web-svc.default.svc.cluster.local"
     assert not profile.opaque_protocol
     assert profile.parent_ref.resource.kind == "Service"
     assert profile.retry_budget.ttl.seconds == 10
-    assert profile_of(Mesh(), "web-svc.default.svc.cluster.local:90").opaque_protocol
+    assert (await profile_of(Mesh(), "web-svc.default.svc.cluster.local:90")).opaque_protocol
 
 
-def test_profile_of_an_unknown_service_has_only_its_name() -> None:
-    profile = profile_of(Mesh(), "none.default.svc.cluster.local:80")
+async def test_profile_of_an_unknown_service_has_only_its_name() -> None:
+    profile = await profile_of(Mesh(), "none.default.svc.cluster.local:80")
     assert profile.fully_qualified_name == "none.default.svc.cluster.local"
     assert not profile.HasField("parent_ref")
 
 
 @pytest.mark.parametrize("port", [8080, 41001])
-def test_profile_of_a_pods_address_is_its_endpoint(port: int) -> None:
-    profile = profile_of(Mesh(), f"127.0.1.1:{port}")
+async def test_profile_of_a_pods_address_is_its_endpoint(port: int) -> None:
+    profile = await profile_of(Mesh(), f"127.0.1.1:{port}")
     assert profile.endpoint.addr.port == 41001
     assert profile.endpoint.metric_labels["pod"] == "web-0"
     assert profile.endpoint.metric_labels["namespace"] == "default"
@@ -360,38 +366,43 @@ def test_profile_of_a_pods_address_is_its_endpoint(port: int) -> None:
     assert not profile.opaque_protocol
 
 
-def test_profile_of_a_pods_opaque_or_unknown_port() -> None:
-    assert profile_of(Mesh(), "127.0.1.1:9090").opaque_protocol
-    unknown = profile_of(Mesh(), "127.0.1.1:1234")
+async def test_profile_of_a_pods_opaque_or_unknown_port() -> None:
+    assert (await profile_of(Mesh(), "127.0.1.1:9090")).opaque_protocol
+    unknown = await profile_of(Mesh(), "127.0.1.1:1234")
     assert unknown.endpoint.addr.port == 1234
 
 
-def test_profile_of_an_address_outside_is_empty() -> None:
-    profile = profile_of(Mesh(), "192.0.2.1:80")
+async def test_profile_of_an_address_outside_is_empty() -> None:
+    profile = await profile_of(Mesh(), "192.0.2.1:80")
     assert not profile.HasField("endpoint")
     assert profile.fully_qualified_name == ""
 
 
-def test_profile_streams_say_when_a_port_becomes_opaque_and_nothing_else() -> None:
+async def test_profile_streams_say_when_a_port_becomes_opaque_and_nothing_else() -> None:
     mesh = Mesh()
-    by_name = mesh.destination.profiles.subscribe(HTTP)
-    by_address = mesh.destination.profiles.subscribe(parse_target("127.0.1.1:8080"))
+    by_name = await mesh.destination.profiles.subscribe(HTTP)
+    by_address = await mesh.destination.profiles.subscribe(parse_target("127.0.1.1:8080"))
     mesh.local_mesh.put(replace(WEB, ports=(PortSpec("http", 80, 8080, opaque=True),)))
     mesh.local_mesh.put(SECOND)
+    await mesh.destination.profiles.settled()
     for stream in (by_name, by_address):
         before, after = (messages.DestinationProfile.FromString(m) for m in stream._queue)
         assert (before.opaque_protocol, after.opaque_protocol) == (False, True)
 
 
-def test_nobody_is_answered_before_everything_is_listed() -> None:
+async def test_nobody_is_answered_before_everything_is_listed() -> None:
     unlisted = store.MeshStore()
     destination = Destination(unlisted, metrics=CollectorRegistry())
     unlisted.put(Service("default", "web-svc", ()))
-    for ask in (destination.endpoints.subscribe, destination.endpoints.snapshot):
-        with pytest.raises(watches.NotSyncedError):
-            ask(HTTP)
-    assert not destination.is_synced
-    assert destination.endpoints.targets == 0
-    unlisted.replace({Service: [Service("default", "web-svc", ())], Endpoints: [], Pod: []})
+    asks = (destination.endpoints.subscribe, destination.endpoints.snapshot)
+    asking = [spawn(ask(HTTP), name="ask") for ask in asks]
+    unlisted.replace({Service: [Service("default", "web-svc", ())], Endpoints: []})
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not any(task.done() for task in asking)
+    assert (destination.is_synced, destination.endpoints.questions) == (False, 0)
+    unlisted.replace({Pod: []})
     assert destination.is_synced
-    assert destination.endpoints.snapshot(HTTP)
+    assert await asyncio.wait_for(destination.endpoints.snapshot(HTTP), 10)
+    await asyncio.wait_for(asyncio.gather(*asking), 10)
+    assert destination.endpoints.streams == 1
