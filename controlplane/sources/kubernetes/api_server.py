@@ -127,8 +127,8 @@ async def connect(kubeconfig: Path | None = None, *, within: str = "") -> ApiSer
                 persist_config=False,
             )
     except (config.ConfigException, OSError, ValueError, TypeError) as error:
-        where = f"{kubeconfig}: " if kubeconfig else ""
-        raise ConfigError(f"{where}{error}") from error
+        where = kubeconfig or "no kubeconfig is given, and this is no pod"
+        raise ConfigError(f"{where}: {error}") from error
     return ApiServer(configuration)
 
 

@@ -50,6 +50,10 @@ class ControlPlane:
         """End every program, last started first. May be repeated."""
         self._running.close()
 
+    def kubeconfig_of(self, user: str) -> Path:
+        """For somebody who may do what roles allow, and is in no group of importance."""
+        return self._keys.kubeconfig(user, group="people", server=self.server)
+
     def _start(self) -> None:
         port = self._running.enter_context(_held_port())
         self.server = f"https://127.0.0.1:{port}"

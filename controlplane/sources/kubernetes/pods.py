@@ -1,0 +1,159 @@
+"""Pods: what is kept of one, with what its sidecar says of itself in the pod's own words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from linkerd2_py.base.names import PROXY_ENV_PREFIX
+from linkerd2_py.controlplane.mesh.objects import NO_PORTS, Owner, Pod, PodStatus, PortSet
+from linkerd2_py.controlplane.sources.kubernetes.api_server import Json
+from linkerd2_py.controlplane.sources.kubernetes.fields import (
+    annotation,
+    items,
+    key_of,
+    labels,
+    number,
+    port_of_address,
+    ports_of,
+    seconds,
+    text,
+)
+
+CONTROL_PLANE_LABEL: Final = "linkerd.io/control-plane-ns"
+"""Whoever injects a proxy says by this label to which control plane it belongs."""
+SKIPPED_PORTS: Final = "config.linkerd.io/skip-inbound-ports"
+PROXY_CONTAINER: Final = "linkerd-proxy"
+# Linkerd's, for a proxy whose environment does not say.
+INBOUND_PORT: Final = 4143
+ADMIN_PORT: Final = 4191
+
+_PHASES: Final[dict[str, PodStatus]] = {
+    "Running": "Running",
+    "Pending": "Pending",
+    "Failed": "Failed",
+    # Its programs have ended as they should; to peers that is the same.
+    "Succeeded": "Failed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Identities:
+    """Whose identities are ours: those of `control_plane`, the namespace of its control plane, in `trust_domain`."""
+
+    control_plane: str = "linkerd"
+    trust_domain: str = "cluster.local"
+
+    def of(self, *, service_account: str, namespace: str) -> str:
+        """The name in the certificates of an account's proxies."""
+        account = f"{service_account}.{namespace}.serviceaccount.identity"
+        return f"{account}.{self.control_plane}.{self.trust_domain}"
+
+
+def read_pod(found: Json, *, identities: Identities) -> Pod:
+    """The pod with its direct owner, and in no zone yet: owners of owners and nodes are other objects."""
+    namespace, name = key_of(found)
+    account = text(found, "spec", "serviceAccountName") or "default"
+    control_plane = text(found, "metadata", "labels", CONTROL_PLANE_LABEL)
+    proxy = _environment(found) if control_plane else {}
+    ips = _ips(found)
+    problem, last_exit, last_exit_at = _troubles(found)
+    admin = port_of_address(proxy.get("ADMIN_LISTEN_ADDR", ""), default=ADMIN_PORT)
+    ours = control_plane == identities.control_plane
+    return Pod(
+        namespace=namespace,
+        name=name,
+        owner=read_owner(found),
+        ips=ips,
+        labels=labels(found, "metadata", "labels"),
+        ready=_is_ready(found),
+        status=_status(found),
+        node=text(found, "spec", "nodeName"),
+        service_account=account,
+        meshed=bool(control_plane),
+        proxied=_proxied(found) if control_plane else NO_PORTS,
+        # Who proves itself to another mesh's control plane proves nothing to us.
+        identity=identities.of(service_account=account, namespace=namespace) if ours else "",
+        inbound_port=_inbound_port(proxy) if control_plane else 0,
+        admin_addr=f"{_bracketed(ips[0])}:{admin}" if control_plane and ips else None,
+        restarts=sum(number(one, "restartCount") for one in _containers(found)),
+        started=seconds(text(found, "status", "startTime")),
+        problem=problem,
+        last_exit=last_exit,
+        last_exit_at=last_exit_at,
+    )
+
+
+def read_owner(found: Json) -> Owner | None:
+    """The controller of any object; its kind in lower case."""
+    for owner in items(found, "metadata", "ownerReferences"):
+        kind, name = text(owner, "kind"), text(owner, "name")
+        if owner.get("controller") is True and kind and name:
+            return Owner(kind.lower(), name)
+    return None
+
+
+def _status(found: Json) -> PodStatus:
+    if text(found, "metadata", "deletionTimestamp"):
+        return "Terminating"
+    return _PHASES.get(text(found, "status", "phase"), "Pending")
+
+
+def _is_ready(found: Json) -> bool:
+    conditions = items(found, "status", "conditions")
+    return any(text(one, "type") == "Ready" and text(one, "status") == "True" for one in conditions)
+
+
+def _ips(found: Json) -> tuple[str, ...]:
+    """All addresses, the pod's first one first; older clusters say only that."""
+    ips = tuple(filter(None, (text(one, "ip") for one in items(found, "status", "podIPs"))))
+    return ips or tuple(filter(None, (text(found, "status", "podIP"),)))
+
+
+def _bracketed(ip: str) -> str:
+    return f"[{ip}]" if ":" in ip else ip
+
+
+def _environment(found: Json) -> dict[str, str]:
+    """The proxy's settings without the prefix of their names. As a native sidecar it stands among the init containers."""
+    for group in ("containers", "initContainers"):
+        for container in items(found, "spec", group):
+            if text(container, "name") == PROXY_CONTAINER:
+                return {
+                    text(one, "name").removeprefix(PROXY_ENV_PREFIX): text(one, "value")
+                    for one in items(container, "env")
+                }
+    return {}
+
+
+def _inbound_port(proxy: dict[str, str]) -> int:
+    return port_of_address(proxy.get("INBOUND_LISTEN_ADDR", ""), default=INBOUND_PORT)
+
+
+def _proxied(found: Json) -> PortSet:
+    """All ports but those that interception leaves alone."""
+    return PortSet(ports_of(annotation(found, SKIPPED_PORTS) or ""), others=True)
+
+
+def _containers(found: Json) -> Iterator[Json]:
+    yield from items(found, "status", "initContainerStatuses")
+    yield from items(found, "status", "containerStatuses")
+
+
+def _troubles(found: Json) -> tuple[str, str, float]:
+    """Why it is not ready; why a program of it was last started again, and when."""
+    problem, last_exit, last_exit_at = "", "", 0.0
+    for container in _containers(found):
+        name = text(container, "name")
+        waits = text(container, "state", "waiting", "reason")
+        # Every pod waits for these once.
+        if waits and waits not in {"ContainerCreating", "PodInitializing"}:
+            problem = problem or f"{name}: {waits}"
+        ended = text(container, "lastState", "terminated", "finishedAt")
+        if seconds(ended) > last_exit_at:
+            last_exit_at = seconds(ended)
+            reason = text(container, "lastState", "terminated", "reason")
+            code = number(container, "lastState", "terminated", "exitCode")
+            last_exit = f"{name}: {reason or 'ended'} (exit status {code})"
+    return problem, last_exit, last_exit_at

@@ -1,0 +1,103 @@
+"""A cluster as objects of the mesh: every kind that answers are made of, listed and followed for as long as the source runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+from linkerd2_py.base.clock import Clock
+from linkerd2_py.base.tasks import cancel_all, supervise
+from linkerd2_py.controlplane.mesh.objects import Namespace
+from linkerd2_py.controlplane.mesh.store import MeshStore
+from linkerd2_py.controlplane.mesh.table import Table
+from linkerd2_py.controlplane.sources.kubernetes.api_server import ApiServer, Json
+from linkerd2_py.controlplane.sources.kubernetes.assembly import Assembly, Node, TableSink
+from linkerd2_py.controlplane.sources.kubernetes.fields import labels, text
+from linkerd2_py.controlplane.sources.kubernetes.pods import Identities, read_pod
+from linkerd2_py.controlplane.sources.kubernetes.reflector import Reflector, Resource
+from linkerd2_py.controlplane.sources.kubernetes.services import read_service, read_slice
+from linkerd2_py.controlplane.sources.kubernetes.workloads import read_workload
+
+_ZONE: Final = "topology.kubernetes.io/zone"
+
+NAMESPACES: Final = Resource("namespaces")
+NODES: Final = Resource("nodes", metadata=True)
+PODS: Final = Resource("pods")
+SERVICES: Final = Resource("services")
+SLICES: Final = Resource("endpointslices", group="discovery.k8s.io")
+WORKLOADS: Final = {
+    "deployment": Resource("deployments", group="apps"),
+    "statefulset": Resource("statefulsets", group="apps"),
+    "daemonset": Resource("daemonsets", group="apps"),
+    # Most of them are old ones of deployments; only whose they are is asked.
+    "replicaset": Resource("replicasets", group="apps", metadata=True),
+    "job": Resource("jobs", group="batch", metadata=True),
+    "cronjob": Resource("cronjobs", group="batch", metadata=True),
+    "replicationcontroller": Resource("replicationcontrollers", metadata=True),
+}
+
+
+class KubernetesSource:
+    """Fills a store that nobody else fills, until stopped."""
+
+    def __init__(
+        self,
+        api: ApiServer,
+        *,
+        store: MeshStore,
+        clock: Clock,
+        identities: Identities,
+    ) -> None:
+        self._api = api
+        self._clock = clock
+        self._assembly = assembly = Assembly(store, workload_kinds=WORKLOADS)
+        pod = partial(read_pod, identities=identities)
+        self._reflectors = [
+            self._reflector(NAMESPACES, assembly.namespaces, read=_read_namespace),
+            self._reflector(NODES, assembly.nodes, read=_read_node),
+            self._reflector(PODS, assembly.pods, read=pod),
+            self._reflector(SERVICES, assembly.services, read=read_service),
+            self._reflector(SLICES, assembly.slices, read=read_slice),
+            *(
+                self._reflector(
+                    resource, assembly.workloads[kind], read=partial(read_workload, kind=kind)
+                )
+                for kind, resource in WORKLOADS.items()
+            ),
+        ]
+        self._tasks = [
+            supervise(one.run, name=f"reflector {one.resource}") for one in self._reflectors
+        ]
+
+    @property
+    def problems(self) -> list[str]:
+        """One line for each kind that cannot be followed now; the others go on."""
+        return [one.problem for one in self._reflectors if one.problem]
+
+    @property
+    def unsynced(self) -> list[str]:
+        """The kinds that have not been listed yet."""
+        return [str(one.resource) for one in self._reflectors if not one.synced]
+
+    async def stop(self) -> None:
+        """Follow no more. What the store holds stays."""
+        await cancel_all(self._tasks)
+
+    def _reflector(
+        self, resource: Resource, table: Table[Any, Any], *, read: Callable[[Json], Any]
+    ) -> Reflector[Any]:
+        sink = TableSink(table, read=read, assembly=self._assembly)
+        return Reflector(resource, api=self._api, sink=sink, clock=self._clock)
+
+
+def _read_namespace(found: Json) -> Namespace:
+    return Namespace(
+        text(found, "metadata", "name"),
+        labels=labels(found, "metadata", "labels"),
+        annotations=labels(found, "metadata", "annotations"),
+    )
+
+
+def _read_node(found: Json) -> Node:
+    return Node(text(found, "metadata", "name"), text(found, "metadata", "labels", _ZONE))

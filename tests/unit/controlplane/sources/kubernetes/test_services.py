@@ -1,0 +1,121 @@
+"""Services and their slices: which ports there are, which are opaque, and who serves them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from linkerd2_py.controlplane.mesh.objects import Endpoint, Key, PortSpec
+from linkerd2_py.controlplane.sources.kubernetes.services import (
+    endpoints_of,
+    read_service,
+    read_slice,
+)
+
+
+def service(
+    *ports: dict[str, Any], annotations: dict[str, str] | None = None, **spec: Any
+) -> dict[str, Any]:
+    about = {"name": "web", "namespace": "shop", "annotations": annotations}
+    return {"metadata": about, "spec": {"ports": list(ports), **spec}}
+
+
+def sliced(name: str, *endpoints: dict[str, Any], ports: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "metadata": {
+            "name": name,
+            "namespace": "shop",
+            "labels": {"kubernetes.io/service-name": "web"},
+        },
+        "addressType": "IPv4",
+        "endpoints": list(endpoints),
+        "ports": ports,
+    }
+
+
+HTTP = {"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}
+POD = {"kind": "Pod", "namespace": "shop", "name": "web-1"}
+
+
+def test_tcp_ports_with_the_port_of_the_pod_by_number_or_name() -> None:
+    udp = {"name": "dns", "port": 53, "protocol": "UDP"}
+    found = read_service(service(HTTP, {"port": 81, "targetPort": 8081}, {"port": 82}, udp)).service
+    assert found.ports == (
+        PortSpec("http", 80, "http"),
+        PortSpec("", 81, 8081),
+        PortSpec("", 82, 82),
+    )
+
+
+def test_addresses_of_both_families_and_none() -> None:
+    both = read_service(service(clusterIP="10.0.0.1", clusterIPs=["10.0.0.1", "fd00:0::1"])).service
+    assert both.ips == ("10.0.0.1", "fd00::1")
+    assert not both.headless
+    older = read_service(service(clusterIP="10.0.0.1")).service
+    assert older.ips == ("10.0.0.1",)
+    headless = read_service(service(clusterIP="None", clusterIPs=["None"])).service
+    assert (headless.ips, headless.headless) == ((), True)
+
+
+@pytest.mark.parametrize(
+    ("own", "namespace", "opaque"),
+    [
+        (None, None, [3306]),
+        (None, "80", [80]),
+        (None, "", []),
+        ("80,81", "3306", [80, 81]),
+        ("", "80", []),
+        ("80-90", None, [80, 81]),
+    ],
+)
+def test_opaque_is_what_the_service_says_or_its_namespace_or_what_mostly_is(
+    own: str | None, namespace: str | None, opaque: list[int]
+) -> None:
+    said = {} if own is None else {"config.linkerd.io/opaque-ports": own}
+    ports = ({"port": 80}, {"port": 81}, {"port": 3306})
+    found = read_service(service(*ports, annotations=said)).in_namespace(namespace)
+    assert [spec.port for spec in found.ports if spec.opaque] == opaque
+
+
+def test_endpoints_of_a_named_port_are_at_the_number_that_each_slice_found() -> None:
+    one = sliced(
+        "b", {"addresses": ["10.0.0.2"], "targetRef": POD}, ports=[{"name": "http", "port": 8080}]
+    )
+    two = sliced("a", {"addresses": ["10.0.0.1"]}, ports=[{"name": "http", "port": 9090}])
+    (found,) = endpoints_of(
+        read_service(service(HTTP)).service, slices=[read_slice(one), read_slice(two)]
+    )
+    assert found.key == ("shop", "web", 80)
+    assert found.endpoints == (
+        Endpoint("10.0.0.1", 9090),
+        Endpoint("10.0.0.2", 8080, pod=Key("shop", "web-1")),
+    )
+
+
+def test_a_number_that_the_service_gives_wins_over_the_slices() -> None:
+    numbered = {"name": "http", "port": 80, "targetPort": 7070}
+    one = sliced("a", {"addresses": ["10.0.0.1"]}, ports=[{"name": "http", "port": 8080}])
+    (found,) = endpoints_of(read_service(service(numbered)).service, slices=[read_slice(one)])
+    assert [end.port for end in found.endpoints] == [7070]
+
+
+@pytest.mark.parametrize(
+    ("conditions", "ready"),
+    [
+        (None, True),
+        ({}, True),
+        ({"ready": None}, True),
+        ({"ready": True}, True),
+        ({"ready": False}, False),
+    ],
+)
+def test_who_says_nothing_is_ready(conditions: object, ready: bool) -> None:
+    end = {"addresses": ["10.0.0.1"], "conditions": conditions, "zone": "a", "hostname": "web-0"}
+    found = read_slice(sliced("a", end, ports=[])).endpoints[0]
+    assert (found.ready, found.zone, found.hostname) == (ready, "a", "web-0")
+
+
+def test_a_slice_of_names_says_nothing() -> None:
+    named = sliced("a", {"addresses": ["example.org"]}, ports=[{"name": "http", "port": 80}])
+    assert read_slice({**named, "addressType": "FQDN"}).endpoints == ()
