@@ -225,14 +225,14 @@ class Assembly:
                 yield from self._pods_by_owner[between.key]
 
 
-def _owners(pod: Pod) -> Iterator[WorkloadKey]:
-    if pod.owner_key:
-        yield pod.owner_key
+def _owners(pod: Pod) -> tuple[WorkloadKey, ...]:
+    key = pod.owner_key
+    return (key,) if key else ()
 
 
-def _owners_of_workload(owned: OwnedWorkload) -> Iterator[WorkloadKey]:
-    if owned.owner:
-        yield WorkloadKey(owned.owner.kind, owned.key.namespace, owned.owner.name)
+def _owners_of_workload(owned: OwnedWorkload) -> tuple[WorkloadKey, ...]:
+    owner = owned.owner
+    return (WorkloadKey(owner.kind, owned.key.namespace, owner.name),) if owner else ()
 
 
 class TableSink(Generic[T]):
