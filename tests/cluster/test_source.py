@@ -241,5 +241,5 @@ async def test_who_does_not_say_where_the_api_server_is(tmp_path: Any) -> None:
     missing = tmp_path / "nowhere"
     with pytest.raises(ConfigError, match=f"^{missing}: "):
         await connect(missing)
-    with pytest.raises(ConfigError, match="^no kubeconfig is given, and this is no pod: "):
+    with pytest.raises(ConfigError, match=r"^no kubeconfig is given, and this is no pod: "):
         await connect()

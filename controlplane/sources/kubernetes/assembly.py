@@ -165,6 +165,8 @@ class Assembly:
             if isinstance(side, Pod):
                 now = self.pods.get(side.key)
                 yield Pod, side.key, now and self._pod(now)
+                # Both what made it, and what that was made by.
+                yield from self._made_of_owner(side.owner_key)
                 yield from self._made_of_owner(self._pod(side).owner_key)
 
     def _made_of_owner(self, key: WorkloadKey | None) -> Iterator[Made]:

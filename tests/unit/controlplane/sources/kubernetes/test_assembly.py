@@ -138,7 +138,7 @@ _changes = st.one_of(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=400)
 @given(
     first=st.permutations(list(_OBJECTS)),
     changes=st.lists(_changes, max_size=12),
