@@ -4,6 +4,7 @@ Memory and time are linear in the bytes, in whatever pieces they come; empty, it
 """
 
 cimport cython
+from libc.string cimport memcpy
 from linkerd2_py._ext.core.buffer cimport Buffer
 from linkerd2_py._ext.core.types cimport Span
 
@@ -16,7 +17,13 @@ cdef class ByteQueue:
     cdef bint roomy
     # Copies: fills the last buffer before it leases another. After a MemoryError it holds the bytes that it
     # had room for, and is sound.
-    cdef int put(self, const char* p, size_t n) except -1
+    cdef inline int put(self, const char* p, size_t n) except -1:
+        if self.last is None or self.last.room() < n:
+            return self.spread(p, n)
+        memcpy(self.last.tail(), p, n)
+        self.commit(n)
+        return 0
+
     # Room for n bytes that stand together, for a producer that writes in place; commit says how many of them
     # it wrote. Nothing is put, skipped or taken between the two.
     cdef inline char* reserve(self, size_t n) except NULL:
@@ -39,5 +46,6 @@ cdef class ByteQueue:
 
     cdef int skip(self, size_t n) noexcept                  # n <= size
     cdef int clear(self) noexcept                           # idempotent
+    cdef int spread(self, const char* p, size_t n) except -1
     cdef Buffer extend(self, size_t room)                   # leased: of at least so much room
     cdef int drop_first(self) noexcept

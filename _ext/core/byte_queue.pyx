@@ -8,7 +8,7 @@ from linkerd2_py._ext.core.debug cimport L5D_DEBUG, check
 
 
 cdef class ByteQueue:
-    cdef int put(self, const char* p, size_t n) except -1:
+    cdef int spread(self, const char* p, size_t n) except -1:
         cdef Buffer last = self.last
         cdef size_t part
         while n:

@@ -4,6 +4,7 @@ Its fd is registered once with the outer loop (`add_reader(loop.fileno(), loop.d
 Python call per batch.
 """
 
+from cython cimport final
 from cpython.ref cimport PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from linkerd2_py._ext.core.types cimport flag
@@ -34,6 +35,7 @@ cdef class Source(Actor):
     cdef bint put_send(self, Ring ring) noexcept
     cdef int on_sent(self, int outcome) except -1
 
+@final
 cdef class Loop:
     cdef int epfd                          # owned
     cdef int timerfd                       # owned; in the epoll set itself

@@ -4,6 +4,7 @@ where that lets it.
 The loop makes the calls; here stands what they depend on.
 """
 
+from cython cimport final
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from linkerd2_py._ext.io.outer cimport OuterLoop
 
@@ -12,6 +13,7 @@ cdef enum:
     # as much as a sleep that it could have saved.
     SPIN_NS = 50000
 
+@final
 cdef class BusyWait:
     """With little load, where each event waits for a process on another processor, to be woken costs more
     than the work. So a busy wait is tried after some sleeps in a row that were short. After a miss more of
@@ -27,6 +29,7 @@ cdef class BusyWait:
     cdef bint hit(self) noexcept           # it brought an event; true
     cdef bint missed(self) noexcept        # in vain; false
 
+@final
 cdef class SharedSleep:
     """One sleep for two loops: an event of ours then costs one wake-up instead of two."""
     cdef int epfd                          # borrowed from the loop

@@ -57,7 +57,8 @@ cdef class Session(Actor):
     cdef int on_hangup(self) except -1
     # Unsent bytes fell to the low mark after send/flush had answered SEND_FULL.
     cdef int on_drained(self) except -1
-    cdef int on_flushed(self) except -1     # the loop has written what the socket takes
+    # Of a transport that was closed: the loop has written what the socket takes.
+    cdef int on_flushed(self) except -1
     # The transport is dead; last call; code = errno or 0.
     cdef int on_fault(self, FaultKind kind, int code) except -1
 
@@ -166,11 +167,16 @@ cdef class Transport(RawConnection):
     cdef int write_out(self) except -1
     cdef int wrote(self, size_t count) except -1
     cdef int settle(self) except -1
-    cdef int outcome(self) noexcept
+    cdef inline int outcome(self) noexcept:
+        if self.outbox.size > self.high_mark:
+            self.told_full = True
+            return SEND_FULL
+        return SEND_OK
+
     cdef int write_failed(self, int code) except -1
     cdef int detach(self) except -1
     cdef inline int tell_flushed(self) except -1:
-        return 0 if self.session is None else self.session.on_flushed()
+        return self.session.on_flushed() if self.closed and self.session is not None else 0
 
     cdef int end(self, int code) except -1
     cdef int release(self, int code) except -1

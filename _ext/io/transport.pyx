@@ -515,12 +515,6 @@ cdef class Transport(RawConnection):
     cdef int flush_later(self) except -1:
         return 0 if self.dead else self.loop.flush_later(self)
 
-    cdef int outcome(self) noexcept:
-        if self.outbox.size > self.high_mark:
-            self.told_full = True
-            return SEND_FULL
-        return SEND_OK
-
     cdef int write_out(self) except -1:
         """Writes unsent bytes until none are left or the socket is full."""
         cdef iovec[IOVECS] vectors

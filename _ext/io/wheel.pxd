@@ -1,5 +1,6 @@
 """A wheel of coarse timers. It owns no descriptor and reads no clock: who turns it says what time it is."""
 
+from cython cimport final
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from linkerd2_py._ext.io.actor cimport Actor, Timer
 
@@ -8,6 +9,7 @@ cdef enum:
     # second.
     TICK_NS = 10000000
 
+@final
 cdef class Wheel:
     # slot -> first Timer or None; the last slot holds those that are due.
     cdef list slots
