@@ -1,11 +1,11 @@
 """Compile every .pyx under _ext; all other packaging facts live in pyproject.toml.
 
-`L5D_DEBUG=1` builds with assertions and live-object counters; `L5D_SANITIZE=address,undefined` adds sanitizers;
-`L5D_PROGRESS=1` prints a line for each module that is translated or compiled;
-`L5D_METRICS=0` counts no traffic, to measure what counting costs;
-`L5D_ENGINE=skip` registers the package without compiling, for set-ups that compile in a step of their own.
-`build_ext --only PREFIX` compiles one package of the engine, for a quick edit-test loop.
-Modules named `testing` open cdef classes to the tests: they are built in place and with assertions, never into a wheel.
+`L5D_DEBUG=1` builds with assertions and live-object counters; `L5D_SANITIZE=address,undefined` adds
+sanitizers; `L5D_PROGRESS=1` prints a line for each module that is translated or compiled; `L5D_METRICS=0`
+counts no traffic, to measure what counting costs; `L5D_ENGINE=skip` registers the package without compiling,
+for set-ups that compile in a step of their own. `build_ext --only PREFIX` compiles one package of the engine,
+for a quick edit-test loop. Modules named `testing` open cdef classes to the tests: they are built in place
+and with assertions, never into a wheel.
 """
 
 import filecmp
@@ -91,7 +91,9 @@ def forget_old_translations() -> None:
 
 
 class BuildExt(build_ext):
-    """`build_ext` that can be limited to one package, names missing headers, and replaces modules in use safely."""
+    """`build_ext` that can be limited to one package, names missing headers, and replaces modules in use
+    safely.
+    """
 
     user_options = [
         *build_ext.user_options,
@@ -124,7 +126,8 @@ class BuildExt(build_ext):
                     self.extensions,
                     build_dir="build/cython",
                     nthreads=self.parallel,
-                    # Nothing here can be pickled or is introspected: code for that would be a third of a module.
+                    # Nothing here can be pickled or is introspected: code for that would be a third of a
+                    # module.
                     compiler_directives={
                         "language_level": "3",
                         "auto_pickle": False,
@@ -173,7 +176,9 @@ class BuildExt(build_ext):
             return probe.returncode == 0
 
     def copy_extensions_to_source(self) -> None:
-        """Replace in-place modules by renaming, and only those that changed: running processes keep their old file."""
+        """Replace in-place modules by renaming, and only those that changed: running processes keep their old
+        file.
+        """
         build_py = self.get_finalized_command("build_py")
         for ext in self.extensions:
             filename = self.get_ext_filename(ext.name)

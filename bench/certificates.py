@@ -1,7 +1,8 @@
-"""Certificates for one run: an anchor, an issuer below it, and a leaf for each end of a TLS leg. They end with the run's folder.
+"""Certificates for one run: an anchor, an issuer below it, and a leaf for each end of a TLS leg. They end
+with the run's folder.
 
-Made by the identity service's own code, so that peers prove and check exactly what workloads of a mesh do: P-256 keys, one DNS name, one issuer between
-leaf and anchor.
+Made by the identity service's own code, so that peers prove and check exactly what workloads of a mesh do:
+P-256 keys, one DNS name, one issuer between leaf and anchor.
 """
 
 from dataclasses import dataclass
@@ -36,7 +37,9 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """`anchors` is whom to trust, `issuer` a folder for an identity service that signs further leaves. `client` opens connections, `server` takes them."""
+    """`anchors` is whom to trust, `issuer` a folder for an identity service that signs further leaves.
+    `client` opens connections, `server` takes them.
+    """
 
     anchors: Path
     issuer: Path

@@ -141,7 +141,9 @@ class Children:
         mixed: bool = False,
         yields: bool = False,
     ) -> Child:
-        """Start `argv` on processor `core`; `env` is added to ours. One that `yields` gives way to all others there."""
+        """Start `argv` on processor `core`; `env` is added to ours. One that `yields` gives way to all others
+        there.
+        """
         log = self.folder / f"{name}-{len(self._started)}.log"
         started_s = time.monotonic()
         with log.open("wb") as sink:
@@ -190,7 +192,8 @@ def _spawn(
         if yields:
             _yield_to_all()
 
-    # An exception that is raised in one of Python's hooks around fork is swallowed there: an interruption waits for its end.
+    # An exception that is raised in one of Python's hooks around fork is swallowed there: an interruption
+    # waits for its end.
     signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTIONS)
     try:
         return subprocess.Popen(
@@ -211,11 +214,14 @@ def _spawn(
 
 def _yield_to_all() -> None:
     os.nice(19)
-    # Where sessions are scheduled as groups, niceness counts within the group only, and the group has its own.
+    # Where sessions are scheduled as groups, niceness counts within the group only, and the group has its
+    # own.
     with suppress(OSError):
         Path("/proc/self/autogroup").write_text("19")
 
 
 def _environment() -> dict[str, str]:
-    """Ours, but Python may keep its bytecode: an installed package has it, and does not compile itself at every start."""
+    """Ours, but Python may keep its bytecode: an installed package has it, and does not compile itself at
+    every start.
+    """
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}

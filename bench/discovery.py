@@ -4,9 +4,10 @@
                               [--passing 127.0.0.1:3003 --updates 100]
                               [--issuer DIR --token NAME=FILE --identity NAME]
 
-Each endpoint is a ready pod of the one service. Those that pass come and go in turn, one change at a time, so many a
-second, while the others stay. With an issuer it certifies workloads, each by the token that it has stored in that
-workload's file; what answers at the endpoints proves to be `--identity`. Prints `{"address": "127.0.0.1:4711"}` when it serves, and at its end `{"updates": N}`.
+Each endpoint is a ready pod of the one service. Those that pass come and go in turn, one change at a time, so
+many a second, while the others stay. With an issuer it certifies workloads, each by the token that it has
+stored in that workload's file; what answers at the endpoints proves to be `--identity`. Prints `{"address":
+"127.0.0.1:4711"}` when it serves, and at its end `{"updates": N}`.
 """
 
 import argparse

@@ -14,7 +14,9 @@ from linkerd2_py import __version__
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """`traffic`: load, origin and control plane; `subject`: what is measured, alone where there are two processors."""
+    """`traffic`: load, origin and control plane; `subject`: what is measured, alone where there are two
+    processors.
+    """
 
     traffic: int
     subject: int

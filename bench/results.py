@@ -1,4 +1,6 @@
-"""What was measured, as immutable values: samples of single passes, rows of subjects, ratios, and verdicts."""
+"""What was measured, as immutable values: samples of single passes, rows of subjects, ratios,
+and verdicts.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -92,9 +94,9 @@ class Verdict:
 class Outcome:
     """One scenario, measured.
 
-    `cost` is the figure that subjects are compared by, and `columns` are those to show. `calibration`: nanoseconds
-    before and after. `absent`: why a subject cannot be had. `failed`: what went wrong with one. `failure`: why there are
-    no rows at all.
+    `cost` is the figure that subjects are compared by, and `columns` are those to show. `calibration`:
+    nanoseconds before and after. `absent`: why a subject cannot be had. `failed`: what went wrong with one.
+    `failure`: why there are no rows at all.
     """
 
     scenario: str

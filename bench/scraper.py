@@ -2,8 +2,8 @@
 
     python -m bench.scraper HOST:PORT [--pause S]
 
-Each scrape asks anew over a new connection and throws the text away in the kernel, so that reading costs next to
-nothing. Prints `{"ms": …, "bytes": …}` for each.
+Each scrape asks anew over a new connection and throws the text away in the kernel, so that reading costs next
+to nothing. Prints `{"ms": …, "bytes": …}` for each.
 """
 
 import argparse

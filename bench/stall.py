@@ -1,7 +1,9 @@
-"""`python -m bench.stall [LABEL_SETS]`: how long reading a full registry keeps the engine's loop from everybody else.
+"""`python -m bench.stall [LABEL_SETS]`: how long reading a full registry keeps the engine's loop from
+everybody else.
 
-An engine serves `/metrics` as the proxy does, to one client in the same thread. Each turn of its loop is timed in CPU time of the thread, which other programs on the
-machine cannot lengthen. Prints one line of JSON: the longest turn, the turns and the CPU time of the whole answer.
+An engine serves `/metrics` as the proxy does, to one client in the same thread. Each turn of its loop is
+timed in CPU time of the thread, which other programs on the machine cannot lengthen. Prints one line of JSON:
+the longest turn, the turns and the CPU time of the whole answer.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Configuration files of peers: readable templates with `@name@` to be filled in.
 
-A line that names `@host@` stands for each server: it is repeated with that server's `@host@`, `@port@` and `@number@`.
-Nothing may remain unfilled.
+A line that names `@host@` stands for each server: it is repeated with that server's `@host@`, `@port@` and
+`@number@`. Nothing may remain unfilled.
 """
 
 import re

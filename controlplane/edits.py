@@ -22,8 +22,8 @@ def stamp(path: Path) -> Stamp:
 
 
 async def follow_file(path: Path, *, since: Stamp, on_edit: Callable[[], Awaitable[None]]) -> None:
-    """Call `on_edit` after every edit made later than `since`; runs until cancelled. An edit that `on_edit` fails on is one
-    that was not seen: whoever calls this again with the same `since` hears of it again.
+    """Call `on_edit` after every edit made later than `since`; runs until cancelled. An edit that `on_edit`
+    fails on is one that was not seen: whoever calls this again with the same `since` hears of it again.
     """
     seen = since
     while True:

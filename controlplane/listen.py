@@ -8,7 +8,9 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """Where to listen; port 0 takes any that is free. The socket is made inside `inside`: in another network namespace, say."""
+    """Where to listen; port 0 takes any that is free. The socket is made inside `inside`: in another network
+    namespace, say.
+    """
 
     host: str = "127.0.0.1"
     port: int = 0

@@ -1,5 +1,5 @@
-"""What every test gets: Hypothesis profiles, its turn at what there is once on a machine, a look for leaked descriptors and
-engine objects.
+"""What every test gets: Hypothesis profiles, its turn at what there is once on a machine, a look for leaked
+descriptors and engine objects.
 """
 
 import gc
@@ -27,8 +27,8 @@ settings.load_profile(os.environ.get("L5D_HYPOTHESIS", "fast"))
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 
 INTEGRATION = re.compile(r"tests/integration/(\w+)/")
-# What there is once on a machine, or is made once for many tests, by the folder of integration tests that use it: these
-# take turns in a parallel run.
+# What there is once on a machine, or is made once for many tests, by the folder of integration tests that use
+# it: these take turns in a parallel run.
 TURNS = {
     "interception": "namespaces",
     "local": "meshes",
@@ -67,7 +67,9 @@ def open_files() -> dict[str, str]:
 
 @pytest.hookimpl(tryfirst=True, wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """A busy machine gives each test less of its processors: the time-out is about what hangs, not about that."""
+    """A busy machine gives each test less of its processors: the time-out is about what hangs, not about
+    that.
+    """
     marker = item.get_closest_marker("timeout")
     seconds = float(marker.args[0] if marker else item.config.getini("timeout"))
     item.add_marker(pytest.mark.timeout(seconds * patience()), append=False)
@@ -75,7 +77,9 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 
 class Turns(LoadScopeScheduling):
-    """What belongs together goes to one worker of a parallel run; every other test to the first that is free."""
+    """What belongs together goes to one worker of a parallel run; every other test to the first
+    that is free.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         place = INTEGRATION.search(nodeid)

@@ -1,10 +1,11 @@
 """The engine's layers, checked over .pyx and .pxd files (import-linter reads Python only).
 
-A module may cimport or import from its own folder and from lower layers; never sideways, never upwards, never the
-rest of the package, and never a framework. Prints one line per offence and ends with status 1 if there is one.
+A module may cimport or import from its own folder and from lower layers; never sideways, never upwards, never
+the rest of the package, and never a framework. Prints one line per offence and ends with status 1 if there is
+one.
 
-With --dot it prints the graph of the engine's modules instead, for Graphviz: a cluster per folder, lowest layer first,
-and an arrow from each module to those it cimports. Modules for tests are left out.
+With --dot it prints the graph of the engine's modules instead, for Graphviz: a cluster per folder, lowest
+layer first, and an arrow from each module to those it cimports. Modules for tests are left out.
 
     python tools/check_cimports.py --dot | dot -Tsvg > engine.svg
 """

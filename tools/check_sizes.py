@@ -1,7 +1,9 @@
-"""Report how long functions and files are, beside the sizes we aim at, and refuse lines of the engine that are too wide.
+"""Report how long functions and files are, beside the sizes we aim at, and refuse lines of the engine that
+are too wide.
 
-Lengths are a report. Python functions are measured from the syntax tree without their docstring, Cython functions by
-indentation. The width of lines is a rule, for ruff reads no Cython: status 1, and a line for each that breaks it.
+Lengths are a report. Python functions are measured from the syntax tree without their docstring, Cython
+functions by indentation. The width of lines is a rule, for ruff reads no Cython: status 1, and a line for
+each that breaks it.
 """
 
 import ast
@@ -88,7 +90,9 @@ def report(name: str, functions: list[Size], files: list[Size]) -> None:
 
 
 def main() -> int:
-    """Print the figures per folder, then what is longer than we aim at; the exit status is about wide lines."""
+    """Print the figures per folder, then what is longer than we aim at; the exit status is about
+    wide lines.
+    """
     all_functions: list[Size] = []
     all_files: list[Size] = []
     for folder in FOLDERS:

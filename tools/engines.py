@@ -1,7 +1,7 @@
 """How each flavour of the engine is compiled, and how something runs with it.
 
-The release engine is compiled in place. Every other flavour is compiled into a copy of the whole package in build/FLAVOUR, which
-stands before ours on PYTHONPATH.
+The release engine is compiled in place. Every other flavour is compiled into a copy of the whole package in
+build/FLAVOUR, which stands before ours on PYTHONPATH.
 """
 
 import fcntl
@@ -80,8 +80,8 @@ def _sanitizer() -> dict[str, str]:
         "LD_PRELOAD": library.stdout.strip(),
         # Python's own allocator would hide a use after free.
         "PYTHONMALLOC": "malloc",
-        # Leaks are the counters' business: Python itself keeps memory to the end. An allocation that cannot be had
-        # answers NULL, as without the sanitizer: a test asks for one.
+        # Leaks are the counters' business: Python itself keeps memory to the end. An allocation that cannot
+        # be had answers NULL, as without the sanitizer: a test asks for one.
         "ASAN_OPTIONS": f"detect_leaks=0:abort_on_error=1:allocator_may_return_null=1:{report}",
         "UBSAN_OPTIONS": f"halt_on_error=1:print_stacktrace=1:{report}",
     }

@@ -1,8 +1,9 @@
-"""Break the project on purpose, one listed way after the other, and see that a test notices: `python -m tools.mutate [WORD ...]`.
+"""Break the project on purpose, one listed way after the other, and see that a test notices: `python -m
+tools.mutate [WORD ...]`.
 
-tools/mutations.toml lists the breaks; with words, only those whose name or file has one of them. Everything happens in a copy of
-the tree, whose engine is compiled anew where a break is in it. A break that no test notices is a test that is missing.
-Ends with status 1 when one survived, and 2 when the list itself is wrong.
+tools/mutations.toml lists the breaks; with words, only those whose name or file has one of them. Everything
+happens in a copy of the tree, whose engine is compiled anew where a break is in it. A break that no test
+notices is a test that is missing. Ends with status 1 when one survived, and 2 when the list itself is wrong.
 """
 
 import os

@@ -1,4 +1,5 @@
-"""Steps that run quietly: a terminal sees how far a step is, a pipe its tick alone; what it wrote is in build/log.
+"""Steps that run quietly: a terminal sees how far a step is, a pipe its tick alone; what it wrote is in
+build/log.
 
     step("engine", compile_in_place())
 

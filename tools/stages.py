@@ -1,6 +1,7 @@
 """The stages of a test run: each is one pytest over some folders, with one flavour of the engine.
 
-A stage runs openly, for its dots and failures are the point; the first that fails ends the run. Each leaves a report in build/reports.
+A stage runs openly, for its dots and failures are the point; the first that fails ends the run. Each leaves a
+report in build/reports.
 """
 
 import os

@@ -31,7 +31,9 @@ def total_instructions(profile: str) -> int:
 
 
 def per_operation(once: int, twice: int, times: int) -> float:
-    """Instructions of one operation, from the totals of `times` and of twice as many: what both spent on their start cancels out."""
+    """Instructions of one operation, from the totals of `times` and of twice as many: what both spent on
+    their start cancels out.
+    """
     if twice <= once:
         raise CountingFailed(f"{2 * times} operations took no more instructions than {times}")
     return (twice - once) / times

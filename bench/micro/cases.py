@@ -23,7 +23,8 @@ from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.metrics import testing as metrics
 from linkerd2_py._ext.metrics.registry import Registry
 
-# Does the operation so many times. AssertionError, here or at the end of the case, when it did not do its work.
+# Does the operation so many times. AssertionError, here or at the end of the case, when it did not do its
+# work.
 Run = Callable[[int], None]
 
 
@@ -31,8 +32,10 @@ Run = Callable[[int], None]
 class Case:
     """One operation to measure.
 
-    `counted`: operations whose instructions are counted, enough of them that a process's start does not matter.
-    `timed`: operations of one timed round; with 1,000 the microseconds of a round are nanoseconds per operation.
+    `counted`: operations whose instructions are counted, enough of them that a process's start does not
+    matter.
+    `timed`: operations of one timed round; with 1,000 the microseconds of a round are nanoseconds per
+    operation.
     """
 
     name: str

@@ -1,6 +1,8 @@
-"""HTTP/2 frames of one client and one server, as bytes: what the benchmarks say without an HTTP/2 library of their own.
+"""HTTP/2 frames of one client and one server, as bytes: what the benchmarks say without an HTTP/2 library of
+their own.
 
-The fields are literals that no table remembers (RFC 7541 6.2.2), so the same bytes are valid again on every stream.
+The fields are literals that no table remembers (RFC 7541 6.2.2), so the same bytes are valid again on every
+stream.
 """
 
 from bench.micro.messages import BODY

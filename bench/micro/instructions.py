@@ -1,6 +1,8 @@
-"""python -m bench.micro.instructions [CASE…]: user instructions per operation of the engine, the same on every run.
+"""python -m bench.micro.instructions [CASE…]: user instructions per operation of the engine, the same on
+every run.
 
-Each case runs in a child under callgrind, once with a number of operations and once with twice as many; the difference is theirs alone.
+Each case runs in a child under callgrind, once with a number of operations and once with twice as many; the
+difference is theirs alone.
 """
 
 import argparse

@@ -1,6 +1,8 @@
-"""Whole exchanges through an outbound proxy in this process, between two plain sockets that the same thread drives.
+"""Whole exchanges through an outbound proxy in this process, between two plain sockets that the same thread
+drives.
 
-The client and the server are bytes prepared once and a few lines of C that send them, so that nearly all user instructions are the proxy's.
+The client and the server are bytes prepared once and a few lines of C that send them, so that nearly all user
+instructions are the proxy's.
 """
 
 import re

@@ -1,4 +1,6 @@
-"""python -m bench.micro.run CASE TIMES: does one case so many times and nothing else, for a tool that watches the process."""
+"""python -m bench.micro.run CASE TIMES: does one case so many times and nothing else, for a tool that watches
+the process.
+"""
 
 import gc
 import sys

@@ -1,4 +1,6 @@
-"""What TLS does between workloads: a handshake of both ends, and exchanges through an outbound and an inbound proxy, with it and without."""
+"""What TLS does between workloads: a handshake of both ends, and exchanges through an outbound and an inbound
+proxy, with it and without.
+"""
 
 import tempfile
 from collections.abc import Iterator
@@ -80,7 +82,9 @@ def shake_hands(client: Credentials, server: Credentials) -> None:
 
 
 class Leg(Proxy):
-    """An outbound proxy before an inbound one, with HTTP/2 between them; over TLS if they have an identity each."""
+    """An outbound proxy before an inbound one, with HTTP/2 between them; over TLS if they have an identity
+    each.
+    """
 
     def __init__(self, held: ExitStack, made: Certificates | None) -> None:
         self.made = made

@@ -1,7 +1,8 @@
-"""pytest bench/micro: how long each case takes. A round of 1,000 operations shows nanoseconds per operation as microseconds.
+"""pytest bench/micro: how long each case takes. A round of 1,000 operations shows nanoseconds per operation
+as microseconds.
 
-Beside the rounds, the JSON report (--benchmark-json) has `operation_ns`, and for the exposition bytes per second and nanoseconds per series.
-Nothing here fails for being slow; a case fails when its work was not done.
+Beside the rounds, the JSON report (--benchmark-json) has `operation_ns`, and for the exposition bytes per
+second and nanoseconds per series. Nothing here fails for being slow; a case fails when its work was not done.
 """
 
 import pytest

@@ -1,6 +1,7 @@
 """Charts as SVG text: bars of cost, and latency percentiles on a logarithmic scale.
 
-Colours come from the page's style sheet by class, so that they follow light and dark; every value is also written out.
+Colours come from the page's style sheet by class, so that they follow light and dark; every value is also
+written out.
 """
 
 from collections.abc import Sequence
@@ -65,7 +66,10 @@ def bars(outcome: Outcome) -> str:
         beyond = " →" if value > scale.high else ""
         parts += [
             _text(_LABEL - 8, middle, row.subject, anchor="end"),
-            f'<rect class="bar {_class(row)}" x="{_LABEL}" y="{y + 5}" width="{end - _LABEL:.1f}" height="{_LINE - 10}"/>',
+            (
+                f'<rect class="bar {_class(row)}" x="{_LABEL}" y="{y + 5}"'
+                f' width="{end - _LABEL:.1f}" height="{_LINE - 10}"/>'
+            ),
             f'<path class="spread" d="M{scale.x(low):.1f} {middle}H{scale.x(high):.1f}"/>',
             _text(max(end, scale.x(high)) + 6, middle, shown.show(value) + beyond),
         ]

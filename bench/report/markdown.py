@@ -1,4 +1,6 @@
-"""`python -m bench.report.markdown RUN.json`: a saved run as the tables of a Markdown page, one row a scenario."""
+"""`python -m bench.report.markdown RUN.json`: a saved run as the tables of a Markdown page, one row a
+scenario.
+"""
 
 import json
 import sys

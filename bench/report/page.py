@@ -43,8 +43,9 @@ def _head(run: Run) -> Iterator[str]:
     machine = run.machine
     yield "<h1>linkerd2-py beside its peers</h1>"
     yield (
-        f"<p>{escape(run.date)}, linkerd2-py {escape(machine.linkerd2_py)}. Figures are medians over passes, and comparable "
-        "within this run only. CPU is the processor time of the subject, from the kernel's scheduler.</p>"
+        f"<p>{escape(run.date)}, linkerd2-py {escape(machine.linkerd2_py)}. Figures are medians over passes, "
+        "and comparable within this run only. CPU is the processor time of the subject, "
+        "from the kernel's scheduler.</p>"
     )
     facts = {
         "Processor": f"{machine.cpu}, {machine.cores} cores",
@@ -73,7 +74,8 @@ def _versions(run: Run) -> list[str]:
 def _goals(judgements: tuple[Judgement, ...]) -> Iterator[str]:
     yield '<h2 id="goals">Goals</h2>'
     yield '<div class="wide"><table><thead><tr><th scope="col">Goal</th><th scope="col">What</th>'
-    yield '<th scope="col">At most</th><th scope="col">Measured</th><th scope="col">Verdict</th></tr></thead><tbody>'
+    yield '<th scope="col">At most</th><th scope="col">Measured</th><th scope="col">Verdict</th>'
+    yield "</tr></thead><tbody>"
     for judgement in judgements:
         goal = judgement.goal
         measured = "–" if judgement.measured is None else significant(judgement.measured)

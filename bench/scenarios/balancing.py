@@ -42,7 +42,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     _balancing("slow-1-of-100", "99 servers answer after 1 ms, 1 after 100 ms", _ONE_SLOW, 100),
     Traffic(
         "discovery-churn",
-        "HTTP/1, 64 connections at half of what ours can do; the set of servers changes 100 times a second, and never",
+        "HTTP/1, 64 connections at half of what ours can do; "
+        "the set of servers changes 100 times a second, and never",
         ("ours-changing", "ours"),
         load=Load(arrivals="poisson"),
         passing=16,

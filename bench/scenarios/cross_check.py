@@ -16,7 +16,9 @@ from bench.subjects.subject import Subject, on_path
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """`argv` for a whole number of seconds; `rate` finds exchanges a second in what it prints, `failures` those that failed."""
+    """`argv` for a whole number of seconds; `rate` finds exchanges a second in what it prints, `failures`
+    those that failed.
+    """
 
     name: str
     argv: tuple[str, ...]
@@ -47,7 +49,8 @@ TOOLS = {
         ("-t1", "-c{connections}", "-d{seconds}s", "http://{address}/"),
         re.compile(r"Requests/sec:\s+([\d.]+)"),
         re.compile(
-            r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)|Non-2xx or 3xx responses: (\d+)"
+            r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)"
+            r"|Non-2xx or 3xx responses: (\d+)"
         ),
     ),
     "ours-by-h2load": Tool(

@@ -54,7 +54,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     Traffic(
         "connection-per-request",
-        "HTTP/1, a new client connection for each request, 32 at a time, everything on one processor; servers keep theirs open",
+        "HTTP/1, a new client connection for each request, 32 at a time, "
+        "everything on one processor; servers keep theirs open",
         HTTP1,
         load=Load(connections=32, close=True),
         together=True,

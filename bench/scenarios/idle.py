@@ -21,8 +21,8 @@ _TINY = 100
 class Idle(Scenario):
     """Every sample is of a fresh process: memory that was used once is rarely given back.
 
-    `few` and `many` connections, whole thousands; 9000 stay below 20000 descriptors even where each has one to a server too. `tls`: they come
-    over TLS and have proven who they are.
+    `few` and `many` connections, whole thousands; 9000 stay below 20000 descriptors even where each has one
+    to a server too. `tls`: they come over TLS and have proven who they are.
     """
 
     name: str = "idle"

@@ -1,4 +1,6 @@
-"""What observing costs: reading every series that a full registry holds during traffic, and counting at all."""
+"""What observing costs: reading every series that a full registry holds during traffic, and
+counting at all.
+"""
 
 import http.client
 import json
@@ -27,7 +29,9 @@ _SCRAPED = "ours-scraped"
 
 @dataclass(frozen=True, slots=True)
 class ScrapedTraffic(Traffic):
-    """The subjects get a series for each of many authorities first; one of them is scraped during its passes."""
+    """The subjects get a series for each of many authorities first; one of them is scraped during
+    its passes.
+    """
 
     def build(self, rig: Rig) -> "ScrapedStand":
         """The servers, without subjects."""
@@ -44,7 +48,9 @@ class ScrapedStand(TrafficStand):
             ask_for_each(running, self.rig.effort.size(_AUTHORITIES, tiny=_AUTHORITIES_TINY))
 
     def sample(self, subject: Subject) -> Sample:
-        """A pass, with or without scrapes; how long one stalls the loop is timed by itself, where nothing else can."""
+        """A pass, with or without scrapes; how long one stalls the loop is timed by itself, where nothing
+        else can.
+        """
         if subject.name != _SCRAPED:
             return TrafficStand.sample(self, subject)
         with self._scraping(self.running[subject.name]) as scraper:
@@ -103,7 +109,9 @@ def series_of(admin: str) -> int:
 
 
 def ask_for_each(running: Running, authorities: int) -> None:
-    """One request for each of so many hosts, through each of its ports in turn. BenchError when one is not answered."""
+    """One request for each of so many hosts, through each of its ports in turn. BenchError when one is not
+    answered.
+    """
     clients = [socket.create_connection(_pair(target), timeout=10) for target in running.targets]
     try:
         for number in range(authorities):

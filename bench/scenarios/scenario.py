@@ -1,4 +1,6 @@
-"""What every scenario has in common: its name, its subjects, and a stand on which they are measured in turn."""
+"""What every scenario has in common: its name, its subjects, and a stand on which they are
+measured in turn.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -67,8 +69,8 @@ class Stand(ABC):
 class Scenario(ABC):
     """One kind of traffic.
 
-    The first of `subjects` is ours. `cost` is the figure to compare by: the smaller, the better. Beyond `most_passes`
-    nothing is learnt.
+    The first of `subjects` is ours. `cost` is the figure to compare by: the smaller, the better. Beyond
+    `most_passes` nothing is learnt.
     """
 
     name: str
@@ -85,7 +87,9 @@ class Scenario(ABC):
 
 
 def figures_of(result: LoadResult) -> dict[str, float]:
-    """The figures of any traffic; processor time only where a process was watched, little else where nothing came back."""
+    """The figures of any traffic; processor time only where a process was watched, little else where nothing
+    came back.
+    """
     if not result.exchanges:
         return {"exchanges_per_s": 0.0}
     figures: dict[str, float] = {

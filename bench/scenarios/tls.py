@@ -1,6 +1,7 @@
 """TLS: what it adds between two proxies, handshakes where clients come in, bodies, and idle connections.
 
-Everywhere TLS 1.3, P-256 certificates below one issuer, and both ends prove who they are, except where a name says otherwise.
+Everywhere TLS 1.3, P-256 certificates below one issuer, and both ends prove who they are, except where a name
+says otherwise.
 """
 
 from collections import Counter
@@ -23,7 +24,9 @@ _TAKERS = ("ours-inbound", "nginx", "haproxy", "nghttpx", "envoy", "traefik")
 
 @dataclass(frozen=True, slots=True)
 class Leg(Traffic):
-    """Each subject is a pair of proxies, put up twice: plain, and with mutual TLS between the two. A pass asks both; what TLS adds is the difference."""
+    """Each subject is a pair of proxies, put up twice: plain, and with mutual TLS between the two. A pass
+    asks both; what TLS adds is the difference.
+    """
 
     def build(self, rig: Rig) -> "LegStand":
         """The servers, without subjects."""
@@ -51,7 +54,8 @@ class LegStand(TrafficStand):
     def sample(self, subject: Subject) -> Sample:
         """The figures are those with TLS; what it adds, and what it is added to, stand beside them.
 
-        Half of the plain pass comes before, half after: what the machine does more and more, or less and less, falls on both.
+        Half of the plain pass comes before, half after: what the machine does more and more, or less and
+        less, falls on both.
         """
         plain, secured = self.plain[subject.name], self.running[subject.name]
         before = self.measure(plain, share=0.5)
@@ -88,7 +92,8 @@ _BULK_COLUMNS = ("exchanges_per_s", "mb_per_s", "cpu_ms_per_gb", *TRAFFIC_COLUMN
 SCENARIOS: tuple[Scenario, ...] = (
     Leg(
         "tls-leg",
-        "HTTP/1 keep-alive, 64 connections, 128 B, through two proxies: what mutual TLS between them adds to the CPU of both",
+        "HTTP/1 keep-alive, 64 connections, 128 B, through two proxies: "
+        "what mutual TLS between them adds to the CPU of both",
         _PAIRS,
         cost="added_us_per_exchange",
         columns=_LEG_COLUMNS,
@@ -103,7 +108,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     Leg(
         "tls-leg-1m",
-        "HTTP/1 keep-alive, 8 connections, answers of 1 MiB, through two proxies with mutual TLS between them; CPU of both",
+        "HTTP/1 keep-alive, 8 connections, answers of 1 MiB, "
+        "through two proxies with mutual TLS between them; CPU of both",
         ("ours-pair", "nginx-pair", "haproxy-pair", "envoy-pair"),
         load=Load(connections=8, bytes=_MIB),
         answering=Answering(bytes=_MIB),
@@ -113,7 +119,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     Traffic(
         "tls-handshakes",
-        "HTTP/1 over mutual TLS, a new connection and a full handshake for each request, 32 at a time; one-sided: clients are not asked who they are",
+        "HTTP/1 over mutual TLS, a new connection and a full handshake for each request, 32 at a time; "
+        "one-sided: clients are not asked who they are",
         (*_TAKERS, "nginx-one-sided"),
         load=Load(connections=32, close=True),
         tls=True,

@@ -20,9 +20,11 @@ _ASKED, _ANSWERED = Load(), Answering()
 class Traffic(Scenario):
     """`endpoints` servers, and further ones that pass (for subjects whose set changes).
 
-    `tls`: clients come over TLS and prove who they are; with `resume` they resume their sessions, where they can.
-    `together`: subject, load and servers share one processor. `share`: an open loop at this share of what ours can do
-    in a closed loop, measured when the scenario opens. `stretch`: passes are so many times longer.
+    `tls`: clients come over TLS and prove who they are; with `resume` they resume their sessions, where they
+    can.
+    `together`: subject, load and servers share one processor. `share`: an open loop at this share of what
+    ours can do in a closed loop, measured when the scenario opens. `stretch`: passes are so many times
+    longer.
     """
 
     name: str

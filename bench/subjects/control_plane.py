@@ -16,7 +16,9 @@ _TOKEN = "token"  # a file's name
 
 @dataclass(frozen=True, slots=True)
 class ControlPlane:
-    """Where it serves; with `certificates` it certifies those they name, who find their tokens in `folder`."""
+    """Where it serves; with `certificates` it certifies those they name, who find their tokens
+    in `folder`.
+    """
 
     address: str
     certificates: Certificates | None = None
@@ -44,7 +46,9 @@ def control_plane(
     updates: int = 0,
     certificates: Certificates | None = None,
 ) -> ControlPlane:
-    """Started, and ready. `updates`: changes a second among the servers that pass. `certificates`: each server proves to be theirs."""
+    """Started, and ready. `updates`: changes a second among the servers that pass. `certificates`: each
+    server proves to be theirs.
+    """
     options = flags(
         {
             "meshed": meshed,

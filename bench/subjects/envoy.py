@@ -1,4 +1,6 @@
-"""Envoy: HTTP/1 and HTTP/2 with and without TLS, WebSocket and TCP; alone, or as a pair with HTTP/2 in between."""
+"""Envoy: HTTP/1 and HTTP/2 with and without TLS, WebSocket and TCP; alone, or as a pair with HTTP/2 in
+between.
+"""
 
 import importlib.util
 from collections.abc import Sequence

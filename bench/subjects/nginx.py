@@ -14,7 +14,9 @@ _STREAM_MODULE = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
 
 @dataclass(frozen=True, slots=True)
 class Nginx(ForeignSubject):
-    """`balance`: a directive of its `upstream` block; without one, round robin. `asks_clients`: TLS clients must have a certificate."""
+    """`balance`: a directive of its `upstream` block; without one, round robin. `asks_clients`: TLS clients
+    must have a certificate.
+    """
 
     name: str = "nginx"
     balance: str = ""

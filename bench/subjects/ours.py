@@ -1,4 +1,6 @@
-"""Our own proxy, with everything on that is on by default: detection, discovery, balancing, metrics, headers."""
+"""Our own proxy, with everything on that is on by default: detection, discovery, balancing,
+metrics, headers.
+"""
 
 import os
 import sys
@@ -105,7 +107,9 @@ class OursInbound(Subject):
 
 @dataclass(frozen=True, slots=True)
 class OursPair(Subject):
-    """Two of our proxies in a row, as between two pods of a mesh: HTTP/1 to the first, HTTP/2 between them, over TLS where the site says so."""
+    """Two of our proxies in a row, as between two pods of a mesh: HTTP/1 to the first, HTTP/2 between them,
+    over TLS where the site says so.
+    """
 
     name: str = "ours-pair"
     family: Family = "ours"

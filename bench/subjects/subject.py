@@ -131,7 +131,9 @@ def on_path(name: str) -> str | None:
 
 @cache
 def version_of(*argv: str) -> str:
-    """The first `1.2.3` in what it prints, which is not part of a path to it; "unknown" when it prints none."""
+    """The first `1.2.3` in what it prints, which is not part of a path to it; "unknown" when it
+    prints none.
+    """
     try:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
@@ -145,8 +147,8 @@ _hosts = itertools.count()
 
 
 def free_address() -> str:
-    """`host:port` for a program that cannot choose a port itself: on a loopback address of its own, where no client's
-    local port can be in the way.
+    """`host:port` for a program that cannot choose a port itself: on a loopback address of its own, where no
+    client's local port can be in the way.
     """
     slice_number = os.getpid() % (64 * 256)
     host = f"127.{128 + slice_number // 256}.{slice_number % 256}.{next(_hosts) % 254 + 1}"

@@ -12,11 +12,12 @@ from linkerd2_py.controlplane.streams.topics import Topic
 
 @dataclass(frozen=True, slots=True)
 class EndpointFacts:
-    """One address and port, with what a peer must know to talk to it. No `pod` is known where something else serves.
+    """One address and port, with what a peer must know to talk to it. No `pod` is known where something else
+    serves.
 
-    A `meshed` pod has a proxy; `proxied` says that the proxy is what answers on this port. Only then are there an
-    `identity`, which it proves (empty: it has none), and an `inbound_port`, where it takes any of its ports by a header
-    (0: nowhere).
+    A `meshed` pod has a proxy; `proxied` says that the proxy is what answers on this port. Only then are
+    there an `identity`, which it proves (empty: it has none), and an `inbound_port`, where it takes any of
+    its ports by a header (0: nowhere).
     """
 
     ip: str
@@ -47,7 +48,9 @@ class EndpointSet:
 
 
 def resolve(target: ServiceTarget, *, mesh: Mesh) -> EndpointSet:
-    """The endpoints of a service port, or those of one instance. A port that is not declared has those that a source gives it."""
+    """The endpoints of a service port, or those of one instance. A port that is not declared has those that a
+    source gives it.
+    """
     service = mesh.services.get(target.service)
     if service is None:
         topics = frozenset({service_topic(target.service)})
@@ -91,7 +94,9 @@ def _ready(
 
 
 def _facts(endpoint: Endpoint, *, opaque: bool, mesh: Mesh) -> Iterator[EndpointFacts]:
-    """None for a pod that is named before it is known, and for its second address: it is one endpoint, at its own."""
+    """None for a pod that is named before it is known, and for its second address: it is one endpoint, at its
+    own.
+    """
     ip, port = endpoint.ip, endpoint.port
     if endpoint.pod is None:
         yield EndpointFacts(ip, port, opaque)

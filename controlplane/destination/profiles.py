@@ -1,4 +1,6 @@
-"""What `GetProfile` says of a target: its name, whether its bytes are opaque, and who is behind an address."""
+"""What `GetProfile` says of a target: its name, whether its bytes are opaque, and who is behind
+an address.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,7 +28,9 @@ class Profile:
 
 
 def profile(target: Target, *, mesh: Mesh) -> Profile:
-    """The profile of a service's name (known or not) or virtual address, of a pod's address, or the empty one."""
+    """The profile of a service's name (known or not) or virtual address, of a pod's address, or the empty
+    one.
+    """
     if isinstance(target, ServiceTarget):
         return _of_service(target, mesh=mesh)
     return _of_address(target, mesh=mesh)
@@ -77,7 +81,9 @@ class _ServedPort(NamedTuple):
 
 
 def _served(pod: Pod, *, number: int, mesh: Mesh) -> tuple[int, bool]:
-    """The port that peers connect to for either number, and whether any service says that its bytes are not to be parsed."""
+    """The port that peers connect to for either number, and whether any service says that its bytes are not
+    to be parsed.
+    """
     ports = list(_served_ports(pod, mesh=mesh))
     seen = next((port.seen for port in ports if number in {port.own, port.seen}), number)
     return seen, any(port.opaque for port in ports if port.seen == seen)

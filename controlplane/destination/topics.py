@@ -29,7 +29,9 @@ def address_topic(ip: str) -> Topic:
 
 
 def topics_of(changes: Sequence[Change], *, mesh: Mesh) -> frozenset[Topic]:
-    """All that may be different after `changes`, which led to `mesh`, both where things were and where they are."""
+    """All that may be different after `changes`, which led to `mesh`, both where things were and where they
+    are.
+    """
     return frozenset(_topics(changes, mesh=mesh))
 
 

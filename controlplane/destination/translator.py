@@ -1,7 +1,7 @@
 """From endpoint sets to the messages of the destination API, already encoded.
 
-Order and emptiness follow the API's stream rules: a snapshot is one message; a change is Add before Remove, so
-that a set is never empty in between; an emptied set is NoEndpoints.
+Order and emptiness follow the API's stream rules: a snapshot is one message; a change is Add before Remove,
+so that a set is never empty in between; an emptied set is NoEndpoints.
 """
 
 import ipaddress
@@ -93,7 +93,8 @@ def _protocol_hint(endpoint: EndpointFacts) -> destination.ProtocolHint | None:
     hint = destination.ProtocolHint
     if not endpoint.opaque:
         return hint(h2=hint.H2())
-    # By the header the proxy there knows that the bytes are not to be looked at, whatever its own settings say.
+    # By the header the proxy there knows that the bytes are not to be looked at, whatever its own settings
+    # say.
     direct = hint.OpaqueTransport(inbound_port=endpoint.inbound_port)
     return hint(opaque=hint.Opaque(), opaque_transport=direct if endpoint.inbound_port else None)
 

@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 class Authorities:
     """`anchors` are what the mesh trusts; `chain` is the issuer, followed by those between it and its anchor.
 
-    The whole path ends at `ends`, and no leaf later; else leaves live for `leaf_lifetime`. `problem` says why newer files are not in
-    force, and is empty where there is nothing to say.
+    The whole path ends at `ends`, and no leaf later; else leaves live for `leaf_lifetime`. `problem` says why
+    newer files are not in force, and is empty where there is nothing to say.
     """
 
     anchors: tuple[x509.Certificate, ...]

@@ -19,7 +19,9 @@ DEFAULT_CLOCK_SKEW: Final = timedelta(seconds=20)
 
 @dataclass(frozen=True, slots=True)
 class Validity:
-    """How long a leaf lives, and how far clocks in the mesh may differ: it is valid that much earlier and later."""
+    """How long a leaf lives, and how far clocks in the mesh may differ: it is valid that much earlier and
+    later.
+    """
 
     lifetime: timedelta = DEFAULT_LIFETIME
     clock_skew: timedelta = DEFAULT_CLOCK_SKEW

@@ -24,7 +24,9 @@ _MOST_BYTES: Final = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class IssuerFiles:
-    """`anchors`: one certificate or more; `certificate`: the issuer's, then those above it; `key`: its private key."""
+    """`anchors`: one certificate or more; `certificate`: the issuer's, then those above it; `key`: its
+    private key.
+    """
 
     anchors: Path
     certificate: Path

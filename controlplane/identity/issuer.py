@@ -1,4 +1,6 @@
-"""What signs leaves: a certificate with its key, and the path from it to a trust anchor, found valid before it is used."""
+"""What signs leaves: a certificate with its key, and the path from it to a trust anchor, found valid before
+it is used.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +29,8 @@ class IssuerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """`chain` is what goes with each leaf, the issuer first, without the anchor; the whole path is valid from `starts` to `ends`.
+    """`chain` is what goes with each leaf, the issuer first, without the anchor; the whole path is valid from
+    `starts` to `ends`.
 
     It leads to one of `anchors`, which is all that the mesh trusts.
     """
@@ -110,7 +113,8 @@ def path_to_anchor(
     anchors: Sequence[x509.Certificate],
     moment: datetime,
 ) -> tuple[list[x509.Certificate], x509.Certificate]:
-    """The certificates from the issuer to the first that an anchor issued, and that anchor. `IssuerError` if none did.
+    """The certificates from the issuer to the first that an anchor issued, and that anchor. `IssuerError` if
+    none did.
 
     Of several (an anchor that was renewed for the same key) the one valid for longest.
     """

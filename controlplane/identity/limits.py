@@ -5,7 +5,8 @@ from typing import Final
 from linkerd2_py.base.clock import Clock
 from linkerd2_py.controlplane.identity.refusals import Reason, RefusedError
 
-# All replicas of a workload share an identity and may start together; a signature takes a fraction of a millisecond.
+# All replicas of a workload share an identity and may start together; a signature takes a fraction of a
+# millisecond.
 BURST: Final = 1_000
 PER_SECOND: Final = 20.0
 # More identities than this, and those at rest are forgotten.

@@ -38,8 +38,9 @@ class FixedIssuer:
 class WatchedIssuer:
     """Loads at once, `IssuerError` if that fails; `start` polls for changes from then on.
 
-    A set that cannot be used is told in one line and counted, and the issuer before stays in force. It is tried
-    again with every poll, for it may only be too early; it is told again only when there is something else to say.
+    A set that cannot be used is told in one line and counted, and the issuer before stays in force. It is
+    tried again with every poll, for it may only be too early; it is told again only when there is something
+    else to say.
     """
 
     def __init__(

@@ -52,7 +52,8 @@ class Certification:
     async def decide(self, asked: messages.CertifyRequest) -> Certified:
         """The certificate, or `RefusedError`.
 
-        Who asks is settled before the key is looked at: only a workload of the mesh can make us parse a request.
+        Who asks is settled before the key is looked at: only a workload of the mesh can make us parse a
+        request.
         """
         identity = asked.identity
         self.trust_domain.check(identity)

@@ -14,13 +14,16 @@ class TokenValidator(Protocol):
     """Decides whether a token proves an identity."""
 
     async def check(self, token: bytes, *, identity: str) -> None:
-        """`RefusedError` unless the holder of `token` is `identity`: `TOKEN`, `NOT_AUTHENTICATED` or `OTHER_IDENTITY`."""
+        """`RefusedError` unless the holder of `token` is `identity`: `TOKEN`, `NOT_AUTHENTICATED` or
+        `OTHER_IDENTITY`.
+        """
 
 
 class WorkloadTokens:
     """Random tokens, one a workload, held in memory only: who starts the workloads hands them out.
 
-    They are found by a digest with a key of this process, so that the time a look-up takes says nothing about any token.
+    They are found by a digest with a key of this process, so that the time a look-up takes says nothing about
+    any token.
     """
 
     def __init__(self) -> None:

@@ -1,6 +1,7 @@
 """What changed in the mesh, told to everybody in the same order.
 
-Subscribers are called before `publish` returns or, when one of them causes a change itself, right after the one it is being told of.
+Subscribers are called before `publish` returns or, when one of them causes a change itself, right after the
+one it is being told of.
 """
 
 from collections import deque
@@ -53,7 +54,8 @@ class Announcements:
     """Batches of changes, one after the other, to all who are subscribed."""
 
     def __init__(self) -> None:
-        # In the order of their coming: everybody hears of a change before whatever it makes an earlier one do.
+        # In the order of their coming: everybody hears of a change before whatever it makes an earlier one
+        # do.
         self._subscriptions: dict[Subscription, None] = {}
         self._pending: deque[Sequence[Change]] = deque()
         self._publishing = False

@@ -1,7 +1,9 @@
-"""The objects of the mesh, as immutable values: what a source makes, and what everybody else reads from the store.
+"""The objects of the mesh, as immutable values: what a source makes, and what everybody else reads from the
+store.
 
-A new kind is a dataclass here that has a `key` and says in its fields only what some answer needs, and a line in `Mesh` with the
-indexes that its readers ask by; a source then lists it, and destination or policy take it up in their topics.
+A new kind is a dataclass here that has a `key` and says in its fields only what some answer needs, and a line
+in `Mesh` with the indexes that its readers ask by; a source then lists it, and destination or policy take it
+up in their topics.
 """
 
 from abc import abstractmethod
@@ -32,7 +34,9 @@ class Key(NamedTuple):
 
 
 class Owner(NamedTuple):
-    """What keeps a pod in being: its kind in lower case, as metrics and command lines name it (`statefulset`), and its name."""
+    """What keeps a pod in being: its kind in lower case, as metrics and command lines name it
+    (`statefulset`), and its name.
+    """
 
     kind: str
     name: str
@@ -98,7 +102,8 @@ class Workload(MeshObject):
 
 @dataclass(frozen=True, slots=True)
 class PortSpec:
-    """One port of a service: clients use `port`, pods serve it on `target_port`, a number or the name that they give it.
+    """One port of a service: clients use `port`, pods serve it on `target_port`, a number or the name that
+    they give it.
 
     `opaque` means that its bytes are not parsed (server-first protocols, or unknown ones).
     """
@@ -113,8 +118,9 @@ class PortSpec:
 class Service(MeshObject):
     """A name that clients call, backed by the pods of its namespace that have the labels of its `selector`.
 
-    Without a selector it is backed by what its Endpoints say alone. `ips` are its virtual addresses (one per IP family, or none)
-    as `ipaddress` writes them; a `headless` service never has any and its name stands for its pods' own.
+    Without a selector it is backed by what its Endpoints say alone. `ips` are its virtual addresses (one per
+    IP family, or none) as `ipaddress` writes them; a `headless` service never has any and its name stands for
+    its pods' own.
     """
 
     namespace: str
@@ -161,11 +167,12 @@ NO_PORTS: Final = PortSet()
 class Pod(MeshObject):
     """One replica of a workload, or a pod that nobody owns.
 
-    `ips` are all its addresses, the first of them its own in every listing. `started` is in seconds since the epoch. A `meshed` pod
-    has a proxy. What peers must know of that: `proxied` are the ports that it takes instead of the program; `identity` is the name
-    in its certificate, empty where it has none; `inbound_port` is where its own inbound listener is reached, 0 where it is not;
-    `admin_addr` is `host:port` of its admin server. `problem` says why the pod is not ready, where that is known; `last_exit` why one
-    of its programs was last started again, at `last_exit_at`, in seconds since the epoch.
+    `ips` are all its addresses, the first of them its own in every listing. `started` is in seconds since the
+    epoch. A `meshed` pod has a proxy. What peers must know of that: `proxied` are the ports that it takes
+    instead of the program; `identity` is the name in its certificate, empty where it has none; `inbound_port`
+    is where its own inbound listener is reached, 0 where it is not; `admin_addr` is `host:port` of its admin
+    server. `problem` says why the pod is not ready, where that is known; `last_exit` why one of its programs
+    was last started again, at `last_exit_at`, in seconds since the epoch.
     """
 
     namespace: str
@@ -235,7 +242,8 @@ class Endpoint:
 class Endpoints(MeshObject):
     """All that serve one port of a service, ready or not, in every family of addresses.
 
-    There may be Endpoints of a port that the service does not declare: a source says so where pods serve it under that number.
+    There may be Endpoints of a port that the service does not declare: a source says so where pods serve it
+    under that number.
     """
 
     namespace: str

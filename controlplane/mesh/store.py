@@ -1,4 +1,5 @@
-"""The store: holds the mesh by kind, finds by what readers ask by, and tells its subscribers of every change, in order.
+"""The store: holds the mesh by kind, finds by what readers ask by, and tells its subscribers of every change,
+in order.
 
 It belongs to one event loop and takes no locks. One source fills one store: objects of several never mix.
 """
@@ -47,7 +48,9 @@ class Mesh:
         return table
 
     def is_synced(self, kind: Kind) -> bool:
-        """Whether a source has said all there is of a kind: only then does nothing mean that there is none."""
+        """Whether a source has said all there is of a kind: only then does nothing mean that
+        there is none.
+        """
         return self.tables[kind].listed.is_set()
 
     @property
@@ -113,7 +116,8 @@ class MeshStore:
         return self._announcements.subscribe(on_changes)
 
     def replace(self, listing: Mapping[Kind, Iterable[MeshObject]]) -> None:
-        """Make each kind that is listed hold exactly these objects, and be synced; publish the difference as one batch.
+        """Make each kind that is listed hold exactly these objects, and be synced; publish the difference as
+        one batch.
 
         A kind that is not listed stays as it is. Objects that are equal to what is held cause nothing.
         """
@@ -127,7 +131,9 @@ class MeshStore:
     def apply(
         self, *, put: Iterable[MeshObject] = (), gone: Iterable[tuple[Kind, Hashable]] = ()
     ) -> None:
-        """Drop the objects of some kinds and keys, and add others or replace those of their kind and key, as one batch."""
+        """Drop the objects of some kinds and keys, and add others or replace those of their kind and key, as
+        one batch.
+        """
         changes: list[Change] = []
         for kind, key in gone:
             changes += self.mesh.tables[kind].drop(key)

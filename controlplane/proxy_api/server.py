@@ -1,4 +1,6 @@
-"""The proxy-api: a gRPC server with Destination, Identity where the mesh has one, and health; plaintext h2c."""
+"""The proxy-api: a gRPC server with Destination, Identity where the mesh has one, and health;
+plaintext h2c.
+"""
 
 import asyncio
 import logging
@@ -32,7 +34,8 @@ _OPTIONS = (
     # Proxies ping as often as every few seconds; that is no attack.
     ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
     ("grpc.http2.max_ping_strikes", 0),
-    # Whoever connects is to speak HTTP/2 soon, and to ask for something: only proxies, which do, are held for long.
+    # Whoever connects is to speak HTTP/2 soon, and to ask for something: only proxies, which do, are held for
+    # long.
     ("grpc.server_handshake_timeout_ms", 10_000),
     ("grpc.max_connection_idle_ms", 300_000),
     # Descriptors are shared with public-api and with the programs of a mesh.
@@ -78,7 +81,9 @@ class ProxyApi:
         self.address = f"{host}:{bound}"
 
     async def start(self) -> str:
-        """Serve where `bind` said; returns that `host:port`. Health says so of Destination once everything has been listed."""
+        """Serve where `bind` said; returns that `host:port`. Health says so of Destination once everything
+        has been listed.
+        """
         await self._server.start()
         if self._certifies:
             await self._health.set(IDENTITY_SERVICE, health_pb2.HealthCheckResponse.SERVING)

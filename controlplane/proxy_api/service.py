@@ -25,7 +25,9 @@ T = TypeVar("T", bound=Target)
 
 
 class DestinationService:
-    """`Get` and `GetProfile`: a snapshot as soon as everything has been listed, then each change, until either side ends."""
+    """`Get` and `GetProfile`: a snapshot as soon as everything has been listed, then each change, until
+    either side ends.
+    """
 
     def __init__(self, destination: Destination, *, limiter: StreamLimiter) -> None:
         self._destination = destination

@@ -1,4 +1,6 @@
-"""Hostile heads are accepted or refused alike, whatever carries them, whole and in pieces; and nobody independent is stricter."""
+"""Hostile heads are accepted or refused alike, whatever carries them, whole and in pieces; and nobody
+independent is stricter.
+"""
 
 import asyncio
 

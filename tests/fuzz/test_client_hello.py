@@ -1,4 +1,6 @@
-"""Mutated ClientHellos: one answer however they are cut, and never a name other than the one OpenSSL finds in the same bytes."""
+"""Mutated ClientHellos: one answer however they are cut, and never a name other than the one OpenSSL finds in
+the same bytes.
+"""
 
 import re
 
@@ -123,7 +125,8 @@ def test_a_client_and_its_server_agree_with_us(name, context, data):
 @example(record(SEEDS[0][:90]) + record(b"") + record(SEEDS[0][90:]))
 def test_no_other_name_than_openssl(hello):
     compare(hello, allowed=[BROKEN, ("more", b"")])
-    # OpenSSL waits for the end of a record where we need only that of the message: once it is there, both have seen enough.
+    # OpenSSL waits for the end of a record where we need only that of the message: once it is there, both
+    # have seen enough.
     compare(hello + bytes(RECORD_MAX), allowed=[BROKEN])
 
 

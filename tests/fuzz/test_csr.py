@@ -1,4 +1,6 @@
-"""Any bytes as a certificate signing request: a refusal of ours or, for what is unharmed, the key; never anything else."""
+"""Any bytes as a certificate signing request: a refusal of ours or, for what is unharmed, the key; never
+anything else.
+"""
 
 from cryptography import x509
 from hypothesis import example, given

@@ -1,4 +1,6 @@
-"""Detection against a model written as regular expressions; the answer never depends on how bytes were cut."""
+"""Detection against a model written as regular expressions; the answer never depends on how
+bytes were cut.
+"""
 
 import re
 

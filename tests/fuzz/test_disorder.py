@@ -1,4 +1,6 @@
-"""Clients and servers that do anything at any time, through two proxies and one: nothing fails inside, and nothing is left."""
+"""Clients and servers that do anything at any time, through two proxies and one: nothing fails inside, and
+nothing is left.
+"""
 
 import contextlib
 import os

@@ -1,4 +1,6 @@
-"""Any bytes at the name server of a mesh: no complaint in the log, and an answer to everything that is a query."""
+"""Any bytes at the name server of a mesh: no complaint in the log, and an answer to everything that is a
+query.
+"""
 
 from __future__ import annotations
 

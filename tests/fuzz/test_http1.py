@@ -1,4 +1,6 @@
-"""Mutated and generated HTTP/1 messages: one reading whatever the splits, and never one that another parser would not share."""
+"""Mutated and generated HTTP/1 messages: one reading whatever the splits, and never one that another parser
+would not share.
+"""
 
 from pathlib import Path
 
@@ -12,7 +14,8 @@ CORPUS = Path(__file__).parent / "corpus_http1"
 REQUESTS = [case.read_bytes() for case in sorted((CORPUS / "requests").iterdir())]
 RESPONSES = [case.read_bytes() for case in sorted((CORPUS / "responses").iterdir())]
 
-# Pieces that have split proxies before: terminators, separators, digits in other clothes, lengths and codings.
+# Pieces that have split proxies before: terminators, separators, digits in other clothes, lengths and
+# codings.
 FRAGMENTS = [
     b"\r", b"\n", b"\r\n", b"\0", b"\t", b" ", b"\x0b", b"\x0c", b"\x7f", b"\x85", b"\xa0", b":", b",", b";", b"#", b"@", b"/", b"+", b"-", b"_", b"0x", b"0",
     b"5", b"Content-Length: 5\r\n", b"Content-Length: 6\r\n", b"Transfer-Encoding: chunked\r\n", b"transfer-encoding : chunked\r\n", b"Host: b\r\n", b" folded\r\n",

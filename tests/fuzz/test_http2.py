@@ -1,4 +1,6 @@
-"""Hostile and oddly cut bytes against the HTTP/2 codec: the same story however it arrives, an end but never a crash or a leak."""
+"""Hostile and oddly cut bytes against the HTTP/2 codec: the same story however it arrives, an end but never a
+crash or a leak.
+"""
 
 import random
 from collections.abc import Iterator

@@ -1,4 +1,6 @@
-"""TLS however it is cut, held back, changed or made up: what arrives is what was sent, its end is the right one, and nothing crashes."""
+"""TLS however it is cut, held back, changed or made up: what arrives is what was sent, its end is the right
+one, and nothing crashes.
+"""
 
 import contextlib
 import socket

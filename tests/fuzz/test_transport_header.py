@@ -1,4 +1,6 @@
-"""Transport headers, generated and mutated: what we read is what protobuf reads; where we refuse and it does not, the reason is one of ours."""
+"""Transport headers, generated and mutated: what we read is what protobuf reads; where we refuse and it does
+not, the reason is one of ours.
+"""
 
 from dataclasses import dataclass
 

@@ -1,1 +1,3 @@
-"""Real peers and faulty links for tests: processes, raw sockets, nginx, grpcio, a relay that hurts on purpose."""
+"""Real peers and faulty links for tests: processes, raw sockets, nginx, grpcio, a relay that hurts on
+purpose.
+"""

@@ -1,4 +1,6 @@
-"""One request as each of the carriers brings it: HTTP/1, HTTP/2, and HTTP/1 within HTTP/2; and what became of it."""
+"""One request as each of the carriers brings it: HTTP/1, HTTP/2, and HTTP/1 within HTTP/2; and what became of
+it.
+"""
 
 import asyncio
 import contextlib

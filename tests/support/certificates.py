@@ -1,4 +1,6 @@
-"""Requests and certificates for tests, good ones and every kind of bad one, and what openssl says about them."""
+"""Requests and certificates for tests, good ones and every kind of bad one, and what openssl says
+about them.
+"""
 
 import subprocess
 from collections.abc import Sequence

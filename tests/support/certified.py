@@ -55,7 +55,9 @@ class Certified:
             self.plane = None
 
     def variables(self, account: str, *, token_of: str | None = None) -> dict[str, str]:
-        """The identity of a proxy, without the prefix: its folder has a token. `token_of`: somebody else's."""
+        """The identity of a proxy, without the prefix: its folder has a token. `token_of`:
+        somebody else's.
+        """
         folder = self.folder / account
         folder.mkdir(mode=0o700, exist_ok=True)
         token = folder / "token"

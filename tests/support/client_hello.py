@@ -1,4 +1,6 @@
-"""ClientHellos: made by the ssl module or put together by hand, and what a server of the ssl module sees in one."""
+"""ClientHellos: made by the ssl module or put together by hand, and what a server of the ssl module sees in
+one.
+"""
 
 import ssl
 import sys
@@ -104,7 +106,9 @@ def hello_of(context: ssl.SSLContext, name: str) -> bytes:
 
 
 def seen_by_ssl(hello: bytes) -> Answer:
-    """What a server is told when these are a connection's first bytes. It ends the handshake as soon as it knows the name."""
+    """What a server is told when these are a connection's first bytes. It ends the handshake as soon as it
+    knows the name.
+    """
     names: list[str | None] = []
 
     def on_name(_: object, name: str | None, __: object) -> int:

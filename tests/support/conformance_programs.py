@@ -1,4 +1,5 @@
-"""Builds the programs that judge the proxy (h2spec, gRPC's interop client and server) from what tests/conformance/go.mod pins.
+"""Builds the programs that judge the proxy (h2spec, gRPC's interop client and server) from what
+tests/conformance/go.mod pins.
 
 Each set of versions is built once, outside of the checkout; prints the folder that has the programs.
 """

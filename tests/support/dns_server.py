@@ -1,8 +1,9 @@
 """A tiny name server over real UDP and TCP on one loopback port, in a thread of its own.
 
 `zone` maps (name, type) to what is answered; a name that is in no entry does not exist. Misbehaviour is
-set per server: `silent`, `silent_about` (types that are never answered), `loses` (so many datagrams are lost first), `rcode`,
-`truncate`, `chases` (aliases are followed), `before` (datagrams sent ahead of each real answer).
+set per server: `silent`, `silent_about` (types that are never answered), `loses` (so many datagrams are lost
+first), `rcode`, `truncate`, `chases` (aliases are followed), `before` (datagrams sent ahead of each real
+answer).
 """
 
 import socket

@@ -1,4 +1,6 @@
-"""Proxies made of the engine alone, in this process: no environment, no discovery; the test installs targets itself."""
+"""Proxies made of the engine alone, in this process: no environment, no discovery; the test installs targets
+itself.
+"""
 
 import asyncio
 import os
@@ -68,7 +70,9 @@ class Engine:
         identity: LocalIdentity | None = None,
         peer: ServerIdentity | None = None,
     ) -> tuple[Target, tuple[str, int]]:
-        """A static outbound port whose target has these endpoints. `identity` calls them, `peer` must answer."""
+        """A static outbound port whose target has these endpoints. `identity` calls them, `peer`
+        must answer.
+        """
         table = self.table("outbound", identity=identity)
         target = table.install(key)
         target.configure(opaque=opaque)
@@ -104,7 +108,9 @@ class Engine:
     def direct(
         self, workload: tuple[str, int], *, port: int = 8080, **options: object
     ) -> tuple[str, int]:
-        """An inbound port that asks where to: `port` of this machine is the workload, everything else nowhere."""
+        """An inbound port that asks where to: `port` of this machine is the workload, everything else
+        nowhere.
+        """
 
         def on_unknown(target: Target) -> None:
             target.configure()

@@ -1,8 +1,10 @@
 """A gRPC service of every shape, with grpcio on both sides and plain bytes as messages (no generated code).
 
-Unary  echoes; ServerStream splits the request into N one-line replies; ClientStream joins; Bidi echoes each message.
-Request metadata steers the answer: `x-status` (a code's name, with `x-message`), `x-trailer` (returned as trailing
-metadata), `x-trailers` (`450,1`: so many of so many bytes), `x-hold` (the method waits for cancellation instead of answering and records how it ended).
+Unary echoes; ServerStream splits the request into N one-line replies; ClientStream joins; Bidi echoes each
+message.
+Request metadata steers the answer: `x-status` (a code's name, with `x-message`), `x-trailer` (returned as
+trailing metadata), `x-trailers` (`450,1`: so many of so many bytes), `x-hold` (the method waits for
+cancellation instead of answering and records how it ended).
 """
 
 import asyncio

@@ -81,7 +81,9 @@ def _in_ascii(message: bytes) -> bytes:
 
 
 def by_h11(message: bytes, *, request: bool) -> Seen | None:
-    """h11's reading of the first message; None while its head is incomplete. A request begins with its method."""
+    """h11's reading of the first message; None while its head is incomplete. A request begins with its
+    method.
+    """
     connection = h11.Connection(
         h11.SERVER if request else h11.CLIENT, max_incomplete_event_size=200_000
     )

@@ -1,4 +1,6 @@
-"""HTTP/2 frame by frame, for peers that do what a library would not: servers that are scripted, and a client that tells what became of each stream."""
+"""HTTP/2 frame by frame, for peers that do what a library would not: servers that are scripted, and a client
+that tells what became of each stream.
+"""
 
 import asyncio
 import struct
@@ -107,7 +109,9 @@ Script = Callable[[Link, int], Awaitable[None]]
 
 @asynccontextmanager
 async def scripted(script: Script, *, preface: bool = True) -> AsyncIterator[Scripted]:
-    """Runs `script(link, number of the connection)` for each; the connection closes behind it. With `preface` it begins behind the client's."""
+    """Runs `script(link, number of the connection)` for each; the connection closes behind it. With `preface`
+    it begins behind the client's.
+    """
     made = Scripted()
     running: set[asyncio.Task[None]] = set()
 
@@ -138,7 +142,9 @@ async def scripted(script: Script, *, preface: bool = True) -> AsyncIterator[Scr
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a stream: `reset` is the code of an RST_STREAM, or -1 when the connection ended first."""
+    """What became of a stream: `reset` is the code of an RST_STREAM, or -1 when the connection
+    ended first.
+    """
 
     fields: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
@@ -156,7 +162,9 @@ def request(*more: tuple[str, str], method: str = "POST", path: str = "/x") -> P
 async def ask(
     address: tuple[str, int], *requests: tuple[Pairs, bytes], deadline_s: float = 20
 ) -> list[Outcome]:
-    """Sends these requests, whole and at once (within the first windows), over one connection; what became of each."""
+    """Sends these requests, whole and at once (within the first windows), over one connection; what became of
+    each.
+    """
     reader, writer = await asyncio.open_connection(*address)
     link = Link(reader, writer)
     link.send(PREFACE, settings())

@@ -1,4 +1,6 @@
-"""The load generator of the benchmarks, compiled and run, and the HTTP/1 server that most of its tests ask."""
+"""The load generator of the benchmarks, compiled and run, and the HTTP/1 server that most of
+its tests ask.
+"""
 
 import asyncio
 import json

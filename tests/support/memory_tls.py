@@ -1,4 +1,6 @@
-"""TLS between memory and memory: Python's `ssl` as the other end of a channel, and the carrying to and fro."""
+"""TLS between memory and memory: Python's `ssl` as the other end of a channel, and the carrying
+to and fro.
+"""
 
 import contextlib
 import ssl

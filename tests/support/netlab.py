@@ -1,12 +1,14 @@
-"""A small network of its own: hosts on a bridge, each in a network namespace, with an address of either family.
+"""A small network of its own: hosts on a bridge, each in a network namespace, with an address of either
+family.
 
 with net_lab(tmp_path) as lab:
     a, b = lab.host("a"), lab.host("b")
     b.start(["nginx", …])
     a.run("curl", f"http://{b.v4}/")
 
-The router that holds the bridge is a namespace, too (`lab.router`): it is the way to every address, and a place for
-what all hosts must reach. At the end every program that `start` began is over and every namespace is gone, or the test fails.
+The router that holds the bridge is a namespace, too (`lab.router`): it is the way to every address, and a
+place for what all hosts must reach. At the end every program that `start` began is over and every namespace
+is gone, or the test fails.
 """
 
 import asyncio
@@ -82,7 +84,9 @@ class Host:
         return inside(self.netns, *words, check=check)
 
     async def call(self, *words: str, check: bool = True, uid: int = 0) -> str:
-        """What a program wrote until its end, while this loop goes on. Its words are in the failure when it fails."""
+        """What a program wrote until its end, while this loop goes on. Its words are in the failure when it
+        fails.
+        """
         running = await asyncio.create_subprocess_exec(
             *self.words(words, uid=uid),
             stdout=asyncio.subprocess.PIPE,
@@ -162,7 +166,8 @@ class NetLab:
     def _machine(self, name: str) -> Host:
         netns = self._netns.enter_context(namespace(label=name))
         self.names.append(netns)
-        # Link-local addresses are tentative for seconds otherwise, and with them everything a router asks its neighbours.
+        # Link-local addresses are tentative for seconds otherwise, and with them everything a router asks its
+        # neighbours.
         write_setting(netns, "ipv6/conf/default/accept_dad", "0")
         number = next(self._numbers)
         v4, v6 = f"10.77.0.{number}", f"fd77::{number}"

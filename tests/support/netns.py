@@ -25,8 +25,8 @@ def sh(*words: str, check: bool = True, text: str = "") -> subprocess.CompletedP
 
 @contextmanager
 def namespace(*commands: str, label: str = "") -> Iterator[str]:
-    """A namespace with loopback up, and `ip` commands run in it; gone at the end with all that runs there. `label` is
-    the end of its name, for whoever looks at a machine while tests run.
+    """A namespace with loopback up, and `ip` commands run in it; gone at the end with all that runs there.
+    `label` is the end of its name, for whoever looks at a machine while tests run.
     """
     need_root()
     name = f"l5dt-{os.getpid()}-{next(_numbers)}{label and f'-{label}'}"
@@ -50,7 +50,9 @@ def inside(
 
 @contextmanager
 def entered(name: str) -> Iterator[None]:
-    """This thread is in the namespace: sockets made in the block belong to it for good, whoever uses them later."""
+    """This thread is in the namespace: sockets made in the block belong to it for good, whoever uses them
+    later.
+    """
     with Path("/proc/thread-self/ns/net").open() as ours, Path("/run/netns", name).open() as theirs:
         _set_namespace(theirs.fileno())
         try:
@@ -71,7 +73,9 @@ def _set_namespace(descriptor: int) -> None:
 
 
 def as_user(uid: int, words: Sequence[str]) -> list[str]:
-    """The words that run a program as another user, who may still read the interpreter in a closed home folder."""
+    """The words that run a program as another user, who may still read the interpreter in a closed home
+    folder.
+    """
     kept = "+dac_read_search"
     return [
         *("setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"),

@@ -61,7 +61,9 @@ def nginx(folder: Path, *, locations: str = "") -> Iterator[Nginx]:
 
 
 def prepare(folder: Path, *, listens: str, locations: str = "") -> list[str]:
-    """Write a configuration below `folder`; the words that run nginx with it. `listens` are its `listen` lines."""
+    """Write a configuration below `folder`; the words that run nginx with it. `listens` are its `listen`
+    lines.
+    """
     program = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
     assert program, "nginx is not installed: run `./mesh test`, which names the package"
     home = folder / "nginx"

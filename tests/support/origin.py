@@ -41,7 +41,9 @@ async def read_body(reader: asyncio.StreamReader, head: bytes, *, trailers: list
 
 @asynccontextmanager
 async def origin(answer: Answer, *, close_after: int = 0) -> AsyncIterator[Origin]:
-    """Serves keep-alive connections; closes each after `close_after` responses when that is not 0. An empty answer closes at once."""
+    """Serves keep-alive connections; closes each after `close_after` responses when that is not 0. An empty
+    answer closes at once.
+    """
     seen = Origin()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,4 +1,5 @@
-"""Pods of a lab: hosts whose TCP traffic passes a proxy that runs as a user of its own; the test plays the control plane.
+"""Pods of a lab: hosts whose TCP traffic passes a proxy that runs as a user of its own; the test plays the
+control plane.
 
 async with pods(tmp_path) as mesh:
     web, files = mesh.pod("web"), mesh.pod("files")

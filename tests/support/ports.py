@@ -38,7 +38,9 @@ def is_listening(address: tuple[str, int], *, timeout_s: float = 0.5) -> bool:
 
 
 def bound_pair() -> tuple[socket.socket, socket.socket]:
-    """A UDP and a TCP socket bound to one free port of loopback: what is free for one may be taken for the other."""
+    """A UDP and a TCP socket bound to one free port of loopback: what is free for one may be taken for the
+    other.
+    """
     while True:
         udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)

@@ -52,7 +52,9 @@ class Child:
         cwd: Path | None = None,
         listens: bool = False,
     ) -> Self:
-        """Start `argv`, both outputs into `log`; `env` is added to ours. `listens`: to what `say` tells it."""
+        """Start `argv`, both outputs into `log`; `env` is added to ours. `listens`: to what
+        `say` tells it.
+        """
         words = [str(word) for word in argv]
         with log.open("ab") as sink:
             process = subprocess.Popen(

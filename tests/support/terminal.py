@@ -6,8 +6,8 @@ _PIECES = re.compile(r"\x1b\[([0-9;]*)([A-Za-z])|(.)", re.DOTALL)
 
 
 class Terminal:
-    """`rows` are all rows, those scrolled out included. One that `reflows` wraps lines anew when it is resized (as those of
-    desktops do); another cuts them off (as xterm does).
+    """`rows` are all rows, those scrolled out included. One that `reflows` wraps lines anew when it is
+    resized (as those of desktops do); another cuts them off (as xterm does).
     """
 
     def __init__(self, columns: int, height: int, *, reflows: bool) -> None:

@@ -1,4 +1,6 @@
-"""A pod's proxy as far as a TLS handshake goes: presents a certificate of the test's choice, on the `ssl` module."""
+"""A pod's proxy as far as a TLS handshake goes: presents a certificate of the test's choice, on the `ssl`
+module.
+"""
 
 import asyncio
 import ssl

@@ -1,6 +1,7 @@
 """TLS 1.3 records of a test's own making: what no library would send, under the keys that the peer expects.
 
-Python's `ssl` shakes hands and writes the secrets down; from there on the records are made here (RFC 8446, 5.2 and 7.3).
+Python's `ssl` shakes hands and writes the secrets down; from there on the records are made here (RFC 8446,
+5.2 and 7.3).
 """
 
 import ssl
@@ -34,7 +35,9 @@ def expand(secret: bytes, label: bytes, size: int, hashing: HashAlgorithm) -> by
 
 
 class Forger:
-    """One direction of a connection. `said`: how many records its library has sent under these keys already."""
+    """One direction of a connection. `said`: how many records its library has sent under these
+    keys already.
+    """
 
     def __init__(self, tls: ssl.SSLObject, secrets: Path, *, said: int = 0) -> None:
         suite = tls.cipher()

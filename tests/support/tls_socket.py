@@ -1,6 +1,8 @@
-"""Python's TLS behind the face of a plain socket: what a test says to a plain peer it can say to an encrypted one.
+"""Python's TLS behind the face of a plain socket: what a test says to a plain peer it can say to an encrypted
+one.
 
-Only close_notify is a clean end here. An end without it raises what a reset raises, as the engine's own transports see it.
+Only close_notify is a clean end here. An end without it raises what a reset raises, as the engine's own
+transports see it.
 """
 
 import contextlib

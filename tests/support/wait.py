@@ -1,6 +1,7 @@
 """Waiting for a condition with a deadline: what tests use instead of sleeping.
 
-A deadline is there for what never comes, so it is stretched where the machine has more to do than this run: `patience` tells how much.
+A deadline is there for what never comes, so it is stretched where the machine has more to do than this run:
+`patience` tells how much.
 """
 
 import asyncio
@@ -19,7 +20,9 @@ _MOST_PATIENCE = 20.0
 
 
 def patience() -> float:
-    """How many times longer than on an idle machine things may take: the processes that want to run, for each processor."""
+    """How many times longer than on an idle machine things may take: the processes that want to run, for each
+    processor.
+    """
     with open("/proc/loadavg", encoding="ascii") as file:  # noqa: PTH123  # a fixture of every test asks
         lately, _, _, now, *_ = file.read().split()
     wanting = max(float(lately), float(now.partition("/")[0]))

@@ -1,4 +1,6 @@
-"""Workloads with certificates of a mesh of their own: for handshakes with the engine and with everybody else."""
+"""Workloads with certificates of a mesh of their own: for handshakes with the engine and with
+everybody else.
+"""
 
 import ssl
 from collections.abc import Sequence
@@ -108,9 +110,11 @@ class MeshAuthority:
         usages: bool = True,
         issuers: Sequence[Signer] | None = None,
     ) -> Workload:
-        """`names`: what its certificate says in place of its name; none: it has no name. `issuers`: the chain, who signs it first.
+        """`names`: what its certificate says in place of its name; none: it has no name. `issuers`: the
+        chain, who signs it first.
 
-        `extensions`: beside the name; with no usages among them it is for servers and clients, unless it is not to say (`usages`).
+        `extensions`: beside the name; with no usages among them it is for servers and clients, unless it is
+        not to say (`usages`).
         """
         name, key = name_of(account), new_key()
         chain = [self.issuer] if issuers is None else issuers

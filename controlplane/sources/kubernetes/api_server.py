@@ -1,4 +1,5 @@
-"""Questions to a Kubernetes API server: who answers where and as whom we ask is the client library's business.
+"""Questions to a Kubernetes API server: who answers where and as whom we ask is the client library's
+business.
 
 Its typed models are left out: they cost twenty times the parsing, and of most objects we need a few fields.
 """
@@ -110,7 +111,8 @@ class ApiServer:
 
 
 async def connect(kubeconfig: Path | None = None, *, within: str = "") -> ApiServer:
-    """As a kubeconfig says (`within`: the context of that name, not its current one); without one as the pod's own account.
+    """As a kubeconfig says (`within`: the context of that name, not its current one); without one as the
+    pod's own account.
 
     Raises `ConfigError`.
     """

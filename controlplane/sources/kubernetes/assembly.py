@@ -1,8 +1,8 @@
-"""From what the API lists to the objects of the mesh, which are often made of several: a pod's owner is its ReplicaSet's
-Deployment, its zone is its node's, and who serves a port of a service is said by slices.
+"""From what the API lists to the objects of the mesh, which are often made of several: a pod's owner is its
+ReplicaSet's Deployment, its zone is its node's, and who serves a port of a service is said by slices.
 
-A kind of the mesh is published once everything is listed that it is made of; from then on each change of a part is published
-as a change of what is made of it.
+A kind of the mesh is published once everything is listed that it is made of; from then on each change of a
+part is published as a change of what is made of it.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ class Node(MeshObject):
 class Assembly:
     """Keeps the parts by what they are called, and fills `store` with what is made of them.
 
-    `parts` are the tables that sinks fill; after each change of one they call `changed`, after each list `listed`.
+    `parts` are the tables that sinks fill; after each change of one they call `changed`, after each list
+    `listed`.
     """
 
     def __init__(self, store: MeshStore, *, workload_kinds: Iterable[str]) -> None:
@@ -94,7 +95,9 @@ class Assembly:
         }
 
     def listed(self, table: Table[Any, Any], changes: Sequence[Change]) -> None:
-        """All of a part is known: publish what had waited for it, and what it changes of what is published."""
+        """All of a part is known: publish what had waited for it, and what it changes of what
+        is published.
+        """
         known = set(self._published())
         table.listed.set()
         ready = [kind for kind in self._needs if kind not in known and self._is_ready(kind)]

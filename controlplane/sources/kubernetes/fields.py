@@ -1,4 +1,6 @@
-"""Fields of objects as they come: anything may be missing, null or of another type, and then reads as if it were not there."""
+"""Fields of objects as they come: anything may be missing, null or of another type, and then reads as if it
+were not there.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +81,9 @@ def port_of_address(address: str, *, default: int) -> int:
 
 @lru_cache(maxsize=1024)  # thousands of pods say the same
 def ports_of(listing: str) -> frozenset[int]:
-    """`25,5432-5440`, as Linkerd's annotations list ports; what is no port is left out. Names of ports are not looked up."""
+    """`25,5432-5440`, as Linkerd's annotations list ports; what is no port is left out. Names of ports are
+    not looked up.
+    """
     return frozenset(_ports(listing))
 
 

@@ -40,7 +40,9 @@ _PHASES: Final[dict[str, PodStatus]] = {
 
 @dataclass(frozen=True, slots=True)
 class Identities:
-    """Whose identities are ours: those of `control_plane`, the namespace of its control plane, in `trust_domain`."""
+    """Whose identities are ours: those of `control_plane`, the namespace of its control plane, in
+    `trust_domain`.
+    """
 
     control_plane: str = "linkerd"
     trust_domain: str = "cluster.local"
@@ -116,7 +118,9 @@ def _bracketed(ip: str) -> str:
 
 
 def _environment(found: Json) -> dict[str, str]:
-    """The proxy's settings without the prefix of their names. As a native sidecar it stands among the init containers."""
+    """The proxy's settings without the prefix of their names. As a native sidecar it stands among the init
+    containers.
+    """
     for group in ("containers", "initContainers"):
         for container in items(found, "spec", group):
             if text(container, "name") == PROXY_CONTAINER:

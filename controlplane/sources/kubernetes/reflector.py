@@ -1,11 +1,11 @@
 """One kind of objects, listed and followed: what client-go calls a reflector.
 
-    while it is wanted:  list everything, page by page ─► `Sink.replace`
-                         watch from that version on    ─► `Sink.put`, `Sink.remove`, one at a time
-                         the version is too old (410)  ─► list again; what is known stays until the list is whole
+    while it is wanted: list everything, page by page ─► `Sink.replace`
+                        watch from that version on    ─► `Sink.put`, `Sink.remove`, one at a time
+                        the version is too old (410)  ─► list again; what is known stays until all is read
 
-A watch that ends, is cut or says nothing for too long is asked again from the last version that was heard, which
-bookmarks keep young. Nobody is ever told of an empty moment: only a complete list replaces what was.
+A watch that ends, is cut or says nothing for too long is asked again from the last version that was heard,
+which bookmarks keep young. Nobody is ever told of an empty moment: only a complete list replaces what was.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from linkerd2_py.controlplane.sources.kubernetes.api_server import ApiError, Api
 logger = logging.getLogger(__name__)
 
 PAGE: Final = 250
-"""Objects in one page of a list: to read half as many as client-go asks for holds the loop up for some 20 ms."""
+"""Objects in one page of a list: to read half as many as client-go asks for holds the loop up for
+some 20 ms.
+"""
 WATCH_S: Final = 300.0
 """The API server is asked to end a watch after this, and up to half as much again: not all end at once."""
 SILENCE_S: Final = 150.0
@@ -41,7 +43,9 @@ _ALL: Final = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A kind by where it is served. `optional`: clusters without it are no fault. `metadata`: the rest of it is not needed."""
+    """A kind by where it is served. `optional`: clusters without it are no fault. `metadata`: the rest of it
+    is not needed.
+    """
 
     plural: str
     group: str = ""
@@ -214,7 +218,8 @@ class Reflector(Generic[T]):
             self._well()
             return ABSENT_S * (1 + self._random())
         if error.status == HTTPStatus.FORBIDDEN:
-            # What one may not follow any more one may not know any more; what is known stays until one may again.
+            # What one may not follow any more one may not know any more; what is known stays until one may
+            # again.
             self._version = ""
         problem = f"{self.resource}: {error}"
         if problem != self.problem:

@@ -64,7 +64,9 @@ class Slice(MeshObject):
 
 @dataclass(frozen=True, slots=True)
 class ServiceAsSaid(MeshObject):
-    """A service by itself, with no opaque port yet; `opaque_ports` is what it says of them, None where it says nothing."""
+    """A service by itself, with no opaque port yet; `opaque_ports` is what it says of them, None where it
+    says nothing.
+    """
 
     service: Service
     opaque_ports: str | None
@@ -75,7 +77,9 @@ class ServiceAsSaid(MeshObject):
         return self.service.key
 
     def in_namespace(self, says: str | None) -> Service:
-        """The service, in a namespace that `says` which ports are opaque. Where nobody says it, those that mostly are."""
+        """The service, in a namespace that `says` which ports are opaque. Where nobody says it, those that
+        mostly are.
+        """
         listing = self.opaque_ports if self.opaque_ports is not None else says
         opaque = DEFAULT_OPAQUE_PORTS if listing is None else ports_of(listing)
         if opaque.isdisjoint(spec.port for spec in self.service.ports):

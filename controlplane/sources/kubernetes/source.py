@@ -1,4 +1,6 @@
-"""A cluster as objects of the mesh: every kind that answers are made of, listed and followed for as long as the source runs."""
+"""A cluster as objects of the mesh: every kind that answers are made of, listed and followed for as long as
+the source runs.
+"""
 
 from __future__ import annotations
 

@@ -12,7 +12,9 @@ from linkerd2_py.controlplane.sources.kubernetes.pods import read_owner
 
 @dataclass(frozen=True, slots=True)
 class OwnedWorkload(MeshObject):
-    """A workload, not known to be meshed yet, with its own owner where it has one: a ReplicaSet's Deployment."""
+    """A workload, not known to be meshed yet, with its own owner where it has one: a ReplicaSet's
+    Deployment.
+    """
 
     workload: Workload
     owner: Owner | None
@@ -38,7 +40,9 @@ def read_workload(found: Json, *, kind: str) -> OwnedWorkload:
 
 
 def _wanted(found: Json) -> int:
-    """A DaemonSet wants one on each node that suits it, a Job so many at a time; others say so, and mean 1 where they do not."""
+    """A DaemonSet wants one on each node that suits it, a Job so many at a time; others say so, and mean 1
+    where they do not.
+    """
     if "desiredNumberScheduled" in mapping(found, "status"):
         return number(found, "status", "desiredNumberScheduled")
     spec = mapping(found, "spec")

@@ -41,7 +41,9 @@ def load_mesh_file(path: Path) -> MeshSpec:
 
 
 def _read(path: Path) -> bytes:
-    """The content, and a byte too many of what is too large. Never waits: nobody may ever write to a pipe of that name."""
+    """The content, and a byte too many of what is too large. Never waits: nobody may ever write to a pipe of
+    that name.
+    """
     try:
         with open(path, "rb", opener=_open_at_once) as file:  # pathlib knows no opener
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):

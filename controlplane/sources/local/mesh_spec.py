@@ -11,7 +11,9 @@ from linkerd2_py.controlplane.mesh.objects import DEPLOYMENT, Key, Labels, PortS
 
 @dataclass(frozen=True, slots=True)
 class ServiceSpec:
-    """A name that leads to the replicas of one workload; `ips` are its virtual addresses, which a network gives it."""
+    """A name that leads to the replicas of one workload; `ips` are its virtual addresses, which a network
+    gives it.
+    """
 
     namespace: str
     name: str

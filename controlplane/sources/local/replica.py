@@ -21,9 +21,9 @@ from linkerd2_py.controlplane.sources.local.mesh_spec import app_labels
 class Replica:
     """A pod of a workload, with what only a mesh on this machine has.
 
-    `ports` maps a target port to the port that peers connect to at `ip` (the proxy's, where meshed). `ip6` is its second
-    address, where it has one. The proxy of an `intercepted` replica gets what is sent to any port but `skipped_ports`; otherwise it
-    only has `ports`. Everything else is as a `Pod` has it.
+    `ports` maps a target port to the port that peers connect to at `ip` (the proxy's, where meshed). `ip6` is
+    its second address, where it has one. The proxy of an `intercepted` replica gets what is sent to any port
+    but `skipped_ports`; otherwise it only has `ports`. Everything else is as a `Pod` has it.
     """
 
     namespace: str

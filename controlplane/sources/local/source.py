@@ -1,7 +1,8 @@
-"""A mesh on this machine as objects of the mesh: what its mesh.yaml says, and what the supervisor knows of each replica.
+"""A mesh on this machine as objects of the mesh: what its mesh.yaml says, and what the supervisor knows of
+each replica.
 
-What is its own ends here: which workload a service names becomes a selector, and a port that leads to another on a loopback
-address becomes an endpoint with the port that peers connect to.
+What is its own ends here: which workload a service names becomes a selector, and a port that leads to another
+on a loopback address becomes an endpoint with the port that peers connect to.
 """
 
 from collections.abc import Iterable, Iterator
@@ -30,7 +31,9 @@ class LocalSource:
         self._replicas: dict[Key, dict[Key, Replica]] = {}
 
     def describe(self, *, services: Iterable[ServiceSpec], workloads: Iterable[Workload]) -> None:
-        """The services and workloads that there are from now on. With the first of them everything is listed."""
+        """The services and workloads that there are from now on. With the first of them
+        everything is listed.
+        """
         deployments, specs = list(workloads), list(services)
         names = {one.namespace for one in deployments} | {one.namespace for one in specs}
         self._services = {}
@@ -66,7 +69,9 @@ class LocalSource:
         put: Iterable[MeshObject] = (),
         gone: Iterable[tuple[type[MeshObject], Key]] = (),
     ) -> None:
-        """A change of a replica, and what it makes of all that leads there: nobody sees one without the other."""
+        """A change of a replica, and what it makes of all that leads there: nobody sees one without the
+        other.
+        """
         served = list(self._served(workload))
         still = {found.key for found in served}
         services = (spec.key for spec in self._services.get(workload, ()))

@@ -1,4 +1,6 @@
-"""Go's durations, as users of Linkerd write them on a command line and in a query: `30s`, `1m`, `1.5m`, `1h30m`, `500ms`."""
+"""Go's durations, as users of Linkerd write them on a command line and in a query: `30s`, `1m`, `1.5m`,
+`1h30m`, `500ms`.
+"""
 
 from __future__ import annotations
 

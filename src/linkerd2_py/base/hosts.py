@@ -1,6 +1,8 @@
-"""Which `Host` a listener for tools answers to: a page of a stranger's, whose name was made to lead here, sends that name.
+"""Which `Host` a listener for tools answers to: a page of a stranger's, whose name was made to lead here,
+sends that name.
 
-Nobody can make an IP literal lead elsewhere, and `localhost` and the names of a cluster are given by who runs it.
+Nobody can make an IP literal lead elsewhere, and `localhost` and the names of a cluster are given by who runs
+it.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ _CLUSTER: Final = (".localhost", ".svc", ".cluster.local")
 
 
 def is_answered(authority: str, *, names: Collection[str]) -> bool:
-    """Whether to answer a request for `authority` (`host`, `host:port`; empty: none was sent). `names` are lower-case."""
+    """Whether to answer a request for `authority` (`host`, `host:port`; empty: none was sent). `names` are
+    lower-case.
+    """
     host = _host_of(authority).lower().removesuffix(".")
     known = not authority or host == "localhost" or host in names or host.endswith(_CLUSTER)
     return known or _is_ip(host)

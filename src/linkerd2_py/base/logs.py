@@ -150,7 +150,9 @@ def _message(formatter: logging.Formatter, record: logging.LogRecord) -> str:
 
 
 def printable(text: str) -> str:
-    """`text` with its control characters escaped: one line, which does nothing to a terminal, whoever wrote it."""
+    """`text` with its control characters escaped: one line, which does nothing to a terminal, whoever wrote
+    it.
+    """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

@@ -14,7 +14,9 @@ CLUSTER_SUFFIX: Final = "svc.cluster.local"
 PROXY_ENV_PREFIX: Final = "LINKERD2_PROXY_"
 
 DEFAULT_NAMESPACE: Final = "default"
-"""Where a mesh.yaml that names no namespace puts its workloads, and where the command line looks without one."""
+"""Where a mesh.yaml that names no namespace puts its workloads, and where the command line looks
+without one.
+"""
 
 CONTROL_PLANE_NAMESPACE: Final = "linkerd"
 """Where the control plane is said to live: in labels, and in the name of every identity."""

@@ -1,7 +1,9 @@
-"""Standard streams of a program that people run: kept in their places, and one way to end when nobody takes the output.
+"""Standard streams of a program that people run: kept in their places, and one way to end when nobody takes
+the output.
 
-As other tools do: a reader that went away (`| head`) ends the program without a word, and output that cannot be written (a full disk, a
-closed descriptor) with one line and a status of failure. Messages for a stderr that takes none are dropped.
+As other tools do: a reader that went away (`| head`) ends the program without a word, and output that cannot
+be written (a full disk, a closed descriptor) with one line and a status of failure. Messages for a stderr
+that takes none are dropped.
 """
 
 from __future__ import annotations
@@ -41,7 +43,9 @@ def run_program(name: str, main: Callable[[], int]) -> int:
 
 
 def settle() -> None:
-    """What is closed of 0, 1 and 2 is opened so that its use fails, and so that no other file gets the number."""
+    """What is closed of 0, 1 and 2 is opened so that its use fails, and so that no other file gets the
+    number.
+    """
     for fd, useless in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_RDONLY)):
         try:
             os.fstat(fd)
@@ -53,7 +57,9 @@ def settle() -> None:
 
 
 def finish(name: str, main: Callable[[], int]) -> int:
-    """The status of `main` once all that it wrote has been taken, or that of a program whose output was refused."""
+    """The status of `main` once all that it wrote has been taken, or that of a program whose output was
+    refused.
+    """
     try:
         status = _status(main)
         sys.stdout.flush()
@@ -68,7 +74,9 @@ def finish(name: str, main: Callable[[], int]) -> int:
 
 
 def _status(main: Callable[[], int]) -> int:
-    """argparse exits when it has printed its help; a person may press Ctrl-C while modules are still imported."""
+    """argparse exits when it has printed its help; a person may press Ctrl-C while modules are still
+    imported.
+    """
     try:
         return main()
     except KeyboardInterrupt:
@@ -98,7 +106,9 @@ class _Messages(io.FileIO):
 
 
 def _wait_for_room(fd: int) -> None:
-    """A terminal or a pipe may be shared with a program that made it not wait; ours does, as if it were alone."""
+    """A terminal or a pipe may be shared with a program that made it not wait; ours does, as if it were
+    alone.
+    """
     import select  # noqa: PLC0415  # for the few who need it: quick commands import nothing
 
     select.select((), (fd,), ())

@@ -1,10 +1,11 @@
 """Named asyncio tasks with an owner: the one way this package starts a task.
 
-`spawn` is for work that ends by itself, `supervise` for work that goes on for as long as its owner wants it: what that raises
-ends one run, not the work. asyncio keeps only weak references to tasks; here is a strong one until the task ends.
+`spawn` is for work that ends by itself, `supervise` for work that goes on for as long as its owner wants it:
+what that raises ends one run, not the work. asyncio keeps only weak references to tasks; here is a strong one
+until the task ends.
 
-A task is called `KIND` or `KIND OF-WHAT`. By kind failures are counted, whether anybody awaits the task or not; the log tells
-each way to fail once with its traceback, for what fails over and over would fill it.
+A task is called `KIND` or `KIND OF-WHAT`. By kind failures are counted, whether anybody awaits the task or
+not; the log tells each way to fail once with its traceback, for what fails over and over would fill it.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ def spawn(coroutine: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]:
 
 
 def supervise(work: Work, *, name: str, pauses: BackoffRange = PAUSES) -> asyncio.Task[None]:
-    """Run `work` until it returns or the task is cancelled; after a failure it is called again, with growing pauses.
+    """Run `work` until it returns or the task is cancelled; after a failure it is called again, with growing
+    pauses.
 
     What must outlast a failure does not belong into the coroutine's own variables.
     """
@@ -62,7 +64,9 @@ async def cancel_all(tasks: Iterable[asyncio.Task[Any]]) -> None:
 
 
 def report_failure(name: str, error: BaseException) -> None:
-    """Log and count what failed in the work called `name`, for code that goes on by itself after a failure of one part."""
+    """Log and count what failed in the work called `name`, for code that goes on by itself after a failure of
+    one part.
+    """
     _count(name, failures=1)
     way = _kind(name), type(error).__qualname__, _place(error)
     if way in _told:

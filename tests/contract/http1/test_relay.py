@@ -1,4 +1,6 @@
-"""Both codecs back to back: what one HTTP/1 peer says arrives at the other as h11 reads it, and nothing more."""
+"""Both codecs back to back: what one HTTP/1 peer says arrives at the other as h11 reads it, and
+nothing more.
+"""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,6 @@
-"""Every source, told of the same mesh. A further one is a further parameter of `store`, with what tells it."""
+"""Every source, told of the same mesh. A further one is a further parameter of `store`, with
+what tells it.
+"""
 
 from collections.abc import Callable
 

@@ -1,7 +1,8 @@
 """A mesh as anybody would describe it, neutral of where its objects come from.
 
-A shop of two workloads. `web` has a proxy beside every pod, one of which is not ready; `db` has none. Every service has addresses of both
-families; every pod has the label `app` with its workload's name and serves its ports under their own numbers.
+A shop of two workloads. `web` has a proxy beside every pod, one of which is not ready; `db` has none. Every
+service has addresses of both families; every pod has the label `app` with its workload's name and serves its
+ports under their own numbers.
 """
 
 from dataclasses import dataclass

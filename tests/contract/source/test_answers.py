@@ -1,4 +1,6 @@
-"""The same mesh gives the same bytes from `Get` and `GetProfile`, whatever its source; L5D_UPDATE_GOLDEN=1 writes them anew."""
+"""The same mesh gives the same bytes from `Get` and `GetProfile`, whatever its source; L5D_UPDATE_GOLDEN=1
+writes them anew.
+"""
 
 import pytest
 from google.protobuf import text_format

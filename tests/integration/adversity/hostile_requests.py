@@ -1,7 +1,8 @@
-"""Requests that two readers could read in two ways, by name: what is sent, and how many of its requests may arrive.
+"""Requests that two readers could read in two ways, by name: what is sent, and how many of its requests may
+arrive.
 
-Each is sent whole, then the client ends its direction. `arrives` is the number of complete requests that the server
-may see; 0 means that the proxy refuses.
+Each is sent whole, then the client ends its direction. `arrives` is the number of complete requests that the
+server may see; 0 means that the proxy refuses.
 """
 
 from dataclasses import dataclass

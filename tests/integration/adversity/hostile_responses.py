@@ -1,4 +1,6 @@
-"""Responses that break their own framing, by name: what the server sends, how it ends, and what a client may see of it."""
+"""Responses that break their own framing, by name: what the server sends, how it ends, and what a client may
+see of it.
+"""
 
 import enum
 from dataclasses import dataclass

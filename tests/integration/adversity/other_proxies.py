@@ -1,4 +1,6 @@
-"""nginx and HAProxy as plain reverse proxies before one server: how strict others are about the same bytes."""
+"""nginx and HAProxy as plain reverse proxies before one server: how strict others are about the
+same bytes.
+"""
 
 import contextlib
 import shutil

@@ -58,7 +58,8 @@ def answer_to(request: Arrived) -> bytes:
 
 Answer = Callable[[Arrived], bytes]
 
-# h11 takes targets in ASCII alone: it is shown the others as a URL says them, which changes no boundary of a message.
+# h11 takes targets in ASCII alone: it is shown the others as a URL says them, which changes no boundary of a
+# message.
 _ABOVE_ASCII: Final = re.compile(
     rb"(?<=[/?])[\x21-\xff]*[\x80-\xff][\x21-\xff]*(?= HTTP/1\.[01]\r\n)"
 )
@@ -124,7 +125,8 @@ async def recording_origin(
         try:
             await _serve(line, answer, reader, writer, close_after_one=close_after_one)
         except h11.RemoteProtocolError as error:
-            # A message cut off by the end of the connection was never complete: that is how refusal looks from here.
+            # A message cut off by the end of the connection was never complete: that is how refusal looks
+            # from here.
             if "without sending complete message body" not in str(error):
                 line.wrong.append(f"{error}: {bytes(line.wire)[-200:]!r}")
         except ConnectionError:

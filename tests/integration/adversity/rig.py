@@ -27,7 +27,9 @@ async def close(writer: asyncio.StreamWriter) -> None:
 async def converse(
     address: tuple[str, int], wire: bytes, *, half_close: bool = True
 ) -> tuple[bytes, bool]:
-    """Sends `wire`, ends our direction, reads to the proxy's end: everything it said, and whether it ended by reset."""
+    """Sends `wire`, ends our direction, reads to the proxy's end: everything it said, and whether it ended by
+    reset.
+    """
     reader, writer = await asyncio.open_connection(*address)
     got, was_reset = b"", False
     try:

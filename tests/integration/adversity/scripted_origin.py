@@ -1,4 +1,6 @@
-"""A server that answers each path with exact bytes and ends the connection as told, whatever that does to the protocol."""
+"""A server that answers each path with exact bytes and ends the connection as told, whatever that does to the
+protocol.
+"""
 
 import asyncio
 import contextlib
@@ -27,7 +29,9 @@ def reset(writer: asyncio.StreamWriter) -> None:
 
 @contextlib.asynccontextmanager
 async def scripted_origin(play: Play) -> AsyncIterator[Scripted]:
-    """`play` gets each request head (requests have no bodies) and gives the bytes to write and what to do then."""
+    """`play` gets each request head (requests have no bodies) and gives the bytes to write and what to do
+    then.
+    """
     seen = Scripted()
     writers: set[asyncio.StreamWriter] = set()
 

@@ -1,4 +1,6 @@
-"""Whatever valid HTTP/1 message goes in at one end of two proxies comes out at the other, cut and framed as it may be."""
+"""Whatever valid HTTP/1 message goes in at one end of two proxies comes out at the other, cut and framed as
+it may be.
+"""
 
 import asyncio
 from dataclasses import dataclass
@@ -33,7 +35,9 @@ extensions = st.sampled_from([b"", b";a", b";a=b", b';a="b c"', b";a=b;c=d"])
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """Bytes, and how they are framed: with a length, in chunks (with trailers), or up to the end of the connection."""
+    """Bytes, and how they are framed: with a length, in chunks (with trailers), or up to the end of the
+    connection.
+    """
 
     content: bytes
     framing: str

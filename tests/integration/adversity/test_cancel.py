@@ -1,4 +1,6 @@
-"""Who goes away is noticed at the other end, whatever lies between; who drains says so and lets the others finish."""
+"""Who goes away is noticed at the other end, whatever lies between; who drains says so and lets the others
+finish.
+"""
 
 import asyncio
 import contextlib
@@ -23,7 +25,9 @@ both = pytest.mark.parametrize("proxies", [1, 2])
 
 @dataclass(slots=True)
 class Holding:
-    """An HTTP/1 server that answers `/head` with the beginning of a response and everything else with silence."""
+    """An HTTP/1 server that answers `/head` with the beginning of a response and everything else with
+    silence.
+    """
 
     address: tuple[str, int] = ("", 0)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
@@ -244,7 +248,9 @@ async def test_reset_codes_pass_between_http2_peers(
 
 
 async def test_a_reset_is_502_for_an_http1_client() -> None:
-    """Over the leg between two proxies: the server's HTTP/1 connection dies, the leg resets, the client gets a response."""
+    """Over the leg between two proxies: the server's HTTP/1 connection dies, the leg resets, the client gets
+    a response.
+    """
     async with engine() as made, holding() as server:
         address = behind(made, server.address, proxies=2)
         reader, writer = await asyncio.open_connection(*address)

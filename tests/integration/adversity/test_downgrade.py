@@ -1,4 +1,6 @@
-"""HTTP/2 that becomes HTTP/1 at the server's proxy: nothing in a frame may turn into a line of another request."""
+"""HTTP/2 that becomes HTTP/1 at the server's proxy: nothing in a frame may turn into a line of another
+request.
+"""
 
 import asyncio
 import contextlib
@@ -96,7 +98,9 @@ CORPUS: dict[str, tuple[list[Pair], bytes, int]] = {
 
 
 async def send(address: tuple[str, int], fields: list[Pair], body: bytes) -> list[h2.events.Event]:
-    """One request as it is, unchecked; everything that came back up to the end of its stream or connection."""
+    """One request as it is, unchecked; everything that came back up to the end of its stream or
+    connection.
+    """
     config = h2.config.H2Configuration(
         client_side=True,
         header_encoding=None,

@@ -1,4 +1,6 @@
-"""A link between two proxies that cuts, resets, slices and delays: requests end, at most once, and others do not notice."""
+"""A link between two proxies that cuts, resets, slices and delays: requests end, at most once, and others do
+not notice.
+"""
 
 import asyncio
 import itertools
@@ -73,7 +75,8 @@ async def test_cut_anywhere(direction: Towards, *, hard: bool, h2: bool) -> None
                 link.weather[direction] = Weather()
                 # Whatever still stands was promised its end at that many bytes: it is not used again.
                 link.cut()
-                # What is asked before the proxy has seen that end may still go that way, and a POST is not repeated.
+                # What is asked before the proxy has seen that end may still go that way, and a POST is not
+                # repeated.
                 settle(made.loop)
                 calm, _ = await converse(address, post(f"/calm{number}"), half_close=False)
                 assert is_whole(calm, f"/calm{number}"), (point, calm[:200])

@@ -1,4 +1,6 @@
-"""No request that can be read in two ways reaches a server, and none leaves anything behind for the next one."""
+"""No request that can be read in two ways reaches a server, and none leaves anything behind for
+the next one.
+"""
 
 import pytest
 
@@ -27,7 +29,9 @@ async def test_a_hostile_request(name: str, proxies: int) -> None:
 
 
 def judge(case: Hostile, server: Recording, answers: bytes, arrived: int) -> None:
-    """What arrived is well-formed and as many as may; the client was answered as many times, then refused or left."""
+    """What arrived is well-formed and as many as may; the client was answered as many times, then refused or
+    left.
+    """
     assert not server.wrong
     assert arrived == case.arrives, (arrived, answers)
     found = statuses(answers)

@@ -1,4 +1,6 @@
-"""A broken response becomes a 502 or a visibly broken one, never a clean wrong one, and never the answer to somebody else."""
+"""A broken response becomes a 502 or a visibly broken one, never a clean wrong one, and never the answer to
+somebody else.
+"""
 
 import h11
 import pytest
@@ -12,7 +14,9 @@ PROBED = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nprobed"
 
 
 def read(method: bytes, answer: bytes, *, was_reset: bool) -> tuple[int, bytes, bool]:
-    """Status, body and completeness of an answer as h11 understands it; (0, b"", False) when there is no head."""
+    """Status, body and completeness of an answer as h11 understands it; (0, b"", False) when there is no
+    head.
+    """
     client = h11.Connection(h11.CLIENT, max_incomplete_event_size=1 << 20)
     client.send(
         h11.Request(method=method, target="/", headers=[("host", "a"), ("connection", "close")])

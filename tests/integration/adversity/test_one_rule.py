@@ -1,4 +1,6 @@
-"""What one protocol refuses, no other lets through: the same head over HTTP/1, over HTTP/2, and as HTTP/1 within HTTP/2."""
+"""What one protocol refuses, no other lets through: the same head over HTTP/1, over HTTP/2, and as HTTP/1
+within HTTP/2.
+"""
 
 import pytest
 
@@ -138,7 +140,9 @@ async def test_host_is_what_the_target_says_on_every_leg(
 
 
 async def test_https_is_not_turned_into_http() -> None:
-    """A forward proxy that has no TLS of its own towards the target says so, instead of sending in plain text what was to be secret."""
+    """A forward proxy that has no TLS of its own towards the target says so, instead of sending in plain text
+    what was to be secret.
+    """
     async with engine() as made:
         table = made.table("outbound")
         _server, address = made.server(table)

@@ -1,4 +1,6 @@
-"""A proxy process under slow peers and without descriptors: its memory stays bounded, the others are served."""
+"""A proxy process under slow peers and without descriptors: its memory stays bounded, the others
+are served.
+"""
 
 import asyncio
 import contextlib
@@ -39,7 +41,9 @@ class Pouring:
 
 @contextlib.asynccontextmanager
 async def pouring() -> AsyncIterator[Pouring]:
-    """Answers /large with more than anybody reads, POST with its body's length, and everything else with `ok`."""
+    """Answers /large with more than anybody reads, POST with its body's length, and everything else with
+    `ok`.
+    """
     seen = Pouring()
     writers: set[asyncio.StreamWriter] = set()
     piece = bytes(16384)

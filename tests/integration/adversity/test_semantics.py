@@ -1,4 +1,6 @@
-"""What a message means stays what it meant: versions, HEAD, 204, 304, 100-continue, early hints, trailers, upgrades that fail."""
+"""What a message means stays what it meant: versions, HEAD, 204, 304, 100-continue, early hints, trailers,
+upgrades that fail.
+"""
 
 import asyncio
 import contextlib

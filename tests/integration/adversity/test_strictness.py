@@ -9,7 +9,8 @@ from tests.integration.adversity.other_proxies import installed, other_proxy
 from tests.integration.adversity.recording_origin import recording_origin
 from tests.integration.adversity.rig import converse
 
-# Ends the connection in order where the case itself leaves it open; others take a half-close for a cancellation.
+# Ends the connection in order where the case itself leaves it open; others take a half-close for a
+# cancellation.
 LAST = b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 # Requests that pass here although another proxy refuses them, and why that is safe.
 EXCEPTIONS = {

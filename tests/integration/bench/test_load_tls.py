@@ -1,4 +1,6 @@
-"""The load generator over TLS: what it proves, what it demands, and that its checks see through the records."""
+"""The load generator over TLS: what it proves, what it demands, and that its checks see through
+the records.
+"""
 
 import asyncio
 import json
@@ -290,7 +292,8 @@ async def test_a_server_without_tls_is_an_error(
 
 
 def by_hand(certificates: Certificates, end: Callable[[bytes], bytes]) -> Handler:
-    """A server that seals its answer and then sends what `end` makes of the records, and closes without a word.
+    """A server that seals its answer and then sends what `end` makes of the records, and closes without a
+    word.
 
     A client that it refuses is told why, and may then close.
     """

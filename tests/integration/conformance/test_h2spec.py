@@ -1,4 +1,6 @@
-"""h2spec, which breaks every rule of RFC 9113 and RFC 7541 once and looks at the answer, against each side of the proxy."""
+"""h2spec, which breaks every rule of RFC 9113 and RFC 7541 once and looks at the answer, against each side of
+the proxy.
+"""
 
 import asyncio
 import contextlib

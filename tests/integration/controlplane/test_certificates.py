@@ -1,4 +1,6 @@
-"""Reading the certificates that proxies present, against real TLS servers: good ones and every kind of wrong one."""
+"""Reading the certificates that proxies present, against real TLS servers: good ones and every kind of wrong
+one.
+"""
 
 import asyncio
 import ssl

@@ -1,4 +1,6 @@
-"""The whole embedded control plane over loopback: a mesh in, gRPC and JSON out, metrics read from real servers."""
+"""The whole embedded control plane over loopback: a mesh in, gRPC and JSON out, metrics read from real
+servers.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,6 @@
-"""The identity service as proxies meet it: through build_embedded, over real gRPC, its leaves in real handshakes."""
+"""The identity service as proxies meet it: through build_embedded, over real gRPC, its leaves in real
+handshakes.
+"""
 
 import asyncio
 import logging

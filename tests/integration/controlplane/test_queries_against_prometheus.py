@@ -81,7 +81,9 @@ class Pod:
         return lines
 
     def _edges(self, turn: int) -> Sequence[str]:
-        """Connections to two workloads, one of them meshed, and to what is none of the mesh; none is open now and then."""
+        """Connections to two workloads, one of them meshed, and to what is none of the mesh; none is open now
+        and then.
+        """
         to = 'tcp_open_connections{direction="outbound",peer="dst",dst_namespace="default",target_port='
         secured = 'dst_deployment="voting",tls="true",server_id="voting.default"'
         plain = 'tls="no_identity",no_tls_reason="not_provided_by_service_discovery"'

@@ -1,4 +1,6 @@
-"""What a user sees of mutual TLS: commands over HTTP, a control plane over two pods whose metrics and TLS servers are real."""
+"""What a user sees of mutual TLS: commands over HTTP, a control plane over two pods whose metrics and TLS
+servers are real.
+"""
 
 import asyncio
 import json

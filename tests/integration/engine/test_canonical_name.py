@@ -1,4 +1,6 @@
-"""l5d-dst-canonical: outbound tells the peer proxy what a static port stands for; inbound counts by it where the peer has proven to be one, and keeps it."""
+"""l5d-dst-canonical: outbound tells the peer proxy what a static port stands for; inbound counts by it where
+the peer has proven to be one, and keeps it.
+"""
 
 import pytest
 

@@ -1,4 +1,6 @@
-"""What an endpoint says that it did not process is sent elsewhere, whatever the method, with the client held meanwhile; what may have been processed is not."""
+"""What an endpoint says that it did not process is sent elsewhere, whatever the method, with the client held
+meanwhile; what may have been processed is not.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -54,7 +56,9 @@ async def say_settings_and_serve(link: Link, _number: int) -> None:
 
 
 def on_first_body(say: Callable[[Link, int], None]) -> Callable[[Link, int], Awaitable[None]]:
-    """The first connection says that of its first stream when a body has begun and goes on; later ones answer."""
+    """The first connection says that of its first stream when a body has begun and goes on; later ones
+    answer.
+    """
 
     async def script(link: Link, number: int) -> None:
         link.send(settings())
@@ -88,7 +92,9 @@ async def test_a_body_that_was_sent_is_sent_again(name: str) -> None:
 
 
 async def test_the_client_is_held_meanwhile() -> None:
-    """An upload is refused by the only endpoint, and the next one is ready later: nothing is lost, and no more than a window is kept."""
+    """An upload is refused by the only endpoint, and the next one is ready later: nothing is lost, and no
+    more than a window is kept.
+    """
     refused = asyncio.Event()
 
     async def refuse(link: Link, _number: int) -> None:
@@ -164,7 +170,9 @@ async def test_a_workload_that_speaks_http1_only_is_served_from_the_first_post(s
 
 
 async def test_a_large_body_is_held_until_the_peer_has_shown_what_it_speaks() -> None:
-    """More of it than is kept for a known peer: the first connection takes what it is given, and says then that it speaks no HTTP/2."""
+    """More of it than is kept for a known peer: the first connection takes what it is given, and says then
+    that it speaks no HTTP/2.
+    """
     seen: list[bytes] = []
     whole = speaks_http1_only(seen)
 
@@ -345,7 +353,9 @@ async def pass_on(link: Link, target: tuple[str, int], is_cut: asyncio.Event) ->
 
 @pytest.mark.parametrize("fails", [False, True])
 async def test_nobody_waits_for_a_connect_that_is_another_ones_own(fails: bool) -> None:
-    """A repeat's connect is under way when another request comes, which is served though the repeat takes long, or gets no connection."""
+    """A repeat's connect is under way when another request comes, which is served though the repeat takes
+    long, or gets no connection.
+    """
     stale, released, never = asyncio.Event(), asyncio.Event(), asyncio.Event()
     inner: list[tuple[str, int]] = []
 

@@ -1,4 +1,6 @@
-"""One endpoint of several is broken, and hardly a request sees it: every way of failing, over real sockets, counted."""
+"""One endpoint of several is broken, and hardly a request sees it: every way of failing, over real sockets,
+counted.
+"""
 
 import asyncio
 import socket

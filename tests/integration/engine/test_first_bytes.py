@@ -1,4 +1,6 @@
-"""What a connection begins with: nothing that a lenient server could take for HTTP goes past the parser as opaque bytes."""
+"""What a connection begins with: nothing that a lenient server could take for HTTP goes past the parser as
+opaque bytes.
+"""
 
 import asyncio
 import contextlib

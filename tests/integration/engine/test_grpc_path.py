@@ -96,7 +96,9 @@ async def test_deadlines_end_the_call_at_both_ends(way: str) -> None:
 
 @every_way
 async def test_calls_that_are_given_up_leave_the_others_alone(way: str) -> None:
-    """Deadlines at once while a server hangs: more than any budget for resets, of this client and of another one."""
+    """Deadlines at once while a server hangs: more than any budget for resets, of this client and of another
+    one.
+    """
     async with (
         engine() as made,
         echo_server() as server,

@@ -1,4 +1,6 @@
-"""Inbound policy through the engine: what a client sees that is let in, what one that is not, and what is counted."""
+"""Inbound policy through the engine: what a client sees that is let in, what one that is not, and what is
+counted.
+"""
 
 import asyncio
 import re

@@ -1,4 +1,6 @@
-"""What one proxy lets through, two let through: nothing that proxies add or rewrite counts against the application."""
+"""What one proxy lets through, two let through: nothing that proxies add or rewrite counts against the
+application.
+"""
 
 import asyncio
 import contextlib
@@ -24,7 +26,9 @@ def fields(count: int, size: int) -> bytes:
 
 @contextlib.asynccontextmanager
 async def origin() -> AsyncIterator[tuple[str, int]]:
-    """Answers with as many fields of as many bytes as the path says, and the number of those of the request that were the client's."""
+    """Answers with as many fields of as many bytes as the path says, and the number of those of the request
+    that were the client's.
+    """
 
     tasks: set[asyncio.Task[None] | None] = set()
 

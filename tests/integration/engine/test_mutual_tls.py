@@ -86,7 +86,9 @@ async def test_no_byte_of_an_exchange_is_readable_on_the_wire(way: str) -> None:
 
 
 async def test_an_endpoint_that_is_somebody_else_is_never_talked_to() -> None:
-    """Its address was given to another workload, whose proxy the server name does not fool: it asks for its own only."""
+    """Its address was given to another workload, whose proxy the server name does not fool: it asks for its
+    own only.
+    """
     async with engine() as made, origin(answer) as server:
         inbound = made.inbound(server.address, identity=identity_of(mesh(), "emoji"))
         by_name = calling(made, inbound, ServerIdentity(name_of("voting")))
@@ -338,7 +340,9 @@ async def test_only_peers_that_are_known_are_told_what_went_wrong() -> None:
 
 
 async def test_credentials_change_under_load_without_a_failed_exchange() -> None:
-    """Leaves are exchanged, then the anchor: old, old and new, new; what runs goes on, what begins uses the newest."""
+    """Leaves are exchanged, then the anchor: old, old and new, new; what runs goes on, what begins uses the
+    newest.
+    """
     old, new = MeshAuthority(), MeshAuthority()
     both = old.anchors + new.anchors
     callee, caller = LocalIdentity(name_of("voting")), LocalIdentity(name_of("web"))

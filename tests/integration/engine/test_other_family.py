@@ -56,7 +56,9 @@ async def test_opaque_connections_too() -> None:
 
 
 async def test_http2_too() -> None:
-    """Its dials serve many exchanges and are counted; a count that is wrong would let the second one wait for ever."""
+    """Its dials serve many exchanges and are counted; a count that is wrong would let the second one wait for
+    ever.
+    """
     async with engine() as made, origin(lambda _head, _body: OK) as server:
         behind = made.inbound(server.address)
         table = made.table()

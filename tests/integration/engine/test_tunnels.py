@@ -116,7 +116,9 @@ async def test_a_client_that_waits_is_opaque_after_the_detection_timeout() -> No
 
 @pytest.mark.parametrize("proxies", [1, 2])
 async def test_a_client_that_has_nothing_to_say_still_hears_the_server(proxies: int) -> None:
-    """Its end is all that was sent, and it passes: the server answers with its own last words, long before the detection timeout."""
+    """Its end is all that was sent, and it passes: the server answers with its own last words, long before
+    the detection timeout.
+    """
     async with engine() as made, greeter() as server:
         address = server
         for _ in range(proxies):

@@ -1,4 +1,6 @@
-"""What one call of `drain` does does not grow with how much is ready: counted, or in processor time of this thread."""
+"""What one call of `drain` does does not grow with how much is ready: counted, or in processor time of this
+thread.
+"""
 
 import contextlib
 import select

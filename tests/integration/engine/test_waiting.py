@@ -1,4 +1,6 @@
-"""Whoever waits for a connection or a stream of an endpoint waits for the fail-fast time at most, and makes no more connections than serve him."""
+"""Whoever waits for a connection or a stream of an endpoint waits for the fail-fast time at most, and makes
+no more connections than serve him.
+"""
 
 import asyncio
 import socket
@@ -92,7 +94,9 @@ class Limited:
 
 @pytest.mark.parametrize("body", [b"", b"x" * 3000])
 async def test_a_burst_before_settings_is_served_whole(body: bytes) -> None:
-    """A first flight that exceeds no limit; the others wait for a stream, over few connections, and nothing is ever refused."""
+    """A first flight that exceeds no limit; the others wait for a stream, over few connections, and nothing
+    is ever refused.
+    """
     burst, limit = 40, 3
     server = Limited(limit)
     async with (
@@ -170,7 +174,9 @@ IN_VAIN = {
 
 @pytest.mark.parametrize("name", IN_VAIN)
 async def test_connections_made_in_vain_are_not_made_again_and_again(name: str) -> None:
-    """A hundred wait; the endpoint takes connections and no streams. Each is answered, and no connection is made for each."""
+    """A hundred wait; the endpoint takes connections and no streams. Each is answered, and no connection is
+    made for each.
+    """
 
     async def script(link: Link, _number: int) -> None:
         IN_VAIN[name](link)

@@ -73,7 +73,9 @@ async def test_endpoints_change_under_load_and_no_request_fails(mesh: Pods) -> N
 
 
 async def test_ports_run_out(mesh: Pods) -> None:
-    """The proxy's connection takes a port beside the program's: one that finds none is refused, and disturbs nobody."""
+    """The proxy's connection takes a port beside the program's: one that finds none is refused, and disturbs
+    nobody.
+    """
     web, outside = mesh.pod("web"), mesh.lab.host("outside")
     # Three: the kernel takes an even number from a range.
     write_setting(web.host.netns, "ipv4/ip_local_port_range", "40000 40003")

@@ -1,4 +1,6 @@
-"""Where an intercepted connection was going is where its bytes go, whatever the requests on it say; and never round in circles."""
+"""Where an intercepted connection was going is where its bytes go, whatever the requests on it say; and never
+round in circles.
+"""
 
 from __future__ import annotations
 
@@ -91,7 +93,9 @@ CONNECT_PROXY = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 
 async def test_connect_is_for_whoever_was_connected_to(mesh: Pods) -> None:
-    """A program that uses a forward proxy somewhere in the mesh reaches that proxy, which decides; ours opens nothing."""
+    """A program that uses a forward proxy somewhere in the mesh reaches that proxy, which decides; ours opens
+    nothing.
+    """
     web, one, other = three(mesh)
     mesh.know(one, 3128)
     got: list[bytes] = []
@@ -120,7 +124,9 @@ async def test_connect_is_for_whoever_was_connected_to(mesh: Pods) -> None:
 
 @pytest.mark.parametrize("family", ["v4", "v6"])
 async def test_an_inbound_listener_is_no_destination(mesh: Pods, family: str) -> None:
-    """Asked for by the address it was reached at; the outbound listener's port, where nobody listens on that address, is refused by the kernel."""
+    """Asked for by the address it was reached at; the outbound listener's port, where nobody listens on that
+    address, is refused by the kernel.
+    """
     stranger, pod = mesh.lab.host("stranger"), mesh.pod("pod")
     own = getattr(pod, family)
     for authority in (at(own, 4143), at(own, 4140)):
@@ -133,7 +139,9 @@ async def test_an_inbound_listener_is_no_destination(mesh: Pods, family: str) ->
 
 
 async def test_a_redirected_connection_to_the_inbound_port_is_refused(mesh: Pods) -> None:
-    """To the second address of a pod: it is redirected to the first one, and its destination is still the proxy itself."""
+    """To the second address of a pod: it is redirected to the first one, and its destination is still the
+    proxy itself.
+    """
     second = "10.77.0.77"
     stranger = mesh.lab.host("stranger")
     pod = mesh.pod("pod", INBOUND_IPS="")

@@ -38,7 +38,9 @@ BY_PORT = "PORTS_DISABLE_PROTOCOL_DETECTION"
 @pytest.mark.parametrize("how", ["profile", "port", "timeout"])
 @pytest.mark.parametrize("family", ["v4", "v6"])
 async def test_a_server_that_speaks_first(mesh: Pods, how: str, family: str) -> None:
-    """At once where the profile or the port says so: the detection timeout is never over here. Elsewhere after that of both proxies."""
+    """At once where the profile or the port says so: the detection timeout is never over here. Elsewhere
+    after that of both proxies.
+    """
     told = {} if how == "timeout" else {**NEVER, f"INBOUND_{BY_PORT}": "2525"}
     asked = {f"OUTBOUND_{BY_PORT}": "2525"} if how == "port" else {}
     web, mail = mesh.pod("web", **told, **asked), mesh.pod("mail", **told)
@@ -71,7 +73,9 @@ xferlog_enable=NO
 
 
 async def test_ftp(mesh: Pods, tmp_path: Path) -> None:
-    """The server speaks first on its port; the file comes over a second connection to a port that nobody was told of."""
+    """The server speaks first on its port; the file comes over a second connection to a port that nobody was
+    told of.
+    """
     web, files = mesh.pod("web"), mesh.pod("files")
     for name in ("files", "empty"):
         (tmp_path / name).mkdir(mode=0o555)

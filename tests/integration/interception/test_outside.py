@@ -107,7 +107,9 @@ async def _ask(connection: Streams) -> str:
 
 
 async def test_a_slow_control_plane_holds_nobody_up(mesh: Pods) -> None:
-    """The original address is used meanwhile, and what the profile says once it comes: on the same connection, too."""
+    """The original address is used meanwhile, and what the profile says once it comes: on the same
+    connection, too.
+    """
     web, one, other = mesh.pod("web"), mesh.pod("one"), mesh.pod("other")
     for pod in (one, other):
         serve_http(pod.host)

@@ -1,4 +1,6 @@
-"""proxy-init and network-validator against the kernel, in namespaces of their own, for both backends of iptables."""
+"""proxy-init and network-validator against the kernel, in namespaces of their own, for both backends of
+iptables.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The kernel watches no more descriptors for this user (fs.epoll.max_user_watches), or has no memory: one connection ends, everybody else goes on."""
+"""The kernel watches no more descriptors for this user (fs.epoll.max_user_watches), or has no memory: one
+connection ends, everybody else goes on.
+"""
 
 import os
 import subprocess

@@ -1,4 +1,6 @@
-"""The engine's loop inside an outer event loop: every kind of work gets its turn, and the outer loop gets its own."""
+"""The engine's loop inside an outer event loop: every kind of work gets its turn, and the outer loop gets its
+own.
+"""
 
 import asyncio
 import os

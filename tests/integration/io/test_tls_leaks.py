@@ -122,7 +122,8 @@ def test_handshakes_of_every_outcome_leave_nothing_behind(loop: Loop) -> None:
     later_rss, later_files, later_objects = rounds(ROUNDS)
     assert later_files == files
     assert later_objects == objects
-    # 1400 connections more: what stayed of each would soon show; the smallest of OpenSSL's states has some kilobytes.
+    # 1400 connections more: what stayed of each would soon show; the smallest of OpenSSL's states has some
+    # kilobytes.
     assert later_rss - rss < 512 * 1024, later_rss - rss
     assert len(remembered(story.server)) == 1
     story.listener.close()

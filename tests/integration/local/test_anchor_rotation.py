@@ -1,4 +1,6 @@
-"""Anchors of a running mesh are exchanged as docs/identity.md says: every proxy comes to trust the new ones, the ingress too."""
+"""Anchors of a running mesh are exchanged as docs/identity.md says: every proxy comes to trust the new ones,
+the ingress too.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What signs in a local mesh: an issuer of its own, or one in files that may be exchanged while it runs. Without proxies."""
+"""What signs in a local mesh: an issuer of its own, or one in files that may be exchanged while it runs.
+Without proxies.
+"""
 
 from __future__ import annotations
 

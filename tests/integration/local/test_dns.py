@@ -1,4 +1,6 @@
-"""The name server of a mesh over real sockets: its own names, limits, and what pods' own resolvers make of it."""
+"""The name server of a mesh over real sockets: its own names, limits, and what pods' own resolvers make of
+it.
+"""
 
 from __future__ import annotations
 

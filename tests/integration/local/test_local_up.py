@@ -1,5 +1,5 @@
-"""The story of `local up`: the sample in two proxies a hop, its fault found, scaled, stopped; on loopback addresses and
-in network namespaces alike.
+"""The story of `local up`: the sample in two proxies a hop, its fault found, scaled, stopped; on loopback
+addresses and in network namespaces alike.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""What every proxy of a local mesh gets to prove who it is, in either mode: there, for nobody else, worth a certificate, and gone in time."""
+"""What every proxy of a local mesh gets to prove who it is, in either mode: there, for nobody else, worth a
+certificate, and gone in time.
+"""
 
 from __future__ import annotations
 

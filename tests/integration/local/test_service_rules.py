@@ -1,4 +1,6 @@
-"""The rules for virtual addresses, loaded by both kinds of iptables, and what callers without a proxy get from them."""
+"""The rules for virtual addresses, loaded by both kinds of iptables, and what callers without a proxy get
+from them.
+"""
 
 import re
 import subprocess

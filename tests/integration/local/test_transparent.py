@@ -187,7 +187,9 @@ while True:
 
 @contextmanager
 def _another_machine() -> Iterator[str]:
-    """One hop behind the host, which drops what nobody lets through, as with Docker; gives the URL of its server."""
+    """One hop behind the host, which drops what nobody lets through, as with Docker; gives the URL of its
+    server.
+    """
     with namespace() as outside:
         sh(
             "ip",

@@ -1,4 +1,6 @@
-"""A transparent mesh beginning and ending: it takes nothing that is not its own, and leaves nothing behind."""
+"""A transparent mesh beginning and ending: it takes nothing that is not its own, and leaves
+nothing behind.
+"""
 
 from __future__ import annotations
 
@@ -228,7 +230,9 @@ def test_rules_that_cannot_be_written_keep_the_program_from_starting(
 
 
 def test_a_mesh_of_the_machine_is_seen_without_root(machine: Machine, tmp_path: Path) -> None:
-    """Without a state directory of its own it is where every user finds it; only root may stop it or read its logs."""
+    """Without a state directory of its own it is where every user finds it; only root may stop it or read its
+    logs.
+    """
     if state_dir.SYSTEM_STATE_DIR.joinpath("state.json").exists():
         pytest.skip("a mesh of this machine is running")
     made = make(tmp_path)

@@ -1,4 +1,6 @@
-"""What a transparent mesh does to traffic: ends of streams, lost packets, ports and networks that are skipped, churn."""
+"""What a transparent mesh does to traffic: ends of streams, lost packets, ports and networks that are
+skipped, churn.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ from tests.support.wait import eventually, patience
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
-# Does with a connection what its first two bytes say, and writes what it saw of its end. The first of them is of no HTTP.
+# Does with a connection what its first two bytes say, and writes what it saw of its end. The first of them is
+# of no HTTP.
 ENDS = """
 import os, socket, struct, threading
 RESET = struct.pack("ii", 1, 0)

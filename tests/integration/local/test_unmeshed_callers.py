@@ -1,4 +1,6 @@
-"""A program without a proxy that calls into a loopback mesh: it is served, and nobody takes it for somebody."""
+"""A program without a proxy that calls into a loopback mesh: it is served, and nobody takes it
+for somebody.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What a person is told of a mesh that is not as it should be: pods that nobody reaches, edits that are refused, programs that crash."""
+"""What a person is told of a mesh that is not as it should be: pods that nobody reaches, edits that are
+refused, programs that crash.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """sdist → wheel → clean environment: what a stranger installs works without the checkout.
 
-Nothing here sees the source tree: the folder is copied, packed, unpacked and built, and programs run elsewhere.
+Nothing here sees the source tree: the folder is copied, packed, unpacked and built, and programs run
+elsewhere.
 """
 
 import contextlib

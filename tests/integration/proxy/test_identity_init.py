@@ -1,4 +1,6 @@
-"""`proxy-identity` as a process: what it leaves behind, what it refuses, and that the proxy takes its place."""
+"""`proxy-identity` as a process: what it leaves behind, what it refuses, and that the proxy
+takes its place.
+"""
 
 import os
 import stat

@@ -1,4 +1,6 @@
-"""Two whole proxies, certified by the real identity service, told of each other by a destination service that a test plays."""
+"""Two whole proxies, certified by the real identity service, told of each other by a destination service that
+a test plays.
+"""
 
 import asyncio
 import os
@@ -28,7 +30,8 @@ REFRESHES = 'control_identity_cert_refreshes_total{result="ok"}'
 
 def answer(head: bytes, _body: bytes) -> bytes:
     if head.startswith(b"GET /chat"):
-        # No upgrade: what matters is that each such request has an HTTP/1 connection, and a handshake, of its own.
+        # No upgrade: what matters is that each such request has an HTTP/1 connection, and a handshake, of its
+        # own.
         return b"HTTP/1.1 400 no\r\ncontent-length: 2\r\nconnection: close\r\n\r\nno"
     return OK
 
@@ -112,7 +115,9 @@ async def test_a_tunnel_leads_to_the_workload_behind_a_static_port(tmp_path: Pat
 async def test_certificates_change_twice_a_second_under_load_and_nothing_fails(
     tmp_path: Path,
 ) -> None:
-    """With new connections all the while; then the identity service goes away for longer than a renewal, and comes back."""
+    """With new connections all the while; then the identity service goes away for longer than a renewal, and
+    comes back.
+    """
     async with pair(tmp_path, renew="500ms") as both:
         answers: list[bytes] = []
 

@@ -1,4 +1,6 @@
-"""A pod whose service's endpoint is the pod itself, in a mesh without interception: its inbound port listens on that very address."""
+"""A pod whose service's endpoint is the pod itself, in a mesh without interception: its inbound port listens
+on that very address.
+"""
 
 from __future__ import annotations
 

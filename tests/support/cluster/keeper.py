@@ -1,7 +1,8 @@
-"""A cluster that lasts from `up` to `down`: a process of its own that holds it, and how others find that process.
+"""A cluster that lasts from `up` to `down`: a process of its own that holds it, and how others find that
+process.
 
-The keeper has a lock on a file with its process number for as long as it lives, so a keeper that was killed is not
-taken for one that runs.
+The keeper has a lock on a file with its process number for as long as it lives, so a keeper that was killed
+is not taken for one that runs.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Builds the programs of a Kubernetes cluster from what tests/cluster/programs/go.mod pins.
 
-Each set of versions is built once, outside of the checkout: a first build takes about ten minutes of two processors.
+Each set of versions is built once, outside of the checkout: a first build takes about ten minutes of two
+processors.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""What a shell gets to complete, through the script that it was given and with a control plane that answers."""
+"""What a shell gets to complete, through the script that it was given and with a control plane
+that answers.
+"""
 
 from __future__ import annotations
 

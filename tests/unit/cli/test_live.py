@@ -14,7 +14,8 @@ from tests.support.wait import patience
 
 TABLE = "NAME   RPS\nweb    1.0rps"
 
-# Draws whenever it is told to: one more line each time, so that a frame that is left over can be told from the newest.
+# Draws whenever it is told to: one more line each time, so that a frame that is left over can be told from
+# the newest.
 DRAWING = """
 import sys
 from linkerd2_py.base.clock import SystemClock

@@ -240,7 +240,8 @@ def test_bash_completes_commands(tmp_path: Path) -> None:
     assert done.stdout.split() == ["stat"], done.stderr
 
 
-# What Python itself, `-c` and the environment have loaded is not counted; all of this is ours or costs next to nothing.
+# What Python itself, `-c` and the environment have loaded is not counted; all of this is ours or costs next
+# to nothing.
 QUICK_MODULES = {
     *("__future__", "errno", "linkerd2_py", "linkerd2_py.base", "linkerd2_py.base.streams"),
     *("linkerd2_py.cli", "linkerd2_py.cli.main", "linkerd2_py.cli.quick"),

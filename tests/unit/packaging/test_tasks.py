@@ -1,4 +1,6 @@
-"""Who starts tasks and threads, read from the source: a loop that nobody starts again would end in silence."""
+"""Who starts tasks and threads, read from the source: a loop that nobody starts again would end
+in silence.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +72,9 @@ def test_no_exception_is_kept_longer_than_it_is_needed() -> None:
 
 
 def test_what_loops_is_supervised() -> None:
-    """By name: a loop that shares its name with something that ends is found here, too, and then wants another one."""
+    """By name: a loop that shares its name with something that ends is found here, too, and then wants
+    another one.
+    """
     texts = {str(path.relative_to(ROOT)): path.read_text() for path in SOURCES}
     looping = {name for text in texts.values() for name in loops(text)}
     assert {"follow", "follow_name", "_repeat", "_converge", "follow_file"} <= looping

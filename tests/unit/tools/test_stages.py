@@ -43,7 +43,9 @@ def test_who_asks_the_engine_is_run_with_a_debug_engine_too() -> None:
 
 
 def test_what_runs_once_knows_no_engine() -> None:
-    """Packages whose unit tests are left out of the debug run; importing the engine there would be a hole in it."""
+    """Packages whose unit tests are left out of the debug run; importing the engine there would be a hole in
+    it.
+    """
     for folder in ("controlplane", "cli", "proto"):
         assert not [
             path

@@ -1,4 +1,6 @@
-"""A service of several replicas in virtual time: clients in a closed loop, the real balancer, no clock and no socket."""
+"""A service of several replicas in virtual time: clients in a closed loop, the real balancer, no clock and no
+socket.
+"""
 
 import heapq
 import itertools
@@ -64,7 +66,9 @@ class Model:
             door.add(self.ready, replica, now=self.now)
 
     def run(self, seconds: float, *, clients: int = 1, pause_ms: float = 0) -> float:
-        """So long; the share that was served. Each client sends its next request `pause_ms` after the end of its last."""
+        """So long; the share that was served. Each client sends its next request `pause_ms` after the end of
+        its last.
+        """
         self.served.clear()
         self.shares.clear()
         self.longest_run = 0

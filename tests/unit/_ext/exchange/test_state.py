@@ -1,4 +1,6 @@
-"""The table of an exchange's states: real exchanges go through all of it, and a debug build ends at any other."""
+"""The table of an exchange's states: real exchanges go through all of it, and a debug build ends at any
+other.
+"""
 
 import asyncio
 import subprocess

@@ -1,4 +1,6 @@
-"""A mesh per session, and connections whose one end is ours in the loop and whose other end is Python's TLS in the test's hands."""
+"""A mesh per session, and connections whose one end is ours in the loop and whose other end is Python's TLS
+in the test's hands.
+"""
 
 import ssl
 from collections.abc import Callable, Iterator
@@ -129,7 +131,9 @@ def pair(request: pytest.FixtureRequest, pairs: Pairs) -> Pair:
 
 @pytest.fixture
 def meet(mesh, web, voting, tmp_path) -> Iterator[Callable[..., Met]]:
-    """`meet(side, stranger)`: nothing has been said yet. Without a stranger, a workload that is as it should be."""
+    """`meet(side, stranger)`: nothing has been said yet. Without a stranger, a workload that is as it should
+    be.
+    """
     made: list[Met] = []
 
     def make(

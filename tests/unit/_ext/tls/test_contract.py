@@ -4,7 +4,8 @@ from inspect import signature
 
 from tests.unit._ext.io import test_pump, test_ring, test_transport
 
-# Urgent bytes lie outside of what TLS protects; what was not taken must be offered again; a batched read that a test plays is played for TLS beside.
+# Urgent bytes lie outside of what TLS protects; what was not taken must be offered again; a batched read that
+# a test plays is played for TLS beside.
 ONLY_PLAIN = {
     "test_try_write_keeps_nothing_and_says_when_to_go_on",
     "test_urgent_data_does_not_make_a_short_read_look_drained",

@@ -1,4 +1,6 @@
-"""Credentials are checked whole when they are made; whatever is wrong is one line that holds nothing secret."""
+"""Credentials are checked whole when they are made; whatever is wrong is one line that holds
+nothing secret.
+"""
 
 import ipaddress
 from base64 import b64encode

@@ -477,7 +477,9 @@ def test_a_flight_larger_than_a_buffer_arrives_whole(loop, serve, mesh, stranger
 
 @pytest.mark.parametrize("small", [False, True])
 def test_a_clients_large_flight_arrives_whole(loop, listener, mesh, strangers, small):
-    """Also the end of it that waits for room when the handshake is over already, and nobody sends anything behind it."""
+    """Also the end of it that waits for room when the handshake is over already, and nobody sends anything
+    behind it.
+    """
     made = large(mesh, "web").credentials(anchors=mesh.anchors)
     if small:
         listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)

@@ -1,4 +1,6 @@
-"""Batches over TLS: what was read or written for many at once is decrypted and told as if each had made its own call."""
+"""Batches over TLS: what was read or written for many at once is decrypted and told as if each had made its
+own call.
+"""
 
 import errno
 import random

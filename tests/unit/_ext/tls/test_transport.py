@@ -88,7 +88,9 @@ class Sender:
 
 
 def shrink(session: RecorderSession, peer: TlsConnection) -> None:
-    """Socket buffers that hold a few records. (With less room for receiving TCP itself waits for its timers.)"""
+    """Socket buffers that hold a few records. (With less room for receiving TCP itself waits for
+    its timers.)
+    """
     with socket.socket(fileno=os.dup(session.hold().state()["fd"])) as ours:
         for sock in (ours, peer.plain):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)

@@ -1,4 +1,6 @@
-"""Profiles of addresses: those of services, of pods (either family), of nobody, who must answer there, and when they change."""
+"""Profiles of addresses: those of services, of pods (either family), of nobody, who must answer there, and
+when they change.
+"""
 
 from dataclasses import replace
 

@@ -109,7 +109,8 @@ async def test_what_came_is_used_when_the_other_family_is_silent() -> None:
     with DnsServer(zone, silent_about=frozenset({AAAA})) as server:
         asked = resolver(server, count=lambda *what: results.append(what))
         found = await asked.resolve("web.test", on_partial=partial.append)
-    # Not after the ten seconds that the other question goes on for: what came is to be asked for again by then.
+    # Not after the ten seconds that the other question goes on for: what came is to be asked for again by
+    # then.
     assert partial == [found] == [Resolution(("10.0.0.1",), 1)]
     assert results == [("A", "ok")]
 

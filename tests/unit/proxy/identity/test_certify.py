@@ -1,4 +1,6 @@
-"""One call of Certify: what is asked, what is taken for an answer, and why the rest is not. The certificates are real."""
+"""One call of Certify: what is asked, what is taken for an answer, and why the rest is not. The certificates
+are real.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +23,9 @@ Played = messages.CertifyResponse | GrpcError | bytes
 def answer(
     workload: Workload, *, until: float | None, intermediates: int | None = None
 ) -> messages.CertifyResponse:
-    """The certificate of `workload`. `until`: what the answer says, None nothing; `intermediates`: how many of them, None all."""
+    """The certificate of `workload`. `until`: what the answer says, None nothing; `intermediates`: how many
+    of them, None all.
+    """
     leaf, *others = workload.chain
     made = messages.CertifyResponse(
         leaf_certificate=leaf, intermediate_certificates=others[:intermediates]
@@ -32,7 +36,9 @@ def answer(
 
 
 class Service:
-    """Asks for the certificate of one workload, and answers that with what `play` says. Its clock starts at the real time, which certificates are held against."""
+    """Asks for the certificate of one workload, and answers that with what `play` says. Its clock starts at
+    the real time, which certificates are held against.
+    """
 
     def __init__(self, folder: Path, mesh: MeshAuthority, workload: Workload) -> None:
         self.clock = ManualClock(epoch=SystemClock().wall())

@@ -1,4 +1,6 @@
-"""Who is let in: every policy, every kind of client, every kind of port; and what is counted and remembered."""
+"""Who is let in: every policy, every kind of client, every kind of port; and what is counted and
+remembered.
+"""
 
 import itertools
 import re

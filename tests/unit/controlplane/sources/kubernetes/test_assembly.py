@@ -1,4 +1,6 @@
-"""Whatever the order in which parts are listed and change, the mesh is that of the parts as they are in the end."""
+"""Whatever the order in which parts are listed and change, the mesh is that of the parts as they are in the
+end.
+"""
 
 from __future__ import annotations
 

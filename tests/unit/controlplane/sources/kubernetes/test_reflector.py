@@ -1,4 +1,6 @@
-"""Listing and following one kind, from an API server that does what none should: scripted answers over real sockets."""
+"""Listing and following one kind, from an API server that does what none should: scripted answers over real
+sockets.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ ROUTES = Resource("httproutes", group="policy.linkerd.io", version="v1beta3", op
 
 
 class Script:
-    """Answers questions in order, one after the other; the last goes on for ever. `asked` is what was asked."""
+    """Answers questions in order, one after the other; the last goes on for ever. `asked` is
+    what was asked.
+    """
 
     def __init__(self, *answers: Answer) -> None:
         self._answers = list(answers)

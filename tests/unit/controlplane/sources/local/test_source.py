@@ -1,4 +1,6 @@
-"""What a supervisor tells of its replicas, as objects of the mesh: final addresses, and a pod never without its Endpoints."""
+"""What a supervisor tells of its replicas, as objects of the mesh: final addresses, and a pod never without
+its Endpoints.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace

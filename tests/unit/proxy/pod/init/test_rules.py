@@ -1,4 +1,6 @@
-"""proxy-init's text for every flag, and its way with wrong ones. Golden files: L5D_UPDATE_GOLDEN=1 writes them anew."""
+"""proxy-init's text for every flag, and its way with wrong ones. Golden files: L5D_UPDATE_GOLDEN=1 writes
+them anew.
+"""
 
 from __future__ import annotations
 
