@@ -1,20 +1,15 @@
 """The HTTP/2 client codec over libnghttp2: one connection to an endpoint, many exchanges."""
 
 from linkerd2_py._ext.exchange.stream cimport ConnectionOwner, Peer, Stream
-from linkerd2_py._ext.http2.fields cimport Block
-from linkerd2_py._ext.http2.session cimport Http2Half, Http2Session
+from linkerd2_py._ext.http2.block cimport Block
+from linkerd2_py._ext.http2.half cimport Http2Half
+from linkerd2_py._ext.http2.session cimport Http2Session
 
 cdef enum:
     # Streams that a connection may open before the peer's SETTINGS. More might exceed its limit, and
     # there are servers (gRPC's) that do not refuse what does so early but reset it with
     # ENHANCE_YOUR_CALM, which is not known to be safe to send again.
     FIRST_FLIGHT = 1
-
-cdef enum:
-    # What a workload in the pod may send of a response before any of it was taken: one buffer. A
-    # client that opens no window would otherwise make each stream hold a whole one at next to no
-    # cost of its own.
-    FIRST_WINDOW = 16384
 
 cdef class Http2Client(Http2Session):
     """Attached to a connected transport (prior knowledge). The peer's MAX_CONCURRENT_STREAMS is never

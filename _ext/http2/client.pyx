@@ -10,9 +10,12 @@ from linkerd2_py._ext.core.shelf cimport Shelf, shelf_keep, shelf_take
 from linkerd2_py._ext.exchange.head cimport METHOD_CONNECT, Head
 from linkerd2_py._ext.core.limits cimport Limits
 from linkerd2_py._ext.exchange.sound cimport settle_trailers
-from linkerd2_py._ext.http2.fields cimport VERDICT_GOOD, request_fields, shared_fields
+from linkerd2_py._ext.http2.block cimport VERDICT_GOOD
+from linkerd2_py._ext.http2.fields cimport request_fields, shared_fields
+from linkerd2_py._ext.http2.half cimport FIRST_WINDOW
 from linkerd2_py._ext.http2.nghttp2 cimport *
-from linkerd2_py._ext.http2.callbacks cimport body_provider, new_client
+from linkerd2_py._ext.http2.callbacks cimport new_client
+from linkerd2_py._ext.http2.sent cimport body_provider
 from linkerd2_py._ext.io.transport cimport SEND_OK
 
 cdef extern from "Python.h":
@@ -58,7 +61,7 @@ cdef class Http2Client(Http2Session):
     cdef int room(self) noexcept:
         if self.retired or self.over or self.h2 == NULL:
             return 0
-        return max(self.allowed() - self.streams, 0)
+        return max(self.allowed() - self.table.count, 0)
 
     cdef int allowed(self) noexcept:
         if not self.settings_seen or self.h2 == NULL:
@@ -69,13 +72,13 @@ cdef class Http2Client(Http2Session):
         )
 
     cdef bint is_used_up(self) noexcept:
-        return self.settings_seen and self.streams > 0 and self.room() == 0
+        return self.settings_seen and self.table.count > 0 and self.room() == 0
 
     cdef bint was_in_vain(self) noexcept:
-        return self.opened and not self.served and self.streams == 0
+        return self.opened and not self.served and self.table.count == 0
 
     cdef int live(self) noexcept:
-        return self.streams
+        return self.table.count
 
     cdef Stream open_stream(self, Peer peer):
         cdef Http2Half half = self.enter(self.make_half(), 0)
@@ -93,13 +96,13 @@ cdef class Http2Client(Http2Session):
         return Http2ClientHalf.__new__(Http2ClientHalf)
 
     cdef int on_stream_gone(self) except -1:
-        return self.use_up() if self.retired and self.streams == 0 else 0
+        return self.use_up() if self.retired and self.table.count == 0 else 0
 
     cdef int on_slot(self) except -1:
         cdef ConnectionOwner owner = self.owner
         if self.settings_seen and not self.proven:
             self.prove()
-        if self.settings_seen and self.streams > self.allowed():
+        if self.settings_seen and self.table.count > self.allowed():
             self.take_back()
         if self.retired:
             return self.tell_retired()
@@ -109,8 +112,8 @@ cdef class Http2Client(Http2Session):
         """Fewer streams are allowed than were opened: what libnghttp2 would hold until there is room
         again is said to be refused."""
         cdef Http2Half half
-        for half in list(self.table):
-            if half is not None and half.id and not (half.head_written or half.aborted or half.doomed):
+        for half in self.table.halves():
+            if half.id and not (half.head_written or half.aborted or half.doomed):
                 nghttp2_submit_rst_stream(self.h2, NGHTTP2_FLAG_NONE, half.id, NGHTTP2_CANCEL)
                 half.refuse()
         return 0
@@ -119,8 +122,8 @@ cdef class Http2Client(Http2Session):
         """The peer speaks HTTP/2: bodies that were held for fear of having to send them elsewhere go on."""
         cdef Http2Half half
         self.proven = True
-        for half in list(self.table):
-            if half is not None and half.awaits_proof and half.peer is not None and not half.told_full:
+        for half in self.table.halves():
+            if half.awaits_proof and half.peer is not None and not half.told_full:
                 half.awaits_proof = False
                 half.report_room(half.peer)
         return 0
@@ -169,13 +172,13 @@ cdef class Http2Client(Http2Session):
     cdef int on_goaway(self, int32_t last_id, uint32_t code) except -1:
         self.retired = True
         self.slot_due = True
-        return self.use_up() if self.streams == 0 else 0
+        return self.use_up() if self.table.count == 0 else 0
 
     # ---- ends
 
     cdef int retire(self) except -1:
         self.retired = self.told_retired = True
-        return self.use_up() if self.streams == 0 else 0
+        return self.use_up() if self.table.count == 0 else 0
 
     cdef int use_up(self) except -1:
         """Nothing is left to wait for."""
@@ -203,7 +206,7 @@ cdef class Http2Client(Http2Session):
 cdef class Http2ClientHalf(Http2Half):
 
     cdef bint is_proven(self) noexcept:
-        return self.session is None or self.session.settings_seen
+        return self.session is None or (<Http2Client> self.session).settings_seen
 
     cdef int send_head(self, Head head) except -1:
         cdef Http2Client client = <Http2Client> self.session
@@ -217,7 +220,7 @@ cdef class Http2ClientHalf(Http2Half):
         count = request_fields(head)
         body_provider(&provider, self)
         id = nghttp2_submit_request(client.h2, NULL, shared_fields(), count,
-            NULL if head.end else &provider, <void*> self.key())
+            NULL if head.end else &provider, <void*> self.key)
         if id < 0:
             return self.refuse()
         self.id = id

@@ -20,6 +20,7 @@ cdef struct FrameMeter:
     bint ends_block        # with this frame
 
 cdef enum:
+    EARNED_PER_FRAME = 4   # cheap frames (window updates, pings) that one frame of ours may cause
     PREFACE_BYTES = 24     # the client connection preface (RFC 9113 section 3.4), before the first frame
 
 # How many of the bytes libnghttp2 is to read next: a header block that spans frames comes alone, and

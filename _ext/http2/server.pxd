@@ -3,8 +3,9 @@
 from libc.stdint cimport int32_t, uint32_t
 from linkerd2_py._ext.exchange.head cimport Head
 from linkerd2_py._ext.exchange.stream cimport Dispatch
-from linkerd2_py._ext.http2.fields cimport Block
-from linkerd2_py._ext.http2.session cimport Http2Half, Http2Session
+from linkerd2_py._ext.http2.block cimport Block
+from linkerd2_py._ext.http2.half cimport Http2Half
+from linkerd2_py._ext.http2.session cimport Http2Session
 from linkerd2_py._ext.io.actor cimport Timer
 
 cdef class Http2Server(Http2Session):

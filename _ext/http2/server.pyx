@@ -11,12 +11,12 @@ from linkerd2_py._ext.core.limits cimport Limits
 from linkerd2_py._ext.exchange.error_response cimport head_too_large, send_error_response
 from linkerd2_py._ext.exchange.stream cimport Peer
 from linkerd2_py._ext.exchange.sound cimport settle_trailers
-from linkerd2_py._ext.http2.fields cimport (
-    VERDICT_CONNECT, VERDICT_MALFORMED, VERDICT_OVERSIZED, Verdict, response_fields, shared_fields,
-)
+from linkerd2_py._ext.http2.block cimport VERDICT_CONNECT, VERDICT_MALFORMED, VERDICT_OVERSIZED, Verdict
+from linkerd2_py._ext.http2.fields cimport response_fields, shared_fields
 from linkerd2_py._ext.http2.meter cimport PREFACE_BYTES, draw, open_bucket, spend
 from linkerd2_py._ext.http2.nghttp2 cimport *
-from linkerd2_py._ext.http2.callbacks cimport body_provider, new_server
+from linkerd2_py._ext.http2.callbacks cimport new_server
+from linkerd2_py._ext.http2.sent cimport body_provider
 from linkerd2_py._ext.io.transport cimport SEND_OK
 
 cdef extern from "<arpa/inet.h>":

@@ -5,37 +5,21 @@ Sent: commands -> libnghttp2 -> pump -> outbox.
 Commands only queue and schedule one pump per loop turn, so the frames of many streams share a send.
 """
 
-from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
-from libc.stdlib cimport free, realloc
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from linkerd2_py._ext.core.buffer cimport Buffer
-from linkerd2_py._ext.core.byte_queue cimport ByteQueue
-from linkerd2_py._ext.core.debug cimport L5D_DEBUG, LIVE_STREAM, born, check, gone
+from linkerd2_py._ext.core.debug cimport L5D_DEBUG, LIVE_STREAM, born, gone
 from linkerd2_py._ext.core.fault cimport (
     FAULT_EOF, FAULT_IDLE, FAULT_LOCAL, FAULT_NONE, FAULT_PROTOCOL, FAULT_TIMEOUT,
 )
-from linkerd2_py._ext.exchange.head cimport HTTP_2, Head
-from linkerd2_py._ext.http2.fields cimport drop_block, pack_fields, trailer_fields
+from linkerd2_py._ext.exchange.stream cimport Peer
+from linkerd2_py._ext.http2.block cimport drop_block
 from linkerd2_py._ext.http2.long_strings cimport free_scan
 from linkerd2_py._ext.http2.meter cimport meter_frames, spend
 from linkerd2_py._ext.http2.nghttp2 cimport *
-from linkerd2_py._ext.io.transport cimport SEND_FULL, SEND_OK, Transport
+from linkerd2_py._ext.io.transport cimport SEND_FULL, Transport
 
 cdef extern from "<arpa/inet.h>":
     uint32_t ntohl(uint32_t) nogil
-
-
-cdef extern from *:
-    """
-    /* items[at] = item, where `at` is below the size. */
-    static inline void l5d_put_item(PyObject *items, Py_ssize_t at, PyObject *item)
-    {
-        PyObject *old = PyList_GET_ITEM(items, at);
-        Py_INCREF(item);
-        PyList_SET_ITEM(items, at, item);
-        Py_DECREF(old);
-    }
-    """
-    void put_item "l5d_put_item"(list items, Py_ssize_t at, object item) noexcept
 
 
 cdef enum:
@@ -49,155 +33,9 @@ cdef bytes PING_TEXT = b"l5d-ping"
 cdef const uint8_t* PING = <const uint8_t*> <const char*> PING_TEXT
 
 
-# ---- one stream
-
-cdef class Http2Half(Stream):
-    def __cinit__(self):
-        self.version = HTTP_2
-        self.queue = ByteQueue.__new__(ByteQueue)
-
-    def __dealloc__(self):
-        free(self.trailers)
-
-    cdef uint64_t key(self) noexcept:
-        return (<uint64_t> self.generation << 32) | (self.slot + 1)
-
-    cdef int send_body(self, const char* p, size_t n, bint end) except -1:
-        if self.session is None or self.aborted or self.out_ended:
-            return SEND_OK
-        if n:
-            self.enqueue(p, n)
-        if end:
-            self.end_out()
-        self.wake()
-        if not self.is_full(0):
-            return SEND_OK
-        self.told_full = True
-        return SEND_FULL
-
-    cdef bint is_full(self, size_t leaving) noexcept:
-        # A client that opens no window must not make every stream hold as much as one may.
-        return self.queue.size >= QUEUE_HIGH or (self.queue.size > 0 and self.session.queued >= SHARED_HIGH)
-
-    cdef int send_trailers(self, Head trailers) except -1:
-        cdef int count
-        if self.session is None or self.aborted or self.out_ended:
-            return SEND_OK
-        count = trailer_fields(trailers)
-        if count:
-            self.trailers = pack_fields(count)
-            self.trailer_count = count
-        self.end_out()
-        self.wake()
-        return SEND_OK
-
-    cdef int reset(self, FaultKind kind, uint32_t code) except -1:
-        cdef Http2Session session = self.session
-        self.peer = None
-        if session is None or self.aborted:
-            return 0
-        self.drop_queue()
-        drop_block(self.block)
-        self.block = None
-        if self.id == 0:
-            return session.forget(self)
-        self.aborted = self.excused = True
-        nghttp2_submit_rst_stream(session.h2, NGHTTP2_FLAG_NONE, self.id, code)
-        return session.schedule()
-
-    cdef int hold(self) except -1:
-        self.held = True
-        return 0
-
-    cdef int unhold(self) except -1:
-        cdef Http2Session session = self.session
-        cdef size_t credit = self.withheld
-        if not self.held:
-            return 0
-        self.held = False
-        if session is None or session.over or credit == 0:
-            return 0
-        self.withheld = 0
-        nghttp2_session_consume_stream(session.h2, self.id, credit)
-        return session.schedule()
-
-    cdef int release_head(self) except -1:
-        cdef Block block = self.block
-        self.block = None
-        return drop_block(block)
-
-    cdef int end_out(self) except -1:
-        self.out_ended = True
-        return self.settle()
-
-    cdef int settle(self) except -1:
-        if self.in_ended and self.out_ended:
-            self.peer = None
-        return 0
-
-    cdef int wake(self) except -1:
-        if self.deferred:
-            self.deferred = False
-            nghttp2_session_resume_data(self.session.h2, self.id)
-        return self.session.schedule()
-
-    # ---- the queue of body bytes
-
-    cdef int enqueue(self, const char* p, size_t n) except -1:
-        if self.queue.size == 0:
-            self.progress_at = self.session.loop.now
-        self.queue.put(p, n)
-        self.session.queued += n
-        return 0
-
-    cdef int dequeue(self, char* to, size_t n) except -1:
-        self.queue.take(to, n)
-        self.session.queued -= n
-        self.progress_at = self.session.loop.now
-        return 0
-
-    cdef int drop_queue(self) except -1:
-        free(self.trailers)
-        self.trailers = NULL
-        self.trailer_count = 0
-        if self.queue.size and self.session is not None:
-            self.session.queued -= self.queue.size
-        return self.queue.clear()
-
-    cdef int refuse(self) except -1:
-        self.doomed = True
-        self.session.owe(self)
-        return self.session.schedule()
-
-    cdef int report_body(self, Peer peer, const char* p, size_t n, bint end) except -1:
-        raise NotImplementedError("Http2Half.report_body")
-
-    cdef int report_reset(self, Peer peer, FaultKind kind, uint32_t code, bint refused) except -1:
-        raise NotImplementedError("Http2Half.report_reset")
-
-    cdef int report_room(self, Peer peer) except -1:
-        raise NotImplementedError("Http2Half.report_room")
-
-    cdef int rest_again(self) except -1:
-        return 0
-
-
-cdef void refresh(Http2Half half) noexcept:
-    """A recycled half as new."""
-    half.id = 0
-    half.withheld = 0
-    half.interims = 0
-    half.awaits_proof = half.narrow = False
-    half.doomed = half.held = half.deferred = half.told_full = False
-    half.in_ended = half.out_ended = half.out_sent = False
-    half.head_written = half.aborted = half.excused = False
-
-
-# ---- the session
-
-cdef class Http2Session(Session):
+cdef class Http2Session(StreamOwner):
     def __cinit__(self, *args, **kwargs):
-        self.table = []
+        self.table = StreamTable.__new__(StreamTable)
         self.alarm = Timer(self, ALARM)
         self.stall = Timer(self, STALL)
 
@@ -205,7 +43,6 @@ cdef class Http2Session(Session):
         if self.h2 != NULL:
             nghttp2_session_del(self.h2)
             self.h2 = NULL
-        free(self.free_slots)
         free_scan(self.meter.scan)
 
     # ---- from the transport
@@ -406,50 +243,20 @@ cdef class Http2Session(Session):
     # ---- streams
 
     cdef Http2Half enter(self, Http2Half half, int32_t id):
-        cdef uint32_t slot
-        if self.free_count == 0:
-            self.add_slot()
-        self.free_count -= 1
-        slot = self.free_slots[self.free_count]
-        put_item(self.table, slot, half)
-        refresh(half)
-        self.generation += 1
+        self.table.add(half)
+        half.renew()
         half.session = self
-        half.slot = slot
-        half.generation = self.generation
         half.id = id
-        self.streams += 1
         if L5D_DEBUG:
             born(LIVE_STREAM)
         return half
-
-    cdef int add_slot(self) except -1:
-        """One more slot, free; the stack has room for every slot there is, so that giving one back
-        cannot fail."""
-        cdef uint32_t slot = <uint32_t> PyList_GET_SIZE(self.table)
-        cdef uint32_t room = self.free_room * 2 if self.free_room else 16
-        cdef uint32_t* grown
-        if slot == self.free_room:
-            grown = <uint32_t*> realloc(self.free_slots, room * sizeof(uint32_t))
-            if grown == NULL:
-                raise MemoryError
-            self.free_slots = grown
-            self.free_room = room
-        self.table.append(None)
-        self.free_slots[self.free_count] = slot
-        self.free_count += 1
-        return 0
 
     cdef int forget(self, Http2Half half) except -1:
         if half.session is not self:
             return 0
         if L5D_DEBUG:
-            check(self.table[half.slot] is half, b"a stream was in another's slot")
             gone(LIVE_STREAM)
-        put_item(self.table, half.slot, None)
-        self.free_slots[self.free_count] = half.slot
-        self.free_count += 1
-        self.streams -= 1
+        self.table.remove(half)
         half.drop_queue()
         half.release_head()
         half.peer = None
@@ -462,20 +269,6 @@ cdef class Http2Session(Session):
         self.slot_due = True
         half.rest_again()
         return self.on_stream_gone()
-
-    cdef Http2Half at(self, uint64_t key):
-        # A cast: a mask of this size would be a Python int.
-        cdef uint32_t slot = <uint32_t> key
-        cdef Http2Half half
-        if slot == 0 or slot > <uint32_t> PyList_GET_SIZE(self.table):
-            return None
-        half = <Http2Half> PyList_GET_ITEM(self.table, slot - 1)
-        if half is None or half.generation != <uint32_t> (key >> 32):
-            return None
-        return half
-
-    cdef Http2Half half_of(self, int32_t id):
-        return self.at(<uint64_t> nghttp2_session_get_stream_user_data(self.h2, id))
 
     cdef int fail_half(self, Http2Half half, FaultKind kind, uint32_t code) except -1:
         """Our verdict on one stream: reset towards the other side, reported to the peer at once."""
@@ -551,9 +344,7 @@ cdef class Http2Session(Session):
     cdef int report_end(self, FaultKind kind) except -1:
         cdef Http2Half half
         cdef Peer peer
-        for half in list(self.table):
-            if half is None:
-                continue
+        for half in self.table.halves():
             peer = half.peer
             half.peer = None
             half.aborted = True
@@ -640,8 +431,8 @@ cdef class Http2Session(Session):
             self.transport_dead = True
             self.end(FAULT_IDLE, 0)
             return transport.abort()
-        for half in list(self.table):
-            if half is not None and half.queue.size and not half.aborted and half.progress_at <= oldest:
+        for half in self.table.halves():
+            if half.queue.size and not half.aborted and half.progress_at <= oldest:
                 self.on_stalled(half)
         if self.queued or transport.outbox.size:
             return self.arm_stall()

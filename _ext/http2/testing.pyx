@@ -11,13 +11,14 @@ from linkerd2_py._ext.exchange.head cimport (
 )
 from linkerd2_py._ext.exchange.stream cimport ConnectionOwner, Dispatch, Peer, Stream
 from linkerd2_py._ext.http2.client cimport Http2Client
+from linkerd2_py._ext.http2.half cimport Http2Half
 from linkerd2_py._ext.http2.long_strings cimport free_scan
 from linkerd2_py._ext.http2.meter cimport FrameMeter, meter_frames
 from linkerd2_py._ext.http2.nghttp2 cimport (
     nghttp2_session_get_effective_local_window_size, nghttp2_session_get_effective_recv_data_length,
 )
 from linkerd2_py._ext.http2.server cimport Http2Server
-from linkerd2_py._ext.http2.session cimport Http2Half, Http2Session
+from linkerd2_py._ext.http2.session cimport Http2Session
 from linkerd2_py._ext.io.listener cimport Accepting, Listener
 from linkerd2_py._ext.io.loop cimport Loop
 from linkerd2_py._ext.io.transport cimport Transport, accepted
@@ -261,7 +262,7 @@ cdef class SessionDoor:
 
     @property
     def streams(self):
-        return self.session.streams
+        return self.session.table.count
 
     @property
     def queued(self):
