@@ -18,8 +18,10 @@ cdef enum Verdict:
     VERDICT_CONNECT
 
 cdef class Block:
-    """One header block while it arrives, and as long as its head is read: the head's spans point into
-    buffers this holds."""
+    """One header block while it arrives, and as long as its head is read.
+
+    The head's spans point into buffers that this holds.
+    """
     cdef Head head                   # owned; from the free list of heads
     cdef nghttp2_rcbuf** held        # owned array of owned references
     cdef int held_count, held_room

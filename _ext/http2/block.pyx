@@ -106,8 +106,10 @@ cdef class Block:
 
     cdef Collected await_long(self, LongString* string, nghttp2_rcbuf* name, uint8_t flags,
             Limits limits) noexcept:
-        """The name's place; what stands in for the value is shorter than it, so that most of it is still
-        to come."""
+        """The name's place.
+
+        What stands in for the value is shorter than it, so that most of it is still to come.
+        """
         cdef nghttp2_vec key = nghttp2_rcbuf_get_buf(name)
         cdef const char* text = <const char*> key.base
         if string.is_name or text[0] == c":":
@@ -212,8 +214,7 @@ cdef class Block:
         return VERDICT_GOOD
 
     cdef bint settle_authority(self) noexcept:
-        """One authority, never two that differ (RFC 9113 section 8.3.1); the Host field is not kept
-        beside it."""
+        """One authority, never two that differ (RFC 9113 section 8.3.1), and no Host beside it."""
         cdef Head head = self.head
         cdef Field* host = head.find(H_HOST)
         if host != NULL:

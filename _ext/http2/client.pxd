@@ -12,9 +12,12 @@ cdef enum:
     FIRST_FLIGHT = 1
 
 cdef class Http2Client(Http2Session):
-    """Attached to a connected transport (prior knowledge). The peer's MAX_CONCURRENT_STREAMS is never
-    exceeded (0 included): room() says how many more fit. Until its SETTINGS are seen, nobody knows that
-    limit, or that the peer speaks HTTP/2 at all: no more than the first flight is sent."""
+    """Attached to a connected transport (prior knowledge).
+
+    The peer's MAX_CONCURRENT_STREAMS is never exceeded (0 included): room() says how many more fit. Until
+    its SETTINGS are seen, nobody knows that limit, or that the peer speaks HTTP/2 at all: no more than the
+    first flight is sent.
+    """
     cdef ConnectionOwner owner              # owned until the connection has ended
     cdef bint retired                       # GOAWAY received or sent
     # Ping while idle (limits.ping_interval_ns): meshed endpoints only, others may take pings for abuse.

@@ -1,6 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""HTTP/2 towards an endpoint: exchanges become streams; what the endpoint did not process is said to be
-refused, so that it may go elsewhere."""
+"""HTTP/2 towards an endpoint: exchanges become streams.
+
+What the endpoint did not process is said to be refused, so that it may go elsewhere.
+"""
 
 from cpython.ref cimport PyObject
 from libc.stdint cimport int32_t, uint32_t
@@ -109,8 +111,10 @@ cdef class Http2Client(Http2Session):
         return 0 if owner is None else owner.on_connection_room(self)
 
     cdef int take_back(self) except -1:
-        """Fewer streams are allowed than were opened: what libnghttp2 would hold until there is room
-        again is said to be refused."""
+        """Fewer streams are allowed than were opened.
+
+        What libnghttp2 would hold until there is room again is said to be refused.
+        """
         cdef Http2Half half
         for half in self.table.halves():
             if half.id and not (half.head_written or half.aborted or half.doomed):

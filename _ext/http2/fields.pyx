@@ -127,8 +127,7 @@ cdef inline void put_field(int at, Field* field) noexcept:
 
 
 cdef bint names_trailers(const char* value, size_t length) noexcept nogil:
-    """Whether the list holds the bare token `trailers`: all that TE may say in HTTP/2 (RFC 9113 section
-    8.2.2)."""
+    """Whether the bare token `trailers` is there: all that TE may say in HTTP/2 (RFC 9113 section 8.2.2)."""
     cdef size_t start = 0, end, stop
     while start < length:
         end = start

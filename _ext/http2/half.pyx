@@ -1,6 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""Commands of an exchange to one stream: queued here, or given to libnghttp2 at once, and written by the
-session's pump."""
+"""Commands of an exchange to one stream.
+
+They are queued here or given to libnghttp2 at once, and written by the session's pump.
+"""
 
 from libc.stdlib cimport free
 from linkerd2_py._ext.core.byte_queue cimport ByteQueue

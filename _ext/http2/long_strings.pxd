@@ -1,6 +1,6 @@
-"""Header strings that are longer than libnghttp2 takes (64 KiB as they are encoded; it would end the
-connection), replaced before it reads them.
+"""Header strings that are longer than libnghttp2 takes, replaced before it reads them.
 
+It takes 64 KiB as they are encoded, and would end the connection over more.
 A block in one frame of the usual size cannot hold one and is not looked at. In any other, a long string
 becomes a shorter one that means nothing: like the true one it is no entry of the dynamic table but
 empties it, so both ends stay in step. The rest of its bytes becomes fields that mean nothing, which are

@@ -1,6 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""A walk over the representations of a block (RFC 7541 section 6), which must stop at any byte and go on
-in the next read."""
+"""A walk over the representations of a block (RFC 7541 section 6).
+
+It must stop at any byte and go on in the next read.
+"""
 
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset

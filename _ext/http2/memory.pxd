@@ -1,5 +1,6 @@
-"""Memory of libnghttp2 (header-only): what a stream needs and gives back is taken again by the next one,
-from bounded lists of four sizes."""
+"""Memory of libnghttp2 (header-only), recycled.
+
+What a stream needs and gives back is taken again by the next one, from bounded lists of four sizes."""
 
 from linkerd2_py._ext.http2.nghttp2 cimport nghttp2_mem
 

@@ -1,5 +1,7 @@
-"""What a peer's frames cost us beyond what they bring: raw frame headers counted before they are parsed,
-and budgets that refill with time and use."""
+"""What a peer's frames cost us beyond what they bring.
+
+Raw frame headers are counted before they are parsed, against budgets that refill with time and use.
+"""
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from linkerd2_py._ext.http2.long_strings cimport BlockScan

@@ -1,6 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""The frame meter reads nine bytes of each frame, and of payload only header blocks that span frames;
-libnghttp2 stays the only parser."""
+"""The frame meter reads nine bytes of each frame: libnghttp2 stays the only parser.
+
+Of payload it looks only at header blocks that span frames.
+"""
 
 from libc.string cimport memcpy
 from linkerd2_py._ext.http2.long_strings cimport LONGEST_STRING, free_scan, new_scan, scan_bytes, scan_frame

@@ -1,5 +1,4 @@
-"""The part of libnghttp2 (1.52 or a later 1.x) that the HTTP/2 codec uses; names and meanings are the
-library's."""
+"""The part of libnghttp2 (1.52 or a later 1.x) that the HTTP/2 codec uses, under the library's names."""
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 

@@ -89,8 +89,10 @@ cdef int on_header(nghttp2_session* h2, const nghttp2_frame* frame, nghttp2_rcbu
 
 
 cdef int refuse_block(Http2Session session) noexcept:
-    """The head ends its stream; libnghttp2 decodes the rest of it in silence, so that the connection
-    stays in step."""
+    """The head ends its stream.
+
+    libnghttp2 decodes the rest of it in silence, so that the connection stays in step.
+    """
     cdef Http2Half half = session.block_half
     try:
         if half is not None and half.session is session and not half.aborted:

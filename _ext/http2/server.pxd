@@ -9,8 +9,10 @@ from linkerd2_py._ext.http2.session cimport Http2Session
 from linkerd2_py._ext.io.actor cimport Timer
 
 cdef class Http2Server(Http2Session):
-    """Attach to a transport whose inbox begins with the client preface. `drain()` sends GOAWAY
-    (graceful, two-step), closes after the last stream."""
+    """Attach to a transport whose inbox begins with the client preface.
+
+    `drain()` sends GOAWAY (graceful, two-step), closes after the last stream.
+    """
     cdef Dispatch dispatch           # owned while the session lives
     cdef Timer drain_timer           # between the shutdown notice and the final GOAWAY; None until drained
     cdef bint proven                 # the client has proven an identity of the mesh

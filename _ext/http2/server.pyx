@@ -123,8 +123,7 @@ cdef class Http2Server(Http2Session):
     # ---- what a client's resets cost (docs/flow-control.md), and frames for streams that are gone
 
     cdef int on_client_head(self, int32_t id) except -1:
-        """RFC 9113: no stream begins below the last (5.1.1); after END_STREAM or RST_STREAM nothing
-        follows (5.1)."""
+        """No stream begins below the last, and nothing follows END_STREAM or RST_STREAM (RFC 9113 5.1)."""
         if id > self.opened:
             return self.open_next(id)
         if nghttp2_session_get_stream_user_data(self.h2, id) != NULL or id <= self.forgiven or not id & 1:
@@ -171,16 +170,17 @@ cdef class Http2Server(Http2Session):
         return self.charge(self.cost_of(half))
 
     cdef int on_reset_written(self, int32_t id, Http2Half half) except -1:
-        """A reset that no peer of ours asked for was provoked by the client: it costs what the client's
-        own would."""
+        """One that no peer of ours asked for was provoked by the client: it costs what its own would."""
         self.forgiven = max(self.forgiven, id)
         if self.calmed or (half is not None and half.excused):
             return 0
         return self.charge(1 if half is None else max(self.cost_of(half), <uint32_t> 1))
 
     cdef uint32_t cost_of(self, Http2Half half) noexcept:
-        """Nothing for a request that had its time. A whole burst pays for as many that had begun as the
-        client may have open."""
+        """Nothing for a request that had its time.
+
+        A whole burst pays for as many that had begun as the client may have open.
+        """
         if half.read == self.reads:
             return 1
         if self.loop.now - half.opened_at >= YOUNG_NS:
@@ -191,8 +191,10 @@ cdef class Http2Server(Http2Session):
         return self.calm() if draw(&self.resets, count, self.loop.now) else 0
 
     cdef int calm(self) except -1:
-        """The client is sent away: what it has begun finishes, nothing new begins; whoever goes on
-        nevertheless is cut off after another burst."""
+        """The client is sent away: what it has begun finishes, nothing new begins.
+
+        Whoever goes on nevertheless is cut off after another burst.
+        """
         if self.calmed:
             return self.kill(NGHTTP2_ENHANCE_YOUR_CALM)
         self.calmed = True
@@ -241,8 +243,7 @@ cdef class Http2Server(Http2Session):
         return Http2Session.on_timer(self, timer)
 
     cdef int finish_drain(self) except -1:
-        """After a round trip every stream that raced with the notice is known: the true last stream can
-        be named."""
+        """Names the true last stream: after a round trip all that raced with the notice are known."""
         if self.over or self.drained:
             return 0
         self.drained = True

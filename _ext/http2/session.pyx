@@ -1,7 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""The shared HTTP/2 session. Received: transport.inbox -> meter -> libnghttp2 -> callbacks -> peers.
-Sent: commands -> libnghttp2 -> pump -> outbox.
+"""How bytes pass through the session, and how it ends.
 
+Received: transport.inbox -> meter -> libnghttp2 -> callbacks -> peers.
+Sent: commands -> libnghttp2 -> pump -> outbox.
 Commands only queue and schedule one pump per loop turn, so the frames of many streams share a send.
 """
 
@@ -302,8 +303,10 @@ cdef class Http2Session(StreamOwner):
         return 0 if transport is None else transport.abort()
 
     cdef int kill(self, uint32_t code) except -1:
-        """The peer broke the protocol or a budget: GOAWAY with the true last stream, written beside
-        libnghttp2, and the end."""
+        """The peer broke the protocol or a budget: GOAWAY, and the end.
+
+        It names the true last stream and is written beside libnghttp2.
+        """
         cdef uint8_t wire[17]
         cdef int32_t last = 0
         if self.over:
@@ -323,8 +326,10 @@ cdef class Http2Session(StreamOwner):
         return self.end(FAULT_PROTOCOL, 0)
 
     cdef int end(self, FaultKind kind, int code) except -1:
-        """No more parsing, no more frames: every stream learns, the owner learns, the transport closes
-        behind what is unsent."""
+        """No more parsing, no more frames.
+
+        Every stream learns, the owner learns, the transport closes behind what is unsent.
+        """
         if self.over:
             return 0
         self.over = True

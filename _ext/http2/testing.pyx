@@ -1,6 +1,8 @@
 # cython: language_level=3
-"""Python doors to the HTTP/2 codec, for tests and benchmarks only: sessions on given sockets, peers that
-record and are driven by hand."""
+"""Python doors to the HTTP/2 codec, for tests and benchmarks only.
+
+Sessions on given sockets, peers that record and are driven by hand, and the parts by themselves.
+"""
 
 from libc.stdint cimport uint32_t
 from libc.string cimport memset
@@ -87,8 +89,7 @@ cdef Kept build(list fields, bint end):
 
 
 cdef class RecorderPeer(Peer):
-    """Records what its half reports in `events`; `full` makes it hold the half as an exchange does when
-    its sink is full."""
+    """Records what its half reports in `events`."""
     cdef Stream half
     cdef public list events
     cdef public object on_event         # called with (peer, name) after each event, or None
@@ -281,8 +282,7 @@ cdef class SessionDoor:
 
     @property
     def window(self):
-        """(size of the connection's receive window, bytes of it that are in use or not yet announced
-        again)."""
+        """Of the connection's receive window: its size, and bytes in use or not yet announced again."""
         return (
             nghttp2_session_get_effective_local_window_size(self.session.h2),
             nghttp2_session_get_effective_recv_data_length(self.session.h2),
