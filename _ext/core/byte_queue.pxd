@@ -25,7 +25,7 @@ cdef class ByteQueue:
         return 0
 
     # Room for n bytes that stand together, for a producer that writes in place; commit says how many of them
-    # it wrote. Nothing is put, skipped or taken between the two.
+    # it wrote, one at least: peek shows no empty buffer. Nothing is put, skipped or taken between the two.
     cdef inline char* reserve(self, size_t n) except NULL:
         cdef Buffer last = self.last
         if last is None or last.room() < n:

@@ -664,7 +664,7 @@ cdef class Writer:
             else:
                 write_response(self.transport, self.head, HTTP_11, FRAME_LENGTH, False)
             written += self.transport.outbox.size
-            self.transport.drop_unsent()
+            self.transport.outbox.clear()
         return written
 
     def close(self):

@@ -428,7 +428,8 @@ cdef class Transport(RawConnection):
                 not self.write_closing or self.dead or self.fault_kind != FAULT_NONE,
                 b"bytes after shutdown_write",
             )
-        self.outbox.commit(count)
+        if count:
+            self.outbox.commit(count)
         if self.outbox.size == 0 or self.dead or self.fault_kind != FAULT_NONE:
             return self.outbox.clear()
         return 0
