@@ -87,6 +87,8 @@ SPAWNED_LOOPS = {
     ("base/tasks.py", "_keep_running"),
     # Until the fleet is settled, or the start has taken too long.
     ("controlplane/local/supervise/supervisor.py", "wait_settled"),
+    # Until every change has been told; the next change begins it again.
+    ("controlplane/streams/watches.py", "_work_off"),
     # For as long as a client's connection.
     ("controlplane/local/names/server.py", "_serve"),
 }
