@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from linkerd2_py.base.clock import Clock
 from linkerd2_py.base.names import LABEL_NAMESPACE, LABEL_POD
 from linkerd2_py.controlplane.checks.result import CheckResult, Status
-from linkerd2_py.controlplane.identity.authorities import Authorities
 from linkerd2_py.controlplane.identity.presented import certificates_of
+from linkerd2_py.controlplane.identity.trust import Trust
 from linkerd2_py.controlplane.mesh.objects import Key, Pod
 from linkerd2_py.controlplane.mesh.store import Mesh
 from linkerd2_py.controlplane.metrics.families import CERTIFICATE_ENDS, STARTED
@@ -25,7 +25,7 @@ _ASK_LOGS = "see the logs of these pods' proxies and of the control plane"
 
 
 async def leaf_checks(
-    mesh: Mesh, *, metrics: MetricsStore, authorities: Authorities, clock: Clock
+    mesh: Mesh, *, metrics: MetricsStore, trust: Trust, clock: Clock
 ) -> list[CheckResult]:
     """Of the meshed pods that serve."""
     pods = [pod for _, pod in sorted(mesh.pods.items()) if pod.meshed and pod.serving]
@@ -42,12 +42,12 @@ async def leaf_checks(
     late = {
         pod.key: f"has {expires - now:.0f}s left"
         for pod, expires in known
-        if _is_late(expires, authorities=authorities, now=now)
+        if _is_late(expires, trust=trust, now=now)
     }
     return [
         _check(
             "data plane proxies certificate match CA",
-            await _unverified(pods, mesh=mesh, authorities=authorities),
+            await _unverified(pods, mesh=mesh, trust=trust),
             of=len(pods),
             status="warning",
             hint="restart these pods: a proxy gets its name and its trust anchors when it starts",
@@ -68,11 +68,9 @@ async def leaf_checks(
     ]
 
 
-async def _unverified(
-    pods: Iterable[Pod], *, mesh: Mesh, authorities: Authorities
-) -> dict[Key, str]:
+async def _unverified(pods: Iterable[Pod], *, mesh: Mesh, trust: Trust) -> dict[Key, str]:
     keys = [pod.key for pod in pods]
-    found = await certificates_of(keys, mesh=mesh, anchors=authorities.anchors)
+    found = await certificates_of(keys, mesh=mesh, anchors=trust.anchors)
     return {presented.pod: presented.problem for presented in found if presented.problem}
 
 
@@ -92,11 +90,11 @@ def _invalid(expires: float) -> str:
     return f"has one that expired on {date}"
 
 
-def _is_late(expires: float, *, authorities: Authorities, now: float) -> bool:
+def _is_late(expires: float, *, trust: Trust, now: float) -> bool:
     left_s = expires - now
     # A leaf that ends with its issuer could not be made any longer.
-    is_cut = expires >= authorities.ends.timestamp()
-    return 0 < left_s < authorities.leaf_lifetime.total_seconds() * LATE_SHARE and not is_cut
+    is_cut = expires >= trust.ends.timestamp()
+    return 0 < left_s < trust.leaf_lifetime.total_seconds() * LATE_SHARE and not is_cut
 
 
 def _check(

@@ -19,7 +19,7 @@ ISSUER_LIFETIME: Final = timedelta(days=365)
 
 
 @dataclass(frozen=True, slots=True)
-class Authority:
+class Signer:
     """A certificate that may sign others, and its key."""
 
     certificate: x509.Certificate
@@ -37,18 +37,18 @@ class Authority:
 
 def make_anchor(
     trust_domain: TrustDomain, *, now: float, lifetime: timedelta = ANCHOR_LIFETIME
-) -> Authority:
+) -> Signer:
     """A self-signed trust anchor from `now` (Unix seconds) on."""
     return _make(trust_domain.anchor_name, signer=None, now=now, lifetime=lifetime, depth=1)
 
 
 def make_issuer_below(
-    anchor: Authority,
+    anchor: Signer,
     trust_domain: TrustDomain,
     *,
     now: float,
     lifetime: timedelta = ISSUER_LIFETIME,
-) -> Authority:
+) -> Signer:
     """An issuer that signs leaves only; it never outlives `anchor`."""
     return _make(trust_domain.issuer_name, signer=anchor, now=now, lifetime=lifetime, depth=0)
 
@@ -64,8 +64,8 @@ def throw_away(
 
 
 def _make(
-    name: str, *, signer: Authority | None, now: float, lifetime: timedelta, depth: int
-) -> Authority:
+    name: str, *, signer: Signer | None, now: float, lifetime: timedelta, depth: int
+) -> Signer:
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     moment = datetime.fromtimestamp(now, UTC).replace(microsecond=0)
@@ -90,4 +90,4 @@ def _make(
         )
         .sign(signing_key, hashes.SHA256())
     )
-    return Authority(certificate=certificate, key=key)
+    return Signer(certificate=certificate, key=key)

@@ -7,7 +7,6 @@ from prometheus_client import CollectorRegistry
 
 from linkerd2_py.base.clock import Clock, SystemClock
 from linkerd2_py.controlplane.edits import POLL_S
-from linkerd2_py.controlplane.identity.authorities import Authorities
 from linkerd2_py.controlplane.identity.certifier import Validity
 from linkerd2_py.controlplane.identity.files import IssuerFiles
 from linkerd2_py.controlplane.identity.issuer import Issuer
@@ -17,6 +16,7 @@ from linkerd2_py.controlplane.identity.names import TrustDomain
 from linkerd2_py.controlplane.identity.reload import FixedIssuer, IssuerSource, WatchedIssuer
 from linkerd2_py.controlplane.identity.service import Certification, IdentityService
 from linkerd2_py.controlplane.identity.tokens import TokenValidator
+from linkerd2_py.controlplane.identity.trust import Trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,10 @@ class Identity:
         )
         self.service = IdentityService(certification, metrics=counters)
 
-    def authorities(self) -> Authorities:
+    def trust(self) -> Trust:
         """Those in force now."""
         issuer = self._source.issuer
-        return Authorities(
+        return Trust(
             anchors=issuer.anchors,
             chain=issuer.chain,
             ends=issuer.ends,

@@ -7,7 +7,7 @@ from typing import Any
 from linkerd2_py.base.clock import Clock
 from linkerd2_py.controlplane.checks.result import CheckResult
 from linkerd2_py.controlplane.destination.destination import Destination
-from linkerd2_py.controlplane.identity.authorities import Authorities
+from linkerd2_py.controlplane.identity.trust import Trust
 from linkerd2_py.controlplane.mesh.store import Mesh
 from linkerd2_py.controlplane.metrics.store import MetricsStore, ProxyReports
 from linkerd2_py.controlplane.public_api.answers.certificates import identity
@@ -26,7 +26,7 @@ from linkerd2_py.controlplane.public_api.operation import Operation
 class Parts:
     """What answers are made from; `proxy_api_problem` gives "" when proxies are served.
 
-    `authorities` are asked for with every question, for they change; None in a mesh without identities.
+    `trust` is asked for with every question, for it changes; None in a mesh without identities.
     """
 
     mesh: Mesh
@@ -35,7 +35,7 @@ class Parts:
     reports: ProxyReports
     clock: Clock
     proxy_api_problem: Callable[[], Awaitable[str]]
-    authorities: Callable[[], Authorities] | None = None
+    trust: Callable[[], Trust] | None = None
     further_checks: Callable[[], Sequence[CheckResult]] = tuple
 
 
@@ -50,7 +50,7 @@ def operations(parts: Parts) -> tuple[Operation[Any], ...]:
             reports=reports,
             clock=clock,
             proxy_api_problem=parts.proxy_api_problem,
-            authorities=parts.authorities,
+            trust=parts.trust,
             further=parts.further_checks,
         ),
         stat(mesh, metrics=metrics),
@@ -59,5 +59,5 @@ def operations(parts: Parts) -> tuple[Operation[Any], ...]:
         services(mesh),
         deployments(mesh),
         endpoints(parts.destination),
-        identity(mesh, authorities=parts.authorities),
+        identity(mesh, trust=parts.trust),
     )

@@ -40,7 +40,7 @@ class EmbeddedControlPlane:
         """The trust anchors in force, in PEM, as a proxy that starts now is to have them; none where
         there is no identity.
         """
-        return self._identity.authorities().bundle if self._identity else b""
+        return self._identity.trust().bundle if self._identity else b""
 
     async def stop(self) -> None:
         """Stop all components, last started first. May be repeated."""
@@ -81,7 +81,7 @@ async def build_embedded(
             reports=scraper,
             clock=clock,
             proxy_api_problem=partial(health_problem, proxies_ask),
-            authorities=certifying.authorities if certifying else None,
+            trust=certifying.trust if certifying else None,
             further_checks=further_checks,
         )
         people_ask = await running(serve_public_api(parts, metrics=metrics, listen=public_api))

@@ -6,8 +6,8 @@ from typing import Annotated, TypedDict
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from linkerd2_py.controlplane.identity.authorities import Authorities
 from linkerd2_py.controlplane.identity.presented import Presented, certificates_of
+from linkerd2_py.controlplane.identity.trust import Trust
 from linkerd2_py.controlplane.mesh.objects import Key
 from linkerd2_py.controlplane.mesh.store import Mesh
 from linkerd2_py.controlplane.public_api.operation import Operation, Parameter
@@ -40,11 +40,11 @@ class Identity(TypedDict):
     pods: list[PodCertificate]
 
 
-def identity(mesh: Mesh, *, authorities: Callable[[], Authorities] | None) -> Operation[OfPods]:
-    """The operation. Nothing is verified in a mesh without authorities."""
+def identity(mesh: Mesh, *, trust: Callable[[], Trust] | None) -> Operation[OfPods]:
+    """The operation. Nothing is verified in a mesh without identities."""
 
     async def answer(asked: OfPods) -> Identity:
-        anchors = authorities().anchors if authorities else ()
+        anchors = trust().anchors if trust else ()
         found = await certificates_of(_keys(asked, mesh=mesh), mesh=mesh, anchors=anchors)
         return {"pods": [_listed(each) for each in found]}
 

@@ -4,11 +4,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypedDict
 
 from linkerd2_py.base.clock import Clock
-from linkerd2_py.controlplane.checks.authorities import authority_checks
 from linkerd2_py.controlplane.checks.control_plane import control_plane_checks
 from linkerd2_py.controlplane.checks.leaves import leaf_checks
 from linkerd2_py.controlplane.checks.result import CheckResult
-from linkerd2_py.controlplane.identity.authorities import Authorities
+from linkerd2_py.controlplane.checks.trust import trust_checks
+from linkerd2_py.controlplane.identity.trust import Trust
 from linkerd2_py.controlplane.mesh.store import Mesh
 from linkerd2_py.controlplane.metrics.store import MetricsStore, ProxyReports
 from linkerd2_py.controlplane.public_api.operation import Nothing, Operation
@@ -37,7 +37,7 @@ def self_check(
     reports: ProxyReports,
     clock: Clock,
     proxy_api_problem: Callable[[], Awaitable[str]],
-    authorities: Callable[[], Authorities] | None,
+    trust: Callable[[], Trust] | None,
     further: Callable[[], Sequence[CheckResult]],
 ) -> Operation[Nothing]:
     """The operation. `further` are the checks of whoever fills the mesh: they come last."""
@@ -50,10 +50,10 @@ def self_check(
             clock=clock,
             proxy_api_problem=proxy_api_problem,
         )
-        if authorities:
-            found = authorities()
-            results += authority_checks(found, now=clock.wall())
-            results += await leaf_checks(mesh, metrics=metrics, authorities=found, clock=clock)
+        if trust:
+            found = trust()
+            results += trust_checks(found, now=clock.wall())
+            results += await leaf_checks(mesh, metrics=metrics, trust=found, clock=clock)
         return {"results": [_check(result) for result in (*results, *further())]}
 
     return Operation("/api/v1/self-check", "Is the control plane well", Nothing, SelfCheck, answer)

@@ -7,7 +7,7 @@ import pytest
 
 from linkerd2_py.base.clock import ManualClock
 from linkerd2_py.controlplane.checks.leaves import leaf_checks
-from linkerd2_py.controlplane.identity.authorities import Authorities
+from linkerd2_py.controlplane.identity.trust import Trust
 from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
 from linkerd2_py.controlplane.metrics.embedded.store import EmbeddedStore
 from linkerd2_py.controlplane.metrics.families import CERTIFICATE_ENDS
@@ -20,7 +20,7 @@ MATCH = "data plane proxies certificate match CA"
 VALID = "data plane proxies certificates are within their validity period"
 FRESH = "data plane proxies certificates are refreshed in time"
 ROOT = Signer("root")
-AUTHORITIES = Authorities(
+TRUST = Trust(
     anchors=(ROOT.certificate,),
     chain=(ROOT.certificate,),
     ends=datetime.fromtimestamp(NOW, UTC) + timedelta(days=300),
@@ -40,7 +40,7 @@ POD = Replica(
 
 
 async def found_of(
-    pod: Replica, metrics: str, *, authorities: Authorities = AUTHORITIES
+    pod: Replica, metrics: str, *, trust: Trust = TRUST
 ) -> dict[str, tuple[str, str]]:
     """Status and message by description, of a mesh of this pod with these metrics."""
     local_mesh, store = LocalMesh(), SampleStore()
@@ -51,7 +51,7 @@ async def found_of(
     results = await leaf_checks(
         local_mesh.mesh,
         metrics=EmbeddedStore(store, clock=clock),
-        authorities=authorities,
+        trust=trust,
         clock=clock,
     )
     assert {result.category for result in results} == {"linkerd-identity-data-plane"}
@@ -104,9 +104,9 @@ async def test_certificate_that_was_to_be_renewed_is_a_warning(
 
 
 async def test_certificate_that_ends_with_its_issuer_is_not_late() -> None:
-    ends = replace(AUTHORITIES, ends=datetime.fromtimestamp(NOW, UTC) + timedelta(hours=1))
-    assert (await found_of(POD, metrics(HOUR_S), authorities=ends))[FRESH] == ("ok", "")
-    assert (await found_of(POD, metrics(HOUR_S - 1), authorities=ends))[FRESH][0] == "warning"
+    ends = replace(TRUST, ends=datetime.fromtimestamp(NOW, UTC) + timedelta(hours=1))
+    assert (await found_of(POD, metrics(HOUR_S), trust=ends))[FRESH] == ("ok", "")
+    assert (await found_of(POD, metrics(HOUR_S - 1), trust=ends))[FRESH][0] == "warning"
 
 
 async def test_pod_whose_metrics_were_not_read_is_left_to_another_check() -> None:

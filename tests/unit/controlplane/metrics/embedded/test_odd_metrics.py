@@ -13,9 +13,9 @@ from starlette.datastructures import QueryParams
 
 from linkerd2_py.base.clock import ManualClock
 from linkerd2_py.controlplane.destination.destination import Destination
-from linkerd2_py.controlplane.identity.authorities import Authorities
 from linkerd2_py.controlplane.identity.ca import throw_away
 from linkerd2_py.controlplane.identity.names import TrustDomain
+from linkerd2_py.controlplane.identity.trust import Trust
 from linkerd2_py.controlplane.mesh.objects import DEPLOYMENT, Key, Workload
 from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
 from linkerd2_py.controlplane.metrics.embedded.scraper import Scraper
@@ -62,7 +62,7 @@ def parts_of(samples: SampleStore, *, clock: ManualClock) -> Parts:
         pods=pods,
     )
     issuer, _ = throw_away(TrustDomain(), now=clock.wall())
-    authorities = Authorities(
+    trust = Trust(
         anchors=issuer.anchors,
         chain=issuer.chain,
         ends=issuer.ends,
@@ -76,7 +76,7 @@ def parts_of(samples: SampleStore, *, clock: ManualClock) -> Parts:
         reports=Scraper(local_mesh.store, store=samples, clock=clock),
         clock=clock,
         proxy_api_problem=no_problem,
-        authorities=lambda: authorities,
+        trust=lambda: trust,
     )
 
 

@@ -1,5 +1,5 @@
-"""Are the mesh's authorities well, and will they be for a while: Linkerd's checks of `linkerd-identity`, in
-its words.
+"""Are the mesh's anchors and issuers well, and will they be for a while: Linkerd's checks of
+`linkerd-identity`, in its words.
 """
 
 from collections.abc import Sequence
@@ -9,13 +9,13 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from linkerd2_py.controlplane.checks.result import CheckResult, Status
-from linkerd2_py.controlplane.identity.authorities import Authorities
 from linkerd2_py.controlplane.identity.issuer import (
     IssuerError,
     check_key,
     display_name,
     path_to_anchor,
 )
+from linkerd2_py.controlplane.identity.trust import Trust
 
 CATEGORY = "linkerd-identity"
 # Rotating an anchor takes people, and every workload.
@@ -24,12 +24,12 @@ _ROTATE_ANCHOR = "rotate the anchor: first add the new one to every bundle, besi
 _RENEW_ISSUER = "make an issuer below the same anchor, and replace the issuer's files by it"
 
 
-def authority_checks(authorities: Authorities, *, now: float) -> list[CheckResult]:
+def trust_checks(trust: Trust, *, now: float) -> list[CheckResult]:
     """All of them, whatever the first ones say."""
     moment = datetime.fromtimestamp(now, UTC)
-    anchors, chain = authorities.anchors, authorities.chain
+    anchors, chain = trust.anchors, trust.chain
     return [
-        _check("certificate config is valid", authorities.problem),
+        _check("certificate config is valid", trust.problem),
         _check("trust anchors are using supported crypto algorithm", _weak(anchors)),
         _check(
             "trust anchors are within their validity period",
@@ -56,7 +56,7 @@ def authority_checks(authorities: Authorities, *, now: float) -> list[CheckResul
             hint=_RENEW_ISSUER,
             status="warning",
         ),
-        _check("issuer cert is issued by the trust anchor", _unconnected(authorities, moment)),
+        _check("issuer cert is issued by the trust anchor", _unconnected(trust, moment)),
     ]
 
 
@@ -107,9 +107,9 @@ def _weak(certificates: Sequence[x509.Certificate]) -> str:
     return "; ".join(found)
 
 
-def _unconnected(authorities: Authorities, moment: datetime) -> str:
+def _unconnected(trust: Trust, moment: datetime) -> str:
     try:
-        path_to_anchor(authorities.chain, anchors=authorities.anchors, moment=moment)
+        path_to_anchor(trust.chain, anchors=trust.anchors, moment=moment)
     except IssuerError as error:
         return str(error)
     return ""

@@ -1,4 +1,4 @@
-"""The checks of authorities: each kind of trouble seen by the check that is there for it, and by no other."""
+"""The checks of trust: each kind of trouble seen by the check that is there for it, and by no other."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,10 +8,10 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from linkerd2_py.controlplane.checks.authorities import authority_checks
-from linkerd2_py.controlplane.identity.authorities import Authorities
+from linkerd2_py.controlplane.checks.trust import trust_checks
 from linkerd2_py.controlplane.identity.ca import throw_away
 from linkerd2_py.controlplane.identity.names import TrustDomain
+from linkerd2_py.controlplane.identity.trust import Trust
 from tests.support.certificates import NOW, Signer, certificate_of
 
 DAY_S = 86_400.0
@@ -30,11 +30,9 @@ ISSUER_SOON = "issuer cert is valid for at least 60 days"
 CONNECTED = "issuer cert is issued by the trust anchor"
 
 
-def authorities(
-    *path: Signer, anchors: Sequence[Signer] = (ROOT,), problem: str = ""
-) -> Authorities:
+def trust(*path: Signer, anchors: Sequence[Signer] = (ROOT,), problem: str = "") -> Trust:
     chain = tuple(each.certificate for each in path or (ISSUER,))
-    return Authorities(
+    return Trust(
         anchors=tuple(anchor.certificate for anchor in anchors),
         chain=chain,
         ends=min(each.not_valid_after_utc for each in chain),
@@ -43,9 +41,9 @@ def authorities(
     )
 
 
-def troubles(found: Authorities, *, now: float = NOW) -> dict[str, tuple[str, str]]:
+def troubles(found: Trust, *, now: float = NOW) -> dict[str, tuple[str, str]]:
     """Status and message of what is not well."""
-    results = authority_checks(found, now=now)
+    results = trust_checks(found, now=now)
     assert {result.category for result in results} == {"linkerd-identity"}
     return {
         result.description: (result.status, result.message)
@@ -55,7 +53,7 @@ def troubles(found: Authorities, *, now: float = NOW) -> dict[str, tuple[str, st
 
 
 def test_all_is_asked_in_linkerds_order() -> None:
-    results = authority_checks(authorities(), now=NOW)
+    results = trust_checks(trust(), now=NOW)
     assert [result.description for result in results] == [
         *(CONFIG, ANCHORS_CRYPTO, ANCHORS_TIME, ANCHORS_SOON),
         *(ISSUER_CRYPTO, ISSUER_TIME, ISSUER_SOON, CONNECTED),
@@ -63,9 +61,9 @@ def test_all_is_asked_in_linkerds_order() -> None:
     assert {(result.status, result.message, result.hint) for result in results} == {("ok", "", "")}
 
 
-def test_throw_away_authorities_of_a_local_mesh_are_well_for_ten_months() -> None:
+def test_throw_away_anchors_and_issuers_of_a_local_mesh_are_well_for_ten_months() -> None:
     issuer, _ = throw_away(TrustDomain(), now=NOW)
-    made = Authorities(issuer.anchors, issuer.chain, issuer.ends, timedelta(hours=24))
+    made = Trust(issuer.anchors, issuer.chain, issuer.ends, timedelta(hours=24))
     assert troubles(made) == {}
     assert troubles(made, now=NOW + 304 * DAY_S) == {}
     assert set(troubles(made, now=NOW + 306 * DAY_S)) == {ANCHORS_SOON, ISSUER_SOON}
@@ -73,12 +71,12 @@ def test_throw_away_authorities_of_a_local_mesh_are_well_for_ten_months() -> Non
 
 def test_files_that_cannot_be_used_are_an_error() -> None:
     problem = "ca.crt: has no certificates in PEM that can be read"
-    assert troubles(authorities(problem=problem)) == {CONFIG: ("error", problem)}
+    assert troubles(trust(problem=problem)) == {CONFIG: ("error", problem)}
 
 
 def test_weak_anchor_is_an_error() -> None:
     weak = Signer("weak", key=WEAK_KEY, lifetime_s=YEAR_S)
-    found = troubles(authorities(anchors=[ROOT, weak]))
+    found = troubles(trust(anchors=[ROOT, weak]))
     assert list(found) == [ANCHORS_CRYPTO]
     status, message = found[ANCHORS_CRYPTO]
     assert status == "error"
@@ -87,7 +85,7 @@ def test_weak_anchor_is_an_error() -> None:
 
 def test_weak_issuer_is_an_error() -> None:
     weak = Signer("weak", by=ROOT, key=WEAK_KEY, lifetime_s=YEAR_S)
-    assert list(troubles(authorities(weak))) == [ISSUER_CRYPTO]
+    assert list(troubles(trust(weak))) == [ISSUER_CRYPTO]
 
 
 @pytest.mark.parametrize(
@@ -121,7 +119,7 @@ def test_time_of_anchors(
 ) -> None:
     old = Signer("old", starts=starts, lifetime_s=lifetime_s)
     message = fault.format(old.certificate.serial_number)
-    assert troubles(authorities(anchors=[ROOT, old])) == {check: (status, message)}
+    assert troubles(trust(anchors=[ROOT, old])) == {check: (status, message)}
 
 
 @pytest.mark.parametrize(
@@ -154,18 +152,18 @@ def test_time_of_the_issuer(
     starts: float, lifetime_s: float, check: str, status: str, message: str
 ) -> None:
     issuer = Signer("issuer", by=ROOT, starts=starts, lifetime_s=lifetime_s)
-    assert troubles(authorities(issuer)) == {check: (status, message)}
+    assert troubles(trust(issuer)) == {check: (status, message)}
 
 
 def test_sixty_days_are_enough() -> None:
     issuer = Signer("issuer", by=ROOT, starts=NOW, lifetime_s=60 * DAY_S)
-    assert troubles(authorities(issuer)) == {}
+    assert troubles(trust(issuer)) == {}
 
 
 def test_what_stands_between_counts_with_the_issuer() -> None:
     between = Signer("between", by=ROOT, lifetime_s=30 * DAY_S)
     low = Signer("low", by=between, lifetime_s=20 * DAY_S)
-    status, message = troubles(authorities(low, between))[ISSUER_SOON]
+    status, message = troubles(trust(low, between))[ISSUER_SOON]
     assert status == "warning"
     assert message == (
         "issuer certificate will expire on 2023-12-04T22:12:20Z; "
@@ -174,7 +172,7 @@ def test_what_stands_between_counts_with_the_issuer() -> None:
 
 
 def test_issuer_below_another_anchor_is_an_error() -> None:
-    found = troubles(authorities(anchors=[Signer("stranger", lifetime_s=YEAR_S)]))
+    found = troubles(trust(anchors=[Signer("stranger", lifetime_s=YEAR_S)]))
     assert list(found) == [CONNECTED]
     assert found[CONNECTED][1].startswith("no trust anchor issued 'CN=issuer'")
 
@@ -189,9 +187,7 @@ def test_what_expires_has_a_hint_and_needs_no_common_name() -> None:
         lifetime_s=DAY_S,
         extensions=[],
     )
-    results = authority_checks(
-        replace(authorities(), anchors=(nameless, *authorities().anchors)), now=NOW
-    )
+    results = trust_checks(replace(trust(), anchors=(nameless, *trust().anchors)), now=NOW)
     (soon,) = (result for result in results if result.status == "warning")
     assert soon.hint.startswith("rotate the anchor")
     assert f"{nameless.serial_number} '(no subject)' will expire on" in soon.message

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 
 @dataclass(frozen=True, slots=True)
-class Authorities:
+class Trust:
     """`anchors` are what the mesh trusts; `chain` is the issuer, followed by those between it and its anchor.
 
     The whole path ends at `ends`, and no leaf later; else leaves live for `leaf_lifetime`. `problem` says why
