@@ -54,7 +54,8 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="mesh bench",
-        description="Measures our proxy beside its peers. About an hour for everything; --quick: about twelve minutes.",
+        description="Measures our proxy beside its peers. About an hour for everything; "
+        "--quick: about twelve minutes.",
     )
     parser.add_argument(
         "scenarios", nargs="*", metavar="SCENARIO", help="default: all (see --list)"

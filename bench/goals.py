@@ -1,7 +1,7 @@
 """What the proxy is to reach, as data, and whether a run reached it.
 
-All bounds are upper bounds. A goal is judged only when everything it needs was measured, without errors, on a machine
-that stayed the same.
+All bounds are upper bounds. A goal is judged only when everything it needs was measured, without errors, on a
+machine that stayed the same.
 """
 
 from collections.abc import Iterator, Sequence

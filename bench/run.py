@@ -122,7 +122,9 @@ def with_given(names: Sequence[str]) -> Sequence[str]:
 
 
 def settle_on(core: int) -> None:
-    """This process stays off the subject's processor, and children may open as many files as the system allows."""
+    """This process stays off the subject's processor, and children may open as many files as the system
+    allows.
+    """
     os.sched_setaffinity(0, {core})
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,8 +1,9 @@
 """One answer for each question that somebody has subscribed to, refreshed when a change touches it.
 
-Nothing here takes a turn of the event loop for long. A change only marks the answers that it touches; they are refreshed in slices, each
-from the mesh as it is then, so that changes which follow each other closely make one refresh. What an answer says then goes to its
-subscribers some at a time. One task does all of it, one thing after the other: every subscriber gets every message, in order.
+Nothing here takes a turn of the event loop for long. A change only marks the answers that it touches; they
+are refreshed in slices, each from the mesh as it is then, so that changes which follow each other closely
+make one refresh. What an answer says then goes to its subscribers some at a time. One task does all of it,
+one thing after the other: every subscriber gets every message, in order.
 """
 
 import asyncio
@@ -18,7 +19,9 @@ from linkerd2_py.controlplane.streams.stream import UpdateStream
 from linkerd2_py.controlplane.streams.topics import Topic, TopicIndex
 
 FANNED_OUT_AT_ONCE: Final = 50
-"""Streams that get a message in one turn: each wakes somebody who sends it in the next, at up to 200 µs of a call."""
+"""Streams that get a message in one turn: each wakes somebody who sends it in the next, at up to 200 µs of a
+call.
+"""
 
 Q = TypeVar("Q", bound=Hashable)
 
@@ -94,7 +97,9 @@ class Watches(Generic[Q]):
         return sum(len(watch.streams) for watch in self._watches.values())
 
     async def subscribe(self, question: Q) -> UpdateStream:
-        """A stream that begins with a snapshot, once all that it is made from has been listed; give it back with `unsubscribe`."""
+        """A stream that begins with a snapshot, once all that it is made from has been listed; give it back
+        with `unsubscribe`.
+        """
         await self._ready(question)
         watch = self._current(question) or self._begin(question)
         stream = UpdateStream()
@@ -139,8 +144,8 @@ class Watches(Generic[Q]):
                 stream.close()
 
     async def _ready(self, question: Q) -> None:
-        """Wait until the question may be answered: nobody knows what there is not before it has been listed, and a thousand
-        proxies that ask at once each have something new to ask.
+        """Wait until the question may be answered: nobody knows what there is not before it has been listed,
+        and a thousand proxies that ask at once each have something new to ask.
         """
         await self._mesh.synced(self._needs)
         if question not in self._watches or question in self._touched:

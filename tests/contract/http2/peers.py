@@ -1,4 +1,6 @@
-"""The other end of an HTTP/2 connection under test: `h2` where it follows the rules, hand-made frames where it does not."""
+"""The other end of an HTTP/2 connection under test: `h2` where it follows the rules, hand-made frames where
+it does not.
+"""
 
 import select
 import socket

@@ -1,4 +1,6 @@
-"""Our HTTP/2 client against `h2`: what an endpoint that keeps the rules sees, and what exchanges are told when it does not."""
+"""Our HTTP/2 client against `h2`: what an endpoint that keeps the rules sees, and what exchanges are told
+when it does not.
+"""
 
 import socket
 from typing import Any
@@ -564,7 +566,9 @@ def test_a_held_response_waits_in_the_endpoint(scene: Scene) -> None:
 
 
 def begin_answer(scene: Scene, **limits: int) -> tuple[Any, Any, int]:
-    """A response to us by the workload in our pod, past SETTINGS; (the exchange, the workload, its stream)."""
+    """A response to us by the workload in our pod, past SETTINGS; (the exchange, the workload,
+    its stream).
+    """
     door, server = scene.client(in_pod=True, **limits)
     peer = door.open()
     peer.request(b"GET", b"/")

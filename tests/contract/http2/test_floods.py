@@ -1,4 +1,6 @@
-"""What a client must not make us do: every budget, spent on purpose, is answered with ENHANCE_YOUR_CALM; busy clients stay below."""
+"""What a client must not make us do: every budget, spent on purpose, is answered with ENHANCE_YOUR_CALM; busy
+clients stay below.
+"""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,6 @@
-"""Windows: credit goes back when the peer took the bytes, a stalled stream stalls only itself, nothing leaks."""
+"""Windows: credit goes back when the peer took the bytes, a stalled stream stalls only itself,
+nothing leaks.
+"""
 
 from functools import partial
 from typing import Any

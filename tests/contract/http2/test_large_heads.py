@@ -1,4 +1,6 @@
-"""Heads and trailers of any size: over the limit they cost their stream, within it they pass whole, and the tables of both ends stay in step."""
+"""Heads and trailers of any size: over the limit they cost their stream, within it they pass whole, and the
+tables of both ends stay in step.
+"""
 
 import random
 from collections.abc import Iterator

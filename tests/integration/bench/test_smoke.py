@@ -1,4 +1,6 @@
-"""The harness end to end: real subjects, real traffic, tiny passes. No figure is judged, only that all is right."""
+"""The harness end to end: real subjects, real traffic, tiny passes. No figure is judged, only that all is
+right.
+"""
 
 import json
 import signal

@@ -20,7 +20,9 @@ PIECES = st.one_of(st.binary(min_size=1, max_size=300), st.integers(1, 3 * SMALL
     st.booleans(),
 )
 def test_what_goes_in_comes_out_in_order(steps, roomy):
-    """Bytes are put, or written in place where more room was reserved; a number takes that share of what is there."""
+    """Bytes are put, or written in place where more room was reserved; a number takes that share of what is
+    there.
+    """
     queue, model = Queue(roomy=roomy), bytearray()
     for step in steps:
         if isinstance(step, bytes):

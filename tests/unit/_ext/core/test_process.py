@@ -22,7 +22,8 @@ def test_a_process_that_forbids_dumps_says_so_to_the_kernel() -> None:
 def test_freed_memory_goes_back() -> None:
     script = (
         "import ctypes, re; from linkerd2_py._ext.core.process import trim_heap; "
-        "libc = ctypes.CDLL(None); libc.malloc.restype = ctypes.c_void_p; libc.free.argtypes = [ctypes.c_void_p]; "
+        "libc = ctypes.CDLL(None); libc.malloc.restype = ctypes.c_void_p; "
+        "libc.free.argtypes = [ctypes.c_void_p]; "
         "rss = lambda: int(re.search(r'RssAnon:\\s+(\\d+)', open('/proc/self/status').read())[1]); "
         "held = [libc.malloc(100_000) for _ in range(200)]; "
         "[ctypes.memset(at, 1, 100_000) for at in held]; full = rss(); "

@@ -19,7 +19,9 @@ def loop(request: pytest.FixtureRequest) -> Iterator[Loop]:
 
 
 def drains_until_spin(loop: Loop) -> int:
-    """How many drains with something to do, one right after the other, until the loop waited busily once more."""
+    """How many drains with something to do, one right after the other, until the loop waited busily once
+    more.
+    """
     actor = DeferActor(loop, lambda _: None)
     before = loop.stats()["spins"]
     for count in range(1, ENOUGH):

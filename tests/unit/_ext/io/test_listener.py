@@ -177,7 +177,8 @@ def test_a_held_listener_lets_clients_wait_until_it_starts(loop):
     address = (listener.address.host, listener.address.port)
     with RawConnection.connect(address) as early:
         early.send(b"hello")
-        # A source of its own, made after the client came: when its event has been handled, so has the listener's.
+        # A source of its own, made after the client came: when its event has been handled, so has the
+        # listener's.
         probe = AcceptWith(RecorderSession)
         other = Listener(loop, ("127.0.0.1", 0), probe)
         with RawConnection.connect((other.address.host, other.address.port)):

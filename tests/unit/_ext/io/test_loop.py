@@ -102,8 +102,8 @@ def test_exactly_the_armed_timers_fire_none_early(steps):
     assert loop.run_until(lambda: len(alarm.fired) == len(deadlines))
     assert {kind for kind, _ in alarm.fired} == deadlines.keys()
     assert all(moment >= deadlines[kind] for kind, moment in alarm.fired)
-    # A tick is 10 ms: timers of different ticks keep their order. One that was put off waits where it was, and goes with its old
-    # tick when the loop comes so late that both are over.
+    # A tick is 10 ms: timers of different ticks keep their order. One that was put off waits where it was,
+    # and goes with its old tick when the loop comes so late that both are over.
     armed = [kind for verb, kind, _ in steps if verb == "arm"]
     ticks = [deadlines[kind] // (10 * MS) for kind, _ in alarm.fired if armed.count(kind) == 1]
     assert ticks == sorted(ticks)

@@ -1,4 +1,6 @@
-"""One turn of the loop does not take longer because more is ready: the rest waits for the next, in order, and nothing starves."""
+"""One turn of the loop does not take longer because more is ready: the rest waits for the next, in order, and
+nothing starves.
+"""
 
 import time
 

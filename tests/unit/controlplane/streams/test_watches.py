@@ -1,4 +1,5 @@
-"""Answers are computed once a question and change, told in order to everybody, and take no turn of the loop for long.
+"""Answers are computed once a question and change, told in order to everybody, and take no turn of the loop
+for long.
 
 The answers here are the labels of a namespace, as lines that say what was added and removed.
 """
