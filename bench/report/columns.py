@@ -65,6 +65,17 @@ COLUMNS = {
     "scrapes": Column("scrapes", significant),
     "series": Column("series", significant),
     "start_ms": Column("start ms", significant),
+    "get_cpu_ms": Column("Get CPU ms", significant),
+    "profile_cpu_ms": Column("GetProfile CPU ms", significant),
+    "rollout_cpu_ms": Column("rollout CPU ms", significant),
+    "stat_cpu_ms": Column("stat CPU ms", significant),
+    "stall_ms": Column("longest stall ms", significant),
+    "open_us": Column("opened CPU µs", significant),
+    "update_us": Column("update CPU µs", significant),
+    "stream_bytes": Column("bytes/stream", significant),
+    "grpc_open_us": Column("gRPC opened CPU µs", significant),
+    "grpc_update_us": Column("gRPC update CPU µs", significant),
+    "grpc_kib_per_connection": Column("gRPC KiB/connection", significant),
 }
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from bench.scenarios import (
     balancing,
+    control_plane,
     cross_check,
     http1,
     http2,
@@ -15,7 +16,18 @@ from bench.scenarios import (
 )
 from bench.scenarios.scenario import Scenario
 
-_FAMILIES = (http1, http2, tunnels, tls, balancing, metrics, idle, start, cross_check)
+_FAMILIES = (
+    http1,
+    http2,
+    tunnels,
+    tls,
+    balancing,
+    metrics,
+    idle,
+    start,
+    control_plane,
+    cross_check,
+)
 
 ALL: Mapping[str, Scenario] = {
     scenario.name: scenario for family in _FAMILIES for scenario in family.SCENARIOS

@@ -31,6 +31,7 @@ SCENARIOS = {
     "discovery-churn": {"ours", "ours-changing"},
     "scrape-full": {"ours-scraped", "ours-inbound"},
     "idle": {"ours", "nginx", "haproxy"},
+    "control-plane": {"ours"},
     "start": {"ours", "nginx", "haproxy"},
 }
 
