@@ -63,6 +63,8 @@ def run(arguments: Sequence[str]) -> int:
 
 async def _serve(config: Config) -> None:
     loop = asyncio.get_running_loop()
+    for line in config.warnings:
+        logger.warning("%s", line)
     for name in config.not_used_yet:
         logger.info("%s is not used yet", name)
     proxy = app.build(config, log_level=LogLevel(config.logs.filter_text))

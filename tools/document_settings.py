@@ -15,7 +15,8 @@ README = Path(__file__).resolve().parent.parent / "README.md"
 BEGIN = "<!-- From proxy/config/table.py, by tools/document_settings.py. -->\n"
 END = "<!-- End of what is written by a tool. -->\n"
 IGNORED = "Accepted without effect, because leaving them out changes nothing for the traffic:"
-REFUSED = "Refused by name, because leaving them out would change what traffic is allowed or where it goes:"
+MISSED = "Known and checked, but not used yet; a proxy that is asked for one warns of it at start:"
+REFUSED = "Refused by name, because without them the proxy would be somebody else:"
 WIDTH = 140
 
 
@@ -23,7 +24,8 @@ def document() -> str:
     """What stands between the marks."""
     rows = "".join(f"{_row(row)}\n" for row in _rows(SETTINGS.values()))
     table = f"| variable | default | meaning |\n|---|---|---|\n{rows}"
-    return "\n".join((table, _paragraph(IGNORED, "ignored"), _paragraph(REFUSED, "refused")))
+    paragraphs = (_paragraph(IGNORED, "ignored"), _paragraph(REFUSED, "refused"))
+    return "\n".join((table, _missed(SETTINGS.values()), *paragraphs))
 
 
 def replaced(text: str) -> str:
@@ -48,6 +50,11 @@ def _row(row: Sequence[Setting[Any]]) -> str:
     shown = defaults[:1] if len(set(defaults)) == 1 else defaults
     default = " ".join(f"`{text}`" for text in shown if text) or "—"
     return f"| {names} | {default} | {row[0].meaning} |"
+
+
+def _missed(settings: Iterable[Setting[Any]]) -> str:
+    rows = (f"| `{one.name}` | {one.meaning} |\n" for one in settings if one.fate == "missed")
+    return f"{MISSED}\n\n| variable | what is so instead |\n|---|---|\n{''.join(rows)}"
 
 
 def _paragraph(title: str, fate: Fate) -> str:

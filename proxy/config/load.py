@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import starmap
 from typing import Any, NamedTuple
 
@@ -28,7 +28,7 @@ from linkerd2_py.proxy.config.types import (
 
 
 class Problem(NamedTuple):
-    """One wrong variable: its full name and why."""
+    """One variable that is wrong, or that does not do what it should: its full name and why."""
 
     name: str
     reason: str
@@ -46,7 +46,9 @@ class ConfigError(Exception):
 
 
 def load(environ: Mapping[str, str]) -> Config:
-    """The configuration in `environ`. ConfigError lists every unknown name and bad value."""
+    """The configuration in `environ`. ConfigError lists every bad value, and after them the names that are
+    not known, one of which may be a missing one misspelt.
+    """
     disabled = is_identity_disabled(environ)
     if disabled:
         environ = {name: text for name, text in environ.items() if not identity.is_ignored(name)}
@@ -56,8 +58,9 @@ def load(environ: Mapping[str, str]) -> Config:
     if not problems:
         problems = _contradictions(values)
     if problems:
-        raise ConfigError(tuple(problems))
-    return _build(values, not_used_yet=_not_used_yet(environ))
+        raise ConfigError((*problems, *_unknown(environ)))
+    warnings = (*_missed(values), *_unknown(environ))
+    return _build(values, warnings=tuple(map(str, warnings)), not_used_yet=_not_used_yet(environ))
 
 
 def is_identity_disabled(environ: Mapping[str, str]) -> bool:
@@ -81,30 +84,44 @@ def load_key_request(environ: Mapping[str, str]) -> KeyRequest:
 def _read(environ: Mapping[str, str]) -> tuple[Values, list[Problem]]:
     values = Values()
     problems = []
-    for full in sorted(environ):
-        if not full.startswith(PROXY_ENV_PREFIX):
-            continue
-        name = full.removeprefix(PROXY_ENV_PREFIX)
-        setting = table.SETTINGS.get(name)
-        if setting is None:
-            problems.append(Problem(full, _unknown(name)))
-            continue
+    for full, name in _names(environ):
+        setting, new = table.SETTINGS.get(name), table.RENAMED.get(name)
         try:
-            values.read(setting, environ[full].strip())
+            if setting is not None:
+                values.read(setting, environ[full].strip())
         except ValueError as error:
             problems.append(Problem(full, str(error)))
+        if new is not None:
+            problems.append(Problem(full, f"was renamed: use {new.variable}"))
     return values, problems
 
 
-def _unknown(name: str) -> str:
-    new = table.RENAMED.get(name)
-    if new is not None:
-        return f"was renamed: use {new.variable}"
-    import difflib  # noqa: PLC0415  # only for a process that is about to end
+def _names(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Our variables, each with its name without the prefix."""
+    for full in sorted(environ):
+        if full.startswith(PROXY_ENV_PREFIX):
+            yield full, full.removeprefix(PROXY_ENV_PREFIX)
+
+
+def _unknown(environ: Mapping[str, str]) -> Iterator[Problem]:
+    """Variables that mean nothing here. They are no error: an injector knows more than one proxy."""
+    for full, name in _names(environ):
+        if name not in table.SETTINGS and name not in table.RENAMED:
+            yield Problem(full, f"unknown variable{_near(name)}")
+
+
+def _near(name: str) -> str:
+    import difflib  # noqa: PLC0415  # 0.2 MiB that few proxies need
 
     near = difflib.get_close_matches(name, table.SETTINGS, n=1)
-    hint = f"; did you mean {PROXY_ENV_PREFIX}{near[0]}?" if near else ""
-    return f"unknown variable{hint}"
+    return f"; did you mean {PROXY_ENV_PREFIX}{near[0]}?" if near else ""
+
+
+def _missed(values: Values) -> Iterator[Problem]:
+    """What is asked for and not there yet, each with what is so instead."""
+    for one in table.SETTINGS.values():
+        if one.fate == "missed" and values[one]:
+            yield _problem(one, f"not used yet: {one.meaning.replace('`', '')}")
 
 
 def _contradictions(values: Values) -> list[Problem]:
@@ -156,11 +173,11 @@ def _problem(setting: Setting[Any], reason: str) -> Problem:
 
 
 def _not_used_yet(environ: Mapping[str, str]) -> tuple[str, ...]:
-    names = (one.variable for one in table.SETTINGS.values() if one.fate != "used")
+    names = (one.variable for one in table.SETTINGS.values() if one.fate == "ignored")
     return tuple(sorted(name for name in names if environ.get(name, "").strip()))
 
 
-def _build(values: Values, *, not_used_yet: tuple[str, ...]) -> Config:
+def _build(values: Values, *, warnings: tuple[str, ...], not_used_yet: tuple[str, ...]) -> Config:
     outbound_listen = values[table.OUTBOUND_LISTEN_ADDRS] or (values[table.OUTBOUND_LISTEN_ADDR],)
     return Config(
         outbound=_side(values, table.OUTBOUND, listen=outbound_listen),
@@ -198,6 +215,7 @@ def _build(values: Values, *, not_used_yet: tuple[str, ...]) -> Config:
         inbound_authority_labels=bool(values[table.INBOUND_METRICS_AUTHORITY_LABELS]),
         io_uring=values[table.IO_URING],
         busy_wait=values[table.BUSY_WAIT],
+        warnings=warnings,
         not_used_yet=not_used_yet,
     )
 

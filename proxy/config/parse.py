@@ -213,17 +213,6 @@ def switch(text: str) -> bool:
     return words[text.lower()]
 
 
-def off(reason: str) -> Callable[[str], bool]:
-    """A parser for a switch that may only be off."""
-
-    def parse(text: str) -> bool:
-        if switch(text):
-            raise ValueError(reason)
-        return False
-
-    return parse
-
-
 def non_empty(text: str) -> bool:
     """Set to anything at all."""
     return bool(text)

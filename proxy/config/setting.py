@@ -15,14 +15,15 @@ from linkerd2_py.base.names import PROXY_ENV_PREFIX
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-Fate = Literal["used", "ignored", "refused"]
+Fate = Literal["used", "missed", "ignored", "refused"]
 
 
 class Setting(NamedTuple, Generic[T_co]):
     """`shown` is the default as a person writes it, "" for none. `keeps_empty`: an empty text has a
-    meaning; otherwise it counts as unset. `fate` says what becomes of it: settings of later features are
-    accepted and ignored where leaving them out changes nothing for the traffic, and refused by name where
-    it would change what is allowed or where it goes.
+    meaning; otherwise it counts as unset. `fate` says what becomes of it. Settings of later features are
+    checked as all are, and then ignored where nobody would notice, or missed: whoever asks for one is
+    told what is so without it, which is what `meaning` says. Refused is what would make a proxy somebody
+    else if it were left out.
     """
 
     name: str
@@ -59,8 +60,15 @@ def ignored(name: str, parse: Callable[[str], object] = str) -> Setting[object]:
     return Setting(name, parse, None, "", fate="ignored")
 
 
+def missed(name: str, parse: Callable[[str], object], instead: str) -> Setting[object]:
+    """Accepted, and without effect yet, which whoever asks for it must hear. A value that is false asks for
+    nothing.
+    """
+    return Setting(name, parse, None, instead, fate="missed")
+
+
 def refused(name: str, reason: str) -> Setting[object]:
-    """Leaving it out would change what traffic is allowed or where it goes."""
+    """Without it the proxy would be somebody else."""
 
     def refuse(text: str) -> object:
         raise ValueError(f"{reason} (set to {text!r})")

@@ -10,7 +10,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from linkerd2_py.proxy.config import parse
-from linkerd2_py.proxy.config.setting import Setting, ignored, listed, optional, refused, setting
+from linkerd2_py.proxy.config.setting import (
+    Setting,
+    ignored,
+    listed,
+    missed,
+    optional,
+    refused,
+    setting,
+)
 
 _WINDOW_MAX: Final = 2**31 - 1  # RFC 9113 section 6.9.1
 _MANY: Final = 1_000_000
@@ -383,7 +391,11 @@ DESTINATION_SVC_ADDR: Final = optional(
     parse.authority,
     "`host:port` of the destination API; without it every name is looked for in DNS",
 )
-DESTINATION_SVC_NAME: Final = ignored("DESTINATION_SVC_NAME")
+DESTINATION_SVC_NAME: Final = missed(
+    "DESTINATION_SVC_NAME",
+    parse.identity,
+    "the destination API is called in plain text, and nobody has to prove that name",
+)
 DESTINATION_CONTEXT: Final = _text("DESTINATION_CONTEXT", "token sent with each question")
 _SUFFIXES = "names that the destination API is asked for; others go by DNS"
 DESTINATION_GET_SUFFIXES: Final = listed(
@@ -459,13 +471,16 @@ INBOUND_PORTS_REQUIRE_TLS: Final = listed(
     "the workload's ports whose clients must come over TLS that ends here",
 )
 INBOUND_PORTS: Final = ignored("INBOUND_PORTS", parse.ports)
-INBOUND_GATEWAY_SUFFIXES: Final = refused(
-    "INBOUND_GATEWAY_SUFFIXES", "the gateway is not available yet"
+INBOUND_GATEWAY_SUFFIXES: Final = missed(
+    "INBOUND_GATEWAY_SUFFIXES",
+    parse.suffixes,
+    "it is no gateway: connections that name a target are refused",
 )
-POLICY_SVC_ADDR: Final = refused(
+POLICY_SVC_ADDR: Final = missed(
     "POLICY_SVC_ADDR",
-    "the policy controller's API is not available yet: leave it out, and INBOUND_DEFAULT_POLICY decides"
-    " alone",
+    parse.authority,
+    "the policy controller is not asked; `INBOUND_DEFAULT_POLICY` and the `INBOUND_PORTS_REQUIRE_…` decide"
+    " alone who is let in",
 )
 POLICY_SVC_NAME: Final = ignored("POLICY_SVC_NAME")
 
@@ -485,11 +500,14 @@ INBOUND_METRICS_AUTHORITY_LABELS: Final = Setting(
 )
 LOG: Final = setting("LOG", parse.log_filter, "warn,linkerd=info", "levels by module")
 LOG_FORMAT: Final = setting("LOG_FORMAT", parse.log_format, "plain", "or `json`")
-ACCESS_LOG: Final = refused("ACCESS_LOG", "the access log is not available yet")
-TAP_SVC_NAME: Final = ignored("TAP_SVC_NAME")
-OUTBOUND_METRICS_HOSTNAME_LABELS: Final = ignored("OUTBOUND_METRICS_HOSTNAME_LABELS")
-TRACE_COLLECTOR_SVC_ADDR: Final = ignored("TRACE_COLLECTOR_SVC_ADDR")
+ACCESS_LOG: Final = missed("ACCESS_LOG", parse.one_of("apache", "json"), "no access log is written")
+TAP_SVC_NAME: Final = missed("TAP_SVC_NAME", parse.identity, "nobody can tap this proxy")
+OUTBOUND_METRICS_HOSTNAME_LABELS: Final = ignored("OUTBOUND_METRICS_HOSTNAME_LABELS", parse.switch)
+TRACE_COLLECTOR_SVC_ADDR: Final = missed(
+    "TRACE_COLLECTOR_SVC_ADDR", parse.authority, "no spans are sent"
+)
 TRACE_COLLECTOR_SVC_NAME: Final = ignored("TRACE_COLLECTOR_SVC_NAME")
+TRACE_PROTOCOL: Final = ignored("TRACE_PROTOCOL")
 TRACE_SERVICE_NAME: Final = ignored("TRACE_SERVICE_NAME")
 TRACE_ATTRIBUTES_PATH: Final = ignored("TRACE_ATTRIBUTES_PATH")
 TRACE_EXTRA_ATTRIBUTES: Final = ignored("TRACE_EXTRA_ATTRIBUTES")
@@ -512,12 +530,10 @@ SHUTDOWN_GRACE_PERIOD: Final = setting(
 SHUTDOWN_ENDPOINT_ENABLED: Final = setting(
     "SHUTDOWN_ENDPOINT_ENABLED", parse.switch, "false", "`POST /shutdown` on the admin address"
 )
-INGRESS_MODE: Final = Setting(
+INGRESS_MODE: Final = missed(
     "INGRESS_MODE",
-    parse.off("ingress mode is not available"),
-    default=False,
-    meaning="",
-    fate="refused",
+    parse.switch,
+    "requests go where the workload sent them, whatever `l5d-dst-override` says",
 )
 CORES: Final = ignored("CORES")
 CORES_MIN: Final = ignored("CORES_MIN")

@@ -176,4 +176,7 @@ class Config(NamedTuple):
     inbound_authority_labels: bool
     io_uring: bool
     busy_wait: bool
+    warnings: tuple[str, ...]
+    """What the environment asks for and does not get, a line each."""
     not_used_yet: tuple[str, ...]
+    """Variables whose absence nobody would notice."""

@@ -46,8 +46,17 @@ def test_a_bad_environment_is_all_named_at_once_with_status_64() -> None:
     ended = run_to_end(environment(NO_SUCH="1", OUTBOUND_DETECT_TIMEOUT="soon"))
     assert ended.returncode == 64
     first, second = ended.stderr.splitlines()
-    assert first.startswith("LINKERD2_PROXY_NO_SUCH: unknown variable")
-    assert second.startswith("LINKERD2_PROXY_OUTBOUND_DETECT_TIMEOUT: must be a number with a unit")
+    assert first.startswith("LINKERD2_PROXY_OUTBOUND_DETECT_TIMEOUT: must be a number with a unit")
+    assert second.startswith("LINKERD2_PROXY_NO_SUCH: unknown variable")
+
+
+def test_what_it_does_not_know_or_not_have_yet_is_a_warning_each(tmp_path: Path) -> None:
+    with sidecar_process(tmp_path / "log", NO_SUCH="1", ACCESS_LOG="json") as (_, child):
+        found = [line.partition(" WARN ")[2] for line in child.output().splitlines()]
+    assert [line for line in found if PREFIX in line] == [
+        f"linkerd2_py.proxy.run: {PREFIX}ACCESS_LOG: not used yet: no access log is written",
+        f"linkerd2_py.proxy.run: {PREFIX}NO_SUCH: unknown variable",
+    ]
 
 
 def test_without_identity_disabled_it_does_not_start() -> None:

@@ -89,15 +89,20 @@ def test_all_problems_are_listed_at_once() -> None:
     lines = rejected(INBOUND_LISTEN_ADDR="nonsense", OUTBOUND_DETECT_TIMEOUT="7", NO_SUCH="1")
     assert [line.split(":")[0] for line in lines] == [
         "LINKERD2_PROXY_INBOUND_LISTEN_ADDR",
-        "LINKERD2_PROXY_NO_SUCH",
         "LINKERD2_PROXY_OUTBOUND_DETECT_TIMEOUT",
+        "LINKERD2_PROXY_NO_SUCH",
     ]
 
 
-def test_an_unknown_name_gets_the_nearest_known_one() -> None:
-    assert (
-        "did you mean LINKERD2_PROXY_OUTBOUND_LISTEN_ADDR?" in rejected(OUTBOUND_LISTEN_ADR="x")[0]
+def test_an_unknown_name_is_one_warning_with_the_nearest_known_one() -> None:
+    assert config(OUTBOUND_LISTEN_ADR="x", ZZZ="").warnings == (
+        f"{PREFIX}OUTBOUND_LISTEN_ADR: unknown variable; did you mean {PREFIX}OUTBOUND_LISTEN_ADDR?",
+        f"{PREFIX}ZZZ: unknown variable",
     )
+
+
+def test_an_environment_without_such_names_warns_of_nothing() -> None:
+    assert config(LOG="warn", CORES="2").warnings == ()
 
 
 @pytest.mark.parametrize("old", sorted(RENAMED))
@@ -185,26 +190,61 @@ def test_bad_networks_are_refused(value: str) -> None:
     rejected(DESTINATION_PROFILE_NETWORKS=value)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
+MISSED = [
+    ("DESTINATION_SVC_NAME", "linkerd-destination.linkerd", "called in plain text"),
+    ("INBOUND_GATEWAY_SUFFIXES", "svc.cluster.local.", "it is no gateway"),
+    (
         "POLICY_SVC_ADDR",
-        "INBOUND_GATEWAY_SUFFIXES",
-        "ACCESS_LOG",
+        "linkerd-policy.linkerd.svc.cluster.local.:8090",
+        "decide alone who is let in",
+    ),
+    ("ACCESS_LOG", "apache", "no access log is written"),
+    ("ACCESS_LOG", "json", "no access log is written"),
+    ("TAP_SVC_NAME", "tap.linkerd-viz", "nobody can tap this proxy"),
+    ("TRACE_COLLECTOR_SVC_ADDR", "collector.tracing:4317", "no spans are sent"),
+    ("INGRESS_MODE", "true", "whatever l5d-dst-override says"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "instead"), MISSED)
+def test_what_is_asked_for_and_not_there_yet_is_one_warning(
+    name: str, value: str, instead: str
+) -> None:
+    found = config(**{name: value})
+    (line,) = found.warnings
+    assert line.startswith(f"{PREFIX}{name}: not used yet: ")
+    assert instead in line
+    assert found.not_used_yet == ()
+
+
+def test_no_such_setting_is_forgotten() -> None:
+    missed = {name for name, one in SETTINGS.items() if one.fate == "missed"}
+    assert {name for name, *_ in MISSED} == missed
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("INGRESS_MODE", "false"),
+        ("ACCESS_LOG", ""),
+        ("POLICY_SVC_ADDR", ""),
+        ("INBOUND_GATEWAY_SUFFIXES", ""),
     ],
 )
-def test_what_cannot_be_left_out_is_refused(name: str) -> None:
-    assert "not available yet" in rejected(**{name: "127.0.0.1:1"})[0]
+def test_who_asks_for_nothing_is_not_warned(name: str, value: str) -> None:
+    assert config(**{name: value}).warnings == ()
 
 
-def test_ingress_mode_may_only_be_off() -> None:
-    config(INGRESS_MODE="false")
-    rejected(INGRESS_MODE="true")
+@pytest.mark.parametrize("policy", ["all-unauthenticated", "cluster-unauthenticated", "deny"])
+def test_a_policy_controller_changes_no_default_policy(policy: str) -> None:
+    found = config(POLICY_SVC_ADDR="policy:8090", INBOUND_DEFAULT_POLICY=policy)
+    assert found.inbound_policy.default == policy
 
 
-def test_variables_of_later_features_are_named() -> None:
-    found = config(TAP_SVC_NAME="tap", CORES="2", LOG="warn")
-    assert found.not_used_yet == (PREFIX + "CORES", PREFIX + "TAP_SVC_NAME")
+def test_variables_that_nobody_would_miss_are_named() -> None:
+    found = config(INBOUND_PORTS="80", CORES="2", LOG="warn")
+    assert found.not_used_yet == (PREFIX + "CORES", PREFIX + "INBOUND_PORTS")
+    assert found.warnings == ()
 
 
 @pytest.mark.parametrize(
@@ -244,6 +284,13 @@ def test_a_range_must_rise(low: str, high: str) -> None:
         ("OUTBOUND_HTTP_QUEUE_CAPACITY", "0"),
         ("OUTBOUND_HTTP_QUEUE_CAPACITY", "many"),
         ("SHUTDOWN_ENDPOINT_ENABLED", "perhaps"),
+        ("INGRESS_MODE", "perhaps"),
+        ("ACCESS_LOG", "common"),
+        ("POLICY_SVC_ADDR", "policy"),
+        ("TRACE_COLLECTOR_SVC_ADDR", "collector:0"),
+        ("INBOUND_GATEWAY_SUFFIXES", "a..b"),
+        ("DESTINATION_SVC_NAME", "Linkerd Destination"),
+        ("TAP_SVC_NAME", "tap viz"),
         ("OUTBOUND_PENALIZE_FAILURES", "sometimes"),
         ("INBOUND_HALF_CLOSE_GRACE", "0"),
         ("INBOUND_SLOW_READER_TIMEOUT", "2h"),
