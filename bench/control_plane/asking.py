@@ -1,4 +1,5 @@
-"""`python -m bench.control_plane.asking ADDRESS PATH STREAMS CONNECTIONS`: proxies that ask for a path over gRPC, all in one process.
+"""`python -m bench.control_plane.asking ADDRESS PATH STREAMS CONNECTIONS`: proxies that ask for a path over
+gRPC, all in one process.
 
 Prints a line whenever every stream has got one more message.
 """

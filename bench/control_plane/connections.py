@@ -1,4 +1,6 @@
-"""The same fan-out to proxies: over gRPC, to streams on many connections, whose other ends are in a process of their own."""
+"""The same fan-out to proxies: over gRPC, to streams on many connections, whose other ends are in a process
+of their own.
+"""
 
 import asyncio
 import sys
@@ -19,7 +21,9 @@ _DEADLINE_S = 120.0
 
 
 async def over_grpc(store: MeshStore, size: Size, *, destination: Destination) -> dict[str, float]:
-    """CPU of this process by opened stream and by delivered update; memory by connection with its share of the streams."""
+    """CPU of this process by opened stream and by delivered update; memory by connection with its share of
+    the streams.
+    """
     api = ProxyApi(destination)
     api.bind()
     address = await api.start()

@@ -1,4 +1,6 @@
-"""A metrics store that has an answer for every workload at once, so that what is left is the join with the mesh."""
+"""A metrics store that has an answer for every workload at once, so that what is left is the join with the
+mesh.
+"""
 
 from collections.abc import Sequence
 

@@ -70,7 +70,9 @@ def pod_paths(size: Size) -> Iterator[str]:
 
 
 def rolled(store: MeshStore, number: int) -> tuple[Pod, Endpoints]:
-    """One pod of a workload, and the Endpoints it is among, when it becomes what it is not: ready or unready."""
+    """One pod of a workload, and the Endpoints it is among, when it becomes what it is not: ready
+    or unready.
+    """
     found = store.mesh.endpoints[EndpointsKey(NAMESPACE, _service_name(number), PORT)]
     ready = not found.endpoints[0].ready
     first = replace(found.endpoints[0], ready=ready)
