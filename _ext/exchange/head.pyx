@@ -140,7 +140,7 @@ cdef bint equals_lower(const char* value, size_t length, const char* lower, size
         return False
     for i in range(length):
         c = <unsigned char> value[i]
-        if 65 <= c <= 90:
+        if c"A" <= c <= c"Z":
             c |= 32
         if c != <unsigned char> lower[i]:
             return False
@@ -292,7 +292,7 @@ cdef int64_t parse_length(const char* value, size_t length) noexcept nogil:
     if length == 0 or length > 18:
         return -1
     for i in range(length):
-        digit = <unsigned char> value[i] - 48
+        digit = <unsigned char> value[i] - c"0"
         if digit < 0 or digit > 9:
             return -1
         total = total * 10 + digit

@@ -425,7 +425,7 @@ cdef bint same_name(const char* left, const char* right, size_t length) noexcept
 
 
 cdef inline unsigned char lower(char c) noexcept:
-    return <unsigned char> c | 32 if 65 <= c <= 90 else <unsigned char> c
+    return <unsigned char> c | 32 if c"A" <= c <= c"Z" else <unsigned char> c
 
 
 cdef inline bint is_protected(int id) noexcept:

@@ -264,9 +264,9 @@ cdef int http_version(const char* p, const char* end, Head head) noexcept:
         return BAD_STATUS_LINE
     if not is_class(p[5], DIGIT) or not is_class(p[7], DIGIT):
         return BAD_STATUS_LINE
-    if p[5] != 49 or p[7] > 49:
+    if p[5] != c"1" or p[7] > c"1":
         return BAD_VERSION
-    head.version = HTTP_11 if p[7] == 49 else HTTP_10
+    head.version = HTTP_11 if p[7] == c"1" else HTTP_10
     return 0
 
 
@@ -281,7 +281,7 @@ cdef int read_target(const char* p, const char* end, Head head) noexcept:
         head.form = FORM_ORIGIN
         head.path = head.target
         return 0
-    if end - p == 1 and p[0] == 42:
+    if end - p == 1 and p[0] == c"*":
         head.form = FORM_ASTERISK
         head.path = head.target
         return 0 if head.method_id == METHOD_OPTIONS else -BAD_TARGET
@@ -330,7 +330,7 @@ cdef int absolute_path(const char* p, const char* end, Head head) noexcept:
     copy = arena(head, end - p + 1)
     if copy == NULL:
         return -HEAD_TOO_LARGE
-    copy[0] = 47
+    copy[0] = c"/"
     memcpy(copy + 1, p, end - p)
     head.path = span(copy, copy + (end - p) + 1)
     return 0
@@ -355,11 +355,11 @@ cdef int status_line(const char* p, const char* end, Head head) noexcept:
         return -fault
     if not (is_class(p[9], DIGIT) and is_class(p[10], DIGIT) and is_class(p[11], DIGIT)) or p[9] == c"0":
         return -BAD_STATUS_LINE
-    head.status = (p[9] - 48) * 100 + (p[10] - 48) * 10 + (p[11] - 48)
+    head.status = (p[9] - c"0") * 100 + (p[10] - c"0") * 10 + (p[11] - c"0")
     # The reason phrase and even the space before it are left out by many servers.
     if end - p == 12:
         return 0
-    if p[12] != 32:
+    if p[12] != c" ":
         return -BAD_STATUS_LINE
     head.reason = span(p + 13, end)
     return 0

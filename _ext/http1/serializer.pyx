@@ -44,15 +44,15 @@ cdef inline char* put_span(char* at, Span span) noexcept:
 
 
 cdef inline char* put_line_end(char* at) noexcept:
-    at[0] = 13
-    at[1] = 10
+    at[0] = c"\r"
+    at[1] = c"\n"
     return at + 2
 
 
 cdef char* put_field(char* at, Field* field) noexcept:
     at = put(at, field.name, field.name_len)
-    at[0] = 58
-    at[1] = 32
+    at[0] = c":"
+    at[1] = c" "
     at = put(at + 2, field.value, field.value_len)
     return put_line_end(at)
 
@@ -149,7 +149,7 @@ cdef char* put_target(char* at, Head head, bint absolute_form) noexcept:
         at = put(at, "http", 4)
     at = put(at, "://", 3)
     at = put_span(at, head.authority)
-    if head.path.len == 1 and head.path.ptr[0] == 42:
+    if head.path.len == 1 and head.path.ptr[0] == c"*":
         return at
     return put_span(at, head.path)
 

@@ -302,7 +302,7 @@ cdef bint same_letters(const char* left, size_t left_len, const char* right, siz
     for i in range(left_len):
         a = <unsigned char> left[i]
         b = <unsigned char> right[i]
-        if a != b and ((a | 32) != (b | 32) or not 97 <= (a | 32) <= 122):
+        if a != b and ((a | 32) != (b | 32) or not c"a" <= (a | 32) <= c"z"):
             return False
     return True
 

@@ -131,12 +131,12 @@ cdef bint names_trailers(const char* value, size_t length) noexcept nogil:
     cdef size_t start = 0, end, stop
     while start < length:
         end = start
-        while end < length and value[end] != 44:
+        while end < length and value[end] != c",":
             end += 1
         stop = end
-        while start < stop and value[start] in (32, 9):
+        while start < stop and value[start] in (c" ", c"\t"):
             start += 1
-        while stop > start and value[stop - 1] in (32, 9):
+        while stop > start and value[stop - 1] in (c" ", c"\t"):
             stop -= 1
         if equals_lower(value + start, stop - start, "trailers", 8):
             return True
