@@ -5,6 +5,7 @@ descriptors and engine objects.
 import gc
 import os
 import re
+import signal
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -21,6 +22,10 @@ settings.register_profile(
 )
 settings.register_profile("deep", settings.get_profile("fast"), max_examples=5000)
 settings.load_profile(os.environ.get("L5D_HYPOTHESIS", "fast"))
+
+# A shell's background job ignores SIGINT, and so would every program that a test interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # gRPC must not follow this process's forks (a child's terminal is made by one): between fork and exec its
 # handler may meet descriptors that are closed already, and the child ends before it begins.
