@@ -54,6 +54,14 @@ async def test_a_reader_that_waits_hears_of_the_overflow() -> None:
         await asyncio.wait_for(reading, 10)
 
 
+async def test_a_reader_that_waits_hears_of_the_end() -> None:
+    stream = UpdateStream()
+    reading = spawn(read(stream, []), name="reader")
+    await turns()
+    stream.close()
+    await asyncio.wait_for(reading, 10)
+
+
 async def test_a_reader_that_was_cancelled_is_in_nobodys_way() -> None:
     stream = UpdateStream()
     reading = spawn(read(stream, []), name="reader")

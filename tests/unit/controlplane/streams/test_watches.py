@@ -167,13 +167,16 @@ async def test_a_question_is_forgotten_with_its_last_stream() -> None:
     first, second = [await rig.watches.subscribe("a") for _ in range(2)]
     rig.watches.unsubscribe("a", stream=first)
     assert (rig.watches.questions, rig.watches.streams) == (1, 1)
+    other = await rig.watches.subscribe("b")
     rig.label("a", x="1")
+    rig.label("b", x="1")
     # Before the change is taken up.
     rig.watches.unsubscribe("a", stream=second)
     rig.watches.unsubscribe("a", stream=second)
-    assert (rig.watches.questions, rig.watches.streams) == (0, 0)
+    assert (rig.watches.questions, rig.watches.streams) == (1, 1)
     await rig.watches.settled()
-    assert rig.computed == {"a": 1}
+    assert rig.computed == {"a": 1, "b": 2}
+    assert queued(other) == ["", "x=1"]
 
 
 async def test_who_comes_between_a_change_and_its_message_begins_with_what_holds() -> None:
@@ -186,6 +189,17 @@ async def test_who_comes_between_a_change_and_its_message_begins_with_what_holds
     assert queued(late) == ["x=1"]
     assert await rig.watches.snapshot("a") == (b"x=1",)
     assert await rig.watches.snapshot("b") == (b"",)
+
+
+async def test_who_has_left_is_told_nothing_of_what_was_already_known() -> None:
+    rig = Rig()
+    left, stays = [await rig.watches.subscribe("a") for _ in range(2)]
+    rig.label("a", x="1")
+    # Takes the change up before those who were there are told of it.
+    await rig.watches.snapshot("a")
+    rig.watches.unsubscribe("a", stream=left)
+    await rig.watches.settled()
+    assert (queued(left), queued(stays)) == ([""], ["", "x=1"])
 
 
 async def test_a_subscriber_that_is_too_slow_is_ended_alone_and_counted_once() -> None:
