@@ -13,7 +13,7 @@ from linkerd2_py.controlplane.identity.issuer import Issuer
 from linkerd2_py.controlplane.identity.limits import CertifyLimiter
 from linkerd2_py.controlplane.identity.metrics import IdentityMetrics
 from linkerd2_py.controlplane.identity.names import TrustDomain
-from linkerd2_py.controlplane.identity.reload import FixedIssuer, IssuerSource, WatchedIssuer
+from linkerd2_py.controlplane.identity.reload import CurrentIssuer, FixedIssuer, FollowedIssuer
 from linkerd2_py.controlplane.identity.service import Certification, IdentityService
 from linkerd2_py.controlplane.identity.tokens import TokenValidator
 from linkerd2_py.controlplane.identity.trust import Trust
@@ -21,7 +21,7 @@ from linkerd2_py.controlplane.identity.trust import Trust
 
 @dataclass(frozen=True, slots=True)
 class IdentitySettings:
-    """What a mesh chooses: what signs (fixed, or files that are watched), who may ask, for how long."""
+    """What a mesh chooses: what signs (fixed, or files that are followed), who may ask, for how long."""
 
     issuer: Issuer | IssuerFiles
     tokens: TokenValidator
@@ -38,19 +38,19 @@ class Identity:
     def __init__(self, settings: IdentitySettings, *, metrics: CollectorRegistry) -> None:
         clock = settings.clock
         counters = IdentityMetrics(metrics)
-        source: IssuerSource
-        self._watched: WatchedIssuer | None = None
+        current: CurrentIssuer
+        self._followed: FollowedIssuer | None = None
         if isinstance(settings.issuer, IssuerFiles):
-            source = self._watched = WatchedIssuer(
+            current = self._followed = FollowedIssuer(
                 settings.issuer, clock=clock, metrics=counters, poll_s=settings.poll_s
             )
         else:
-            source = FixedIssuer(settings.issuer)
-        self._source = source
+            current = FixedIssuer(settings.issuer)
+        self._current = current
         self._validity = settings.validity
-        counters.show_issuer_ttl(lambda: source.issuer.ends.timestamp() - clock.wall())
+        counters.show_issuer_ttl(lambda: current.issuer.ends.timestamp() - clock.wall())
         certification = Certification(
-            source=source,
+            current=current,
             tokens=settings.tokens,
             trust_domain=settings.trust_domain,
             validity=settings.validity,
@@ -61,21 +61,21 @@ class Identity:
 
     def trust(self) -> Trust:
         """Those in force now."""
-        issuer = self._source.issuer
+        issuer = self._current.issuer
         return Trust(
             anchors=issuer.anchors,
             chain=issuer.chain,
             ends=issuer.ends,
             leaf_lifetime=self._validity.lifetime,
-            problem=self._source.problem,
+            problem=self._current.problem,
         )
 
     def start(self) -> None:
         """Begin to watch the files, if there are any."""
-        if self._watched:
-            self._watched.start()
+        if self._followed:
+            self._followed.start()
 
     async def stop(self) -> None:
         """May be repeated."""
-        if self._watched:
-            await self._watched.stop()
+        if self._followed:
+            await self._followed.stop()

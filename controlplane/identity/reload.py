@@ -15,7 +15,7 @@ from linkerd2_py.controlplane.identity.metrics import IdentityMetrics, IssuerEve
 logger = logging.getLogger(__name__)
 
 
-class IssuerSource(Protocol):
+class CurrentIssuer(Protocol):
     """Where the certifier asks for what signs."""
 
     @property
@@ -35,7 +35,7 @@ class FixedIssuer:
     problem: str = ""
 
 
-class WatchedIssuer:
+class FollowedIssuer:
     """Loads at once, `IssuerError` if that fails; `start` polls for changes from then on.
 
     A set that cannot be used is told in one line and counted, and the issuer before stays in force. It is

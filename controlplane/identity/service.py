@@ -15,7 +15,7 @@ from linkerd2_py.controlplane.identity.limits import CertifyLimiter
 from linkerd2_py.controlplane.identity.metrics import FAILED, ISSUED, IdentityMetrics
 from linkerd2_py.controlplane.identity.names import LONGEST_NAME, TrustDomain
 from linkerd2_py.controlplane.identity.refusals import Reason, RefusedError
-from linkerd2_py.controlplane.identity.reload import IssuerSource
+from linkerd2_py.controlplane.identity.reload import CurrentIssuer
 from linkerd2_py.controlplane.identity.tokens import TokenValidator
 from linkerd2_py.proto.gen import identity_pb2 as messages
 
@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 class Certification:
     """Everything that decides about a certificate."""
 
-    source: IssuerSource
+    current: CurrentIssuer
     tokens: TokenValidator
     trust_domain: TrustDomain
     validity: Validity
@@ -63,7 +63,7 @@ class Certification:
         return certify(
             key,
             identity=identity,
-            issuer=self.source.issuer,
+            issuer=self.current.issuer,
             now=self.clock.wall(),
             validity=self.validity,
         )

@@ -8,14 +8,14 @@ from prometheus_client import CollectorRegistry
 from linkerd2_py.base.clock import ManualClock
 from linkerd2_py.controlplane.identity.files import IssuerFiles
 from linkerd2_py.controlplane.identity.metrics import IdentityMetrics
-from linkerd2_py.controlplane.identity.reload import WatchedIssuer
+from linkerd2_py.controlplane.identity.reload import FollowedIssuer
 from tests.support.certificates import NOW, Signer
 
 ROOT = Signer("root")
 OLD, NEW = Signer("old", by=ROOT), Signer("new", by=ROOT)
 
 
-class Watched:
+class Followed:
     """An issuer in files, polled by hand."""
 
     def __init__(self, directory: Path) -> None:
@@ -24,7 +24,7 @@ class Watched:
         self.write_certificate(OLD)
         self.write_key(OLD)
         self.metrics = CollectorRegistry()
-        self.watched = WatchedIssuer(
+        self.followed = FollowedIssuer(
             IssuerFiles.find(directory),
             clock=ManualClock(epoch=NOW),
             metrics=IdentityMetrics(self.metrics),
@@ -37,60 +37,60 @@ class Watched:
         (self.directory / "issuer.key").write_bytes(signer.key_pem)
 
     def poll(self) -> str:
-        self.watched._poll()
-        return self.watched.issuer.name
+        self.followed._poll()
+        return self.followed.issuer.name
 
     def events(self, name: str) -> float | None:
         return self.metrics.get_sample_value("identity_issuer_updates_total", {"event": name})
 
 
 @pytest.fixture
-def watched(tmp_path: Path) -> Watched:
-    return Watched(tmp_path)
+def followed(tmp_path: Path) -> Followed:
+    return Followed(tmp_path)
 
 
-def test_half_written_set_is_waited_for(watched: Watched) -> None:
-    watched.write_certificate(NEW)
-    assert watched.poll() == "'CN=old'"
-    watched.write_key(NEW)
-    assert watched.poll() == "'CN=old'"
-    assert watched.poll() == "'CN=new'"
-    assert (watched.events("IssuerUpdated"), watched.events("IssuerUpdateSkipped")) == (1, 0)
+def test_half_written_set_is_waited_for(followed: Followed) -> None:
+    followed.write_certificate(NEW)
+    assert followed.poll() == "'CN=old'"
+    followed.write_key(NEW)
+    assert followed.poll() == "'CN=old'"
+    assert followed.poll() == "'CN=new'"
+    assert (followed.events("IssuerUpdated"), followed.events("IssuerUpdateSkipped")) == (1, 0)
 
 
-def test_unchanged_files_are_not_read_again(watched: Watched) -> None:
-    issuer = watched.watched.issuer
+def test_unchanged_files_are_not_read_again(followed: Followed) -> None:
+    issuer = followed.followed.issuer
     for _ in range(3):
-        watched.poll()
-    assert watched.watched.issuer is issuer
-    assert watched.events("IssuerUpdated") == 0
+        followed.poll()
+    assert followed.followed.issuer is issuer
+    assert followed.events("IssuerUpdated") == 0
 
 
-def test_same_problem_is_counted_once_until_it_is_over(watched: Watched) -> None:
+def test_same_problem_is_counted_once_until_it_is_over(followed: Followed) -> None:
     for turn in (1, 2):
-        watched.write_certificate(NEW)
+        followed.write_certificate(NEW)
         for _ in range(4):
-            assert watched.poll() == "'CN=old'"
-        assert watched.events("IssuerUpdateSkipped") == turn
+            assert followed.poll() == "'CN=old'"
+        assert followed.events("IssuerUpdateSkipped") == turn
         assert (
-            "the key is not the one of the issuer certificate 'CN=new'" in watched.watched.problem
+            "the key is not the one of the issuer certificate 'CN=new'" in followed.followed.problem
         )
-        watched.write_certificate(OLD)
-        watched.poll()
-        watched.poll()
-        assert watched.watched.problem == ""
-        assert watched.events("IssuerUpdated") == turn
+        followed.write_certificate(OLD)
+        followed.poll()
+        followed.poll()
+        assert followed.followed.problem == ""
+        assert followed.events("IssuerUpdated") == turn
 
 
-def test_problem_is_over_when_the_files_in_force_are_moved_back(watched: Watched) -> None:
-    certificate = watched.directory / "issuer.crt"
-    backup = certificate.rename(watched.directory / "backup")
-    watched.write_certificate(NEW)
+def test_problem_is_over_when_the_files_in_force_are_moved_back(followed: Followed) -> None:
+    certificate = followed.directory / "issuer.crt"
+    backup = certificate.rename(followed.directory / "backup")
+    followed.write_certificate(NEW)
     for _ in range(2):
-        watched.poll()
-    assert watched.watched.problem
+        followed.poll()
+    assert followed.followed.problem
     backup.replace(certificate)
     for _ in range(2):
-        watched.poll()
-    assert watched.watched.problem == ""
-    assert watched.events("IssuerUpdated") == 0
+        followed.poll()
+    assert followed.followed.problem == ""
+    assert followed.events("IssuerUpdated") == 0

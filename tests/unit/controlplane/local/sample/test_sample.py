@@ -22,7 +22,7 @@ from linkerd2_py.controlplane.sources.local.mesh_file import load_mesh_file
 from tests.support.wait import in_time, patience
 
 SAMPLE = Path(str(files(sample)))
-SOURCE = Path(__file__).resolve().parents[4] / "controlplane/local/sample"
+SOURCE = Path(__file__).resolve().parents[5] / "controlplane/local/sample"
 
 
 @pytest.fixture
