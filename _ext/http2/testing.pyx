@@ -4,23 +4,32 @@
 Sessions on given sockets, peers that record and are driven by hand, and the parts by themselves.
 """
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free
 from libc.string cimport memset
 from linkerd2_py._ext.core.fault cimport FaultKind
 from linkerd2_py._ext.core.limits cimport Limits
 from linkerd2_py._ext.exchange.head cimport (
-    FIELD_DROPPED, HTTP_11, Head, drop_head, field_id, method_id, parse_length, take_head,
+    FIELD_DROPPED, FIELD_SENSITIVE, HTTP_11, Head, drop_head, field_id, method_id, parse_length, take_head,
 )
 from linkerd2_py._ext.exchange.stream cimport ConnectionOwner, Dispatch, Peer, Stream
 from linkerd2_py._ext.http2.client cimport Http2Client
+from linkerd2_py._ext.http2.fields cimport (
+    pack_fields, request_fields, response_fields, shared_fields, trailer_fields,
+)
 from linkerd2_py._ext.http2.half cimport Http2Half
-from linkerd2_py._ext.http2.long_strings cimport free_scan
+from linkerd2_py._ext.http2.huffman cimport huffman_decode
+from linkerd2_py._ext.http2.long_strings cimport (
+    GIVEN_UP, BlockScan, LongString, free_scan, long_string, new_scan, scan_bytes, scan_frame,
+)
 from linkerd2_py._ext.http2.meter cimport FrameMeter, meter_frames
 from linkerd2_py._ext.http2.nghttp2 cimport (
-    nghttp2_session_get_effective_local_window_size, nghttp2_session_get_effective_recv_data_length,
+    NGHTTP2_NV_FLAG_NO_INDEX, nghttp2_nv, nghttp2_session_get_effective_local_window_size,
+    nghttp2_session_get_effective_recv_data_length,
 )
 from linkerd2_py._ext.http2.server cimport Http2Server
 from linkerd2_py._ext.http2.session cimport Http2Session
+from linkerd2_py._ext.http2.stream_table cimport StreamTable
 from linkerd2_py._ext.io.listener cimport Accepting, Listener
 from linkerd2_py._ext.io.loop cimport Loop
 from linkerd2_py._ext.io.transport cimport Transport, accepted
@@ -68,6 +77,16 @@ cdef class Kept:
     """Keeps the bytes alive that a head under construction points into."""
     cdef Head head
     cdef list pieces
+
+    cdef int ask(self, bytes method, bytes path, bytes authority, bytes scheme) except -1:
+        cdef Head head = self.head
+        self.pieces.append((method, path, authority, scheme))
+        head.method.ptr, head.method.len = method, len(method)
+        head.method_id = method_id(method, len(method))
+        head.path.ptr, head.path.len = path, len(path)
+        head.authority.ptr, head.authority.len = authority, len(authority)
+        head.scheme.ptr, head.scheme.len = scheme, len(scheme)
+        return 0
 
     cdef int add(self, bytes name, bytes value) except -1:
         self.pieces.append((name, value))
@@ -169,14 +188,9 @@ cdef class RecorderPeer(Peer):
     def request(self, bytes method, bytes path, bytes authority=b"test", object fields=(), *,
             bint end=True, bytes scheme=b""):
         cdef Kept kept = build(list(fields), end)
-        cdef Head head = kept.head
-        head.method.ptr, head.method.len = method, len(method)
-        head.method_id = method_id(method, len(method))
-        head.path.ptr, head.path.len = path, len(path)
-        head.authority.ptr, head.authority.len = authority, len(authority)
-        head.scheme.ptr, head.scheme.len = scheme, len(scheme)
-        outcome = self.half.send_head(head)
-        drop_head(head)
+        kept.ask(method, path, authority, scheme)
+        outcome = self.half.send_head(kept.head)
+        drop_head(kept.head)
         return outcome
 
     def send(self, bytes chunk, *, bint end=False):
@@ -446,3 +460,143 @@ def count_frames(bytes wire, *, bint preface=False, object cuts=()):
         start = stop
     free_scan(meter.scan)
     return cheap
+
+
+# ---- parts by themselves
+
+def decode_huffman(bytes coded):
+    """The text that `coded` stands for; None: it is no such code."""
+    cdef const uint8_t* p = <const uint8_t*> <const char*> coded
+    cdef Py_ssize_t size = huffman_decode(p, len(coded), NULL)
+    cdef bytearray decoded
+    if size < 0:
+        return None
+    decoded = bytearray(size)
+    assert huffman_decode(p, len(coded), <char*> decoded) == size
+    return bytes(decoded)
+
+
+cdef list read_fields(const nghttp2_nv* fields, int count):
+    return [(text(<const char*> fields[i].name, fields[i].namelen),
+        text(<const char*> fields[i].value, fields[i].valuelen),
+        bool(fields[i].flags & NGHTTP2_NV_FLAG_NO_INDEX)) for i in range(count)]
+
+
+def request_to_send(bytes method, bytes path, bytes authority, bytes scheme, list fields):
+    """(name, value, whether it must not be remembered) of each field that libnghttp2 is given."""
+    cdef Kept kept = build(fields, True)
+    kept.ask(method, path, authority, scheme)
+    count = request_fields(kept.head)
+    found = read_fields(shared_fields(), count)
+    drop_head(kept.head)
+    return found
+
+
+def response_to_send(int status, list fields, *, object length=None):
+    """The same of a response; `length` is what its head was found to say, which its field may not."""
+    cdef Kept kept = build(fields, True)
+    kept.head.status = status
+    if length is not None:
+        kept.head.content_length = length
+    count = response_fields(kept.head)
+    found = read_fields(shared_fields(), count)
+    drop_head(kept.head)
+    return found
+
+
+def trailers_to_send(list fields, *, bint sensitive=False):
+    """The same of trailers, from the copy that outlives its head and the next use of the array."""
+    cdef Kept kept = build(fields, True)
+    cdef nghttp2_nv* packed
+    if sensitive:
+        for i in range(kept.head.count):
+            kept.head.fields[i].flags |= FIELD_SENSITIVE
+    count = trailer_fields(kept.head)
+    packed = pack_fields(count)
+    drop_head(kept.head)
+    kept = build([(b"other", b"field")] * max(count, 1), True)
+    trailer_fields(kept.head)
+    drop_head(kept.head)
+    found = read_fields(packed, count)
+    free(packed)
+    return found
+
+
+cdef dict long_string_of(const LongString* string):
+    return {
+        "field": string.field,
+        "filling": string.filling,
+        "length": string.length,
+        "text": text(<const char*> string.text, string.have) if string.is_kept else None,
+        "huffman": bool(string.huffman),
+        "is_name": bool(string.is_name),
+    }
+
+
+cdef class Scan:
+    """A header block on its way through the replacement of its long strings."""
+    cdef BlockScan* scan
+
+    def __cinit__(self, *, uint32_t keep):
+        self.scan = new_scan(keep)
+
+    def __dealloc__(self):
+        free_scan(self.scan)
+
+    def frame(self, bytes payload, *, Py_ssize_t step=0, bint padded=False, bint with_priority=False):
+        """What becomes of one frame's payload, which comes in pieces of `step` bytes; 0: at once."""
+        cdef bytearray replaced = bytearray(payload)
+        cdef uint8_t* p = replaced
+        cdef Py_ssize_t at, size = len(payload)
+        scan_frame(self.scan, <uint32_t> size, padded, with_priority)
+        for at in range(0, size, step or max(size, 1)):
+            scan_bytes(self.scan, p + at, min(step or size, size - at))
+        return bytes(replaced)
+
+    def finds(self, uint32_t field):
+        """Of a field that comes out of the block: its long string, "passed over", or None."""
+        cdef bint passed_over = False
+        cdef const LongString* string = long_string(self.scan, field, &passed_over)
+        if string == NULL:
+            return "passed over" if passed_over else None
+        return long_string_of(string)
+
+    @property
+    def strings(self):
+        return [long_string_of(&self.scan.strings[i]) for i in range(self.scan.count)]
+
+    @property
+    def fields(self):
+        return self.scan.fields
+
+    @property
+    def given_up(self):
+        return self.scan.place == GIVEN_UP
+
+
+cdef class Table:
+    """A table of streams without a session."""
+    cdef StreamTable table
+
+    def __cinit__(self):
+        self.table = StreamTable.__new__(StreamTable)
+
+    def add(self):
+        """A stream, by its key."""
+        cdef Http2Half half = Http2Half.__new__(Http2Half)
+        self.table.add(half)
+        return half.key
+
+    def remove(self, uint64_t key):
+        self.table.remove(self.table.at(key))
+
+    def finds(self, uint64_t key):
+        return self.table.at(key) is not None
+
+    @property
+    def keys(self):
+        return [(<Http2Half> half).key for half in self.table.halves()]
+
+    @property
+    def count(self):
+        return self.table.count
