@@ -267,6 +267,12 @@ cdef class SessionDoor:
     def shut(self):
         self.session.shut()
 
+    def let_go(self):
+        """Ends the connection; whoever still refers to the door keeps nothing of it alive."""
+        self.session.shut()
+        self.session = None
+        self.transport = None
+
     @property
     def closed(self):
         return bool(self.transport.dead)

@@ -24,7 +24,7 @@ def door(loop: Loop) -> Iterator[ClientDoor]:
     door = ClientDoor(loop, ours.detach(), Limits())
     with theirs:
         yield door
-        door.shut()
+        door.let_go()
 
 
 def asking(door: ClientDoor) -> RecorderPeer:
