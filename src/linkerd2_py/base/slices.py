@@ -39,8 +39,7 @@ async def next_slice() -> None:
 class _Turn:
     """One turn of an event loop after the other, and until when slices may use it."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+    def __init__(self) -> None:
         self._ends: float | None = None
 
     def is_used_up(self) -> bool:
@@ -48,7 +47,7 @@ class _Turn:
         if self._ends is None:
             self._ends = now + SLICE_S
             # Called in the next turn, before whoever waits for one.
-            self._loop.call_soon(self._begin)
+            asyncio.get_running_loop().call_soon(self._begin)
         return now >= self._ends
 
     def _begin(self) -> None:
@@ -60,5 +59,6 @@ _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, _Turn] = WeakKeyDictionary(
 
 def _turn_of(loop: asyncio.AbstractEventLoop) -> _Turn:
     if loop not in _turns:
-        _turns[loop] = _Turn(loop)
+        # It must not hold the loop, or neither would ever go.
+        _turns[loop] = _Turn()
     return _turns[loop]

@@ -555,7 +555,8 @@ async def test_an_open_loop_counts_the_time_requests_waited_to_be_sent(program: 
     # 200 of 500 requests are due during the stall; at most two of them are under way.
     assert report["max_us"] >= 390_000
     assert report["p90_us"] >= 250_000
-    assert abs(report["exchanges"] + report["unfinished"] - 500) <= 3
+    # All that were due are counted, and a machine that wakes the program late ends it late.
+    assert 497 <= report["exchanges"] + report["unfinished"] <= 600
 
 
 async def test_a_closed_loop_sees_the_same_stall_once_per_connection(program: Path) -> None:

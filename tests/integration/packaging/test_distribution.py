@@ -24,11 +24,11 @@ from tests.support.processes import assert_gone
 from tests.support.wait import eventually
 
 ROOT = Path(__file__).parents[3]
-NOT_SOURCE = (
+# What is made beside the sources; folders of these names elsewhere are sources.
+MADE = frozenset({str(ROOT / "build"), str(ROOT / "dist")})
+NOT_SOURCE = shutil.ignore_patterns(
     ".git",
     ".venv*",
-    "build",
-    "dist",
     "*.so",
     "*.c",
     "__pycache__",
@@ -38,6 +38,10 @@ NOT_SOURCE = (
 ENGINE = [path for path in sorted((ROOT / "_ext").rglob("*.pyx")) if path.stem != "testing"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.release_only, pytest.mark.timeout(1200)]
+
+
+def _not_source(folder: str, names: list[str]) -> set[str]:
+    return NOT_SOURCE(folder, names) | {name for name in names if f"{folder}/{name}" in MADE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ def run(argv: list[str | Path], folder: Path, extra: Mapping[str, str] | None = 
 def distribution(tmp_path_factory: pytest.TempPathFactory) -> Distribution:
     home = tmp_path_factory.mktemp("distribution")
     checkout = home / "checkout"
-    shutil.copytree(ROOT, checkout, symlinks=True, ignore=shutil.ignore_patterns(*NOT_SOURCE))
+    shutil.copytree(ROOT, checkout, symlinks=True, ignore=_not_source)
     python = Path(sys.executable)
     run([python, "-m", "build", "--sdist", "--no-isolation", "--outdir", home], checkout)
     sdist = next(home.glob("*.tar.gz"))
