@@ -15,9 +15,9 @@ API: Final = "linkerd-api"
 DATA_PLANE: Final = "linkerd-data-plane"
 VERSION: Final = "linkerd-version"
 STALE_S: Final = 30.0
+"""A proxy that has not been heard of for this long is not being scraped."""
 # Longer than the pause before a program that keeps ending is started once more.
 LATELY_S: Final = 120.0
-"""A proxy that has not been heard of for this long is not being scraped."""
 _OUTCOMES: Final[Mapping[str, Outcome]] = {"ok": "success", "warning": "warning"}
 
 Pod = Mapping[str, Any]

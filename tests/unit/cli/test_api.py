@@ -109,6 +109,12 @@ def test_a_healthy_mesh_passes_every_check(server: Server) -> None:
             "1 of 2 pods without metrics: shop/web-1",
         ),
         (
+            {"since_last_report_s": 31.0},
+            (DATA_PLANE, "data plane proxy metrics are present"),
+            "error",
+            "1 of 2 pods without metrics: shop/web-1",
+        ),
+        (
             {"proxy_version": "0.0.1"},
             (VERSION, "data plane and cli versions match"),
             "warning",
