@@ -157,6 +157,20 @@ async def test_address_of_nobody_is_empty_until_a_pod_has_it(ip: str) -> None:
     assert not gone.HasField("endpoint")
 
 
+@pytest.mark.parametrize("ip", ["10.9.0.16", "[fd00::10]"])
+async def test_address_of_a_pod_that_failed_is_nobodys_until_another_has_it(ip: str) -> None:
+    """A pod that ended stays to be looked at, while its address goes to the next."""
+    mesh = Mesh()
+    stream = await mesh.watch(f"{ip}:8080")
+    await mesh.news(stream)
+    mesh.local_mesh.put(replace(POD, status="Failed", ready=False))
+    (failed,) = await mesh.news(stream)
+    assert not failed.HasField("endpoint")
+    mesh.local_mesh.put(replace(POD, name="web-1"))
+    (found,) = await mesh.news(stream)
+    assert found.endpoint.metric_labels["pod"] == "web-1"
+
+
 async def test_every_port_of_an_intercepted_pod_is_its_proxys_but_the_skipped() -> None:
     mesh = Mesh()
     opaque = await mesh.profile("10.9.0.16:9090")

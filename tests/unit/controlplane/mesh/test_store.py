@@ -87,8 +87,9 @@ def test_apply_drops_and_adds_as_one_batch() -> None:
 def test_equal_objects_cause_nothing() -> None:
     store, heard = listed(WEB), Listener()
     store.subscribe(heard)
-    store.replace({Service: [WEB]})
-    store.put(WEB)
+    # Sources make their objects anew from all that they are told.
+    store.replace({Service: [replace(WEB)]})
+    store.put(replace(WEB))
     store.remove(Pod, key=Key("default", "nobody"))
     assert heard.batches == []
 
