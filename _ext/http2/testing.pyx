@@ -22,7 +22,7 @@ from linkerd2_py._ext.http2.huffman cimport huffman_decode
 from linkerd2_py._ext.http2.long_strings cimport (
     GIVEN_UP, BlockScan, LongString, free_scan, long_string, new_scan, scan_bytes, scan_frame,
 )
-from linkerd2_py._ext.http2.meter cimport FrameMeter, meter_frames
+from linkerd2_py._ext.http2.meter cimport Budget, FrameMeter, earn, meter_frames, spend
 from linkerd2_py._ext.http2.nghttp2 cimport (
     NGHTTP2_NV_FLAG_NO_INDEX, nghttp2_nv, nghttp2_session_get_effective_local_window_size,
     nghttp2_session_get_effective_recv_data_length,
@@ -466,6 +466,19 @@ def count_frames(bytes wire, *, bint preface=False, object cuts=()):
         start = stop
     free_scan(meter.scan)
     return cheap
+
+
+def frames_borne(int limit, *, int earned):
+    """How many cheap frames a budget bears at one moment, once it was earned by that often."""
+    cdef Budget budget
+    cdef int borne = 0, i
+    memset(&budget, 0, sizeof(budget))
+    budget.limit = limit
+    for i in range(earned):
+        earn(&budget, 1)
+    while not spend(&budget, 1, 0):
+        borne += 1
+    return borne
 
 
 # ---- parts by themselves

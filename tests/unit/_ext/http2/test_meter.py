@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linkerd2_py._ext.http2.testing import count_frames
+from linkerd2_py._ext.http2.testing import count_frames, frames_borne
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = (
@@ -57,6 +57,13 @@ def test_a_frame_is_charged_with_its_header_not_its_end() -> None:
 def test_bytes_that_look_like_frames_inside_a_payload_are_not_counted() -> None:
     inner = frame(PING, 0, b"12345678") * 5
     assert count_frames(frame(DATA, 0, inner) + frame(RST_STREAM, 0, b"1234")) == 0
+
+
+@pytest.mark.parametrize(
+    ("earned", "borne"), [(0, 5), (1, 6), (49, 54), (50, 55), (51, 55), (1000, 55)]
+)
+def test_ten_limits_may_be_saved_up_and_no_more(earned: int, borne: int) -> None:
+    assert frames_borne(5, earned=earned) == borne
 
 
 frames = st.builds(frame, st.integers(0, 12), st.integers(0, 255), st.binary(max_size=40))
