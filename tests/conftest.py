@@ -27,6 +27,11 @@ settings.load_profile(os.environ.get("L5D_HYPOTHESIS", "fast"))
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# A parallel run's workers get the size of a terminal by these (readline exports it), and programs would believe them
+# rather than look at their own.
+for name in ("COLUMNS", "LINES"):
+    os.environ.pop(name, None)
+
 # gRPC must not follow this process's forks (a child's terminal is made by one): between fork and exec its
 # handler may meet descriptors that are closed already, and the child ends before it begins.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"

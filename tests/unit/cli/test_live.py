@@ -47,11 +47,10 @@ def test_a_pipe_gets_the_table_once_when_it_has_a_whole_window(
 
 @pytest.mark.parametrize("reflows", [True, False])
 def test_a_resized_terminal_shows_one_table(reflows: bool) -> None:
-    env = {name: os.environ[name] for name in os.environ if name not in {"COLUMNS", "LINES"}}
     child = pexpect.spawn(
         sys.executable,
         ["-c", DRAWING],
-        env=env | {"NO_COLOR": "1", "TERM": "xterm"},
+        env=os.environ | {"NO_COLOR": "1", "TERM": "xterm"},
         dimensions=(20, 90),
         echo=False,
         encoding="utf-8",
