@@ -16,9 +16,9 @@ cdef class ByteQueue:
     # Set once by an owner to whose first bytes others come at once: its buffers are never tiny.
     cdef bint roomy
     # Copies: fills the last buffer before it leases another. After a MemoryError it holds the bytes that it
-    # had room for, and is sound.
+    # had room for, and is sound. Of no bytes p may be NULL.
     cdef inline int put(self, const char* p, size_t n) except -1:
-        if self.last is None or self.last.room() < n:
+        if self.last is None or n == 0 or self.last.room() < n:
             return self.spread(p, n)
         memcpy(self.last.tail(), p, n)
         self.commit(n)
