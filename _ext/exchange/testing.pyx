@@ -3,7 +3,7 @@
 
 from libc.stdint cimport uint32_t
 
-from linkerd2_py._ext.core.fault cimport FaultKind
+from linkerd2_py._ext.core.fault cimport FAULT_LOCAL, FaultKind
 from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.backend cimport (
     UNAVAILABLE_CLOSED, UNAVAILABLE_FAILFAST, UNAVAILABLE_LOOP, UNAVAILABLE_REJECTED, UNAVAILABLE_SHED,
@@ -22,8 +22,14 @@ from linkerd2_py._ext.exchange.head cimport (
     field_id, method_id, take_head,
 )
 from linkerd2_py._ext.exchange.observe cimport End, Observer
+from linkerd2_py._ext.exchange.orig_proto cimport (
+    mark_request, mark_response, restore_request, restore_response, strip,
+)
 from linkerd2_py._ext.exchange.plan cimport Plan
-from linkerd2_py._ext.exchange.stream cimport Peer, Stream
+from linkerd2_py._ext.exchange.sound cimport (
+    is_authority, is_path, is_scheme, is_sound_request, is_writable, settle_trailers,
+)
+from linkerd2_py._ext.exchange.stream cimport ConnectionOwner, Dispatch, Peer, Stream
 from linkerd2_py._ext.exchange.translation cimport (
     Translation, can_explain, fit_interim, fit_request, fit_response, may_come_back, may_tell_refusal,
     note_request, opens_tunnel, send_connected, shows_http1, stays_reset, to_origin_form, wants_of,
@@ -46,6 +52,7 @@ ERRORS = (
     "no_route", "loop", "reset", "cancelled", "unexpected",
 )
 VERSIONS = {"1.0": <int> HTTP_10, "1.1": <int> HTTP_11, "2": <int> HTTP_2}
+FORMS = {"origin": <int> FORM_ORIGIN, "absolute": <int> FORM_ABSOLUTE}
 WANTS = ("http1", "http2", "transport")
 STATES = {
     "finding": <int> FINDING, "waiting": <int> WAITING, "asking": <int> ASKING, "answering": <int> ANSWERING,
@@ -96,6 +103,66 @@ cdef class Half(Stream):
         return 0
 
 
+# ---- halves and what they report to, when nobody stands behind them
+
+
+def bare_half(str command not None):
+    cdef Stream half = Stream()
+    cdef Head head = take_head()
+    try:
+        if command == "send_head":
+            return half.send_head(head)
+        if command == "send_body":
+            return half.send_body(b"", 0, True)
+        if command == "send_trailers":
+            return half.send_trailers(head)
+        if command == "send_interim":
+            return half.send_interim(head)
+        if command == "reset":
+            return half.reset(FAULT_LOCAL, 0)
+        if command == "into_tunnel":
+            return half.into_tunnel() is None
+        return half.hold() + half.unhold() + half.release_head()
+    finally:
+        drop_head(head)
+
+
+def bare_half_facts():
+    """(version, whether it is pooled, whether it is proven, whether it has a peer)"""
+    cdef Stream half = Stream()
+    return name_of(VERSIONS, half.version), bool(half.pooled), bool(half.is_proven()), half.peer is not None
+
+
+def bare_peer():
+    """What it answers to each report."""
+    cdef Peer peer = Peer()
+    cdef Head head = take_head()
+    try:
+        return [
+            peer.on_request_head(Stream(), head), peer.on_request_body(b"x", 1, False),
+            peer.on_request_trailers(head), peer.on_request_reset(FAULT_LOCAL, 0), peer.on_response_room(),
+            peer.on_interim_head(head), peer.on_response_head(head), peer.on_response_body(b"x", 1, False),
+            peer.on_response_trailers(head), peer.on_response_reset(FAULT_LOCAL, 0, True),
+            peer.on_request_room(),
+        ]
+    finally:
+        drop_head(head)
+
+
+def bare_dispatch():
+    cdef Dispatch dispatch = Dispatch()
+    return dispatch.new_exchange(Stream())
+
+
+def bare_owner():
+    """What it answers to each report."""
+    cdef ConnectionOwner owner = ConnectionOwner()
+    return [
+        owner.on_connection_room(None), owner.on_connection_retired(None),
+        owner.on_connection_closed(None, FAULT_LOCAL, 0),
+    ]
+
+
 # ---- error responses
 
 
@@ -139,7 +206,7 @@ def break_label(str kind not None, int code):
     return ERRORS[<int> error_of_break(fault(kind), code)]
 
 
-# ---- translation
+# ---- heads made for one question
 
 
 cdef Span span_of(bytes text):
@@ -147,6 +214,101 @@ cdef Span span_of(bytes text):
     span.ptr = text
     span.len = len(text)
     return span
+
+
+cdef str name_of(dict names, int value):
+    return next(name for name, known in names.items() if known == value)
+
+
+cdef class Asked:
+    """A head, request and response at once, and whether it is sound or how `l5d-orig-proto` changes it."""
+    cdef Head head
+    cdef tuple kept               # bytes that the head's spans point into
+
+    def __init__(
+        self, fields=(), *, bytes method=b"GET", bytes path=b"/", bytes authority=b"a", bytes scheme=b"http",
+        bytes reason=b"", str version="1.1", str form="origin",
+    ):
+        fields = tuple(fields)
+        self.kept = (method, path, authority, scheme, reason, fields)
+        self.head = take_head()
+        self.head.version = <Version> <int> VERSIONS[version]
+        self.head.method = span_of(method)
+        self.head.method_id = method_id(method, len(method))
+        self.head.path = span_of(path)
+        self.head.authority = span_of(authority)
+        self.head.scheme = span_of(scheme)
+        self.head.reason = span_of(reason)
+        self.head.form = FORMS[form]
+        put_fields(self.head, fields)
+
+    def __dealloc__(self):
+        if self.head is not None:
+            drop_head(self.head)
+
+    @property
+    def fields(self):
+        return fields_of(self.head)
+
+    @property
+    def version(self):
+        return name_of(VERSIONS, self.head.version)
+
+    @property
+    def form(self):
+        return name_of(FORMS, self.head.form)
+
+    @property
+    def target(self):
+        return self.head.target.ptr[:self.head.target.len]
+
+    def drop(self, bytes name not None):
+        return self.head.drop(field_id(name, len(name)))
+
+    def is_sound(self):
+        return is_sound_request(self.head)
+
+    def is_writable(self):
+        return is_writable(self.head)
+
+    def settle_trailers(self):
+        settle_trailers(self.head)
+        return self.fields
+
+    def mark_request(self):
+        return mark_request(self.head)
+
+    def restore_request(self):
+        return restore_request(self.head)
+
+    def mark_response(self, str version not None):
+        return mark_response(self.head, <Version> <int> VERSIONS[version])
+
+    def restore_response(self):
+        return restore_response(self.head)
+
+    def strip(self):
+        return strip(self.head)
+
+
+def sound_authority(bytes text not None, *, bint with_port=False):
+    cdef Span span = span_of(text)
+    return is_authority(span.ptr, span.ptr + span.len, with_port)
+
+
+def sound_path(bytes text not None, bytes method=b"GET"):
+    """A slash follows it in memory, which is none of its own."""
+    cdef bytes more = text + b"/"
+    cdef Span span = span_of(more)
+    span.len = len(text)
+    return is_path(span, method_id(method, len(method)))
+
+
+def sound_scheme(bytes text not None):
+    return is_scheme(span_of(text))
+
+
+# ---- translation
 
 
 cdef class Translated:

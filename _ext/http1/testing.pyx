@@ -613,28 +613,6 @@ def drop_and_find(list names, bytes dropped, bytes sought):
         drop_head(head)
 
 
-def bare_half(str command):
-    """One command on a half that no codec stands behind."""
-    cdef Stream half = Stream()
-    cdef Head head = take_head()
-    try:
-        if command == "send_head":
-            return half.send_head(head)
-        if command == "send_body":
-            return half.send_body(b"", 0, True)
-        if command == "send_trailers":
-            return half.send_trailers(head)
-        if command == "send_interim":
-            return half.send_interim(head)
-        if command == "reset":
-            return half.reset(FAULT_LOCAL, 0)
-        if command == "into_tunnel":
-            return half.into_tunnel() is None
-        return half.hold() + half.unhold() + half.release_head()
-    finally:
-        drop_head(head)
-
-
 # ---- operations in great number, for benchmarks
 
 

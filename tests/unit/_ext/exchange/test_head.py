@@ -2,7 +2,7 @@
 
 import pytest
 
-from linkerd2_py._ext.http1.testing import bare_half, drop_and_find, length_of, name_id, put_values
+from linkerd2_py._ext.http1.testing import drop_and_find, length_of, name_id, put_values
 
 KNOWN = (
     b"host connection keep-alive proxy-connection proxy-authenticate proxy-authorization te trailer transfer-encoding upgrade "
@@ -69,15 +69,3 @@ def test_dropped_fields_are_not_found() -> None:
     assert drop_and_find(names, b"te", b"upgrade") == (2, 4, True)
     assert drop_and_find(names, b"expect", b"host") == (0, 0, True)
     assert drop_and_find(names, b"expect", b"expect") == (0, None, False)
-
-
-@pytest.mark.parametrize(
-    "command", ["send_head", "send_body", "send_trailers", "send_interim", "reset", "into_tunnel"]
-)
-def test_a_half_without_a_codec_takes_no_commands(command: str) -> None:
-    with pytest.raises(NotImplementedError):
-        bare_half(command)
-
-
-def test_a_half_without_a_codec_may_be_held_and_released() -> None:
-    assert bare_half("hold") == 0
