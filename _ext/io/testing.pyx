@@ -27,6 +27,7 @@ from linkerd2_py._ext.io.transport cimport (
     Transport,
     accepted,
 )
+from linkerd2_py._ext.io.wheel cimport TICK_NS, Wheel
 from linkerd2_py._ext.metrics.tcp cimport TcpMetrics
 
 FAULTS = (
@@ -214,6 +215,14 @@ cdef class Held:
     def close(self) -> None:
         self.transport.close()
 
+    def deadline(self) -> int:
+        """When its timer is due, in loop time."""
+        return self.transport.timer().deadline
+
+    def expire(self) -> None:
+        """Its timer is due with the next turn of the loop."""
+        self.transport.loop.arm(self.transport.timer(), self.transport.session, 0)
+
     def peer(self) -> Address | None:
         return self.transport.peer_address()
 
@@ -382,6 +391,54 @@ cdef class AlarmActor(Actor):
     def armed(self) -> set[int]:
         cdef Timer timer
         return {timer.kind for timer in self.timers.values() if timer.armed}
+
+
+cdef class TimedWheel(Actor):
+    """A wheel that the test turns, and named timers; `began` is the time when it was made."""
+    cdef Wheel wheel
+    cdef dict timers
+    cdef readonly int64_t began
+
+    def __init__(self):
+        self.wheel = Wheel()
+        self.timers = {}
+        self.began = self.wheel.turned * TICK_NS
+
+    def arm(self, kind: int, deadline: int) -> None:
+        self.wheel.arm(self.timers.setdefault(kind, Timer(self, kind)), self, deadline)
+
+    def disarm(self, kind: int) -> None:
+        self.wheel.disarm(self.timers.get(kind))
+
+    def turn(self, now: int) -> None:
+        self.wheel.turn(now)
+
+    def take_due(self) -> tuple[int, bool, bool] | None:
+        """The first of those that are due, whether it is still armed, and whether it knows its owner."""
+        cdef Timer timer
+        if self.wheel.due_tail is None:
+            return None
+        timer = self.wheel.take_due()
+        return timer.kind, bool(timer.armed), timer.owner is self
+
+    def is_due(self, now: int) -> bool:
+        return self.wheel.is_due(now)
+
+    def clear(self) -> None:
+        self.wheel.clear()
+
+    def owned(self) -> set[int]:
+        """The timers that refer to their owner."""
+        cdef Timer timer
+        return {timer.kind for timer in self.timers.values() if timer.owner is not None}
+
+    @property
+    def armed(self) -> int:
+        return self.wheel.armed
+
+    @property
+    def next_tick(self) -> int:
+        return self.wheel.next_tick
 
 
 cdef class DeferActor(Actor):

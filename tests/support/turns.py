@@ -3,6 +3,8 @@
 import select
 
 from linkerd2_py._ext.io.loop import Loop
+from tests.support.raw_socket import RawConnection
+from tests.support.wait import patience
 
 
 def settle(loop: Loop) -> None:
@@ -13,3 +15,21 @@ def settle(loop: Loop) -> None:
     ready.register(loop.fileno(), select.POLLIN)
     while ready.poll(0):
         loop.drain()
+
+
+def read_while_running(loop: Loop, peer: RawConnection, count: int) -> bytes:
+    """At least `count` bytes at the peer, while the loop runs."""
+    peer.sock.setblocking(False)
+    got = bytearray()
+
+    def more() -> bool:
+        try:
+            while piece := peer.sock.recv(65536):
+                got.extend(piece)
+        except BlockingIOError:
+            pass
+        return len(got) >= count
+
+    assert loop.run_until(more), len(got)
+    peer.sock.settimeout(5 * patience())
+    return bytes(got)

@@ -110,16 +110,6 @@ def test_exactly_the_armed_timers_fire_none_early(steps):
     loop.close()
 
 
-def test_a_timer_one_turn_of_the_wheel_away_waits_for_its_own_turn(loop):
-    alarm = AlarmActor(loop)
-    # Same slot of the wheel (4096 ticks), one revolution apart.
-    alarm.arm(1, 20 * MS)
-    alarm.arm(2, 20 * MS + 4096 * 10 * MS)
-    assert loop.run_until(lambda: alarm.fired)
-    assert not loop.run_until(lambda: len(alarm.fired) > 1, 0.03)
-    assert alarm.armed() == {2}
-
-
 def test_an_armed_timer_keeps_its_owner_alive(loop):
     fired = []
     AlarmActor(loop, lambda kind, actor: fired.append(kind)).arm(7, 5 * MS)

@@ -1,4 +1,4 @@
-"""Transports over real loopback connections: reading, writing, pausing, ending, connecting."""
+"""Transports over real loopback connections: reading, writing, pausing, ending."""
 
 import errno
 import gc
@@ -9,32 +9,13 @@ import socket
 import pytest
 
 from linkerd2_py._ext.core import debug
-from linkerd2_py._ext.io.address import Address, SocketOptions
-from linkerd2_py._ext.io.testing import RecorderSession, adopt, connect_socket, connect_to
+from linkerd2_py._ext.io.testing import RecorderSession, adopt
 from linkerd2_py._ext.metrics import testing as door
 from linkerd2_py._ext.metrics.registry import Registry
 from tests.support.raw_socket import End, RawListener
-from tests.support.wait import patience
+from tests.support.turns import read_while_running
 
 MIB = 1 << 20
-
-
-def read_while_running(loop, peer, count):
-    """`count` bytes at the peer, while the loop runs."""
-    peer.sock.setblocking(False)
-    got = bytearray()
-
-    def more() -> bool:
-        try:
-            while piece := peer.sock.recv(65536):
-                got.extend(piece)
-        except BlockingIOError:
-            pass
-        return len(got) >= count
-
-    assert loop.run_until(more), len(got)
-    peer.sock.settimeout(5 * patience())
-    return bytes(got)
 
 
 # -- reading
@@ -367,67 +348,6 @@ def test_close_ends_with_fin_and_no_callback(loop, pair):
     assert held.state()["dead"]
 
 
-def test_close_delivers_what_was_unsent(loop, pair):
-    session, peer = pair()
-    held = session.hold()
-    body = random.Random(3).randbytes(7 * MIB)
-    session.send(body)
-    assert held.state()["unsent"] > 0
-    session.close()
-    assert held.state()["lingering"]
-    assert not session.attached
-    assert read_while_running(loop, peer, len(body)) == body
-    assert loop.run_until(lambda: held.state()["dead"])
-    assert peer.receive_to_end() == (b"", End.FIN)
-
-
-def test_close_with_unread_input_does_not_reset_what_was_sent(loop, pair):
-    session, peer = pair(RecorderSession(consume=False))
-    held = session.hold()
-    peer.send(b"x" * 100_000)
-    assert loop.run_until(session.peek)
-    session.send(b"rejected")
-    session.close()
-    peer.send(b"x" * 100_000)
-    peer.half_close()
-    assert loop.run_until(lambda: held.state()["dead"])
-    assert peer.receive_to_end() == (b"rejected", End.FIN)
-
-
-def test_linger_for_input_waits_for_the_peers_fin(loop, pair):
-    session, peer = pair()
-    session.configure(linger_for_input=True)
-    held = session.hold()
-    session.send(b"no")
-    session.close()
-    assert peer.receive_to_end() == (b"no", End.FIN)
-    assert not loop.run_until(lambda: held.state()["dead"], 0.02)
-    peer.send(b"x" * 50_000)
-    assert not loop.run_until(lambda: held.state()["dead"], 0.02)
-    peer.close()
-    assert loop.run_until(lambda: held.state()["dead"])
-
-
-def test_a_peer_that_never_stops_sending_is_not_listened_to_for_ever(loop, pair):
-    session, peer = pair()
-    session.configure(linger_for_input=True)
-    held = session.hold()
-    session.close()
-    peer.sock.setblocking(False)
-
-    def pour() -> bool:
-        try:
-            while True:
-                peer.sock.send(b"x" * MIB)
-        except BlockingIOError:
-            return held.state()["dead"]
-        except (ConnectionResetError, BrokenPipeError):
-            return True
-
-    assert loop.run_until(pour)
-    assert loop.run_until(lambda: held.state()["dead"])
-
-
 def test_too_much_unsent_is_reset_instead_of_kept(loop, pair):
     session, peer = pair()
     held = session.hold()
@@ -437,17 +357,6 @@ def test_too_much_unsent_is_reset_instead_of_kept(loop, pair):
     session.close()
     assert held.state()["dead"]
     assert peer.receive_to_end()[1] is End.RESET
-
-
-def test_a_peer_that_resets_a_lingering_transport_ends_it(loop, pair):
-    session, peer = pair()
-    held = session.hold()
-    for _ in range(7):
-        session.send(b"x" * MIB)
-    session.close()
-    assert held.state()["lingering"]
-    peer.reset()
-    assert loop.run_until(lambda: held.state()["dead"])
 
 
 def test_abort_sends_rst_whatever_was_unsent(loop, pair):
@@ -607,146 +516,6 @@ def test_cycles_are_broken_without_the_collector(loop, pair):
         assert debug.counts() == before
     finally:
         gc.enable()
-
-
-# -- connecting
-
-
-def connected(loop, address, **kwargs):
-    session = RecorderSession()
-    connect_to(loop, address, session, **kwargs)
-    assert session.events == []
-    assert loop.run_until(lambda: session.events)
-    return session
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-def test_connect_tells_connected_and_bytes_flow(loop, host):
-    with socket.create_server(
-        (host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET
-    ) as server:
-        address = Address(host, server.getsockname()[1])
-        session = connected(loop, address)
-        peer, _ = server.accept()
-        with peer:
-            assert session.events == [("connected",)]
-            session.send(b"hi")
-            assert peer.recv(2) == b"hi"
-            held = session.hold()
-            assert held.peer() == address
-            assert (held.local().host, held.local().port) == peer.getpeername()[:2]
-            session.close()
-
-
-def test_bytes_of_a_server_that_speaks_first_follow_connected(loop):
-    with RawListener() as server:
-        session = RecorderSession()
-        connect_to(loop, Address(*server.address), session)
-        with server.accept() as peer:
-            peer.send(b"220 ready")
-            assert loop.run_until(lambda: session.received == b"220 ready")
-            assert session.names()[0] == "connected"
-            session.abort()
-
-
-def test_what_was_sent_while_connecting_leaves_when_connected(loop):
-    with RawListener() as server:
-        session = RecorderSession()
-        connect_to(loop, Address(*server.address), session)
-        session.send(b"early")
-        session.shutdown_write()
-        assert loop.run_until(lambda: "connected" in session.names())
-        with server.accept() as peer:
-            assert peer.receive_to_end() == (b"early", End.FIN)
-        assert loop.run_until(lambda: "read_eof" in session.names())
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def test_a_refused_connect_is_told_once_and_the_transport_is_dead(loop):
-    session = connected(loop, Address("127.0.0.1", free_port()))
-    assert session.events == [("connect_failed", "refused", errno.ECONNREFUSED)]
-    assert not session.attached
-
-
-def test_an_unreachable_connect_fails_from_the_loop(loop):
-    # 255.255.255.255 is refused by the kernel before a packet leaves.
-    session = connected(loop, Address("255.255.255.255", 80))
-    assert session.names() == ["connect_failed"]
-    assert session.events[0][1] == "unreachable"
-
-
-def test_a_connect_that_hangs_times_out(loop):
-    # A listener whose backlog is full drops further handshakes.
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        server.listen(0)
-        fillers = []
-        for _ in range(4):
-            filler = socket.socket()
-            filler.setblocking(False)
-            filler.connect_ex(server.getsockname())
-            fillers.append(filler)
-        session = connected(loop, Address(*server.getsockname()), timeout_ns=30_000_000)
-        assert session.events == [("connect_failed", "connect_timeout", errno.ETIMEDOUT)]
-        for filler in fillers:
-            filler.close()
-
-
-def test_aborting_a_connect_tells_nothing(loop):
-    with RawListener() as server:
-        for verb in ("abort", "close"):
-            session = RecorderSession()
-            connect_to(loop, Address(*server.address), session)
-            getattr(session, verb)()
-            assert not loop.run_until(lambda: session.events, 0.02)  # noqa: B023 - called before the next turn
-    assert loop.stats()["sources"] == 0
-
-
-def test_aborting_a_connect_that_already_failed_tells_nothing(loop):
-    session = RecorderSession()
-    connect_to(loop, Address("255.255.255.255", 80), session)
-    session.abort()
-    assert not loop.run_until(lambda: session.events, 0.02)
-
-
-def test_a_connection_to_itself_counts_as_refused(loop):
-    lonely = socket.socket()
-    lonely.bind(("127.0.0.1", 0))
-    lonely.setblocking(False)
-    address = Address(*lonely.getsockname())
-    session = RecorderSession()
-    connect_socket(loop, lonely.detach(), address, session)
-    assert loop.run_until(lambda: session.events)
-    assert session.events == [("connect_failed", "refused", errno.ECONNREFUSED)]
-
-
-def test_a_session_that_raises_in_connected_is_ended(loop, failures):
-    with RawListener() as server:
-        session = RecorderSession(lambda name, s: name == "connected" and 1 / 0)
-        connect_to(loop, Address(*server.address), session)
-        assert loop.run_until(lambda: failures)
-        with server.accept() as peer:
-            assert peer.receive_to_end()[1] is End.RESET
-    failures.clear()
-
-
-def test_socket_options_are_set(loop):
-    with RawListener() as server:
-        options = SocketOptions(keepalive_s=7, user_timeout_ms=1234)
-        session = connected(loop, Address(*server.address), options=options)
-        probe = socket.socket(fileno=os.dup(session.hold().state()["fd"]))
-        with probe:
-            assert probe.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-            assert probe.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-            assert probe.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 7
-            assert probe.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 1234
-            assert not os.get_inheritable(session.hold().state()["fd"])
-        session.abort()
 
 
 def test_adopted_sockets_do_not_delay(loop, pair):
