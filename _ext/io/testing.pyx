@@ -427,6 +427,11 @@ cdef class TimedWheel(Actor):
     def clear(self) -> None:
         self.wheel.clear()
 
+    def let_go(self) -> None:
+        """Whoever still refers to the wheel keeps no timer of it alive."""
+        self.wheel.clear()
+        self.timers.clear()
+
     def owned(self) -> set[int]:
         """The timers that refer to their owner."""
         cdef Timer timer

@@ -17,7 +17,7 @@ REVOLUTION = 4096 * TICK
 def wheel() -> Iterator[TimedWheel]:
     made = TimedWheel()
     yield made
-    made.clear()
+    made.let_go()
 
 
 def take_all(wheel: TimedWheel) -> list[int]:
