@@ -20,7 +20,7 @@ from linkerd2_py.controlplane.public_api.errors import InvalidQueryError
 from linkerd2_py.controlplane.public_api.openapi import document
 from linkerd2_py.controlplane.public_api.operation import Operation
 
-Endpoint = Callable[[HttpRequest], Awaitable[Response]]
+Handler = Callable[[HttpRequest], Awaitable[Response]]
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def web_app(operations: Sequence[Operation[Any]], *, metrics: CollectorRegistry)
     async def own_metrics(_request: HttpRequest) -> Response:
         return Response(generate_latest(metrics), media_type=CONTENT_TYPE_LATEST)
 
-    routes = [Route(operation.path, _endpoint(operation)) for operation in operations]
+    routes = [Route(operation.path, _handler(operation)) for operation in operations]
     routes.append(Route("/openapi.json", openapi))
     routes.append(Route("/metrics", own_metrics))
     return Starlette(
@@ -64,7 +64,7 @@ class KnownHosts:
             await _error(reason, status=403)(scope, receive, send)
 
 
-def _endpoint(operation: Operation[Any]) -> Endpoint:
+def _handler(operation: Operation[Any]) -> Handler:
     async def run(request: HttpRequest) -> Response:
         answer = await operation.run(operation.declaration.read(request.query_params))
         return Response(await encode(answer), media_type="application/json")
