@@ -22,6 +22,7 @@ from typing import Final, Generic, Protocol, TypeVar
 from linkerd2_py.base.backoff import Backoff, BackoffRange, unit_random
 from linkerd2_py.base.clock import Clock
 from linkerd2_py.controlplane.sources.kubernetes.api_server import ApiError, ApiServer, Json
+from linkerd2_py.controlplane.sources.kubernetes.fields import items, number, text
 
 logger = logging.getLogger(__name__)
 
@@ -136,15 +137,17 @@ class Reflector(Generic[T]):
         query = {"limit": str(PAGE)}
         while True:
             page = await self._page(query)
-            items = page.get("items") or ()
-            objects += [self._sink.read(item) for item in items if isinstance(item, dict)]
-            about = page.get("metadata") or {}
-            following = about.get("continue")
+            version = text(page, "metadata", "resourceVersion")
+            if not version:
+                # Something on the way answered: to take it for a list would empty the mesh.
+                raise ApiError(f"{self._api.address}{self.resource.path}: the answer is not a list")
+            objects += map(self._sink.read, items(page, "items"))
+            following = text(page, "metadata", "continue")
             if not following:
                 break
-            query = {"limit": str(PAGE), "continue": str(following)}
+            query = {"limit": str(PAGE), "continue": following}
         self._sink.replace(objects)
-        self._version = str(about.get("resourceVersion") or "")
+        self._version = version
         self.synced = True
 
     async def _page(self, query: dict[str, str]) -> Json:
@@ -230,7 +233,7 @@ class Reflector(Generic[T]):
 
 def _error_of(status: Json) -> Exception:
     """What an ERROR event carries instead of an object."""
-    code = int(status.get("code") or 0)
+    code = number(status, "code")
     if code == HTTPStatus.GONE:
         return TooOldError()
-    return ApiError(str(status.get("message") or "the watch failed"), status=code)
+    return ApiError(text(status, "message") or "the watch failed", status=code)

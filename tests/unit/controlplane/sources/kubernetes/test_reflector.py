@@ -225,6 +225,28 @@ async def test_a_refusal_is_named_and_what_is_known_stays(status: int) -> None:
         assert reflector.synced
 
 
+@pytest.mark.parametrize("body", [{}, {"items": []}, {"items": 5, "metadata": []}, []])
+async def test_an_answer_that_is_no_list_does_not_empty_the_mesh(body: object) -> None:
+    async def answer(_request: web.Request) -> web.StreamResponse:
+        return web.json_response(body)
+
+    script = Script(listed(pod("a", 1), version=9), refused(410), answer)
+    async with following(script) as (reflector, told):
+        await eventually_async(lambda: "/api/v1/pods: the answer is not a" in reflector.problem)
+        assert told.states == [{"a": "1"}]
+
+
+@pytest.mark.parametrize("found", ["no", None, {"code": "many"}, {"message": 7}])
+async def test_a_watch_that_fails_in_an_unheard_way_goes_on_from_what_was_heard(found: Any) -> None:
+    script = Script(
+        listed(version=9), watched(event("ADDED", pod("a", 10)), event("ERROR", found)), SILENT
+    )
+    async with following(script) as (reflector, told):
+        await eventually_async(lambda: len(script.asked) == 3 and not reflector.problem)
+        assert told.now == {"a": "10"}
+    assert script.asked[2]["resourceVersion"] == "10"
+
+
 async def test_before_the_first_list_nothing_is_told() -> None:
     async with following(Script(refused(500))) as (reflector, told):
         await eventually_async(lambda: reflector.problem != "")
