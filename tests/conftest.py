@@ -36,14 +36,15 @@ for name in ("COLUMNS", "LINES"):
 # handler may meet descriptors that are closed already, and the child ends before it begins.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 
-INTEGRATION = re.compile(r"tests/integration/(\w+)/")
-# What there is once on a machine, or is made once for many tests, by the folder of integration tests that use
-# it: these take turns in a parallel run.
+FOLDER = re.compile(r"tests/(?:integration/)?(\w+)/")
+# What there is once on a machine, or is made once for many tests, by the folder of the tests that use it:
+# these take turns in a parallel run.
 TURNS = {
     "interception": "namespaces",
     "local": "meshes",
     "bench": "processors",
     "packaging": "distribution",
+    "cluster": "api server",
 }
 
 # Long enough for libraries that close sockets from threads of their own.
@@ -92,7 +93,7 @@ class Turns(LoadScopeScheduling):
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        place = INTEGRATION.search(nodeid)
+        place = FOLDER.search(nodeid)
         return TURNS.get(place[1], nodeid) if place else nodeid
 
 

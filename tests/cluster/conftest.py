@@ -12,20 +12,10 @@ import pytest
 from tests.support.cluster import programs
 from tests.support.cluster.control_plane import ControlPlane
 
-HERE = Path(__file__).parent
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """They share the API server, so a parallel run gives them to one worker, with time for its start."""
-    for item in items:
-        if item.path.is_relative_to(HERE):
-            item.add_marker(pytest.mark.xdist_group("cluster"))
-            item.add_marker(pytest.mark.timeout(300))
-
 
 @pytest.fixture(scope="session")
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """etcd, kube-apiserver and kube-controller-manager, until the last test."""
+    """etcd, kube-apiserver and kube-controller-manager, until the last test of its one worker."""
     if not programs.built():
         pytest.skip("the cluster's programs are not built: ./mesh cluster build")
     with contextlib.closing(ControlPlane(tmp_path_factory.mktemp("cluster"))) as running:

@@ -15,6 +15,9 @@ from tests.support.wait import eventually
 
 from .conftest import Kubectl
 
+# The first of them waits until the API server has started.
+pytestmark = pytest.mark.timeout(300)
+
 
 def test_it_is_the_version_that_is_pinned(kubectl: Kubectl) -> None:
     server = json.loads(kubectl("version", "--output=json"))["serverVersion"]

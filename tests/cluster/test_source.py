@@ -30,6 +30,9 @@ from .conftest import Kubectl
 LIMIT_S = 30.0
 PROXY = {"name": "linkerd-proxy", "image": "none"}
 
+# The first of them waits until the API server has started.
+pytestmark = pytest.mark.timeout(300)
+
 
 @pytest.fixture
 async def source(control_plane: ControlPlane) -> AsyncIterator[tuple[KubernetesSource, MeshStore]]:

@@ -107,15 +107,15 @@ import pytest
 @pytest.mark.parametrize("number", range(8))
 def test_place(number):
     with Path(os.environ["SEEN"]).open("a") as file:
-        file.write(__file__.split("/")[-2] + " " + os.environ["PYTEST_XDIST_WORKER"] + "\\n")
+        file.write("/".join(__file__.split("/")[-3:-1]) + " " + os.environ["PYTEST_XDIST_WORKER"] + "\\n")
 """
 
 
 def test_tests_of_what_there_is_once_on_a_machine_take_turns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for folder in ("local", "engine"):
-        path = tmp_path / "tests/integration" / folder / "test_it.py"
+    for folder in ("integration/local", "integration/engine", "cluster", "unit/local"):
+        path = tmp_path / "tests" / folder / "test_it.py"
         path.parent.mkdir(parents=True)
         path.write_text(ONE_WORKER)
     hooks = "from tests.conftest import pytest_xdist_make_scheduler\n"
@@ -126,10 +126,14 @@ def test_tests_of_what_there_is_once_on_a_machine_take_turns(
     words = ["-n", "2", "--dist", "loadgroup", "--import-mode=importlib", "tests"]
     subprocess.run([sys.executable, "-m", "pytest", *words], cwd=tmp_path, check=True)
     seen = [line.split() for line in (tmp_path / "seen").read_text().splitlines()]
-    assert len(seen) == 16
-    assert len({worker for folder, worker in seen if folder == "local"}) == 1
+    assert len(seen) == 32
+    for together in ("integration/local", "tests/cluster"):
+        assert len({worker for folder, worker in seen if folder == together}) == 1
+    for apart in ("integration/engine", "unit/local"):
+        assert len({worker for folder, worker in seen if folder == apart}) == 2
     assert {worker for _, worker in seen} == {"gw0", "gw1"}
 
 
 def test_what_takes_turns_exists() -> None:
-    assert all((ROOT / "tests/integration" / folder).is_dir() for folder in TURNS)
+    above = (ROOT / "tests/integration", ROOT / "tests")
+    assert all(any((one / folder).is_dir() for one in above) for folder in TURNS)
