@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from linkerd2_py._ext.route.target_table import TargetTable
 from linkerd2_py.proxy.build.parts import Parts
-from linkerd2_py.proxy.build.server import Authorize, bind, build_server
+from linkerd2_py.proxy.build.server import Authorize, bind, build_server, build_table
 from linkerd2_py.proxy.config.table import INBOUND_LISTEN_ADDR, INBOUND_STATIC_PORTS
 from linkerd2_py.proxy.discovery.inbound import InboundTargets
 from linkerd2_py.proxy.policy.inbound import InboundPolicies
-from linkerd2_py.proxy.settings import ns, pool_settings
 
 
 def build_inbound(parts: Parts) -> None:
@@ -19,7 +17,7 @@ def build_inbound(parts: Parts) -> None:
         opaque_ports=side.opaque_ports,
         leads_back=parts.listening.is_ours,
     )
-    table = _table(parts, targets)
+    table = build_table(parts, "inbound", side=side, finder=targets)
     authorize = _authorize(parts, targets)
     server = build_server(parts, table, side=side, target=None, authorize=authorize)
     for address in side.listen:
@@ -35,21 +33,6 @@ def build_inbound(parts: Parts) -> None:
         bound = bind(server, port.listen, side=side, setting=INBOUND_STATIC_PORTS)
         targets.listens(port, at=bound)
         parts.listening.inbound_static.append((bound, str(port.workload)))
-
-
-def _table(parts: Parts, targets: InboundTargets) -> TargetTable:
-    config, side = parts.config, parts.config.inbound
-    table = TargetTable(
-        parts.engine,
-        parts.registry,
-        direction="inbound",
-        settings=pool_settings(side, config.balancing),
-        on_unknown_target=lambda target: targets.on_unknown_target(target, table=table),
-        on_idle_target=lambda target: targets.on_idle_target(target, table=table),
-        idle_ns=ns(side.discovery_idle_s),
-    )
-    parts.add_table(table)
-    return table
 
 
 def _authorize(parts: Parts, targets: InboundTargets) -> Authorize:

@@ -1,11 +1,11 @@
-"""A server in front of a table of targets, and the addresses it is bound to: the same for both directions."""
+"""A table of targets, a server in front of it, and the addresses it is bound to: the same for both directions."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.route.client import Client, Permission
@@ -20,11 +20,44 @@ from linkerd2_py.proxy.config.setting import Setting
 from linkerd2_py.proxy.config.types import Side
 from linkerd2_py.proxy.discovery.messages import Labels
 from linkerd2_py.proxy.listeners import exhaustion_log, listen
-from linkerd2_py.proxy.settings import limits, ns, socket_options
+from linkerd2_py.proxy.settings import limits, ns, pool_settings, socket_options
 
 logger = logging.getLogger(__name__)
 
 Authorize = Callable[[Client, Address | None, int], Permission]
+
+
+class Finder(Protocol):
+    """Who says what a target is that traffic names."""
+
+    def on_unknown_target(self, target: Target, *, table: TargetTable) -> None:
+        """Traffic is addressed to it for the first time."""
+
+    def on_idle_target(self, target: Target, *, table: TargetTable) -> None:
+        """Nothing has been for a while."""
+
+
+def build_table(
+    parts: Parts,
+    direction: str,
+    *,
+    side: Side,
+    finder: Finder,
+    identity: LocalIdentity | None = None,
+) -> TargetTable:
+    """The targets of one direction. With `identity`, connections to those who prove theirs are secured."""
+    table = TargetTable(
+        parts.engine,
+        parts.registry,
+        direction=direction,
+        settings=pool_settings(side, parts.config.balancing),
+        on_unknown_target=lambda target: finder.on_unknown_target(target, table=table),
+        on_idle_target=lambda target: finder.on_idle_target(target, table=table),
+        idle_ns=ns(side.discovery_idle_s),
+        identity=identity,
+    )
+    parts.add_table(table)
+    return table
 
 
 def build_server(
