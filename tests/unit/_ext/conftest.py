@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from linkerd2_py._ext.io.loop import Loop
+from tests.support.raw_socket import RawListener
 
 
 class Failures(list[str]):
@@ -27,3 +28,16 @@ def loop(request: pytest.FixtureRequest, failures: Failures) -> Iterator[Loop]:
     yield loop
     loop.close()
     assert not failures
+
+
+@pytest.fixture
+def listener() -> Iterator[RawListener]:
+    with RawListener() as made:
+        yield made
+
+
+@pytest.fixture
+def nobody() -> tuple[str, int]:
+    """Where nobody listens."""
+    with RawListener() as gone:
+        return gone.address
