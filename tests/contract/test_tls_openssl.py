@@ -189,6 +189,8 @@ def test_renegotiation_is_not_possible(loop, server, s_client):
         says(loop, client, "Verify return code: 0 (ok)")
         client.say(b"R\n")
         says(loop, client, "RENEGOTIATING")
+        # The client's handshake is over before the server has read its end.
+        assert loop.run_until(lambda: server.sessions)
         assert loop.run_until(lambda: not server.sessions[0].attached or client.process.poll())
         assert len(server.door.secured) == 1
 
