@@ -1,4 +1,4 @@
-"""A table of targets, a server in front of it, and the addresses it is bound to: the same for both directions."""
+"""A table of targets, a server in front of it, and the addresses it is bound to: one for both directions."""
 
 from __future__ import annotations
 
