@@ -14,8 +14,21 @@ ROOT = Path(__file__).resolve().parent.parent
 PROTO = ROOT / "proto"
 # Maps the sources to the package of the generated modules, so that their imports are absolute.
 PACKAGE_PATH = "linkerd2_py/proto/gen"
-MESSAGES = ("net", "meta", "http_types", "destination", "identity", "transport_header")
-SERVICES = ("destination", "identity")
+MESSAGES = (
+    "net",
+    "meta",
+    "http_types",
+    "destination",
+    "identity",
+    "opaque_route",
+    "tls_route",
+    "http_route",
+    "grpc_route",
+    "inbound",
+    "outbound",
+    "transport_header",
+)
+SERVICES = ("destination", "identity", "inbound", "outbound")
 
 
 def compile_protos(*, output: Path) -> None:

@@ -7,14 +7,22 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto, FileDescriptorSet
+from google.protobuf.message import Message
 from grpc_tools import protoc
 
 from linkerd2_py.proto.gen import destination_pb2 as destination
+from linkerd2_py.proto.gen import grpc_route_pb2 as grpc_route
+from linkerd2_py.proto.gen import http_route_pb2 as http_route
 from linkerd2_py.proto.gen import http_types_pb2 as http_types
 from linkerd2_py.proto.gen import identity_pb2 as identity
+from linkerd2_py.proto.gen import inbound_pb2 as inbound
 from linkerd2_py.proto.gen import meta_pb2 as meta
 from linkerd2_py.proto.gen import net_pb2 as net
+from linkerd2_py.proto.gen import opaque_route_pb2 as opaque_route
+from linkerd2_py.proto.gen import outbound_pb2 as outbound
+from linkerd2_py.proto.gen import tls_route_pb2 as tls_route
 from linkerd2_py.proto.gen import transport_header_pb2 as transport_header
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -27,6 +35,12 @@ MODULES = {
     "http_types": http_types,
     "destination": destination,
     "identity": identity,
+    "opaque_route": opaque_route,
+    "tls_route": tls_route,
+    "http_route": http_route,
+    "grpc_route": grpc_route,
+    "inbound": inbound,
+    "outbound": outbound,
     "transport_header": transport_header,
 }
 
@@ -129,6 +143,55 @@ def test_certify_is_linkerds() -> None:
     given = identity.CertifyResponse(leaf_certificate=b"l", intermediate_certificates=[b"i", b"j"])
     given.valid_until.seconds = 1
     assert given.SerializeToString() == bytes.fromhex("0a016c 120169 12016a 1a020801")
+
+
+@pytest.mark.parametrize(
+    ("service", "watch"),
+    [
+        (inbound.DESCRIPTOR.services_by_name["InboundServerPolicies"], ("GetPort", "WatchPort")),
+        (outbound.DESCRIPTOR.services_by_name["OutboundPolicies"], ("Get", "Watch")),
+    ],
+    ids=lambda it: getattr(it, "name", ""),
+)
+def test_policies_are_got_once_or_watched(
+    service: ServiceDescriptor, watch: tuple[str, str]
+) -> None:
+    package = service.file.name.rpartition("/")[2].removesuffix(".proto")
+    assert service.full_name == f"io.linkerd.proxy.{package}.{service.name}"
+    assert tuple(method.name for method in service.methods) == watch
+    assert [method.server_streaming for method in service.methods] == [False, True]
+
+
+def test_fields_of_routes_have_the_numbers_of_the_proxy_api() -> None:
+    def numbers(message: type[Message]) -> dict[str, int]:
+        return {name: field.number for name, field in message.DESCRIPTOR.fields_by_name.items()}
+
+    assert numbers(inbound.Authz) == {
+        "networks": 1,
+        "authentication": 2,
+        "labels": 3,
+        "metadata": 4,
+    }
+    assert numbers(inbound.HttpRoute) == {
+        "metadata": 1,
+        "hosts": 2,
+        "authorizations": 3,
+        "rules": 4,
+    }
+    assert numbers(outbound.Backend) == {"metadata": 1, "forward": 2, "balancer": 3, "queue": 4}
+    assert numbers(outbound.HttpRoute.RouteBackend) == {
+        "backend": 1,
+        "filters": 3,
+        "requestTimeout": 4,
+    }
+    # The codes of gRPC; one is misspelt by Linkerd.
+    assert numbers(outbound.GrpcRoute.Retry.Conditions) == {
+        "cancelled": 1,
+        "deadine_exceeded": 4,
+        "resource_exhausted": 8,
+        "internal": 13,
+        "unavailable": 14,
+    }
 
 
 def test_old_pod_identity_number_stays_unused() -> None:
