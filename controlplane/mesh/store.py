@@ -19,6 +19,7 @@ from linkerd2_py.controlplane.mesh.objects import (
     Workload,
     WorkloadKey,
 )
+from linkerd2_py.controlplane.mesh.policy import Server
 from linkerd2_py.controlplane.mesh.table import Table
 
 T = TypeVar("T", bound=MeshObject)
@@ -35,12 +36,14 @@ class Mesh:
         self.services: Table[Key, Service] = self._table(Service)
         self.pods: Table[Key, Pod] = self._table(Pod)
         self.endpoints: Table[EndpointsKey, Endpoints] = self._table(Endpoints)
+        self.servers: Table[Key, Server] = self._table(Server)
         self._services_by_ip = self.services.index(lambda service: service.ips)
         self._services_by_label = self.services.index(_selecting_label)
         self._pods_by_ip = self.pods.index(lambda pod: pod.ips)
         self._pods_by_owner = self.pods.index(_owners)
         self._endpoints_by_service = self.endpoints.index(lambda found: (found.service_key,))
         self._endpoints_by_pod = self.endpoints.index(lambda found: found.pods)
+        self._servers_by_namespace = self.servers.index(lambda server: (server.namespace,))
 
     def _table(self, kind: type[T]) -> Table[Any, T]:
         table: Table[Any, T] = Table()
@@ -88,6 +91,10 @@ class Mesh:
     def endpoints_with(self, pod: Key) -> list[Endpoints]:
         """The Endpoints that a pod is among."""
         return self._endpoints_by_pod[pod]
+
+    def servers_in(self, namespace: str) -> list[Server]:
+        """The Servers of a namespace."""
+        return self._servers_by_namespace[namespace]
 
 
 def _selecting_label(service: Service) -> tuple[tuple[str, str, str], ...]:

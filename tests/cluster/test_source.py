@@ -194,7 +194,8 @@ async def test_a_service_without_a_selector_is_served_by_what_its_slice_says(
 async def test_a_kind_that_may_not_be_listed_is_named_and_the_others_go_on(
     control_plane: ControlPlane, kubectl: Kubectl
 ) -> None:
-    rules = [{"apiGroups": ["", "apps", "batch"], "resources": ["*"], "verbs": ["list", "watch"]}]
+    groups = ["", "apps", "batch", "policy.linkerd.io"]
+    rules = [{"apiGroups": groups, "resources": ["*"], "verbs": ["list", "watch"]}]
     role = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRole",

@@ -4,20 +4,23 @@ the source runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final
 
 from linkerd2_py.base.clock import Clock
 from linkerd2_py.base.tasks import cancel_all, supervise
-from linkerd2_py.controlplane.mesh.objects import Namespace
+from linkerd2_py.controlplane.mesh.objects import MeshObject, Namespace
+from linkerd2_py.controlplane.mesh.policy import Server
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.mesh.table import Table
 from linkerd2_py.controlplane.sources.kubernetes.api_server import ApiServer, Json
 from linkerd2_py.controlplane.sources.kubernetes.assembly import Assembly, Node, TableSink
+from linkerd2_py.controlplane.sources.kubernetes.direct import DirectKind
 from linkerd2_py.controlplane.sources.kubernetes.fields import labels, text
 from linkerd2_py.controlplane.sources.kubernetes.pods import Identities, read_pod
-from linkerd2_py.controlplane.sources.kubernetes.reflector import Reflector, Resource
+from linkerd2_py.controlplane.sources.kubernetes.policy import read_server
+from linkerd2_py.controlplane.sources.kubernetes.reflector import Reflector, Resource, Sink
 from linkerd2_py.controlplane.sources.kubernetes.services import read_service, read_slice
 from linkerd2_py.controlplane.sources.kubernetes.workloads import read_workload
 
@@ -38,6 +41,11 @@ WORKLOADS: Final = {
     "cronjob": Resource("cronjobs", group="batch", metadata=True),
     "replicationcontroller": Resource("replicationcontrollers", metadata=True),
 }
+_POLICY: Final = "policy.linkerd.io"
+DIRECT: Final[Mapping[type[MeshObject], Mapping[Resource, Callable[[Json], MeshObject]]]] = {
+    Server: {Resource("servers", _POLICY, "v1beta3", optional=True): read_server},
+}
+"""Kinds of the mesh that nothing is joined for, with every name that each is served under."""
 
 
 class KubernetesSource:
@@ -67,6 +75,7 @@ class KubernetesSource:
                 )
                 for kind, resource in WORKLOADS.items()
             ),
+            *self._direct(store),
         ]
         self._tasks = [
             supervise(one.run, name=f"reflector {one.resource}") for one in self._reflectors
@@ -89,7 +98,15 @@ class KubernetesSource:
     def _reflector(
         self, resource: Resource, table: Table[Any, Any], *, read: Callable[[Json], Any]
     ) -> Reflector[Any]:
-        sink = TableSink(table, read=read, assembly=self._assembly)
+        return self._follow(resource, TableSink(table, read=read, assembly=self._assembly))
+
+    def _direct(self, store: MeshStore) -> Iterator[Reflector[Any]]:
+        for kind, names in DIRECT.items():
+            direct = DirectKind(kind, store=store)
+            for resource, read in names.items():
+                yield self._follow(resource, direct.sink(read))
+
+    def _follow(self, resource: Resource, sink: Sink[Any]) -> Reflector[Any]:
         return Reflector(resource, api=self._api, sink=sink, clock=self._clock)
 
 

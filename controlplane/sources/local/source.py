@@ -41,6 +41,8 @@ class LocalSource:
             self._services.setdefault(Key(spec.namespace, spec.workload), []).append(spec)
         self._store.replace(
             {
+                # What a mesh.yaml has no words for does not exist.
+                **dict.fromkeys(self._store.mesh.unsynced, ()),
                 Namespace: [Namespace(name) for name in sorted(names)],
                 Workload: deployments,
                 Service: [_service(spec) for spec in specs],
