@@ -10,31 +10,21 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 from kubernetes.aio import client, config
 
-Json = dict[str, Any]
-"""An object as it came; whoever reads a field of it expects anything there."""
+from linkerd2_py.controlplane.kubernetes_api import MERGE_PATCH, ApiError, Json
 
 CONNECT_LIMIT_S: Final = 10.0
 ANSWER_LIMIT_S: Final = 60.0
 """For one page of a list, and for what is written."""
 _STATUS_BYTES: Final = 64 * 1024
 _AS_JSON: Final = "application/json"
-
-
-class ApiError(Exception):
-    """The API server answered with an error, or not at all (status 0).
-
-    `status` is HTTP's, `retry_after_s` what it asked us to wait, 0 when it asked for nothing.
-    """
-
-    def __init__(self, reason: str, *, status: int = 0, retry_after_s: float = 0.0) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.retry_after_s = retry_after_s
+_WRITTEN: Final = {"Accept": _AS_JSON, "Content-Type": _AS_JSON}
+_GOOD: Final = frozenset({200, 201})
+"""A question was answered, an object was made."""
 
 
 class ConfigError(Exception):
@@ -60,9 +50,20 @@ class ApiServer:
 
     async def get(self, path: str, query: Mapping[str, str], *, accept: str = _AS_JSON) -> Json:
         """The object at `path`. Raises `ApiError`."""
-        limits = aiohttp.ClientTimeout(total=ANSWER_LIMIT_S, connect=CONNECT_LIMIT_S)
-        async with self._asked(path, query, accept=accept, limits=limits) as answer:
-            return _object(await answer.read(), path=path)
+        return await self._object("GET", path, query, headers={"Accept": accept})
+
+    async def create(self, path: str, found: Json) -> Json:
+        """See `KubernetesApi`."""
+        return await self._object("POST", path, {}, headers=_WRITTEN, body=found)
+
+    async def replace(self, path: str, found: Json) -> Json:
+        """See `KubernetesApi`."""
+        return await self._object("PUT", path, {}, headers=_WRITTEN, body=found)
+
+    async def patch(self, path: str, change: Json, *, form: str = MERGE_PATCH) -> Json:
+        """See `KubernetesApi`."""
+        headers = {"Accept": _AS_JSON, "Content-Type": form}
+        return await self._object("PATCH", path, {}, headers=headers, body=change)
 
     async def lines(
         self,
@@ -78,28 +79,52 @@ class ApiServer:
         Raises `ApiError`, also when nothing has come for `silence_s`.
         """
         limits = aiohttp.ClientTimeout(total=None, connect=CONNECT_LIMIT_S, sock_read=silence_s)
-        async with self._asked(path, query, accept=accept, limits=limits) as answer:
+        headers = {"Accept": accept}
+        async with self._asked("GET", path, query, headers=headers, limits=limits) as answer:
             on_answer()
             while line := await answer.content.readline():
                 yield line
 
+    async def _object(
+        self,
+        verb: str,
+        path: str,
+        query: Mapping[str, str],
+        *,
+        headers: Mapping[str, str],
+        body: Json | None = None,
+    ) -> Json:
+        """The object that a question is answered with."""
+        limits = aiohttp.ClientTimeout(total=ANSWER_LIMIT_S, connect=CONNECT_LIMIT_S)
+        asked = self._asked(verb, path, query, headers=headers, limits=limits, body=body)
+        async with asked as answer:
+            return _object(await answer.read(), path=path)
+
     @asynccontextmanager
     async def _asked(
-        self, path: str, query: Mapping[str, str], *, accept: str, limits: aiohttp.ClientTimeout
+        self,
+        verb: str,
+        path: str,
+        query: Mapping[str, str],
+        *,
+        headers: Mapping[str, str],
+        limits: aiohttp.ClientTimeout,
+        body: Json | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """A good answer to one question, its body unread; what goes wrong with it is an `ApiError`."""
         answer: aiohttp.ClientResponse | None = None
         try:
             words = await self._client.param_serialize(
-                "GET",
+                verb,
                 path,
                 query_params=list(query.items()),
-                header_params={"Accept": accept},
+                header_params=dict(headers),
+                body=body,
                 auth_settings=["BearerToken"],
             )
             response = await self._client.call_api(*words, _request_timeout=limits)
             answer = response.response
-            if answer.status != 200:
+            if answer.status not in _GOOD:
                 raise await _refused(answer)
             yield answer
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, TypeVar
 
+from linkerd2_py.controlplane.kubernetes_api import Json
 from linkerd2_py.controlplane.mesh.changes import Change
 from linkerd2_py.controlplane.mesh.objects import (
     Endpoints,
@@ -24,7 +25,6 @@ from linkerd2_py.controlplane.mesh.objects import (
 )
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.mesh.table import Table
-from linkerd2_py.controlplane.sources.kubernetes.api_server import Json
 from linkerd2_py.controlplane.sources.kubernetes.services import (
     OPAQUE_PORTS,
     ServiceAsSaid,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Generic, TypeVar
 
+from linkerd2_py.controlplane.kubernetes_api import Json
 from linkerd2_py.controlplane.mesh.changes import Change
 from linkerd2_py.controlplane.mesh.objects import MeshObject
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.mesh.table import Table
-from linkerd2_py.controlplane.sources.kubernetes.api_server import Json
 
 T = TypeVar("T", bound=MeshObject)
 

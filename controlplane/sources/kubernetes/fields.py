@@ -9,8 +9,8 @@ from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
 
+from linkerd2_py.controlplane.kubernetes_api import Json
 from linkerd2_py.controlplane.mesh.objects import Key, Labels, no_labels
-from linkerd2_py.controlplane.sources.kubernetes.api_server import Json
 
 _HIGHEST_PORT = 65535
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from linkerd2_py.base.names import PROXY_ENV_PREFIX
+from linkerd2_py.controlplane.kubernetes_api import Json
 from linkerd2_py.controlplane.mesh.objects import NO_PORTS, Owner, Pod, PodStatus, PortSet
-from linkerd2_py.controlplane.sources.kubernetes.api_server import Json
 from linkerd2_py.controlplane.sources.kubernetes.fields import (
     annotation,
     items,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from linkerd2_py.controlplane.kubernetes_api import Json
 from linkerd2_py.controlplane.mesh.policy import Server
 from linkerd2_py.controlplane.mesh.selector import Requirement, Selector
-from linkerd2_py.controlplane.sources.kubernetes.api_server import Json
 from linkerd2_py.controlplane.sources.kubernetes.fields import (
     items,
     key_of,

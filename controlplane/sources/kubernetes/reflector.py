@@ -21,7 +21,8 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from linkerd2_py.base.backoff import Backoff, BackoffRange, unit_random
 from linkerd2_py.base.clock import Clock
-from linkerd2_py.controlplane.sources.kubernetes.api_server import ApiError, ApiServer, Json
+from linkerd2_py.controlplane.kubernetes_api import ApiError, Json
+from linkerd2_py.controlplane.sources.kubernetes.api_server import ApiServer
 from linkerd2_py.controlplane.sources.kubernetes.fields import items, number, text
 
 logger = logging.getLogger(__name__)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Final
 
+from linkerd2_py.controlplane.kubernetes_api import Json
 from linkerd2_py.controlplane.mesh.objects import (
     Endpoint,
     Endpoints,
@@ -15,7 +16,6 @@ from linkerd2_py.controlplane.mesh.objects import (
     PortSpec,
     Service,
 )
-from linkerd2_py.controlplane.sources.kubernetes.api_server import Json
 from linkerd2_py.controlplane.sources.kubernetes.fields import (
     annotation,
     items,

@@ -10,11 +10,12 @@ from typing import Any, Final
 
 from linkerd2_py.base.clock import Clock
 from linkerd2_py.base.tasks import cancel_all, supervise
+from linkerd2_py.controlplane.kubernetes_api import Json
 from linkerd2_py.controlplane.mesh.objects import MeshObject, Namespace
 from linkerd2_py.controlplane.mesh.policy import Server
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.mesh.table import Table
-from linkerd2_py.controlplane.sources.kubernetes.api_server import ApiServer, Json
+from linkerd2_py.controlplane.sources.kubernetes.api_server import ApiServer
 from linkerd2_py.controlplane.sources.kubernetes.assembly import Assembly, Node, TableSink
 from linkerd2_py.controlplane.sources.kubernetes.direct import DirectKind
 from linkerd2_py.controlplane.sources.kubernetes.fields import labels, text

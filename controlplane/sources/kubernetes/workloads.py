@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from linkerd2_py.controlplane.kubernetes_api import Json
 from linkerd2_py.controlplane.mesh.objects import MeshObject, Owner, Workload, WorkloadKey
-from linkerd2_py.controlplane.sources.kubernetes.api_server import Json
 from linkerd2_py.controlplane.sources.kubernetes.fields import key_of, labels, mapping, number
 from linkerd2_py.controlplane.sources.kubernetes.pods import read_owner
 

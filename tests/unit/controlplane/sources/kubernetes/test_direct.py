@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from linkerd2_py.controlplane.kubernetes_api import Json
 from linkerd2_py.controlplane.mesh.changes import Change
 from linkerd2_py.controlplane.mesh.policy import Server
 from linkerd2_py.controlplane.mesh.store import MeshStore
-from linkerd2_py.controlplane.sources.kubernetes.api_server import Json
 from linkerd2_py.controlplane.sources.kubernetes.direct import DirectKind
 from linkerd2_py.controlplane.sources.kubernetes.policy import read_server
 

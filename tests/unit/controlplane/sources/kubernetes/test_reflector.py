@@ -16,8 +16,9 @@ from kubernetes.aio import client
 
 from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.base.tasks import cancel_all, spawn
+from linkerd2_py.controlplane.kubernetes_api import ApiError, Json
 from linkerd2_py.controlplane.sources.kubernetes import reflector as reflectors
-from linkerd2_py.controlplane.sources.kubernetes.api_server import ApiError, ApiServer, Json
+from linkerd2_py.controlplane.sources.kubernetes.api_server import ApiServer
 from linkerd2_py.controlplane.sources.kubernetes.reflector import Reflector, Resource
 from tests.support.wait import eventually_async
 
