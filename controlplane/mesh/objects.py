@@ -105,13 +105,15 @@ class PortSpec:
     """One port of a service: clients use `port`, pods serve it on `target_port`, a number or the name that
     they give it.
 
-    `opaque` means that its bytes are not parsed (server-first protocols, or unknown ones).
+    `opaque` means that its bytes are not parsed (server-first protocols, or unknown ones). `app_protocol` is
+    what is spoken there, as Kubernetes writes it; empty where nobody says it.
     """
 
     name: str
     port: int
     target_port: int | str
     opaque: bool = False
+    app_protocol: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,7 @@ class Service(MeshObject):
 
     Without a selector it is backed by what its Endpoints say alone. `ips` are its virtual addresses (one per
     IP family, or none) as `ipaddress` writes them; a `headless` service never has any and its name stands for
-    its pods' own.
+    its pods' own. `annotations` are those of retries, timeouts and balancers.
     """
 
     namespace: str
@@ -130,6 +132,7 @@ class Service(MeshObject):
     ips: tuple[str, ...] = ()
     headless: bool = False
     labels: Labels = field(default_factory=no_labels)
+    annotations: Labels = field(default_factory=no_labels)
 
     @property
     def key(self) -> Key:

@@ -8,6 +8,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from linkerd2_py.controlplane.mesh.changes import Announcements, Change, OnChanges, Subscription
+from linkerd2_py.controlplane.mesh.egress import EgressNetwork
 from linkerd2_py.controlplane.mesh.objects import (
     Endpoints,
     EndpointsKey,
@@ -20,6 +21,15 @@ from linkerd2_py.controlplane.mesh.objects import (
     WorkloadKey,
 )
 from linkerd2_py.controlplane.mesh.policy import Server
+from linkerd2_py.controlplane.mesh.routes import (
+    GRPCRoute,
+    HTTPRoute,
+    Object,
+    Route,
+    RouteKey,
+    TCPRoute,
+    TLSRoute,
+)
 from linkerd2_py.controlplane.mesh.table import Table
 
 T = TypeVar("T", bound=MeshObject)
@@ -37,6 +47,11 @@ class Mesh:
         self.pods: Table[Key, Pod] = self._table(Pod)
         self.endpoints: Table[EndpointsKey, Endpoints] = self._table(Endpoints)
         self.servers: Table[Key, Server] = self._table(Server)
+        self.http_routes: Table[RouteKey, HTTPRoute] = self._table(HTTPRoute)
+        self.grpc_routes: Table[RouteKey, GRPCRoute] = self._table(GRPCRoute)
+        self.tls_routes: Table[RouteKey, TLSRoute] = self._table(TLSRoute)
+        self.tcp_routes: Table[RouteKey, TCPRoute] = self._table(TCPRoute)
+        self.egress_networks: Table[Key, EgressNetwork] = self._table(EgressNetwork)
         self._services_by_ip = self.services.index(lambda service: service.ips)
         self._services_by_label = self.services.index(_selecting_label)
         self._pods_by_ip = self.pods.index(lambda pod: pod.ips)
@@ -44,6 +59,13 @@ class Mesh:
         self._endpoints_by_service = self.endpoints.index(lambda found: (found.service_key,))
         self._endpoints_by_pod = self.endpoints.index(lambda found: found.pods)
         self._servers_by_namespace = self.servers.index(lambda server: (server.namespace,))
+        routes: tuple[Table[RouteKey, Any], ...]
+        routes = (self.http_routes, self.grpc_routes, self.tls_routes, self.tcp_routes)
+        self._routes_by_parent = [table.index(_parents_of) for table in routes]
+        self._routes_by_backend = [table.index(_backends_of) for table in routes]
+        self._egress_networks_by_namespace = self.egress_networks.index(
+            lambda network: (network.namespace,)
+        )
 
     def _table(self, kind: type[T]) -> Table[Any, T]:
         table: Table[Any, T] = Table()
@@ -96,10 +118,30 @@ class Mesh:
         """The Servers of a namespace."""
         return self._servers_by_namespace[namespace]
 
+    def routes_of(self, parent: Object) -> list[Route]:
+        """The routes, of all kinds, that name it as a parent, whether it takes them or not."""
+        return [route for index in self._routes_by_parent for route in index[parent]]
+
+    def routes_to(self, backend: Object) -> list[Route]:
+        """The routes, of all kinds, that lead there."""
+        return [route for index in self._routes_by_backend for route in index[backend]]
+
+    def egress_networks_in(self, namespace: str) -> list[EgressNetwork]:
+        """The egress networks of a namespace."""
+        return self._egress_networks_by_namespace[namespace]
+
 
 def _selecting_label(service: Service) -> tuple[tuple[str, str, str], ...]:
     # One label of the selector is enough to be found by; the others are compared.
     return tuple((service.namespace, *label) for label in sorted(service.selector.items())[:1])
+
+
+def _parents_of(route: Route) -> frozenset[Object]:
+    return route.attached_to
+
+
+def _backends_of(route: Route) -> frozenset[Object]:
+    return route.leads_to
 
 
 def _owners(pod: Pod) -> tuple[WorkloadKey, ...]:

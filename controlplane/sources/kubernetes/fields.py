@@ -4,15 +4,18 @@ were not there.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
+from typing import Final
 
 from linkerd2_py.controlplane.kubernetes_api import Json
 from linkerd2_py.controlplane.mesh.objects import Key, Labels, no_labels
 
 _HIGHEST_PORT = 65535
+_OF_TRAFFIC: Final = re.compile(r"(retry|timeout|balancer|balancer\.alpha)\.linkerd\.io/")
 
 
 def mapping(found: object, *path: str) -> Json:
@@ -58,6 +61,13 @@ def annotation(found: Json, name: str) -> str | None:
     """One annotation of an object; None where it does not have it: an empty one may mean something."""
     value = mapping(found, "metadata", "annotations").get(name)
     return value if isinstance(value, str) else None
+
+
+def traffic_annotations(found: Json) -> Labels:
+    """The annotations of retries, timeouts and balancers."""
+    said = labels(found, "metadata", "annotations")
+    kept = {name: value for name, value in said.items() if _OF_TRAFFIC.match(name)}
+    return MappingProxyType(kept) if kept else no_labels()
 
 
 def key_of(found: Json) -> Key:

@@ -26,6 +26,7 @@ from linkerd2_py.controlplane.sources.kubernetes.fields import (
     ports_of,
     text,
     texts,
+    traffic_annotations,
 )
 
 OPAQUE_PORTS: Final = "config.linkerd.io/opaque-ports"
@@ -100,6 +101,7 @@ def read_service(found: Json) -> ServiceAsSaid:
         ips=tuple(str(ip_address(ip)) for ip in ips if _is_ip(ip)),
         headless=_NO_IP in ips,
         labels=labels(found, "metadata", "labels"),
+        annotations=traffic_annotations(found),
     )
     return ServiceAsSaid(service, annotation(found, OPAQUE_PORTS))
 
@@ -146,6 +148,7 @@ def _port(found: Json) -> PortSpec:
         name=text(found, "name"),
         port=port,
         target_port=target if known and isinstance(target, (int, str)) else port,
+        app_protocol=text(found, "appProtocol"),
     )
 
 

@@ -11,8 +11,17 @@ from typing import Any, Final
 from linkerd2_py.base.clock import Clock
 from linkerd2_py.base.tasks import cancel_all, supervise
 from linkerd2_py.controlplane.kubernetes_api import Json
+from linkerd2_py.controlplane.mesh.egress import EgressNetwork
 from linkerd2_py.controlplane.mesh.objects import MeshObject, Namespace
 from linkerd2_py.controlplane.mesh.policy import Server
+from linkerd2_py.controlplane.mesh.routes import (
+    GATEWAY,
+    POLICY,
+    GRPCRoute,
+    HTTPRoute,
+    TCPRoute,
+    TLSRoute,
+)
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.mesh.table import Table
 from linkerd2_py.controlplane.sources.kubernetes.api_server import ApiServer
@@ -22,6 +31,14 @@ from linkerd2_py.controlplane.sources.kubernetes.fields import labels, text
 from linkerd2_py.controlplane.sources.kubernetes.pods import Identities, read_pod
 from linkerd2_py.controlplane.sources.kubernetes.policy import read_server
 from linkerd2_py.controlplane.sources.kubernetes.reflector import Reflector, Resource, Sink
+from linkerd2_py.controlplane.sources.kubernetes.routes import (
+    read_egress_network,
+    read_gateway_http_route,
+    read_grpc_route,
+    read_linkerd_http_route,
+    read_tcp_route,
+    read_tls_route,
+)
 from linkerd2_py.controlplane.sources.kubernetes.services import read_service, read_slice
 from linkerd2_py.controlplane.sources.kubernetes.workloads import read_workload
 
@@ -42,9 +59,18 @@ WORKLOADS: Final = {
     "cronjob": Resource("cronjobs", group="batch", metadata=True),
     "replicationcontroller": Resource("replicationcontrollers", metadata=True),
 }
-_POLICY: Final = "policy.linkerd.io"
 DIRECT: Final[Mapping[type[MeshObject], Mapping[Resource, Callable[[Json], MeshObject]]]] = {
-    Server: {Resource("servers", _POLICY, "v1beta3", optional=True): read_server},
+    Server: {Resource("servers", POLICY, "v1beta3", optional=True): read_server},
+    HTTPRoute: {
+        Resource("httproutes", GATEWAY, optional=True): read_gateway_http_route,
+        Resource("httproutes", POLICY, "v1beta3", optional=True): read_linkerd_http_route,
+    },
+    GRPCRoute: {Resource("grpcroutes", GATEWAY, optional=True): read_grpc_route},
+    TLSRoute: {Resource("tlsroutes", GATEWAY, "v1alpha2", optional=True): read_tls_route},
+    TCPRoute: {Resource("tcproutes", GATEWAY, "v1alpha2", optional=True): read_tcp_route},
+    EgressNetwork: {
+        Resource("egressnetworks", POLICY, "v1alpha1", optional=True): read_egress_network
+    },
 }
 """Kinds of the mesh that nothing is joined for, with every name that each is served under."""
 

@@ -24,6 +24,15 @@ from linkerd2_py.controlplane.mesh.objects import (
     Workload,
     WorkloadKey,
 )
+from linkerd2_py.controlplane.mesh.routes import (
+    Backend,
+    HTTPRoute,
+    HTTPRule,
+    Object,
+    Rule,
+    TCPRoute,
+)
+from linkerd2_py.controlplane.mesh.status import Parent
 from linkerd2_py.controlplane.mesh.store import Mesh, MeshStore
 
 WEB = Service(
@@ -216,6 +225,22 @@ def test_endpoints_are_found_by_service_and_by_pod() -> None:
     store.remove(Endpoints, key=raw.key)
     assert mesh.endpoints_of(WEB.key) == [left]
     assert [found.service for found in mesh.endpoints_with(POD.key)] == ["other"]
+
+
+def test_routes_of_all_kinds_are_found_by_their_parents_and_by_where_they_lead() -> None:
+    store = MeshStore()
+    mesh = store.mesh
+    web = (Parent("core", "Service", "shop", "web", 80), Parent("core", "Service", "shop", "web"))
+    to_v2 = (Backend("core", "Service", "shop", "v2", 80),)
+    http = HTTPRoute(namespace="shop", name="r", parents=web, rules=(HTTPRule(to_v2),))
+    tcp = TCPRoute(namespace="shop", name="r", parents=web[:1], rules=(Rule(to_v2), Rule(to_v2)))
+    store.put(http, tcp)
+    assert mesh.routes_of(Object("Service", "shop", "web")) == [http, tcp]
+    assert mesh.routes_to(Object("Service", "shop", "v2")) == [http, tcp]
+    store.put(replace(http, parents=()))
+    assert mesh.routes_of(Object("Service", "shop", "web")) == [tcp]
+    store.remove(TCPRoute, key=tcp.key)
+    assert mesh.routes_to(Object("Service", "shop", "v2")) == [replace(http, parents=())]
 
 
 def test_ports_are_found_by_number() -> None:
