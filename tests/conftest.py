@@ -36,7 +36,7 @@ for name in ("COLUMNS", "LINES"):
 # handler may meet descriptors that are closed already, and the child ends before it begins.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 
-FOLDER = re.compile(r"tests/(?:integration/)?(\w+)/")
+FOLDER = re.compile(r"tests/(?:integration/)?(contract/\w+|\w+)/")
 # What there is once on a machine, or is made once for many tests, by the folder of the tests that use it:
 # these take turns in a parallel run.
 TURNS = {
@@ -45,6 +45,7 @@ TURNS = {
     "bench": "processors",
     "packaging": "distribution",
     "cluster": "api server",
+    "contract/policy": "recorded cluster",
 }
 
 # Long enough for libraries that close sockets from threads of their own.

@@ -11,9 +11,8 @@ import pytest
 
 from tests.support.cluster import keeper, programs
 from tests.support.cluster.control_plane import ControlPlane, StartError
+from tests.support.cluster.kubectl import Kubectl
 from tests.support.wait import eventually
-
-from .conftest import Kubectl
 
 # The first of them waits until the API server has started.
 pytestmark = pytest.mark.timeout(300)

@@ -23,9 +23,8 @@ from linkerd2_py.controlplane.sources.kubernetes.api_server import ConfigError, 
 from linkerd2_py.controlplane.sources.kubernetes.pods import Identities
 from linkerd2_py.controlplane.sources.kubernetes.source import KubernetesSource
 from tests.support.cluster.control_plane import ControlPlane
+from tests.support.cluster.kubectl import Kubectl
 from tests.support.wait import eventually_async
-
-from .conftest import Kubectl
 
 LIMIT_S = 30.0
 PROXY = {"name": "linkerd-proxy", "image": "none"}

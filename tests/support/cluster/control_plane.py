@@ -31,9 +31,13 @@ class StartError(Exception):
 
 
 class ControlPlane:
-    """Runs below `root` until closed. Raises `StartError`, with nothing left running."""
+    """Runs below `root` until closed. Raises `StartError`, with nothing left running.
 
-    def __init__(self, root: Path) -> None:
+    Without `controllers` everything stays as it was written: no owner is missed, no node is waited for, and
+    slices are those that somebody wrote.
+    """
+
+    def __init__(self, root: Path, *, controllers: bool = True) -> None:
         self.root = root
         self._logs = root / "log"
         self._logs.mkdir(parents=True, exist_ok=True)
@@ -42,6 +46,8 @@ class ControlPlane:
         self._running = ExitStack()
         try:
             self._start()
+            if controllers:
+                self._controllers()
         except BaseException:
             self.close()
             raise
@@ -61,7 +67,6 @@ class ControlPlane:
         etcd = self._etcd()
         apiserver = self._program("kube-apiserver", *self._apiserver_flags(port, etcd=etcd))
         self._wait(apiserver, name="kube-apiserver", ready=self._api_is_ready)
-        self._controllers()
 
     def _etcd(self) -> str:
         """Its address for clients: a socket in the folder that both run in, which nobody else can take."""

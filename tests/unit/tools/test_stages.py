@@ -114,7 +114,8 @@ def test_place(number):
 def test_tests_of_what_there_is_once_on_a_machine_take_turns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for folder in ("integration/local", "integration/engine", "cluster", "unit/local"):
+    folders = ("integration/local", "integration/engine", "cluster", "contract/policy", "unit/local")
+    for folder in folders:
         path = tmp_path / "tests" / folder / "test_it.py"
         path.parent.mkdir(parents=True)
         path.write_text(ONE_WORKER)
@@ -126,8 +127,8 @@ def test_tests_of_what_there_is_once_on_a_machine_take_turns(
     words = ["-n", "2", "--dist", "loadgroup", "--import-mode=importlib", "tests"]
     subprocess.run([sys.executable, "-m", "pytest", *words], cwd=tmp_path, check=True)
     seen = [line.split() for line in (tmp_path / "seen").read_text().splitlines()]
-    assert len(seen) == 32
-    for together in ("integration/local", "tests/cluster"):
+    assert len(seen) == 8 * len(folders)
+    for together in ("integration/local", "tests/cluster", "contract/policy"):
         assert len({worker for folder, worker in seen if folder == together}) == 1
     for apart in ("integration/engine", "unit/local"):
         assert len({worker for folder, worker in seen if folder == apart}) == 2
