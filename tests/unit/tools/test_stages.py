@@ -114,7 +114,13 @@ def test_place(number):
 def test_tests_of_what_there_is_once_on_a_machine_take_turns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folders = ("integration/local", "integration/engine", "cluster", "contract/policy", "unit/local")
+    folders = (
+        "integration/local",
+        "integration/engine",
+        "cluster",
+        "contract/policy",
+        "unit/local",
+    )
     for folder in folders:
         path = tmp_path / "tests" / folder / "test_it.py"
         path.parent.mkdir(parents=True)
