@@ -29,6 +29,7 @@ from linkerd2_py.controlplane.identity.tokens import WorkloadTokens
 from linkerd2_py.controlplane.mesh.objects import DEPLOYMENT, PortSpec, Workload
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.proxy_api.server import ProxyApi
+from linkerd2_py.controlplane.run.components import what_proxies_ask
 from linkerd2_py.controlplane.sources.local.mesh_spec import ServiceSpec
 from linkerd2_py.controlplane.sources.local.replica import Replica
 from linkerd2_py.controlplane.sources.local.source import LocalSource
@@ -121,7 +122,7 @@ async def serve(options: argparse.Namespace) -> None:
     identity = (
         certifying(options.issuer, dict(options.token), metrics=metrics) if options.issuer else None
     )
-    api = ProxyApi(destination, identity=identity.service if identity else None)
+    api = ProxyApi(what_proxies_ask(destination=destination, identity=identity))
     api.bind()
     print(json.dumps({"address": await api.start()}), flush=True)
     churn = Churn(source, pods[stable:])

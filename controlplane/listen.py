@@ -17,5 +17,10 @@ class Listen:
     inside: Callable[[], AbstractContextManager[object]] = nullcontext
 
 
+def host_port(host: str, port: int) -> str:
+    """As an authority has it: an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 LOOPBACK: Final = Listen()
 """Any free port, for programs of this machine."""

@@ -15,6 +15,7 @@ from bench.control_plane.mesh import Size, rolled, service_paths
 from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.proxy_api.server import ProxyApi
+from linkerd2_py.controlplane.proxy_api.service import DestinationService
 
 _CHANGES = 5
 _DEADLINE_S = 120.0
@@ -24,7 +25,7 @@ async def over_grpc(store: MeshStore, size: Size, *, destination: Destination) -
     """CPU of this process by opened stream and by delivered update; memory by connection with its share of
     the streams.
     """
-    api = ProxyApi(destination)
+    api = ProxyApi([DestinationService(destination).served()])
     api.bind()
     address = await api.start()
     before_kib, began_s = _rss_kib(), time.process_time()

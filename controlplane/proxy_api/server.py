@@ -1,25 +1,21 @@
-"""The proxy-api: a gRPC server with Destination, Identity where the mesh has one, and health;
-plaintext h2c.
-"""
+"""The proxy-api: a gRPC server with the services that proxies ask, and health; plaintext h2c."""
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from linkerd2_py.base.tasks import cancel_all, spawn
-from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.errors import BindError
-from linkerd2_py.controlplane.identity.service import SERVICE as IDENTITY_SERVICE
-from linkerd2_py.controlplane.identity.service import IdentityService
+from linkerd2_py.controlplane.listen import host_port
 from linkerd2_py.controlplane.proxy_api.limits import (
     CONNECTIONS_IN_ALL,
     STREAMS_IN_ALL,
     STREAMS_PER_PROXY,
-    StreamLimiter,
 )
-from linkerd2_py.controlplane.proxy_api.service import SERVICE, DestinationService
 
 # Requests are a name, a token and a request for a certificate; nothing larger is one.
 LARGEST_REQUEST_BYTES = 64 * 1024
@@ -44,54 +40,58 @@ _OPTIONS = (
     ("grpc.so_reuseport", 0),
 )
 
-# What is served from the mesh; the empty name stands for the whole server.
-_WHEN_SYNCED = ("", SERVICE)
+# The name of the whole server, to health.
+_ALL = ""
 
 logger = logging.getLogger(__name__)
 
 
-class ProxyApi:
-    """The running server; `address` is where it listens."""
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One service of the server: health says it is serving once it `is_synced`, which `synced` waits for.
 
-    def __init__(
-        self,
-        destination: Destination,
-        *,
-        identity: IdentityService | None = None,
-        limiter: StreamLimiter | None = None,
-    ) -> None:
-        self._destination = destination
-        service = DestinationService(destination, limiter=limiter or StreamLimiter())
+    `close` ends its streams.
+    """
+
+    name: str
+    handler: grpc.GenericRpcHandler
+    is_synced: Callable[[], bool] = lambda: True
+    synced: Callable[[], Awaitable[None]] | None = None
+    close: Callable[[], None] = lambda: None
+
+
+class ProxyApi:
+    """The running server; `address` is where it listens first of all."""
+
+    def __init__(self, services: Sequence[Served]) -> None:
+        self._services = services
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=STREAMS_IN_ALL)
-        self._server.add_generic_rpc_handlers((service.generic_handler(),))
-        self._certifies = identity is not None
-        if identity:
-            self._server.add_generic_rpc_handlers((identity.generic_handler(),))
+        for one in services:
+            self._server.add_generic_rpc_handlers((one.handler,))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self.address = ""
         self._waiting: list[asyncio.Task[None]] = []
 
     def bind(self, *, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Make the socket, in this thread's network namespace. `BindError` if the address is taken."""
+        """Make a socket, in this thread's network namespace; may be done for several addresses, all of which
+        serve the same. `BindError` if the address is taken.
+        """
         try:
-            bound = self._server.add_insecure_port(f"{host}:{port}")
+            bound = self._server.add_insecure_port(host_port(host, port))
         except RuntimeError as error:
-            raise BindError(f"proxy-api: cannot listen on {host}:{port}") from error
-        self.address = f"{host}:{bound}"
+            raise BindError(f"proxy-api: cannot listen on {host_port(host, port)}") from error
+        self.address = self.address or host_port(host, bound)
 
     async def start(self) -> str:
-        """Serve where `bind` said; returns that `host:port`. Health says so of Destination once everything
-        has been listed.
+        """Serve where `bind` said; returns that `host:port`. Health says of each service when all that it
+        answers from has been listed.
         """
         await self._server.start()
-        if self._certifies:
-            await self._health.set(IDENTITY_SERVICE, health_pb2.HealthCheckResponse.SERVING)
-        if self._destination.is_synced:
-            await self._say_synced()
-        else:
-            for name in _WHEN_SYNCED:
-                await self._health.set(name, health_pb2.HealthCheckResponse.NOT_SERVING)
+        for one in self._services:
+            await self._say(one.name, serves=one.is_synced())
+        await self._say(_ALL, serves=all(one.is_synced() for one in self._services))
+        if not all(one.is_synced() for one in self._services):
             self._waiting = [spawn(self._say_synced(), name="proxy-api-health")]
         logger.info("proxy-api listens on %s", self.address)
         return self.address
@@ -100,10 +100,17 @@ class ProxyApi:
         """Say so in health, end every stream, stop listening. May be repeated."""
         await cancel_all(self._waiting)
         await self._health.enter_graceful_shutdown()
-        self._destination.close()
+        for one in self._services:
+            one.close()
         await self._server.stop(grace_s)
 
     async def _say_synced(self) -> None:
-        await self._destination.synced()
-        for name in _WHEN_SYNCED:
-            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        for one in self._services:
+            if one.synced:
+                await one.synced()
+            await self._say(one.name, serves=True)
+        await self._say(_ALL, serves=True)
+
+    async def _say(self, name: str, *, serves: bool) -> None:
+        said = health_pb2.HealthCheckResponse
+        await self._health.set(name, said.SERVING if serves else said.NOT_SERVING)

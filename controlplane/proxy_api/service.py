@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 from linkerd2_py.controlplane.destination.destination import Destination, endpoints_target
 from linkerd2_py.controlplane.destination.targets import InvalidPathError, Target, parse_target
 from linkerd2_py.controlplane.proxy_api.limits import StreamLimiter, TooManyStreamsError
+from linkerd2_py.controlplane.proxy_api.server import Served
 from linkerd2_py.controlplane.streams.stream import StreamOverflowError, UpdateStream
 from linkerd2_py.controlplane.streams.watches import Watches
 from linkerd2_py.proto.gen import destination_pb2 as destination_messages
@@ -29,9 +30,20 @@ class DestinationService:
     either side ends.
     """
 
-    def __init__(self, destination: Destination, *, limiter: StreamLimiter) -> None:
+    def __init__(self, destination: Destination, *, limiter: StreamLimiter | None = None) -> None:
         self._destination = destination
-        self._limiter = limiter
+        self._limiter = limiter or StreamLimiter()
+
+    def served(self) -> Served:
+        """With what health says of it."""
+        of = self._destination
+        return Served(
+            SERVICE,
+            self.generic_handler(),
+            is_synced=lambda: of.is_synced,
+            synced=of.synced,
+            close=of.close,
+        )
 
     def generic_handler(self) -> grpc.GenericRpcHandler:
         """The service as the gRPC server takes it: requests as bytes, responses as bytes."""

@@ -4,7 +4,7 @@ end of the block.
 Whoever composes them decides which run together: all in one process for a local mesh, one each in a cluster.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 
 from prometheus_client import CollectorRegistry, Counter
@@ -13,11 +13,13 @@ from linkerd2_py.base.clock import Clock
 from linkerd2_py.base.tasks import FAILURES, FAILURES_HELP, count_failures
 from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.identity.identity import Identity, IdentitySettings
+from linkerd2_py.controlplane.identity.service import SERVICE as IDENTITY_SERVICE
 from linkerd2_py.controlplane.listen import Listen
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
 from linkerd2_py.controlplane.metrics.embedded.scraper import Scraper
-from linkerd2_py.controlplane.proxy_api.server import ProxyApi
+from linkerd2_py.controlplane.proxy_api.server import ProxyApi, Served
+from linkerd2_py.controlplane.proxy_api.service import DestinationService
 from linkerd2_py.controlplane.public_api.operations import Parts, operations
 from linkerd2_py.controlplane.public_api.server import WebServer
 from linkerd2_py.controlplane.public_api.web import web_app
@@ -58,15 +60,28 @@ async def serve_identity(
         await identity.stop()
 
 
+def what_proxies_ask(
+    *, destination: Destination | None = None, identity: Identity | None = None
+) -> list[Served]:
+    """The services of a server for proxies, made from the parts that it has."""
+    services = []
+    if destination:
+        services.append(DestinationService(destination).served())
+    if identity:
+        services.append(Served(IDENTITY_SERVICE, identity.service.generic_handler()))
+    return services
+
+
 @asynccontextmanager
 async def serve_proxy_api(
-    destination: Destination, *, identity: Identity | None, listen: Listen
+    services: Sequence[Served], *, listen: Sequence[Listen]
 ) -> AsyncIterator[str]:
-    """`host:port` where proxies ask. BindError when it cannot be listened on."""
-    server = ProxyApi(destination, identity=identity.service if identity else None)
+    """The first `host:port` where proxies ask. BindError when one cannot be listened on."""
+    server = ProxyApi(services)
     try:
-        with listen.inside():
-            server.bind(host=listen.host, port=listen.port)
+        for one in listen:
+            with one.inside():
+                server.bind(host=one.host, port=one.port)
         yield await server.start()
     finally:
         await server.stop()

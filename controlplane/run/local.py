@@ -22,6 +22,7 @@ from linkerd2_py.controlplane.run.components import (
     serve_identity,
     serve_proxy_api,
     serve_public_api,
+    what_proxies_ask,
 )
 from linkerd2_py.controlplane.run.health import health_problem
 
@@ -69,7 +70,9 @@ async def build_embedded(
         destination = starting.enter_context(serve_destination(store, metrics=metrics))
         certifying = await running(serve_identity(identity, metrics=metrics)) if identity else None
         proxies_ask = await running(
-            serve_proxy_api(destination, identity=certifying, listen=proxy_api)
+            serve_proxy_api(
+                what_proxies_ask(destination=destination, identity=certifying), listen=[proxy_api]
+            )
         )
         scraper = await running(
             scrape(store, samples=samples, interval_s=scrape_interval_s, clock=clock)

@@ -21,7 +21,7 @@ from linkerd2_py.controlplane.metrics.embedded.scraper import Scraper
 from linkerd2_py.controlplane.metrics.embedded.store import EmbeddedStore
 from linkerd2_py.controlplane.proxy_api import server as proxy_api_server
 from linkerd2_py.controlplane.proxy_api.server import ProxyApi
-from linkerd2_py.controlplane.proxy_api.service import SERVICE
+from linkerd2_py.controlplane.proxy_api.service import SERVICE, DestinationService
 from linkerd2_py.controlplane.public_api import connections
 from linkerd2_py.controlplane.public_api.connections import CONNECTIONS_MAX
 from linkerd2_py.controlplane.public_api.operation import Nothing, Operation
@@ -34,7 +34,9 @@ from tests.support.wait import eventually_async, in_time, patience
 
 
 async def test_health_says_when_destination_is_not_served() -> None:
-    api = ProxyApi(Destination(LocalMesh().store, metrics=CollectorRegistry()))
+    api = ProxyApi(
+        [DestinationService(Destination(LocalMesh().store, metrics=CollectorRegistry())).served()]
+    )
     api.bind()
     address = await api.start()
     assert await health_problem(address) == ""
@@ -256,7 +258,7 @@ async def test_silent_connections_to_the_proxy_api_end_and_are_bounded(
     assert options.keys() >= lowered.keys()
     monkeypatch.setattr(proxy_api_server, "_OPTIONS", tuple((options | lowered).items()))
     destination = Destination(LocalMesh().store, metrics=CollectorRegistry())
-    server = ProxyApi(destination)
+    server = ProxyApi([DestinationService(destination).served()])
     server.bind()
     address = await server.start()
     silent = [await _connect(address) for _ in range(30)]

@@ -23,7 +23,7 @@ from linkerd2_py.controlplane.mesh.objects import (
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.proxy_api.limits import StreamLimiter
 from linkerd2_py.controlplane.proxy_api.server import ProxyApi
-from linkerd2_py.controlplane.proxy_api.service import SERVICE
+from linkerd2_py.controlplane.proxy_api.service import SERVICE, DestinationService
 from linkerd2_py.controlplane.sources.local.mesh_spec import ServiceSpec
 from linkerd2_py.controlplane.sources.local.replica import Replica
 from linkerd2_py.controlplane.sources.local.source import LocalSource
@@ -43,7 +43,9 @@ class Server:
         self.local_mesh = LocalMesh()
         self.metrics = CollectorRegistry()
         self.destination = Destination(self.local_mesh.store, metrics=self.metrics)
-        self.api = ProxyApi(self.destination, limiter=StreamLimiter(limit=streams))
+        self.api = ProxyApi(
+            [DestinationService(self.destination, limiter=StreamLimiter(limit=streams)).served()]
+        )
         self.local_mesh.apply(services=[WEB], pods=[POD])
 
     async def client(self) -> stubs.DestinationStub:
@@ -202,7 +204,7 @@ async def test_taken_port_is_an_error_that_names_it(server: Server) -> None:
 
 async def test_before_everything_is_listed_streams_wait_and_health_says_no() -> None:
     store = MeshStore()
-    api = ProxyApi(Destination(store, metrics=CollectorRegistry()))
+    api = ProxyApi([DestinationService(Destination(store, metrics=CollectorRegistry())).served()])
     api.bind()
     await api.start()
     try:
