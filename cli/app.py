@@ -18,6 +18,7 @@ from linkerd2_py.cli.quick import read_text
 COMMANDS: Final = {
     "check": "check",
     "completion": "completion",
+    "controller": "app",
     "diagnostics": "app",
     "edges": "edges",
     "get": "get",

@@ -1,5 +1,6 @@
 """Where a component listens, said before anything is bound."""
 
+import socket
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -15,6 +16,18 @@ class Listen:
     host: str = "127.0.0.1"
     port: int = 0
     inside: Callable[[], AbstractContextManager[object]] = nullcontext
+
+
+def read_listen(text: str) -> Listen:
+    """`HOST:PORT` or `[V6]:PORT`; `:PORT` listens on every address, of both families where there are two.
+    ValueError for anything else.
+    """
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not (port.isascii() and port.isdecimal() and int(port) <= 65535):
+        raise ValueError(f"{text!r} is not an address: write HOST:PORT, or :PORT for all of them")
+    every = "::" if socket.has_dualstack_ipv6() else "0.0.0.0"
+    return Listen(host or every, int(port))
 
 
 def host_port(host: str, port: int) -> str:

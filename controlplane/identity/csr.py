@@ -39,10 +39,11 @@ class _Asked:
 
 
 def check_csr(der: bytes, *, identity: str) -> ec.EllipticCurvePublicKey:
-    """The key to certify for `identity`, or `RefusedError`: `CSR_BYTES` or `CSR_RULE`."""
+    """The key to certify for `identity`, or `RefusedError`: `CSR_BYTES`, `CSR_RULE` or `CSR_KEY`."""
     asked = _read(der)
     if not isinstance(asked.key, ec.EllipticCurvePublicKey):
-        raise _forbidden(f"{_KEY_RULE}, not {type(asked.key).__name__.removesuffix('PublicKey')}")
+        kind = type(asked.key).__name__.removesuffix("PublicKey")
+        raise RefusedError(Reason.CSR_KEY, f"{_KEY_RULE}, not {kind}")
     if not isinstance(asked.key.curve, ec.SECP256R1):
         raise _forbidden(f"{_KEY_RULE}, not {asked.key.curve.name}")
     if not asked.is_signed:

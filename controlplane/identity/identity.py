@@ -13,7 +13,13 @@ from linkerd2_py.controlplane.identity.issuer import Issuer
 from linkerd2_py.controlplane.identity.limits import CertifyLimiter
 from linkerd2_py.controlplane.identity.metrics import IdentityMetrics
 from linkerd2_py.controlplane.identity.names import TrustDomain
-from linkerd2_py.controlplane.identity.reload import CurrentIssuer, FixedIssuer, FollowedIssuer
+from linkerd2_py.controlplane.identity.reload import (
+    CurrentIssuer,
+    FixedIssuer,
+    FollowedIssuer,
+    OnIssuerEvent,
+    nobody,
+)
 from linkerd2_py.controlplane.identity.service import Certification, IdentityService
 from linkerd2_py.controlplane.identity.tokens import TokenValidator
 from linkerd2_py.controlplane.identity.trust import Trust
@@ -30,6 +36,7 @@ class IdentitySettings:
     clock: Clock = field(default_factory=SystemClock)
     limiter: Callable[[Clock], CertifyLimiter] = CertifyLimiter
     poll_s: float = POLL_S
+    on_issuer_event: OnIssuerEvent = nobody
 
 
 class Identity:
@@ -42,7 +49,11 @@ class Identity:
         self._followed: FollowedIssuer | None = None
         if isinstance(settings.issuer, IssuerFiles):
             current = self._followed = FollowedIssuer(
-                settings.issuer, clock=clock, metrics=counters, poll_s=settings.poll_s
+                settings.issuer,
+                clock=clock,
+                metrics=counters,
+                poll_s=settings.poll_s,
+                on_event=settings.on_issuer_event,
             )
         else:
             current = FixedIssuer(settings.issuer)

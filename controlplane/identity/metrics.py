@@ -13,10 +13,11 @@ FAILED: Final = "internal_error"
 
 
 class IssuerEvent(StrEnum):
-    """What became of a change of the issuer's files."""
+    """What became of a change of the issuer's files, or of the issuer itself: Linkerd's reasons of events."""
 
     UPDATED = "IssuerUpdated"
     SKIPPED = "IssuerUpdateSkipped"
+    FAILED = "IssuerValidationFailed"
 
 
 class IdentityMetrics:

@@ -63,8 +63,9 @@ class TrustDomain:
         is_ours = identity.endswith(self._suffix) and len(identity) <= LONGEST_NAME
         if is_ours and _LABEL.fullmatch(service_account) and _LABEL.fullmatch(rest):
             return
+        # No token proves one.
         raise RefusedError(
-            Reason.REQUEST,
+            Reason.OTHER_IDENTITY,
             f"{identity[:LONGEST_NAME]!r} is not an identity of this mesh: it must be"
             f" <service account>.<namespace>{self._suffix}",
         )

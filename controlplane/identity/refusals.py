@@ -9,9 +9,11 @@ class Reason(StrEnum):
     REQUEST = "invalid_request"
     CSR_BYTES = "unreadable_csr"
     CSR_RULE = "forbidden_csr"
+    CSR_KEY = "unsupported_key"
     TOKEN = "invalid_token"  # noqa: S105  # a label
     NOT_AUTHENTICATED = "not_authenticated"
     OTHER_IDENTITY = "identity_mismatch"
+    UNREVIEWED = "token_not_reviewed"
     RATE = "rate_limited"
     ISSUER = "issuer_unusable"
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,7 +13,14 @@ from linkerd2_py.controlplane.identity.files import IssuerFiles
 from linkerd2_py.controlplane.identity.issuer import Issuer, IssuerError
 from linkerd2_py.controlplane.identity.metrics import IdentityMetrics, IssuerEvent
 
+OnIssuerEvent = Callable[[IssuerEvent, str], None]
+"""Told of each event, in words."""
+
 logger = logging.getLogger(__name__)
+
+
+def nobody(_event: IssuerEvent, _news: str) -> None:
+    """Who hears of events where nobody wants to."""
 
 
 class CurrentIssuer(Protocol):
@@ -50,11 +58,14 @@ class FollowedIssuer:
         clock: Clock,
         metrics: IdentityMetrics,
         poll_s: float = POLL_S,
+        on_event: OnIssuerEvent = nobody,
     ) -> None:
         self._files = files
         self._clock = clock
         self._metrics = metrics
         self._poll_s = poll_s
+        self._on_event = on_event
+        self._told_of_end: Issuer | None = None
         # Before the files are read: a later change is seen, whenever it comes.
         self._seen = self._loaded = files.stamps()
         self.problem = ""
@@ -74,6 +85,7 @@ class FollowedIssuer:
         while True:
             await asyncio.sleep(self._poll_s)
             self._poll()
+            self._look_at_end()
 
     def _poll(self) -> None:
         now = self._files.stamps()
@@ -96,14 +108,28 @@ class FollowedIssuer:
         self.issuer = issuer
         self._loaded = self._seen
         self.problem = ""
-        self._metrics.count_issuer(IssuerEvent.UPDATED)
-        logger.info(
-            "the issuer is now %s, until %s", issuer.name, f"{issuer.ends:%Y-%m-%dT%H:%M:%SZ}"
-        )
+        news = f"the issuer is now {issuer.name}, until {issuer.ends:%Y-%m-%dT%H:%M:%SZ}"
+        logger.info("%s", news)
+        self._tell(IssuerEvent.UPDATED, news)
 
     def _skip(self, problem: str) -> None:
         if problem == self.problem:
             return
         self.problem = problem
-        self._metrics.count_issuer(IssuerEvent.SKIPPED)
-        logger.warning("the issuer stays %s: %s", self.issuer.name, problem)
+        news = f"the issuer stays {self.issuer.name}: {problem}"
+        logger.warning("%s", news)
+        self._tell(IssuerEvent.SKIPPED, news)
+
+    def _look_at_end(self) -> None:
+        """Once for each issuer: no certificate is made from then on."""
+        ends = self.issuer.ends
+        if self._told_of_end is self.issuer or self._clock.wall() < ends.timestamp():
+            return
+        self._told_of_end = self.issuer
+        news = f"the chain of the issuer {self.issuer.name} ended at {ends:%Y-%m-%dT%H:%M:%SZ}"
+        logger.error("%s: no certificates are made any more", news)
+        self._tell(IssuerEvent.FAILED, news)
+
+    def _tell(self, event: IssuerEvent, news: str) -> None:
+        self._metrics.count_issuer(event)
+        self._on_event(event, news)

@@ -21,15 +21,18 @@ from linkerd2_py.proto.gen import identity_pb2 as messages
 
 SERVICE: Final = "io.linkerd.proxy.identity.Identity"
 METHOD: Final = "Certify"
-# Linkerd's: what cannot be read is an invalid argument, what may not be a failed precondition.
+# Linkerd's: what cannot be read is an invalid argument, what may not be a failed precondition, and a key of
+# another kind a failure.
 CODES: Final = MappingProxyType(
     {
         Reason.REQUEST: grpc.StatusCode.INVALID_ARGUMENT,
         Reason.CSR_BYTES: grpc.StatusCode.INVALID_ARGUMENT,
         Reason.CSR_RULE: grpc.StatusCode.FAILED_PRECONDITION,
+        Reason.CSR_KEY: grpc.StatusCode.INTERNAL,
         Reason.TOKEN: grpc.StatusCode.INVALID_ARGUMENT,
         Reason.NOT_AUTHENTICATED: grpc.StatusCode.FAILED_PRECONDITION,
         Reason.OTHER_IDENTITY: grpc.StatusCode.FAILED_PRECONDITION,
+        Reason.UNREVIEWED: grpc.StatusCode.UNAVAILABLE,
         Reason.RATE: grpc.StatusCode.RESOURCE_EXHAUSTED,
         Reason.ISSUER: grpc.StatusCode.UNAVAILABLE,
     }

@@ -14,8 +14,8 @@ class TokenValidator(Protocol):
     """Decides whether a token proves an identity."""
 
     async def check(self, token: bytes, *, identity: str) -> None:
-        """`RefusedError` unless the holder of `token` is `identity`: `TOKEN`, `NOT_AUTHENTICATED` or
-        `OTHER_IDENTITY`.
+        """`RefusedError` unless the holder of `token` is `identity`: `TOKEN`, `NOT_AUTHENTICATED`,
+        `OTHER_IDENTITY`, or `UNREVIEWED` where that cannot be said now.
         """
 
 

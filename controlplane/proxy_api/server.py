@@ -81,6 +81,7 @@ class ProxyApi:
             bound = self._server.add_insecure_port(host_port(host, port))
         except RuntimeError as error:
             raise BindError(f"proxy-api: cannot listen on {host_port(host, port)}") from error
+        logger.info("proxy-api listens on %s", host_port(host, bound))
         self.address = self.address or host_port(host, bound)
 
     async def start(self) -> str:
@@ -93,7 +94,6 @@ class ProxyApi:
         await self._say(_ALL, serves=all(one.is_synced() for one in self._services))
         if not all(one.is_synced() for one in self._services):
             self._waiting = [spawn(self._say_synced(), name="proxy-api-health")]
-        logger.info("proxy-api listens on %s", self.address)
         return self.address
 
     async def stop(self, *, grace_s: float = 1.0) -> None:

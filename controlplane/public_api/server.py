@@ -9,6 +9,7 @@ import uvicorn
 
 from linkerd2_py.base.tasks import cancel_all, supervise
 from linkerd2_py.controlplane.errors import BindError
+from linkerd2_py.controlplane.listen import host_port
 from linkerd2_py.controlplane.public_api.connections import IDLE_S, BoundedProtocol
 
 _STOP_GRACE_S = 2
@@ -17,9 +18,10 @@ logger = logging.getLogger(__name__)
 
 
 class WebServer:
-    """One listener; `address` is where it listens once started."""
+    """One listener, which log and errors call `name`; `address` is where it listens once started."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, *, name: str = "public-api") -> None:
+        self._name = name
         self._config = uvicorn.Config(
             app,
             lifespan="off",
@@ -38,14 +40,14 @@ class WebServer:
 
     async def start(self, *, host: str = "127.0.0.1", port: int = 0) -> str:
         """Listen and serve; returns the bound `host:port`, raises `BindError`."""
-        self._socket = _listen(host, port=port)
+        self._socket = _listen(host, port=port, name=self._name)
         # `serve()` would take over the process' signals; these are its steps without that.
         self._config.load()
         self._server.lifespan = self._config.lifespan_class(self._config)
         await self._server.startup(sockets=[self._socket])
-        self._serving = supervise(self._server.main_loop, name="public-api")
-        self.address = f"{host}:{self._socket.getsockname()[1]}"
-        logger.info("public-api listens on %s", self.address)
+        self._serving = supervise(self._server.main_loop, name=self._name)
+        self.address = host_port(host, self._socket.getsockname()[1])
+        logger.info("%s listens on %s", self._name, self.address)
         return self.address
 
     async def stop(self) -> None:
@@ -59,7 +61,7 @@ class WebServer:
         self._serving = None
 
 
-def _listen(host: str, *, port: int) -> socket.socket:
+def _listen(host: str, *, port: int, name: str) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -67,6 +69,6 @@ def _listen(host: str, *, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        reason = f"public-api: cannot listen on {host}:{port}: {error.strerror}"
+        reason = f"{name}: cannot listen on {host_port(host, port)}: {error.strerror}"
         raise BindError(reason) from error
     return listener

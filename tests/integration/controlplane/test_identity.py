@@ -148,7 +148,7 @@ async def test_without_identity_there_is_no_service() -> None:
         ({"identity": ""}, (Code.INVALID_ARGUMENT, "invalid_request"), "names no identity"),
         (
             {"identity": "x.y"},
-            (Code.INVALID_ARGUMENT, "invalid_request"),
+            (Code.FAILED_PRECONDITION, "identity_mismatch"),
             "not an identity of this",
         ),
         ({"token": b""}, (Code.INVALID_ARGUMENT, "invalid_token"), "has no token"),

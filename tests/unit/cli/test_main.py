@@ -71,7 +71,10 @@ def _no_mesh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("check --wait soon", "--wait: 'soon'"),
         ("check -o yaml", "-o: 'yaml'"),
         ("diagnostics", "Missing command: linkerd2-py diagnostics takes proxy-metrics, endpoints;"),
-        ("-n x", "Missing command: linkerd2-py takes check, completion, diagnostics, edges, get,"),
+        (
+            "-n x",
+            "Missing command: linkerd2-py takes check, completion, controller, diagnostics, edges,",
+        ),
         ("statt", "No such command 'statt'. Did you mean 'stat'?"),
         ("version --client --proxy", "--client asks nobody, and --proxy asks the server"),
         ("diagnostics proxy-metrics svc/web", "needs one pod, deployment or namespace"),

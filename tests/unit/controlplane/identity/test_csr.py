@@ -75,18 +75,18 @@ def test_bytes_that_are_no_request(der: bytes, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("der", "words"),
+    ("der", "reason", "words"),
     [
-        (csr(ec.generate_private_key(ec.SECP384R1())), "not secp384r1"),
-        (csr(ec.generate_private_key(ec.SECP256K1())), "not secp256k1"),
-        (csr(rsa.generate_private_key(65537, 2048)), "not RSA"),
-        (csr(dsa.generate_private_key(2048)), "not DSA"),
-        (csr(ed25519.Ed25519PrivateKey.generate()), "not Ed25519"),
+        (csr(ec.generate_private_key(ec.SECP384R1())), Reason.CSR_RULE, "not secp384r1"),
+        (csr(ec.generate_private_key(ec.SECP256K1())), Reason.CSR_RULE, "not secp256k1"),
+        (csr(rsa.generate_private_key(65537, 2048)), Reason.CSR_KEY, "not RSA"),
+        (csr(dsa.generate_private_key(2048)), Reason.CSR_KEY, "not DSA"),
+        (csr(ed25519.Ed25519PrivateKey.generate()), Reason.CSR_KEY, "not Ed25519"),
     ],
     ids=["p384", "k256", "rsa", "dsa", "ed25519"],
 )
-def test_other_keys(der: bytes, words: str) -> None:
-    found = refusal(der, reason=Reason.CSR_RULE)
+def test_other_keys(der: bytes, reason: Reason, words: str) -> None:
+    found = refusal(der, reason=reason)
     assert "must be for an ECDSA P-256 key" in found
     assert words in found
 

@@ -49,7 +49,7 @@ def test_what_is_no_identity_is_refused_by_form(identity: str) -> None:
         RefusedError, match=r"<service account>\.<namespace>\.serviceaccount"
     ) as caught:
         DOMAIN.check(identity)
-    assert caught.value.reason is Reason.REQUEST
+    assert caught.value.reason is Reason.OTHER_IDENTITY
 
 
 def test_missing_identity() -> None:

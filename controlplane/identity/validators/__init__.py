@@ -1,0 +1,1 @@
+"""Who says what a workload's token proves, where that is not the control plane itself."""

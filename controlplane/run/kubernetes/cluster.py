@@ -1,0 +1,57 @@
+"""The mesh that a cluster is, for the components that answer from it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from linkerd2_py.base.clock import SystemClock
+from linkerd2_py.controlplane.mesh.store import MeshStore
+from linkerd2_py.controlplane.run.kubernetes.process import Process
+from linkerd2_py.controlplane.sources.kubernetes.api_server import ApiServer, connect
+from linkerd2_py.controlplane.sources.kubernetes.pods import Identities
+from linkerd2_py.controlplane.sources.kubernetes.source import KubernetesSource
+
+
+async def ask_api_server(process: Process, kubeconfig: Path | None) -> ApiServer:
+    """As the pod's own account where no kubeconfig is given. ConfigError when neither says where it is."""
+    api = await connect(kubeconfig)
+    process.running.push_async_callback(api.close)
+    return api
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A store that is kept as the cluster is."""
+
+    store: MeshStore
+    source: KubernetesSource
+
+    def needed(self, is_synced: Callable[[], bool]) -> Callable[[], str]:
+        """What a component that is synced at last waits for until then."""
+
+        def missing() -> str:
+            return "" if is_synced() else f"not listed yet: {', '.join(self.source.unsynced)}"
+
+        return missing
+
+
+async def follow_cluster(process: Process, api: ApiServer, *, identities: Identities) -> Cluster:
+    """What cannot be followed of it is in trouble, and the rest goes on."""
+    store = MeshStore()
+    source = await process.running.enter_async_context(_followed(api, store, identities=identities))
+    process.health.problems.append(lambda: source.problems)
+    return Cluster(store, source)
+
+
+@asynccontextmanager
+async def _followed(
+    api: ApiServer, store: MeshStore, *, identities: Identities
+) -> AsyncIterator[KubernetesSource]:
+    source = KubernetesSource(api, store=store, clock=SystemClock(), identities=identities)
+    try:
+        yield source
+    finally:
+        await source.stop()

@@ -1,0 +1,165 @@
+"""`linkerd2-py controller …` as it runs in a pod: real processes in front of a real API server."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import grpc
+import pytest
+
+from linkerd2_py.proto.gen import destination_pb2 as messages
+from linkerd2_py.proto.gen import destination_pb2_grpc as stubs
+from tests.support.cluster.control_plane import ControlPlane
+from tests.support.cluster.controller import PROGRAM, START_S, Controller
+from tests.support.ports import free_port
+from tests.support.wait import eventually, in_time
+
+from .conftest import Kubectl
+from .test_source import apply, service
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def by_hand(kubectl: Kubectl, namespace: str, *ips: str) -> None:
+    """A service `web` that these serve: no pods, for nobody runs them here."""
+    bare = service(namespace)
+    del bare["spec"]["selector"]
+    slice_ = {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            "name": "web-by-hand",
+            "namespace": namespace,
+            "labels": {"kubernetes.io/service-name": "web"},
+        },
+        "addressType": "IPv4",
+        "ports": [{"name": "http", "port": 8080}],
+        "endpoints": [{"addresses": [ip]} for ip in ips],
+    }
+    apply(kubectl, bare, slice_)
+
+
+def ask(namespace: str) -> messages.GetDestination:
+    return messages.GetDestination(path=f"web.{namespace}.svc.cluster.local:80")
+
+
+async def test_destination_answers_from_the_cluster_and_ends_when_told(
+    control_plane: ControlPlane, kubectl: Kubectl, tmp_path: Path
+) -> None:
+    kubectl("create", "namespace", "asked")
+    by_hand(kubectl, "asked", "192.0.2.1")
+    words = ("--kubeconfig", control_plane.kubeconfig)
+    with Controller("destination", *words, folder=tmp_path) as destination:
+        destination.wait_ready()
+        assert destination.ask("/live") == (200, "pong\n")
+        assert "task_failures_total" in destination.ask("/metrics")[1]
+        async with grpc.aio.insecure_channel(destination.address) as channel:
+            call = stubs.DestinationStub(channel).Get(ask("asked"))
+            first = await in_time(call.read(), START_S)
+            assert [(one.addr.ip.ipv4, one.addr.port) for one in first.add.addrs] == [
+                (0xC0000201, 8080)
+            ]
+            # An open stream does not keep it.
+            assert destination.stop() == 0
+        assert "Traceback" not in destination.child.output()
+    kubectl("delete", "namespace", "asked", "--wait=false")
+
+
+def test_an_api_server_that_is_away_at_the_start_is_waited_for(
+    control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    away = tmp_path / "away.kubeconfig"
+    text = control_plane.kubeconfig.read_text()
+    away.write_text(text.replace(control_plane.server, f"https://127.0.0.1:{free_port()}"))
+    with Controller("destination", "--kubeconfig", away, folder=tmp_path) as destination:
+        eventually(lambda: "services: https://127" in destination.ask("/ready")[1])
+        status, body = destination.ask("/ready")
+        assert status == 503
+        assert body.startswith("not listed yet: namespaces, nodes, pods, services, ")
+        assert destination.ask("/live")[0] == 200
+        assert destination.stop() == 0
+
+
+def test_a_kind_that_may_not_be_listed_is_named_and_the_others_go_on(
+    control_plane: ControlPlane, kubectl: Kubectl, tmp_path: Path
+) -> None:
+    """Jobs are known to nobody here but to themselves."""
+    group = "rbac.authorization.k8s.io"
+    role = {
+        "apiVersion": f"{group}/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "no-nodes"},
+        "rules": [
+            {
+                "apiGroups": ["", "apps", "batch", "discovery.k8s.io"],
+                "resources": [
+                    *("namespaces", "pods", "services", "replicationcontrollers"),
+                    *("deployments", "replicasets", "statefulsets", "daemonsets"),
+                    *("jobs", "cronjobs", "endpointslices"),
+                ],
+                "verbs": ["list", "watch"],
+            }
+        ],
+    }
+    binding = {
+        "apiVersion": f"{group}/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "no-nodes"},
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "no-nodes"},
+        "subjects": [{"kind": "ServiceAccount", "namespace": "default", "name": "no-nodes"}],
+    }
+    apply(kubectl, role, binding)
+    kubectl("create", "serviceaccount", "no-nodes")
+    config = control_plane.kubeconfig_of("somebody")
+    token = kubectl("create", "token", "no-nodes").strip()
+    account = json.loads(kubectl("config", "view", "--raw", "--output=json"))
+    account["users"] = [{"name": "no-nodes", "user": {"token": token}}]
+    account["contexts"][0]["context"]["user"] = "no-nodes"
+    config = tmp_path / "no-nodes.kubeconfig"
+    config.write_text(json.dumps(account))
+    with Controller("destination", "--kubeconfig", config, folder=tmp_path) as destination:
+        eventually(lambda: "nodes is forbidden" in destination.ask("/ready")[1])
+        line = next(one for one in destination.ask("/ready")[1].splitlines() if "nodes" in one)
+        assert "forbidden" in line
+        destination.child.wait_for_line(r"WARN .*cannot follow nodes: nodes is forbidden")
+        assert destination.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "line"),
+    [
+        (["destination", "--log-level=loud"], 2, "--log-level: 'linkerd=loud': level must be"),
+        (["destination", "--log-format=xml"], 2, "--log-format: 'xml' is not known: use plain"),
+        (["destination", "--addr=8086"], 2, "--addr: '8086' is not an address: write HOST:PORT"),
+        (["identity", "--identity-trust-domain=a..b"], 2, "'a..b' is not a trust domain"),
+        (["identity", "--identity-issuance-lifetime=0s"], 2, "lifetime of a certificate must be"),
+        (
+            ["destination", "--metrics-addr=127.0.0.1:0"],
+            1,
+            "no kubeconfig is given, and this is no pod: ",
+        ),
+    ],
+)
+def test_what_cannot_start_says_why_in_one_line(words: list[str], status: int, line: str) -> None:
+    done = subprocess.run([*PROGRAM, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == status
+    *_, last = done.stderr.splitlines()
+    assert last.startswith("linkerd2-py: ")
+    assert line in last
+    assert "Traceback" not in done.stderr
+
+
+def test_an_address_that_is_taken_ends_the_start(
+    control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    words = ("--kubeconfig", control_plane.kubeconfig)
+    with Controller("destination", *words, folder=tmp_path) as first:
+        port = int(first.address.rpartition(":")[2])
+        with Controller("destination", *words, folder=tmp_path, port=port) as second:
+            assert second.child.wait(deadline_s=START_S) == 1
+            assert (
+                f"linkerd2-py: proxy-api: cannot listen on 127.0.0.1:{port}"
+                in second.child.output()
+            )
