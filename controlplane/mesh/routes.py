@@ -156,8 +156,8 @@ class GRPCRule(Rule):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route(MeshObject):
-    """What routes have in common. `created` is in seconds since the epoch: of two that say the same, the older
-    one holds. `annotations` are those of retries and timeouts; `statuses` what we last said of it.
+    """What routes have in common. `created` is in seconds since the epoch: of two that say the same, the
+    older one holds. `annotations` are those of retries and timeouts; `statuses` what we last said of it.
     """
 
     kind: ClassVar[str]

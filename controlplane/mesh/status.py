@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One thing that holds or does not, and why. When that began is left out: equal conditions say the same."""
+    """One thing that holds or does not, and why. Since when is left out: equal conditions say the same."""
 
     type: str
     holds: bool

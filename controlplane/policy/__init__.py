@@ -1,0 +1,1 @@
+"""Policies: how traffic is treated and who may call whom, as streams; what statuses say of their objects."""

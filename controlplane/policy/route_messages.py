@@ -1,0 +1,129 @@
+"""Matches and filters of routes as messages, which both directions send."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from linkerd2_py.controlplane.mesh.routes import (
+    GRPCMatch,
+    HeaderModifier,
+    HTTPMatch,
+    PathMatch,
+    Redirect,
+    ValueMatch,
+)
+from linkerd2_py.proto.gen import grpc_route_pb2 as grpc_route
+from linkerd2_py.proto.gen import http_route_pb2 as http_route
+from linkerd2_py.proto.gen import http_types_pb2 as http_types
+
+_FOUND: Final = 302
+"""What Gateway API says a redirect is."""
+
+
+class RouteError(ValueError):
+    """A route says something that no proxy can do; it is then as if it were not there."""
+
+
+def http_match(found: HTTPMatch) -> http_route.HttpRouteMatch:
+    """Raises `RouteError`."""
+    return http_route.HttpRouteMatch(
+        path=path_match(found.path) if found.path else None,
+        headers=[header_match(one) for one in found.headers],
+        query_params=[query_match(one) for one in found.query],
+        method=method(found.method) if found.method else None,
+    )
+
+
+def grpc_match(found: GRPCMatch) -> grpc_route.GrpcRouteMatch:
+    """Raises `RouteError`."""
+    if found.regex:
+        raise RouteError("services and methods of gRPC cannot be matched by regular expressions")
+    called = grpc_route.GrpcRpcMatch(service=found.service, method=found.method)
+    return grpc_route.GrpcRouteMatch(
+        rpc=called if found.has_method else None,
+        headers=[header_match(one) for one in found.headers],
+    )
+
+
+def path_match(found: PathMatch) -> http_route.PathMatch:
+    """Raises `RouteError` for a path that no request can have."""
+    if found.kind == "RegularExpression":
+        return http_route.PathMatch(regex=found.value)
+    if not found.value.startswith("/"):
+        raise RouteError(f"paths begin with /: {found.value!r}")
+    if found.kind == "Exact":
+        return http_route.PathMatch(exact=found.value)
+    if found.kind == "PathPrefix":
+        return http_route.PathMatch(prefix=found.value)
+    raise RouteError(f"no way to match a path: {found.kind}")
+
+
+def header_match(found: ValueMatch) -> http_route.HeaderMatch:
+    """By its value or a regular expression."""
+    if found.regex:
+        return http_route.HeaderMatch(name=found.name.lower(), regex=found.value)
+    return http_route.HeaderMatch(name=found.name.lower(), exact=found.value.encode())
+
+
+def query_match(found: ValueMatch) -> http_route.QueryParamMatch:
+    """By its value or a regular expression."""
+    if found.regex:
+        return http_route.QueryParamMatch(name=found.name, regex=found.value)
+    return http_route.QueryParamMatch(name=found.name, exact=found.value)
+
+
+def method(name: str) -> http_types.HttpMethod:
+    """A method of HTTP."""
+    if name in http_types.HttpMethod.Registered.keys():  # noqa: SIM118  # an enum, not a mapping
+        return http_types.HttpMethod(registered=name)
+    return http_types.HttpMethod(unregistered=name)
+
+
+def request_header_modifier(found: HeaderModifier) -> http_route.RequestHeaderModifier:
+    """Of requests."""
+    return http_route.RequestHeaderModifier(
+        add=_headers(found.adds),
+        set=_headers(found.sets),
+        remove=[name.lower() for name in found.removes],
+    )
+
+
+def response_header_modifier(found: HeaderModifier) -> http_route.ResponseHeaderModifier:
+    """Of responses."""
+    return http_route.ResponseHeaderModifier(
+        add=_headers(found.adds),
+        set=_headers(found.sets),
+        remove=[name.lower() for name in found.removes],
+    )
+
+
+def redirect(found: Redirect) -> http_route.RequestRedirect:
+    """Raises `RouteError` for a path that cannot be one."""
+    return http_route.RequestRedirect(
+        scheme=_scheme(found.scheme) if found.scheme else None,
+        host=found.hostname,
+        path=_path_modifier(found) if found.path_kind else None,
+        port=found.port,
+        status=found.status or _FOUND,
+    )
+
+
+def _scheme(name: str) -> http_types.Scheme:
+    if name.upper() in http_types.Scheme.Registered.keys():  # noqa: SIM118  # an enum
+        return http_types.Scheme(registered=name.upper())
+    return http_types.Scheme(unregistered=name)
+
+
+def _path_modifier(found: Redirect) -> http_route.PathModifier:
+    if not found.path.startswith("/"):
+        raise RouteError(f"a redirect leads to a path that begins with /, not {found.path!r}")
+    if found.path_kind == "ReplaceFullPath":
+        return http_route.PathModifier(full=found.path)
+    return http_route.PathModifier(prefix=found.path)
+
+
+def _headers(found: tuple[tuple[str, str], ...]) -> http_types.Headers:
+    header = http_types.Headers.Header
+    return http_types.Headers(
+        headers=[header(name=name.lower(), value=value.encode()) for name, value in found]
+    )
