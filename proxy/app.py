@@ -8,7 +8,12 @@ import logging
 from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.base.tasks import cancel_all, spawn, supervise
 from linkerd2_py.proxy.build.admin import build_admin
-from linkerd2_py.proxy.build.control import build_identity, build_lookups, with_destination
+from linkerd2_py.proxy.build.control import (
+    build_identity,
+    build_lookups,
+    build_policy,
+    with_destination,
+)
 from linkerd2_py.proxy.build.inbound import build_inbound
 from linkerd2_py.proxy.build.outbound import build_outbound
 from linkerd2_py.proxy.build.parts import Parts
@@ -111,8 +116,9 @@ def build(config: Config, *, log_level: LogLevel) -> Proxy:
         )
         lookups = build_lookups(parts)
         build_identity(parts, lookups)
-        build_inbound(parts)
-        build_outbound(parts, with_destination(parts, lookups))
+        api = build_policy(parts, lookups)
+        build_inbound(parts, api)
+        build_outbound(parts, with_destination(parts, lookups)._replace(policies=api))
     except BaseException:
         proxy.close()
         raise

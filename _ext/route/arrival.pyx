@@ -98,7 +98,11 @@ cdef class Arrival(Securing):
         return self.look()
 
     cdef int wait(self) except -1:
-        cdef int64_t patience = DRAIN_WAIT_NS if self.server.draining else self.server.detect_timeout_ns
+        cdef int64_t patience = self.server.detect_timeout_ns
+        if self.server.draining:
+            patience = DRAIN_WAIT_NS
+        elif self.target is not None and self.target.detect_timeout_ns:
+            patience = self.target.detect_timeout_ns
         return self.server.loop.arm(self.timeout, self, patience)
 
     cdef int look(self) except -1:

@@ -1,6 +1,7 @@
 """Who is at the other end of a server's connections, what that is counted as, and whether policy lets them
 in."""
 
+from linkerd2_py._ext.exchange.head cimport Head
 from linkerd2_py._ext.metrics.registry cimport Registry
 from linkerd2_py._ext.metrics.series cimport Counter
 from linkerd2_py._ext.metrics.tcp cimport TcpMetrics
@@ -24,11 +25,27 @@ cdef class Clients:
     cdef Client make(self, str identity, bint secured, tuple tls)
     cdef Client secured(self, bytes identity)      # over TLS that we terminate; None: who proved nothing
 
+cdef class OpenPath:
+    """Requests that a refusal does not concern. Value object."""
+    cdef bytes method                   # None: all
+    cdef bytes path                     # without query, and without the slash at its end where `below`
+    cdef bint below                     # what lies below it, too
+    cdef Counter requests               # owned, or None: those that were let in
+    cdef bint leads(self, Head head) noexcept
+
 cdef class Permission:
     """What policy says to a client on a port. The shell makes one for each answer it gives; connections share
     it."""
     cdef bytes refusal                  # why it is not let in; None: it is
+    cdef int status                     # that goes with it
+    cdef tuple paths                    # of OpenPath: what it may ask for all the same
+    cdef bint refuses_opaque            # what is no HTTP is not let in
+    cdef bytes labels                   # for the series of its requests, as text; may be empty
     # Owned, or None: requests and opaque connections that were let in, or not.
     cdef Counter requests, connections
+    # callable(), or None: an opaque connection that was let in under another permission ends under this one
+    cdef object on_terminated
     cdef int count_request(self) noexcept
     cdef int count_connection(self) noexcept
+    # Whether this one request is let in though there is a refusal; counts it either way.
+    cdef bint pardon(self, Head head) noexcept

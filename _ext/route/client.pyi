@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 from linkerd2_py._ext.metrics.series import Counter
 
 class Client:
@@ -11,14 +13,35 @@ class Client:
     @property
     def labels(self) -> tuple[tuple[str, str], ...]: ...
 
+class OpenPath:
+    """Requests that a refusal does not concern: those for `path`, with `below` also for what lies below it;
+    `method` None: with every method."""
+
+    def __init__(
+        self,
+        path: bytes,
+        *,
+        method: bytes | None = None,
+        below: bool = False,
+        requests: Counter | None = None,
+    ) -> None: ...
+
 class Permission:
-    """An answer of policy. `refusal`: why the client is not let in, None lets it in. The counters count the
-    requests and the opaque connections it was given for."""
+    """An answer of policy. `refusal`: why the client is not let in, None lets it in; `status` goes with it,
+    and `paths` are let in all the same. `refuses_opaque`: what is no HTTP is not let in; unless given, where
+    there is a refusal. `labels` are for the series of its requests. The counters count the requests and the
+    opaque connections it was given for; `on_terminated` is called for each of those connections that were let
+    in at first and end under it."""
 
     def __init__(
         self,
         *,
         refusal: str | None = None,
+        status: int = 403,
+        paths: tuple[OpenPath, ...] = (),
+        refuses_opaque: bool | None = None,
+        labels: tuple[tuple[str, str], ...] = (),
         requests: Counter | None = None,
         connections: Counter | None = None,
+        on_terminated: Callable[[], object] | None = None,
     ) -> None: ...

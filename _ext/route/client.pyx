@@ -1,6 +1,10 @@
 # cython: language_level=3
 """Clients and permissions."""
 
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.string cimport memchr, memcmp
+
+from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.metrics.labels import make_labels
 
 SKIPPED = (("tls", "no_identity"), ("no_tls_reason", "port_skipped"))
@@ -45,11 +49,60 @@ cdef class Clients:
         return client
 
 
+cdef bint begins_with(Span span, bytes text) noexcept:
+    cdef size_t length = PyBytes_GET_SIZE(text)
+    return span.len >= length and memcmp(PyBytes_AS_STRING(text), span.ptr, length) == 0
+
+
+cdef bint is_text(Span span, bytes text) noexcept:
+    return span.len == <size_t> PyBytes_GET_SIZE(text) and begins_with(span, text)
+
+
+cdef class OpenPath:
+    def __init__(self, bytes path not None, *, bytes method=None, bint below=False, Counter requests=None):
+        self.path = path.removesuffix(b"/") if below else path
+        self.method = method
+        self.below = below
+        self.requests = requests
+
+    cdef bint leads(self, Head head) noexcept:
+        cdef Span path = head.path
+        cdef size_t length = PyBytes_GET_SIZE(self.path)
+        cdef const char* query = NULL
+        if self.method is not None and not is_text(head.method, self.method):
+            return False
+        if path.len:
+            query = <const char*> memchr(path.ptr, c"?", path.len)
+        if query != NULL:
+            path.len = query - path.ptr
+        if not begins_with(path, self.path):
+            return False
+        return path.len == length or (self.below and path.ptr[length] == c"/")
+
+
 cdef class Permission:
-    def __init__(self, *, str refusal=None, Counter requests=None, Counter connections=None):
+    def __init__(
+        self, *, str refusal=None, int status=403, tuple paths=(), refuses_opaque=None, tuple labels=(),
+        Counter requests=None, Counter connections=None, object on_terminated=None,
+    ):
         self.refusal = None if refusal is None else refusal.encode("ascii", "replace")
+        self.status = status
+        self.paths = paths
+        self.refuses_opaque = refusal is not None if refuses_opaque is None else refuses_opaque
+        self.labels = make_labels(labels)
         self.requests = requests
         self.connections = connections
+        self.on_terminated = on_terminated
+
+    cdef bint pardon(self, Head head) noexcept:
+        cdef OpenPath path
+        for path in self.paths:
+            if path.leads(head):
+                if path.requests is not None:
+                    path.requests.count += 1
+                return True
+        self.count_request()
+        return False
 
     cdef int count_request(self) noexcept:
         if self.requests is not None:
@@ -60,3 +113,4 @@ cdef class Permission:
         if self.connections is not None:
             self.connections.count += 1
         return 0
+

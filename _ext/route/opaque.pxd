@@ -6,7 +6,7 @@ from linkerd2_py._ext.exchange.backend cimport Backend, Waiter
 from linkerd2_py._ext.io.pump cimport Pump, PumpOwner
 from linkerd2_py._ext.io.transport cimport Session, Transport
 from linkerd2_py._ext.route.arrival cimport Reception
-from linkerd2_py._ext.route.client cimport Client
+from linkerd2_py._ext.route.client cimport Client, Permission
 from linkerd2_py._ext.route.target cimport Target
 
 cdef class Relay(Reception):
@@ -20,6 +20,7 @@ cdef class OpaqueConnection(Waiter):
     cdef Target target
     cdef Backend backend
     cdef Client sender
+    cdef Permission permission        # with which it was let in; None before, or where nobody decides
     cdef Transport client
     cdef Pump pump
     cdef bint over
@@ -27,6 +28,7 @@ cdef class OpaqueConnection(Waiter):
     cdef int attempts
     cdef int64_t dispatched           # loop ns
     cdef int admit(self) except -1
+    cdef int ask_again(self) except -1    # policy has changed: it may be over
     cdef int join(self, Transport transport) except -1
     cdef int fail(self) except -1
     cdef int end(self) except -1

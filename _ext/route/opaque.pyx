@@ -5,7 +5,6 @@ from linkerd2_py._ext.core.fault cimport FaultKind, is_ours
 from linkerd2_py._ext.exchange.backend cimport WANTS_TRANSPORT, Unavailable
 from linkerd2_py._ext.io.pump cimport pump_between
 from linkerd2_py._ext.io.transport cimport PAUSE_PARKED
-from linkerd2_py._ext.route.client cimport Permission
 
 cdef enum:
     # Of endpoints, for one connection: as often as an exchange is chosen again. Its client waits meanwhile,
@@ -62,9 +61,22 @@ cdef class OpaqueConnection(Waiter):
         self.client.count_as(self.sender.tcp)
         if permission is not None:
             permission.count_connection()
-            if permission.refusal is not None:
+            if permission.refuses_opaque:
                 return self.fail()
+        self.permission = permission
         return self.target.choose(self)
+
+    cdef int ask_again(self) except -1:
+        cdef Permission permission
+        if self.over or self.permission is None:
+            return 0
+        permission = self.server.ask(self.client, self.target, self.sender)
+        if permission.refuses_opaque:
+            if permission.on_terminated is not None:
+                permission.on_terminated()
+            return self.fail()
+        self.permission = permission
+        return 0
 
     cdef int on_backend(self, Backend backend) except -1:
         if self.over:

@@ -44,6 +44,7 @@ cdef class ConnectionRouter(Router):
     cdef Backend labelled_backend
     cdef bytes labelled_authority
     cdef Target by_authority(self, Head head)
+    cdef int forget(self) except -1   # without `fixed`: the next request's target is asked about anew
     cdef HttpMetrics label(self, Backend backend, Span name)
     cdef int stamp_client(self, Head head) except -1
     cdef bint is_shareable(self) noexcept

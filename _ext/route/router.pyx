@@ -75,7 +75,7 @@ cdef class ConnectionRouter(Router):
     cdef bint is_shareable(self) noexcept:
         if self.fixed is None or self.authority_labels:
             return False
-        return self.permission is None or self.permission.refusal is None
+        return self.permission is None or self.permission.refusal is None or len(self.permission.paths) > 0
 
     cdef Logical logical_for(self, Waiter exchange, Head head):
         cdef Target target = self.fixed
@@ -89,9 +89,10 @@ cdef class ConnectionRouter(Router):
                 exchange.on_unavailable(UNAVAILABLE_REJECTED, 400, b"request has no usable authority")
                 return None
         if self.permission is not None:
-            self.permission.count_request()
-            if self.permission.refusal is not None:
-                exchange.on_unavailable(UNAVAILABLE_REJECTED, 403, self.permission.refusal)
+            if self.permission.refusal is None:
+                self.permission.count_request()
+            elif not self.permission.pardon(head):
+                exchange.on_unavailable(UNAVAILABLE_REJECTED, self.permission.status, self.permission.refusal)
                 return None
         if self.table.in_flight >= self.table.settings.max_in_flight:
             exchange.on_unavailable(UNAVAILABLE_SHED, 503, b"too many requests in flight")
@@ -129,6 +130,11 @@ cdef class ConnectionRouter(Router):
         self.permission = self.tunnels.permit(self.last, self.client, self.peer)
         return self.last
 
+    cdef int forget(self) except -1:
+        self.last = None
+        self.labelled_backend = None
+        return 0
+
     cdef HttpMetrics metrics_for(self, Logical logical, Backend backend, Head head):
         cdef Span name
         if backend is None:
@@ -150,6 +156,8 @@ cdef class ConnectionRouter(Router):
         remembered."""
         authority = name.ptr[:name.len]
         labels = backend.http_labels + b"," + make_labels(self.client.labels)
+        if self.permission is not None and self.permission.labels:
+            labels += b"," + self.permission.labels
         if authority:
             name_label = make_labels([("authority", authority.decode("ascii", "replace").lower())])
             labels = name_label + b"," + labels

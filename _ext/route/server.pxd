@@ -19,8 +19,9 @@ cdef class ProxyServer(Relay):
     cdef int serve(self, Transport transport, Target target, Client client, Protocol protocol) except -1
     cdef ConnectionRouter router_for(self, Target target, Client client, Permission permission)
     cdef ConnectionRouter new_router(self, Target target, Client client, Permission permission)
+    cdef ConnectionRouter router_of(self, Session session)
+    cdef int ask_about(self, Session session) except -1
     cdef bint owns(self, Session session)
-    cdef bint routes(self, object dispatch)
     cdef int drain_session(self, Session session) except -1
 
 cdef class Doorway(Accepting):

@@ -176,12 +176,46 @@ cdef class ProxyServer(Relay):
                 found.append((<Transport> source).session)
         return found
 
-    cdef bint owns(self, Session session):
-        if isinstance(session, Http1Server):
-            return self.routes((<Http1Server> session).dispatch)
-        if isinstance(session, Http2Server):
-            return self.routes((<Http2Server> session).dispatch)
-        return isinstance(session, Arrival) and (<Arrival> session).server is self
+    def ask_again(self):
+        """Policy has changed: whoever is connected is asked about again. Requests that begin from now on
+        follow the new answers, those under way go on; what is no HTTP and no longer let in ends."""
+        if self.authorize is None:
+            return
+        self.loop.now = now_ns()
+        for connection in list(self.opaque_connections):
+            (<OpaqueConnection> connection).ask_again()
+        for session in self.sessions():
+            self.ask_about(session)
 
-    cdef bint routes(self, object dispatch):
-        return isinstance(dispatch, ConnectionRouter) and (<ConnectionRouter> dispatch).tunnels is self
+    cdef int ask_about(self, Session session) except -1:
+        cdef ConnectionRouter router = self.router_of(session)
+        cdef Permission permission
+        if router is None:
+            return 0
+        if router.fixed is None:
+            return router.forget()
+        permission = self.ask(session.transport, router.fixed, router.client)
+        if permission is router.permission:
+            return 0
+        router = self.router_for(router.fixed, router.client, permission)
+        if isinstance(session, Http1Server):
+            (<Http1Server> session).dispatch = router
+        else:
+            (<Http2Server> session).dispatch = router
+        return 0
+
+    cdef bint owns(self, Session session):
+        if isinstance(session, Arrival):
+            return (<Arrival> session).server is self
+        return self.router_of(session) is not None
+
+    cdef ConnectionRouter router_of(self, Session session):
+        """That of a connection of this server that speaks HTTP, else None."""
+        cdef object dispatch = None
+        if isinstance(session, Http1Server):
+            dispatch = (<Http1Server> session).dispatch
+        elif isinstance(session, Http2Server):
+            dispatch = (<Http2Server> session).dispatch
+        if isinstance(dispatch, ConnectionRouter) and (<ConnectionRouter> dispatch).tunnels is self:
+            return dispatch
+        return None

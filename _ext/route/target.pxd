@@ -44,6 +44,7 @@ cdef class Target(Roster):
     cdef bint configured, opaque, gate_shut, closed
     # Nothing but HTTP is spoken there: what is none is refused, never carried as opaque
     cdef bint only_http
+    cdef int64_t detect_timeout_ns      # of its connections; 0: the server's
     cdef Unavailable rejected_why
     cdef int rejected_status            # 0 when not rejected
     cdef bytes rejected_text

@@ -25,9 +25,10 @@ class Target:
         http: bool = False,
         logical: bytes | None = None,
         labels: Labels = (),
+        detect_timeout_ns: int = 0,
     ) -> None:
         """The profile is known: connections parked for it go on. `http`: what is no HTTP is refused, never
-        carried as opaque."""
+        carried as opaque. `detect_timeout_ns`: how long it may be silent; 0: as long as the server says."""
     def replace(self, specs: list[EndpointSpec]) -> None:
         """Makes the set exactly `specs`; endpoints that stay keep connections and load. None: what waits
         fails when the fail-fast period ends."""

@@ -178,13 +178,16 @@ cdef class Target(Roster):
 
     # ---- from the shell
 
-    def configure(self, *, bint opaque=False, bint http=False, bytes logical=None, tuple labels=()):
+    def configure(
+        self, *, bint opaque=False, bint http=False, bytes logical=None, tuple labels=(), detect_timeout_ns=0,
+    ):
         """The profile is known: connections parked for it go on. May be called again when it changes (new
         connections follow it)."""
         self.side.loop.now = now_ns()
         self.configured = True
         self.opaque = opaque
         self.only_http = http
+        self.detect_timeout_ns = detect_timeout_ns
         self.labels = labels
         self.http = {}
         if logical is not None:

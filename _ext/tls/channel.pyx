@@ -200,7 +200,10 @@ cdef Channel begun(Channel channel, Credentials credentials, SSL_CTX* ctx):
 
 
 cdef Channel serving(Credentials credentials, bint takes_header):
-    cdef Channel channel = begun(Channel.__new__(Channel), credentials, credentials.server)
+    cdef Channel channel
+    if credentials.server == NULL:
+        raise ValueError("nobody can be served without a certificate")
+    channel = begun(Channel.__new__(Channel), credentials, credentials.server)
     channel.takes_header = takes_header
     SSL_set_accept_state(channel.ssl)
     return channel

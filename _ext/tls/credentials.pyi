@@ -10,10 +10,12 @@ class Credentials:
     PEM bundle. Checked at once: the key belongs to the leaf, the chain leads to an anchor and is valid now,
     and the one DNS name of the leaf is `name`. `not_after` is Unix seconds: the earliest end of any
     certificate of the verified chain.
+
+    Without a key there is no certificate either: a client that knows whom to trust, and proves nothing.
     """
 
     def __init__(
-        self, *, name: str, key: bytes, chain: Sequence[bytes], anchors: bytes
+        self, *, name: str, key: bytes | None = None, chain: Sequence[bytes] = (), anchors: bytes
     ) -> None: ...
     @property
     def name(self) -> str: ...

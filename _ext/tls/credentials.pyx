@@ -122,13 +122,24 @@ cdef class Credentials:
         gone(LIVE_CREDENTIALS)
 
     def __init__(
-        self, *, str name not None, bytes key not None, object chain not None, bytes anchors not None,
+        self, *, str name not None, bytes key=None, object chain=(), bytes anchors not None,
     ):
-        cdef Certificates certificates = parse_chain(chain)
         cdef Certificates trusted = parse_anchors(anchors)
         cdef X509_STORE* store = make_store(trusted)
-        cdef EVP_PKEY* private = NULL
         self.name = name
+        try:
+            if key is None:
+                self.client = prepare(SSL_CTX_new(TLS_client_method()), store)
+            else:
+                self.certify(key, chain, store)
+        finally:
+            X509_STORE_free(store)
+            ERR_clear_error()
+
+    cdef int certify(self, bytes key, object chain, X509_STORE* store) except -1:
+        cdef Certificates certificates = parse_chain(chain)
+        cdef EVP_PKEY* private = NULL
+        cdef str name = self.name
         try:
             private = parse_key(key)
             if certified_name(certificates.at(0)) != name.encode():
@@ -149,8 +160,7 @@ cdef class Credentials:
             present(self.client, certificates, private)
         finally:
             EVP_PKEY_free(private)
-            X509_STORE_free(store)
-            ERR_clear_error()
+        return 0
 
     def __repr__(self):
         return f"<Credentials of {self.name}>"

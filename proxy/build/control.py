@@ -7,20 +7,24 @@ import logging
 from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.route.local_client import LocalClient
 from linkerd2_py._ext.route.target_table import TargetTable
+from linkerd2_py._ext.tls.credentials import Credentials, CredentialsError
+from linkerd2_py._ext.tls.identity import LocalIdentity, ServerIdentity
 from linkerd2_py.base.clock import SystemClock
-from linkerd2_py.proxy.addresses import Authority, SocketAddr
+from linkerd2_py.proxy.addresses import SocketAddr
 from linkerd2_py.proxy.backoff import backoff_maker
 from linkerd2_py.proxy.build.parts import Parts
-from linkerd2_py.proxy.config.types import Config
+from linkerd2_py.proxy.config.table import IDENTITY_TRUST_ANCHORS
+from linkerd2_py.proxy.config.types import Config, Identity, Service
 from linkerd2_py.proxy.discovery.discovery import Discovery
 from linkerd2_py.proxy.discovery.lookups import Lookups
 from linkerd2_py.proxy.dns.follow import TtlBounds
 from linkerd2_py.proxy.dns.resolver import Resolver
 from linkerd2_py.proxy.dns.settings import Hosts, ResolvConf
 from linkerd2_py.proxy.grpc.client import GrpcClient
-from linkerd2_py.proxy.identity.certify import Certifier
+from linkerd2_py.proxy.identity.certify import Certificate, Certifier, IdentityError
 from linkerd2_py.proxy.identity.failures import handshake_log
 from linkerd2_py.proxy.identity.renewal import Bounds, Metrics, Renewal
+from linkerd2_py.proxy.policy.api import PolicyApi
 from linkerd2_py.proxy.settings import CONTROL_BACKOFF, control_pool_settings
 
 logger = logging.getLogger(__name__)
@@ -50,10 +54,24 @@ def build_lookups(parts: Parts) -> Lookups:
 
 def with_destination(parts: Parts, lookups: Lookups) -> Lookups:
     """The same, and the destination API where there is one."""
-    address = parts.config.destination.address
-    if address is None:
+    service = parts.config.destination.service
+    if service is None:
         return lookups
-    return lookups._replace(client=_client(parts, lookups, address=address))
+    return lookups._replace(client=_client(parts, lookups, service, what="destination"))
+
+
+def build_policy(parts: Parts, lookups: Lookups) -> PolicyApi | None:
+    """The policy API where there is one."""
+    config = parts.config.policy
+    if config is None:
+        return None
+    return PolicyApi(
+        _client(parts, lookups, config.service, what="policy"),
+        workload=config.workload,
+        streams=lookups.rules.streams,
+        make_backoff=lookups.make_backoff,
+        running=lookups.running,
+    )
 
 
 def build_identity(parts: Parts, lookups: Lookups) -> None:
@@ -61,9 +79,18 @@ def build_identity(parts: Parts, lookups: Lookups) -> None:
     config, identity, clock = parts.config.identity, parts.identity, SystemClock()
     if config is None or identity is None:
         return
-    client = _client(parts, lookups, address=config.address)
+    caller = parts.caller = _caller(config)
+    caller.on_failure = handshake_log(logger, clock=clock)
+    client = _client(parts, lookups, config.service, what="identity")
+    certifier = Certifier(client, config=config, clock=clock)
+
+    async def certify() -> Certificate:
+        certificate = await certifier.certify()
+        caller.install(certificate.credentials)
+        return certificate
+
     parts.renewal = Renewal(
-        Certifier(client, config=config, clock=clock).certify,
+        certify,
         identity=identity,
         bounds=Bounds(config.min_refresh_s, config.max_refresh_s),
         metrics=Metrics(parts.registry),
@@ -73,10 +100,27 @@ def build_identity(parts: Parts, lookups: Lookups) -> None:
     identity.on_failure = handshake_log(logger, clock=clock)
 
 
-def _client(parts: Parts, lookups: Lookups, *, address: Authority) -> GrpcClient:
-    """The control plane is a target like any other, found by DNS or at an address."""
-    rules = lookups.rules._replace(address=None, profile_networks=())
-    discovery = Discovery(lookups._replace(rules=rules, leads_back=_never))
+def _caller(config: Identity) -> LocalIdentity:
+    """Who calls the control plane: somebody who knows whom to trust, and who has no certificate yet.
+    IdentityError when the anchors cannot be used.
+    """
+    caller = LocalIdentity(config.local_name)
+    try:
+        caller.install(Credentials(name=config.local_name, anchors=config.trust_anchors))
+    except CredentialsError as error:
+        raise IdentityError(f"{IDENTITY_TRUST_ANCHORS.variable}: {error}") from error
+    return caller
+
+
+def _client(parts: Parts, lookups: Lookups, service: Service, *, what: str) -> GrpcClient:
+    """The control plane is a target like any other, found by DNS or at an address; who answers there proves
+    the name that we were given.
+    """
+    rules = lookups.rules._replace(service=None, profile_networks=())
+    found = lookups._replace(rules=rules, leads_back=_never)
+    if service.name:
+        found = found._replace(peer=ServerIdentity(service.name), secures=True)
+    discovery = Discovery(found)
     table = TargetTable(
         parts.engine,
         parts.registry,
@@ -84,12 +128,18 @@ def _client(parts: Parts, lookups: Lookups, *, address: Authority) -> GrpcClient
         settings=control_pool_settings(),
         on_unknown_target=lambda target: discovery.on_unknown_target(target, table=table),
         metrics_prefix=b"control_",
+        identity=parts.caller if service.name else None,
     )
     parts.add_table(table)
     parts.add_discovery(discovery)
-    target = table.install(str(address).encode())
+    target = table.install(str(service.address).encode())
     discovery.adopt(target)
-    return GrpcClient(LocalClient(table), target=target, authority=str(address))
+    client = GrpcClient(LocalClient(table), target=target, authority=str(service.address))
+    if service.name:
+        client.on_answer = lambda: logger.info(
+            "%s at %s has proven to be %s", what, service.address, service.name
+        )
+    return client
 
 
 def _resolver(config: Config, *, registry: Registry) -> Resolver:

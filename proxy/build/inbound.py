@@ -6,20 +6,31 @@ from linkerd2_py.proxy.build.parts import Parts
 from linkerd2_py.proxy.build.server import Authorize, bind, build_server, build_table
 from linkerd2_py.proxy.config.table import INBOUND_LISTEN_ADDR, INBOUND_STATIC_PORTS
 from linkerd2_py.proxy.discovery.inbound import InboundTargets
+from linkerd2_py.proxy.policy.api import PolicyApi
+from linkerd2_py.proxy.policy.changes import PolicyChanges
 from linkerd2_py.proxy.policy.inbound import InboundPolicies
+from linkerd2_py.proxy.policy.ports import PortPolicies
 
 
-def build_inbound(parts: Parts) -> None:
+def build_inbound(parts: Parts, api: PolicyApi | None) -> None:
     """Listeners for peers, whose targets are the workload's own addresses. ListenError when one is taken."""
     config, side = parts.config, parts.config.inbound
-    targets = InboundTargets(
-        own_ips=config.inbound_ips,
+    changes = PolicyChanges()
+    ports = PortPolicies(
+        config.inbound_policy,
         opaque_ports=side.opaque_ports,
-        leads_back=parts.listening.is_ours,
+        api=api,
+        on_change=changes.on_change,
     )
+    parts.add_discovery(ports)
+    targets = InboundTargets(
+        own_ips=config.inbound_ips, ports=ports, leads_back=parts.listening.is_ours
+    )
+    changes.targets = targets
     table = build_table(parts, "inbound", side=side, finder=targets)
-    authorize = _authorize(parts, targets)
+    authorize = _authorize(parts, targets, ports)
     server = build_server(parts, table, side=side, target=None, authorize=authorize)
+    changes.servers.append(server)
     for address in side.listen:
         parts.listening.inbound.append(
             bind(server, address, side=side, setting=INBOUND_LISTEN_ADDR)
@@ -30,12 +41,15 @@ def build_inbound(parts: Parts) -> None:
         server = build_server(
             parts, table, side=side, target=target, opaque=port.opaque, authorize=authorize
         )
+        changes.servers.append(server)
         bound = bind(server, port.listen, side=side, setting=INBOUND_STATIC_PORTS)
         targets.listens(port, at=bound)
         parts.listening.inbound_static.append((bound, str(port.workload)))
+    for number in sorted(config.inbound_ports):
+        ports.begin(number)
 
 
-def _authorize(parts: Parts, targets: InboundTargets) -> Authorize:
+def _authorize(parts: Parts, targets: InboundTargets, ports: PortPolicies) -> Authorize:
     """Policy, which knows the workload's own ports only."""
-    policies = InboundPolicies(parts.config.inbound_policy, registry=parts.registry)
+    policies = InboundPolicies(ports.of, registry=parts.registry)
     return lambda client, peer, port: policies.permission(client, peer, targets.port_of(port))

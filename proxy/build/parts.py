@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
 from linkerd2_py import __version__
 from linkerd2_py._ext.io.actor import Actor
@@ -17,7 +17,6 @@ from linkerd2_py._ext.route.target_table import TargetTable
 from linkerd2_py._ext.tls.identity import LocalIdentity
 from linkerd2_py.base.tasks import FAILURES, FAILURES_HELP, count_failures
 from linkerd2_py.proxy.config.types import Config
-from linkerd2_py.proxy.discovery.discovery import Discovery
 from linkerd2_py.proxy.event_loop import leave
 from linkerd2_py.proxy.identity.renewal import Renewal
 from linkerd2_py.proxy.listeners import Listening
@@ -27,6 +26,16 @@ logger = logging.getLogger(__name__)
 
 # Of a loop that is closed: what was put off is done, but not for ever.
 _LAST_WORK_S: Final = 1.0
+
+
+class Asking(Protocol):
+    """What has streams to the control plane."""
+
+    def close(self) -> None:
+        """Stop asking. Idempotent."""
+
+    async def settled(self) -> None:
+        """After `close` of all: until no call of theirs is left in the engine."""
 
 
 class Parts:
@@ -47,11 +56,13 @@ class Parts:
         self.identity = (
             None if config.identity is None else LocalIdentity(config.identity.local_name)
         )
+        self.caller: LocalIdentity | None = None
+        """Who calls the control plane: the same, before it is certified too."""
         self.renewal: Renewal | None = None
         self.listening = Listening()
         self.tables: list[TargetTable] = []
         self.servers: list[ProxyServer] = []
-        self.discoveries: list[Discovery] = []
+        self.discoveries: list[Asking] = []
 
     def add_table(self, table: TargetTable) -> None:
         self.tables.append(table)
@@ -61,7 +72,7 @@ class Parts:
         self.servers.append(server)
         self.closers += [server.abort_all, server.drain]
 
-    def add_discovery(self, discovery: Discovery) -> None:
+    def add_discovery(self, discovery: Asking) -> None:
         self.discoveries.append(discovery)
         self.closers.append(discovery.close)
 

@@ -6,9 +6,12 @@ from collections.abc import Container, Iterable, Iterator
 from typing import Any, Final
 
 from linkerd2_py.base.names import PROXY_ENV_PREFIX
-from linkerd2_py.proxy.addresses import is_loopback
+from linkerd2_py.proxy.addresses import Authority, is_loopback
 from linkerd2_py.proxy.config.setting import Setting, Values
 from linkerd2_py.proxy.config.table import (
+    CONTROL_PLAINTEXT,
+    DESTINATION_SVC_ADDR,
+    DESTINATION_SVC_NAME,
     IDENTITY_DIR,
     IDENTITY_DISABLED,
     IDENTITY_LOCAL_NAME,
@@ -23,8 +26,10 @@ from linkerd2_py.proxy.config.table import (
     INBOUND_DEFAULT_POLICY,
     INBOUND_PORTS_REQUIRE_IDENTITY,
     INBOUND_PORTS_REQUIRE_TLS,
+    POLICY_SVC_ADDR,
+    POLICY_SVC_NAME,
 )
-from linkerd2_py.proxy.config.types import Identity
+from linkerd2_py.proxy.config.types import Identity, Service
 
 Problems = Iterator[tuple[Setting[Any], str]]
 """Settings, each with what is wrong."""
@@ -40,6 +45,11 @@ _NEEDED: Final = (
     _NEEDED_FOR_KEY[1],
     _NEEDED_FOR_KEY[0],
     (IDENTITY_TOKEN_FILE, "the file with this workload's token"),
+)
+_SERVICES: Final = (
+    (IDENTITY_SVC_ADDR, IDENTITY_SVC_NAME),
+    (DESTINATION_SVC_ADDR, DESTINATION_SVC_NAME),
+    (POLICY_SVC_ADDR, POLICY_SVC_NAME),
 )
 _NAMES: Final = (IDENTITY_LOCAL_NAME, IDENTITY_SERVER_ID, IDENTITY_SERVER_NAME)
 KEY_VARIABLES: Final = frozenset(
@@ -65,11 +75,35 @@ def missing(values: Values, *, bad: Container[str]) -> Problems:
         )
     yield from _unset(values, _NEEDED, bad=bad)
     yield from _names(values, bad=bad)
-    address = values[IDENTITY_SVC_ADDR]
-    if address is None or values[IDENTITY_SVC_NAME] or IDENTITY_SVC_NAME.variable in bad:
-        return
-    if not is_loopback(address.host):
-        yield IDENTITY_SVC_NAME, f"must be set: the identity that answers at {address}"
+    for at, name in _SERVICES:
+        address = values[at]
+        if address is None or values[name] or name.variable in bad or values[CONTROL_PLAINTEXT]:
+            continue
+        if not _is_local(address):
+            yield name, f"must be set: the identity that answers at {address}"
+
+
+def service(values: Values, at: Setting[Authority | None]) -> Service | None:
+    """A service of the control plane; on loopback, and where this proxy has no identity, nobody has to prove
+    who answers.
+    """
+    address, names = values[at], dict(_SERVICES)
+    if address is None:
+        return None
+    plain = values[CONTROL_PLAINTEXT] or values[IDENTITY_DISABLED] or _is_local(address)
+    return Service(address, "" if plain else values[names[at]])
+
+
+def plain_services(values: Values) -> Problems:
+    """Services that are called in plain text over a network."""
+    for at, _ in _SERVICES:
+        found = service(values, at)
+        if found is not None and not found.name and not _is_local(found.address):
+            yield at, f"{found.address} is called in plain text, and proves nothing"
+
+
+def _is_local(address: Authority) -> bool:
+    return is_loopback(address.host)
 
 
 def missing_for_key(values: Values, *, bad: Container[str]) -> Problems:
@@ -92,12 +126,11 @@ def contradictions(values: Values) -> Problems:
 
 def build(values: Values) -> Identity | None:
     """None where identity is disabled."""
-    address = values[IDENTITY_SVC_ADDR]
-    if address is None or values[IDENTITY_DISABLED]:
+    found = service(values, IDENTITY_SVC_ADDR)
+    if found is None or values[IDENTITY_DISABLED]:
         return None
     return Identity(
-        address=address,
-        service_name=values[IDENTITY_SVC_NAME],
+        service=found,
         trust_anchors=values[IDENTITY_TRUST_ANCHORS],
         directory=values[IDENTITY_DIR],
         token_file=values[IDENTITY_TOKEN_FILE],

@@ -21,6 +21,7 @@ from linkerd2_py.proxy.config.types import (
     InboundPolicy,
     KeyRequest,
     Logs,
+    PolicyService,
     Side,
     SocketTuning,
     StreamLimits,
@@ -59,7 +60,8 @@ def load(environ: Mapping[str, str]) -> Config:
         problems = _contradictions(values)
     if problems:
         raise ConfigError((*problems, *_unknown(environ)))
-    warnings = (*_missed(values), *_unknown(environ))
+    plain = starmap(_problem, identity.plain_services(values))
+    warnings = (*plain, *_missed(values), *_unknown(environ))
     return _build(values, warnings=tuple(map(str, warnings)), not_used_yet=_not_used_yet(environ))
 
 
@@ -133,6 +135,10 @@ def _contradictions(values: Values) -> list[Problem]:
     found += _order(values, low=table.IDENTITY_MIN_REFRESH, high=table.IDENTITY_MAX_REFRESH)
     if values[table.DESTINATION_SVC_ADDR] is None:
         found += _needs_destination(values)
+    if values[table.POLICY_SVC_ADDR] is not None and not values[table.POLICY_WORKLOAD]:
+        found.append(
+            _problem(table.POLICY_WORKLOAD, "must be set: in whose name policy is asked for")
+        )
     return found
 
 
@@ -195,6 +201,8 @@ def _build(values: Values, *, warnings: tuple[str, ...], not_used_yet: tuple[str
             require_identity=values[table.INBOUND_PORTS_REQUIRE_IDENTITY],
             require_tls=values[table.INBOUND_PORTS_REQUIRE_TLS],
         ),
+        inbound_ports=values[table.INBOUND_PORTS],
+        policy=_policy(values),
         identity=identity.build(values),
         admin=AdminSettings(
             listen=values[table.ADMIN_LISTEN_ADDR],
@@ -266,6 +274,11 @@ def _http2(values: Values, side: table.SideSettings) -> Http2Server:
     )
 
 
+def _policy(values: Values) -> PolicyService | None:
+    service = identity.service(values, table.POLICY_SVC_ADDR)
+    return service and PolicyService(service, workload=values[table.POLICY_WORKLOAD])
+
+
 def _destination(values: Values) -> Destination:
     token, workload = values[table.DESTINATION_CONTEXT], values[table.POLICY_WORKLOAD]
     namespace = (
@@ -274,7 +287,7 @@ def _destination(values: Values) -> Destination:
         or parse.workload_namespace(workload)
     )
     return Destination(
-        address=values[table.DESTINATION_SVC_ADDR],
+        service=identity.service(values, table.DESTINATION_SVC_ADDR),
         context_token=token,
         namespace=namespace,
         get_suffixes=values[table.DESTINATION_GET_SUFFIXES],

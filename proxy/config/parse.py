@@ -30,7 +30,8 @@ _LONGEST_S: Final = 365 * 86400.0 * 100
 _PORT_RANGE: Final = re.compile(r"([0-9]+)(?:-([0-9]+))?", re.ASCII)
 _ANCHOR: Final = re.compile("-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \\1-----", re.DOTALL)
 _POLICIES: Final = (
-    "all-unauthenticated", "all-authenticated", "cluster-authenticated", "cluster-unauthenticated", "deny",
+    "all-unauthenticated", "all-authenticated", "cluster-authenticated", "cluster-unauthenticated", "audit",
+    "deny",
 )  # fmt: skip
 _DURATION_RULE: Final = "must be a number with a unit ms, s, m, h or d, such as 300ms or 10s"
 
@@ -252,10 +253,6 @@ def workload_namespace(text: str) -> str:
 
 def default_policy(text: str) -> str:
     """One of Linkerd's default policies."""
-    if text == "audit":
-        raise ValueError(
-            "audit is not available yet: nothing would tell what it lets in against the rules"
-        )
     return one_of(*_POLICIES)(text)
 
 

@@ -53,6 +53,10 @@ INBOUND_STATIC_PORTS: Final = listed(
 
 # Who this proxy is.
 
+_CONTROL_NAME: Final = (
+    "the identity that must answer there, over TLS; needed unless the address is on loopback, where it is"
+    " called in plain text"
+)
 IDENTITY_DISABLED: Final = Setting(
     "IDENTITY_DISABLED",
     parse.non_empty,
@@ -65,9 +69,7 @@ IDENTITY_SVC_ADDR: Final = optional(
 )
 IDENTITY_SVC_NAME: Final = _identity(
     "IDENTITY_SVC_NAME",
-    "the identity of that service; needed unless the address is a loopback IP, and not proven yet: the"
-    " service is called in plain"
-    " text",
+    _CONTROL_NAME,
 )
 IDENTITY_TRUST_ANCHORS: Final = Setting(
     "IDENTITY_TRUST_ANCHORS",
@@ -391,10 +393,13 @@ DESTINATION_SVC_ADDR: Final = optional(
     parse.authority,
     "`host:port` of the destination API; without it every name is looked for in DNS",
 )
-DESTINATION_SVC_NAME: Final = missed(
-    "DESTINATION_SVC_NAME",
-    parse.identity,
-    "the destination API is called in plain text, and nobody has to prove that name",
+DESTINATION_SVC_NAME: Final = _identity("DESTINATION_SVC_NAME", _CONTROL_NAME)
+CONTROL_PLAINTEXT: Final = setting(
+    "CONTROL_PLAINTEXT",
+    parse.switch,
+    "false",
+    "ours: the control plane is called in plain text wherever it is, and proves nothing: for a mesh on one"
+    " machine",
 )
 DESTINATION_CONTEXT: Final = _text("DESTINATION_CONTEXT", "token sent with each question")
 _SUFFIXES = "names that the destination API is asked for; others go by DNS"
@@ -431,12 +436,11 @@ RESOLV_CONF: Final = _text(
     "where name servers are listed; read again when it has changed",
     "/etc/resolv.conf",
 )
-_NAMESPACE = (
+POD_NAMESPACE: Final = _text(
+    "POD_NAMESPACE",
     "the workload's namespace, which completes `web` and `web.ns`; by default that of"
-    " `DESTINATION_CONTEXT`"
+    " `DESTINATION_CONTEXT`",
 )
-POD_NAMESPACE: Final = _text("POD_NAMESPACE", _NAMESPACE)
-POLICY_WORKLOAD: Final = _text("POLICY_WORKLOAD", _NAMESPACE)
 
 # Who is let in.
 
@@ -451,8 +455,7 @@ INBOUND_DEFAULT_POLICY: Final = setting(
     parse.default_policy,
     "all-unauthenticated",
     "who is let in: `all-unauthenticated`, `all-authenticated`, `cluster-authenticated`,"
-    " `cluster-unauthenticated`, `deny`; localhost"
-    " always",
+    " `cluster-unauthenticated`, `audit` (all, and the log names them), `deny`; localhost always",
 )
 POLICY_CLUSTER_NETWORKS: Final = listed(
     "POLICY_CLUSTER_NETWORKS",
@@ -470,19 +473,29 @@ INBOUND_PORTS_REQUIRE_TLS: Final = listed(
     parse.ports,
     "the workload's ports whose clients must come over TLS that ends here",
 )
-INBOUND_PORTS: Final = ignored("INBOUND_PORTS", parse.ports)
+INBOUND_PORTS: Final = listed(
+    "INBOUND_PORTS",
+    parse.ports,
+    "the workload's ports that the policy API is asked about from the start; others are when something"
+    " comes there",
+)
 INBOUND_GATEWAY_SUFFIXES: Final = missed(
     "INBOUND_GATEWAY_SUFFIXES",
     parse.suffixes,
     "it is no gateway: connections that name a target are refused",
 )
-POLICY_SVC_ADDR: Final = missed(
+POLICY_SVC_ADDR: Final = optional(
     "POLICY_SVC_ADDR",
     parse.authority,
-    "the policy controller is not asked; `INBOUND_DEFAULT_POLICY` and the `INBOUND_PORTS_REQUIRE_…` decide"
-    " alone who is let in",
+    "`host:port` of the policy API; without it `INBOUND_DEFAULT_POLICY` decides who is let in, and outbound"
+    " traffic is treated as the destination API says",
 )
-POLICY_SVC_NAME: Final = ignored("POLICY_SVC_NAME")
+POLICY_SVC_NAME: Final = _identity("POLICY_SVC_NAME", _CONTROL_NAME)
+POLICY_WORKLOAD: Final = _text(
+    "POLICY_WORKLOAD",
+    'in whose name the policy API is asked, as it wants it: `{"ns":…,"pod":…}`; its namespace completes'
+    " names where `DESTINATION_CONTEXT` has none",
+)
 
 # What it tells.
 

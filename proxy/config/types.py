@@ -84,10 +84,24 @@ class StreamLimits(NamedTuple):
     lifetime_s: float | None
 
 
-class Destination(NamedTuple):
-    """The destination service and which targets it is asked about. No `address`: names go to DNS."""
+class Service(NamedTuple):
+    """A service of the control plane. `name`: who must answer there; "": it is called in plain text."""
 
-    address: Authority | None
+    address: Authority
+    name: str
+
+
+class PolicyService(NamedTuple):
+    """The policy API, and in whose name it is asked."""
+
+    service: Service
+    workload: str
+
+
+class Destination(NamedTuple):
+    """The destination service and which targets it is asked about. No `service`: names go to DNS."""
+
+    service: Service | None
     context_token: str
     namespace: str
     get_suffixes: tuple[str, ...]
@@ -98,13 +112,11 @@ class Destination(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """Who this proxy is, and how it gets its certificate. `service_name`: who must answer at `address`,
-    "" on loopback, where it is called in plain text. `trust_anchors`: PEM. `directory` holds the key and
-    the request that `proxy-identity` has made.
+    """Who this proxy is, and how it gets its certificate. `trust_anchors`: PEM. `directory` holds the key
+    and the request that `proxy-identity` has made.
     """
 
-    address: Authority
-    service_name: str
+    service: Service
     trust_anchors: bytes
     directory: str
     token_file: str
@@ -164,6 +176,8 @@ class Config(NamedTuple):
     inbound_static: tuple[StaticInbound, ...]
     inbound_ips: frozenset[bytes]
     inbound_policy: InboundPolicy
+    inbound_ports: frozenset[int]
+    policy: PolicyService | None
     identity: Identity | None
     admin: AdminSettings
     destination: Destination

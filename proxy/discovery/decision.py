@@ -75,7 +75,7 @@ def decide(key: bytes, *, rules: Destination) -> Decision:
         return _by_ip(SocketAddr(unpack_ip(packed), port), packed=packed, rules=rules)
     if not is_host_name(host) or port == 0:
         return Rejected(400, "the target is neither an address nor a host name")
-    if rules.address is None:
+    if rules.service is None:
         return ByDns(Authority(host, port))
     return _by_name(Authority(host, port), rules=rules)
 
@@ -83,7 +83,7 @@ def decide(key: bytes, *, rules: Destination) -> Decision:
 def _by_ip(address: SocketAddr, *, packed: bytes, rules: Destination) -> Decision:
     if is_unspecified(address.host) or is_multicast(address.host) or address.port == 0:
         return Rejected(502, "the target is not an address that can be connected to")
-    if rules.address is not None and any(net.contains(packed) for net in rules.profile_networks):
+    if rules.service is not None and any(net.contains(packed) for net in rules.profile_networks):
         return ByAddress(address)
     return Forwarded(address)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple, Protocol
 
 from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.route.endpoint_spec import LOOPBACK, EndpointSpec
@@ -31,8 +31,27 @@ from linkerd2_py.proxy.discovery.refusal import (
     refuse,
     refuse_loop,
 )
+from linkerd2_py.proxy.policy.server import ServerPolicy
+from linkerd2_py.proxy.settings import ns
 
 _REFUSED: Final = (404, "not an address of this workload")
+
+
+class Ports(Protocol):
+    """What holds for the workload's ports; hears which of them are in use, once for each target."""
+
+    def of(self, port: int) -> ServerPolicy: ...
+    def begin(self, port: int) -> None: ...
+    def end(self, port: int) -> None: ...
+
+
+class _Named(NamedTuple):
+    """A target with the workload's address that it leads to. `opaque`, `http`: said of its static port."""
+
+    target: Target
+    workload: SocketAddr
+    opaque: bool
+    http: bool
 
 
 class InboundTargets:
@@ -45,13 +64,13 @@ class InboundTargets:
         self,
         *,
         own_ips: frozenset[bytes],
-        opaque_ports: frozenset[int],
+        ports: Ports,
         leads_back: Callable[[SocketAddr], bool],
     ) -> None:
         self._own_ips = own_ips
         self._leads_back = leads_back
-        self._opaque_ports = opaque_ports
-        self._named: set[bytes] = set()
+        self._ports = ports
+        self._named: dict[bytes, _Named] = {}
         self._static: set[bytes] = set()
         self._behind: dict[SocketAddr, StaticInbound] = {}
         self._workload_ports: dict[int, int] = {}
@@ -67,7 +86,6 @@ class InboundTargets:
             status, text = _REFUSED if address is None else TOO_MANY
             refuse(target, status=status, text=text, table=table)
             return
-        self._named.add(target.key)
         self._forward(
             target,
             workload=static.workload if static else address,
@@ -78,14 +96,22 @@ class InboundTargets:
     def on_idle_target(self, target: Target, *, table: TargetTable) -> None:
         """Nobody used it for a while: forget it, unless it belongs to a static port."""
         if target.key not in self._static:
-            self._named.discard(target.key)
+            named = self._named.pop(target.key, None)
             table.remove(target)
+            if named is not None:
+                self._ports.end(named.workload.port)
+
+    def on_policy(self, port: int) -> None:
+        """What holds for a port of the workload is something else now."""
+        for named in self._named.values():
+            if named.workload.port == port:
+                self._configure(named)
 
     def _is_full(self, table: TargetTable) -> bool:
-        if len(self._named) >= TARGETS_MAX:
+        if len(self._named) - len(self._static) >= TARGETS_MAX:
             drop = partial(self.on_idle_target, table=table)
             drop_unused(table, known=self._named, drop=drop)
-        return len(self._named) >= TARGETS_MAX
+        return len(self._named) - len(self._static) >= TARGETS_MAX
 
     def adopt(
         self, target: Target, *, workload: SocketAddr, opaque: bool, http: bool = False
@@ -97,7 +123,9 @@ class InboundTargets:
     def _forward(
         self, target: Target, *, workload: SocketAddr, opaque: bool, http: bool = False
     ) -> None:
-        target.configure(opaque=opaque or workload.port in self._opaque_ports, http=http)
+        named = self._named[target.key] = _Named(target, workload, opaque, http)
+        self._ports.begin(workload.port)
+        self._configure(named)
         other = self.in_other_family(workload)
         # Beside us, on no wire.
         target.forward(
@@ -106,6 +134,14 @@ class InboundTargets:
                 tls=LOOPBACK,
                 other=Address(other.host, other.port) if other else None,
             )
+        )
+
+    def _configure(self, named: _Named) -> None:
+        policy = self._ports.of(named.workload.port)
+        named.target.configure(
+            opaque=named.opaque or policy.is_opaque,
+            http=named.http or policy.only_http,
+            detect_timeout_ns=ns(policy.detect_timeout_s),
         )
 
     def in_other_family(self, workload: SocketAddr) -> SocketAddr | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, NamedTuple
 
+from linkerd2_py._ext.tls.identity import ServerIdentity
 from linkerd2_py.base.tasks import supervise
 from linkerd2_py.proto.gen import destination_pb2 as destination
 from linkerd2_py.proxy.addresses import Authority, SocketAddr
@@ -18,6 +19,7 @@ from linkerd2_py.proxy.dns.follow import NameListener, TtlBounds, follow_name
 from linkerd2_py.proxy.dns.resolver import Resolver
 from linkerd2_py.proxy.grpc.client import GrpcClient
 from linkerd2_py.proxy.grpc.follow import Follower, follow
+from linkerd2_py.proxy.policy.api import PolicyApi
 
 _SERVICE: Final = "/io.linkerd.proxy.destination.Destination"
 _SCHEME: Final = "k8s"  # the controllers of 2018 answer no other; today's do not read it
@@ -37,11 +39,18 @@ class Lookups(NamedTuple):
     secures: bool
     on_skipped: Callable[[int], None]
     running: set[asyncio.Task[None]]
+    peer: ServerIdentity | None = None
+    """Who must answer wherever a name or an address leads; None: whoever does."""
+    policies: PolicyApi | None = None
 
     async def settled(self) -> None:
         """Until everything that was cancelled has let go of what it held in the engine."""
         if self.running:
             await asyncio.wait(self.running)
+
+    def at(self, address: SocketAddr) -> Endpoint:
+        """What is known of an address that nobody was asked about."""
+        return Endpoint(address, peer=self.peer)
 
     def get(self, name: Authority, *, follower: Follower) -> asyncio.Task[None]:
         """Follow the endpoints of a name of the mesh."""
@@ -55,7 +64,7 @@ class Lookups(NamedTuple):
         """Follow a name in DNS; all its addresses are endpoints."""
 
         def on_addresses(addresses: tuple[str, ...]) -> None:
-            found = tuple(Endpoint(SocketAddr(host, name.port)) for host in addresses)
+            found = tuple(self.at(SocketAddr(host, name.port)) for host in addresses)
             installation.apply(Replaced(found))
 
         listener = NameListener(

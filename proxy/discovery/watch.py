@@ -23,6 +23,7 @@ from linkerd2_py.proxy.discovery.decision import (
 from linkerd2_py.proxy.discovery.installation import Installation
 from linkerd2_py.proxy.discovery.lookups import Lookups
 from linkerd2_py.proxy.discovery.messages import Change, Emptied, Endpoint, EndpointSet, Profile
+from linkerd2_py.proxy.grpc.status import Code
 
 _SPELLED_WAIT_S: Final = 1.0
 """How long a completed name may go without an answer before it is also looked for as it was spelled:
@@ -51,7 +52,7 @@ def start(target: Target, *, decision: Decision, lookups: Lookups) -> Watch | No
             return None
         case Forwarded(address):
             installation.configure(opaque=address.port in lookups.opaque_ports)
-            installation.forward(Endpoint(address))
+            installation.forward(lookups.at(address))
             return None
         case ByDns(name):
             installation.configure(opaque=name.port in lookups.opaque_ports)
@@ -112,7 +113,7 @@ class ServiceWatch:
         if self._service.spelled and not self._set.answered:
             self._start_dns(self._service.spelled)
 
-    def on_rejected(self) -> None:
+    def on_rejected(self, code: Code) -> None:
         """Not the control plane's business: the name is looked for as it was spelled."""
         self._start_dns(self._service.spelled or self._service.name)
 
@@ -172,7 +173,7 @@ class AddressWatch:
     def on_failed(self) -> None:
         """The last known endpoints stay."""
 
-    def on_rejected(self) -> None:
+    def on_rejected(self, code: Code) -> None:
         self._installation.forward(Endpoint(self._address))
 
     def _forward(self, endpoint: Endpoint, *, opaque: bool) -> None:
@@ -199,7 +200,7 @@ class _Watching(Protocol):
     def on_no_profile(self) -> None: ...
     def on_change(self, change: Change) -> None: ...
     def on_failed(self) -> None: ...
-    def on_rejected(self) -> None: ...
+    def on_rejected(self, code: Code) -> None: ...
 
 
 class ProfileFollower:
@@ -228,7 +229,7 @@ class ProfileFollower:
     def on_failed(self) -> None:
         """The timer decides how long that may take."""
 
-    def on_rejected(self) -> None:
+    def on_rejected(self, code: Code) -> None:
         self._timer.cancel()
         self._watch.on_no_profile()
 
@@ -251,5 +252,5 @@ class _EndpointsFollower:
     def on_failed(self) -> None:
         self._watch.on_failed()
 
-    def on_rejected(self) -> None:
-        self._watch.on_rejected()
+    def on_rejected(self, code: Code) -> None:
+        self._watch.on_rejected(code)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
@@ -43,6 +44,14 @@ class GrpcClient:
         self._local = local
         self._target = target
         self._authority = authority.encode()
+        self.on_answer: Callable[[], None] | None = None
+        """Called once, when somebody answers."""
+
+    def answered(self) -> None:
+        """Somebody did."""
+        tell, self.on_answer = self.on_answer, None
+        if tell is not None:
+            tell()
 
     def stream(self, path: str, message: bytes) -> ResponseStream:
         """A server-streaming call, started when its block is entered."""
@@ -128,6 +137,7 @@ class ResponseStream:
     # From the engine's loop.
 
     def on_head(self, status: int, fields: Fields) -> None:
+        self._client.answered()
         found = dict(fields)
         self._early = status_of(found.items())
         if self._early is None and not _is_grpc(found):

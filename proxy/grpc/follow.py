@@ -1,13 +1,14 @@
 """Keeps one server-streaming call alive: reconnects with back-off and jitter until a final answer.
 
-`InvalidArgument` and `FailedPrecondition` are final; every other code and a clean end are tried again
-(Linkerd's rule for Get and GetProfile).
+Unless others are named, `InvalidArgument` and `FailedPrecondition` are final; every other code and a clean
+end are tried again (Linkerd's rule).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Container
 from typing import Final, Protocol
 
 from google.protobuf.message import DecodeError
@@ -34,7 +35,7 @@ class Follower(Protocol):
     def on_failed(self) -> None:
         """A stream ended; the next try follows."""
 
-    def on_rejected(self) -> None:
+    def on_rejected(self, code: Code) -> None:
         """The answer is final: there will be no stream."""
 
 
@@ -47,6 +48,7 @@ async def follow(
     follower: Follower,
     limits: StreamLimits,
     backoff: Backoff,
+    final: Container[Code] = FINAL,
 ) -> None:
     """Read streams of `path` until one is rejected for good, or cancelled. `label` names it in logs."""
     healthy = True
@@ -59,9 +61,9 @@ async def follow(
             logger.debug("%s: the stream ended", label)
             healthy = True
         except (GrpcError, DecodeError, TimeoutError) as error:
-            if isinstance(error, GrpcError) and error.code in FINAL:
+            if isinstance(error, GrpcError) and error.code in final:
                 logger.info("%s: %s; not asking again", label, error)
-                follower.on_rejected()
+                follower.on_rejected(error.code)
                 return
             logger.log(logging.WARNING if healthy else logging.DEBUG, "%s: %s", label, _text(error))
             healthy = False

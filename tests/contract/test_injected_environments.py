@@ -23,9 +23,13 @@ def test_it_is_taken_as_it_is(one: Injected) -> None:
     found = load(one.environ)
     assert found.identity is not None
     assert found.identity.local_name.startswith("web.emojivoto.serviceaccount.identity.linkerd.")
-    assert found.identity.address == Authority(
+    assert found.identity.service.address == Authority(
         "linkerd-identity-headless.linkerd.svc.cluster.local.", 8080
     )
+    assert found.policy is not None
+    for service in (found.identity.service, found.destination.service, found.policy.service):
+        assert service is not None
+        assert ".serviceaccount.identity.linkerd." in service.name
     assert found.destination.namespace == FIELDS["metadata.namespace"]
     assert FIELDS["metadata.name"] in found.destination.context_token
     assert len(found.inbound_ips) == 2
@@ -34,9 +38,8 @@ def test_it_is_taken_as_it_is(one: Injected) -> None:
 
 @recorded
 @pytest.mark.parametrize("one", [one for file in FILES for one in injected(file)], ids=str)
-def test_no_name_of_it_is_unknown_and_what_it_misses_is_said(one: Injected) -> None:
-    names = [line.partition(":")[0].removeprefix(PREFIX) for line in load(one.environ).warnings]
-    assert names == ["DESTINATION_SVC_NAME", "POLICY_SVC_ADDR"]
+def test_no_name_of_it_is_unknown_and_nothing_is_missed(one: Injected) -> None:
+    assert load(one.environ).warnings == ()
 
 
 @recorded

@@ -55,6 +55,7 @@ def proxy_env(plan: PodPlan, *, base: Mapping[str, str], proxy_api: str) -> dict
     settings = {
         **plan.settings,
         "DESTINATION_SVC_ADDR": proxy_api,
+        "CONTROL_PLAINTEXT": "true",
         "DESTINATION_CONTEXT": json.dumps({"ns": plan.spec.namespace, "pod": plan.name}),
         # A local mesh has few names, and `stat au` is answered from what inbound proxies saw.
         "INBOUND_METRICS_AUTHORITY_LABELS": "unsafe",

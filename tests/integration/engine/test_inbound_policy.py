@@ -16,12 +16,9 @@ import pytest
 
 from linkerd2_py.proxy.addresses import parse_network
 from linkerd2_py.proxy.config.types import InboundPolicy
-from linkerd2_py.proxy.policy.inbound import (
-    DENIED,
-    NEEDS_CLUSTER,
-    NEEDS_IDENTITY,
-    InboundPolicies,
-)
+from linkerd2_py.proxy.policy.inbound import InboundPolicies
+from linkerd2_py.proxy.policy.ports import PortPolicies
+from linkerd2_py.proxy.policy.verdict import DENIED, NEEDS_CLUSTER, NEEDS_IDENTITY
 from tests.support.engine import Engine, engine
 from tests.support.origin import origin
 from tests.support.ways import mesh
@@ -37,7 +34,8 @@ STRANGER, OTHER_STRANGER = "127.0.0.2", "127.0.0.3"
 def authorize(made: Engine, default: str) -> InboundPolicies:
     nothing: frozenset[int] = frozenset()
     policy = InboundPolicy(default, (parse_network(STRANGER),), nothing, nothing)
-    return InboundPolicies(policy, registry=made.registry)
+    ports = PortPolicies(policy, opaque_ports=nothing, api=None, on_change=lambda _: None)
+    return InboundPolicies(ports.of, registry=made.registry)
 
 
 def counted(made: Engine, family: str) -> dict[str, int]:

@@ -5,7 +5,13 @@ import pytest
 from linkerd2_py.proxy.addresses import Authority, Network, SocketAddr
 from linkerd2_py.proxy.config.load import ConfigError, load
 from linkerd2_py.proxy.config.table import RENAMED, SETTINGS
-from linkerd2_py.proxy.config.types import Config, StaticInbound, StaticOutbound
+from linkerd2_py.proxy.config.types import (
+    Config,
+    PolicyService,
+    Service,
+    StaticInbound,
+    StaticOutbound,
+)
 
 PREFIX = "LINKERD2_PROXY_"
 
@@ -191,13 +197,7 @@ def test_bad_networks_are_refused(value: str) -> None:
 
 
 MISSED = [
-    ("DESTINATION_SVC_NAME", "linkerd-destination.linkerd", "called in plain text"),
     ("INBOUND_GATEWAY_SUFFIXES", "svc.cluster.local.", "it is no gateway"),
-    (
-        "POLICY_SVC_ADDR",
-        "linkerd-policy.linkerd.svc.cluster.local.:8090",
-        "decide alone who is let in",
-    ),
     ("ACCESS_LOG", "apache", "no access log is written"),
     ("ACCESS_LOG", "json", "no access log is written"),
     ("TAP_SVC_NAME", "tap.linkerd-viz", "nobody can tap this proxy"),
@@ -237,13 +237,21 @@ def test_who_asks_for_nothing_is_not_warned(name: str, value: str) -> None:
 
 @pytest.mark.parametrize("policy", ["all-unauthenticated", "cluster-unauthenticated", "deny"])
 def test_a_policy_controller_changes_no_default_policy(policy: str) -> None:
-    found = config(POLICY_SVC_ADDR="policy:8090", INBOUND_DEFAULT_POLICY=policy)
+    asked = {"POLICY_SVC_ADDR": "127.0.0.1:8090", "POLICY_WORKLOAD": "{}"}
+    found = config(**asked, INBOUND_DEFAULT_POLICY=policy)
     assert found.inbound_policy.default == policy
+    assert found.policy == PolicyService(Service(Authority("127.0.0.1", 8090), ""), "{}")
+    assert config().policy is None
+
+
+def test_a_policy_controller_must_know_who_asks() -> None:
+    (line,) = rejected(POLICY_SVC_ADDR="127.0.0.1:8090")
+    assert line.startswith(f"{PREFIX}POLICY_WORKLOAD: must be set")
 
 
 def test_variables_that_nobody_would_miss_are_named() -> None:
-    found = config(INBOUND_PORTS="80", CORES="2", LOG="warn")
-    assert found.not_used_yet == (PREFIX + "CORES", PREFIX + "INBOUND_PORTS")
+    found = config(CORES_MIN="2", CORES="2", LOG="warn")
+    assert found.not_used_yet == (PREFIX + "CORES", PREFIX + "CORES_MIN")
     assert found.warnings == ()
 
 

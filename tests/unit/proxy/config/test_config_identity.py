@@ -6,7 +6,7 @@ import pytest
 
 from linkerd2_py.proxy.addresses import Authority, parse_network
 from linkerd2_py.proxy.config.load import ConfigError, load, load_key_request
-from linkerd2_py.proxy.config.types import Identity, InboundPolicy, KeyRequest
+from linkerd2_py.proxy.config.types import Identity, InboundPolicy, KeyRequest, Service
 from tests.support.certificates import Signer
 
 PREFIX = "LINKERD2_PROXY_"
@@ -49,8 +49,7 @@ def policy(**variables: str) -> InboundPolicy:
 
 def test_an_identity_as_linkerds_injector_writes_it() -> None:
     assert identity() == Identity(
-        address=Authority("identity.linkerd.svc.cluster.local", 8080),
-        service_name=SERVICE,
+        service=Service(Authority("identity.linkerd.svc.cluster.local", 8080), SERVICE),
         trust_anchors=ANCHOR.encode(),
         directory=WHOLE["IDENTITY_DIR"],
         token_file=WHOLE["IDENTITY_TOKEN_FILE"],
@@ -75,7 +74,35 @@ def test_bounds_of_the_refresh() -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.0.1", "[::1]"])
 def test_a_service_on_loopback_needs_no_name(host: str) -> None:
-    assert identity(IDENTITY_SVC_ADDR=f"{host}:8080", IDENTITY_SVC_NAME="").service_name == ""
+    assert identity(IDENTITY_SVC_ADDR=f"{host}:8080", IDENTITY_SVC_NAME="").service.name == ""
+
+
+@pytest.mark.parametrize("name", ["DESTINATION", "POLICY"])
+def test_each_service_of_the_control_plane_must_prove_who_it_is(name: str) -> None:
+    asked = {f"{name}_SVC_ADDR": "10.0.0.1:8086", "POLICY_WORKLOAD": "{}"}
+    assert rejected(**asked) == {
+        f"{name}_SVC_NAME": "must be set: the identity that answers at 10.0.0.1:8086"
+    }
+    found = load(environ(**asked, **{f"{name}_SVC_NAME": SERVICE}))
+    service = found.destination.service if name == "DESTINATION" else found.policy.service  # type: ignore[union-attr]
+    assert service == Service(Authority("10.0.0.1", 8086), SERVICE)
+    assert not found.warnings
+
+
+@pytest.mark.parametrize("variable", ["CONTROL_PLAINTEXT", "IDENTITY_DISABLED"])
+def test_a_control_plane_in_plain_text_over_a_network_is_one_warning(variable: str) -> None:
+    asked = {"DESTINATION_SVC_ADDR": "10.0.0.1:8086", "DESTINATION_SVC_NAME": SERVICE}
+    found = load(environ(**asked, IDENTITY_SVC_ADDR="127.0.0.1:8080", **{variable: "true"}))
+    assert found.destination.service == Service(Authority("10.0.0.1", 8086), "")
+    assert found.warnings == (
+        f"{PREFIX}DESTINATION_SVC_ADDR: 10.0.0.1:8086 is called in plain text, and proves nothing",
+    )
+
+
+def test_on_loopback_it_is_plain_text_without_a_warning() -> None:
+    found = load(environ(DESTINATION_SVC_ADDR="127.0.0.1:8086", DESTINATION_SVC_NAME=SERVICE))
+    assert found.destination.service == Service(Authority("127.0.0.1", 8086), "")
+    assert not found.warnings
 
 
 @pytest.mark.parametrize("host", ["localhost", "10.0.0.1", "identity.linkerd"])
@@ -236,12 +263,14 @@ def test_no_network_may_be_the_clusters() -> None:
     assert policy(POLICY_CLUSTER_NETWORKS="").cluster_networks == ()
 
 
-@pytest.mark.parametrize("text", ["audit", "allow", "all-tls-unauthenticated", "DENY"])
+@pytest.mark.parametrize("text", ["allow", "all-tls-unauthenticated", "DENY"])
 def test_other_policies_are_refused(text: str) -> None:
     (told,) = rejected(INBOUND_DEFAULT_POLICY=text).values()
-    assert (
-        "audit is not available yet" if text == "audit" else "must be all-unauthenticated or"
-    ) in told
+    assert "must be all-unauthenticated or" in told
+
+
+def test_audit_is_one_of_the_policies() -> None:
+    assert policy(INBOUND_DEFAULT_POLICY="audit").default == "audit"
 
 
 @pytest.mark.parametrize(

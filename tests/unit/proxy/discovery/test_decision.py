@@ -3,7 +3,7 @@
 import pytest
 
 from linkerd2_py.proxy.addresses import Authority, SocketAddr, parse_network
-from linkerd2_py.proxy.config.types import Destination, StreamLimits
+from linkerd2_py.proxy.config.types import Destination, Service, StreamLimits
 from linkerd2_py.proxy.discovery.decision import (
     ByAddress,
     ByDns,
@@ -24,7 +24,7 @@ def rules(
     networks: tuple[str, ...] = (),
 ) -> Destination:
     return Destination(
-        address=Authority("127.0.0.1", 8086) if control_plane else None,
+        service=Service(Authority("127.0.0.1", 8086), "") if control_plane else None,
         context_token="",
         namespace=namespace,
         get_suffixes=get,

@@ -11,15 +11,22 @@ from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.pool.settings import PoolSettings
 from linkerd2_py._ext.route.target_table import TargetTable
 from linkerd2_py.proxy.addresses import SocketAddr, pack_ip
+from linkerd2_py.proxy.config.types import InboundPolicy
 from linkerd2_py.proxy.discovery.inbound import InboundTargets
 from linkerd2_py.proxy.discovery.refusal import TARGETS_MAX
+from linkerd2_py.proxy.policy.ports import PortPolicies
 
 
 def targets(*own: str) -> InboundTargets:
     packed = frozenset(found for ip in own if (found := pack_ip(ip)))
     return InboundTargets(
         own_ips=packed,
-        opaque_ports=frozenset({25}),
+        ports=PortPolicies(
+            InboundPolicy("deny", (), frozenset(), frozenset()),
+            opaque_ports=frozenset({25}),
+            api=None,
+            on_change=lambda _: None,
+        ),
         leads_back=lambda address: address.port == 4143,
     )
 

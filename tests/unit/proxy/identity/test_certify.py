@@ -11,6 +11,7 @@ from linkerd2_py.base.clock import ManualClock, SystemClock
 from linkerd2_py.proto.gen import identity_pb2 as messages
 from linkerd2_py.proxy.addresses import Authority
 from linkerd2_py.proxy.config.types import Identity
+from linkerd2_py.proxy.config.types import Service as ControlService
 from linkerd2_py.proxy.grpc.status import Code, GrpcError
 from linkerd2_py.proxy.identity.certify import Certifier, CertifyError, IdentityError
 from tests.support.workloads import DAY_S, MeshAuthority, Workload, name_of
@@ -50,8 +51,7 @@ class Service:
         (folder / "key.p8").write_bytes(workload.key_der)
         (folder / "csr.der").write_bytes(b"the request")
         self.config = Identity(
-            address=Authority("127.0.0.1", 8080),
-            service_name="",
+            service=ControlService(Authority("127.0.0.1", 8080), ""),
             trust_anchors=mesh.anchors,
             directory=str(folder),
             token_file=str(self.token),

@@ -12,13 +12,17 @@ from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.route.client import Client
 from linkerd2_py.proxy.addresses import parse_network
 from linkerd2_py.proxy.config.types import InboundPolicy
-from linkerd2_py.proxy.policy.inbound import (
+from linkerd2_py.proxy.policy.inbound import PERMISSIONS_MAX, InboundPolicies
+from linkerd2_py.proxy.policy.ports import PortPolicies
+from linkerd2_py.proxy.policy.verdict import (
     DENIED,
+    INVALID_POLICY,
     NEEDS_CLUSTER,
     NEEDS_IDENTITY,
     NEEDS_TLS,
-    PERMISSIONS_MAX,
-    InboundPolicies,
+    NO_ROUTE,
+    NOT_AUTHORIZED,
+    Verdict,
     judge,
 )
 
@@ -68,12 +72,21 @@ def policy(default: str, *networks: str) -> InboundPolicy:
     )
 
 
+def ports(default: InboundPolicy) -> PortPolicies:
+    return PortPolicies(default, opaque_ports=frozenset(), api=None, on_change=lambda _: None)
+
+
 def policies(default: str, *, registry: Registry | None = None) -> InboundPolicies:
-    return InboundPolicies(policy(default), registry=registry or Registry())
+    return InboundPolicies(ports(policy(default)).of, registry=registry or Registry())
+
+
+def verdict(default: InboundPolicy, client: Client, peer: Address | None, port: int) -> Verdict:
+    return judge(ports(default).of(port), client, peer)
 
 
 def refusal(default: str, client: Client, peer: Address | None, port: int) -> str | None:
-    return judge(policy(default), client, peer, port).refusal
+    found = verdict(policy(default), client, peer, port).refusal
+    return None if found is None else found.text
 
 
 @pytest.mark.parametrize(("default", "port"), list(itertools.product(POLICIES, PORTS)))
@@ -111,7 +124,7 @@ def test_the_cluster_is_where_its_networks_are(host: str, expected: str | None) 
 
 
 def test_a_network_of_link_local_addresses_counts_without_their_zone() -> None:
-    found = judge(policy(CLUSTER, "fe80::/10"), PLAIN, Address("fe80::1%1", 1), PLAIN_PORT)
+    found = verdict(policy(CLUSTER, "fe80::/10"), PLAIN, Address("fe80::1%1", 1), PLAIN_PORT)
     assert found.refusal is IN
 
 
@@ -120,7 +133,18 @@ def test_a_peer_without_an_address_is_in_no_network() -> None:
     assert refusal(OPEN, PLAIN, None, PLAIN_PORT) is IN
 
 
-@pytest.mark.parametrize("text", [DENIED, NEEDS_TLS, NEEDS_IDENTITY, NEEDS_CLUSTER])
+@pytest.mark.parametrize(
+    "text",
+    [
+        DENIED,
+        NEEDS_TLS,
+        NEEDS_IDENTITY,
+        NEEDS_CLUSTER,
+        NOT_AUTHORIZED,
+        NO_ROUTE,
+        INVALID_POLICY,
+    ],
+)
 def test_refusals_may_stand_in_a_header(text: str) -> None:
     assert re.fullmatch(r"[A-Za-z' ]{1,80}", text, re.ASCII)
 

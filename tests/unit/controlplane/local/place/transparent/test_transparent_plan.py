@@ -54,7 +54,7 @@ def test_the_proxy_reads_its_environment(tmp_path: Path) -> None:
     assert [net.prefix_len for net in config.destination.profile_networks] == [16, 48]
     assert config.inbound_static == config.outbound_static == ()
     assert config.identity is not None
-    assert config.identity.address == config.destination.address
+    assert config.identity.service == config.destination.service
     assert config.identity.local_name == plan.identity == WEB
     assert config.not_used_yet == ()
 

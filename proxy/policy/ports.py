@@ -1,0 +1,163 @@
+"""What holds for each port of the workload: what the policy controller says, and until it has said something
+the default of this proxy.
+
+A port is followed while somebody uses it. An answer holds until the next one comes, whatever becomes of the
+stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable
+
+from linkerd2_py.proto.gen import inbound_pb2 as inbound
+from linkerd2_py.proxy.config.types import InboundPolicy
+from linkerd2_py.proxy.grpc.status import Code
+from linkerd2_py.proxy.policy import messages
+from linkerd2_py.proxy.policy.api import PolicyApi
+from linkerd2_py.proxy.policy.server import (
+    DEFAULT_ROUTE,
+    INVALID,
+    Protocol,
+    ServerPolicy,
+    default_policy,
+)
+
+logger = logging.getLogger(__name__)
+
+
+class PortPolicies:
+    """Policies by port. `on_change(port)` hears of each that is another one now."""
+
+    def __init__(
+        self,
+        policy: InboundPolicy,
+        *,
+        opaque_ports: frozenset[int],
+        api: PolicyApi | None,
+        on_change: Callable[[int], None],
+    ) -> None:
+        self._policy = policy
+        self._opaque_ports = opaque_ports
+        self._api = api
+        self._on_change = on_change
+        self._users: Counter[int] = Counter()
+        self._followers: dict[int, _PortFollower] = {}
+        self._defaults: dict[tuple[bool, bool, bool], ServerPolicy] = {}
+
+    def of(self, port: int) -> ServerPolicy:
+        """What holds now."""
+        follower = self._followers.get(port)
+        if follower is not None and follower.answered is not None:
+            return follower.answered
+        return self._default(port)
+
+    def begin(self, port: int) -> None:
+        """One more uses this port."""
+        if self._api is None:
+            return
+        self._users[port] += 1
+        if port not in self._followers:
+            self._followers[port] = _PortFollower(port, api=self._api, told=self._on_change)
+
+    def end(self, port: int) -> None:
+        """One fewer does."""
+        self._users[port] -= 1
+        if self._users[port] <= 0:
+            del self._users[port]
+            follower = self._followers.pop(port, None)
+            if follower is not None:
+                follower.close()
+
+    def close(self) -> None:
+        """Stop asking. Idempotent."""
+        for follower in self._followers.values():
+            follower.close()
+
+    async def settled(self) -> None:
+        """After `close`: until no call of ours is left in the engine."""
+        if self._api is not None and self._api.running:
+            await asyncio.wait(self._api.running)
+
+    def _default(self, port: int) -> ServerPolicy:
+        """One object for all ports that ask for the same."""
+        policy = self._policy
+        key = (
+            port in policy.require_tls,
+            port in policy.require_identity,
+            port in self._opaque_ports,
+        )
+        found = self._defaults.get(key)
+        if found is None:
+            found = self._defaults[key] = _default(policy, *key)
+        return found
+
+
+def _default(policy: InboundPolicy, tls: bool, identity: bool, opaque: bool) -> ServerPolicy:  # noqa: FBT001
+    """A port that requires identity turns an unauthenticated policy into its authenticated one, as Linkerd's
+    controller does.
+    """
+    name = policy.default
+    if identity:
+        name = name.replace("-unauthenticated", "-authenticated")
+    found = default_policy(name, cluster_networks=policy.cluster_networks)
+    if opaque:
+        found = found._replace(protocol=Protocol.OPAQUE)
+    return found.stricter(tls=tls, identity=identity)
+
+
+class _PortFollower:
+    """The stream of one port."""
+
+    def __init__(self, port: int, *, api: PolicyApi, told: Callable[[int], None]) -> None:
+        self._port = port
+        self._told = told
+        self.answered: ServerPolicy | None = None
+        self._task = api.watch_port(port, follower=self)
+
+    def close(self) -> None:
+        self._task.cancel()
+
+    def on_connected(self) -> None:
+        """What was said holds until something else is."""
+
+    def on_message(self, raw: bytes) -> None:
+        message = inbound.Server.FromString(raw)
+        try:
+            policy = messages.server(message)
+        except ValueError as error:
+            logger.warning("port %d: invalid policy, nobody is let in: %s", self._port, error)
+            policy = INVALID
+        if policy != self.answered:
+            self.answered = policy
+            logger.info("port %d: %s, %s", self._port, policy.reference, policy.protocol.value)
+            for line in shortcomings(policy):
+                logger.warning("port %d: %s", self._port, line)
+            self._told(self._port)
+
+    def on_failed(self) -> None:
+        """Nor does a control plane that is away change anything."""
+
+    def on_rejected(self, code: Code) -> None:
+        """The policy that is held stays: the default one, where there was none."""
+        logger.warning("port %d: the policy controller says %s", self._port, code.name)
+
+
+def shortcomings(policy: ServerPolicy) -> list[str]:
+    """What of a policy is not done, each with what is done instead."""
+    found = []
+    for route in policy.routes:
+        if route == DEFAULT_ROUTE:
+            continue
+        if any(rule.conditional for rule in route.rules):
+            found.append(
+                f"{route.reference}: hosts, headers, queries and patterns are not matched yet; what it"
+                " authorizes by them is refused to those whom the server does not let in"
+            )
+        if route.filtered:
+            found.append(f"{route.reference}: its filters are not applied yet")
+    if policy.rate_limited:
+        found.append(f"{policy.reference}: its rate limit is not kept yet")
+    return found
