@@ -26,6 +26,7 @@ cdef class Http2Session(StreamOwner):
     cdef bint busy
     cdef bint serves                 # the server's side
     cdef bint awaiting_pong
+    cdef bint ping_held               # the peer took nothing when its answer was last due
     cdef int32_t opened              # server: the last stream that the client began, taken or refused
     # We sent GOAWAY for what the client's resets cost: who was accepted finishes, nobody else begins.
     cdef bint calmed

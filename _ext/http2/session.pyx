@@ -397,14 +397,22 @@ cdef class Http2Session(StreamOwner):
         return self.ring()
 
     cdef int ring(self) except -1:
+        cdef bint held
         if not self.settings_seen:
             return self.kill(NGHTTP2_PROTOCOL_ERROR)
         if self.heard:
             self.awaiting_pong = False
             return self.start_alarm()
         if self.awaiting_pong:
+            # A slow reader has not been asked yet: the ping stands behind what it does not take. Once it has
+            # taken that, it has the whole time to answer.
+            held = self.ping_held
+            self.ping_held = self.transport.is_held_by_peer()
+            if held or self.ping_held:
+                return self.loop.arm(self.alarm, self, self.limits.ping_timeout_ns)
             return self.end(FAULT_TIMEOUT, 0)
         self.awaiting_pong = True
+        self.ping_held = False
         nghttp2_submit_ping(self.h2, NGHTTP2_FLAG_NONE, PING)
         self.schedule()
         return self.loop.arm(self.alarm, self, self.limits.ping_timeout_ns)

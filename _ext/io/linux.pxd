@@ -99,7 +99,16 @@ cdef extern from "<netinet/in.h>" nogil:
     enum: IPPROTO_TCP, SOL_IP, SOL_IPV6, IPV6_V6ONLY
 
 cdef extern from "<netinet/tcp.h>" nogil:
-    enum: TCP_NODELAY, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT
+    enum: TCP_NODELAY, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT, TCP_INFO
+    struct tcp_info:
+        uint8_t tcpi_retransmits       # of what is unanswered now
+        uint8_t tcpi_probes            # of a shut window, unanswered
+
+cdef extern from "<sys/ioctl.h>" nogil:
+    int ioctl(int fd, unsigned long request, int* value)
+
+cdef extern from "<linux/sockios.h>" nogil:
+    enum: SIOCOUTQNSD
 
 cdef extern from "<arpa/inet.h>" nogil:
     int inet_pton(int family, const char* text, void* dst)

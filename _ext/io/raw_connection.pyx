@@ -5,17 +5,21 @@ from libc.errno cimport EINTR, errno
 
 from linkerd2_py._ext.io.address cimport local_address_of, peer_address_of
 from linkerd2_py._ext.io.linux cimport (
+    IPPROTO_TCP,
     MSG_NOSIGNAL,
     MSG_PEEK,
     POLLERR,
     POLLHUP,
     POLLRDHUP,
     SHUT_WR,
+    SIOCOUTQNSD,
     SO_ERROR,
     SO_LINGER,
     SOL_SOCKET,
+    TCP_INFO,
     c_send,
     getsockopt,
+    ioctl,
     iovec,
     linger,
     msghdr,
@@ -26,6 +30,7 @@ from linkerd2_py._ext.io.linux cimport (
     setsockopt,
     shutdown,
     socklen_t,
+    tcp_info,
 )
 
 
@@ -93,6 +98,16 @@ cdef class RawConnection(Source):
         on loopback."""
         cdef Address local = local_address_of(self.fd)
         return local is not None and local.same(self.peer)
+
+    cdef bint is_held_by_peer(self) noexcept:
+        cdef tcp_info info
+        cdef socklen_t size = sizeof(info)
+        cdef int unsent = 0
+        if ioctl(self.fd, SIOCOUTQNSD, &unsent) < 0 or unsent == 0:
+            return False
+        if getsockopt(self.fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0:
+            return False
+        return info.tcpi_retransmits == 0 and info.tcpi_probes == 0
 
     cdef int pending_error(self) noexcept:
         cdef int code = 0

@@ -14,13 +14,14 @@ from pathlib import Path
 import psutil
 import pytest
 from h2.connection import H2Connection
+from h2.events import DataReceived
 from h2.settings import SettingCodes
 
 from tests.integration.adversity.rig import close, converse
 from tests.support.http1_client import Http1Client
 from tests.support.processes import Child
 from tests.support.sidecar import Sidecar, environment, sidecar_process
-from tests.support.wait import eventually_async, in_time
+from tests.support.wait import eventually_async, in_time, patience
 
 SLOW_READERS = 500
 WARM_READERS = 50
@@ -83,8 +84,8 @@ async def pouring() -> AsyncIterator[Pouring]:
         await server.wait_closed()
 
 
-def asking_over_h2(path: bytes) -> bytes:
-    """One request with windows that never stop its response."""
+def asking_over_h2(path: bytes) -> H2Connection:
+    """One request, to be sent, with windows that never stop its response."""
     h2 = H2Connection()
     h2.initiate_connection()
     h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 2**31 - 1})
@@ -96,7 +97,7 @@ def asking_over_h2(path: bytes) -> bytes:
         (":authority", "a"),
     )
     h2.send_headers(1, fields, end_stream=True)
-    return h2.data_to_send()
+    return h2
 
 
 async def slow_reader(address: tuple[str, int], *, over_h2: bool = False) -> socket.socket:
@@ -106,7 +107,8 @@ async def slow_reader(address: tuple[str, int], *, over_h2: bool = False) -> soc
     sock.setblocking(False)
     loop = asyncio.get_running_loop()
     await loop.sock_connect(sock, address)
-    await loop.sock_sendall(sock, asking_over_h2(b"/large") if over_h2 else GET % b"/large")
+    asking = asking_over_h2(b"/large").data_to_send() if over_h2 else GET % b"/large"
+    await loop.sock_sendall(sock, asking)
     assert over_h2 or await loop.sock_recv(sock, 12) == b"HTTP/1.1 200"
     return sock
 
@@ -153,15 +155,50 @@ async def test_slow_readers_cost_bounded_memory(tmp_path: Path, over_h2: bool) -
                 )
                 assert all(answer.endswith(b"\r\n\r\nok") for answer, _ in answers)
                 # Reading on is possible at once and gets everything.
-                sock = readers[0]
-                loop, got = asyncio.get_running_loop(), 0
-                while piece := await loop.sock_recv(sock, 1 << 20):
-                    got += len(piece)
-                assert got > LARGE
+                await read_on(readers[0], over_h2=over_h2)
             finally:
                 for sock in readers:
                     sock.close()
             await eventually_async(lambda: process.num_fds() <= descriptors + 2)
+
+
+async def test_a_reader_that_pauses_for_longer_than_a_ping_may_take_gets_everything(
+    tmp_path: Path,
+) -> None:
+    async with pouring() as server:
+        host, port = server.address
+        with sidecar_process(
+            tmp_path / "log",
+            INBOUND_STATIC_PORTS=f"127.0.0.1:0={host}:{port}",
+            INBOUND_SERVER_HTTP2_KEEP_ALIVE_INTERVAL="50ms",
+            INBOUND_SERVER_HTTP2_KEEP_ALIVE_TIMEOUT=f"{int(500 * patience())}ms",
+        ) as (proxy, _):
+            address = proxy.static(direction="inbound")
+            with await slow_reader(address, over_h2=True) as paused:
+                await stalled(server)
+                # Whoever takes everything and answers no ping is sent away; three such lives are the pause.
+                for _ in range(3):
+                    reader, writer = await asyncio.open_connection(*address)
+                    writer.write(asking_over_h2(b"/fast").data_to_send())
+                    assert await in_time(reader.read(), 20)
+                    await close(writer)
+                await in_time(read_on(paused, over_h2=True), 60)
+
+
+async def read_on(sock: socket.socket, *, over_h2: bool) -> None:
+    """Until all of the large body has come; over HTTP/2 as a client that answers pings."""
+    loop, h2, got = asyncio.get_running_loop(), asking_over_h2(b"/large"), 0
+    h2.clear_outbound_data_buffer()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    while got < LARGE:
+        piece = await loop.sock_recv(sock, 1 << 18)
+        assert piece, got
+        if over_h2:
+            events = h2.receive_data(piece)
+            got += sum(len(event.data) for event in events if isinstance(event, DataReceived))
+            await loop.sock_sendall(sock, h2.data_to_send())
+        else:
+            got += len(piece)
 
 
 async def test_slow_senders_hold_up_nobody(tmp_path: Path) -> None:
