@@ -3,9 +3,7 @@
 Answers arrive here encoded and leave as they are: the same bytes go to every proxy that watches a target.
 """
 
-import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from typing import TypeVar
 
 import grpc
@@ -13,15 +11,13 @@ from google.protobuf.message import DecodeError
 
 from linkerd2_py.controlplane.destination.destination import Destination, endpoints_target
 from linkerd2_py.controlplane.destination.targets import InvalidPathError, Target, parse_target
-from linkerd2_py.controlplane.proxy_api.limits import StreamLimiter, TooManyStreamsError
+from linkerd2_py.controlplane.proxy_api.limits import StreamLimiter
 from linkerd2_py.controlplane.proxy_api.server import Served
-from linkerd2_py.controlplane.streams.stream import StreamOverflowError, UpdateStream
-from linkerd2_py.controlplane.streams.watches import Watches
+from linkerd2_py.controlplane.proxy_api.streaming import stream_answer
 from linkerd2_py.proto.gen import destination_pb2 as destination_messages
 
 SERVICE = "io.linkerd.proxy.destination.Destination"
 
-logger = logging.getLogger(__name__)
 T = TypeVar("T", bound=Target)
 
 
@@ -58,7 +54,9 @@ class DestinationService:
     async def get(self, request: bytes, call: grpc.aio.ServicerContext) -> AsyncIterator[bytes]:
         """Endpoints of a service; a path that is none of ours is `InvalidArgument`."""
         target = await _target(request, parse=endpoints_target, call=call)
-        async for message in self._answer(self._destination.endpoints, target=target, call=call):
+        async for message in stream_answer(
+            self._destination.endpoints, question=target, limiter=self._limiter, call=call
+        ):
             yield message
 
     async def get_profile(
@@ -66,35 +64,10 @@ class DestinationService:
     ) -> AsyncIterator[bytes]:
         """The profile of a name or an address; a name that is none of ours is `InvalidArgument`."""
         target = await _target(request, parse=parse_target, call=call)
-        async for message in self._answer(self._destination.profiles, target=target, call=call):
+        async for message in stream_answer(
+            self._destination.profiles, question=target, limiter=self._limiter, call=call
+        ):
             yield message
-
-    async def _answer(
-        self, watches: Watches[T], *, target: T, call: grpc.aio.ServicerContext
-    ) -> AsyncIterator[bytes]:
-        try:
-            async with self._stream(watches, target=target, peer=call.peer()) as stream:
-                async for message in stream:
-                    yield message
-        except TooManyStreamsError as error:
-            logger.warning("%s: refused a stream: %s", call.peer(), error)
-            await call.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
-        except StreamOverflowError:
-            logger.warning("%s: ended a stream: it did not keep up with updates", call.peer())
-            await call.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many updates queued")
-        # The stream was closed by us; a proxy reconnects, elsewhere or later.
-        await call.abort(grpc.StatusCode.UNAVAILABLE, "the control plane is shutting down")
-
-    @asynccontextmanager
-    async def _stream(
-        self, watches: Watches[T], *, target: T, peer: str
-    ) -> AsyncIterator[UpdateStream]:
-        with self._limiter.stream(peer):
-            stream = await watches.subscribe(target)
-            try:
-                yield stream
-            finally:
-                watches.unsubscribe(target, stream=stream)
 
 
 async def _target(

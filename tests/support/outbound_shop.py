@@ -46,18 +46,11 @@ def service(
     )
 
 
-def backend(name: str, **more: int | str) -> Backend:
-    """A service of the shop, port 80."""
-    return Backend(
-        **{
-            "group": "core",
-            "kind": "Service",
-            "namespace": "shop",
-            "name": name,
-            "port": 80,
-            **more,
-        }
-    )  # type: ignore[arg-type]
+def backend(
+    name: str, *, port: int = 80, weight: int = 1, group: str = "core", kind: str = "Service"
+) -> Backend:
+    """Something in the shop."""
+    return Backend(group, kind, "shop", name, port, weight)
 
 
 def http_route(

@@ -62,6 +62,11 @@ class Policies:
         """Take nothing for granted that was made before."""
         self._encoded.clear()
 
+    def ensure_somebody(self, question: Question) -> None:
+        """Raises `NoSuchServiceError` where nobody is now."""
+        if resolve(question, mesh=self._mesh, cluster=self._cluster) is None:
+            raise NoSuchServiceError(_NOBODY)
+
     def of(self, question: Question) -> Policy:
         """What holds now."""
         found = resolve(question, mesh=self._mesh, cluster=self._cluster)

@@ -16,6 +16,7 @@ from linkerd2_py.controlplane.policy.outbound.answers import (
 )
 from linkerd2_py.controlplane.policy.outbound.targets import Question
 from linkerd2_py.controlplane.policy.outbound.topics import topics_of
+from linkerd2_py.controlplane.streams.stream import UpdateStream
 from linkerd2_py.controlplane.streams.watches import Watches
 
 
@@ -23,6 +24,7 @@ class OutboundPolicies:
     """Answers about the mesh in `store`, until closed."""
 
     def __init__(self, store: MeshStore, *, cluster: Cluster, metrics: CollectorRegistry) -> None:
+        self._mesh = store.mesh
         self._policies = policies = Policies(store.mesh, cluster=cluster)
         overflows = Counter(
             "outbound_policy_updates_queue_overflow",
@@ -42,10 +44,41 @@ class OutboundPolicies:
         streams.set_function(lambda: self.watches.streams)
         self._subscription = store.subscribe(self._on_changes)
 
+    @property
+    def is_synced(self) -> bool:
+        """Whether all that answers are made from has been listed."""
+        return all(self._mesh.is_synced(kind) for kind in ANSWERED_FROM)
+
+    async def synced(self) -> None:
+        """Wait until it has: before that nobody knows what does not exist."""
+        await self._mesh.synced(ANSWERED_FROM)
+
+    async def now(self, question: Question) -> bytes:
+        """What holds now. Raises `NoSuchServiceError`."""
+        await self._ensure_somebody(question)
+        (policy,) = await self.watches.snapshot(question)
+        return policy
+
+    async def subscribe(self, question: Question) -> UpdateStream:
+        """A stream that begins with what holds now; give it back with `unsubscribe`. Raises
+        `NoSuchServiceError`.
+        """
+        await self._ensure_somebody(question)
+        return await self.watches.subscribe(question)
+
+    def unsubscribe(self, question: Question, *, stream: UpdateStream) -> None:
+        """Forget a stream. May be repeated."""
+        self.watches.unsubscribe(question, stream=stream)
+
     def close(self) -> None:
         """Hear no more changes and end all streams. May be repeated."""
         self._subscription.close()
         self.watches.close()
+
+    async def _ensure_somebody(self, question: Question) -> None:
+        """What is left to open streams of somebody who is gone is nothing to begin with."""
+        await self.synced()
+        self._policies.ensure_somebody(question)
 
     def _on_changes(self, changes: Sequence[Change]) -> None:
         topics = topics_of(changes)

@@ -54,8 +54,8 @@ class Question:
 
 
 def parse_question(spec: outbound.TrafficSpec) -> Question:
-    """Raises `InvalidTargetError`, `InvalidWorkloadError`, and `NoSuchServiceError` for names that are none of
-    ours.
+    """Raises `InvalidTargetError`, `InvalidWorkloadError`, and `NoSuchServiceError` for names that are none
+    of ours.
     """
     asked = spec.WhichOneof("target")
     if asked is None:

@@ -1,17 +1,5 @@
-"""Keeps gRPC's own poller alive over all tests here: its socket pair is the library's, not a leak of ours."""
+"""Of all tests here: they speak gRPC."""
 
-import asyncio
-from collections.abc import Iterator
+from tests.support.grpc_poller import grpc_poller
 
-import grpc
-import pytest
-
-
-@pytest.fixture(scope="session", autouse=True)
-def grpc_poller() -> Iterator[None]:
-    async def initialise() -> None:
-        grpc.aio.init_grpc_aio()
-
-    asyncio.run(initialise())
-    yield
-    grpc.aio.shutdown_grpc_aio()
+__all__ = ["grpc_poller"]

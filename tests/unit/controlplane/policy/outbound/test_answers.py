@@ -35,7 +35,7 @@ class Asked:
         self.store.put(service())
 
     async def watch(self, question: Question | None = None) -> UpdateStream:
-        return await self.policies.watches.subscribe(question or at())
+        return await self.policies.subscribe(question or at())
 
     async def told(self, stream: UpdateStream) -> list[outbound.OutboundPolicy]:
         """What came since it was asked last."""
@@ -120,9 +120,10 @@ async def test_an_address_follows_who_has_it() -> None:
     asked.store.remove(Service, key=Key("shop", "heir"))
     # Nobody has it any more: what was said last is left, and who comes now is told so.
     assert await asked.told(stream) == []
-    asked.policies.watches.unsubscribe(at("10.96.0.10"), stream=stream)
     with pytest.raises(NoSuchServiceError, match="No such service"):
         await asked.watch(at("10.96.0.10"))
+    with pytest.raises(NoSuchServiceError, match="No such service"):
+        await asked.policies.now(at("10.96.0.10"))
 
 
 async def test_an_address_outside_follows_the_networks_of_its_client() -> None:
@@ -162,7 +163,7 @@ async def test_clients_that_see_the_same_share_what_is_encoded() -> None:
 async def test_streams_wait_until_everything_has_been_listed() -> None:
     store = MeshStore()
     policies = OutboundPolicies(store, cluster=Cluster(), metrics=CollectorRegistry())
-    asking = spawn(policies.watches.subscribe(named("web")), name="asking")
+    asking = spawn(policies.subscribe(named("web")), name="asking")
     await asyncio.sleep(0)
     assert not asking.done()
     store.replace(dict.fromkeys(store.mesh.unsynced, ()))
