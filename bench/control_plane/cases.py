@@ -12,8 +12,7 @@ from bench.control_plane.cost import Cost, cost_of
 from bench.control_plane.known_metrics import KnownMetrics
 from bench.control_plane.mesh import Size, filled, pod_paths, rolled, service_paths
 from bench.control_plane.readers import Readers
-from linkerd2_py.controlplane.destination.destination import Destination, endpoints_target
-from linkerd2_py.controlplane.destination.targets import parse_target
+from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.public_api.answers.stat import stat
 from linkerd2_py.controlplane.public_api.answers.stat_query import StatAsked
@@ -44,22 +43,22 @@ async def figures(size: Size) -> dict[str, float]:
 
 async def get(store: MeshStore, size: Size) -> Cost:
     """Every service is asked for at once, as when a control plane was restarted."""
-    targets = [endpoints_target(path) for path in service_paths(size)]
     with _destination(store) as destination:
+        asked = [destination.endpoints_question(path) for path in service_paths(size)]
 
         async def ask() -> None:
-            await asyncio.gather(*map(destination.endpoints.subscribe, targets))
+            await asyncio.gather(*map(destination.endpoints.subscribe, asked))
 
         return await cost_of(ask)
 
 
 async def get_profile(store: MeshStore, size: Size) -> Cost:
     """So are as many addresses of pods."""
-    targets = [parse_target(path) for path in pod_paths(size)]
     with _destination(store) as destination:
+        asked = [destination.profile_question(path) for path in pod_paths(size)]
 
         async def ask() -> None:
-            await asyncio.gather(*map(destination.profiles.subscribe, targets))
+            await asyncio.gather(*map(destination.profiles.subscribe, asked))
 
         return await cost_of(ask)
 
@@ -68,9 +67,9 @@ async def rollout(store: MeshStore, size: Size) -> Cost:
     """One pod of each workload becomes unready, one by one, while everything is subscribed to."""
     with _destination(store) as destination:
         for path in service_paths(size):
-            await destination.endpoints.subscribe(endpoints_target(path))
+            await destination.endpoints.subscribe(destination.endpoints_question(path))
         for path in pod_paths(size):
-            await destination.profiles.subscribe(parse_target(path))
+            await destination.profiles.subscribe(destination.profile_question(path))
 
         async def roll() -> None:
             for number in range(size.workloads):

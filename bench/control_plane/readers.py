@@ -3,7 +3,7 @@
 import asyncio
 
 from linkerd2_py.base.tasks import cancel_all, spawn
-from linkerd2_py.controlplane.destination.destination import Destination, endpoints_target
+from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.streams.stream import UpdateStream
 
 
@@ -12,7 +12,7 @@ class Readers:
 
     def __init__(self, destination: Destination, *, path: str) -> None:
         self._watches = destination.endpoints
-        self._target = endpoints_target(path)
+        self._question = destination.endpoints_question(path)
         self._streams: list[UpdateStream] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._missing = 0
@@ -22,7 +22,7 @@ class Readers:
         """So many; each has read its first message then."""
         self.expect(count)
         for _ in range(count):
-            stream = await self._watches.subscribe(self._target)
+            stream = await self._watches.subscribe(self._question)
             self._streams.append(stream)
             self._tasks.append(spawn(self._read(stream), name="bench-reader"))
         await self.told()
@@ -40,7 +40,7 @@ class Readers:
         """Give all streams back."""
         await cancel_all(self._tasks)
         for stream in self._streams:
-            self._watches.unsubscribe(self._target, stream=stream)
+            self._watches.unsubscribe(self._question, stream=stream)
 
     async def _read(self, stream: UpdateStream) -> None:
         async for _ in stream:

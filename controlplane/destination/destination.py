@@ -9,12 +9,13 @@ from linkerd2_py.controlplane.destination.answers import (
     EndpointsAnswer,
     ProfileAnswer,
 )
-from linkerd2_py.controlplane.destination.targets import (
-    InvalidPathError,
-    ServiceTarget,
-    Target,
-    parse_target,
+from linkerd2_py.controlplane.destination.questions import (
+    EndpointsQuestion,
+    ProfileQuestion,
+    endpoints_question,
+    profile_question,
 )
+from linkerd2_py.controlplane.destination.settings import Settings
 from linkerd2_py.controlplane.destination.topics import topics_of
 from linkerd2_py.controlplane.mesh.changes import Change
 from linkerd2_py.controlplane.mesh.store import MeshStore
@@ -22,22 +23,32 @@ from linkerd2_py.controlplane.streams.watches import Watches
 
 
 class Destination:
-    """Answers about the mesh in `store`, until closed."""
+    """Answers about the mesh in `store`, until closed.
 
-    def __init__(self, store: MeshStore, *, metrics: CollectorRegistry) -> None:
+    Who asks makes a question of what it was given, and gives that to `endpoints` or `profiles`. Both raise
+    `RefusedError` where there is no answer.
+    """
+
+    def __init__(
+        self,
+        store: MeshStore,
+        *,
+        metrics: CollectorRegistry,
+        settings: Settings = Settings(),  # noqa: B008  # it is frozen
+    ) -> None:
         self._mesh = store.mesh
-        self.endpoints: Watches[ServiceTarget] = Watches(
+        self.endpoints: Watches[EndpointsQuestion] = Watches(
             store.mesh,
             name="destination",
             needs=ANSWERED_FROM,
-            answer=lambda target, mesh: EndpointsAnswer(target, mesh=mesh),
+            answer=lambda asked, mesh: EndpointsAnswer(asked, mesh=mesh, settings=settings),
             on_overflow=_overflows("endpoint", metrics=metrics).inc,
         )
-        self.profiles: Watches[Target] = Watches(
+        self.profiles: Watches[ProfileQuestion] = Watches(
             store.mesh,
             name="destination",
             needs=ANSWERED_FROM,
-            answer=lambda target, mesh: ProfileAnswer(target, mesh=mesh),
+            answer=lambda asked, mesh: ProfileAnswer(asked, mesh=mesh, settings=settings),
             on_overflow=_overflows("profile", metrics=metrics).inc,
         )
         self._subscription = store.subscribe(self._on_changes)
@@ -53,6 +64,14 @@ class Destination:
         """Wait until it has: before that nobody knows what does not exist."""
         await self._mesh.synced(ANSWERED_FROM)
 
+    def endpoints_question(self, path: str, token: str = "") -> EndpointsQuestion:
+        """What `Get` asks for a path, by who says `token` of itself; best asked once `synced`."""
+        return endpoints_question(path, token, mesh=self._mesh)
+
+    def profile_question(self, path: str, token: str = "") -> ProfileQuestion:
+        """What `GetProfile` asks."""
+        return profile_question(path, token, mesh=self._mesh)
+
     def close(self) -> None:
         """Hear no more changes and end all streams. May be repeated."""
         self._subscription.close()
@@ -65,14 +84,6 @@ class Destination:
         self.profiles.touch(touched)
 
 
-def endpoints_target(path: str) -> ServiceTarget:
-    """What `Get` may be asked for: an address is an `InvalidPathError`, for it needs no discovery."""
-    target = parse_target(path)
-    if not isinstance(target, ServiceTarget):
-        raise InvalidPathError("IP queries not supported by Get API: use GetProfile")
-    return target
-
-
 def _overflows(name: str, *, metrics: CollectorRegistry) -> Counter:
     return Counter(
         f"{name}_updates_queue_overflow",
@@ -82,7 +93,10 @@ def _overflows(name: str, *, metrics: CollectorRegistry) -> Counter:
 
 
 def _count_streams(
-    watches: "Watches[ServiceTarget] | Watches[Target]", *, name: str, metrics: CollectorRegistry
+    watches: "Watches[EndpointsQuestion] | Watches[ProfileQuestion]",
+    *,
+    name: str,
+    metrics: CollectorRegistry,
 ) -> None:
     streams = Gauge(f"{name}_subscribers", f"Open streams of {name} updates", registry=metrics)
     streams.set_function(lambda: watches.streams)

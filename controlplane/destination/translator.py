@@ -1,65 +1,65 @@
 """From endpoint sets to the messages of the destination API, already encoded.
 
-Order and emptiness follow the API's stream rules: a snapshot is one message; a change is Add before Remove,
-so that a set is never empty in between; an emptied set is NoEndpoints.
+Order and emptiness are those of Linkerd's destination: a snapshot is one message, or none of a set that is
+empty; a change is Add before Remove, so that a set is never empty in between; an emptied set is a Remove of
+all that were in it.
 """
 
 import ipaddress
 from collections.abc import Iterable
 
-from linkerd2_py.base.names import (
-    CONTROL_PLANE_NAMESPACE,
-    LABEL_CONTROL_PLANE_NS,
-    LABEL_NAMESPACE,
-    LABEL_POD,
-    LABEL_SERVICE,
-    LABEL_SERVICE_ACCOUNT,
-    owner_label,
-)
-from linkerd2_py.controlplane.destination.endpoints import EndpointFacts, EndpointSet
-from linkerd2_py.controlplane.mesh.objects import Key
+from google.protobuf.duration_pb2 import Duration
+
+from linkerd2_py.controlplane.destination.endpoints import EndpointSet
+from linkerd2_py.controlplane.destination.facts import Address, EndpointFacts, PeerIdentity
+from linkerd2_py.controlplane.destination.settings import KeepAlive
+from linkerd2_py.controlplane.mesh.objects import Labels
 from linkerd2_py.proto.gen import destination_pb2 as destination
-from linkerd2_py.proto.gen import meta_pb2 as meta
 from linkerd2_py.proto.gen import net_pb2 as net
 
 # What Linkerd's destination sends for every endpoint; balancers do not use it.
 WEIGHT = 10_000
 _LOW_64 = (1 << 64) - 1
+_URI = "://"
 
 
-def snapshot(endpoints: EndpointSet, *, service: Key) -> tuple[bytes, ...]:
-    """The first message of a stream."""
-    if not endpoints.endpoints:
-        return (_no_endpoints(exists=endpoints.exists),)
-    return (_add(endpoints.endpoints, service=service),)
-
-
-def difference(before: EndpointSet, *, after: EndpointSet, service: Key) -> tuple[bytes, ...]:
-    """The messages that lead from one set to the next; none when nothing a peer sees has changed."""
-    if (before.exists, before.endpoints) == (after.exists, after.endpoints):
+def snapshot(found: EndpointSet, *, keep_alive: KeepAlive | None) -> tuple[bytes, ...]:
+    """What a stream begins with."""
+    if not found.endpoints:
         return ()
-    if not after.endpoints:
-        return (_no_endpoints(exists=after.exists),)
+    return (_add(found.endpoints.values(), labels=found.labels, keep_alive=keep_alive),)
+
+
+def difference(
+    before: EndpointSet, *, after: EndpointSet, keep_alive: KeepAlive | None
+) -> tuple[bytes, ...]:
+    """The messages that lead from one set to the next; none when nothing a peer sees has changed."""
     messages = []
-    if added := after.endpoints - before.endpoints:
-        messages.append(_add(added, service=service))
-    # An endpoint whose labels alone changed has been replaced by the Add.
-    stay = {endpoint.address for endpoint in after.endpoints}
-    if gone := {endpoint.address for endpoint in before.endpoints} - stay:
+    added = [one for one in after.endpoints.values() if before.endpoints.get(one.address) != one]
+    if added:
+        messages.append(_add(added, labels=after.labels, keep_alive=keep_alive))
+    # An endpoint that is only described otherwise has been replaced by the Add.
+    if gone := before.endpoints.keys() - after.endpoints.keys():
         messages.append(_remove(gone))
     return tuple(messages)
 
 
-def weighted_address(endpoint: EndpointFacts) -> destination.WeightedAddr:
-    """One endpoint with its labels, its identity, its hint and the pod it stands for, if any."""
-    return destination.WeightedAddr(
+def weighted_address(
+    endpoint: EndpointFacts, *, keep_alive: KeepAlive | None
+) -> destination.WeightedAddr:
+    """One endpoint with its labels, who answers there, and how it is spoken to."""
+    message = destination.WeightedAddr(
         addr=tcp_address(endpoint.ip, port=endpoint.port),
         weight=WEIGHT,
-        metric_labels=_labels(endpoint),
-        tls_identity=_tls_identity(endpoint),
+        metric_labels=endpoint.labels,
+        tls_identity=_tls_identity(endpoint.identity),
         protocol_hint=_protocol_hint(endpoint),
-        resource_ref=_pod_reference(endpoint),
     )
+    if endpoint.authority:
+        message.authority_override.authority_override = endpoint.authority
+    if endpoint.is_meshed and keep_alive is not None:
+        message.http2.CopyFrom(_http2(keep_alive))
+    return message
 
 
 def tcp_address(ip: str, *, port: int) -> net.TcpAddress:
@@ -72,58 +72,52 @@ def tcp_address(ip: str, *, port: int) -> net.TcpAddress:
     return net.TcpAddress(ip=net.IPAddress(ipv6=parts), port=port)
 
 
-def _pod_reference(endpoint: EndpointFacts) -> meta.Metadata | None:
-    if not endpoint.pod:
+def _tls_identity(identity: PeerIdentity | None) -> destination.TlsIdentity | None:
+    """The name in the certificate, and the one to ask for in the handshake (SNI)."""
+    if identity is None:
         return None
-    pod = meta.Resource(group="core", kind="Pod", name=endpoint.pod, namespace=endpoint.namespace)
-    return meta.Metadata(resource=pod)
-
-
-def _tls_identity(endpoint: EndpointFacts) -> destination.TlsIdentity | None:
-    """The name in the certificate, which is also the one to ask for in the handshake (SNI)."""
-    if not endpoint.identity:
-        return None
-    name = destination.TlsIdentity.DnsLikeIdentity(name=endpoint.identity)
-    return destination.TlsIdentity(dns_like_identity=name, server_name=name)
+    tls = destination.TlsIdentity
+    message = tls()
+    if _URI in identity.name:
+        message.uri_like_identity.uri = identity.name
+    else:
+        message.dns_like_identity.name = identity.name
+    if identity.server_name:
+        message.server_name.name = identity.server_name
+    return message
 
 
 def _protocol_hint(endpoint: EndpointFacts) -> destination.ProtocolHint | None:
-    if not endpoint.proxied:
+    if not endpoint.hint:
         return None
     hint = destination.ProtocolHint
-    if not endpoint.opaque:
-        return hint(h2=hint.H2())
-    # By the header the proxy there knows that the bytes are not to be looked at, whatever its own settings
-    # say.
-    direct = hint.OpaqueTransport(inbound_port=endpoint.inbound_port)
-    return hint(opaque=hint.Opaque(), opaque_transport=direct if endpoint.inbound_port else None)
+    message = hint(h2=hint.H2()) if endpoint.hint == "h2" else hint(opaque=hint.Opaque())
+    if endpoint.inbound_port:
+        message.opaque_transport.inbound_port = endpoint.inbound_port
+    return message
 
 
-def _labels(endpoint: EndpointFacts) -> dict[str, str]:
-    if not endpoint.pod:
-        return {}
-    labels = {LABEL_POD: endpoint.pod, LABEL_SERVICE_ACCOUNT: endpoint.service_account}
-    if endpoint.owner:
-        labels[owner_label(endpoint.owner.kind)] = endpoint.owner.name
-    if endpoint.meshed:
-        labels[LABEL_CONTROL_PLANE_NS] = CONTROL_PLANE_NAMESPACE
-    return labels
+def _http2(keep_alive: KeepAlive) -> destination.Http2ClientParams:
+    return destination.Http2ClientParams(
+        keep_alive=destination.Http2ClientParams.KeepAlive(
+            interval=Duration(seconds=keep_alive.interval_s),
+            timeout=Duration(seconds=keep_alive.timeout_s),
+            while_idle=keep_alive.while_idle,
+        )
+    )
 
 
-def _add(endpoints: Iterable[EndpointFacts], *, service: Key) -> bytes:
+def _add(
+    endpoints: Iterable[EndpointFacts], *, labels: Labels, keep_alive: KeepAlive | None
+) -> bytes:
     ordered = sorted(endpoints, key=lambda endpoint: endpoint.address)
     addresses = destination.WeightedAddrSet(
-        addrs=[weighted_address(endpoint) for endpoint in ordered],
-        metric_labels={LABEL_NAMESPACE: service.namespace, LABEL_SERVICE: service.name},
+        addrs=[weighted_address(endpoint, keep_alive=keep_alive) for endpoint in ordered],
+        metric_labels=labels,
     )
     return destination.Update(add=addresses).SerializeToString(deterministic=True)
 
 
-def _remove(addresses: Iterable[tuple[str, int]]) -> bytes:
+def _remove(addresses: Iterable[Address]) -> bytes:
     gone = [tcp_address(ip, port=port) for ip, port in sorted(addresses)]
     return destination.Update(remove=destination.AddrSet(addrs=gone)).SerializeToString()
-
-
-def _no_endpoints(*, exists: bool) -> bytes:
-    empty = destination.NoEndpoints(exists=exists)
-    return destination.Update(no_endpoints=empty).SerializeToString()

@@ -13,12 +13,16 @@ from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
+from linkerd2_py.base.names import CONTROL_PLANE_NAMESPACE
+
 PodStatus = Literal["Running", "Pending", "Failed", "Terminating"]
 Family = Literal[4, 6]
 """A version of IP."""
 Labels = Mapping[str, str]
 _NO_LABELS: Final[Labels] = MappingProxyType({})
 DEPLOYMENT: Final = "deployment"
+DEFAULT_OPAQUE_PORTS: Final = frozenset({25, 587, 3306, 4444, 5432, 6379, 9300, 11211})
+"""Linkerd's, where nobody says which are: servers of these protocols speak first."""
 
 
 def no_labels() -> Labels:
@@ -116,13 +120,30 @@ class PortSpec:
     app_protocol: str = ""
 
 
+class Mirrored(NamedTuple):
+    """Which service of which cluster it is; an empty `service` says that nobody knows."""
+
+    cluster: str
+    service: str
+
+
+class Federated(NamedTuple):
+    """The service of this cluster that is joined; empty where there is none."""
+
+    member: str
+
+
 @dataclass(frozen=True, slots=True)
 class Service(MeshObject):
     """A name that clients call, backed by the pods of its namespace that have the labels of its `selector`.
 
     Without a selector it is backed by what its Endpoints say alone. `ips` are its virtual addresses (one per
     IP family, or none) as `ipaddress` writes them; a `headless` service never has any and its name stands for
-    its pods' own. `annotations` are those of retries, timeouts and balancers.
+    its pods' own. An `alias` is only another name for something outside; a `local` service is served on each
+    node by the pods of that node alone. `annotations` are those of retries, timeouts and balancers.
+
+    A service of several clusters is `mirrored` from one of them, or `federated`: then it joins services of
+    other clusters and, where that is named, one of its own namespace.
     """
 
     namespace: str
@@ -133,6 +154,10 @@ class Service(MeshObject):
     headless: bool = False
     labels: Labels = field(default_factory=no_labels)
     annotations: Labels = field(default_factory=no_labels)
+    alias: bool = False
+    local: bool = False
+    mirrored: "Mirrored | None" = None
+    federated: "Federated | None" = None
 
     @property
     def key(self) -> Key:
@@ -166,14 +191,35 @@ class PortSet:
 NO_PORTS: Final = PortSet()
 
 
+class ContainerPort(NamedTuple):
+    """A port that a program of a pod listens on; with `host`, also that port of its node."""
+
+    number: int
+    name: str = ""
+    host: int = 0
+
+
+def no_relays() -> Mapping[int, int]:
+    """Those of a pod that is reached at its own ports, the same for all."""
+    return _NO_RELAYS
+
+
+_NO_RELAYS: Final[Mapping[int, int]] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Pod(MeshObject):
     """One replica of a workload, or a pod that nobody owns.
 
-    `ips` are all its addresses, the first of them its own in every listing. `started` is in seconds since the
-    epoch. A `meshed` pod has a proxy. What peers must know of that: `proxied` are the ports that it takes
-    instead of the program; `identity` is the name in its certificate, empty where it has none; `inbound_port`
-    is where its own inbound listener is reached, 0 where it is not; `admin_addr` is `host:port` of its admin
+    `ips` are all its addresses, the first of them its own in every listing; on the `host_network` they are
+    its node's, as `host_ips` are. `started` is in seconds since the epoch. `ports` are those that its
+    programs declare, `opaque_ports` those whose bytes are not parsed; `relays` are those of its ports that
+    peers reach at another number.
+
+    A `meshed` pod has a proxy, that of the control plane in the namespace `control_plane`. What peers
+    must know of it: `proxied` are the ports that it takes instead of the program; `identity` is the name in
+    its certificate, empty where it has none; `inbound_port` is where its own inbound listener is reached, 0
+    where it is not; `admin_ports` are those that it answers itself, `admin_addr` is `host:port` of its admin
     server. `problem` says why the pod is not ready, where that is known; `last_exit` why one of its programs
     was last started again, at `last_exit_at`, in seconds since the epoch.
     """
@@ -199,11 +245,29 @@ class Pod(MeshObject):
     problem: str = ""
     last_exit: str = ""
     last_exit_at: float = 0.0
+    control_plane: str = CONTROL_PLANE_NAMESPACE
+    opaque_ports: frozenset[int] = frozenset()
+    admin_ports: frozenset[int] = frozenset()
+    ports: tuple[ContainerPort, ...] = ()
+    relays: Mapping[int, int] = field(default_factory=no_relays)
+    host_network: bool = False
+    host_ips: tuple[str, ...] = ()
 
     @property
     def key(self) -> Key:
         """Namespace and name."""
         return Key(self.namespace, self.name)
+
+    @property
+    def own_ips(self) -> tuple[str, ...]:
+        """The addresses that no other pod has."""
+        return () if self.host_network else self.ips
+
+    @property
+    def host_addresses(self) -> tuple[tuple[str, int], ...]:
+        """Where it is reached on its node."""
+        hosts = [port.host for port in self.ports if port.host]
+        return tuple((ip, host) for ip in self.host_ips for host in hosts)
 
     @property
     def ip(self) -> str:
@@ -227,10 +291,61 @@ class Pod(MeshObject):
 
 
 @dataclass(frozen=True, slots=True)
+class ExternalWorkload(MeshObject):
+    """A program outside the cluster that has a proxy of this mesh.
+
+    `identity` is a URI; its proxy is asked for by `server_name` and listens at `inbound_port`. It is reached
+    at each of its `ips` on its `ports`.
+    """
+
+    namespace: str
+    name: str
+    ips: tuple[str, ...] = ()
+    ports: tuple[ContainerPort, ...] = ()
+    identity: str = ""
+    server_name: str = ""
+    inbound_port: int = 0
+    opaque_ports: frozenset[int] = frozenset()
+    labels: Labels = field(default_factory=no_labels)
+    owner: Owner | None = None
+
+    @property
+    def key(self) -> Key:
+        """Namespace and name."""
+        return Key(self.namespace, self.name)
+
+    @property
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """Where it is reached."""
+        return tuple((ip, port.number) for ip in self.ips for port in self.ports)
+
+
+@dataclass(frozen=True, slots=True)
+class Node(MeshObject):
+    """A machine of the cluster, and where it stands."""
+
+    name: str
+    zone: str
+
+    @property
+    def key(self) -> str:
+        """Its name."""
+        return self.name
+
+
+class Gateway(NamedTuple):
+    """A way into another cluster: who answers there, and the full name of the service behind it."""
+
+    identity: str
+    service: str
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """Where one port of a service is served: the very address that peers connect to.
 
-    `pod` is who serves there, where it is a pod; `hostname` names this endpoint below the service's own name.
+    `pod` or `external` is who serves there, where it is a pod or an external workload; `hostname` names this
+    endpoint below the service's own name. It is meant for clients in the zones `for_zones`; none means all.
     """
 
     ip: str
@@ -239,6 +354,9 @@ class Endpoint:
     pod: Key | None = None
     hostname: str = ""
     zone: str = ""
+    external: Key | None = None
+    for_zones: tuple[str, ...] = ()
+    gateway: Gateway | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,13 +364,14 @@ class Endpoints(MeshObject):
     """All that serve one port of a service, ready or not, in every family of addresses.
 
     There may be Endpoints of a port that the service does not declare: a source says so where pods serve it
-    under that number.
+    under that number. `labels` are those that metrics of all of them have.
     """
 
     namespace: str
     service: str
     port: int
     endpoints: tuple[Endpoint, ...] = ()
+    labels: Labels = field(default_factory=no_labels)
 
     @property
     def key(self) -> EndpointsKey:
@@ -268,6 +387,11 @@ class Endpoints(MeshObject):
     def pods(self) -> frozenset[Key]:
         """Everybody who serves."""
         return frozenset(one.pod for one in self.endpoints if one.pod)
+
+    @property
+    def externals(self) -> frozenset[Key]:
+        """Every external workload that serves."""
+        return frozenset(one.external for one in self.endpoints if one.external)
 
 
 def of_family(ips: Iterable[str], *, family: Family) -> tuple[str, ...]:

@@ -12,9 +12,11 @@ from linkerd2_py.controlplane.mesh.egress import EgressNetwork
 from linkerd2_py.controlplane.mesh.objects import (
     Endpoints,
     EndpointsKey,
+    ExternalWorkload,
     Key,
     MeshObject,
     Namespace,
+    Node,
     Pod,
     Service,
     Workload,
@@ -30,6 +32,7 @@ from linkerd2_py.controlplane.mesh.routes import (
     TCPRoute,
     TLSRoute,
 )
+from linkerd2_py.controlplane.mesh.service_profiles import ServiceProfile
 from linkerd2_py.controlplane.mesh.table import Table
 
 T = TypeVar("T", bound=MeshObject)
@@ -52,9 +55,13 @@ class Mesh:
         self.tls_routes: Table[RouteKey, TLSRoute] = self._table(TLSRoute)
         self.tcp_routes: Table[RouteKey, TCPRoute] = self._table(TCPRoute)
         self.egress_networks: Table[Key, EgressNetwork] = self._table(EgressNetwork)
+        self.nodes: Table[str, Node] = self._table(Node)
+        self.external_workloads: Table[Key, ExternalWorkload] = self._table(ExternalWorkload)
+        self.service_profiles: Table[Key, ServiceProfile] = self._table(ServiceProfile)
         self._services_by_ip = self.services.index(lambda service: service.ips)
         self._services_by_label = self.services.index(_selecting_label)
-        self._pods_by_ip = self.pods.index(lambda pod: pod.ips)
+        self._pods_by_ip = self.pods.index(lambda pod: pod.own_ips)
+        self._pods_by_host_address = self.pods.index(lambda pod: pod.host_addresses)
         self._pods_by_owner = self.pods.index(_owners)
         self._endpoints_by_service = self.endpoints.index(lambda found: (found.service_key,))
         self._endpoints_by_pod = self.endpoints.index(lambda found: found.pods)
@@ -66,6 +73,8 @@ class Mesh:
         self._egress_networks_by_namespace = self.egress_networks.index(
             lambda network: (network.namespace,)
         )
+        self._endpoints_by_external = self.endpoints.index(lambda found: found.externals)
+        self._externals_by_address = self.external_workloads.index(lambda one: one.addresses)
 
     def _table(self, kind: type[T]) -> Table[Any, T]:
         table: Table[Any, T] = Table()
@@ -102,6 +111,14 @@ class Mesh:
         """The pods that have an address: one that ended may have it as well as the next."""
         return self._pods_by_ip[ip]
 
+    def pods_behind(self, ip: str, port: int) -> list[Pod]:
+        """The pods that a node's address leads to at this port."""
+        return self._pods_by_host_address[ip, port]
+
+    def externals_at(self, ip: str, port: int) -> list[ExternalWorkload]:
+        """The external workloads that are reached there."""
+        return self._externals_by_address[ip, port]
+
     def pods_of(self, workload: WorkloadKey) -> list[Pod]:
         """The pods that a workload owns."""
         return self._pods_by_owner[workload]
@@ -117,6 +134,10 @@ class Mesh:
     def servers_in(self, namespace: str) -> list[Server]:
         """The Servers of a namespace."""
         return self._servers_by_namespace[namespace]
+
+    def endpoints_with_external(self, workload: Key) -> list[Endpoints]:
+        """The Endpoints that an external workload is among."""
+        return self._endpoints_by_external[workload]
 
     def routes_of(self, parent: Object) -> list[Route]:
         """The routes, of all kinds, that name it as a parent, whether it takes them or not."""

@@ -4,21 +4,29 @@ Answers arrive here encoded and leave as they are: the same bytes go to every pr
 """
 
 from collections.abc import AsyncIterator, Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError
 
-from linkerd2_py.controlplane.destination.destination import Destination, endpoints_target
-from linkerd2_py.controlplane.destination.targets import InvalidPathError, Target, parse_target
+from linkerd2_py.controlplane.destination.destination import Destination
+from linkerd2_py.controlplane.destination.questions import EndpointsQuestion, ProfileQuestion
+from linkerd2_py.controlplane.destination.refusals import Reason, RefusedError
 from linkerd2_py.controlplane.proxy_api.limits import StreamLimiter
 from linkerd2_py.controlplane.proxy_api.server import Served
 from linkerd2_py.controlplane.proxy_api.streaming import stream_answer
+from linkerd2_py.controlplane.streams.watches import OutdatedError, Watches
 from linkerd2_py.proto.gen import destination_pb2 as destination_messages
 
 SERVICE = "io.linkerd.proxy.destination.Destination"
 
-T = TypeVar("T", bound=Target)
+Q = TypeVar("Q", EndpointsQuestion, ProfileQuestion)
+_CODES: Final[dict[Reason, grpc.StatusCode]] = {
+    "invalid": grpc.StatusCode.INVALID_ARGUMENT,
+    "not found": grpc.StatusCode.NOT_FOUND,
+    "failed precondition": grpc.StatusCode.FAILED_PRECONDITION,
+    "unknown": grpc.StatusCode.UNKNOWN,
+}
 
 
 class DestinationService:
@@ -52,32 +60,50 @@ class DestinationService:
         )
 
     async def get(self, request: bytes, call: grpc.aio.ServicerContext) -> AsyncIterator[bytes]:
-        """Endpoints of a service; a path that is none of ours is `InvalidArgument`."""
-        target = await _target(request, parse=endpoints_target, call=call)
-        async for message in stream_answer(
-            self._destination.endpoints, question=target, limiter=self._limiter, call=call
+        """Endpoints of a service. What is none is refused, as Linkerd's destination does."""
+        asks = self._destination.endpoints_question
+        async for message in self._answer(
+            self._destination.endpoints, request=request, asks=asks, call=call
         ):
             yield message
 
     async def get_profile(
         self, request: bytes, call: grpc.aio.ServicerContext
     ) -> AsyncIterator[bytes]:
-        """The profile of a name or an address; a name that is none of ours is `InvalidArgument`."""
-        target = await _target(request, parse=parse_target, call=call)
-        async for message in stream_answer(
-            self._destination.profiles, question=target, limiter=self._limiter, call=call
+        """The profile of a name or an address."""
+        asks = self._destination.profile_question
+        async for message in self._answer(
+            self._destination.profiles, request=request, asks=asks, call=call
         ):
             yield message
 
+    async def _answer(
+        self,
+        watches: Watches[Q],
+        *,
+        request: bytes,
+        asks: Callable[[str, str], Q],
+        call: grpc.aio.ServicerContext,
+    ) -> AsyncIterator[bytes]:
+        try:
+            question = await self._question(request, asks=asks)
+            async for message in stream_answer(
+                watches, question=question, limiter=self._limiter, call=call
+            ):
+                yield message
+        except DecodeError:
+            words = "the request is not a GetDestination"
+            await call.abort(grpc.StatusCode.INVALID_ARGUMENT, words)
+        except RefusedError as error:
+            await call.abort(_CODES[error.reason], str(error))
+        except OutdatedError as error:
+            await call.abort(grpc.StatusCode.UNAVAILABLE, str(error))
 
-async def _target(
-    request: bytes, *, parse: Callable[[str], T], call: grpc.aio.ServicerContext
-) -> T:
-    try:
-        return parse(destination_messages.GetDestination.FromString(request).path)
-    except DecodeError:
-        reason = "the request is not a GetDestination"
-    except InvalidPathError as error:
-        reason = str(error)
-    await call.abort(grpc.StatusCode.INVALID_ARGUMENT, reason)
-    raise AssertionError("abort always raises")
+    async def _question(self, request: bytes, *, asks: Callable[[str, str], Q]) -> Q:
+        """What makes no sense is refused at once; what else is asked is known once all has been listed."""
+        message = destination_messages.GetDestination.FromString(request)
+        question = asks(message.path, message.context_token)
+        if self._destination.is_synced:
+            return question
+        await self._destination.synced()
+        return asks(message.path, message.context_token)

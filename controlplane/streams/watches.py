@@ -26,6 +26,10 @@ call.
 Q = TypeVar("Q", bound=Hashable)
 
 
+class OutdatedError(Exception):
+    """A question does not say any more what its answer depends on: whoever asks it is to ask anew."""
+
+
 class Answer(Protocol):
     """What is known of one question."""
 
@@ -34,7 +38,7 @@ class Answer(Protocol):
         """What may change it."""
 
     def snapshot(self) -> tuple[bytes, ...]:
-        """The messages a new stream begins with; never none."""
+        """The messages a new stream begins with. What it raises is told to who asks, and to nobody else."""
 
     def refresh(self, mesh: Mesh) -> tuple[bytes, ...]:
         """Take up the mesh as it is now; the messages that say what changed."""
@@ -98,12 +102,13 @@ class Watches(Generic[Q]):
 
     async def subscribe(self, question: Q) -> UpdateStream:
         """A stream that begins with a snapshot, once all that it is made from has been listed; give it back
-        with `unsubscribe`.
+        with `unsubscribe`. Raises what its answer does.
         """
         await self._ready(question)
         watch = self._current(question) or self._begin(question)
+        first = watch.begin()
         stream = UpdateStream()
-        stream.push(watch.begin())
+        stream.push(first)
         if self._closed:
             stream.close()
         watch.streams[stream] = None
@@ -161,8 +166,11 @@ class Watches(Generic[Q]):
 
     def _begin(self, question: Q) -> _Watch:
         answer = self._answer(question, self._mesh)
+        watch = _Watch(answer)
+        # An answer that cannot be given is not kept.
+        watch.begin()
         self._index.follow(question, topics=answer.depends_on)
-        watch = self._watches[question] = _Watch(answer)
+        self._watches[question] = watch
         return watch
 
     def _forget(self, question: Q) -> _Watch:
@@ -178,13 +186,15 @@ class Watches(Generic[Q]):
             messages = watch.answer.refresh(self._mesh)
             self._index.follow(question, topics=watch.answer.depends_on)
         except Exception as error:  # noqa: BLE001  # one answer spoils its own streams only
-            report_failure(f"{self._name} {question}", error)
+            if not isinstance(error, OutdatedError):
+                report_failure(f"{self._name} {question}", error)
             # They are not told what holds any more; who asks again begins with a fresh answer.
             for stream in self._forget(question).streams:
                 stream.close()
             return
+        # Also where subscribers are told nothing, who comes now may be told otherwise.
+        watch.first = ()
         if messages:
-            watch.first = ()
             self._news.append(_News(messages, watch, tuple(watch.streams)))
 
     async def _work_off(self) -> None:

@@ -6,8 +6,8 @@ from typing import Annotated, TypedDict
 
 from linkerd2_py.base.names import LABEL_NAMESPACE, LABEL_POD, LABEL_SERVICE
 from linkerd2_py.base.slices import in_slices
-from linkerd2_py.controlplane.destination.destination import Destination, endpoints_target
-from linkerd2_py.controlplane.destination.targets import InvalidPathError
+from linkerd2_py.controlplane.destination.destination import Destination
+from linkerd2_py.controlplane.destination.refusals import RefusedError
 from linkerd2_py.controlplane.public_api.errors import InvalidQueryError
 from linkerd2_py.controlplane.public_api.operation import Operation, Parameter
 from linkerd2_py.proto.gen import destination_pb2 as messages
@@ -52,8 +52,12 @@ def endpoints(destination: Destination) -> Operation[Authorities]:
 
 async def _of(authority: str, *, destination: Destination) -> list[ListedEndpoint]:
     try:
-        encoded = await destination.endpoints.snapshot(endpoints_target(authority))
-    except InvalidPathError as error:
+        question = destination.endpoints_question(authority)
+        encoded = await destination.endpoints.snapshot(question)
+    except RefusedError as error:
+        # Nobody serves what does not exist.
+        if error.reason == "not found":
+            return []
         raise InvalidQueryError(f"authority {authority[:80]!r}: {error}") from error
     updates = map(messages.Update.FromString, encoded)
     return [_listed(address, update.add) for update in updates for address in update.add.addrs]

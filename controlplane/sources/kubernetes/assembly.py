@@ -8,16 +8,18 @@ part is published as a change of what is made of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final, Generic, TypeVar
 
 from linkerd2_py.controlplane.kubernetes_api import Json
 from linkerd2_py.controlplane.mesh.changes import Change
 from linkerd2_py.controlplane.mesh.objects import (
+    DEFAULT_OPAQUE_PORTS,
     Endpoints,
     Key,
     MeshObject,
     Namespace,
+    Node,
     Pod,
     Service,
     Workload,
@@ -25,8 +27,8 @@ from linkerd2_py.controlplane.mesh.objects import (
 )
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.mesh.table import Table
+from linkerd2_py.controlplane.sources.kubernetes.pods import OPAQUE_PORTS
 from linkerd2_py.controlplane.sources.kubernetes.services import (
-    OPAQUE_PORTS,
     ServiceAsSaid,
     Slice,
     endpoints_of,
@@ -41,19 +43,6 @@ Made = tuple[Kind, Hashable, MeshObject | None]
 _BETWEEN: Final = frozenset({"replicaset", "job"})
 
 
-@dataclass(frozen=True, slots=True)
-class Node(MeshObject):
-    """A machine of the cluster, and where it stands."""
-
-    name: str
-    zone: str
-
-    @property
-    def key(self) -> str:
-        """Its name."""
-        return self.name
-
-
 class Assembly:
     """Keeps the parts by what they are called, and fills `store` with what is made of them.
 
@@ -61,8 +50,15 @@ class Assembly:
     `listed`.
     """
 
-    def __init__(self, store: MeshStore, *, workload_kinds: Iterable[str]) -> None:
+    def __init__(
+        self,
+        store: MeshStore,
+        *,
+        workload_kinds: Iterable[str],
+        default_opaque_ports: frozenset[int] = DEFAULT_OPAQUE_PORTS,
+    ) -> None:
         self._store = store
+        self._default_opaque_ports = default_opaque_ports
         self.namespaces: Table[str, Namespace] = Table()
         self.nodes: Table[str, Node] = Table()
         self.pods: Table[Key, Pod] = Table()
@@ -79,6 +75,7 @@ class Assembly:
         self._workloads_by_owner = [table.index(_owners_of_workload) for table in owners]
         self._needs: dict[Kind, Sequence[Table[Any, Any]]] = {
             Namespace: (self.namespaces,),
+            Node: (self.nodes,),
             Service: (self.services, self.namespaces),
             Endpoints: (self.slices, self.services),
             # Zones are good to know; pods without one are pods.
@@ -132,6 +129,8 @@ class Assembly:
         """Every object of a kind of the mesh, as the parts have it now."""
         if kind is Namespace:
             return self.namespaces.values()
+        if kind is Node:
+            return self.nodes.values()
         if kind is Service:
             return (self._service(one) for one in self.services.values())
         if kind is Endpoints:
@@ -150,6 +149,7 @@ class Assembly:
             yield Service, service.key, self._service(service)
 
     def _made_of_node(self, change: Change) -> Iterator[Made]:
+        yield Node, change.subject.key, change.after
         for pod in self._pods_by_node[str(change.subject.key)]:
             yield Pod, pod.key, self._pod(pod)
 
@@ -201,7 +201,8 @@ class Assembly:
 
     def _service(self, said: ServiceAsSaid) -> Service:
         namespace = self.namespaces.get(said.key.namespace)
-        return said.in_namespace(namespace.annotations.get(OPAQUE_PORTS) if namespace else None)
+        says = namespace.annotations.get(OPAQUE_PORTS) if namespace else None
+        return said.in_namespace(says, default=self._default_opaque_ports)
 
     def _endpoints(self, said: ServiceAsSaid) -> Iterator[Endpoints]:
         return endpoints_of(said.service, slices=self._slices_by_service[said.key])

@@ -90,16 +90,19 @@ def port_of_address(address: str, *, default: int) -> int:
 
 
 @lru_cache(maxsize=1024)  # thousands of pods say the same
-def ports_of(listing: str) -> frozenset[int]:
-    """`25,5432-5440`, as Linkerd's annotations list ports; what is no port is left out. Names of ports are
-    not looked up.
+def ports_of(listing: str, names: tuple[tuple[str, int], ...] = ()) -> frozenset[int]:
+    """`25,5432-5440,sql`, as Linkerd's annotations list ports; what is no port and none of `names` is left
+    out.
     """
-    return frozenset(_ports(listing))
+    return frozenset(_ports(listing, names=names))
 
 
-def _ports(listing: str) -> Iterator[int]:
+def _ports(listing: str, *, names: tuple[tuple[str, int], ...]) -> Iterator[int]:
     for part in listing.split(","):
-        first, _, last = part.strip().partition("-")
+        word = part.strip()
+        first, _, last = word.partition("-")
         bounds = first.strip(), (last or first).strip()
         if all(bound.isdecimal() and len(bound) < 6 for bound in bounds):
             yield from range(int(bounds[0]), min(int(bounds[1]), _HIGHEST_PORT) + 1)
+        else:
+            yield from (number for name, number in names if name == word)

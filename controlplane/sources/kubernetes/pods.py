@@ -8,12 +8,21 @@ from typing import Final
 
 from linkerd2_py.base.names import PROXY_ENV_PREFIX
 from linkerd2_py.controlplane.kubernetes_api import Json
-from linkerd2_py.controlplane.mesh.objects import NO_PORTS, Owner, Pod, PodStatus, PortSet
+from linkerd2_py.controlplane.mesh.objects import (
+    DEFAULT_OPAQUE_PORTS,
+    NO_PORTS,
+    ContainerPort,
+    Owner,
+    Pod,
+    PodStatus,
+    PortSet,
+)
 from linkerd2_py.controlplane.sources.kubernetes.fields import (
     annotation,
     items,
     key_of,
     labels,
+    mapping,
     number,
     port_of_address,
     ports_of,
@@ -24,10 +33,12 @@ from linkerd2_py.controlplane.sources.kubernetes.fields import (
 CONTROL_PLANE_LABEL: Final = "linkerd.io/control-plane-ns"
 """Whoever injects a proxy says by this label to which control plane it belongs."""
 SKIPPED_PORTS: Final = "config.linkerd.io/skip-inbound-ports"
+OPAQUE_PORTS: Final = "config.linkerd.io/opaque-ports"
 PROXY_CONTAINER: Final = "linkerd-proxy"
 # Linkerd's, for a proxy whose environment does not say.
 INBOUND_PORT: Final = 4143
 ADMIN_PORT: Final = 4191
+CONTROL_PORT: Final = 4190
 
 _PHASES: Final[dict[str, PodStatus]] = {
     "Running": "Running",
@@ -53,7 +64,12 @@ class Identities:
         return f"{account}.{self.control_plane}.{self.trust_domain}"
 
 
-def read_pod(found: Json, *, identities: Identities) -> Pod:
+def read_pod(
+    found: Json,
+    *,
+    identities: Identities,
+    default_opaque_ports: frozenset[int] = DEFAULT_OPAQUE_PORTS,
+) -> Pod:
     """The pod with its direct owner, and in no zone yet: owners of owners and nodes are other objects."""
     namespace, name = key_of(found)
     account = text(found, "spec", "serviceAccountName") or "default"
@@ -62,6 +78,8 @@ def read_pod(found: Json, *, identities: Identities) -> Pod:
     ips = _ips(found)
     problem, last_exit, last_exit_at = _troubles(found)
     admin = port_of_address(proxy.get("ADMIN_LISTEN_ADDR", ""), default=ADMIN_PORT)
+    control = port_of_address(proxy.get("CONTROL_LISTEN_ADDR", ""), default=CONTROL_PORT)
+    ports = tuple(_container_ports(found))
     ours = control_plane == identities.control_plane
     return Pod(
         namespace=namespace,
@@ -84,6 +102,12 @@ def read_pod(found: Json, *, identities: Identities) -> Pod:
         problem=problem,
         last_exit=last_exit,
         last_exit_at=last_exit_at,
+        control_plane=control_plane,
+        opaque_ports=_opaque_ports(found, ports=ports, default=default_opaque_ports),
+        admin_ports=frozenset({admin, control}) if control_plane else frozenset(),
+        ports=ports,
+        host_network=mapping(found, "spec").get("hostNetwork") is True,
+        host_ips=_host_ips(found),
     )
 
 
@@ -97,9 +121,10 @@ def read_owner(found: Json) -> Owner | None:
 
 
 def _status(found: Json) -> PodStatus:
-    if text(found, "metadata", "deletionTimestamp"):
-        return "Terminating"
-    return _PHASES.get(text(found, "status", "phase"), "Pending")
+    """One that is being deleted still serves those that it served, until its programs have ended."""
+    status = _PHASES.get(text(found, "status", "phase"), "Pending")
+    deleted = text(found, "metadata", "deletionTimestamp")
+    return "Terminating" if deleted and status != "Failed" else status
 
 
 def _is_ready(found: Json) -> bool:
@@ -111,6 +136,30 @@ def _ips(found: Json) -> tuple[str, ...]:
     """All addresses, the pod's first one first; older clusters say only that."""
     ips = tuple(filter(None, (text(one, "ip") for one in items(found, "status", "podIPs"))))
     return ips or tuple(filter(None, (text(found, "status", "podIP"),)))
+
+
+def _host_ips(found: Json) -> tuple[str, ...]:
+    """The addresses of its node."""
+    ips = tuple(filter(None, (text(one, "ip") for one in items(found, "status", "hostIPs"))))
+    return ips or tuple(filter(None, (text(found, "status", "hostIP"),)))
+
+
+def _container_ports(found: Json) -> Iterator[ContainerPort]:
+    for group in ("initContainers", "containers"):
+        for container in items(found, "spec", group):
+            for one in items(container, "ports"):
+                host = number(one, "hostPort")
+                yield ContainerPort(number(one, "containerPort"), text(one, "name"), host)
+
+
+def _opaque_ports(
+    found: Json, *, ports: tuple[ContainerPort, ...], default: frozenset[int]
+) -> frozenset[int]:
+    """As its own annotation says, which its proxy goes by as well: namespaces speak to injectors only."""
+    listing = annotation(found, OPAQUE_PORTS)
+    if listing is None:
+        return default
+    return ports_of(listing, tuple((port.name, port.number) for port in ports if port.name))
 
 
 def _bracketed(ip: str) -> str:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from typing import Final
 
 from linkerd2_py.controlplane.kubernetes_api import Json
 from linkerd2_py.controlplane.mesh.objects import (
+    DEFAULT_OPAQUE_PORTS,
     Endpoint,
     Endpoints,
+    Federated,
+    Gateway,
     Key,
+    Labels,
     MeshObject,
+    Mirrored,
     PortSpec,
     Service,
+    no_labels,
 )
 from linkerd2_py.controlplane.sources.kubernetes.fields import (
     annotation,
@@ -28,11 +34,17 @@ from linkerd2_py.controlplane.sources.kubernetes.fields import (
     texts,
     traffic_annotations,
 )
+from linkerd2_py.controlplane.sources.kubernetes.pods import OPAQUE_PORTS
 
-OPAQUE_PORTS: Final = "config.linkerd.io/opaque-ports"
-DEFAULT_OPAQUE_PORTS: Final = ports_of("25,587,3306,4444,5432,6379,9300,11211")
-"""Linkerd's: servers of these protocols speak first."""
 SERVICE_OF_SLICE: Final = "kubernetes.io/service-name"
+# What Linkerd's multicluster extension says: of services as labels and annotations …
+_REMOTE_CLUSTER: Final = "multicluster.linkerd.io/remote-discovery"
+_REMOTE_SERVICE: Final = "multicluster.linkerd.io/remote-service"
+_LOCAL_MEMBER: Final = "multicluster.linkerd.io/local-discovery"
+# … and of slices.
+_CLUSTER_NAME: Final = "mirror.linkerd.io/cluster-name"
+_GATEWAY_IDENTITY: Final = "mirror.linkerd.io/remote-gateway-identity"
+_GATEWAY_SERVICE: Final = "mirror.linkerd.io/remote-svc-fq-name"
 _NO_IP: Final = "None"
 
 
@@ -45,17 +57,23 @@ class SliceEndpoint:
     pod: Key | None
     hostname: str
     zone: str
+    external: Key | None = None
+    for_zones: tuple[str, ...] = ()
+    gateway: Gateway | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Slice(MeshObject):
-    """A part of those who serve a service: `ports` are the numbers that they serve each named port under."""
+    """A part of those who serve a service: `ports` are the numbers that they serve each named port under,
+    `labels` are those that metrics of all of them have.
+    """
 
     namespace: str
     name: str
     service: Key
     ports: Mapping[str, int]
     endpoints: tuple[SliceEndpoint, ...]
+    labels: Labels = field(default_factory=no_labels)
 
     @property
     def key(self) -> Key:
@@ -77,12 +95,15 @@ class ServiceAsSaid(MeshObject):
         """Namespace and name of the service."""
         return self.service.key
 
-    def in_namespace(self, says: str | None) -> Service:
-        """The service, in a namespace that `says` which ports are opaque. Where nobody says it, those that
-        mostly are.
+    def in_namespace(
+        self, says: str | None, *, default: frozenset[int] = DEFAULT_OPAQUE_PORTS
+    ) -> Service:
+        """The service, in a namespace that `says` which ports are opaque; where nobody says it, `default`
+        are.
         """
         listing = self.opaque_ports if self.opaque_ports is not None else says
-        opaque = DEFAULT_OPAQUE_PORTS if listing is None else ports_of(listing)
+        names = tuple((spec.name, spec.port) for spec in self.service.ports if spec.name)
+        opaque = default if listing is None else ports_of(listing, names)
         if opaque.isdisjoint(spec.port for spec in self.service.ports):
             return self.service
         specs = (replace(spec, opaque=spec.port in opaque) for spec in self.service.ports)
@@ -102,8 +123,27 @@ def read_service(found: Json) -> ServiceAsSaid:
         headless=_NO_IP in ips,
         labels=labels(found, "metadata", "labels"),
         annotations=traffic_annotations(found),
+        alias=text(found, "spec", "type") == "ExternalName",
+        local=text(found, "spec", "internalTrafficPolicy") == "Local",
+        mirrored=_mirrored(found),
+        federated=_federated(found),
     )
     return ServiceAsSaid(service, annotation(found, OPAQUE_PORTS))
+
+
+def _mirrored(found: Json) -> Mirrored | None:
+    said = labels(found, "metadata", "labels")
+    if _REMOTE_CLUSTER not in said:
+        return None
+    return Mirrored(said[_REMOTE_CLUSTER], said.get(_REMOTE_SERVICE, ""))
+
+
+def _federated(found: Json) -> Federated | None:
+    # An empty annotation says it as well.
+    member = annotation(found, _LOCAL_MEMBER)
+    if member is None and annotation(found, _REMOTE_CLUSTER) is None:
+        return None
+    return Federated(member or "")
 
 
 def read_slice(found: Json) -> Slice:
@@ -111,6 +151,8 @@ def read_slice(found: Json) -> Slice:
     namespace, name = key_of(found)
     service = Key(namespace, text(found, "metadata", "labels", SERVICE_OF_SLICE))
     addressed = text(found, "addressType") in {"IPv4", "IPv6"}
+    gateway = _gateway(found)
+    ends = (_endpoint(one, gateway=gateway) for one in items(found, "endpoints"))
     return Slice(
         namespace=namespace,
         name=name,
@@ -118,26 +160,54 @@ def read_slice(found: Json) -> Slice:
         ports={
             text(one, "name"): number(one, "port") for one in items(found, "ports") if _tcp(one)
         },
-        endpoints=tuple(map(_endpoint, items(found, "endpoints"))) if addressed else (),
+        endpoints=tuple(ends) if addressed else (),
+        labels=_metric_labels(found),
     )
+
+
+def _gateway(found: Json) -> Gateway | None:
+    identity = annotation(found, _GATEWAY_IDENTITY) or ""
+    service = annotation(found, _GATEWAY_SERVICE) or ""
+    return Gateway(identity, service) if identity or service else None
+
+
+def _metric_labels(found: Json) -> Labels:
+    """Which service of which cluster stands behind a gateway."""
+    cluster = text(found, "metadata", "labels", _CLUSTER_NAME)
+    if not cluster:
+        return no_labels()
+    names = (annotation(found, _GATEWAY_SERVICE) or "").split(".")
+    behind = dict(zip(("target_service", "target_service_namespace"), names, strict=False))
+    return {"target_cluster": cluster} | (behind if len(behind) == 2 else {})
 
 
 def endpoints_of(service: Service, *, slices: Iterable[Slice]) -> Iterator[Endpoints]:
     """Who serves each port of a service, by all its slices."""
     known = sorted(slices, key=lambda one: one.key)
+    shared = next((one.labels for one in known if one.labels), no_labels())
     for spec in service.ports:
         found = tuple(end for one in known for end in _serving(one, spec=spec))
-        yield Endpoints(service.namespace, service.name, spec.port, found)
+        yield Endpoints(service.namespace, service.name, spec.port, found, shared)
 
 
 def _serving(one: Slice, *, spec: PortSpec) -> Iterator[Endpoint]:
-    # A number that the service gives is meant; a name stands for what the slice found it to be.
-    port = spec.target_port if isinstance(spec.target_port, int) else one.ports.get(spec.name)
-    if not port or spec.name not in one.ports:
-        return
-    for end in one.endpoints:
+    """By the name of the port, also where the service gives a number: a slice that somebody wrote may have
+    another.
+    """
+    port = one.ports.get(spec.name)
+    for end in one.endpoints if port else ():
         for ip in end.ips:
-            yield Endpoint(ip, port, end.ready, end.pod, end.hostname, end.zone)
+            yield Endpoint(
+                ip,
+                port or 0,
+                end.ready,
+                end.pod,
+                end.hostname,
+                end.zone,
+                end.external,
+                end.for_zones,
+                end.gateway,
+            )
 
 
 def _port(found: Json) -> PortSpec:
@@ -152,17 +222,20 @@ def _port(found: Json) -> PortSpec:
     )
 
 
-def _endpoint(found: Json) -> SliceEndpoint:
-    pod = None
-    if text(found, "targetRef", "kind") == "Pod":
-        pod = Key(text(found, "targetRef", "namespace"), text(found, "targetRef", "name"))
+def _endpoint(found: Json, *, gateway: Gateway | None) -> SliceEndpoint:
+    kind = text(found, "targetRef", "kind")
+    target = Key(text(found, "targetRef", "namespace"), text(found, "targetRef", "name"))
+    zones = items(found, "hints", "forZones")
     return SliceEndpoint(
         ips=tuple(ip for ip in texts(found, "addresses") if _is_ip(ip)),
         # Who says nothing of it is ready.
         ready=mapping(found, "conditions").get("ready") is not False,
-        pod=pod,
+        pod=target if kind == "Pod" else None,
         hostname=text(found, "hostname"),
         zone=text(found, "zone"),
+        external=target if kind == "ExternalWorkload" else None,
+        for_zones=tuple(sorted(text(one, "name") for one in zones)),
+        gateway=None if kind else gateway,
     )
 
 

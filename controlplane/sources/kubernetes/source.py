@@ -12,7 +12,13 @@ from linkerd2_py.base.clock import Clock
 from linkerd2_py.base.tasks import cancel_all, supervise
 from linkerd2_py.controlplane.kubernetes_api import Json
 from linkerd2_py.controlplane.mesh.egress import EgressNetwork
-from linkerd2_py.controlplane.mesh.objects import MeshObject, Namespace
+from linkerd2_py.controlplane.mesh.objects import (
+    DEFAULT_OPAQUE_PORTS,
+    ExternalWorkload,
+    MeshObject,
+    Namespace,
+    Node,
+)
 from linkerd2_py.controlplane.mesh.policy import Server
 from linkerd2_py.controlplane.mesh.routes import (
     GATEWAY,
@@ -22,11 +28,15 @@ from linkerd2_py.controlplane.mesh.routes import (
     TCPRoute,
     TLSRoute,
 )
+from linkerd2_py.controlplane.mesh.service_profiles import ServiceProfile
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.mesh.table import Table
 from linkerd2_py.controlplane.sources.kubernetes.api_server import ApiServer
-from linkerd2_py.controlplane.sources.kubernetes.assembly import Assembly, Node, TableSink
+from linkerd2_py.controlplane.sources.kubernetes.assembly import Assembly, TableSink
 from linkerd2_py.controlplane.sources.kubernetes.direct import DirectKind
+from linkerd2_py.controlplane.sources.kubernetes.external_workloads import (
+    read_external_workload,
+)
 from linkerd2_py.controlplane.sources.kubernetes.fields import labels, text
 from linkerd2_py.controlplane.sources.kubernetes.pods import Identities, read_pod
 from linkerd2_py.controlplane.sources.kubernetes.policy import read_server
@@ -39,6 +49,7 @@ from linkerd2_py.controlplane.sources.kubernetes.routes import (
     read_tcp_route,
     read_tls_route,
 )
+from linkerd2_py.controlplane.sources.kubernetes.service_profiles import read_service_profile
 from linkerd2_py.controlplane.sources.kubernetes.services import read_service, read_slice
 from linkerd2_py.controlplane.sources.kubernetes.workloads import read_workload
 
@@ -71,6 +82,14 @@ DIRECT: Final[Mapping[type[MeshObject], Mapping[Resource, Callable[[Json], MeshO
     EgressNetwork: {
         Resource("egressnetworks", POLICY, "v1alpha1", optional=True): read_egress_network
     },
+    ServiceProfile: {
+        Resource("serviceprofiles", "linkerd.io", "v1alpha2", optional=True): read_service_profile
+    },
+    ExternalWorkload: {
+        Resource("externalworkloads", "workload.linkerd.io", "v1beta1", optional=True): (
+            read_external_workload
+        )
+    },
 }
 """Kinds of the mesh that nothing is joined for, with every name that each is served under."""
 
@@ -85,14 +104,17 @@ class KubernetesSource:
         store: MeshStore,
         clock: Clock,
         identities: Identities,
+        default_opaque_ports: frozenset[int] = DEFAULT_OPAQUE_PORTS,
     ) -> None:
         self._api = api
         self._clock = clock
-        self._assembly = assembly = Assembly(store, workload_kinds=WORKLOADS)
-        pod = partial(read_pod, identities=identities)
+        self._assembly = assembly = Assembly(
+            store, workload_kinds=WORKLOADS, default_opaque_ports=default_opaque_ports
+        )
+        pod = partial(read_pod, identities=identities, default_opaque_ports=default_opaque_ports)
         self._reflectors = [
-            self._reflector(NAMESPACES, assembly.namespaces, read=_read_namespace),
-            self._reflector(NODES, assembly.nodes, read=_read_node),
+            self._reflector(NAMESPACES, assembly.namespaces, read=read_namespace),
+            self._reflector(NODES, assembly.nodes, read=read_node),
             self._reflector(PODS, assembly.pods, read=pod),
             self._reflector(SERVICES, assembly.services, read=read_service),
             self._reflector(SLICES, assembly.slices, read=read_slice),
@@ -137,7 +159,7 @@ class KubernetesSource:
         return Reflector(resource, api=self._api, sink=sink, clock=self._clock)
 
 
-def _read_namespace(found: Json) -> Namespace:
+def read_namespace(found: Json) -> Namespace:
     return Namespace(
         text(found, "metadata", "name"),
         labels=labels(found, "metadata", "labels"),
@@ -145,5 +167,5 @@ def _read_namespace(found: Json) -> Namespace:
     )
 
 
-def _read_node(found: Json) -> Node:
+def read_node(found: Json) -> Node:
     return Node(text(found, "metadata", "name"), text(found, "metadata", "labels", _ZONE))

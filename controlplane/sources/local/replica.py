@@ -1,6 +1,6 @@
 """One replica as the supervisor knows it: where it is, which ports lead to it, and how it is."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -13,6 +13,7 @@ from linkerd2_py.controlplane.mesh.objects import (
     Pod,
     PodStatus,
     PortSet,
+    no_relays,
 )
 from linkerd2_py.controlplane.sources.local.mesh_spec import app_labels
 
@@ -62,9 +63,8 @@ class Replica:
         """All its addresses, its own first."""
         return (self.ip, self.ip6) if self.ip6 else (self.ip,)
 
-    @property
-    def pod(self) -> Pod:
-        """What the mesh knows it as."""
+    def pod(self, *, opaque: Iterable[int] = ()) -> Pod:
+        """What the mesh knows it as; the bytes of some target ports are not parsed."""
         return Pod(
             self.namespace,
             self.name,
@@ -84,6 +84,8 @@ class Replica:
             problem=self.problem,
             last_exit=self.last_exit,
             last_exit_at=self.last_exit_at,
+            opaque_ports=frozenset(self.ports[port] for port in opaque if port in self.ports),
+            relays={own: seen for own, seen in self.ports.items() if own != seen} or no_relays(),
         )
 
     def endpoints(self, target_port: int | str) -> Iterator[Endpoint]:

@@ -46,7 +46,9 @@ class LocalSource:
                 Namespace: [Namespace(name) for name in sorted(names)],
                 Workload: deployments,
                 Service: [_service(spec) for spec in specs],
-                Pod: [one.pod for found in self._replicas.values() for one in found.values()],
+                Pod: [
+                    self._pod(one) for found in self._replicas.values() for one in found.values()
+                ],
                 Endpoints: [
                     found for workload in self._services for found in self._served(workload)
                 ],
@@ -56,7 +58,7 @@ class LocalSource:
     def put(self, replica: Replica) -> None:
         """A replica has come, or is different."""
         self._replicas.setdefault(replica.workload_key, {})[replica.key] = replica
-        self._publish(replica.workload_key, put=[replica.pod])
+        self._publish(replica.workload_key, put=[self._pod(replica)])
 
     def remove(self, replica: Replica) -> None:
         """A replica has gone. May be repeated."""
@@ -82,6 +84,19 @@ class LocalSource:
             (Endpoints, key) for key in known if key not in still
         ]
         self._store.apply(put=[*put, *served], gone=[*gone, *stale])
+
+    def _pod(self, replica: Replica) -> Pod:
+        """With the ports that some service says are opaque."""
+        specs = (
+            port for spec in self._services.get(replica.workload_key, ()) for port in spec.ports
+        )
+        return replica.pod(
+            opaque=[
+                port.target_port
+                for port in specs
+                if port.opaque and isinstance(port.target_port, int)
+            ]
+        )
 
     def _served(self, workload: Key) -> Iterator[Endpoints]:
         """The Endpoints of every service that leads to a workload."""

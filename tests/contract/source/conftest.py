@@ -3,15 +3,18 @@ what tells it.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from linkerd2_py.controlplane.mesh.objects import Family, of_family
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.sources.local.mesh_spec import ServiceSpec
 from linkerd2_py.controlplane.sources.local.replica import Replica
 from linkerd2_py.controlplane.sources.local.source import LocalSource
 from tests.contract.source import described
-from tests.contract.source.described import NAMESPACE, DescribedPod
+from tests.contract.source.described import NAMESPACE, DescribedPod, DescribedService
+from tests.support.as_listed import listed
 
 
 def local() -> MeshStore:
@@ -49,7 +52,82 @@ def _replica(one: DescribedPod) -> Replica:
     )
 
 
-@pytest.fixture(params=[local])
+def kubernetes() -> MeshStore:
+    """As an API server lists it. Nobody says there that a port of `db` is as its protocol mostly is."""
+    found: list[dict[str, Any]] = [{"kind": "Namespace", "metadata": {"name": NAMESPACE}}]
+    for name, replicas in described.WORKLOADS.items():
+        found.append(_of("Deployment", name, name, spec={"replicas": replicas}))
+        owned = _of("ReplicaSet", f"{name}-1", name)
+        owned["metadata"]["ownerReferences"] = [_owner("Deployment", name)]
+        found.append(owned)
+    found += [_pod(one) for one in described.PODS]
+    for service in described.SERVICES:
+        found.append(_service(service))
+        found += [_slice(service, family=family) for family in (4, 6)]
+    return listed(found, cluster_ips={})
+
+
+def _of(kind: str, name: str, app: str, **fields: Any) -> dict[str, Any]:
+    about = {"namespace": NAMESPACE, "name": name, "labels": {"app": app}}
+    return {"kind": kind, "apiVersion": "v1", "metadata": about, **fields}
+
+
+def _owner(kind: str, name: str) -> dict[str, Any]:
+    return {"kind": kind, "name": name, "controller": True}
+
+
+def _pod(one: DescribedPod) -> dict[str, Any]:
+    found = _of("Pod", one.name, one.workload, spec={"serviceAccountName": one.workload})
+    about = found["metadata"]
+    about["ownerReferences"] = [_owner("ReplicaSet", f"{one.workload}-1")]
+    about["annotations"] = {
+        "config.linkerd.io/skip-inbound-ports": "4190,4191",
+        "config.linkerd.io/opaque-ports": "9090" if one.workload == "web" else "",
+    }
+    if one.meshed:
+        about["labels"] = {**about["labels"], "linkerd.io/control-plane-ns": "linkerd"}
+    found["status"] = {
+        "phase": "Running",
+        "podIPs": [{"ip": ip} for ip in one.ips],
+        "conditions": [{"type": "Ready", "status": str(one.ready)}],
+    }
+    return found
+
+
+def _service(one: DescribedService) -> dict[str, Any]:
+    found = _of("Service", one.name, one.workload)
+    opaque = ",".join(str(port.port) for port in one.ports if port.opaque)
+    found["metadata"]["annotations"] = {"config.linkerd.io/opaque-ports": opaque}
+    found["spec"] = {
+        "selector": {"app": one.workload},
+        "clusterIPs": list(one.ips),
+        "ports": [
+            {"name": port.name, "port": port.port, "targetPort": port.target_port}
+            for port in one.ports
+        ],
+    }
+    return found
+
+
+def _slice(one: DescribedService, *, family: Family) -> dict[str, Any]:
+    found = _of("EndpointSlice", f"{one.name}-{family}", one.name)
+    found["metadata"]["labels"] = {"kubernetes.io/service-name": one.name}
+    found["addressType"] = f"IPv{family}"
+    found["ports"] = [{"name": port.name, "port": port.target_port} for port in one.ports]
+    found["endpoints"] = [
+        {
+            "addresses": list(of_family(pod.ips, family=family)),
+            "conditions": {"ready": pod.ready},
+            "targetRef": {"kind": "Pod", "namespace": NAMESPACE, "name": pod.name},
+            "hostname": pod.name,
+        }
+        for pod in described.PODS
+        if pod.workload == one.workload
+    ]
+    return found
+
+
+@pytest.fixture(params=[local, kubernetes])
 def store(request: pytest.FixtureRequest) -> MeshStore:
     """The mesh of `described`, as one of the sources has published it."""
     tell: Callable[[], MeshStore] = request.param

@@ -5,7 +5,7 @@ service has addresses of both families; every pod has the label `app` with its w
 ports under their own numbers.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from linkerd2_py.controlplane.mesh.objects import (
     DEPLOYMENT,
@@ -88,6 +88,15 @@ def pod(described: DescribedPod) -> Pod:
         proxied=PortSet(SKIPPED, others=True) if described.meshed else PortSet(),
         identity=described.identity,
         inbound_port=INBOUND_PORT if described.meshed else 0,
+        opaque_ports=frozenset({9090}) if described.workload == "web" else frozenset(),
+    )
+
+
+def as_anybody_knows(pod: Pod) -> Pod:
+    """Without what one source alone says of pods."""
+    labels = {name: value for name, value in pod.labels.items() if name == "app"}
+    return replace(
+        pod, labels=labels, admin_addr=None, admin_ports=frozenset(), control_plane="linkerd"
     )
 
 

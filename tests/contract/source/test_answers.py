@@ -2,13 +2,15 @@
 writes them anew.
 """
 
+from collections.abc import Awaitable
+
 import pytest
 from google.protobuf import text_format
 from google.protobuf.message import Message
 from prometheus_client import CollectorRegistry
 
-from linkerd2_py.controlplane.destination.destination import Destination, endpoints_target
-from linkerd2_py.controlplane.destination.targets import parse_target
+from linkerd2_py.controlplane.destination.destination import Destination
+from linkerd2_py.controlplane.destination.refusals import RefusedError
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.proto.gen import destination_pb2 as messages
 from tests.support.golden import assert_golden
@@ -30,8 +32,8 @@ SUFFIX = "shop.svc.cluster.local"
 )
 async def test_get(store: MeshStore, name: str, path: str) -> None:
     destination = Destination(store, metrics=CollectorRegistry())
-    answer = await destination.endpoints.snapshot(endpoints_target(path))
-    assert_golden(f"source/get_{name}.golden", _written(answer, messages.Update()))
+    asked = destination.endpoints.snapshot(destination.endpoints_question(path))
+    assert_golden(f"source/get_{name}.golden", await _written(asked, messages.Update()))
 
 
 @pytest.mark.parametrize(
@@ -53,14 +55,18 @@ async def test_get(store: MeshStore, name: str, path: str) -> None:
 )
 async def test_get_profile(store: MeshStore, name: str, path: str) -> None:
     destination = Destination(store, metrics=CollectorRegistry())
-    answer = await destination.profiles.snapshot(parse_target(path))
-    assert_golden(f"source/profile_{name}.golden", _written(answer, messages.DestinationProfile()))
+    asked = destination.profiles.snapshot(destination.profile_question(path))
+    written = await _written(asked, messages.DestinationProfile())
+    assert_golden(f"source/profile_{name}.golden", written)
 
 
-def _written(answer: tuple[bytes, ...], kind: Message) -> str:
+async def _written(asked: Awaitable[tuple[bytes, ...]], kind: Message) -> str:
     """To be read by people, and the very bytes."""
     lines: list[str] = []
-    for encoded in answer:
-        kind.ParseFromString(encoded)
-        lines += [text_format.MessageToString(kind), f"# {encoded.hex()}"]
-    return "\n".join(lines) + "\n"
+    try:
+        for encoded in await asked:
+            kind.ParseFromString(encoded)
+            lines += [text_format.MessageToString(kind), f"# {encoded.hex()}"]
+    except RefusedError as error:
+        lines = [f"{error.reason}: {error}"]
+    return "\n".join(lines or ["nothing yet"]) + "\n"

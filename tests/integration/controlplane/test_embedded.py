@@ -235,7 +235,7 @@ async def test_proxies_are_served_the_same_mesh(plane: Plane) -> None:
         ("/api/v1/identity", "namespace is missing"),
         ("/api/v1/endpoints", "authority is missing"),
         ("/api/v1/endpoints?authority=127.0.0.1:80", "IP queries not supported"),
-        ("/api/v1/endpoints?authority=example.com", "not a service of this mesh"),
+        ("/api/v1/endpoints?authority=example.com", "Invalid authority: example.com"),
         (f"/api/v1/endpoints?{'authority=a&' * 101}", "authority is given too often"),
     ],
 )

@@ -79,7 +79,7 @@ async def test_get_streams_a_snapshot_then_changes(server: Server) -> None:
     server.local_mesh.put(replace(POD, name="web-1", ip="127.0.1.2"))
     assert (await call.read()).add.addrs[0].metric_labels["pod"] == "web-1"
     server.local_mesh.store.replace({Pod: [], Endpoints: []})
-    assert (await call.read()).no_endpoints.exists
+    assert len((await call.read()).remove.addrs) == 2
 
 
 async def test_get_profile_streams_a_profile_then_changes(server: Server) -> None:
@@ -215,10 +215,11 @@ async def test_before_everything_is_listed_streams_wait_and_health_says_no() -> 
             first = spawn(call.read(), name="first")
             assert await health_of(channel) == health_pb2.HealthCheckResponse.NOT_SERVING
             assert not first.done()
-            LocalSource(store).describe(
-                services=[WEB], workloads=[Workload(DEPLOYMENT, "default", "web", 0)]
-            )
-            assert (await first).no_endpoints.exists
+            source = LocalSource(store)
+            source.describe(services=[WEB], workloads=[Workload(DEPLOYMENT, "default", "web", 0)])
+            # Nobody serves it, and nothing is said of that.
+            source.put(POD)
+            assert len((await first).add.addrs) == 1
             await eventually_async(lambda: serves(channel))
     finally:
         await api.stop(grace_s=0.1)

@@ -8,6 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from linkerd2_py.controlplane.destination.destination import Destination
+from linkerd2_py.controlplane.destination.questions import EndpointsQuestion, ProfileQuestion
 from linkerd2_py.controlplane.destination.targets import ServiceTarget, parse_target
 from linkerd2_py.controlplane.mesh.objects import PortSpec
 from linkerd2_py.controlplane.sources.local.mesh_spec import ServiceSpec
@@ -49,11 +50,11 @@ class Mesh:
         self.local_mesh.apply(services=[WEB], pods=[pod])
 
     async def profile(self, path: str) -> messages.DestinationProfile:
-        (encoded,) = await self.destination.profiles.snapshot(parse_target(path))
+        (encoded,) = await self.destination.profiles.snapshot(ProfileQuestion(parse_target(path)))
         return messages.DestinationProfile.FromString(encoded)
 
     async def watch(self, path: str) -> UpdateStream:
-        return await self.destination.profiles.subscribe(parse_target(path))
+        return await self.destination.profiles.subscribe(ProfileQuestion(parse_target(path)))
 
     async def news(self, stream: UpdateStream) -> list[messages.DestinationProfile]:
         await self.destination.profiles.settled()
@@ -72,6 +73,12 @@ def hint(profile: messages.DestinationProfile) -> str | None:
     return name
 
 
+def is_bare(profile: messages.DestinationProfile) -> bool:
+    """Whether nothing is known of the endpoint but its address."""
+    bare = messages.WeightedAddr(addr=profile.endpoint.addr, weight=profile.endpoint.weight)
+    return profile.endpoint == bare and bare.addr.port == 8080
+
+
 def is_secured(profile: messages.DestinationProfile) -> bool:
     """Whether it says who must answer, in both places."""
     found = profile.endpoint.tls_identity
@@ -81,7 +88,7 @@ def is_secured(profile: messages.DestinationProfile) -> bool:
 
 
 @pytest.mark.parametrize("ip", [V4, V6])
-@pytest.mark.parametrize("port", [80, 90, 1234])
+@pytest.mark.parametrize("port", [80, 90])
 async def test_virtual_address_has_the_profile_of_its_service(ip: str, port: int) -> None:
     mesh = Mesh()
     profile = await mesh.profile(f"{ip}:{port}")
@@ -91,6 +98,10 @@ async def test_virtual_address_has_the_profile_of_its_service(ip: str, port: int
     assert profile.parent_ref.resource.name == "web-svc"
     assert profile.parent_ref.resource.port == port
     assert not profile.HasField("endpoint")
+
+
+async def test_virtual_address_has_an_empty_profile_for_an_undeclared_port() -> None:
+    assert await Mesh().profile(f"{V4}:1234") == messages.DestinationProfile()
 
 
 async def test_profile_of_a_virtual_address_follows_its_service() -> None:
@@ -131,30 +142,32 @@ async def test_pod_is_found_by_either_address_and_answers_with_it(ip: str, famil
     assert address.port == 8080
     assert profile.endpoint.metric_labels["pod"] == "web-0"
     assert profile.endpoint.metric_labels["serviceaccount"] == "front"
-    assert profile.endpoint.resource_ref.resource.name == "web-0"
+    assert not profile.endpoint.HasField("resource_ref")
     assert hint(profile) == "h2"
     assert is_secured(profile)
 
 
 async def test_endpoints_of_a_service_are_the_ipv4_addresses_of_pods() -> None:
-    (encoded,) = await Mesh().destination.endpoints.snapshot(ServiceTarget(WEB.key, 80))
+    (encoded,) = await Mesh().destination.endpoints.snapshot(
+        EndpointsQuestion(ServiceTarget(WEB.key, 80))
+    )
     (address,) = messages.Update.FromString(encoded).add.addrs
     assert address.addr.ip.ipv4 == 0x0A090010
 
 
 @pytest.mark.parametrize("ip", ["10.9.0.77", "[fd00::77]"])
-async def test_address_of_nobody_is_empty_until_a_pod_has_it(ip: str) -> None:
+async def test_address_of_nobody_is_bare_until_a_pod_has_it(ip: str) -> None:
     mesh = Mesh()
     stream = await mesh.watch(f"{ip}:8080")
-    (empty,) = await mesh.news(stream)
-    assert not empty.HasField("endpoint")
-    assert empty.fully_qualified_name == ""
+    (bare,) = await mesh.news(stream)
+    assert is_bare(bare)
+    assert bare.fully_qualified_name == ""
     mesh.local_mesh.put(replace(POD, name="web-1", ip="10.9.0.77", ip6="fd00::77"))
     (found,) = await mesh.news(stream)
     assert found.endpoint.metric_labels["pod"] == "web-1"
     mesh.local_mesh.remove(replace(POD, name="web-1"))
     (gone,) = await mesh.news(stream)
-    assert not gone.HasField("endpoint")
+    assert is_bare(gone)
 
 
 @pytest.mark.parametrize("ip", ["10.9.0.16", "[fd00::10]"])
@@ -165,7 +178,7 @@ async def test_address_of_a_pod_that_failed_is_nobodys_until_another_has_it(ip: 
     await mesh.news(stream)
     mesh.local_mesh.put(replace(POD, status="Failed", ready=False))
     (failed,) = await mesh.news(stream)
-    assert not failed.HasField("endpoint")
+    assert is_bare(failed)
     mesh.local_mesh.put(replace(POD, name="web-1"))
     (found,) = await mesh.news(stream)
     assert found.endpoint.metric_labels["pod"] == "web-1"

@@ -9,9 +9,20 @@ from prometheus_client import CollectorRegistry
 from linkerd2_py.base.tasks import spawn
 from linkerd2_py.controlplane.destination.answers import EndpointsAnswer
 from linkerd2_py.controlplane.destination.destination import Destination
+from linkerd2_py.controlplane.destination.questions import EndpointsQuestion, ProfileQuestion
+from linkerd2_py.controlplane.destination.refusals import RefusedError
 from linkerd2_py.controlplane.destination.targets import ServiceTarget, parse_target
 from linkerd2_py.controlplane.mesh import store
-from linkerd2_py.controlplane.mesh.objects import Endpoints, Key, Pod, PortSpec, Service
+from linkerd2_py.controlplane.mesh.objects import (
+    Endpoints,
+    ExternalWorkload,
+    Key,
+    Pod,
+    PortSpec,
+    Service,
+)
+from linkerd2_py.controlplane.mesh.policy import Server
+from linkerd2_py.controlplane.mesh.service_profiles import ServiceProfile
 from linkerd2_py.controlplane.sources.local.mesh_spec import ServiceSpec
 from linkerd2_py.controlplane.sources.local.replica import Replica
 from linkerd2_py.controlplane.streams.stream import (
@@ -36,8 +47,8 @@ SECURED = replace(
     identity="front.default.serviceaccount.identity.linkerd.cluster.local",
     inbound_port=4143,
 )
-HTTP = ServiceTarget(WEB.key, 80)
-RAW = ServiceTarget(WEB.key, 90)
+HTTP = EndpointsQuestion(ServiceTarget(WEB.key, 80))
+RAW = EndpointsQuestion(ServiceTarget(WEB.key, 90))
 
 
 class Mesh:
@@ -47,10 +58,10 @@ class Mesh:
         self.destination = Destination(self.local_mesh.store, metrics=self.metrics)
         self.local_mesh.apply(services=[WEB], pods=[POD])
 
-    async def get(self, target: ServiceTarget = HTTP) -> "Reader":
+    async def get(self, target: EndpointsQuestion = HTTP) -> "Reader":
         return Reader(await self.destination.endpoints.subscribe(target), self.destination)
 
-    async def first(self, target: ServiceTarget = HTTP) -> list[messages.Update]:
+    async def first(self, target: EndpointsQuestion = HTTP) -> list[messages.Update]:
         return await (await self.get(target)).now()
 
 
@@ -84,10 +95,13 @@ async def test_first_message_is_the_whole_set_with_labels() -> None:
         "deployment": "web",
         "serviceaccount": "default",
         "control_plane_ns": "linkerd",
+        "zone": "",
+        "zone_locality": "unknown",
     }
     assert address.protocol_hint.HasField("h2")
+    assert address.http2.keep_alive.interval.seconds == 10
     assert not address.HasField("tls_identity")
-    assert address.resource_ref.resource.name == "web-0"
+    assert not address.HasField("resource_ref")
 
 
 async def test_opaque_ports_and_unmeshed_pods_are_not_upgraded() -> None:
@@ -137,7 +151,7 @@ async def test_opaque_endpoint_is_reached_through_the_inbound_port() -> None:
 )
 @pytest.mark.parametrize("target", [HTTP, RAW])
 async def test_where_the_program_itself_answers_there_is_no_identity(
-    pod: Replica, target: ServiceTarget
+    pod: Replica, target: EndpointsQuestion
 ) -> None:
     mesh = Mesh()
     mesh.local_mesh.put(pod)
@@ -158,29 +172,44 @@ async def test_address_that_another_identity_takes_over_is_told_with_it() -> Non
     assert (address.addr.port, address.tls_identity.server_name.name) == (41001, "other")
 
 
-@pytest.mark.parametrize(
-    ("target", "exists"),
-    [
-        (ServiceTarget(Key("default", "none"), 80), False),
-        (ServiceTarget(WEB.key, 8081), True),
-        (ServiceTarget(WEB.key, 80, "web-7"), True),
-    ],
-)
-async def test_nothing_there_is_said_at_once(target: ServiceTarget, exists: bool) -> None:
-    (update,) = await Mesh().first(target)
-    assert update.HasField("no_endpoints")
-    assert update.no_endpoints.exists is exists
+@pytest.mark.parametrize("target", [HTTP, EndpointsQuestion(ServiceTarget(WEB.key, 80, "web-7"))])
+async def test_of_a_service_that_nobody_serves_nothing_is_said_until_somebody_does(
+    target: EndpointsQuestion,
+) -> None:
+    mesh = Mesh()
+    mesh.local_mesh.apply(pods=[])
+    reader = await mesh.get(target)
+    assert await reader.now() == []
+    mesh.local_mesh.put(replace(POD, name="web-7"))
+    (update,) = await reader.now()
+    assert ports(update) == [41001]
+
+
+async def test_who_asks_for_a_service_that_does_not_exist_is_refused() -> None:
+    mesh = Mesh()
+    none = EndpointsQuestion(ServiceTarget(Key("default", "none"), 80))
+    for ask in (mesh.destination.endpoints.subscribe, mesh.destination.endpoints.snapshot):
+        with pytest.raises(RefusedError, match=r"^Service none\.default not found$") as refused:
+            await ask(none)
+        assert refused.value.reason == "not found"
+    assert mesh.destination.endpoints.questions == 0
+
+
+async def test_a_port_that_nobody_serves_is_that_of_all_pods() -> None:
+    (update,) = await Mesh().first(EndpointsQuestion(ServiceTarget(WEB.key, 8081)))
+    assert ports(update) == [8081]
+    assert not update.add.addrs[0].HasField("protocol_hint")
 
 
 async def test_undeclared_port_is_used_as_the_pods_own_number() -> None:
-    (update,) = await Mesh().first(ServiceTarget(WEB.key, 8080))
+    (update,) = await Mesh().first(EndpointsQuestion(ServiceTarget(WEB.key, 8080)))
     assert ports(update) == [41001]
 
 
 async def test_instance_is_one_pod() -> None:
     mesh = Mesh()
     mesh.local_mesh.put(SECOND)
-    (update,) = await mesh.first(ServiceTarget(WEB.key, 80, "web-1"))
+    (update,) = await mesh.first(EndpointsQuestion(ServiceTarget(WEB.key, 80, "web-1")))
     assert [address.metric_labels["pod"] for address in update.add.addrs] == ["web-1"]
 
 
@@ -217,7 +246,7 @@ async def test_emptied_and_refilled_set() -> None:
     await reader.now()
     mesh.local_mesh.put(replace(POD, ready=False))
     (empty,) = await reader.now()
-    assert empty.no_endpoints.exists
+    assert [address.port for address in empty.remove.addrs] == [41001]
     mesh.local_mesh.put(POD)
     (filled,) = await reader.now()
     assert ports(filled) == [41001]
@@ -229,8 +258,10 @@ async def test_deleted_and_created_service() -> None:
     await reader.now()
     mesh.local_mesh.remove(WEB)
     (gone,) = await reader.now()
-    assert gone.HasField("no_endpoints")
-    assert not gone.no_endpoints.exists
+    assert [address.port for address in gone.remove.addrs] == [41001]
+    # The stream goes on; who asks anew is told.
+    with pytest.raises(RefusedError):
+        await mesh.get()
     mesh.local_mesh.put(WEB)
     (back,) = await reader.now()
     assert ports(back) == [41001]
@@ -313,7 +344,7 @@ async def test_an_answer_that_fails_ends_its_own_streams_only(
     refresh = EndpointsAnswer.refresh
 
     def fail(answer: EndpointsAnswer, now: store.Mesh) -> tuple[bytes, ...]:
-        if answer._target == HTTP:
+        if answer._question == HTTP:
             raise OverflowError("unforeseen")
         return refresh(answer, now)
 
@@ -337,7 +368,7 @@ async def test_closed_stream_ends_after_what_is_queued() -> None:
 
 
 async def profile_of(mesh: Mesh, path: str) -> messages.DestinationProfile:
-    (encoded,) = await mesh.destination.profiles.snapshot(parse_target(path))
+    (encoded,) = await mesh.destination.profiles.snapshot(ProfileQuestion(parse_target(path)))
     return messages.DestinationProfile.FromString(encoded)
 
 
@@ -350,10 +381,26 @@ async def test_profile_of_a_service_has_its_name_and_protocol() -> None:
     assert (await profile_of(Mesh(), "web-svc.default.svc.cluster.local:90")).opaque_protocol
 
 
-async def test_profile_of_an_unknown_service_has_only_its_name() -> None:
-    profile = await profile_of(Mesh(), "none.default.svc.cluster.local:80")
-    assert profile.fully_qualified_name == "none.default.svc.cluster.local"
-    assert not profile.HasField("parent_ref")
+async def test_profile_of_an_unknown_service_is_refused() -> None:
+    with pytest.raises(RefusedError, match=r'^service "none" not found$') as refused:
+        await profile_of(Mesh(), "none.default.svc.cluster.local:80")
+    assert refused.value.reason == "unknown"
+
+
+async def test_profile_of_a_service_that_goes_holds_for_who_has_it() -> None:
+    mesh = Mesh()
+    question = ProfileQuestion(HTTP.target)
+    stream = await mesh.destination.profiles.subscribe(question)
+    mesh.local_mesh.remove(WEB)
+    await mesh.destination.profiles.settled()
+    assert len(stream._queue) == 1
+    with pytest.raises(RefusedError):
+        await mesh.destination.profiles.subscribe(question)
+
+
+async def test_profile_of_an_undeclared_port_is_empty() -> None:
+    path = "web-svc.default.svc.cluster.local:1234"
+    assert await profile_of(Mesh(), path) == messages.DestinationProfile()
 
 
 @pytest.mark.parametrize("port", [8080, 41001])
@@ -372,16 +419,21 @@ async def test_profile_of_a_pods_opaque_or_unknown_port() -> None:
     assert unknown.endpoint.addr.port == 1234
 
 
-async def test_profile_of_an_address_outside_is_empty() -> None:
-    profile = await profile_of(Mesh(), "192.0.2.1:80")
-    assert not profile.HasField("endpoint")
+@pytest.mark.parametrize("port", [80, 3306])
+async def test_profile_of_an_address_outside_is_the_address(port: int) -> None:
+    profile = await profile_of(Mesh(), f"192.0.2.1:{port}")
+    assert (profile.endpoint.addr.port, dict(profile.endpoint.metric_labels)) == (port, {})
     assert profile.fully_qualified_name == ""
+    # Servers of this protocol speak first.
+    assert profile.opaque_protocol is (port == 3306)
 
 
 async def test_profile_streams_say_when_a_port_becomes_opaque_and_nothing_else() -> None:
     mesh = Mesh()
-    by_name = await mesh.destination.profiles.subscribe(HTTP)
-    by_address = await mesh.destination.profiles.subscribe(parse_target("127.0.1.1:8080"))
+    by_name = await mesh.destination.profiles.subscribe(ProfileQuestion(HTTP.target))
+    by_address = await mesh.destination.profiles.subscribe(
+        ProfileQuestion(parse_target("127.0.1.1:8080"))
+    )
     mesh.local_mesh.put(replace(WEB, ports=(PortSpec("http", 80, 8080, opaque=True),)))
     mesh.local_mesh.put(SECOND)
     await mesh.destination.profiles.settled()
@@ -401,8 +453,10 @@ async def test_nobody_is_answered_before_everything_is_listed() -> None:
         await asyncio.sleep(0)
     assert not any(task.done() for task in asking)
     assert (destination.is_synced, destination.endpoints.questions) == (False, 0)
-    unlisted.replace({Pod: []})
+    unlisted.replace({Pod: [], Server: [], ServiceProfile: []})
+    assert not destination.is_synced
+    unlisted.replace({ExternalWorkload: []})
     assert destination.is_synced
-    assert await asyncio.wait_for(destination.endpoints.snapshot(HTTP), 10)
+    assert await asyncio.wait_for(destination.endpoints.snapshot(HTTP), 10) == ()
     await asyncio.wait_for(asyncio.gather(*asking), 10)
     assert destination.endpoints.streams == 1

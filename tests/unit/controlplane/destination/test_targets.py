@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linkerd2_py.controlplane.destination.destination import endpoints_target
+from linkerd2_py.controlplane.destination.questions import endpoints_question
+from linkerd2_py.controlplane.destination.refusals import RefusedError
 from linkerd2_py.controlplane.destination.targets import (
     AddressTarget,
     InvalidPathError,
@@ -15,6 +16,7 @@ from linkerd2_py.controlplane.destination.targets import (
     parse_target,
 )
 from linkerd2_py.controlplane.mesh.objects import Key
+from linkerd2_py.controlplane.mesh.store import Mesh
 
 WEB = Key("emojivoto", "web-svc")
 
@@ -24,7 +26,8 @@ WEB = Key("emojivoto", "web-svc")
     [
         ("web-svc.emojivoto.svc.cluster.local:8080", ServiceTarget(WEB, 8080)),
         ("web-svc.emojivoto.svc.cluster.local", ServiceTarget(WEB, 80)),
-        ("Web-Svc.emojivoto.svc.cluster.local.:81", ServiceTarget(WEB, 81)),
+        # It is not known here that there is none in capitals.
+        ("Web-Svc.emojivoto.svc.cluster.local:81", ServiceTarget(Key("emojivoto", "Web-Svc"), 81)),
         ("web-0.web-svc.emojivoto.svc.cluster.local:80", ServiceTarget(WEB, 80, "web-0")),
         ("127.0.1.2:4143", AddressTarget(ipaddress.ip_address("127.0.1.2"), 4143)),
         ("127.0.1.2", AddressTarget(ipaddress.ip_address("127.0.1.2"), 80)),
@@ -45,9 +48,8 @@ def test_paths_that_can_be_discovered(path: str, target: Target) -> None:
         "svc.cluster.local:80",
         "web-svc.svc.cluster.local:80",
         "a.b.c.d.svc.cluster.local:80",
-        "web_svc.emojivoto.svc.cluster.local:80",
-        ".emojivoto.svc.cluster.local:80",
-        f"{'a' * 64}.emojivoto.svc.cluster.local:80",
+        "web-svc.emojivoto.svc.cluster.local.:80",
+        "[web-svc.emojivoto.svc.cluster.local]",
         "web-svc.emojivoto.svc.cluster.local:0",
         "web-svc.emojivoto.svc.cluster.local:65536",
         "web-svc.emojivoto.svc.cluster.local:http",
@@ -71,8 +73,9 @@ def test_any_text_is_a_target_or_invalid(path: str) -> None:
 
 
 def test_endpoints_of_an_address_cannot_be_asked_for() -> None:
-    with pytest.raises(InvalidPathError, match="IP queries not supported"):
-        endpoints_target("127.0.0.1:80")
+    with pytest.raises(RefusedError, match="IP queries not supported") as refused:
+        endpoints_question("127.0.0.1:80", mesh=Mesh())
+    assert refused.value.reason == "invalid"
 
 
 def test_fully_qualified_names_have_no_port() -> None:

@@ -93,11 +93,12 @@ def test_endpoints_of_a_named_port_are_at_the_number_that_each_slice_found() -> 
     )
 
 
-def test_a_number_that_the_service_gives_wins_over_the_slices() -> None:
+def test_the_number_of_a_slice_wins_over_the_one_that_the_service_gives() -> None:
+    """Kubernetes writes slices with that very number; in one that somebody else wrote another is meant."""
     numbered = {"name": "http", "port": 80, "targetPort": 7070}
     one = sliced("a", {"addresses": ["10.0.0.1"]}, ports=[{"name": "http", "port": 8080}])
     (found,) = endpoints_of(read_service(service(numbered)).service, slices=[read_slice(one)])
-    assert [end.port for end in found.endpoints] == [7070]
+    assert [end.port for end in found.endpoints] == [8080]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,52 @@
+"""Programs outside the cluster that have a proxy of this mesh."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from linkerd2_py.controlplane.kubernetes_api import Json
+from linkerd2_py.controlplane.mesh.objects import (
+    DEFAULT_OPAQUE_PORTS,
+    ContainerPort,
+    ExternalWorkload,
+)
+from linkerd2_py.controlplane.sources.kubernetes.fields import (
+    annotation,
+    items,
+    key_of,
+    labels,
+    number,
+    ports_of,
+    text,
+)
+from linkerd2_py.controlplane.sources.kubernetes.pods import (
+    INBOUND_PORT,
+    OPAQUE_PORTS,
+    read_owner,
+)
+
+# The name of the port that its proxy listens on for others.
+_PROXY_PORT: Final = "linkerd-proxy"
+
+
+def read_external_workload(
+    found: Json, *, default_opaque_ports: frozenset[int] = DEFAULT_OPAQUE_PORTS
+) -> ExternalWorkload:
+    """What peers must know of it."""
+    namespace, name = key_of(found)
+    declared = items(found, "spec", "ports")
+    ports = tuple(ContainerPort(number(one, "port"), text(one, "name")) for one in declared)
+    named = tuple((port.name, port.number) for port in ports if port.name)
+    listing = annotation(found, OPAQUE_PORTS)
+    return ExternalWorkload(
+        namespace,
+        name,
+        ips=tuple(filter(None, (text(one, "ip") for one in items(found, "spec", "workloadIPs")))),
+        ports=ports,
+        identity=text(found, "spec", "meshTLS", "identity"),
+        server_name=text(found, "spec", "meshTLS", "serverName"),
+        inbound_port=dict(named).get(_PROXY_PORT, INBOUND_PORT),
+        opaque_ports=default_opaque_ports if listing is None else ports_of(listing, named),
+        labels=labels(found, "metadata", "labels"),
+        owner=read_owner(found),
+    )
