@@ -18,8 +18,11 @@ from linkerd2_py.cli.layout import Command, Group
 
 if TYPE_CHECKING:
     from linkerd2_py.controlplane.identity.certifier import Validity
+    from linkerd2_py.controlplane.identity.files import IssuerFiles
     from linkerd2_py.controlplane.identity.names import TrustDomain
     from linkerd2_py.controlplane.listen import Listen
+    from linkerd2_py.controlplane.run.kubernetes.destination import DestinationProcess
+    from linkerd2_py.controlplane.run.kubernetes.identity import IdentityProcess
     from linkerd2_py.controlplane.run.kubernetes.process import Compose
     from linkerd2_py.controlplane.sources.kubernetes.pods import Identities
 
@@ -32,6 +35,9 @@ app = typer.Typer(
 
 _DESTINATION: Final = "linkerd-dst-headless.linkerd.svc.cluster.local:8086"
 _FORMATS: Final = ("plain", "json")
+_ALL_PORTS: Final = (":8086", ":8090", ":8080")
+"""Those that proxies know of destination, policy and identity: each answers everything."""
+_TRUST_ROOTS: Final = Path("/var/run/linkerd/identity/trust-roots")
 _SCHEMES: Final = ("linkerd.io/tls", "kubernetes.io/tls")
 
 
@@ -39,8 +45,8 @@ def _address(*names: str, what: str) -> Any:
     return typer.Option(*names, metavar="[HOST]:PORT", help=what)
 
 
-def _addresses(default: str) -> Any:
-    what = f"Where proxies ask; may be given several times (default: {default})."
+def _addresses(*defaults: str) -> Any:
+    what = f"Where proxies ask; may be given several times (default: {', '.join(defaults)})."
     return _address("--addr", what=what)
 
 
@@ -79,6 +85,34 @@ LogFormat = Annotated[
 ]
 
 
+_ISSUER: Any = typer.Option("--issuer", metavar="DIR", help="Certificate and key of the issuer.")
+TrustRoots = Annotated[
+    Path, typer.Option("--trust-roots", metavar="DIR", help="Where ca-bundle.crt is.")
+]
+Scheme = Annotated[
+    str,
+    typer.Option(
+        "--identity-scheme",
+        metavar="|".join(_SCHEMES),
+        help="What the issuer's files are called: crt.pem and key.pem, or tls.crt and tls.key.",
+    ),
+]
+Lifetime = Annotated[
+    str,
+    typer.Option(
+        "--identity-issuance-lifetime", metavar="DURATION", help="How long a certificate is valid."
+    ),
+]
+Skew = Annotated[
+    str,
+    typer.Option(
+        "--identity-clock-skew-allowance",
+        metavar="DURATION",
+        help="How far clocks may differ: it is valid that much earlier and later.",
+    ),
+]
+
+
 @app.command("destination", cls=Command)
 def destination(
     addr: Annotated[list[str] | None, _addresses(":8086")] = None,
@@ -91,10 +125,8 @@ def destination(
 ) -> None:
     """Watch the cluster and answer where names and addresses lead."""
     _prepare(log_level, log_format=log_format)
-    from linkerd2_py.controlplane.run.kubernetes.destination import DestinationProcess
-
-    process = DestinationProcess(
-        listen=_all_listen(addr, default=":8086"),
+    process = _destination(
+        _all_listen(addr, defaults=[":8086"]),
         identities=_identities(identity_trust_domain, namespace=controller_namespace),
         kubeconfig=kubeconfig,
     )
@@ -108,55 +140,78 @@ def identity(
     kubeconfig: Kubeconfig = None,
     controller_namespace: ControllerNamespace = "linkerd",
     identity_trust_domain: TrustDomainName = "cluster.local",
-    issuer: Annotated[
-        Path, typer.Option("--issuer", metavar="DIR", help="Certificate and key of the issuer.")
-    ] = Path("/var/run/linkerd/identity/issuer"),
-    trust_roots: Annotated[
-        Path, typer.Option("--trust-roots", metavar="DIR", help="Where ca-bundle.crt is.")
-    ] = Path("/var/run/linkerd/identity/trust-roots"),
-    scheme: Annotated[
-        str,
-        typer.Option(
-            "--identity-scheme",
-            metavar="|".join(_SCHEMES),
-            help="What the issuer's files are called: crt.pem and key.pem, or tls.crt and tls.key.",
-        ),
-    ] = _SCHEMES[0],
-    lifetime: Annotated[
-        str,
-        typer.Option(
-            "--identity-issuance-lifetime",
-            metavar="DURATION",
-            help="How long a certificate is valid.",
-        ),
-    ] = "24h",
-    skew: Annotated[
-        str,
-        typer.Option(
-            "--identity-clock-skew-allowance",
-            metavar="DURATION",
-            help="How far clocks may differ: it is valid that much earlier and later.",
-        ),
-    ] = "20s",
+    issuer: Annotated[Path, _ISSUER] = Path("/var/run/linkerd/identity/issuer"),
+    trust_roots: TrustRoots = _TRUST_ROOTS,
+    scheme: Scheme = _SCHEMES[0],
+    lifetime: Lifetime = "24h",
+    skew: Skew = "20s",
     log_level: LogLevel = "info",
     log_format: LogFormat = "plain",
 ) -> None:
     """Certify the keys of workloads that prove by a token which service account they are."""
     _prepare(log_level, log_format=log_format)
-    from linkerd2_py.controlplane.run.kubernetes.identity import IdentityProcess, mounted_issuer
-
-    process = IdentityProcess(
-        listen=_all_listen(addr, default=":8080"),
-        issuer=mounted_issuer(
-            issuer,
-            trust_roots=trust_roots,
-            scheme=_one_of(scheme, _SCHEMES, flag="--identity-scheme"),
-        ),
+    process = _identity(
+        _all_listen(addr, defaults=[":8080"]),
+        issuer=_files(issuer, trust_roots=trust_roots, scheme=scheme),
         trust_domain=_trust_domain(identity_trust_domain, namespace=controller_namespace),
         validity=_validity(lifetime, skew=skew),
         kubeconfig=kubeconfig,
     )
     _run(process.compose, admin=_listen(admin_addr, flag="--admin-addr"))
+
+
+@app.command("proxy-api", cls=Command)
+def proxy_api(
+    addr: Annotated[list[str] | None, _addresses(*_ALL_PORTS)] = None,
+    metrics_addr: Annotated[str, _admin("--metrics-addr", "--admin-addr")] = ":9996",
+    destination_addr: Annotated[
+        str | None,
+        _address(
+            "--destination-addr",
+            what="Who answers (default: this process, which then follows the cluster itself).",
+        ),
+    ] = None,
+    identity_addr: Annotated[
+        str | None,
+        _address(
+            "--identity-addr", what="Who certifies (default: this process, if --issuer is given)."
+        ),
+    ] = None,
+    kubeconfig: Kubeconfig = None,
+    controller_namespace: ControllerNamespace = "linkerd",
+    identity_trust_domain: TrustDomainName = "cluster.local",
+    issuer: Annotated[Path | None, _ISSUER] = None,
+    trust_roots: TrustRoots = _TRUST_ROOTS,
+    scheme: Scheme = _SCHEMES[0],
+    lifetime: Lifetime = "24h",
+    skew: Skew = "20s",
+    log_level: LogLevel = "info",
+    log_format: LogFormat = "plain",
+) -> None:
+    """Hold the streams of proxies, and ask a destination each question once."""
+    _prepare(log_level, log_format=log_format)
+    from linkerd2_py.controlplane.run.kubernetes.proxy_api import ProxyApiProcess
+
+    if issuer and identity_addr:
+        raise bad_usage("--issuer certifies here, --identity-addr elsewhere: give one of them")
+    certifies = issuer and _identity(
+        (),
+        issuer=_files(issuer, trust_roots=trust_roots, scheme=scheme),
+        trust_domain=_trust_domain(identity_trust_domain, namespace=controller_namespace),
+        validity=_validity(lifetime, skew=skew),
+        kubeconfig=kubeconfig,
+    )
+    process = ProxyApiProcess(
+        listen=_all_listen(addr, defaults=_ALL_PORTS),
+        destination=destination_addr
+        or _destination(
+            (),
+            identities=_identities(identity_trust_domain, namespace=controller_namespace),
+            kubeconfig=kubeconfig,
+        ),
+        identity=identity_addr or certifies or None,
+    )
+    _run(process.compose, admin=_listen(metrics_addr, flag="--metrics-addr"))
 
 
 @app.command("public-api", cls=Command)
@@ -221,8 +276,36 @@ def _listen(text: str, *, flag: str) -> Listen:
         raise bad_usage(f"{flag}: {error}") from error
 
 
-def _all_listen(texts: Sequence[str] | None, *, default: str) -> list[Listen]:
-    return [_listen(text, flag="--addr") for text in texts or (default,)]
+def _all_listen(texts: Sequence[str] | None, *, defaults: Sequence[str]) -> list[Listen]:
+    return [_listen(text, flag="--addr") for text in texts or defaults]
+
+
+def _destination(
+    listen: Sequence[Listen], *, identities: Identities, kubeconfig: Path | None
+) -> DestinationProcess:
+    from linkerd2_py.controlplane.run.kubernetes.destination import DestinationProcess
+
+    return DestinationProcess(listen, identities, kubeconfig)
+
+
+def _identity(
+    listen: Sequence[Listen],
+    *,
+    issuer: IssuerFiles,
+    trust_domain: TrustDomain,
+    validity: Validity,
+    kubeconfig: Path | None,
+) -> IdentityProcess:
+    from linkerd2_py.controlplane.run.kubernetes.identity import IdentityProcess
+
+    return IdentityProcess(listen, issuer, trust_domain, validity, kubeconfig)
+
+
+def _files(issuer: Path, *, trust_roots: Path, scheme: str) -> IssuerFiles:
+    from linkerd2_py.controlplane.run.kubernetes.identity import mounted_issuer
+
+    chosen = _one_of(scheme, _SCHEMES, flag="--identity-scheme")
+    return mounted_issuer(issuer, trust_roots=trust_roots, scheme=chosen)
 
 
 def _trust_domain(name: str, *, namespace: str) -> TrustDomain:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import grpc
 
 from linkerd2_py.controlplane.proxy_api.limits import StreamLimiter, TooManyStreamsError
 from linkerd2_py.controlplane.streams.stream import StreamOverflowError, UpdateStream
+
+RELAYED: Final = "l5d-relayed"
+"""Who asks with this in its metadata asks for many, and wants to know what it begins with."""
+SNAPSHOT: Final = "l5d-snapshot"
+"""In the metadata of the answer: how many messages say all that is so at its beginning."""
 
 logger = logging.getLogger(__name__)
 Q_contra = TypeVar("Q_contra", contravariant=True)
@@ -39,6 +44,8 @@ async def stream_answer(
         async with _stream(
             subscriptions, question=question, limiter=limiter, peer=call.peer()
         ) as stream:
+            if any(name == RELAYED for name, _ in call.invocation_metadata() or ()):
+                await call.send_initial_metadata(((SNAPSHOT, str(stream.queued)),))
             async for message in stream:
                 yield message
     except TooManyStreamsError as error:

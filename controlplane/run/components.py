@@ -7,17 +7,21 @@ Whoever composes them decides which run together: all in one process for a local
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from linkerd2_py.base.clock import Clock
 from linkerd2_py.base.tasks import FAILURES, FAILURES_HELP, count_failures
 from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.identity.identity import Identity, IdentitySettings
+from linkerd2_py.controlplane.identity.service import METHOD as CERTIFY
 from linkerd2_py.controlplane.identity.service import SERVICE as IDENTITY_SERVICE
 from linkerd2_py.controlplane.listen import Listen
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
 from linkerd2_py.controlplane.metrics.embedded.scraper import Scraper
+from linkerd2_py.controlplane.proxy_api.relay.links import Links
+from linkerd2_py.controlplane.proxy_api.relay.relay import Relay
+from linkerd2_py.controlplane.proxy_api.relay.service import Methods, RelayedServices, passed_on
 from linkerd2_py.controlplane.proxy_api.server import ProxyApi, Served
 from linkerd2_py.controlplane.proxy_api.service import DestinationService
 from linkerd2_py.controlplane.public_api.operations import Parts, operations
@@ -70,6 +74,37 @@ def what_proxies_ask(
     if identity:
         services.append(Served(IDENTITY_SERVICE, identity.service.generic_handler()))
     return services
+
+
+@asynccontextmanager
+async def relay_to(address: str, *, metrics: CollectorRegistry) -> AsyncIterator[RelayedServices]:
+    """What proxies ask, answered by the destination at `address`."""
+    overflow = Counter(
+        "relay_updates_queue_overflow",
+        "Streams that were ended because their proxy did not keep up",
+        registry=metrics,
+    )
+    links = Links(address)
+    relay = Relay(links, on_overflow=overflow.inc)
+    for name, count in (("questions", lambda: relay.questions), ("streams", lambda: relay.streams)):
+        words = f"Open {name} of this relay"
+        Gauge(f"relay_{name}", words, registry=metrics).set_function(count)
+    try:
+        yield RelayedServices(relay, links=links)
+    finally:
+        relay.close()
+        await links.close()
+
+
+@asynccontextmanager
+async def pass_on_certify(address: str) -> AsyncIterator[Served]:
+    """Certificates from the identity service at `address`."""
+    links = Links(address)
+    try:
+        handlers = passed_on([f"/{IDENTITY_SERVICE}/{CERTIFY}"], links=links)
+        yield Served(IDENTITY_SERVICE, Methods(handlers))
+    finally:
+        await links.close()
 
 
 @asynccontextmanager

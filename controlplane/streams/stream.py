@@ -29,6 +29,11 @@ class UpdateStream:
         self._closed = False
         self.overflowed = False
 
+    @property
+    def queued(self) -> int:
+        """How many messages were not read yet."""
+        return len(self._queue)
+
     def push(self, messages: Iterable[bytes]) -> None:
         """Queue messages; beyond the limit the queue is dropped and the iteration ends."""
         if self._closed or self.overflowed:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Iterable
+from ipaddress import ip_address
 from pathlib import Path
 
 import grpc
@@ -45,6 +47,10 @@ def ask(namespace: str) -> messages.GetDestination:
     return messages.GetDestination(path=f"web.{namespace}.svc.cluster.local:80")
 
 
+def ips(addresses: Iterable[messages.WeightedAddr]) -> list[str]:
+    return sorted(str(ip_address(one.addr.ip.ipv4)) for one in addresses)
+
+
 async def test_destination_answers_from_the_cluster_and_ends_when_told(
     control_plane: ControlPlane, kubectl: Kubectl, tmp_path: Path
 ) -> None:
@@ -58,9 +64,8 @@ async def test_destination_answers_from_the_cluster_and_ends_when_told(
         async with grpc.aio.insecure_channel(destination.address) as channel:
             call = stubs.DestinationStub(channel).Get(ask("asked"))
             first = await in_time(call.read(), START_S)
-            assert [(one.addr.ip.ipv4, one.addr.port) for one in first.add.addrs] == [
-                (0xC0000201, 8080)
-            ]
+            assert ips(first.add.addrs) == ["192.0.2.1"]
+            assert first.add.addrs[0].addr.port == 8080
             # An open stream does not keep it.
             assert destination.stop() == 0
         assert "Traceback" not in destination.child.output()
@@ -85,7 +90,6 @@ def test_an_api_server_that_is_away_at_the_start_is_waited_for(
 def test_a_kind_that_may_not_be_listed_is_named_and_the_others_go_on(
     control_plane: ControlPlane, kubectl: Kubectl, tmp_path: Path
 ) -> None:
-    """Jobs are known to nobody here but to themselves."""
     group = "rbac.authorization.k8s.io"
     role = {
         "apiVersion": f"{group}/v1",
@@ -112,7 +116,6 @@ def test_a_kind_that_may_not_be_listed_is_named_and_the_others_go_on(
     }
     apply(kubectl, role, binding)
     kubectl("create", "serviceaccount", "no-nodes")
-    config = control_plane.kubeconfig_of("somebody")
     token = kubectl("create", "token", "no-nodes").strip()
     account = json.loads(kubectl("config", "view", "--raw", "--output=json"))
     account["users"] = [{"name": "no-nodes", "user": {"token": token}}]
@@ -120,11 +123,51 @@ def test_a_kind_that_may_not_be_listed_is_named_and_the_others_go_on(
     config = tmp_path / "no-nodes.kubeconfig"
     config.write_text(json.dumps(account))
     with Controller("destination", "--kubeconfig", config, folder=tmp_path) as destination:
-        eventually(lambda: "nodes is forbidden" in destination.ask("/ready")[1])
-        line = next(one for one in destination.ask("/ready")[1].splitlines() if "nodes" in one)
-        assert "forbidden" in line
+        eventually(lambda: "nodes: nodes is forbidden" in destination.ask("/ready")[1])
+        eventually(lambda: " endpointslices" not in destination.ask("/ready")[1])
+        status, body = destination.ask("/ready")
+        missing, *troubles = body.splitlines()
+        assert status == 503
+        assert missing.startswith("not listed yet: nodes, ")
+        assert not {"pods", "services", "jobs.batch"} & {*missing.split(": ")[1].split(", ")}
+        assert all("forbidden" in line for line in troubles)
         destination.child.wait_for_line(r"WARN .*cannot follow nodes: nodes is forbidden")
         assert destination.stop() == 0
+
+
+async def test_no_proxy_notices_that_a_destination_was_killed(
+    control_plane: ControlPlane, kubectl: Kubectl, tmp_path: Path
+) -> None:
+    """Behind a proxy-api that only relays: no stream ends, and none is told of an empty set."""
+    kubectl("create", "namespace", "relayed")
+    by_hand(kubectl, "relayed", "192.0.2.1", "192.0.2.2")
+    words = ("--kubeconfig", control_plane.kubeconfig)
+    port = free_port()
+    with (
+        Controller(
+            "proxy-api", "--destination-addr", f"127.0.0.1:{port}", folder=tmp_path
+        ) as front,
+        Controller("destination", *words, folder=tmp_path, port=port) as first,
+    ):
+        front.wait_ready()
+        async with grpc.aio.insecure_channel(front.address) as channel:
+            calls = [stubs.DestinationStub(channel).Get(ask("relayed")) for _ in range(5)]
+            for call in calls:
+                both = await in_time(call.read(), START_S)
+                assert ips(both.add.addrs) == ["192.0.2.1", "192.0.2.2"]
+            first.child.kill()
+            eventually(lambda: f"127.0.0.1:{port}" in front.ask("/ready")[1])
+            assert front.ask("/ready")[0] == 200
+            by_hand(kubectl, "relayed", "192.0.2.2", "192.0.2.3")
+            with Controller("destination", *words, folder=tmp_path, port=port) as second:
+                second.wait_ready()
+                for call in calls:
+                    came, went = [await in_time(call.read(), START_S) for _ in range(2)]
+                    assert ips(came.add.addrs) == ["192.0.2.3"]
+                    assert [one.ip.ipv4 & 0xFF for one in went.remove.addrs] == [1]
+                    assert not call.done()
+            assert front.stop() == 0
+    kubectl("delete", "namespace", "relayed", "--wait=false")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.listen import Listen
 from linkerd2_py.controlplane.run.components import (
     serve_destination,
@@ -27,11 +28,15 @@ class DestinationProcess:
 
     async def compose(self, process: Process) -> None:
         """See `Compose`."""
+        services = what_proxies_ask(destination=await self.answer(process))
+        await process.running.enter_async_context(serve_proxy_api(services, listen=self.listen))
+
+    async def answer(self, process: Process) -> Destination:
+        """The component alone."""
         api = await ask_api_server(process, self.kubeconfig)
         cluster = await follow_cluster(process, api, identities=self.identities)
         destination = process.running.enter_context(
             serve_destination(cluster.store, metrics=process.metrics)
         )
         process.health.needs.append(cluster.needed(lambda: destination.is_synced))
-        services = what_proxies_ask(destination=destination)
-        await process.running.enter_async_context(serve_proxy_api(services, listen=self.listen))
+        return destination

@@ -22,6 +22,7 @@ print(sorted(heavy), file=sys.stderr)
         ([], "destination"),
         (["destination"], "--identity-trust-domain"),
         (["identity"], "--identity-issuance-lifetime"),
+        (["proxy-api"], "--identity-addr"),
         (["public-api"], "--destination-addr"),
     ],
 )

@@ -1,0 +1,38 @@
+"""What of a request makes it another question."""
+
+from __future__ import annotations
+
+import pytest
+
+from linkerd2_py.controlplane.proxy_api.relay.questions import DESTINATION, STANDING
+from linkerd2_py.proto.gen import destination_pb2 as messages
+
+GET, GET_PROFILE = f"/{DESTINATION}/Get", f"/{DESTINATION}/GetProfile"
+SAID = '{"ns":"shop","nodeName":"node-a","pod":"web-1"}'
+
+
+def reduced(method: str, token: str, *, path: str = "web.shop:80") -> messages.GetDestination:
+    request = messages.GetDestination(scheme="k8s", path=path, context_token=token)
+    return messages.GetDestination.FromString(STANDING[method].reduce(request.SerializeToString()))
+
+
+@pytest.mark.parametrize(
+    ("method", "token", "left"),
+    [
+        (GET, SAID, '{"nodeName": "node-a"}'),
+        (GET_PROFILE, SAID, '{"ns": "shop"}'),
+        (GET_PROFILE, "ns:shop", '{"ns": "shop"}'),
+        (GET, "ns:shop", ""),
+        (GET, "", ""),
+        (GET, "no json", ""),
+        (GET, "[" * 100_000, ""),
+        (GET, '["nodeName"]', ""),
+        (GET_PROFILE, '{"ns": 3}', ""),
+    ],
+)
+def test_only_what_matters_of_who_asks_is_left(method: str, token: str, left: str) -> None:
+    assert reduced(method, token) == messages.GetDestination(path="web.shop:80", context_token=left)
+
+
+def test_bytes_that_are_no_request_are_for_whoever_answers() -> None:
+    assert STANDING[GET].reduce(b"\xff") == b"\xff"
