@@ -103,6 +103,8 @@ cdef extern from "<netinet/tcp.h>" nogil:
     struct tcp_info:
         uint8_t tcpi_retransmits       # of what is unanswered now
         uint8_t tcpi_probes            # of a shut window, unanswered
+        uint32_t tcpi_last_data_sent   # ms ago
+        uint32_t tcpi_last_ack_recv    # ms ago
 
 cdef extern from "<sys/ioctl.h>" nogil:
     int ioctl(int fd, unsigned long request, int* value)

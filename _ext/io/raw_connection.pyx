@@ -33,6 +33,10 @@ from linkerd2_py._ext.io.linux cimport (
     tcp_info,
 )
 
+cdef enum:
+    # A kernel answers no more than two probes a second of a window that is shut, so one may have none.
+    UNANSWERED = 4
+
 
 cdef class RawConnection(Source):
 
@@ -107,7 +111,10 @@ cdef class RawConnection(Source):
             return False
         if getsockopt(self.fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0:
             return False
-        return info.tcpi_retransmits == 0 and info.tcpi_probes == 0
+        # Sent again into a window that was shut meanwhile, bytes are answered but not taken.
+        if info.tcpi_retransmits >= UNANSWERED and info.tcpi_last_ack_recv > info.tcpi_last_data_sent:
+            return False
+        return info.tcpi_probes < UNANSWERED
 
     cdef int pending_error(self) noexcept:
         cdef int code = 0
