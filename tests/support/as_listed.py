@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections import defaultdict
 from functools import partial
 from typing import Any
@@ -18,13 +17,11 @@ from linkerd2_py.controlplane.sources.kubernetes.workloads import read_workload
 Json = dict[str, Any]
 
 
-def listed(objects: list[Json], *, cluster_ips: dict[str, str]) -> MeshStore:
+def listed(objects: list[Json]) -> MeshStore:
     """All of them, once."""
     by_kind: dict[str, list[Json]] = defaultdict(list)
-    for found in copy.deepcopy(objects):
+    for found in objects:
         by_kind[found["kind"].lower()].append(found)
-    for service in by_kind["service"]:
-        service["spec"].setdefault("clusterIP", cluster_ips.get(service["metadata"]["name"], ""))
     store = MeshStore()
     _tell_joined(Assembly(store, workload_kinds=source.WORKLOADS), by_kind)
     for kind, names in source.DIRECT.items():

@@ -1,59 +1,95 @@
-"""Our answers are those of Linkerd's destination controller, in both of its transport modes, about the same
-objects. Its cluster's API server was a stand-in that fills in nothing; what a real one gave is compared in
-tests/cluster.
+"""Our answers are those of Linkerd's destination controller about the same objects: on a real API server, and
+in both of its transport modes with a stand-in for one, which fills nothing in.
 """
 
 from __future__ import annotations
 
 import functools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from linkerd2_py.base.clock import SystemClock
+from linkerd2_py.controlplane.destination.answers import ANSWERED_FROM
 from linkerd2_py.controlplane.destination.settings import KEEP_ALIVE, Settings
+from linkerd2_py.controlplane.mesh.objects import Node, Workload
 from linkerd2_py.controlplane.mesh.store import MeshStore
+from linkerd2_py.controlplane.sources.kubernetes.api_server import connect
+from linkerd2_py.controlplane.sources.kubernetes.pods import Identities
+from linkerd2_py.controlplane.sources.kubernetes.source import KubernetesSource
 from tests.support.as_listed import listed
-from tests.support.recordings import (
-    MISSING,
-    RECORDED,
-    Asker,
-    Recording,
-    cluster_ips,
-    differences,
-    objects,
-    recordings,
-)
+from tests.support.cluster.control_plane import ControlPlane
+from tests.support.cluster.recorded import MISSING, RECORDED, recorded_objects
+from tests.support.recorded_answers import Recorded
+from tests.support.recordings import ask, differences, recorded_answer, recordings
+from tests.support.wait import eventually_async
 
-pytestmark = pytest.mark.skipif(not RECORDED.exists(), reason=MISSING)
+pytestmark = [
+    pytest.mark.skipif(not RECORDED.exists(), reason=MISSING),
+    # The first of them waits until the API server has started.
+    pytest.mark.timeout(300),
+]
 
+LIMIT_S = 30.0
 DIFFERENCES = Path(__file__).parent / "differences.toml"
-# As the controller was run: without and with its parameters for HTTP/2.
+REAL = "real-apiserver"
+WITH_HEADER = Settings(outbound_transport_mode="transport-header", meshed_http2=KEEP_ALIVE)
+# As the controller was run.
 SETTINGS = {
     "transparent": Settings(outbound_transport_mode="transparent", meshed_http2=None),
-    "transport-header": Settings(
-        outbound_transport_mode="transport-header", meshed_http2=KEEP_ALIVE
-    ),
+    "transport-header": WITH_HEADER,
+    REAL: WITH_HEADER,
 }
-CASES = [(folder, one) for folder in SETTINGS for one in recordings(folder)]
+CASES = [(folder, one) for folder in SETTINGS if folder != REAL for one in recordings(folder)]
 
 
 @functools.cache
 def mesh() -> MeshStore:
-    return listed(objects(), cluster_ips=cluster_ips("clusterips.json"))
+    return listed(recorded_objects("clusterips.json"))
 
 
 @pytest.mark.parametrize(
-    ("folder", "recording"), CASES, ids=[f"{folder}-{one.name}" for folder, one in CASES]
+    ("folder", "recorded"), CASES, ids=[f"{folder}-{one.name}" for folder, one in CASES]
 )
-async def test_answer_is_as_recorded_or_listed(folder: str, recording: Recording) -> None:
-    listed_reason = differences(DIFFERENCES, folder).get(recording.name)
-    ours = await Asker(mesh(), SETTINGS[folder]).ask(recording)
-    if listed_reason is None:
-        assert str(ours) == str(recording.answer)
-    else:
-        assert ours != recording.answer, f"this is listed, and is no difference: {listed_reason}"
+async def test_answer_is_as_recorded_or_listed(folder: str, recorded: Recorded) -> None:
+    await compare(folder, recorded, store=mesh())
+
+
+async def test_answers_of_a_real_api_servers_objects(linkerd_objects: ControlPlane) -> None:
+    async with followed(linkerd_objects) as store:
+        for recorded in recordings(REAL):
+            await compare(REAL, recorded, store=store)
 
 
 @pytest.mark.parametrize("folder", SETTINGS)
 def test_listed_differences_are_of_recordings(folder: str) -> None:
     assert differences(DIFFERENCES, folder).keys() <= {one.name for one in recordings(folder)}
+
+
+async def compare(folder: str, recorded: Recorded, *, store: MeshStore) -> None:
+    reason = differences(DIFFERENCES, folder).get(recorded.name)
+    ours, theirs = (
+        await ask(recorded, store=store, settings=SETTINGS[folder]),
+        recorded_answer(recorded),
+    )
+    if reason is None:
+        assert str(ours) == str(theirs), recorded.name
+    else:
+        assert ours != theirs, f"{recorded.name} is listed, and is no difference: {reason}"
+
+
+@asynccontextmanager
+async def followed(cluster: ControlPlane) -> AsyncIterator[MeshStore]:
+    """A store that is filled by the real API server."""
+    api = await connect(cluster.kubeconfig)
+    store = MeshStore()
+    source = KubernetesSource(api, store=store, clock=SystemClock(), identities=Identities())
+    kinds = (*ANSWERED_FROM, Node, Workload)
+    try:
+        await eventually_async(lambda: all(map(store.mesh.is_synced, kinds)), deadline_s=LIMIT_S)
+        yield store
+    finally:
+        await source.stop()
+        await api.close()

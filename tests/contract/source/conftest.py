@@ -64,7 +64,7 @@ def kubernetes() -> MeshStore:
     for service in described.SERVICES:
         found.append(_service(service))
         found += [_slice(service, family=family) for family in (4, 6)]
-    return listed(found, cluster_ips={})
+    return listed(found)
 
 
 def _of(kind: str, name: str, app: str, **fields: Any) -> dict[str, Any]:

@@ -21,13 +21,40 @@ _FIRST: Final = ("Namespace", "ServiceAccount", "Node")
 Object = dict[str, Any]
 
 
-def recorded_objects() -> list[Object]:
-    """All of them as they were when the questions were asked, each service at the address that it had."""
-    ips = json.loads((RECORDED / "clusterips-real-apiserver.json").read_text())
-    return [
-        _as_recorded(one, ips=ips)
-        for one in json.loads((RECORDED / "objects.json").read_text())["items"]
-    ]
+# Who owns the pods of `web` is not among the objects, but in the answers.
+_OWNER: Final[Object] = {
+    "apiVersion": "apps/v1",
+    "kind": "ReplicaSet",
+    "metadata": {
+        "namespace": "shop",
+        "name": "web-5d4f8c7b9",
+        "ownerReferences": [
+            {
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "name": "web",
+                "uid": "74d56405-cb03-4150-b8e0-1d07dc71ebf6",
+                "controller": True,
+            }
+        ],
+    },
+    "spec": {
+        "selector": {"matchLabels": {"app": "web"}},
+        "template": {
+            "metadata": {"labels": {"app": "web"}},
+            "spec": {"containers": [{"name": "app", "image": "example/app:1"}]},
+        },
+    },
+}
+
+
+def recorded_objects(ips: str = "clusterips-real-apiserver.json") -> list[Object]:
+    """All of them as they were when the questions were asked, each service at the address that it had: that
+    of a file of such.
+    """
+    had = json.loads((RECORDED / ips).read_text())
+    found = json.loads((RECORDED / "objects.json").read_text())["items"]
+    return [*(_as_recorded(one, ips=had) for one in found), deepcopy(_OWNER)]
 
 
 def apply_recorded(kubectl: Kubectl) -> None:
