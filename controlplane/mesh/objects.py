@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
 from linkerd2_py.base.names import CONTROL_PLANE_NAMESPACE
+from linkerd2_py.controlplane.mesh.inbound import NOTHING_SAID, InboundSettings
 
 PodStatus = Literal["Running", "Pending", "Failed", "Terminating"]
 Family = Literal[4, 6]
@@ -252,6 +253,7 @@ class Pod(MeshObject):
     relays: Mapping[int, int] = field(default_factory=no_relays)
     host_network: bool = False
     host_ips: tuple[str, ...] = ()
+    inbound: InboundSettings = NOTHING_SAID
 
     @property
     def key(self) -> Key:
@@ -308,6 +310,7 @@ class ExternalWorkload(MeshObject):
     opaque_ports: frozenset[int] = frozenset()
     labels: Labels = field(default_factory=no_labels)
     owner: Owner | None = None
+    inbound: InboundSettings = NOTHING_SAID
 
     @property
     def key(self) -> Key:

@@ -22,7 +22,15 @@ from linkerd2_py.controlplane.mesh.objects import (
     Workload,
     WorkloadKey,
 )
-from linkerd2_py.controlplane.mesh.policy import Server
+from linkerd2_py.controlplane.mesh.policy import (
+    AuthorizationPolicy,
+    HTTPLocalRateLimitPolicy,
+    MeshTLSAuthentication,
+    NetworkAuthentication,
+    Server,
+    ServerAuthorization,
+    Target,
+)
 from linkerd2_py.controlplane.mesh.routes import (
     GRPCRoute,
     HTTPRoute,
@@ -50,6 +58,16 @@ class Mesh:
         self.pods: Table[Key, Pod] = self._table(Pod)
         self.endpoints: Table[EndpointsKey, Endpoints] = self._table(Endpoints)
         self.servers: Table[Key, Server] = self._table(Server)
+        self.server_authorizations: Table[Key, ServerAuthorization]
+        self.server_authorizations = self._table(ServerAuthorization)
+        self.authorization_policies: Table[Key, AuthorizationPolicy]
+        self.authorization_policies = self._table(AuthorizationPolicy)
+        self.meshtls_authentications: Table[Key, MeshTLSAuthentication]
+        self.meshtls_authentications = self._table(MeshTLSAuthentication)
+        self.network_authentications: Table[Key, NetworkAuthentication]
+        self.network_authentications = self._table(NetworkAuthentication)
+        self.rate_limit_policies: Table[Key, HTTPLocalRateLimitPolicy]
+        self.rate_limit_policies = self._table(HTTPLocalRateLimitPolicy)
         self.http_routes: Table[RouteKey, HTTPRoute] = self._table(HTTPRoute)
         self.grpc_routes: Table[RouteKey, GRPCRoute] = self._table(GRPCRoute)
         self.tls_routes: Table[RouteKey, TLSRoute] = self._table(TLSRoute)
@@ -66,6 +84,16 @@ class Mesh:
         self._endpoints_by_service = self.endpoints.index(lambda found: (found.service_key,))
         self._endpoints_by_pod = self.endpoints.index(lambda found: found.pods)
         self._servers_by_namespace = self.servers.index(lambda server: (server.namespace,))
+        self._servers_by_port = self.servers.index(
+            lambda server: ((server.namespace, server.port),)
+        )
+        self._server_authorizations_by_server = self.server_authorizations.index(
+            lambda one: (Key(one.namespace, one.server),)
+        )
+        self._authorization_policies_by_target = self.authorization_policies.index(
+            lambda one: ((one.namespace, one.target),)
+        )
+        self._rate_limits_by_server = self.rate_limit_policies.index(lambda one: (one.server_key,))
         routes: tuple[Table[RouteKey, Any], ...]
         routes = (self.http_routes, self.grpc_routes, self.tls_routes, self.tcp_routes)
         self._routes_by_parent = [table.index(_parents_of) for table in routes]
@@ -138,6 +166,26 @@ class Mesh:
     def endpoints_with_external(self, workload: Key) -> list[Endpoints]:
         """The Endpoints that an external workload is among."""
         return self._endpoints_by_external[workload]
+
+    def servers_of_port(self, namespace: str, port: int | str) -> list[Server]:
+        """The Servers of a namespace that name a port so."""
+        return self._servers_by_port[namespace, port]
+
+    def server_authorizations_of(self, server: Server) -> list[ServerAuthorization]:
+        """The ServerAuthorizations that select a Server, by its name or by its labels."""
+        names = (server.key, Key(server.namespace, ""))
+        candidates = (one for name in names for one in self._server_authorizations_by_server[name])
+        return [one for one in candidates if one.selects(server)]
+
+    def authorization_policies_of(
+        self, namespace: str, target: Target
+    ) -> list[AuthorizationPolicy]:
+        """The AuthorizationPolicies of a namespace that are about `target`."""
+        return self._authorization_policies_by_target[namespace, target]
+
+    def rate_limits_of(self, server: Key) -> list[HTTPLocalRateLimitPolicy]:
+        """The rate limits of a Server, whether it takes them or not."""
+        return self._rate_limits_by_server[server]
 
     def routes_of(self, parent: Object) -> list[Route]:
         """The routes, of all kinds, that name it as a parent, whether it takes them or not."""

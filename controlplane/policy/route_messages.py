@@ -108,6 +108,23 @@ def redirect(found: Redirect) -> http_route.RequestRedirect:
     )
 
 
+def hosts(hostnames: tuple[str, ...]) -> list[http_route.HostMatch]:
+    """Names, of which `*.` stands for any that end in the rest."""
+    return [_host(one) for one in hostnames]
+
+
+def reverse_labels(hostname: str) -> list[str]:
+    """`*.example.com` as com, example; empty for a name that means only itself."""
+    return hostname.split(".")[:0:-1] if hostname.startswith("*.") else []
+
+
+def _host(hostname: str) -> http_route.HostMatch:
+    labels = reverse_labels(hostname)
+    if labels:
+        return http_route.HostMatch(suffix=http_route.HostMatch.Suffix(reverse_labels=labels))
+    return http_route.HostMatch(exact=hostname)
+
+
 def _scheme(name: str) -> http_types.Scheme:
     if name.upper() in http_types.Scheme.Registered.keys():  # noqa: SIM118  # an enum
         return http_types.Scheme(registered=name.upper())

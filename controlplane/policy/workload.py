@@ -30,7 +30,7 @@ def parse_workload(written: str) -> AskingWorkload:
 def _object(written: str) -> AskingWorkload | None:
     try:
         found = json.loads(written)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     namespace, pod, external = (found.get(name) for name in ("ns", "pod", "external_workload"))
     if isinstance(namespace, str) and isinstance(external, str) and pod is None:

@@ -7,10 +7,9 @@ from linkerd2_py.controlplane.policy.outbound.backends import Destination, distr
 from linkerd2_py.controlplane.policy.outbound.messages import (
     implicit,
     reference_to,
-    reverse_labels,
 )
 from linkerd2_py.controlplane.policy.outbound.terms import Terms
-from linkerd2_py.controlplane.policy.route_messages import RouteError
+from linkerd2_py.controlplane.policy.route_messages import RouteError, reverse_labels
 from linkerd2_py.proto.gen import opaque_route_pb2 as opaque_route
 from linkerd2_py.proto.gen import outbound_pb2 as outbound
 from linkerd2_py.proto.gen import tls_route_pb2 as tls_route

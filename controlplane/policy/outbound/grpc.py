@@ -10,7 +10,6 @@ from linkerd2_py.controlplane.policy.outbound.messages import (
     RETRIED_BYTES,
     RETRY_BACKOFF,
     duration,
-    hosts,
     implicit,
     reference_to,
     timeouts,
@@ -19,6 +18,7 @@ from linkerd2_py.controlplane.policy.outbound.terms import Terms
 from linkerd2_py.controlplane.policy.route_messages import (
     RouteError,
     grpc_match,
+    hosts,
     request_header_modifier,
 )
 from linkerd2_py.proto.gen import grpc_route_pb2 as grpc_route

@@ -18,7 +18,6 @@ from linkerd2_py.controlplane.policy.outbound.messages import (
     RETRIED_BYTES,
     RETRY_BACKOFF,
     duration,
-    hosts,
     implicit,
     reference_to,
     timeouts,
@@ -26,6 +25,7 @@ from linkerd2_py.controlplane.policy.outbound.messages import (
 from linkerd2_py.controlplane.policy.outbound.terms import Terms
 from linkerd2_py.controlplane.policy.route_messages import (
     RouteError,
+    hosts,
     http_match,
     redirect,
     request_header_modifier,

@@ -19,6 +19,7 @@ from linkerd2_py.controlplane.sources.kubernetes.fields import (
     ports_of,
     text,
 )
+from linkerd2_py.controlplane.sources.kubernetes.inbound import read_inbound
 from linkerd2_py.controlplane.sources.kubernetes.pods import (
     INBOUND_PORT,
     OPAQUE_PORTS,
@@ -49,4 +50,5 @@ def read_external_workload(
         opaque_ports=default_opaque_ports if listing is None else ports_of(listing, named),
         labels=labels(found, "metadata", "labels"),
         owner=read_owner(found),
+        inbound=read_inbound(found),
     )

@@ -29,6 +29,7 @@ from linkerd2_py.controlplane.sources.kubernetes.fields import (
     seconds,
     text,
 )
+from linkerd2_py.controlplane.sources.kubernetes.inbound import read_inbound
 
 CONTROL_PLANE_LABEL: Final = "linkerd.io/control-plane-ns"
 """Whoever injects a proxy says by this label to which control plane it belongs."""
@@ -108,6 +109,7 @@ def read_pod(
         ports=ports,
         host_network=mapping(found, "spec").get("hostNetwork") is True,
         host_ips=_host_ips(found),
+        inbound=read_inbound(found),
     )
 
 

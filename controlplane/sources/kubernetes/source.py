@@ -19,7 +19,14 @@ from linkerd2_py.controlplane.mesh.objects import (
     Namespace,
     Node,
 )
-from linkerd2_py.controlplane.mesh.policy import Server
+from linkerd2_py.controlplane.mesh.policy import (
+    AuthorizationPolicy,
+    HTTPLocalRateLimitPolicy,
+    MeshTLSAuthentication,
+    NetworkAuthentication,
+    Server,
+    ServerAuthorization,
+)
 from linkerd2_py.controlplane.mesh.routes import (
     GATEWAY,
     POLICY,
@@ -39,7 +46,14 @@ from linkerd2_py.controlplane.sources.kubernetes.external_workloads import (
 )
 from linkerd2_py.controlplane.sources.kubernetes.fields import labels, text
 from linkerd2_py.controlplane.sources.kubernetes.pods import Identities, read_pod
-from linkerd2_py.controlplane.sources.kubernetes.policy import read_server
+from linkerd2_py.controlplane.sources.kubernetes.policy import (
+    read_authorization_policy,
+    read_meshtls_authentication,
+    read_network_authentication,
+    read_rate_limit_policy,
+    read_server,
+    read_server_authorization,
+)
 from linkerd2_py.controlplane.sources.kubernetes.reflector import Reflector, Resource, Sink
 from linkerd2_py.controlplane.sources.kubernetes.routes import (
     read_egress_network,
@@ -72,6 +86,31 @@ WORKLOADS: Final = {
 }
 DIRECT: Final[Mapping[type[MeshObject], Mapping[Resource, Callable[[Json], MeshObject]]]] = {
     Server: {Resource("servers", POLICY, "v1beta3", optional=True): read_server},
+    ServerAuthorization: {
+        Resource("serverauthorizations", POLICY, "v1beta1", optional=True): (
+            read_server_authorization
+        )
+    },
+    AuthorizationPolicy: {
+        Resource("authorizationpolicies", POLICY, "v1alpha1", optional=True): (
+            read_authorization_policy
+        )
+    },
+    MeshTLSAuthentication: {
+        Resource("meshtlsauthentications", POLICY, "v1alpha1", optional=True): (
+            read_meshtls_authentication
+        )
+    },
+    NetworkAuthentication: {
+        Resource("networkauthentications", POLICY, "v1alpha1", optional=True): (
+            read_network_authentication
+        )
+    },
+    HTTPLocalRateLimitPolicy: {
+        Resource("httplocalratelimitpolicies", POLICY, "v1alpha1", optional=True): (
+            read_rate_limit_policy
+        )
+    },
     HTTPRoute: {
         Resource("httproutes", GATEWAY, optional=True): read_gateway_http_route,
         Resource("httproutes", POLICY, "v1beta3", optional=True): read_linkerd_http_route,

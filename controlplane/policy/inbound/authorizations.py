@@ -1,0 +1,90 @@
+"""Who may call a Server or one of its routes: every authorization that is about it, with whom it means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+from linkerd2_py.controlplane.mesh.networks import Network
+from linkerd2_py.controlplane.mesh.objects import Key
+from linkerd2_py.controlplane.mesh.policy import (
+    Authentication,
+    AuthorizationPolicy,
+    Clients,
+    Identities,
+    Server,
+    Target,
+)
+from linkerd2_py.controlplane.policy.inbound.defaults import DEFAULT_POLICIES, EVERYWHERE
+from linkerd2_py.controlplane.policy.inbound.reading import Reading
+
+
+class Authorization(NamedTuple):
+    """What says that `clients` may call: a default policy, or an object of policy.linkerd.io."""
+
+    kind: Literal["default", "authorizationpolicy", "serverauthorization"]
+    name: str
+    clients: Clients
+
+
+def of_default(policy: str) -> tuple[Authorization, ...]:
+    """What a default policy authorizes, if anything."""
+    clients = DEFAULT_POLICIES.get(policy)
+    return (Authorization("default", policy, clients),) if clients else ()
+
+
+def of_server(server: Server, *, reading: Reading) -> tuple[Authorization, ...]:
+    """What the authorizations of a Server say, and its access policy; in the order of their names."""
+    found = [*_policies(server.namespace, Target("Server", server.name), reading=reading)]
+    found += _policies(server.namespace, Target("Namespace"), reading=reading)
+    found += (
+        Authorization("serverauthorization", one.name, one.clients)
+        for one in reading.server_authorizations(server)
+        if one.clients
+    )
+    return (*sorted(found, key=lambda one: one[:2]), *of_default(server.access_policy))
+
+
+def of_route(namespace: str, target: Target, *, reading: Reading) -> tuple[Authorization, ...]:
+    """What is said of a route alone; it is added to what its Server lets in."""
+    return tuple(sorted(_policies(namespace, target, reading=reading), key=lambda one: one[:2]))
+
+
+def _policies(namespace: str, target: Target, *, reading: Reading) -> Iterator[Authorization]:
+    for policy in reading.authorization_policies(namespace, target):
+        clients = _clients(policy, reading=reading)
+        if clients:
+            yield Authorization("authorizationpolicy", policy.name, clients)
+
+
+def _clients(policy: AuthorizationPolicy, *, reading: Reading) -> Clients | None:
+    """Who passes all that is required; None while something required is not there, or cannot be passed
+    together with something else.
+    """
+    if policy.requires is None:
+        return None
+    networks = [one for one in policy.requires if one.kind == "NetworkAuthentication"]
+    proofs = [one for one in policy.requires if one.kind != "NetworkAuthentication"]
+    if len(networks) > 1 or len(proofs) > 1:
+        return None
+    places = [_networks(one, reading=reading) for one in networks]
+    identities = [_identities(one, reading=reading) for one in proofs]
+    if () in places or None in identities:
+        return None
+    return Clients(
+        networks=places[0] if places else EVERYWHERE,
+        identities=identities[0] if identities else None,
+    )
+
+
+def _networks(one: Authentication, *, reading: Reading) -> tuple[Network, ...]:
+    found = reading.network_authentication(Key(one.namespace, one.name))
+    return found.networks if found else ()
+
+
+def _identities(one: Authentication, *, reading: Reading) -> Identities | None:
+    key = Key(one.namespace, one.name)
+    if one.kind == "ServiceAccount":
+        return Identities(accounts=(key,))
+    found = reading.meshtls_authentication(key)
+    return found.identities if found else None

@@ -1,0 +1,32 @@
+"""What is asked: a port of a workload."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from linkerd2_py.controlplane.policy.refusals import RefusedError
+from linkerd2_py.controlplane.policy.workload import (
+    AskingWorkload,
+    InvalidWorkloadError,
+    parse_workload,
+)
+
+_HIGHEST_PORT = 65535
+
+
+class PortQuestion(NamedTuple):
+    """Who may call a port of `workload`, by its number there."""
+
+    workload: AskingWorkload
+    port: int
+
+
+def port_question(workload: str, port: int) -> PortQuestion:
+    """What `GetPort` and `WatchPort` are asked. Raises `RefusedError`."""
+    try:
+        asking = parse_workload(workload)
+    except InvalidWorkloadError as error:
+        raise RefusedError("invalid", str(error)) from error
+    if not 0 < port <= _HIGHEST_PORT:
+        raise RefusedError("invalid", f"Invalid port: {port}")
+    return PortQuestion(asking, port)
