@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+CONTROLLER: Final = "linkerd.io/policy-controller"
+"""Who we are where a status says whose words are whose, as Linkerd's."""
 
 
 @dataclass(frozen=True, slots=True)

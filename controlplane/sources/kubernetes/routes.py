@@ -32,7 +32,7 @@ from linkerd2_py.controlplane.mesh.routes import (
     UnsupportedFilter,
     ValueMatch,
 )
-from linkerd2_py.controlplane.mesh.status import Condition, Parent, ParentStatus
+from linkerd2_py.controlplane.mesh.status import CONTROLLER, Condition, Parent, ParentStatus
 from linkerd2_py.controlplane.sources.kubernetes.fields import (
     annotation,
     items,
@@ -46,8 +46,6 @@ from linkerd2_py.controlplane.sources.kubernetes.fields import (
     traffic_annotations,
 )
 
-CONTROLLER: Final = "linkerd.io/policy-controller"
-"""Who we are in a status, as Linkerd's."""
 _OPAQUE_PORTS: Final = "config.linkerd.io/opaque-ports"
 _SERVER: Final = "Server"
 _KINDS: Final = {
@@ -67,7 +65,7 @@ def read_http_route(found: Json, *, group: str) -> HTTPRoute:
         group=group,
         namespace=namespace,
         name=name,
-        parents=_parents(found, namespace=namespace),
+        parents=_parents(found, namespace=namespace, group=group),
         hostnames=texts(found, "spec", "hostnames"),
         created=_created(found),
         annotations=traffic_annotations(found),
@@ -148,11 +146,12 @@ def read_conditions(status: Json) -> tuple[Condition, ...]:
     )
 
 
-def read_parent(found: Json, *, namespace: str) -> Parent:
-    """A reference to a parent from an object of `namespace`; kinds that we know are spelled alike."""
-    # As the API server fills in what is left out.
-    group = text(found, "group") if "group" in found else GATEWAY
-    group = group.lower() or CORE
+def read_parent(found: Json, *, namespace: str, group: str = GATEWAY) -> Parent:
+    """A reference to a parent from an object of `namespace`, in the API group `group`; kinds that we know are
+    spelled alike.
+    """
+    # What is left out the API server fills in so.
+    group = (text(found, "group") if "group" in found else group).lower() or CORE
     kind = text(found, "kind") or "Gateway"
     kind = _KINDS.get((group, kind.lower()), kind)
     return Parent(
@@ -165,9 +164,10 @@ def read_parent(found: Json, *, namespace: str) -> Parent:
     )
 
 
-def _parents(found: Json, *, namespace: str) -> tuple[Parent, ...]:
+def _parents(found: Json, *, namespace: str, group: str = GATEWAY) -> tuple[Parent, ...]:
     return tuple(
-        read_parent(one, namespace=namespace) for one in items(found, "spec", "parentRefs")
+        read_parent(one, namespace=namespace, group=group)
+        for one in items(found, "spec", "parentRefs")
     )
 
 

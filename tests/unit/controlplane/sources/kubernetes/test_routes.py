@@ -16,9 +16,8 @@ from linkerd2_py.controlplane.mesh.routes import (
     UnsupportedFilter,
     ValueMatch,
 )
-from linkerd2_py.controlplane.mesh.status import Condition, Parent, ParentStatus
+from linkerd2_py.controlplane.mesh.status import CONTROLLER, Condition, Parent, ParentStatus
 from linkerd2_py.controlplane.sources.kubernetes.routes import (
-    CONTROLLER,
     read_egress_network,
     read_gateway_http_route,
     read_grpc_route,
@@ -74,8 +73,12 @@ def test_parents_are_spelled_alike_however_they_were_written() -> None:
     assert read_linkerd_http_route({"metadata": METADATA, "spec": spec}).parents == (
         Parent("core", "Service", "other", "web"),
         Parent("policy.linkerd.io", "Server", "shop", "web"),
-        Parent("gateway.networking.k8s.io", "Gateway", "shop", "gate"),
+        Parent("policy.linkerd.io", "Gateway", "shop", "gate"),
     )
+    (gate,) = read_tcp_route(
+        {"metadata": METADATA, "spec": {"parentRefs": [{"name": "gate"}]}}
+    ).parents
+    assert gate == Parent("gateway.networking.k8s.io", "Gateway", "shop", "gate")
 
 
 def test_what_an_http_rule_matches() -> None:
