@@ -15,10 +15,10 @@ from linkerd2_py.proto.gen import destination_pb2 as messages
 from linkerd2_py.proto.gen import destination_pb2_grpc as stubs
 from tests.support.cluster.control_plane import ControlPlane
 from tests.support.cluster.controller import PROGRAM, START_S, Controller
+from tests.support.cluster.kubectl import Kubectl
 from tests.support.ports import free_port
 from tests.support.wait import eventually, in_time
 
-from .conftest import Kubectl
 from .test_source import apply, service
 
 pytestmark = pytest.mark.timeout(300)

@@ -13,9 +13,8 @@ from linkerd2_py.controlplane.kubernetes_api import ApiError
 from linkerd2_py.controlplane.leader import Leader, LeaseTimes
 from linkerd2_py.controlplane.sources.kubernetes.api_server import ApiServer, connect
 from tests.support.cluster.control_plane import ControlPlane
+from tests.support.cluster.kubectl import Kubectl
 from tests.support.wait import eventually_async, in_time
-
-from .conftest import Kubectl
 
 LIMIT_S = 30.0
 # A lease that lasts for longer than any test, and one that ends soon; both are looked at all the time.
