@@ -17,6 +17,7 @@ from linkerd2_py.cli.errors import CliError, bad_usage
 from linkerd2_py.cli.layout import Command, Group
 
 if TYPE_CHECKING:
+    from linkerd2_py.controlplane.destination.settings import Settings
     from linkerd2_py.controlplane.identity.certifier import Validity
     from linkerd2_py.controlplane.identity.files import IssuerFiles
     from linkerd2_py.controlplane.identity.names import TrustDomain
@@ -37,6 +38,8 @@ _DESTINATION: Final = "linkerd-dst-headless.linkerd.svc.cluster.local:8086"
 _FORMATS: Final = ("plain", "json")
 _ALL_PORTS: Final = (":8086", ":8090", ":8080")
 """Those that proxies know of destination, policy and identity: each answers everything."""
+_TRANSPORT_MODES: Final = ("transparent", "transport-header")
+_OPAQUE_PORTS: Final = "25,587,3306,4444,5432,6379,9300,11211"
 _TRUST_ROOTS: Final = Path("/var/run/linkerd/identity/trust-roots")
 _SCHEMES: Final = ("linkerd.io/tls", "kubernetes.io/tls")
 
@@ -71,6 +74,27 @@ ControllerNamespace = Annotated[
 TrustDomainName = Annotated[
     str,
     typer.Option("--identity-trust-domain", metavar="NAME", help="What all identities end with."),
+]
+TransportModeName = Annotated[
+    str,
+    typer.Option(
+        "--outbound-transport-mode",
+        metavar="|".join(_TRANSPORT_MODES),
+        help="How proxies reach meshed ports: each at its own number, or all at the inbound port "
+        "of their proxy, by a header.",
+    ),
+]
+EnableIPv6 = Annotated[
+    bool,
+    typer.Option(
+        "--enable-ipv6/--disable-ipv6", help="Reach pods with both kinds of addresses by IPv6."
+    ),
+]
+OpaquePorts = Annotated[
+    str,
+    typer.Option(
+        "--default-opaque-ports", metavar="PORTS", help="Those that are, where nobody says which."
+    ),
 ]
 LogLevel = Annotated[
     str,
@@ -120,6 +144,9 @@ def destination(
     kubeconfig: Kubeconfig = None,
     controller_namespace: ControllerNamespace = "linkerd",
     identity_trust_domain: TrustDomainName = "cluster.local",
+    outbound_transport_mode: TransportModeName = _TRANSPORT_MODES[0],
+    enable_ipv6: EnableIPv6 = False,  # typer's
+    default_opaque_ports: OpaquePorts = _OPAQUE_PORTS,
     log_level: LogLevel = "info",
     log_format: LogFormat = "plain",
 ) -> None:
@@ -129,6 +156,7 @@ def destination(
         _all_listen(addr, defaults=[":8086"]),
         identities=_identities(identity_trust_domain, namespace=controller_namespace),
         kubeconfig=kubeconfig,
+        settings=_settings(outbound_transport_mode, ipv6=enable_ipv6, opaque=default_opaque_ports),
     )
     _run(process.compose, admin=_listen(metrics_addr, flag="--metrics-addr"))
 
@@ -185,6 +213,9 @@ def proxy_api(
     scheme: Scheme = _SCHEMES[0],
     lifetime: Lifetime = "24h",
     skew: Skew = "20s",
+    outbound_transport_mode: TransportModeName = _TRANSPORT_MODES[0],
+    enable_ipv6: EnableIPv6 = False,  # typer's
+    default_opaque_ports: OpaquePorts = _OPAQUE_PORTS,
     log_level: LogLevel = "info",
     log_format: LogFormat = "plain",
 ) -> None:
@@ -208,6 +239,9 @@ def proxy_api(
             (),
             identities=_identities(identity_trust_domain, namespace=controller_namespace),
             kubeconfig=kubeconfig,
+            settings=_settings(
+                outbound_transport_mode, ipv6=enable_ipv6, opaque=default_opaque_ports
+            ),
         ),
         identity=identity_addr or certifies or None,
     )
@@ -281,11 +315,27 @@ def _all_listen(texts: Sequence[str] | None, *, defaults: Sequence[str]) -> list
 
 
 def _destination(
-    listen: Sequence[Listen], *, identities: Identities, kubeconfig: Path | None
+    listen: Sequence[Listen],
+    *,
+    identities: Identities,
+    kubeconfig: Path | None,
+    settings: Settings,
 ) -> DestinationProcess:
     from linkerd2_py.controlplane.run.kubernetes.destination import DestinationProcess
 
-    return DestinationProcess(listen, identities, kubeconfig)
+    return DestinationProcess(listen, identities, kubeconfig, settings)
+
+
+def _settings(mode: str, *, ipv6: bool, opaque: str) -> Settings:
+    from linkerd2_py.controlplane.destination.settings import Settings
+    from linkerd2_py.controlplane.sources.kubernetes.fields import ports_of
+
+    _one_of(mode, _TRANSPORT_MODES, flag="--outbound-transport-mode")
+    return Settings(
+        outbound_transport_mode="transparent" if mode == "transparent" else "transport-header",
+        enable_ipv6=ipv6,
+        default_opaque_ports=ports_of(opaque),
+    )
 
 
 def _identity(

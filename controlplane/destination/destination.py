@@ -15,7 +15,7 @@ from linkerd2_py.controlplane.destination.questions import (
     endpoints_question,
     profile_question,
 )
-from linkerd2_py.controlplane.destination.settings import Settings
+from linkerd2_py.controlplane.destination.settings import DEFAULTS, Settings
 from linkerd2_py.controlplane.destination.topics import topics_of
 from linkerd2_py.controlplane.mesh.changes import Change
 from linkerd2_py.controlplane.mesh.store import MeshStore
@@ -34,7 +34,7 @@ class Destination:
         store: MeshStore,
         *,
         metrics: CollectorRegistry,
-        settings: Settings = Settings(),  # noqa: B008  # it is frozen
+        settings: Settings = DEFAULTS,
     ) -> None:
         self._mesh = store.mesh
         self.endpoints: Watches[EndpointsQuestion] = Watches(

@@ -29,3 +29,7 @@ class Settings:
     enable_ipv6: bool = False
     default_opaque_ports: frozenset[int] = DEFAULT_OPAQUE_PORTS
     meshed_http2: KeepAlive | None = KEEP_ALIVE
+
+
+DEFAULTS: Final = Settings()
+"""Those of a mesh that sets nothing."""

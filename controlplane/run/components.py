@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from linkerd2_py.base.clock import Clock
 from linkerd2_py.base.tasks import FAILURES, FAILURES_HELP, count_failures
 from linkerd2_py.controlplane.destination.destination import Destination
+from linkerd2_py.controlplane.destination.settings import DEFAULTS, Settings
 from linkerd2_py.controlplane.identity.identity import Identity, IdentitySettings
 from linkerd2_py.controlplane.identity.service import METHOD as CERTIFY
 from linkerd2_py.controlplane.identity.service import SERVICE as IDENTITY_SERVICE
@@ -42,9 +43,14 @@ def own_metrics() -> Iterator[CollectorRegistry]:
 
 
 @contextmanager
-def serve_destination(store: MeshStore, *, metrics: CollectorRegistry) -> Iterator[Destination]:
+def serve_destination(
+    store: MeshStore,
+    *,
+    metrics: CollectorRegistry,
+    settings: Settings = DEFAULTS,
+) -> Iterator[Destination]:
     """Answers for names and addresses."""
-    destination = Destination(store, metrics=metrics)
+    destination = Destination(store, metrics=metrics, settings=settings)
     try:
         yield destination
     finally:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from linkerd2_py.base.clock import SystemClock
+from linkerd2_py.controlplane.mesh.objects import DEFAULT_OPAQUE_PORTS
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.run.kubernetes.process import Process
 from linkerd2_py.controlplane.sources.kubernetes.api_server import ApiServer, connect
@@ -38,20 +38,22 @@ class Cluster:
         return missing
 
 
-async def follow_cluster(process: Process, api: ApiServer, *, identities: Identities) -> Cluster:
+async def follow_cluster(
+    process: Process,
+    api: ApiServer,
+    *,
+    identities: Identities,
+    default_opaque_ports: frozenset[int] = DEFAULT_OPAQUE_PORTS,
+) -> Cluster:
     """What cannot be followed of it is in trouble, and the rest goes on."""
     store = MeshStore()
-    source = await process.running.enter_async_context(_followed(api, store, identities=identities))
+    source = KubernetesSource(
+        api,
+        store=store,
+        clock=SystemClock(),
+        identities=identities,
+        default_opaque_ports=default_opaque_ports,
+    )
+    process.running.push_async_callback(source.stop)
     process.health.problems.append(lambda: source.problems)
     return Cluster(store, source)
-
-
-@asynccontextmanager
-async def _followed(
-    api: ApiServer, store: MeshStore, *, identities: Identities
-) -> AsyncIterator[KubernetesSource]:
-    source = KubernetesSource(api, store=store, clock=SystemClock(), identities=identities)
-    try:
-        yield source
-    finally:
-        await source.stop()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linkerd2_py.controlplane.destination.destination import Destination
+from linkerd2_py.controlplane.destination.settings import DEFAULTS, Settings
 from linkerd2_py.controlplane.listen import Listen
 from linkerd2_py.controlplane.run.components import (
     serve_destination,
@@ -25,6 +26,7 @@ class DestinationProcess:
     listen: Sequence[Listen]
     identities: Identities
     kubeconfig: Path | None = None
+    settings: Settings = DEFAULTS
 
     async def compose(self, process: Process) -> None:
         """See `Compose`."""
@@ -34,9 +36,14 @@ class DestinationProcess:
     async def answer(self, process: Process) -> Destination:
         """The component alone."""
         api = await ask_api_server(process, self.kubeconfig)
-        cluster = await follow_cluster(process, api, identities=self.identities)
+        cluster = await follow_cluster(
+            process,
+            api,
+            identities=self.identities,
+            default_opaque_ports=self.settings.default_opaque_ports,
+        )
         destination = process.running.enter_context(
-            serve_destination(cluster.store, metrics=process.metrics)
+            serve_destination(cluster.store, metrics=process.metrics, settings=self.settings)
         )
         process.health.needs.append(cluster.needed(lambda: destination.is_synced))
         return destination

@@ -21,6 +21,7 @@ print(sorted(heavy), file=sys.stderr)
     [
         ([], "destination"),
         (["destination"], "--identity-trust-domain"),
+        (["destination"], "--outbound-transport-mode"),
         (["identity"], "--identity-issuance-lifetime"),
         (["proxy-api"], "--identity-addr"),
         (["public-api"], "--destination-addr"),
