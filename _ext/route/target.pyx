@@ -114,7 +114,10 @@ cdef class Target(Roster):
 
     cdef int fail_waiting(self, Unavailable why, int status, bytes text) except -1:
         self.given_up.take_all(self.queue)
-        self.given_up.take_all(self.parked)
+        # Those who wait for the profile alone go on as soon as it is known, and hear this in the words of
+        # what they speak.
+        if self.closed or not self.configured:
+            self.given_up.take_all(self.parked)
         self.given_up_why = why
         self.given_up_status = status
         self.given_up_text = text

@@ -22,6 +22,7 @@ from linkerd2_py.proxy.discovery.messages import (
     Removed,
     Replaced,
 )
+from linkerd2_py.proxy.settings import ns
 
 logger = logging.getLogger(__name__)
 
@@ -49,9 +50,21 @@ class Installation:
         self._forwarded: Endpoint | None = None
         self._install: Callable[[], None] | None = None
 
-    def configure(self, *, opaque: bool, logical: str = "") -> None:
+    def configure(
+        self,
+        *,
+        opaque: bool,
+        http: bool = False,
+        logical: str = "",
+        detect_timeout_s: float = 0.0,
+    ) -> None:
         """The profile is known, or it is not going to be. May be called again when it changes."""
-        self.target.configure(opaque=opaque, logical=logical.encode() or None)
+        self.target.configure(
+            opaque=opaque,
+            http=http,
+            logical=logical.encode() or None,
+            detect_timeout_ns=ns(detect_timeout_s),
+        )
         again = self.configured and opaque != self._opaque
         fresh = not self.configured
         self.configured, self._opaque = True, opaque
@@ -84,7 +97,8 @@ class Installation:
         self._forwarded = endpoint
 
     def reject(self, status: int, *, text: str) -> None:
-        """Every request is answered with `status`."""
+        """Every request is answered with `status`, until endpoints are known again."""
+        self._endpoints, self._install, self._forwarded = {}, None, None
         self.target.reject(status, text)
 
     def _set(self, install: Callable[[], None], *, now: Callable[[], None] | None = None) -> None:

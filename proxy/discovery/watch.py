@@ -6,12 +6,11 @@ Each begins when the target becomes known and is closed when nobody has used the
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Final, Protocol
 
 from linkerd2_py._ext.route.target import Target
-from linkerd2_py.proto.gen import destination_pb2 as destination
-from linkerd2_py.proxy.addresses import Authority, SocketAddr
-from linkerd2_py.proxy.discovery import messages
+from linkerd2_py.proxy.addresses import Authority, SocketAddr, is_loopback, split_zone
 from linkerd2_py.proxy.discovery.decision import (
     ByAddress,
     ByDns,
@@ -20,9 +19,11 @@ from linkerd2_py.proxy.discovery.decision import (
     Forwarded,
     Rejected,
 )
+from linkerd2_py.proxy.discovery.followers import EndpointsFollower, ProfileFollower
 from linkerd2_py.proxy.discovery.installation import Installation
 from linkerd2_py.proxy.discovery.lookups import Lookups
 from linkerd2_py.proxy.discovery.messages import Change, Emptied, Endpoint, EndpointSet, Profile
+from linkerd2_py.proxy.discovery.policy_watch import PolicyWatch
 from linkerd2_py.proxy.grpc.status import Code
 
 _SPELLED_WAIT_S: Final = 1.0
@@ -46,6 +47,38 @@ def start(target: Target, *, decision: Decision, lookups: Lookups) -> Watch | No
         own_ips=lookups.own_ips,
         secures=lookups.secures,
     )
+    asked = _asked(decision)
+    if lookups.policies is None or asked is None:
+        return _follow(decision, installation=installation, lookups=lookups)
+    with_profile = isinstance(decision, ByAddress) or (
+        isinstance(decision, ByService) and decision.with_profile
+    )
+    return PolicyWatch(
+        asked,
+        api=lookups.policies,
+        installation=installation,
+        lookups=lookups,
+        with_profile=with_profile,
+        otherwise=partial(_follow, decision, installation=installation, lookups=lookups),
+    )
+
+
+def _asked(decision: Decision) -> SocketAddr | Authority | None:
+    """What the policy API is asked about: names of the mesh, and addresses that are not of this machine or of
+    its link alone.
+    """
+    match decision:
+        case ByService(name):
+            return name
+        case ByAddress(address) | Forwarded(address):
+            own = is_loopback(address.host) or split_zone(address.host)[1]
+            return None if own else address
+        case _:
+            return None
+
+
+def _follow(decision: Decision, *, installation: Installation, lookups: Lookups) -> Watch | None:
+    """As the destination API says, or DNS, or nobody."""
     match decision:
         case Rejected(status, text):
             installation.reject(status, text=text)
@@ -81,7 +114,7 @@ class ServiceWatch:
         self._dns: asyncio.Task[None] | None = None
         self._set = EndpointSet(on_skipped=lookups.on_skipped)
         self._profile = self._follow_profile()
-        self._get = lookups.get(service.name, follower=_EndpointsFollower(self._set, watch=self))
+        self._get = lookups.get(service.name, follower=EndpointsFollower(self._set, watch=self))
         self._timer = asyncio.get_running_loop().call_later(_SPELLED_WAIT_S, self.on_failed)
 
     def close(self) -> None:
@@ -190,67 +223,4 @@ class AddressWatch:
         self._name, self._get = name, None
         if name is not None:
             found = EndpointSet(on_skipped=self._lookups.on_skipped)
-            self._get = self._lookups.get(name, follower=_EndpointsFollower(found, watch=self))
-
-
-class _Watching(Protocol):
-    """What the followers below tell."""
-
-    def on_profile(self, profile: Profile) -> None: ...
-    def on_no_profile(self) -> None: ...
-    def on_change(self, change: Change) -> None: ...
-    def on_failed(self) -> None: ...
-    def on_rejected(self, code: Code) -> None: ...
-
-
-class ProfileFollower:
-    """The profile stream of one target; gives up waiting for its first answer after a while."""
-
-    def __init__(
-        self, target: Authority | SocketAddr, *, watch: _Watching, lookups: Lookups
-    ) -> None:
-        self._watch = watch
-        wait_s = lookups.rules.profile_initial_timeout_s
-        self._timer = asyncio.get_running_loop().call_later(wait_s, watch.on_no_profile)
-        self._task = lookups.get_profile(str(target), follower=self)
-
-    def close(self) -> None:
-        self._timer.cancel()
-        self._task.cancel()
-
-    def on_connected(self) -> None:
-        """A profile holds until another one comes."""
-
-    def on_message(self, raw: bytes) -> None:
-        self._timer.cancel()
-        message = destination.DestinationProfile.FromString(raw)
-        self._watch.on_profile(messages.profile(message))
-
-    def on_failed(self) -> None:
-        """The timer decides how long that may take."""
-
-    def on_rejected(self, code: Code) -> None:
-        self._timer.cancel()
-        self._watch.on_no_profile()
-
-
-class _EndpointsFollower:
-    """The endpoint stream of one name."""
-
-    def __init__(self, found: EndpointSet, *, watch: _Watching) -> None:
-        self._set = found
-        self._watch = watch
-
-    def on_connected(self) -> None:
-        self._set.reconnected()
-
-    def on_message(self, raw: bytes) -> None:
-        change = self._set.apply(destination.Update.FromString(raw))
-        if change is not None:
-            self._watch.on_change(change)
-
-    def on_failed(self) -> None:
-        self._watch.on_failed()
-
-    def on_rejected(self, code: Code) -> None:
-        self._watch.on_rejected(code)
+            self._get = self._lookups.get(name, follower=EndpointsFollower(found, watch=self))

@@ -234,3 +234,82 @@ def _text(address: net.TcpAddress) -> str:
         return f"{ip_address(address.ip.ipv4)}:{address.port}"
     packed = address.ip.ipv6.first.to_bytes(8) + address.ip.ipv6.last.to_bytes(8)
     return f"[{ip_address(packed)}]:{address.port}"
+
+
+# ---- messages about targets
+
+
+def service_of(path: str) -> meta.Metadata:
+    host, _, port = path.partition(":")
+    name, namespace = host.split(".")[:2]
+    return meta.Metadata(
+        resource=meta.Resource(
+            group="core", kind="Service", name=name, namespace=namespace, port=int(port)
+        )
+    )
+
+
+def backend(path: str | tuple[str, int] | None) -> outbound.Backend:
+    """`path`: a name to balance among, an address to forward to, or nothing."""
+    made = outbound.Backend()
+    made.queue.failfast_timeout.seconds = 3
+    if isinstance(path, str):
+        made.metadata.CopyFrom(service_of(path))
+        made.balancer.discovery.dst.path = path
+        made.balancer.peak_ewma.default_rtt.nanos = 30_000_000
+        made.balancer.peak_ewma.decay.seconds = 10
+        return made
+    made.metadata.default = "forward" if path else "nothing"
+    if path is not None:
+        made.forward.addr.ip.CopyFrom(ip_message(path[0]))
+        made.forward.addr.port = path[1]
+    return made
+
+
+def outbound_route(
+    *backends: outbound.Backend, name: str = "http", path: str = "/", failure: str = ""
+) -> outbound.HttpRoute:
+    """A route of HTTP to one of these; `failure`: its backends answer 500 with that text."""
+    made = outbound.HttpRoute(metadata=meta.Metadata(default=name))
+    rule = made.rules.add()
+    rule.matches.add().path.prefix = path
+    for one in backends:
+        weighted = rule.backends.random_available.backends.add(weight=1)
+        weighted.backend.backend.CopyFrom(one)
+        if failure:
+            injector = weighted.backend.filters.add().failure_injector
+            injector.status, injector.message = 500, failure
+    return made
+
+
+def opaque_route(
+    *backends: outbound.Backend, name: str = "opaq", forbidden: bool = False
+) -> outbound.OpaqueRoute:
+    made = outbound.OpaqueRoute(metadata=meta.Metadata(default=name))
+    rule = made.rules.add()
+    for one in backends:
+        rule.backends.first_available.backends.add().backend.CopyFrom(one)
+    if not backends:
+        rule.backends.empty.SetInParent()
+    if forbidden:
+        rule.filters.add().forbidden.SetInParent()
+    return made
+
+
+def detected(
+    path: str, *routes: outbound.HttpRoute, opaque: outbound.OpaqueRoute | None = None
+) -> outbound.OutboundPolicy:
+    """A policy of a service; without routes, all goes to it."""
+    made = outbound.OutboundPolicy(metadata=service_of(path))
+    kinds = made.protocol.detect
+    kinds.timeout.seconds = 10
+    for one in (kinds.http1, kinds.http2):
+        one.routes.extend(routes or [outbound_route(backend(path))])
+    kinds.opaque.routes.append(opaque or opaque_route(backend(path)))
+    return made
+
+
+def opaque(path: str, route: outbound.OpaqueRoute | None = None) -> outbound.OutboundPolicy:
+    made = outbound.OutboundPolicy(metadata=service_of(path))
+    made.protocol.opaque.routes.append(route or opaque_route(backend(path)))
+    return made

@@ -1,0 +1,188 @@
+"""The watches of a target that the policy API is asked about: its policy and its profile at once, then the
+endpoints that the policy leads to.
+
+Nothing goes anywhere before the policy is known. Where there is none for the target (or none for any), the
+target is followed as without a policy controller.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+from linkerd2_py.proto.gen import outbound_pb2 as outbound
+from linkerd2_py.proxy.addresses import Authority, SocketAddr
+from linkerd2_py.proxy.discovery.client_policy import (
+    Balanced,
+    ClientPolicy,
+    Direct,
+    Refused,
+    Way,
+    client_policy,
+)
+from linkerd2_py.proxy.discovery.followers import EndpointsFollower, ProfileFollower
+from linkerd2_py.proxy.discovery.installation import Installation
+from linkerd2_py.proxy.discovery.lookups import Lookups
+from linkerd2_py.proxy.discovery.messages import Change, EndpointSet, Profile
+from linkerd2_py.proxy.grpc.status import Code
+from linkerd2_py.proxy.policy.api import UNKNOWN, PolicyApi
+
+logger = logging.getLogger(__name__)
+
+_INVALID = ClientPolicy(Refused(500, "invalid outbound policy"), None)
+
+
+class _Watch(Protocol):
+    def close(self) -> None: ...
+
+
+class PolicyWatch:
+    """Of one target: an address, or a name of the mesh. `otherwise` begins to follow it without a policy."""
+
+    def __init__(
+        self,
+        subject: SocketAddr | Authority,
+        *,
+        api: PolicyApi,
+        installation: Installation,
+        lookups: Lookups,
+        with_profile: bool,
+        otherwise: Callable[[], _Watch | None],
+    ) -> None:
+        self._subject = subject
+        self._installation = installation
+        self._lookups = lookups
+        self._otherwise = otherwise
+        self._policy: ClientPolicy | None = None
+        self._opaque: bool | None = None if with_profile else False
+        self._name: Authority | None = None
+        self._get: asyncio.Task[None] | None = None
+        self._plain: _Watch | None = None
+        self._profile = (
+            ProfileFollower(subject, watch=self, lookups=lookups) if with_profile else None
+        )
+        self._task = api.watch(subject, follower=_PolicyFollower(subject, watch=self))
+
+    def close(self) -> None:
+        self._close_streams()
+        self._task.cancel()
+        if self._plain is not None:
+            self._plain.close()
+
+    # The policy.
+
+    def on_policy(self, policy: ClientPolicy) -> None:
+        if policy != self._policy:
+            for line in policy.ignored:
+                logger.warning("%s: %s", self._subject, line)
+            self._policy = policy
+            self._settle()
+
+    def on_policy_rejected(self, code: Code) -> None:
+        if code in UNKNOWN:
+            self._close_streams()
+            self._plain = self._otherwise()
+        elif self._policy is None:
+            logger.warning("%s: the policy controller says %s", self._subject, code.name)
+            self._installation.reject(502, text="outbound policy cannot be had")
+
+    # The profile, which only says whether this is opaque.
+
+    def on_profile(self, profile: Profile) -> None:
+        self._opaque = profile.opaque
+        self._settle()
+
+    def on_no_profile(self) -> None:
+        if self._opaque is None:
+            self._opaque = False
+            self._settle()
+
+    # The endpoints.
+
+    def on_change(self, change: Change) -> None:
+        self._installation.apply(change)
+
+    def on_failed(self) -> None:
+        """The last known endpoints stay."""
+
+    def on_rejected(self, _code: Code) -> None:
+        """Nobody to balance among: the target is used as it is."""
+        if isinstance(self._subject, SocketAddr):
+            self._installation.forward(self._lookups.at(self._subject))
+        else:
+            self._installation.reject(502, text="the endpoints cannot be had")
+
+    # What follows from them.
+
+    def _settle(self) -> None:
+        policy = self._policy
+        if policy is None or self._opaque is None:
+            return
+        opaque = self._is_opaque(policy, forced=self._opaque)
+        first, second = (policy.opaque, policy.http) if opaque else (policy.http, policy.opaque)
+        way = first or second
+        self._installation.configure(
+            opaque=opaque,
+            http=not opaque and (policy.opaque is None or isinstance(policy.opaque, Refused)),
+            logical=str(way.name) if isinstance(way, Balanced) else "",
+            detect_timeout_s=policy.detect_timeout_s,
+        )
+        self._go(way)
+
+    def _is_opaque(self, policy: ClientPolicy, *, forced: bool) -> bool:
+        return policy.http is None or forced or self._subject.port in self._lookups.opaque_ports
+
+    def _go(self, way: Way | None) -> None:
+        match way:
+            case Balanced(name):
+                self._follow(name)
+            case Direct(endpoint):
+                self._follow(None)
+                self._installation.forward(endpoint)
+            case Refused(status, text):
+                self._follow(None)
+                self._installation.reject(status, text=text)
+
+    def _follow(self, name: Authority | None) -> None:
+        """Ask for the endpoints of `name`, and of no other name any more."""
+        if name == self._name:
+            return
+        if self._get is not None:
+            self._get.cancel()
+        self._name, self._get = name, None
+        if name is not None:
+            found = EndpointSet(on_skipped=self._lookups.on_skipped)
+            self._get = self._lookups.get(name, follower=EndpointsFollower(found, watch=self))
+
+    def _close_streams(self) -> None:
+        self._follow(None)
+        if self._profile is not None:
+            self._profile.close()
+
+
+class _PolicyFollower:
+    """The policy stream of one target."""
+
+    def __init__(self, subject: SocketAddr | Authority, *, watch: PolicyWatch) -> None:
+        self._subject = subject
+        self._watch = watch
+
+    def on_connected(self) -> None:
+        """What was said holds until something else is."""
+
+    def on_message(self, raw: bytes) -> None:
+        message = outbound.OutboundPolicy.FromString(raw)
+        try:
+            policy = client_policy(message)
+        except ValueError as error:
+            logger.warning("%s: invalid policy, all is refused: %s", self._subject, error)
+            policy = _INVALID
+        self._watch.on_policy(policy)
+
+    def on_failed(self) -> None:
+        """The last policy holds; who waits for the first one waits on."""
+
+    def on_rejected(self, code: Code) -> None:
+        self._watch.on_policy_rejected(code)

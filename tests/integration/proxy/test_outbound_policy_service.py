@@ -1,0 +1,263 @@
+"""A whole proxy that asks a policy controller, played by the test, about what its workload calls."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import pytest
+
+from linkerd2_py.base.tasks import cancel_all, spawn
+from linkerd2_py.proto.gen import destination_pb2 as destination
+from linkerd2_py.proto.gen import outbound_pb2 as outbound
+from tests.support.destination_messages import add
+from tests.support.destination_stub import DestinationStub
+from tests.support.origin import Origin, origin, talk
+from tests.support.policy_stub import (
+    PolicyStub,
+    backend,
+    detected,
+    opaque,
+    opaque_route,
+    outbound_route,
+)
+from tests.support.sidecar import InProcess, sidecar
+from tests.support.wait import eventually_async
+
+WEB, V2 = "web.shop.svc.cluster.local:80", "v2.shop.svc.cluster.local:80"
+SERVICE, OUTSIDE = "10.96.0.1:80", "203.0.113.9:80"
+GET = b"GET / HTTP/1.1\r\nHost: web\r\nConnection: close\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+
+
+@dataclass
+class Rig:
+    destination: DestinationStub
+    policy: PolicyStub
+    web: Origin
+    v2: Origin
+    proxy: InProcess
+
+    async def ask(self, request: bytes = GET) -> bytes:
+        return await talk(self.proxy.static(), request)
+
+    async def status(self) -> int:
+        """0: the connection was reset."""
+        got = await self.ask()
+        return int(got.split()[1]) if got else 0
+
+    async def becomes(self, status: int) -> None:
+        async def so() -> bool:
+            return await self.status() == status
+
+        await eventually_async(so)
+
+    async def reaches(self, other: Origin) -> None:
+        """Requests arrive there."""
+        before = len(other.heads)
+
+        async def so() -> bool:
+            await self.ask()
+            return len(other.heads) > before
+
+        await eventually_async(so)
+
+
+@asynccontextmanager
+async def rig(answer: Any = None, *, target: str = SERVICE, **variables: str) -> AsyncIterator[Rig]:
+    def ok(_head: bytes, _body: bytes) -> bytes:
+        return OK
+
+    async with (
+        origin(ok) as web,
+        origin(ok) as v2,
+        DestinationStub() as stub,
+        PolicyStub() as policy,
+    ):
+        stub.endpoints = {WEB: add(web.address), V2: add(v2.address)}
+        stub.profiles[SERVICE] = destination.DestinationProfile(fully_qualified_name=WEB[:-3])
+        policy.default_target = answer
+        async with sidecar(
+            OUTBOUND_STATIC_PORTS=f"127.0.0.1:0={target}",
+            DESTINATION_SVC_ADDR=stub.address,
+            DESTINATION_PROFILE_NETWORKS="10.0.0.0/8",
+            **policy.variables(),
+            **variables,
+        ) as proxy:
+            yield Rig(stub, policy, web, v2, proxy)
+
+
+@pytest.mark.parametrize("target", [SERVICE, WEB])
+async def test_the_policy_says_whose_endpoints_are_balanced_among(target: str) -> None:
+    async with rig(detected(WEB, outbound_route(backend(V2))), target=target) as made:
+        assert await made.status() == 200
+        assert (len(made.web.heads), len(made.v2.heads)) == (0, 1)
+        (stream,) = made.policy.open(target)
+        assert stream.workload == '{"ns":"shop","pod":"web-0"}'
+        assert made.destination.count(V2) == 1
+        assert made.destination.count(WEB) == 0
+        made.policy.tell(target, detected(WEB))
+        await made.reaches(made.web)
+
+
+async def test_nothing_goes_anywhere_before_the_policy_is_known() -> None:
+    async with rig() as made:
+        asking = spawn(made.ask(), name="asking")
+        try:
+
+            async def asked() -> bool:
+                return bool(made.policy.open(SERVICE)) and bool(made.destination.profile_gets)
+
+            await eventually_async(asked)
+            assert not made.destination.gets
+            assert not made.web.heads
+            made.policy.tell(SERVICE, detected(WEB))
+            assert (await asking).startswith(b"HTTP/1.1 200")
+        finally:
+            await cancel_all([asking])
+
+
+@pytest.mark.parametrize("code", [grpc.StatusCode.NOT_FOUND, grpc.StatusCode.UNIMPLEMENTED])
+@pytest.mark.parametrize("target", [SERVICE, WEB])
+async def test_without_a_policy_the_destination_api_says_it_all(
+    target: str, code: grpc.StatusCode
+) -> None:
+    async with rig(code, target=target) as made:
+        assert await made.status() == 200
+        assert len(made.web.heads) == 1
+        assert made.policy.count(target) == 1
+
+
+async def test_a_controller_that_is_away_is_waited_for() -> None:
+    async with rig(grpc.StatusCode.UNAVAILABLE) as made:
+
+        async def asked_again() -> bool:
+            return made.policy.count(SERVICE) > 1
+
+        await eventually_async(asked_again)
+        made.policy.default_target = detected(WEB)
+        await made.becomes(200)
+
+
+async def test_a_policy_outlives_the_controller() -> None:
+    async with rig(detected(WEB)) as made:
+        assert await made.status() == 200
+        await made.policy.stop()
+        assert await made.status() == 200
+        made.policy.default_target = detected(WEB, outbound_route(backend(V2)))
+        await made.policy.start()
+        await made.reaches(made.v2)
+
+
+@pytest.mark.parametrize(
+    "code", [grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION]
+)
+async def test_who_may_not_ask_does_not_connect(code: grpc.StatusCode) -> None:
+    async with rig(code) as made:
+        assert await made.status() == 0
+        assert made.policy.count(SERVICE) == 1
+        assert not made.destination.gets
+
+
+async def test_a_policy_that_cannot_be_used_refuses_until_the_next_one() -> None:
+    async with rig(outbound.OutboundPolicy()) as made:
+        assert await made.status() == 500
+        made.policy.tell(SERVICE, detected(WEB))
+        await made.becomes(200)
+        made.policy.tell(SERVICE, outbound.OutboundPolicy())
+        await made.becomes(500)
+        made.policy.tell(SERVICE, detected(WEB))
+        await made.becomes(200)
+
+
+@pytest.mark.parametrize("target", [SERVICE, OUTSIDE])
+async def test_what_is_forbidden_is_refused(target: str) -> None:
+    forbidden = opaque(WEB, opaque_route(name="undefined-port", forbidden=True))
+    async with rig(forbidden, target=target) as made:
+        assert await made.status() == 0
+        assert not made.destination.gets
+
+
+async def test_a_backend_that_fails_does_so_with_its_words() -> None:
+    missing = outbound_route(backend(V2), failure="Service not found missing")
+    async with rig(detected(WEB, missing)) as made:
+        got = await made.ask()
+        assert got.startswith(b"HTTP/1.1 500")
+        assert b"l5d-proxy-error: Service not found missing" in got
+        # What is no HTTP has another route, but nobody who was told so could hold it apart.
+        assert await talk(made.proxy.static(), b"\x00" * 40) == b""
+        assert not made.web.heads
+
+
+async def test_a_backend_may_be_one_address() -> None:
+    async with rig(target=OUTSIDE) as made:
+        made.policy.tell(OUTSIDE, detected(WEB, outbound_route(backend(made.v2.address))))
+        assert await made.status() == 200
+        assert not made.destination.gets
+        made.policy.tell(OUTSIDE, detected(WEB, outbound_route(backend(made.web.address))))
+        await made.reaches(made.web)
+
+
+async def test_what_is_refused_and_then_allowed_goes_where_it_went() -> None:
+    async with rig(target=OUTSIDE) as made:
+        there = outbound_route(backend(made.v2.address))
+        made.policy.tell(OUTSIDE, detected(WEB, there))
+        await made.becomes(200)
+        made.policy.tell(OUTSIDE, detected(WEB, outbound_route(backend(V2), failure="no")))
+        await made.becomes(500)
+        made.policy.tell(OUTSIDE, detected(WEB, there))
+        await made.becomes(200)
+
+
+async def test_routes_that_are_not_matched_yet_are_named(caplog: pytest.LogCaptureFixture) -> None:
+    canary = outbound_route(backend(V2), name="canary", path="/v2")
+    async with rig(detected(WEB, canary, outbound_route(backend(WEB), name="rest"))) as made:
+        assert await made.status() == 200
+        assert (len(made.web.heads), len(made.v2.heads)) == (1, 0)
+    assert f"{SERVICE}: canary, rest: routes are not matched yet" in caplog.text
+
+
+@pytest.mark.parametrize("by", ["policy", "profile"])
+async def test_opaque_bytes_are_not_looked_at(by: str) -> None:
+    async with rig() as made:
+        made.destination.profiles[SERVICE].opaque_protocol = by == "profile"
+        made.policy.tell(SERVICE, opaque(WEB) if by == "policy" else detected(WEB))
+        got = await talk(made.proxy.static(), GET, until=b"ok")
+        assert got.startswith(b"HTTP/1.1 200")
+        assert [target.is_opaque for target in made.proxy.targets("outbound")] == [True]
+        # Nothing of ours was added.
+        assert b"l5d" not in made.web.heads[0].lower()
+
+
+async def test_what_is_no_http_is_refused_where_only_http_is_allowed() -> None:
+    only = detected(WEB, opaque=opaque_route(name="deny", forbidden=True))
+    async with rig(only) as made:
+        assert await made.status() == 200
+        got = await talk(
+            made.proxy.static(), b"\x00 no HTTP at all, and long enough to say so\r\n\r\n"
+        )
+        assert got.startswith(b"HTTP/1.1 400 ")
+
+
+async def test_targets_of_this_machine_are_nobody_elses_business() -> None:
+    async with rig(grpc.StatusCode.INVALID_ARGUMENT) as made, origin(lambda _h, _b: OK) as own:
+        host, port = own.address
+        got = await made.proxy.get(f"http://{host}:{port}/")
+        assert got.startswith(b"HTTP/1.1 200")
+        assert made.policy.count(f"{host}:{port}") == 0
+
+
+async def test_streams_end_with_their_target() -> None:
+    async with rig(detected(WEB), OUTBOUND_DISCOVERY_IDLE_TIMEOUT="50ms") as made:
+        got = await made.proxy.get(f"http://{V2}/")
+        assert got.startswith(b"HTTP/1.1 200")
+
+        async def ended() -> bool:
+            return not made.policy.open(V2) and bool(made.policy.count(V2))
+
+        await eventually_async(ended)
+        await asyncio.sleep(0)
+        # That of the static port stays.
+        assert made.policy.open(SERVICE)
