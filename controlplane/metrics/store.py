@@ -2,8 +2,8 @@
 
 Three questions with Prometheus' semantics are enough for everything that people see. A store that speaks
 PromQL answers each with one instant query at the end of the window, where F is the family, M the matchers of
-the selection (`NAME="VALUE"` for each in `matching`, `NAME!=""` for each in `present`), G its `group_by` and
-W the window's length:
+the selection (`NAME="VALUE"` for each in `matching`, `NAME!=""` for each in `present`, `NAME!="VALUE"` for each
+in `without`), G its `group_by` and W the window's length:
 
 - `sum_increase`: `sum(increase(F{M}[W])) by (G)`
 - `quantiles`: `histogram_quantile(Q, sum(rate(F{M}[W])) by (le, G))`, once for each Q
@@ -12,7 +12,8 @@ W the window's length:
 It reads groups from the labels of the result, a missing one as "", and `now_ms` from the calendar. Its
 `reports` are `up` and `timestamp(up)` of the scrape jobs of proxies, grouped by namespace and pod. The labels
 `namespace`, `pod` and the one of the owner's kind are those that the mesh knows the pod by, not what the pod
-says: a scrape configuration adds them.
+says: a scrape configuration adds them. It also writes the port 80 into an `authority` that has none, for
+proxies of one mesh may differ in that.
 
 Whatever they have to compute, answers let the event loop turn several times in 50 ms.
 """
@@ -31,12 +32,14 @@ Group = tuple[str, ...]
 class Selection:
     """Which series count, and by which labels they are summed.
 
-    Those that have these values in `matching` ("" is also a missing label) and any value but "" in `present`.
+    Those that have these values in `matching` ("" is also a missing label), any value but "" in `present`, and
+    not the values in `without`.
     """
 
     matching: Mapping[str, str] = field(default_factory=dict)
     group_by: tuple[str, ...] = ()
     present: tuple[str, ...] = ()
+    without: Mapping[str, str] = field(default_factory=dict)
 
     def __hash__(self) -> int:
         return hash((frozenset(self.matching.items()), self.group_by, self.present))

@@ -15,6 +15,7 @@ from itertools import pairwise
 from typing import NamedTuple, Self
 
 from linkerd2_py.base.clock import Clock
+from linkerd2_py.base.names import LABEL_AUTHORITY, split_authority
 from linkerd2_py.controlplane.mesh.objects import Key
 from linkerd2_py.controlplane.metrics.embedded.exposition import (
     ExpositionError,
@@ -180,11 +181,14 @@ class Batch:
 
     def _select(self, selection: Selection) -> tuple[Sequence[Group], Sequence[Series]]:
         wanted, present = tuple(selection.matching.items()), selection.present
+        without = selection.without.items()
         by = selection.group_by
         found = [
             series
             for series in self.series
-            if _has(series.labels, wanted) and all(map(series.labels.get, present))
+            if _has(series.labels, wanted)
+            and all(map(series.labels.get, present))
+            and without.isdisjoint(series.labels.items())
         ]
         groups = [tuple([series.labels.get(name, "") for name in by]) for series in found]
         return groups, found
@@ -272,7 +276,10 @@ class PodSamples:
         if parsed.name not in FAMILIES:
             return None
         # What the pod says of itself does not replace what the mesh knows of it.
-        return Series(parsed.name, {**parsed.labels, **self._labels}, self._timeline)
+        labels = {**parsed.labels, **self._labels}
+        if authority := labels.get(LABEL_AUTHORITY):
+            labels[LABEL_AUTHORITY] = _with_port(authority)
+        return Series(parsed.name, labels, self._timeline)
 
     def _advance(self, at_ms: int, *, seen: Mapping[str, tuple[Series, float]]) -> None:
         if at_ms <= self.last_time_ms:
@@ -283,6 +290,15 @@ class PodSamples:
                 continue
             found = seen.get(head)
             series.append(found[1] if found else GAP, at_ms=at_ms)
+
+
+def _with_port(authority: str) -> str:
+    """As all proxies of a mesh would write it."""
+    try:
+        host, port = split_authority(authority)
+    except ValueError:
+        return authority
+    return authority if port else f"{host}:80"
 
 
 def _is_alive(series: Series) -> bool:

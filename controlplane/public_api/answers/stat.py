@@ -4,7 +4,7 @@ import asyncio
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, TypedDict
 
 from linkerd2_py.base.slices import in_slices
@@ -169,7 +169,7 @@ async def _stats(
     selection: Selection, *, metrics: MetricsStore, window: Window
 ) -> Mapping[Group, Stats]:
     """One set of questions, as Linkerd asks them, merged by group."""
-    by_outcome = Selection(selection.matching, (*selection.group_by, "classification", "tls"))
+    by_outcome = replace(selection, group_by=(*selection.group_by, "classification", "tls"))
     tcp, end_ms = tcp_selection(selection), window.end_ms
     responses, latencies, open_now, read, written = await asyncio.gather(
         metrics.sum_increase(RESPONSES, selection=by_outcome, window=window),

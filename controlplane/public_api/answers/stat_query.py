@@ -5,7 +5,7 @@ about services, are what outbound proxies saw of their destinations, in labels t
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, NamedTuple
 
 from linkerd2_py.base.durations import SHORTEST_WINDOW_S, parse_duration
@@ -38,6 +38,9 @@ def _other_kind(description: str) -> Parameter:
     return _kind(description, names=[name for name in KIND_NAMES if name != Kind.ALL])
 
 
+# What the administration of a proxy is asked (metrics, probes) is no traffic of the workload. linkerd2-proxy
+# counts it as inbound.
+_ADMINISTRATION = {"target_port": "4191"}
 _MINUTE = Length(60.0, "1m")
 _WINDOW = Parameter("how far back, e.g. 30s or 1m (the default)", parse_length)
 
@@ -100,13 +103,14 @@ def request_selection(query: StatQuery, *, kind: Kind) -> Selection:
     if kind is Kind.SERVICE:
         matching = {**_destination(target), "direction": "outbound"}
         return Selection(matching, _destination_group(kind))
-    return Selection({**_own(target), "direction": "inbound"}, _own_group(kind))
+    matching = {**_own(target), "direction": "inbound"}
+    return Selection(matching, _own_group(kind), without=_ADMINISTRATION)
 
 
 def tcp_selection(selection: Selection) -> Selection:
     """The same for connections: those that arrive at a proxy, or those it opens."""
     peer = "dst" if selection.matching["direction"] == "outbound" else "src"
-    return Selection({**selection.matching, "peer": peer}, selection.group_by)
+    return replace(selection, matching={**selection.matching, "peer": peer})
 
 
 def _check_window(length: Length, *, longest_s: float) -> None:

@@ -22,6 +22,7 @@ CONTROL_PLANE_NAMESPACE: Final = "linkerd"
 """Where the control plane is said to live: in labels, and in the name of every identity."""
 
 LABEL_APP: Final = "app"
+LABEL_AUTHORITY: Final = "authority"
 LABEL_NAMESPACE: Final = "namespace"
 LABEL_POD: Final = "pod"
 LABEL_SERVICE: Final = "service"

@@ -192,7 +192,8 @@ def by_group(result: list[dict[str, object]], *, by: tuple[str, ...]) -> dict[Gr
 def promql(selection: Selection) -> tuple[str, str]:
     equal = [f'{label}="{value}"' for label, value in selection.matching.items()]
     present = [f'{label}!=""' for label in selection.present]
-    return ",".join([*equal, *present]), ",".join(selection.group_by)
+    without = [f'{label}!="{value}"' for label, value in selection.without.items()]
+    return ",".join([*equal, *present, *without]), ",".join(selection.group_by)
 
 
 def assert_same(ours: Mapping[Group, float], theirs: Mapping[Group, float], what: str) -> None:

@@ -150,6 +150,38 @@ def test_labels_may_have_to_be_present(present: tuple[str, ...], values: list[fl
     assert [series.values[-1] for series in found] == values
 
 
+@pytest.mark.parametrize(
+    ("without", "values"),
+    [
+        ({}, [1, 2, 3]),
+        ({"target_port": "4191"}, [1, 3]),
+        ({"target_port": "80", "tls": "x"}, [2, 3]),
+    ],
+)
+def test_labels_may_have_to_be_different(without: dict[str, str], values: list[float]) -> None:
+    store = store_with(
+        'response_total{target_port="80"} 1\nresponse_total{target_port="4191"} 2\nresponse_total 3\n'
+    )
+    found = select(store, Selection({"pod": "web-0"}, without=without))
+    assert [series.values[-1] for series in found] == values
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("web.shop", "web.shop:80"),
+        ("web.shop:80", "web.shop:80"),
+        ("web.shop:8080", "web.shop:8080"),
+        ("[2001:db8::1]:80", "[2001:db8::1]:80"),
+        ("web:http", "web:http"),
+        ("", ""),
+    ],
+)
+def test_an_authority_has_a_port(said: str, kept: str) -> None:
+    (series,) = select(store_with(f'response_total{{authority="{said}"}} 1\n'), Selection())
+    assert series.labels["authority"] == kept
+
+
 def only_value(store: SampleStore, matching: dict[str, str]) -> float:
     (series,) = select(store, Selection(matching))
     return series.values[-1]

@@ -48,6 +48,8 @@ def local_mesh() -> LocalMesh:
 
 
 WEB_OUT = f'direction="outbound",dst_namespace="{NS}",dst_service="voting-svc",dst_deployment="voting",dst_pod="voting-0",authority="voting-svc.{NS}.svc.cluster.local:80",tls="disabled"'  # fmt: skip
+# What linkerd2-proxy counts of a request for its metrics.
+ADMIN_IN = 'direction="inbound",target_port="4191",authority="10.0.0.1:4191",tls="disabled"'
 VOTING_IN = f'direction="inbound",authority="voting-svc.{NS}.svc.cluster.local:80",tls="true"'
 
 
@@ -64,6 +66,10 @@ def exposition(second: int) -> Mapping[str, str]:
     voting = [
         f'response_total{{{VOTING_IN},classification="success"}} {second * 3}',
         f'response_total{{{VOTING_IN},classification="failure"}} {second}',
+        f'response_total{{{ADMIN_IN},classification="failure"}} {second * 100}',
+        f'response_latency_ms_bucket{{{ADMIN_IN},le="1"}} 0',
+        f'response_latency_ms_bucket{{{ADMIN_IN},le="+Inf"}} {second * 100}',
+        f'tcp_open_connections{{{ADMIN_IN},peer="src"}} 7',
         f'response_latency_ms_bucket{{{VOTING_IN},le="1"}} 0',
         f'response_latency_ms_bucket{{{VOTING_IN},le="2"}} {second * 4}',
         f'response_latency_ms_bucket{{{VOTING_IN},le="+Inf"}} {second * 4}',
