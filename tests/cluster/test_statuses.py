@@ -1,4 +1,4 @@
-"""Statuses of routes and egress networks on a real API server, written by one of two contenders."""
+"""Statuses of routes, egress networks and rate limits on a real API server, written by one of two contenders."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class Contenders:
             f"{kind}.{group}"
             for group, names in (
                 (GATEWAY, ("httproutes", "grpcroutes", "tlsroutes", "tcproutes")),
-                (POLICY, ("httproutes", "egressnetworks")),
+                (POLICY, ("httproutes", "egressnetworks", "httplocalratelimitpolicies")),
             )
             for kind in names
         )
@@ -198,6 +198,9 @@ async def test_statuses_say_who_takes_a_route_and_whether_its_backends_are_there
         at.route("bytes", WEB, kind="TLSRoute", version="v1alpha2"),
         at.route("more", {**WEB, "port": 81}, kind="TCPRoute", version="v1alpha2"),
     )
+    target = {"targetRef": server, "total": {"requestsPerSecond": 5}}
+    at.apply(at.policy("HTTPLocalRateLimitPolicy", "v1alpha1", "a", target))
+    at.apply(at.policy("HTTPLocalRateLimitPolicy", "v1alpha1", "b", target))
     one = await at("one")
     await until(lambda: one.writer.is_settled)
     refused = "Accepted=False:NoMatchingParent"
@@ -239,6 +242,11 @@ async def test_statuses_say_who_takes_a_route_and_whether_its_backends_are_there
     (inside,) = at.get("egressnetworks", "inside")["status"]["conditions"]
     assert (outside["status"], outside["reason"]) == ("True", "Accepted")
     assert (inside["status"], inside["reason"]) == ("False", "EgressReasonNetworkOverlap")
+    first = at.get("httplocalratelimitpolicies", "a")["status"]
+    second = at.get("httplocalratelimitpolicies", "b")["status"]
+    assert first["targetRef"] == server
+    assert first["conditions"][0]["reason"] == "Accepted"
+    assert second["conditions"][0]["reason"] == "RateLimitReasonAlreadyExists"
 
 
 async def test_one_of_two_writes_and_nobody_where_nothing_differs(contenders: Contenders) -> None:
@@ -330,9 +338,9 @@ async def test_two_who_disagree_do_not_write_without_end(contenders: Contenders)
     # Something else is still written at once: the contested status was seen before it, and left.
     at.apply(at.route("another"))
     await until(lambda: at.conditions(plural, "another") == [ACCEPTED])
+    await until(lambda: one.writer.unsettled == 2)
     assert at.conditions(plural, "contested") == []
     assert version.items() <= at.versions().items()
-    assert one.writer.unsettled == 2
 
 
 async def test_who_may_not_write_says_so_and_goes_on(contenders: Contenders) -> None:

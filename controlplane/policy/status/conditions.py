@@ -13,6 +13,19 @@ def written(conditions: Iterable[Condition], *, before: object, now: str) -> lis
     return [_written(one, since=_since(one, before) or now) for one in conditions]
 
 
+def beside_others(found: Json, wanted: Iterable[Condition], *, now: str) -> list[Json] | None:
+    """The conditions of the object `found` with `wanted` in the place of those of their types; None where
+    they say that already.
+    """
+    conditions = tuple(wanted)
+    types = {one.type for one in conditions}
+    before = listed(found, "status", "conditions")
+    others = [one for one in before if one.get("type") not in types]
+    ours = [one for one in before if one.get("type") in types]
+    new = written(conditions, before=ours, now=now)
+    return None if same(ours, new) else others + new
+
+
 def same(ours: object, theirs: object) -> bool:
     """Whether two lists of what is written say the same, whenever that began."""
     return _timeless(ours) == _timeless(theirs)

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from linkerd2_py.controlplane.kubernetes_api import Json
 from linkerd2_py.controlplane.mesh.egress import EgressNetwork
+from linkerd2_py.controlplane.mesh.policy import HTTPLocalRateLimitPolicy
 from linkerd2_py.controlplane.mesh.routes import (
     GATEWAY,
     POLICY,
@@ -19,7 +20,7 @@ from linkerd2_py.controlplane.mesh.routes import (
     TLSRoute,
 )
 from linkerd2_py.controlplane.mesh.store import Kind
-from linkerd2_py.controlplane.policy.status import networks, routes
+from linkerd2_py.controlplane.policy.status import limits, networks, routes
 from linkerd2_py.controlplane.streams.topics import Topic
 
 _RESOURCES: Final = {
@@ -29,6 +30,7 @@ _RESOURCES: Final = {
     (TLSRoute, GATEWAY): "v1alpha2/tlsroutes",
     (TCPRoute, GATEWAY): "v1alpha2/tcproutes",
     (EgressNetwork, POLICY): "v1alpha1/egressnetworks",
+    (HTTPLocalRateLimitPolicy, POLICY): "v1alpha1/httplocalratelimitpolicies",
 }
 
 
@@ -73,5 +75,8 @@ STATUSES: Final[Mapping[Kind, StatusOf]] = {
         networks.wanted_of_network,
         networks.status_of_network,
         networks.topics_of_network,
+    ),
+    HTTPLocalRateLimitPolicy: StatusOf(
+        limits.said_of_limit, limits.wanted_of_limit, limits.status_of_limit, limits.topics_of_limit
     ),
 }

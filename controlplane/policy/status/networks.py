@@ -10,7 +10,7 @@ from linkerd2_py.controlplane.mesh.status import Condition
 from linkerd2_py.controlplane.mesh.store import Mesh
 from linkerd2_py.controlplane.policy.attachment import network_acceptance
 from linkerd2_py.controlplane.policy.cluster import Cluster
-from linkerd2_py.controlplane.policy.status.conditions import listed, same, written
+from linkerd2_py.controlplane.policy.status.conditions import beside_others
 from linkerd2_py.controlplane.streams.topics import Topic
 
 
@@ -31,12 +31,9 @@ def status_of_network(
     network: EgressNetwork, found: Json, *, mesh: Mesh, cluster: Cluster, now: str
 ) -> Json | None:
     """The status of the object `found` with our condition among those of others; None where it says that."""
-    before = listed(found, "status", "conditions")
-    others = [one for one in before if one.get("type") != "Accepted"]
     wanted = wanted_of_network(network, mesh=mesh, cluster=cluster)
-    conditions = others + written(wanted, before=before, now=now)
-    ours = [one for one in before if one.get("type") == "Accepted"]
-    return None if same(others + ours, conditions) else {"conditions": conditions}
+    conditions = beside_others(found, wanted, now=now)
+    return None if conditions is None else {"conditions": conditions}
 
 
 def topics_of_network(network: EgressNetwork) -> Iterator[Topic]:  # noqa: ARG001

@@ -1,4 +1,4 @@
-"""The status of a route: at each of its parents, whether that takes it, and whether its backends are there."""
+"""The status of a route: at each of its parents, whether that takes it and whether its backends are there."""
 
 from __future__ import annotations
 
