@@ -54,6 +54,7 @@ _KINDS: Final = {
     (POLICY, "server"): _SERVER,
 }
 _DEFAULT_PATH: Final = PathMatch("PathPrefix", "/")
+_EVERYTHING: Final = (HTTPMatch(_DEFAULT_PATH),)
 _MILLISECONDS: Final = {"h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
 _DURATION_PART: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|h|m|s)")
 
@@ -70,7 +71,7 @@ def read_http_route(found: Json, *, group: str) -> HTTPRoute:
         created=_created(found),
         annotations=traffic_annotations(found),
         statuses=_statuses(found),
-        rules=tuple(_http_rule(rule, namespace) for rule in items(found, "spec", "rules")),
+        rules=_http_rules(mapping(found, "spec"), namespace=namespace),
     )
 
 
@@ -182,12 +183,18 @@ def _statuses(found: Json) -> tuple[ParentStatus, ...]:
     )
 
 
-def _http_rule(found: Json, namespace: str) -> HTTPRule:
-    # Without a match, the API server writes the one of everything; other sources of objects may not.
-    matches = tuple(map(_http_match, items(found, "matches"))) or (HTTPMatch(_DEFAULT_PATH),)
+def _http_rules(spec: Json, *, namespace: str) -> tuple[HTTPRule, ...]:
+    # What is not said at all the API server fills in so; an empty list is said.
+    if spec.get("rules") is None:
+        return (HTTPRule(matches=_EVERYTHING),)
+    return tuple(_http_rule(rule, namespace=namespace) for rule in items(spec, "rules"))
+
+
+def _http_rule(found: Json, *, namespace: str) -> HTTPRule:
+    matches = tuple(map(_http_match, items(found, "matches")))
     return HTTPRule(
         backends=_backends(found, namespace=namespace),
-        matches=matches,
+        matches=_EVERYTHING if found.get("matches") is None else matches,
         filters=_filters(found),
         timeout_ms=_duration(text(found, "timeouts", "request")),
     )

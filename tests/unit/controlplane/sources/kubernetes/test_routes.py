@@ -102,8 +102,17 @@ def test_what_an_http_rule_matches() -> None:
         ),
         HTTPMatch(root, headers=(ValueMatch("x", "^1", regex=True),)),
     )
+
+
+def test_what_an_http_route_does_not_say_is_everything_and_an_empty_list_is_nothing() -> None:
+    everything = (HTTPMatch(PathMatch("PathPrefix", "/")),)
     (rule,) = read_gateway_http_route(http({})).rules
-    assert rule.matches == (HTTPMatch(root),)
+    assert rule.matches == everything
+    (empty,) = read_gateway_http_route(http({"matches": []})).rules
+    assert empty.matches == ()
+    (missing,) = read_gateway_http_route({"metadata": METADATA, "spec": {}}).rules
+    assert missing.matches == everything
+    assert read_gateway_http_route({"metadata": METADATA, "spec": {"rules": []}}).rules == ()
 
 
 def test_what_an_http_rule_does() -> None:
