@@ -17,17 +17,24 @@ import grpc
 from google.protobuf.message import Message
 from prometheus_client import CollectorRegistry
 
+from linkerd2_py.base.clock import SystemClock
+from linkerd2_py.controlplane.destination.answers import ANSWERED_FROM
 from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.destination.settings import Settings
+from linkerd2_py.controlplane.mesh.objects import Node, Workload
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.proxy_api.server import ProxyApi
 from linkerd2_py.controlplane.proxy_api.service import DestinationService
+from linkerd2_py.controlplane.sources.kubernetes.api_server import connect
+from linkerd2_py.controlplane.sources.kubernetes.pods import Identities
+from linkerd2_py.controlplane.sources.kubernetes.source import KubernetesSource
 from linkerd2_py.proto.gen import destination_pb2 as messages
 from linkerd2_py.proto.gen import destination_pb2_grpc as stubs
 from tests.support.cluster.recorded import RECORDED
 from tests.support.recorded_answers import Recorded, camel_case
 from tests.support.wait import eventually_async
 
+LIMIT_S: Final = 30.0
 KINDS: Final[Mapping[str, type[Message]]] = {
     "Get": messages.Update,
     "GetProfile": messages.DestinationProfile,
@@ -100,6 +107,21 @@ async def ask(recorded: Recorded, *, store: MeshStore, settings: Settings) -> An
             return Answer(said)
         code = await call.code()
         return Answer(said, camel_case(code.name), await call.details())
+
+
+@asynccontextmanager
+async def followed(kubeconfig: Path) -> AsyncIterator[MeshStore]:
+    """A store that is filled by the real API server."""
+    api = await connect(kubeconfig)
+    store = MeshStore()
+    source = KubernetesSource(api, store=store, clock=SystemClock(), identities=Identities())
+    kinds = (*ANSWERED_FROM, Node, Workload)
+    try:
+        await eventually_async(lambda: all(map(store.mesh.is_synced, kinds)), deadline_s=LIMIT_S)
+        yield store
+    finally:
+        await source.stop()
+        await api.close()
 
 
 @asynccontextmanager

@@ -5,26 +5,17 @@ in both of its transport modes with a stand-in for one, which fills nothing in.
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from linkerd2_py.base.clock import SystemClock
-from linkerd2_py.controlplane.destination.answers import ANSWERED_FROM
 from linkerd2_py.controlplane.destination.settings import KEEP_ALIVE, Settings
-from linkerd2_py.controlplane.mesh.objects import Node, Workload
 from linkerd2_py.controlplane.mesh.store import MeshStore
-from linkerd2_py.controlplane.sources.kubernetes.api_server import connect
-from linkerd2_py.controlplane.sources.kubernetes.pods import Identities
-from linkerd2_py.controlplane.sources.kubernetes.source import KubernetesSource
 from tests.support.as_listed import listed
 from tests.support.cluster.control_plane import ControlPlane
 from tests.support.cluster.recorded import MISSING, RECORDED, recorded_objects
 from tests.support.recorded_answers import Recorded
-from tests.support.recordings import ask, differences, recorded_answer, recordings
-from tests.support.wait import eventually_async
+from tests.support.recordings import ask, differences, followed, recorded_answer, recordings
 
 pytestmark = [
     pytest.mark.skipif(not RECORDED.exists(), reason=MISSING),
@@ -32,7 +23,6 @@ pytestmark = [
     pytest.mark.timeout(300),
 ]
 
-LIMIT_S = 30.0
 DIFFERENCES = Path(__file__).parent / "differences.toml"
 REAL = "real-apiserver"
 WITH_HEADER = Settings(outbound_transport_mode="transport-header", meshed_http2=KEEP_ALIVE)
@@ -58,7 +48,7 @@ async def test_answer_is_as_recorded_or_listed(folder: str, recorded: Recorded) 
 
 
 async def test_answers_of_a_real_api_servers_objects(linkerd_objects: ControlPlane) -> None:
-    async with followed(linkerd_objects) as store:
+    async with followed(linkerd_objects.kubeconfig) as store:
         for recorded in recordings(REAL):
             await compare(REAL, recorded, store=store)
 
@@ -78,18 +68,3 @@ async def compare(folder: str, recorded: Recorded, *, store: MeshStore) -> None:
         assert str(ours) == str(theirs), recorded.name
     else:
         assert ours != theirs, f"{recorded.name} is listed, and is no difference: {reason}"
-
-
-@asynccontextmanager
-async def followed(cluster: ControlPlane) -> AsyncIterator[MeshStore]:
-    """A store that is filled by the real API server."""
-    api = await connect(cluster.kubeconfig)
-    store = MeshStore()
-    source = KubernetesSource(api, store=store, clock=SystemClock(), identities=Identities())
-    kinds = (*ANSWERED_FROM, Node, Workload)
-    try:
-        await eventually_async(lambda: all(map(store.mesh.is_synced, kinds)), deadline_s=LIMIT_S)
-        yield store
-    finally:
-        await source.stop()
-        await api.close()
