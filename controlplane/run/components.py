@@ -20,6 +20,10 @@ from linkerd2_py.controlplane.listen import Listen
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
 from linkerd2_py.controlplane.metrics.embedded.scraper import Scraper
+from linkerd2_py.controlplane.policy.policy import Policy
+from linkerd2_py.controlplane.policy.settings import Settings as PolicySettings
+from linkerd2_py.controlplane.proxy_api.inbound import InboundService
+from linkerd2_py.controlplane.proxy_api.outbound import OutboundService
 from linkerd2_py.controlplane.proxy_api.relay.links import Links
 from linkerd2_py.controlplane.proxy_api.relay.relay import Relay
 from linkerd2_py.controlplane.proxy_api.relay.service import Methods, RelayedServices, passed_on
@@ -57,6 +61,18 @@ def serve_destination(
         destination.close()
 
 
+@contextmanager
+def serve_policy(
+    store: MeshStore, *, settings: PolicySettings, metrics: CollectorRegistry
+) -> Iterator[Policy]:
+    """Answers for who may call a workload, and for how its own calls are treated."""
+    policy = Policy(store, settings=settings, metrics=metrics)
+    try:
+        yield policy
+    finally:
+        policy.close()
+
+
 @asynccontextmanager
 async def serve_identity(
     settings: IdentitySettings, *, metrics: CollectorRegistry
@@ -71,12 +87,18 @@ async def serve_identity(
 
 
 def what_proxies_ask(
-    *, destination: Destination | None = None, identity: Identity | None = None
+    *,
+    destination: Destination | None = None,
+    policy: Policy | None = None,
+    identity: Identity | None = None,
 ) -> list[Served]:
     """The services of a server for proxies, made from the parts that it has."""
     services = []
     if destination:
         services.append(DestinationService(destination).served())
+    if policy:
+        services.append(InboundService(policy.inbound).served())
+        services.append(OutboundService(policy.outbound).served())
     if identity:
         services.append(Served(IDENTITY_SERVICE, identity.service.generic_handler()))
     return services

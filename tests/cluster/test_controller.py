@@ -13,6 +13,8 @@ import pytest
 
 from linkerd2_py.proto.gen import destination_pb2 as messages
 from linkerd2_py.proto.gen import destination_pb2_grpc as stubs
+from linkerd2_py.proto.gen import outbound_pb2 as outbound
+from linkerd2_py.proto.gen import outbound_pb2_grpc as outbound_stubs
 from tests.support.cluster.control_plane import ControlPlane
 from tests.support.cluster.controller import PROGRAM, START_S, Controller
 from tests.support.cluster.kubectl import Kubectl
@@ -47,6 +49,18 @@ def ask(namespace: str) -> messages.GetDestination:
     return messages.GetDestination(path=f"web.{namespace}.svc.cluster.local:80")
 
 
+def policy_of(namespace: str) -> outbound.TrafficSpec:
+    return outbound.TrafficSpec(
+        source_workload=f'{{"ns":"{namespace}","pod":"client"}}',
+        authority=f"web.{namespace}.svc.cluster.local:80",
+    )
+
+
+def is_led(kubectl: Kubectl, namespace: str) -> bool:
+    words = ("get", "leases", f"--namespace={namespace}", "--output=json")
+    return any(one["spec"].get("holderIdentity") for one in json.loads(kubectl(*words))["items"])
+
+
 def ips(addresses: Iterable[messages.WeightedAddr]) -> list[str]:
     return sorted(str(ip_address(one.addr.ip.ipv4)) for one in addresses)
 
@@ -56,7 +70,7 @@ async def test_destination_answers_from_the_cluster_and_ends_when_told(
 ) -> None:
     kubectl("create", "namespace", "asked")
     by_hand(kubectl, "asked", "192.0.2.1")
-    words = ("--kubeconfig", control_plane.kubeconfig)
+    words = ("--kubeconfig", control_plane.kubeconfig, "--controller-namespace", "asked")
     with Controller("destination", *words, folder=tmp_path) as destination:
         destination.wait_ready()
         assert destination.ask("/live") == (200, "pong\n")
@@ -66,9 +80,15 @@ async def test_destination_answers_from_the_cluster_and_ends_when_told(
             first = await in_time(call.read(), START_S)
             assert ips(first.add.addrs) == ["192.0.2.1"]
             assert first.add.addrs[0].addr.port == 8080
+            policies = outbound_stubs.OutboundPoliciesStub(channel)
+            assert (await in_time(policies.Get(policy_of("asked")), START_S)).HasField("protocol")
+            # And one of all the processes like this writes statuses.
+            eventually(lambda: is_led(kubectl, "asked"), deadline_s=START_S)
             # An open stream does not keep it.
             assert destination.stop() == 0
         assert "Traceback" not in destination.child.output()
+        # It gave the lease back.
+        assert not is_led(kubectl, "asked")
     kubectl("delete", "namespace", "asked", "--wait=false")
 
 
@@ -155,6 +175,9 @@ async def test_no_proxy_notices_that_a_destination_was_killed(
             for call in calls:
                 both = await in_time(call.read(), START_S)
                 assert ips(both.add.addrs) == ["192.0.2.1", "192.0.2.2"]
+            policies = outbound_stubs.OutboundPoliciesStub(channel)
+            policy = policies.Watch(policy_of("relayed"))
+            assert (await in_time(policy.read(), START_S)).HasField("protocol")
             first.child.kill()
             eventually(lambda: f"127.0.0.1:{port}" in front.ask("/ready")[1])
             assert front.ask("/ready")[0] == 200
@@ -166,6 +189,7 @@ async def test_no_proxy_notices_that_a_destination_was_killed(
                     assert ips(came.add.addrs) == ["192.0.2.3"]
                     assert [one.ip.ipv4 & 0xFF for one in went.remove.addrs] == [1]
                     assert not call.done()
+                assert not policy.done()
             assert front.stop() == 0
     kubectl("delete", "namespace", "relayed", "--wait=false")
 
@@ -176,6 +200,13 @@ async def test_no_proxy_notices_that_a_destination_was_killed(
         (["destination", "--log-level=loud"], 2, "--log-level: 'linkerd=loud': level must be"),
         (["destination", "--log-format=xml"], 2, "--log-format: 'xml' is not known: use plain"),
         (["destination", "--addr=8086"], 2, "--addr: '8086' is not an address: write HOST:PORT"),
+        (["destination", "--enable-ipv6=yes"], 2, "--enable-ipv6: 'yes' is not known: use true or"),
+        (["destination", "--cluster-domain=a.b"], 2, "'a.b' is not supported: it can be 'cluster."),
+        (["destination", "--default-opaque-ports=smtp"], 2, "'smtp' has no ports: write 25,587"),
+        (["destination", "--meshed-http2-client-params=1"], 2, "'1' has no keep_alive: write {"),
+        (["destination", "--cluster-networks=10.0.0.1/8"], 2, "10.0.0.1/8 has host bits set"),
+        (["destination", "--default-policy=allow"], 2, "'allow' is not known: use all-unauthentic"),
+        (["proxy-api", "--issuer=a", "--identity-addr=b:1"], 2, "give one of them"),
         (["identity", "--identity-trust-domain=a..b"], 2, "'a..b' is not a trust domain"),
         (["identity", "--identity-issuance-lifetime=0s"], 2, "lifetime of a certificate must be"),
         (

@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError
 
 from linkerd2_py.controlplane.proxy_api.relay.memory import Endpoints, Latest, Memory
 from linkerd2_py.proto.gen import destination_pb2 as messages
+from linkerd2_py.proto.gen import outbound_pb2 as outbound
 
 DESTINATION: Final = "io.linkerd.proxy.destination.Destination"
 INBOUND: Final = "io.linkerd.proxy.inbound.InboundServerPolicies"
@@ -71,6 +72,20 @@ def _said(token: str, *, field: str) -> str:
     return said if isinstance(said, str) else ""
 
 
+def _outbound(request: bytes) -> bytes:
+    """In whose name the proxy speaks matters, and not which of its namespace's pods it is in."""
+    try:
+        asked = outbound.TrafficSpec.FromString(request)
+    except DecodeError:
+        return request
+    namespace = _said(asked.source_workload, field="ns")
+    if not namespace:
+        # Of other forms, whoever answers says what they are.
+        return request
+    asked.source_workload = json.dumps({"ns": namespace, "pod": "-"})
+    return asked.SerializeToString(deterministic=True)
+
+
 def _whole(request: bytes) -> bytes:
     return request
 
@@ -79,7 +94,7 @@ STANDING: Final = {
     f"/{DESTINATION}/Get": Standing(_get, Endpoints, lost_is_empty=True),
     f"/{DESTINATION}/GetProfile": Standing(_get_profile, Latest),
     f"/{INBOUND}/WatchPort": Standing(_whole, Latest),
-    f"/{OUTBOUND}/Watch": Standing(_whole, Latest),
+    f"/{OUTBOUND}/Watch": Standing(_outbound, Latest),
 }
 AT_ONCE: Final = (f"/{INBOUND}/GetPort", f"/{OUTBOUND}/Get")
 """Methods that are answered once, and passed on as they are."""

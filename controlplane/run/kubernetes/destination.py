@@ -1,21 +1,32 @@
-"""`destination`: holds the watches, and answers what is asked of names and addresses."""
+"""`destination`: holds the watches, answers what is asked of names, addresses and policies, and writes what
+becomes of routes into their statuses.
+"""
 
 from __future__ import annotations
 
+import secrets
+import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from linkerd2_py.controlplane.destination.destination import Destination
+from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.controlplane.destination.settings import DEFAULTS, Settings
+from linkerd2_py.controlplane.leader import Leader
 from linkerd2_py.controlplane.listen import Listen
+from linkerd2_py.controlplane.mesh.store import MeshStore
+from linkerd2_py.controlplane.policy.settings import Settings as PolicySettings
+from linkerd2_py.controlplane.policy.status.writer import LEASE, StatusWriter
+from linkerd2_py.controlplane.proxy_api.server import Served
 from linkerd2_py.controlplane.run.components import (
     serve_destination,
+    serve_policy,
     serve_proxy_api,
     what_proxies_ask,
 )
 from linkerd2_py.controlplane.run.kubernetes.cluster import ask_api_server, follow_cluster
 from linkerd2_py.controlplane.run.kubernetes.process import Process
+from linkerd2_py.controlplane.sources.kubernetes.api_server import ApiServer
 from linkerd2_py.controlplane.sources.kubernetes.pods import Identities
 
 
@@ -27,14 +38,16 @@ class DestinationProcess:
     identities: Identities
     kubeconfig: Path | None = None
     settings: Settings = DEFAULTS
+    policy: PolicySettings = field(default_factory=PolicySettings)
 
     async def compose(self, process: Process) -> None:
         """See `Compose`."""
-        services = what_proxies_ask(destination=await self.answer(process))
+        services = await self.answer(process)
         await process.running.enter_async_context(serve_proxy_api(services, listen=self.listen))
 
-    async def answer(self, process: Process) -> Destination:
-        """The component alone."""
+    async def answer(self, process: Process) -> list[Served]:
+        """The components alone."""
+        running, metrics = process.running, process.metrics
         api = await ask_api_server(process, self.kubeconfig)
         cluster = await follow_cluster(
             process,
@@ -42,8 +55,44 @@ class DestinationProcess:
             identities=self.identities,
             default_opaque_ports=self.settings.default_opaque_ports,
         )
-        destination = process.running.enter_context(
-            serve_destination(cluster.store, metrics=process.metrics, settings=self.settings)
+        destination = running.enter_context(
+            serve_destination(cluster.store, metrics=metrics, settings=self.settings)
         )
-        process.health.needs.append(cluster.needed(lambda: destination.is_synced))
-        return destination
+        policy = running.enter_context(
+            serve_policy(cluster.store, settings=self.policy, metrics=metrics)
+        )
+        self._write_statuses(process, api, store=cluster.store)
+        process.health.needs.append(
+            cluster.needed(lambda: destination.is_synced and policy.is_synced)
+        )
+        return what_proxies_ask(destination=destination, policy=policy)
+
+    def _write_statuses(self, process: Process, api: ApiServer, *, store: MeshStore) -> None:
+        """By one of all the processes like this."""
+        clock = SystemClock()
+        leader = Leader(
+            api,
+            namespace=self.policy.control_plane_namespace,
+            name=LEASE,
+            # A pod's name, and which of its processes.
+            identity=f"{socket.gethostname()}_{secrets.token_hex(4)}",
+            clock=clock,
+        )
+        writer = StatusWriter(
+            store,
+            api=api,
+            leadership=leader,
+            cluster=self.policy.cluster,
+            clock=clock,
+            metrics=process.metrics,
+        )
+        process.running.push_async_callback(leader.stop)
+        process.running.push_async_callback(writer.stop)
+        process.health.problems.append(lambda: filter(None, _told(leader, writer)))
+        leader.start()
+        writer.start()
+
+
+def _told(leader: Leader, writer: StatusWriter) -> Sequence[str]:
+    lease = leader.problem and f"leases.coordination.k8s.io: {leader.problem}"
+    return lease, writer.problem

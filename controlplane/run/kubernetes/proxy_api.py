@@ -43,7 +43,7 @@ class ProxyApiProcess:
 
     async def _answers(self, process: Process) -> list[Served]:
         if isinstance(self.destination, DestinationProcess):
-            return what_proxies_ask(destination=await self.destination.answer(process))
+            return await self.destination.answer(process)
         running = process.running
         relayed = await running.enter_async_context(
             relay_to(self.destination, metrics=process.metrics)

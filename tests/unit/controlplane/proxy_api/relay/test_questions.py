@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from linkerd2_py.controlplane.proxy_api.relay.questions import DESTINATION, STANDING
+from linkerd2_py.controlplane.policy.workload import parse_workload
+from linkerd2_py.controlplane.proxy_api.relay.questions import DESTINATION, OUTBOUND, STANDING
 from linkerd2_py.proto.gen import destination_pb2 as messages
+from linkerd2_py.proto.gen import outbound_pb2 as outbound
 
+WATCH = f"/{OUTBOUND}/Watch"
 GET, GET_PROFILE = f"/{DESTINATION}/Get", f"/{DESTINATION}/GetProfile"
 SAID = '{"ns":"shop","nodeName":"node-a","pod":"web-1"}'
 
@@ -34,5 +37,27 @@ def test_only_what_matters_of_who_asks_is_left(method: str, token: str, left: st
     assert reduced(method, token) == messages.GetDestination(path="web.shop:80", context_token=left)
 
 
+def outbound_reduced(workload: str) -> str:
+    spec = outbound.TrafficSpec(source_workload=workload, authority="web.shop:80")
+    left = outbound.TrafficSpec.FromString(STANDING[WATCH].reduce(spec.SerializeToString()))
+    assert left.authority == "web.shop:80"
+    return left.source_workload
+
+
+def test_outbound_policies_are_a_namespaces() -> None:
+    assert outbound_reduced('{"ns":"shop","pod":"web-1"}') == '{"ns": "shop", "pod": "-"}'
+    assert parse_workload(outbound_reduced('{"ns":"shop","pod":"x"}')).namespace == "shop"
+    # An external workload, too, is asked for in the name of its namespace.
+    assert (
+        outbound_reduced('{"ns":"shop","external_workload":"vm"}') == '{"ns": "shop", "pod": "-"}'
+    )
+
+
+@pytest.mark.parametrize("workload", ["", "x", "{}", "shop:web-1"])
+def test_a_workload_of_another_form_stays_as_it_is(workload: str) -> None:
+    assert outbound_reduced(workload) == workload
+
+
 def test_bytes_that_are_no_request_are_for_whoever_answers() -> None:
     assert STANDING[GET].reduce(b"\xff") == b"\xff"
+    assert STANDING[WATCH].reduce(b"\xff") == b"\xff"
