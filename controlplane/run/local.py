@@ -5,21 +5,26 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
+from ipaddress import ip_network
 
 from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.controlplane.checks.result import CheckResult
 from linkerd2_py.controlplane.identity.identity import Identity, IdentitySettings
+from linkerd2_py.controlplane.identity.names import TrustDomain
 from linkerd2_py.controlplane.listen import LOOPBACK, Listen
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
 from linkerd2_py.controlplane.metrics.embedded.scraper import INTERVAL_S
 from linkerd2_py.controlplane.metrics.embedded.store import EmbeddedStore
+from linkerd2_py.controlplane.policy.cluster import Cluster
+from linkerd2_py.controlplane.policy.settings import Settings as PolicySettings
 from linkerd2_py.controlplane.public_api.operations import Parts
 from linkerd2_py.controlplane.run.components import (
     own_metrics,
     scrape,
     serve_destination,
     serve_identity,
+    serve_policy,
     serve_proxy_api,
     serve_public_api,
     what_proxies_ask,
@@ -53,12 +58,13 @@ async def build_embedded(
     *,
     proxy_api: Listen = LOOPBACK,
     public_api: Listen = LOOPBACK,
+    networks: Sequence[str] = (),
     identity: IdentitySettings | None = None,
     scrape_interval_s: float = INTERVAL_S,
     further_checks: Callable[[], Sequence[CheckResult]] = tuple,
 ) -> EmbeddedControlPlane:
-    """Start destination, identity if given, proxy-api, scraper and public-api over `store`.
-    `further_checks` are those of whoever fills that store: they end the self-check.
+    """Start destination, policy, identity if given, proxy-api, scraper and public-api over `store`, for pods
+    in `networks`. `further_checks` are those of whoever fills that store: they end the self-check.
 
     Raises `BindError` when an address cannot be listened on, `IssuerError` when the identity's files
     cannot be used; nothing is left running then.
@@ -68,10 +74,14 @@ async def build_embedded(
         running = starting.enter_async_context
         metrics = starting.enter_context(own_metrics())
         destination = starting.enter_context(serve_destination(store, metrics=metrics))
+        policy = starting.enter_context(
+            serve_policy(store, settings=_policy_settings(networks, identity), metrics=metrics)
+        )
         certifying = await running(serve_identity(identity, metrics=metrics)) if identity else None
         proxies_ask = await running(
             serve_proxy_api(
-                what_proxies_ask(destination=destination, identity=certifying), listen=[proxy_api]
+                what_proxies_ask(destination=destination, policy=policy, identity=certifying),
+                listen=[proxy_api],
             )
         )
         scraper = await running(
@@ -89,3 +99,13 @@ async def build_embedded(
         )
         people_ask = await running(serve_public_api(parts, metrics=metrics, listen=public_api))
         return EmbeddedControlPlane(proxies_ask, people_ask, certifying, starting.pop_all())
+
+
+def _policy_settings(networks: Sequence[str], identity: IdentitySettings | None) -> PolicySettings:
+    cluster = Cluster(networks=tuple(map(ip_network, networks))) if networks else Cluster()
+    domain = identity.trust_domain if identity else TrustDomain()
+    return PolicySettings(
+        cluster=cluster,
+        control_plane_namespace=domain.control_namespace,
+        identity_domain=domain.name,
+    )

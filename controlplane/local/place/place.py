@@ -35,6 +35,10 @@ class Place(Protocol):
     def proxy_api(self) -> Listen:
         """Where every pod reaches the control plane."""
 
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """Where all pods are, and the node."""
+
     def addressed(self, services: Iterable[ServiceSpec]) -> list[ServiceSpec]:
         """The services with what addresses they have here."""
 

@@ -3,18 +3,21 @@ it out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
 from linkerd2_py.controlplane.local.place.identity import PodIdentity
 from linkerd2_py.controlplane.local.place.placement import AS_WE_DO, Placement
+from linkerd2_py.controlplane.mesh.inbound import NOTHING_SAID, InboundSettings, Probe
 from linkerd2_py.controlplane.sources.local.mesh_spec import OutboundSpec, WorkloadSpec
 
 INBOUND_PORT: Final = 4143
 OUTBOUND_PORT: Final = 4140
 ADMIN_PORT: Final = 4191
+# What the supervisor and the control plane ask of every proxy, neither of which proves who it is.
+_ASKED_OF_ADMIN: Final = ("/live", "/metrics", "/ready")
 DoorFinder = Callable[[OutboundSpec], str]
 """Where a program without a proxy finds a service: `host:port`."""
 
@@ -81,6 +84,28 @@ class PodPlan:
     def netns(self) -> str:
         """The network namespace it has to itself; empty on loopback addresses."""
         return self.app_placement.netns
+
+    @property
+    def inbound(self) -> InboundSettings:
+        """Whom its proxy lets in, as the proxy's own settings say it; for proxies that ask."""
+        if not self.spec.meshed:
+            return NOTHING_SAID
+        opaque = (port for port, is_opaque in self.spec.target_ports.items() if is_opaque)
+        return InboundSettings(
+            policy=self.spec.default_inbound_policy,
+            opaque=frozenset(self.numbers(opaque)),
+            identified=frozenset(self.numbers(self.spec.require_identity_ports)),
+            probes=tuple(Probe(self.admin_port, path) for path in _ASKED_OF_ADMIN),
+        )
+
+    def numbers(self, targets: Iterable[int]) -> Iterator[int]:
+        """What target ports are called: a port on a loopback address has two numbers, the proxy's and the
+        program's, and no second meaning.
+        """
+        for target in targets:
+            yield self.ports[target]
+            if self.serve[target] != self.ports[target]:
+                yield self.serve[target]
 
     @property
     def admin_addr(self) -> str | None:

@@ -31,12 +31,15 @@ class ControlPlane(Protocol):
 
 
 class StartControlPlane(Protocol):
-    """Starts one. `further_checks` end its self-check. OSError or IssuerError when that is refused."""
+    """Starts one for pods in `networks`. `further_checks` end its self-check. OSError or IssuerError when
+    that is refused.
+    """
 
     async def __call__(
         self,
         *,
         proxy_api: Listen,
+        networks: Sequence[str],
         identity: IdentitySettings,
         further_checks: Callable[[], Sequence[CheckResult]],
     ) -> ControlPlane: ...

@@ -111,6 +111,7 @@ class PodRunner:
             problem=self.problem,
             last_exit=f"{what} {last.last_exit}" if last.last_exit else "",
             last_exit_at=last.last_exit_at,
+            inbound=self.plan.inbound,
         )
 
     async def stop(self, *, drain: bool) -> None:

@@ -197,6 +197,7 @@ class Supervisor:
         try:
             return await self._start_control_plane(
                 proxy_api=place.proxy_api,
+                networks=place.networks,
                 identity=self._settings.identity(self._tokens),
                 further_checks=lambda: self._checks(guard),
             )

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from linkerd2_py.controlplane.mesh.inbound import NOTHING_SAID, InboundSettings
 from linkerd2_py.controlplane.mesh.objects import (
     DEPLOYMENT,
     NO_PORTS,
@@ -47,6 +48,7 @@ class Replica:
     problem: str = ""
     last_exit: str = ""
     last_exit_at: float = 0.0
+    inbound: InboundSettings = NOTHING_SAID
 
     @property
     def key(self) -> Key:
@@ -84,6 +86,7 @@ class Replica:
             problem=self.problem,
             last_exit=self.last_exit,
             last_exit_at=self.last_exit_at,
+            inbound=self.inbound,
             opaque_ports=frozenset(self.ports[port] for port in opaque if port in self.ports),
             relays={own: seen for own, seen in self.ports.items() if own != seen} or no_relays(),
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from linkerd2_py.controlplane.listen import LOOPBACK, Listen
 from linkerd2_py.controlplane.local.place.loopback.addresses import AddressPool
-from linkerd2_py.controlplane.local.place.loopback.plan import plan_pod
+from linkerd2_py.controlplane.local.place.loopback.plan import NETWORK, plan_pod
 from linkerd2_py.controlplane.local.place.plan import DoorFinder, PodPlan
 from linkerd2_py.controlplane.sources.local.mesh_spec import ServiceSpec, WorkloadSpec
 
@@ -18,6 +18,7 @@ class LoopbackPlace:
     has_doors: bool = True
     proxy_uid: int | None = None
     proxy_api: Listen = LOOPBACK
+    networks: tuple[str, ...] = (NETWORK,)
 
     def __init__(self) -> None:
         self._addresses = AddressPool()

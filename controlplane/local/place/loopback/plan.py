@@ -4,6 +4,7 @@ nothing is redirected."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Final
 
 from linkerd2_py.controlplane.local.place.loopback.addresses import PortPicker
@@ -18,7 +19,7 @@ from linkerd2_py.controlplane.local.place.plan import (
 )
 from linkerd2_py.controlplane.sources.local.mesh_spec import WorkloadSpec
 
-_LOOPBACK: Final = "127.0.0.0/8"
+NETWORK: Final = "127.0.0.0/8"
 # Below the ports that outgoing connections usually get.
 STATIC_FIRST_PORT: Final = 31001
 APP_FIRST_PORT: Final = 30001
@@ -51,21 +52,19 @@ def plan_pod(spec: WorkloadSpec, *, name: str, ip: str, door: DoorFinder) -> Pod
         statics=statics,
         inbound=inbound,
     )
-    # A port has two numbers here, the proxy's and the program's, and no second meaning: both are named.
-    guarded = [
-        number for port in spec.require_identity_ports for number in (ports[port], serve[port])
-    ]
-    return PodPlan(
+    plan = PodPlan(
         spec=spec,
         name=name,
         ip=ip,
         serve=serve,
         ports=ports,
         calls={out.variable: address for address, out in pairs},
-        settings=settings | policy_settings(spec, guarded=guarded, networks=_LOOPBACK),
         admin_port=admin_port,
         inbound_port=inbound_port,
     )
+    guarded = plan.numbers(spec.require_identity_ports)
+    policy = policy_settings(spec, guarded=guarded, networks=NETWORK)
+    return replace(plan, settings=settings | policy)
 
 
 def static_settings(

@@ -50,6 +50,10 @@ class NamespacePlace:
     def proxy_api(self) -> Listen:
         return Listen(self._node.host, inside=self._node.entered)
 
+    @property
+    def networks(self) -> tuple[str, ...]:
+        return (str(self._node.subnet.v4), str(self._node.subnet.v6))
+
     def addressed(self, services: Iterable[ServiceSpec]) -> list[ServiceSpec]:
         """Each with its virtual addresses, which it keeps for as long as the mesh runs."""
         return [

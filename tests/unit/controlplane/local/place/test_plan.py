@@ -11,6 +11,7 @@ from linkerd2_py.controlplane.local.place import env as envs
 from linkerd2_py.controlplane.local.place.env import proxy_env, workload_env
 from linkerd2_py.controlplane.local.place.loopback.plan import plan_pod
 from linkerd2_py.controlplane.local.place.plan import PodPlan
+from linkerd2_py.controlplane.mesh.inbound import NOTHING_SAID
 from linkerd2_py.controlplane.sources.local.mesh_file import parse_mesh
 from linkerd2_py.controlplane.sources.local.mesh_spec import OutboundSpec
 from linkerd2_py.proxy.config.load import load
@@ -134,3 +135,14 @@ def test_log_level_of_proxies_is_passed_on(monkeypatch: pytest.MonkeyPatch, web:
     env = proxy_env(web, base={}, proxy_api="127.0.0.1:8086")
     assert env["LINKERD2_PROXY_LOG"] == "debug"
     assert env["LINKERD2_PROXY_ADMIN_LISTEN_ADDR"] == web.admin_addr
+
+
+def test_what_the_proxy_is_told_is_said_to_those_that_ask_too() -> None:
+    policy = "defaultInboundPolicy: cluster-authenticated\n    requireIdentityPorts: [9000]"
+    web = _plan("web", mesh=MESH.replace("env:", f"{policy}\n    env:"))
+    assert web.inbound.policy == "cluster-authenticated"
+    assert web.inbound.identified == {web.ports[9000], web.serve[9000]}
+    assert web.inbound.opaque == {web.ports[9000], web.serve[9000]}
+    asked = {(probe.port, probe.path) for probe in web.inbound.probes}
+    assert asked == {(web.admin_port, path) for path in ("/live", "/metrics", "/ready")}
+    assert _plan("cart").inbound == NOTHING_SAID
