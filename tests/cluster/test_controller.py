@@ -194,6 +194,21 @@ async def test_no_proxy_notices_that_a_destination_was_killed(
     kubectl("delete", "namespace", "relayed", "--wait=false")
 
 
+def test_people_ask_the_public_api_of_a_cluster(
+    control_plane: ControlPlane, kubectl: Kubectl, tmp_path: Path
+) -> None:
+    kubectl("create", "namespace", "shown")
+    by_hand(kubectl, "shown", "192.0.2.1")
+    words = ("--kubeconfig", control_plane.kubeconfig, "--destination-addr", "127.0.0.1:1")
+    with Controller("public-api", *words, folder=tmp_path) as running:
+        running.wait_ready()
+        command = (*PROGRAM[:-1], "get", "services", "-n", "shown", "--api-addr", running.address)
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert done.stdout.splitlines()[1].startswith("web ")
+        assert running.stop() == 0
+    kubectl("delete", "namespace", "shown", "--wait=false")
+
+
 @pytest.mark.parametrize(
     ("words", "status", "line"),
     [

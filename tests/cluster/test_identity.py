@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
@@ -18,6 +18,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from linkerd2_py.base.clock import SystemClock
+from linkerd2_py.proto.gen import destination_pb2 as destination
+from linkerd2_py.proto.gen import destination_pb2_grpc as destination_stubs
 from linkerd2_py.proto.gen import identity_pb2 as messages
 from linkerd2_py.proto.gen import identity_pb2_grpc as stubs
 from tests.support.certificates import Signer, common_name, csr, dns_names, new_key
@@ -253,6 +255,40 @@ async def test_a_new_issuer_is_taken_when_it_is_mounted_and_told(
     assert about["uid"]
     mounts.renew("identity.linkerd.cluster.local")
     eventually(lambda: len(events("IssuerUpdated")) == 2, deadline_s=START_S)
+
+
+async def test_a_proxy_api_passes_certify_on(
+    identity: Controller, token: Callable[..., bytes], tmp_path: Path
+) -> None:
+    """With the answer as it is, good or not."""
+    words = ("--destination-addr", "127.0.0.1:1", "--identity-addr", identity.address)
+    good = Case(token(), csr(new_key(), extensions=[dns_names(WEB)]))
+    with Controller("proxy-api", *words, folder=tmp_path) as front:
+        assert (await answered(front, good))["san"] == [WEB]
+        stranger = replace(good, token=token(account="db"))
+        assert (await answered(front, stranger))["code"] == "FAILED_PRECONDITION"
+        # Nothing was heard of a destination.
+        assert front.ask("/ready")[0] == 503
+        assert front.stop() == 0
+
+
+async def test_one_process_can_be_all_that_proxies_ask(
+    control_plane: ControlPlane,
+    token: Callable[..., bytes],
+    mounts: Mounts,
+    tmp_path: Path,
+) -> None:
+    where = ("--issuer", mounts.issuer, "--trust-roots", mounts.trust_roots)
+    words = (*where, "--kubeconfig", control_plane.kubeconfig)
+    with Controller("proxy-api", *words, folder=tmp_path) as running:
+        running.wait_ready()
+        case = Case(token(), csr(new_key(), extensions=[dns_names(WEB)]))
+        assert (await answered(running, case))["san"] == [WEB]
+        async with grpc.aio.insecure_channel(running.address) as channel:
+            asked = destination.GetDestination(path="127.0.0.9:80")
+            call = destination_stubs.DestinationStub(channel).GetProfile(asked)
+            assert (await in_time(call.read(), START_S)).HasField("endpoint")
+        assert running.stop() == 0
 
 
 async def test_an_account_that_is_gone_gets_nothing(

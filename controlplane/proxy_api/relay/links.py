@@ -40,6 +40,11 @@ class Links:
         self.address = address
         self._links: list[_Link] = []
 
+    @property
+    def count(self) -> int:
+        """How many connections there are."""
+        return len(self._links)
+
     @contextmanager
     def use(self) -> Iterator[grpc.aio.Channel]:
         """A channel for one stream or call."""

@@ -15,6 +15,7 @@ from linkerd2_py.base.tasks import spawn
 from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.mesh.objects import PortSpec
 from linkerd2_py.controlplane.proxy_api.limits import StreamLimiter
+from linkerd2_py.controlplane.proxy_api.relay import links
 from linkerd2_py.controlplane.proxy_api.relay.links import Links
 from linkerd2_py.controlplane.proxy_api.relay.relay import Relay
 from linkerd2_py.controlplane.proxy_api.relay.service import RelayedServices
@@ -141,6 +142,24 @@ async def test_who_asks_before_there_is_a_destination_waits_for_it(rig: Rig) -> 
     await eventually_async(lambda: rig.relay.questions == 1)
     await rig.come()
     assert ports(await first) == [41001]
+
+
+async def test_questions_beyond_what_a_connection_holds_get_another(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(links, "STREAMS_PER_LINK", 2)
+    await rig.come()
+    client = await rig.start()
+    calls = [client.GetProfile(ask(f"127.0.9.{number}:80")) for number in range(5)]
+    for call in calls:
+        await call.read()
+    assert (rig.relay.questions, rig.links.count) == (5, 3)
+    # What is given back is used again.
+    calls.pop().cancel()
+    await eventually_async(lambda: rig.relay.questions == 4)
+    calls.append(client.GetProfile(ask("127.0.9.9:80")))
+    await calls[-1].read()
+    assert rig.links.count == 3
 
 
 async def test_a_refusal_is_passed_on_and_leaves_nothing(rig: Rig) -> None:

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry
 
 from linkerd2_py.base.clock import ManualClock
 from linkerd2_py.controlplane.identity.files import IssuerFiles
-from linkerd2_py.controlplane.identity.metrics import IdentityMetrics
+from linkerd2_py.controlplane.identity.metrics import IdentityMetrics, IssuerEvent
 from linkerd2_py.controlplane.identity.reload import FollowedIssuer
 from tests.support.certificates import NOW, Signer
 
@@ -24,10 +24,13 @@ class Followed:
         self.write_certificate(OLD)
         self.write_key(OLD)
         self.metrics = CollectorRegistry()
+        self.clock = ManualClock(epoch=NOW)
+        self.told: list[tuple[IssuerEvent, str]] = []
         self.followed = FollowedIssuer(
             IssuerFiles.find(directory),
-            clock=ManualClock(epoch=NOW),
+            clock=self.clock,
             metrics=IdentityMetrics(self.metrics),
+            on_event=lambda event, news: self.told.append((event, news)),
         )
 
     def write_certificate(self, signer: Signer) -> None:
@@ -94,3 +97,30 @@ def test_problem_is_over_when_the_files_in_force_are_moved_back(followed: Follow
         followed.poll()
     assert followed.followed.problem == ""
     assert followed.events("IssuerUpdated") == 0
+
+
+def test_every_event_is_told_in_words(followed: Followed) -> None:
+    followed.write_certificate(NEW)
+    for _ in range(2):
+        followed.poll()
+    followed.write_key(NEW)
+    for _ in range(2):
+        followed.poll()
+    (skipped, why), (updated, news) = followed.told
+    assert (skipped, updated) == (IssuerEvent.SKIPPED, IssuerEvent.UPDATED)
+    assert why.startswith("the issuer stays 'CN=old': ")
+    assert news.startswith("the issuer is now 'CN=new', until ")
+
+
+def test_the_end_of_an_issuer_is_told_once(followed: Followed) -> None:
+    ends = followed.followed.issuer.ends.timestamp()
+    followed.clock.advance(ends - NOW - 1)
+    followed.followed._look_at_end()
+    assert followed.told == []
+    followed.clock.advance(1)
+    for _ in range(2):
+        followed.followed._look_at_end()
+    ((event, news),) = followed.told
+    assert event is IssuerEvent.FAILED
+    assert news.startswith("the chain of the issuer 'CN=old' ended at ")
+    assert followed.events("IssuerValidationFailed") == 1
