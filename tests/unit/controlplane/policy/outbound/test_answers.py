@@ -155,6 +155,9 @@ async def test_clients_that_see_the_same_share_what_is_encoded() -> None:
     policies = Policies(asked.store.mesh, cluster=Cluster())
     one, two, by_name = at(of="a"), at(of="b"), named("web", of="c")
     assert policies.of(one).encoded is policies.of(two).encoded is policies.of(by_name).encoded
+    asked.store.put(http_route())
+    policies.changed()
+    assert policies.of(one).encoded is policies.of(at(of="shop")).encoded
     asked.store.put(http_route(namespace="b"))
     policies.changed()
     assert policies.of(one).encoded != policies.of(two).encoded
