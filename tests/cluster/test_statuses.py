@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from linkerd2_py.base.backoff import BackoffRange
 from linkerd2_py.base.clock import SystemClock
+from linkerd2_py.controlplane.kubernetes_api import Json, KubernetesApi
 from linkerd2_py.controlplane.leader import Leader, LeaseTimes
 from linkerd2_py.controlplane.mesh.status import CONTROLLER
 from linkerd2_py.controlplane.mesh.store import MeshStore
@@ -47,6 +48,24 @@ class Contender:
     leader: Leader
 
 
+class Interrupted:
+    """Somebody else is at work between what is read first and what is then written."""
+
+    def __init__(self, api: KubernetesApi, work: Callable[[], None]) -> None:
+        self._api = api
+        self._work: Callable[[], None] | None = work
+        self.create = api.create
+        self.replace = api.replace
+        self.patch = api.patch
+
+    async def get(self, path: str, query: Mapping[str, str]) -> Json:
+        found = await self._api.get(path, query)
+        work, self._work = self._work, None
+        if work:
+            work()
+        return found
+
+
 class Contenders:
     """Those of one test, and the objects whose statuses they write."""
 
@@ -57,7 +76,12 @@ class Contenders:
         self.kubectl = Kubectl(control_plane.kubeconfig)
 
     async def __call__(
-        self, identity: str, *, pauses: BackoffRange = SOON, user: str = ""
+        self,
+        identity: str,
+        *,
+        pauses: BackoffRange = SOON,
+        user: str = "",
+        between: Callable[[], None] | None = None,
     ) -> Contender:
         clock, store = SystemClock(), MeshStore()
         api = await connect(self._control_plane.kubeconfig)
@@ -70,7 +94,7 @@ class Contenders:
         )
         writer = StatusWriter(
             store,
-            api=writes_by,
+            api=Interrupted(writes_by, between) if between else writes_by,
             leadership=leader,
             cluster=Cluster(),
             clock=clock,
@@ -120,6 +144,18 @@ class Contenders:
             if parent["controllerName"] == CONTROLLER
         ]
 
+    def say(self, plural: str, name: str, *parents: Object) -> None:
+        """The words of somebody else, in the place of all that was said."""
+        self.kubectl(
+            "patch",
+            plural,
+            name,
+            f"--namespace={self.namespace}",
+            "--subresource=status",
+            "--type=merge",
+            f"--patch={json.dumps({'status': {'parents': list(parents)}})}",
+        )
+
     def service(self, name: str, **spec: object) -> Object:
         ports = [{"port": 80, "targetPort": 8080}]
         return self._object("v1", "Service", name, {"ports": ports, **spec})
@@ -145,6 +181,20 @@ class Contenders:
 
 
 WEB: Object = {"group": "", "kind": "Service", "name": "web", "port": 80}
+GATE: Object = {"group": GATEWAY, "kind": "Gateway", "name": "gate"}
+THEIRS: Object = {
+    "parentRef": GATE,
+    "controllerName": "example.com/gateway",
+    "conditions": [
+        {
+            "type": "Accepted",
+            "status": "True",
+            "reason": "Accepted",
+            "message": "theirs",
+            "lastTransitionTime": "2020-01-01T00:00:00Z",
+        }
+    ],
+}
 ACCEPTED = ["Accepted=True:Accepted", "ResolvedRefs=True:ResolvedRefs"]
 
 
@@ -177,7 +227,6 @@ async def test_statuses_say_who_takes_a_route_and_whether_its_backends_are_there
     at, network = contenders, {"trafficPolicy": "Allow", "networks": [{"cidr": "8.0.0.0/8"}]}
     headless = {**WEB, "name": "headless"}
     server = {"group": POLICY, "kind": "Server", "name": "http"}
-    gate = {"group": GATEWAY, "kind": "Gateway", "name": "gate"}
     out = {"group": POLICY, "kind": "EgressNetwork", "name": "out", "port": 443}
     at.apply(
         at.service("web"),
@@ -192,7 +241,7 @@ async def test_statuses_say_who_takes_a_route_and_whether_its_backends_are_there
             {**network, "networks": [{"cidr": "10.1.0.0/16"}]},
         ),
         at.policy("HTTPRoute", "v1beta3", "mine", {"parentRefs": [server], "rules": []}),
-        at.route("all", WEB, headless, {**WEB, "name": "missing"}, gate, out),
+        at.route("all", WEB, headless, {**WEB, "name": "missing"}, GATE, out),
         at.route("lost", {**WEB, "name": "other"}, to="missing"),
         at.route("calls", {**WEB, "name": "other"}, kind="GRPCRoute"),
         at.route("bytes", WEB, kind="TLSRoute", version="v1alpha2"),
@@ -275,30 +324,8 @@ async def test_one_of_two_writes_and_nobody_where_nothing_differs(contenders: Co
 
 async def test_words_of_others_stay_and_ours_go_with_the_parent(contenders: Contenders) -> None:
     at, plural = contenders, "httproutes.gateway.networking.k8s.io"
-    gate = {"group": GATEWAY, "kind": "Gateway", "name": "gate"}
-    at.apply(at.service("web"), at.route("shared", WEB, gate))
-    word = {
-        "parentRef": gate,
-        "controllerName": "example.com/gateway",
-        "conditions": [
-            {
-                "type": "Accepted",
-                "status": "True",
-                "reason": "Accepted",
-                "message": "theirs",
-                "lastTransitionTime": "2020-01-01T00:00:00Z",
-            }
-        ],
-    }
-    at.kubectl(
-        "patch",
-        plural,
-        "shared",
-        f"--namespace={at.namespace}",
-        "--subresource=status",
-        "--type=merge",
-        f"--patch={json.dumps({'status': {'parents': [word]}})}",
-    )
+    at.apply(at.service("web"), at.route("shared", WEB, GATE))
+    at.say(plural, "shared", THEIRS)
     one = await at("one")
     await until(lambda: one.writer.is_settled)
     assert at.conditions(plural, "shared") == [ACCEPTED]
@@ -310,9 +337,18 @@ async def test_words_of_others_stay_and_ours_go_with_the_parent(contenders: Cont
         since
         <= at.get(plural, "shared")["status"]["parents"][1]["conditions"][1]["lastTransitionTime"]
     )
-    at.apply(at.route("shared", gate))
+    at.apply(at.route("shared", GATE))
     await until(lambda: at.conditions(plural, "shared") == [])
-    assert at.get(plural, "shared")["status"]["parents"] == [word]
+    assert at.get(plural, "shared")["status"]["parents"] == [THEIRS]
+
+
+async def test_nobody_is_overwritten_who_writes_meanwhile(contenders: Contenders) -> None:
+    at, plural = contenders, "httproutes.gateway.networking.k8s.io"
+    at.apply(at.service("web"), at.route("shared"))
+    one = await at("one", between=lambda: at.say(plural, "shared", THEIRS))
+    await until(lambda: at.conditions(plural, "shared") == [ACCEPTED])
+    await until(lambda: one.writer.is_settled)
+    assert at.get(plural, "shared")["status"]["parents"][0] == THEIRS
 
 
 async def test_two_who_disagree_do_not_write_without_end(contenders: Contenders) -> None:
@@ -322,18 +358,7 @@ async def test_two_who_disagree_do_not_write_without_end(contenders: Contenders)
     one = await at("one", pauses=NEVER)
     await until(lambda: at.conditions(plural, "contested") == [ACCEPTED])
 
-    def contradict() -> None:
-        at.kubectl(
-            "patch",
-            plural,
-            "contested",
-            f"--namespace={at.namespace}",
-            "--subresource=status",
-            "--type=merge",
-            '--patch={"status": {"parents": []}}',
-        )
-
-    contradict()
+    at.say(plural, "contested")
     version = at.versions()
     # Something else is still written at once: the contested status was seen before it, and left.
     at.apply(at.route("another"))

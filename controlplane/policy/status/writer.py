@@ -109,6 +109,7 @@ class StatusWriter:
         self._touched: dict[Subject, None] = {}
         self._touch = asyncio.Event()
         self._leads = False
+        self._idle = True
         self._task: asyncio.Task[None] | None = None
         self._subscription = store.subscribe(self._on_changes)
         self.problem = ""
@@ -121,7 +122,7 @@ class StatusWriter:
     @property
     def is_settled(self) -> bool:
         """Whether it leads, and every status is what it should be."""
-        return self._leads and not self._touched and not self.unsettled
+        return self._idle and self._leads and not self._touched and not self.unsettled
 
     def start(self) -> None:
         """Write from now on, whenever it leads."""
@@ -147,9 +148,11 @@ class StatusWriter:
     async def _work_off(self) -> None:
         while self._touched and self._leadership.is_leader:
             await next_slice()
+            self._idle = False
             subject = next(iter(self._touched))
             del self._touched[subject]
             await self._look_at(subject)
+        self._idle = True
 
     async def _something_to_do(self) -> None:
         """Wait for a change, for what was put off, or for somebody else to lead."""
@@ -181,16 +184,20 @@ class StatusWriter:
         found: MeshObject | None = self._mesh.tables[subject.kind].get(subject.key)
         if found is None:
             self._index.forget(subject)
-            self._pace.settled(subject)
-            return
-        of = STATUSES[subject.kind]
-        self._index.follow(subject, topics=frozenset(of.topics(found)))
+        else:
+            topics = STATUSES[subject.kind].topics(found)
+            self._index.follow(subject, topics=frozenset(topics))
+        # Also of what is not there: a kind may be away for a moment, while its definition is changed.
         if not self._pace.may_try(subject):
             return
-        if of.said(found) == of.wanted(found, mesh=self._mesh, cluster=self._cluster):
+        if found is None or self._says_what_it_should(subject, found):
             self._pace.settled(subject)
         else:
             await self._write(subject, found)
+
+    def _says_what_it_should(self, subject: Subject, found: MeshObject) -> bool:
+        of = STATUSES[subject.kind]
+        return of.said(found) == of.wanted(found, mesh=self._mesh, cluster=self._cluster)
 
     async def _write(self, subject: Subject, found: MeshObject) -> None:
         try:
