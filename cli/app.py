@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 
 from linkerd2_py.cli import PROGRAM
 from linkerd2_py.cli.layout import Command
-from linkerd2_py.cli.options import ApiAddr, Namespace, Verbose
+from linkerd2_py.cli.options import takes_globals
 from linkerd2_py.cli.quick import read_text
 
 COMMANDS: Final = {
@@ -42,7 +42,7 @@ class _Commands(MutableMapping[str, Any]):
         if isinstance(found, typer.Typer):
             return typer.main.get_command(found)
         alone = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=_SETTINGS)
-        alone.command(name, cls=Command)(found)
+        alone.command(name, cls=Command)(takes_globals(found))
         return typer.main.get_command(alone)
 
     def __iter__(self) -> Iterator[str]:
@@ -81,5 +81,6 @@ app = typer.Typer(
 
 
 @app.callback()
-def root(namespace: Namespace = None, api_addr: ApiAddr = None, verbose: Verbose = False) -> None:
+@takes_globals
+def root() -> None:
     """linkerd2-py: a service mesh."""

@@ -7,12 +7,16 @@ when nobody answers.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, Final
 
 import typer  # typer itself reads the annotations
 
 from linkerd2_py.cli.errors import CliError
 from linkerd2_py.cli.resources import ALL, canonical_kind
+
+if TYPE_CHECKING:
+    from linkerd2_py.cli.options import Globals
 
 # For the mesh of this machine; a distant one may be too far away to complete from.
 TIMEOUT_S: Final = 1.0
@@ -34,6 +38,18 @@ def namespaces(ctx: typer.Context) -> list[str]:
         item["namespace"] for path in _PATHS.values() for item in _ask(ctx, path, everywhere=True)
     )
     return sorted(set(found))
+
+
+def contexts(ctx: typer.Context) -> list[str]:
+    """Those of the kubeconfig."""
+    from linkerd2_py.cli.find.cluster import kubeconfig
+    from linkerd2_py.controlplane.sources.kubernetes.api_server import contexts_of
+
+    path = kubeconfig(_globals(ctx))
+    try:
+        return contexts_of(path) if path else []
+    except Exception:  # noqa: BLE001  # as in `_ask`
+        return []
 
 
 def pods(ctx: typer.Context) -> list[str]:
@@ -80,23 +96,24 @@ def _names(ctx: typer.Context, kind: str) -> list[str]:
 
 
 def _ask(ctx: typer.Context, path: str, *, everywhere: bool = False) -> Sequence[Item]:
-    from linkerd2_py.cli.api import chosen_namespace, connect
+    from linkerd2_py.cli.api import connect
 
     try:
-        with connect(_given(ctx, "api_addr"), timeout_s=TIMEOUT_S) as api:
-            chosen = (
-                ""
-                if everywhere
-                else chosen_namespace(_given(ctx, "namespace"), control_plane=api.control_plane)
-            )
+        with connect(_globals(ctx), timeout_s=TIMEOUT_S) as api:
+            chosen = "" if everywhere else api.namespace
             items: Sequence[Item] = api.get(f"/{path}", namespace=chosen)[path]
             return items
     except Exception:  # noqa: BLE001  # whatever it is, the person will hear of it from the command itself
         return []
 
 
-def _given(ctx: Any, option: str) -> str | None:
-    """A global option's value, on either side of the command."""
-    here = ctx.params.get(option) or ctx.params.get(f"_{option}")
-    value = here or (_given(ctx.parent, option) if ctx.parent else None)
-    return str(value) if value else None
+def _globals(ctx: typer.Context) -> Globals:
+    """The global options, each from either side of the command."""
+    from linkerd2_py.cli.options import Globals
+
+    return Globals(**{each.name: _given(ctx, each.name) for each in fields(Globals)})
+
+
+def _given(ctx: Any, option: str) -> Any:
+    here = ctx.params.get(option)
+    return here or (_given(ctx.parent, option) if ctx.parent else None)

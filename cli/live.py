@@ -17,6 +17,7 @@ from linkerd2_py.cli.checks.mesh import MeshChecks
 from linkerd2_py.cli.checks.run import run_checks
 from linkerd2_py.cli.errors import CliError
 from linkerd2_py.cli.find.public_api import find
+from linkerd2_py.cli.options import Globals
 from linkerd2_py.cli.program import shown_program
 from linkerd2_py.cli.render import live as render
 from linkerd2_py.cli.render import stat as render_stat
@@ -70,7 +71,7 @@ def follow_start(reports: Iterator[Report]) -> Started:
 
 def show_checks(state: State) -> int:
     """Ask everything `check` asks of this mesh, once it has started; one line each. How many failed."""
-    checks = MeshChecks(api_addr=state.public_api, namespace=None, verbose=False)
+    checks = MeshChecks(Globals(api_addr=state.public_api))
     paint = output.paint_for(sys.stdout)
     failed = 0
     try:
@@ -91,7 +92,7 @@ def show_until_stopped(supervising: Supervising, *, state: State, sample: bool) 
     threading.Thread(target=_pass_on, args=(supervising, news.put), daemon=True).start()
     screen = Screen(clock=SystemClock(), above=show_where_to_look(state, sample=sample))
     signal.signal(signal.SIGWINCH, lambda *_: news.put(RESIZED))
-    control_plane = find(None)
+    control_plane = find(Globals())
     if control_plane is None:
         raise CliError("the mesh has gone")
     with Api(control_plane) as api:

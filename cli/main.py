@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     from typing import Final
 
 COMPLETE_VARIABLE: Final = "_LINKERD2_PY_COMPLETE"
-_VALUED: Final = ("-n", "--namespace", "--api-addr")
+_SHORT: Final = ("-n", "-L")
+_LONG: Final = (
+    "--namespace",
+    "--linkerd-namespace",
+    "--api-addr",
+    "--kubeconfig",
+    "--context",
+    "--as",
+    "--as-group",
+)
 _PLAIN: Final = ("--verbose",)
 
 
@@ -76,11 +85,10 @@ def _globals_at(words: Sequence[str]) -> int:
     first = words[0]
     if first in _PLAIN:
         return 1
-    if first in _VALUED:
+    if first in _SHORT or first in _LONG:
         return min(2, len(words))
-    glued = first.startswith(("--namespace=", "--api-addr="))
-    short = first.startswith("-n") and not first.startswith("--")
-    return 1 if glued or short else 0
+    name, glued, _ = first.partition("=")
+    return 1 if first.startswith(_SHORT) or (glued and name in _LONG) else 0
 
 
 def _run(arguments: Sequence[str]) -> int:

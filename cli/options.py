@@ -1,31 +1,119 @@
-"""Options that many commands take; the global ones so that they work on either side of the command's name."""
+"""Options that many commands take. The global ones work on either side of the command's name."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
 from linkerd2_py.cli import completing
 
-Namespace = Annotated[
-    str | None,
-    typer.Option(
-        "--namespace",
-        "-n",
-        metavar="NAMESPACE",
-        help="Namespace (default: the running local mesh's own).",
-        autocompletion=completing.namespaces,
-    ),
-]
-ApiAddr = Annotated[
-    str | None,
-    typer.Option(
-        "--api-addr", metavar="HOST:PORT", help="Address of the control plane's public API."
-    ),
-]
-Verbose = Annotated[bool, typer.Option("--verbose", help="Say on stderr what is being asked.")]
 AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", "-A", help="Show all namespaces.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Globals:
+    """The global options, each of whose fields declares one: which control plane is asked, about which
+    namespace, and as whom.
+    """
+
+    namespace: Annotated[
+        str | None,
+        typer.Option(
+            "--namespace",
+            "-n",
+            metavar="NAMESPACE",
+            help="Namespace (default: the local mesh's own, or the kubeconfig's).",
+            autocompletion=completing.namespaces,
+        ),
+    ] = None
+    api_addr: Annotated[
+        str | None,
+        typer.Option(
+            "--api-addr", metavar="HOST:PORT", help="Address of the control plane's public API."
+        ),
+    ] = None
+    kubeconfig: Annotated[
+        str | None,
+        typer.Option(
+            "--kubeconfig", metavar="FILE", help="How to reach a cluster (default: $KUBECONFIG)."
+        ),
+    ] = None
+    within: Annotated[
+        str | None,
+        typer.Option(
+            "--context",
+            metavar="NAME",
+            help="Which context of the kubeconfig to use.",
+            autocompletion=completing.contexts,
+        ),
+    ] = None
+    user: Annotated[
+        str | None,
+        typer.Option("--as", metavar="USER", help="Ask the cluster as this user."),
+    ] = None
+    groups: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--as-group", metavar="GROUP", help="… and as a member of this group; may be repeated."
+        ),
+    ] = None
+    linkerd_namespace: Annotated[
+        str | None,
+        typer.Option(
+            "--linkerd-namespace",
+            "-L",
+            metavar="NAMESPACE",
+            help="Where the cluster's control plane is ($LINKERD_NAMESPACE; default: linkerd).",
+        ),
+    ] = None
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Say on stderr who is asked, and what.")
+    ] = False
+
+    @property
+    def means_a_cluster(self) -> bool:
+        """Whether something was said that makes sense of a cluster alone."""
+        said = (self.kubeconfig, self.within, self.user, self.groups, self.linkerd_namespace)
+        return any(said)
+
+
+def takes_globals(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`command` with an option for each field of `Globals`; it gets all of them as `given`, if it has such a
+    parameter.
+    """
+    own = inspect.signature(command, eval_str=True).parameters
+    hints = get_type_hints(Globals, include_extras=True)
+    options = [
+        inspect.Parameter(
+            each.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=each.default,
+            annotation=hints[each.name],
+        )
+        for each in fields(Globals)
+    ]
+    words = [
+        one.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for one in own.values()
+        if one.name != "given"
+    ]
+
+    @functools.wraps(command)
+    def run(**values: Any) -> Any:
+        given = Globals(**{each.name: values.pop(each.name) for each in fields(Globals)})
+        return command(**values, **({"given": given} if "given" in own else {}))
+
+    described: Any = run
+    described.__signature__ = inspect.Signature([*words, *options])
+    described.__annotations__ = {one.name: one.annotation for one in (*words, *options)}
+    # What it wraps would be looked through for types.
+    del described.__wrapped__
+    return run
 
 
 def output_option(*forms: str) -> Any:

@@ -10,6 +10,7 @@ from linkerd2_py.cli.api import Api
 from linkerd2_py.cli.checks.run import Check, NotYetError, Outcome, Result, WarnedError
 from linkerd2_py.cli.errors import CliError
 from linkerd2_py.cli.find.public_api import NOT_FOUND, find
+from linkerd2_py.cli.options import Globals
 
 API: Final = "linkerd-api"
 DATA_PLANE: Final = "linkerd-data-plane"
@@ -26,10 +27,8 @@ Pod = Mapping[str, Any]
 class MeshChecks:
     """All checks of one control plane; keeps the connection that the first ones make."""
 
-    def __init__(self, *, api_addr: str | None, namespace: str | None, verbose: bool) -> None:
-        self._api_addr = api_addr
-        self._namespace = namespace or ""
-        self._verbose = verbose
+    def __init__(self, given: Globals) -> None:
+        self._given = given
         self._api: Api | None = None
 
     def all(self) -> list[Check]:
@@ -76,10 +75,10 @@ class MeshChecks:
             self._api.close()
 
     def _find(self) -> None:
-        control_plane = find(self._api_addr)
+        control_plane = find(self._given)
         if control_plane is None:
             raise CliError("no local mesh is running, and no --api-addr is given")
-        self._api = Api(control_plane, verbose=self._verbose)
+        self._api = Api(control_plane, verbose=self._given.verbose)
 
     def _query(self) -> None:
         try:
@@ -153,7 +152,9 @@ class MeshChecks:
         return [pod for pod in self._pods() if pod["meshed"]]
 
     def _pods(self) -> list[Pod]:
-        pods: list[Pod] = self._connected().get("/pods", namespace=self._namespace)["pods"]
+        pods: list[Pod] = self._connected().get("/pods", namespace=self._given.namespace or "")[
+            "pods"
+        ]
         return pods
 
     def _connected(self) -> Api:

@@ -12,7 +12,7 @@ from linkerd2_py.cli.checks.mesh import MeshChecks
 from linkerd2_py.cli.checks.run import Result, run_checks
 from linkerd2_py.cli.durations import parse_duration
 from linkerd2_py.cli.errors import EXIT_FAILURE
-from linkerd2_py.cli.options import ApiAddr, Namespace, Verbose, output_option
+from linkerd2_py.cli.options import Globals, output_option
 from linkerd2_py.cli.render.check import CheckLines, as_json, succeeded
 
 
@@ -25,14 +25,13 @@ def check(
     proxy: Annotated[
         bool, typer.Option("--proxy", help="Only the data plane: pods and proxies.")
     ] = False,
-    namespace: Namespace = None,
-    api_addr: ApiAddr = None,
-    verbose: Verbose = False,
+    *,
+    given: Globals,
 ) -> None:
     """Check the control plane and the proxies; exit status 1 if something failed."""
     output.one_of(form, allowed=("table", "json", "short"))
     wait_s = parse_duration(wait, flag="--wait")
-    checks = MeshChecks(api_addr=api_addr, namespace=namespace, verbose=verbose)
+    checks = MeshChecks(given)
     wanted = checks.of_proxies() if proxy else checks.all()
     lines = CheckLines(paint=output.paint_for(sys.stdout), short=form == "short")
     results: list[Result] = []

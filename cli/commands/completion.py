@@ -8,7 +8,6 @@ import typer
 
 from linkerd2_py.cli import completing, output
 from linkerd2_py.cli.errors import bad_usage
-from linkerd2_py.cli.options import ApiAddr, Namespace, Verbose
 from linkerd2_py.cli.quick import SHELLS, read_text
 
 
@@ -19,9 +18,6 @@ def completion(
             metavar="SHELL", help="bash, zsh or fish.", autocompletion=completing.words(*SHELLS)
         ),
     ],
-    _namespace: Namespace = None,
-    _api_addr: ApiAddr = None,
-    _verbose: Verbose = False,
 ) -> None:
     """Print a completion script.
 

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from linkerd2_py.cli import completing, output
-from linkerd2_py.cli.api import Api, chosen_namespace, connect
+from linkerd2_py.cli.api import Api, connect
 from linkerd2_py.cli.errors import CliError, bad_usage
 from linkerd2_py.cli.layout import Command, Group
-from linkerd2_py.cli.options import ApiAddr, Namespace, Verbose, output_option
+from linkerd2_py.cli.options import Globals, output_option, takes_globals
 from linkerd2_py.cli.render.table import Column, render_table
 from linkerd2_py.cli.resources import SHORT_NAMES, Resource, parse_resources
 
@@ -25,6 +25,7 @@ _SECTION = "#\n# POD {pod} ({number} of {count})\n# ADDRESS {address}\n#\n"
 
 
 @app.command("proxy-metrics", cls=Command)
+@takes_globals
 def proxy_metrics(
     resource: Annotated[
         list[str],
@@ -34,16 +35,15 @@ def proxy_metrics(
             autocompletion=completing.resources("po", "deploy", "ns"),
         ),
     ],
-    namespace: Namespace = None,
-    api_addr: ApiAddr = None,
-    verbose: Verbose = False,
+    *,
+    given: Globals,
 ) -> None:
     """Print the metrics of every proxy of a resource, as the proxies expose them."""
     wanted = parse_resources(resource)
     if len(wanted) > 1 or wanted[0].kind not in {"pod", "deployment", "namespace"}:
         raise bad_usage("proxy-metrics needs one pod, deployment or namespace, e.g. deploy/web")
-    with connect(api_addr, verbose=verbose) as api:
-        chosen = chosen_namespace(namespace, control_plane=api.control_plane)
+    with connect(given) as api:
+        chosen = api.namespace
         pods = meshed_pods(api, resource=wanted[0], namespace=chosen)
     for number, pod in enumerate(pods, start=1):
         head = _SECTION.format(
@@ -53,6 +53,7 @@ def proxy_metrics(
 
 
 @app.command("endpoints", cls=Command)
+@takes_globals
 def endpoints(
     authorities: Annotated[
         list[str],
@@ -63,14 +64,13 @@ def endpoints(
         ),
     ],
     form: Annotated[str, output_option("table", "json")] = "table",
-    namespace: Namespace = None,
-    api_addr: ApiAddr = None,
-    verbose: Verbose = False,
+    *,
+    given: Globals,
 ) -> None:
     """Show the endpoints that discovery gives for authorities; `web-svc:80` is filled up."""
     output.one_of(form, allowed=("table", "json"))
-    with connect(api_addr, verbose=verbose) as api:
-        chosen = chosen_namespace(namespace, control_plane=api.control_plane)
+    with connect(given) as api:
+        chosen = api.namespace
         full = [qualified(authority, namespace=chosen) for authority in authorities]
         found = api.get("/endpoints", authority=full)["endpoints"]
     if form == "json":

@@ -8,9 +8,9 @@ from typing import Annotated, Final
 import typer
 
 from linkerd2_py.cli import completing, output
-from linkerd2_py.cli.api import chosen_namespace, connect
+from linkerd2_py.cli.api import connect
 from linkerd2_py.cli.errors import bad_usage
-from linkerd2_py.cli.options import AllNamespaces, ApiAddr, Namespace, Verbose, output_option
+from linkerd2_py.cli.options import AllNamespaces, Globals, output_option
 from linkerd2_py.cli.render import edges as render
 from linkerd2_py.cli.resources import parse_resource
 
@@ -28,9 +28,8 @@ def edges(
     ],
     form: Annotated[str, output_option("table", "wide", "json")] = "table",
     all_namespaces: AllNamespaces = False,
-    namespace: Namespace = None,
-    api_addr: ApiAddr = None,
-    verbose: Verbose = False,
+    *,
+    given: Globals,
 ) -> None:
     """Show connections between resources, and the identities of their proxies.
 
@@ -38,10 +37,8 @@ def edges(
     """
     output.one_of(form, allowed=("table", "wide", "json"))
     kind = between(resource_type)
-    with connect(api_addr, verbose=verbose) as api:
-        chosen = (
-            "" if all_namespaces else chosen_namespace(namespace, control_plane=api.control_plane)
-        )
+    with connect(given) as api:
+        chosen = "" if all_namespaces else api.namespace
         found = api.get("/edges", type=kind, namespace=chosen)["edges"]
     if form == "json":
         output.write_json(render.as_json(found))

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Final
 import typer
 
 from linkerd2_py.cli import completing, output
-from linkerd2_py.cli.api import Api, chosen_namespace, connect
+from linkerd2_py.cli.api import Api, connect
 from linkerd2_py.cli.errors import CliError, bad_usage
-from linkerd2_py.cli.options import AllNamespaces, ApiAddr, Namespace, Verbose, output_option
+from linkerd2_py.cli.options import AllNamespaces, Globals, output_option
 from linkerd2_py.cli.render import get as render
 from linkerd2_py.cli.resources import ALL, SHORT_NAMES, Resource, parse_resources
 from linkerd2_py.cli.selectors import parse_selector
@@ -44,9 +44,8 @@ def get(
         ),
     ] = "",
     all_namespaces: AllNamespaces = False,
-    namespace: Namespace = None,
-    api_addr: ApiAddr = None,
-    verbose: Verbose = False,
+    *,
+    given: Globals,
 ) -> None:
     """List deployments, pods and services.
 
@@ -61,10 +60,8 @@ def get(
     fits = parse_selector(selector)
     if all_namespaces and any(resource.name for resource in wanted):
         raise bad_usage("a resource cannot be asked for by name across all namespaces")
-    with connect(api_addr, verbose=verbose) as api:
-        chosen = (
-            "" if all_namespaces else chosen_namespace(namespace, control_plane=api.control_plane)
-        )
+    with connect(given) as api:
+        chosen = "" if all_namespaces else api.namespace
         found = _find(api, wanted=wanted, namespace=chosen)
     selected = {
         kind: [item for item in items if fits(item["labels"])] for kind, items in found.items()

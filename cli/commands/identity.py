@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from linkerd2_py.cli import PROGRAM, completing, output
-from linkerd2_py.cli.api import chosen_namespace, connect
+from linkerd2_py.cli.api import connect
 from linkerd2_py.cli.errors import EXIT_FAILURE, CliError, bad_usage
-from linkerd2_py.cli.options import ApiAddr, Namespace, Verbose, output_option
+from linkerd2_py.cli.options import Globals, output_option
 from linkerd2_py.cli.resources import parse_resource
 
 Presented = Mapping[str, Any]
@@ -26,9 +26,8 @@ def identity(
         ),
     ] = None,
     form: Annotated[str, output_option("text", "pem")] = "text",
-    namespace: Namespace = None,
-    api_addr: ApiAddr = None,
-    verbose: Verbose = False,
+    *,
+    given: Globals,
 ) -> None:
     """Show the certificate that each pod's proxy presents; exit status 1 if one presents none.
 
@@ -36,8 +35,8 @@ def identity(
     """
     output.one_of(form, allowed=("text", "pem"))
     names = [pod_name(word) for word in pods or []]
-    with connect(api_addr, verbose=verbose) as api:
-        chosen = chosen_namespace(namespace, control_plane=api.control_plane)
+    with connect(given) as api:
+        chosen = api.namespace
         found = api.get("/identity", namespace=chosen, pod=names)["pods"]
     if not found:
         raise CliError(f"no meshed pod found in the namespace {chosen!r}")

@@ -14,7 +14,6 @@ import typer
 from linkerd2_py.cli import output
 from linkerd2_py.cli.durations import parse_duration
 from linkerd2_py.cli.errors import CliError, bad_usage
-from linkerd2_py.cli.options import ApiAddr, Namespace, Verbose
 
 FILE_NAMES: Final = ("ca.crt", "ca.key", "issuer.crt", "issuer.key")
 _SHORTEST_S: Final = 60.0
@@ -41,9 +40,6 @@ def identity_ca(
         bool,
         typer.Option("--force", help="Overwrite: what trusts the old anchor rejects the new one."),
     ] = False,
-    _namespace: Namespace = None,
-    _api_addr: ApiAddr = None,
-    _verbose: Verbose = False,
 ) -> None:
     """Make a trust anchor and an issuer below it: ca.crt, ca.key, issuer.crt, issuer.key."""
     anchor_s = _lifetime(anchor_lifetime, flag="--anchor-lifetime")

@@ -24,7 +24,7 @@ from linkerd2_py.cli.live import (
     show_until_stopped,
     show_where_to_look,
 )
-from linkerd2_py.cli.options import ApiAddr, Namespace, Verbose, output_option
+from linkerd2_py.cli.options import Globals, output_option, takes_globals
 from linkerd2_py.cli.program import shown_program
 from linkerd2_py.cli.render.check import paint_mark
 from linkerd2_py.cli.render.live import cross, tick
@@ -54,6 +54,7 @@ app = typer.Typer(
 
 
 @app.command("up", cls=Command)
+@takes_globals
 def up(
     file: Annotated[
         Path | None,
@@ -101,9 +102,6 @@ def up(
     issuer_key_file: Annotated[
         Path | None, typer.Option(_ISSUER_FLAGS[2], metavar="FILE", help="Its private key (PEM).")
     ] = None,
-    _namespace: Namespace = None,
-    _api_addr: ApiAddr = None,
-    _verbose: Verbose = False,
 ) -> None:
     """Start control plane, workloads and proxies; in the foreground until Ctrl-C, or detached."""
     from linkerd2_py.controlplane.local.state import state_dir
@@ -191,9 +189,8 @@ def _attend(supervising: Supervising, *, launch: Launch) -> None:
 
 
 @app.command("down", cls=Command)
-def down(
-    _namespace: Namespace = None, _api_addr: ApiAddr = None, _verbose: Verbose = False
-) -> None:
+@takes_globals
+def down() -> None:
     """Stop the local mesh; returns when its last process has ended."""
     from linkerd2_py.controlplane.local.supervise import launcher
 
@@ -207,11 +204,11 @@ def down(
 
 
 @app.command("status", cls=Command)
+@takes_globals
 def status(
     form: Annotated[str, output_option("table", "json")] = "table",
-    _namespace: Namespace = None,
-    _api_addr: ApiAddr = None,
-    verbose: Verbose = False,
+    *,
+    given: Globals,
 ) -> None:
     """Show the local mesh: its pods, its addresses, its file. Exit status 1 if none runs."""
     from dataclasses import asdict
@@ -221,7 +218,7 @@ def status(
 
     output.one_of(form, allowed=("table", "json"))
     _directory, state = found.running()
-    with Api(found.of(state), verbose=verbose) as api:
+    with Api(found.of(state), verbose=given.verbose) as api:
         pods = api.get("/pods", namespace=state.namespace)["pods"]
         results = api.get("/self-check")["results"]
     problems = [result for result in results if result["status"] != "ok"]
@@ -255,6 +252,7 @@ def _show_problems(problems: Sequence[Mapping[str, str]]) -> None:
 
 
 @app.command("logs", cls=Command)
+@takes_globals
 def logs(
     name: Annotated[
         str,
@@ -279,9 +277,6 @@ def logs(
         int,
         typer.Option("--tail", min=-1, metavar="LINES", help="How many to begin with (-1: all)."),
     ] = -1,
-    _namespace: Namespace = None,
-    _api_addr: ApiAddr = None,
-    _verbose: Verbose = False,
 ) -> None:
     """Print what pods and the control plane have logged, also of a mesh that has ended."""
     from linkerd2_py.cli import logs as reading
@@ -302,6 +297,7 @@ def logs(
 
 
 @app.command("exec", cls=Command)
+@takes_globals
 def execute(
     pod: Annotated[
         str,
@@ -312,9 +308,6 @@ def execute(
     command: Annotated[
         list[str], typer.Argument(metavar="-- COMMAND…", help="What to run, with its arguments.")
     ],
-    _namespace: Namespace = None,
-    _api_addr: ApiAddr = None,
-    _verbose: Verbose = False,
 ) -> None:
     """Run a command where a pod's program runs: its network, names and user. As root."""
     from linkerd2_py.controlplane.local.place.transparent import inside

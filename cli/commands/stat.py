@@ -10,10 +10,10 @@ import typer
 
 from linkerd2_py.base.durations import SHORTEST_WINDOW_S
 from linkerd2_py.cli import completing, output
-from linkerd2_py.cli.api import Api, chosen_namespace, connect
+from linkerd2_py.cli.api import Api, connect
 from linkerd2_py.cli.durations import parse_duration
 from linkerd2_py.cli.errors import bad_usage
-from linkerd2_py.cli.options import AllNamespaces, ApiAddr, Namespace, Verbose, output_option
+from linkerd2_py.cli.options import AllNamespaces, Globals, output_option
 from linkerd2_py.cli.render import stat as render
 from linkerd2_py.cli.resources import Resource, parse_resource, parse_resources
 
@@ -95,9 +95,8 @@ def stat(
     ] = "1m",
     form: Annotated[str, output_option("table", "wide", "json")] = "table",
     all_namespaces: AllNamespaces = False,
-    namespace: Namespace = None,
-    api_addr: ApiAddr = None,
-    verbose: Verbose = False,
+    *,
+    given: Globals,
 ) -> None:
     """Show success rate, requests per second and latency of resources.
 
@@ -114,8 +113,8 @@ def stat(
     other_end = other_end_of(wanted, to=(to, to_namespace), from_=(from_, from_namespace))
     if all_namespaces and any(resource.name for resource in wanted):
         raise bad_usage("a resource cannot be asked for by name across all namespaces")
-    with connect(api_addr, verbose=verbose) as api:
-        chosen = chosen_namespace(namespace, control_plane=api.control_plane)
+    with connect(given) as api:
+        chosen = api.namespace
         request = Request(wanted, chosen, all_namespaces, window, other_end)
         tables = ask(api, request=request)
     style = render.StatStyle(

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from linkerd2_py.cli import output
-from linkerd2_py.cli.api import chosen_namespace, connect
+from linkerd2_py.cli.api import connect
 from linkerd2_py.cli.errors import CliError, bad_usage
-from linkerd2_py.cli.options import ApiAddr, Namespace, Verbose
+from linkerd2_py.cli.options import Globals
 from linkerd2_py.cli.quick import client_version
 
 UNAVAILABLE = "unavailable"
@@ -22,9 +22,8 @@ def version(
         bool, typer.Option("--proxy", help="Also of the proxies, with how many pods have each.")
     ] = False,
     short: Annotated[bool, typer.Option("--short", help="Print only the versions.")] = False,
-    namespace: Namespace = None,
-    api_addr: ApiAddr = None,
-    verbose: Verbose = False,
+    *,
+    given: Globals,
 ) -> None:
     """Print the client's and the server's version."""
     if client and proxy:
@@ -32,10 +31,10 @@ def version(
     output.write(client_version(short=short))
     if client:
         return
-    server = server_version(api_addr, verbose=verbose)
+    server = server_version(given)
     output.write(server if short else f"Server version: {server}")
     if proxy:
-        found = proxy_versions(api_addr, namespace=namespace, verbose=verbose)
+        found = proxy_versions(given)
         output.write("\n".join(_proxy_lines(found, short=short)))
 
 
@@ -48,24 +47,20 @@ def _proxy_lines(found: list[tuple[str, int]], *, short: bool) -> list[str]:
     return ["Proxy versions:", *counted]
 
 
-def server_version(api_addr: str | None, *, verbose: bool) -> str:
+def server_version(given: Globals) -> str:
     """The control plane's version, or `unavailable` for whatever reason."""
     try:
-        with connect(api_addr, verbose=verbose) as api:
+        with connect(given) as api:
             return str(api.get("/version").get("version", UNAVAILABLE))
     except CliError:
         return UNAVAILABLE
 
 
-def proxy_versions(
-    api_addr: str | None, *, namespace: str | None, verbose: bool
-) -> list[tuple[str, int]]:
+def proxy_versions(given: Globals) -> list[tuple[str, int]]:
     """Each version with how many meshed pods have it; none where nobody answers."""
     try:
-        with connect(api_addr, verbose=verbose) as api:
-            chosen = (
-                chosen_namespace(namespace, control_plane=api.control_plane) if namespace else ""
-            )
+        with connect(given) as api:
+            chosen = api.namespace if given.namespace else ""
             pods = api.get("/pods", namespace=chosen)["pods"]
     except CliError:
         return []

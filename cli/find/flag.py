@@ -12,7 +12,16 @@ VARIABLE: Final = "LINKERD2_PY_API_ADDR"
 
 def given(api_addr: str | None) -> ControlPlane | None:
     """None where nothing is said."""
-    address = api_addr or os.environ.get(VARIABLE)
+    return _at(api_addr, found_by="--api-addr")
+
+
+def of_environment() -> ControlPlane | None:
+    """None where nothing is said."""
+    return _at(os.environ.get(VARIABLE), found_by=f"${VARIABLE}")
+
+
+def _at(address: str | None, *, found_by: str) -> ControlPlane | None:
     if not address:
         return None
-    return ControlPlane(address if "://" in address else f"http://{address}")
+    url = address if "://" in address else f"http://{address}"
+    return ControlPlane(url, found_by=found_by)

@@ -41,4 +41,9 @@ def control_plane() -> ControlPlane | None:
 
 def of(state: State) -> ControlPlane:
     """The one that a mesh has said it has."""
-    return ControlPlane(state.public_api, namespace=state.namespace)
+    return ControlPlane(
+        state.public_api,
+        namespace=state.namespace,
+        found_by="the local mesh",
+        proxy_api=state.proxy_api,
+    )

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from linkerd2_py.cli.find import flag, local
+from linkerd2_py.cli.find import cluster, flag, local
 from linkerd2_py.cli.find.control_plane import ControlPlane
+from linkerd2_py.cli.options import Globals
 
-NOT_FOUND: Final = (
-    "no linkerd2-py control plane found: run `linkerd2-py local up`, or give --api-addr"
-)
+NOT_FOUND: Final = "no linkerd2-py control plane found: run `linkerd2-py local up`, or give --api-addr or --kubeconfig"
 
 
-def find(api_addr: str | None) -> ControlPlane | None:
+def find(given: Globals) -> ControlPlane | None:
     """The control plane that is meant; None if there is none. CliError if it cannot be told."""
-    return flag.given(api_addr) or local.control_plane()
+    if given.api_addr or not given.means_a_cluster:
+        return (
+            flag.given(given.api_addr)
+            or flag.of_environment()
+            or local.control_plane()
+            or cluster.control_plane(given)
+        )
+    return cluster.control_plane(given)

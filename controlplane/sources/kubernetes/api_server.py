@@ -7,13 +7,16 @@ Its typed models are left out: they cost twenty times the parsing, and of most o
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import aiohttp
+import yaml
 from kubernetes.aio import client, config
+from multidict import CIMultiDict
 
 from linkerd2_py.controlplane.kubernetes_api import MERGE_PATCH, ApiError, Json
 
@@ -27,17 +30,48 @@ _GOOD: Final = frozenset({200, 201})
 """A question was answered, an object was made."""
 
 
+_UNUSABLE: Final = (
+    *(config.ConfigException, OSError, ValueError, yaml.YAMLError),
+    # What the library makes of a file that has something else where it expects an object.
+    *(TypeError, AttributeError, KeyError),
+)
+
+
 class ConfigError(Exception):
     """Nobody says where the API server is, or what says so cannot be used."""
 
 
-class ApiServer:
-    """One API server, until closed. Each question is asked with the credentials of that moment."""
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody in whose name questions are asked; nobody else but ourselves, where `name` is empty."""
 
-    def __init__(self, configuration: client.Configuration) -> None:
+    name: str = ""
+    groups: tuple[str, ...] = ()
+
+    def headers(self) -> list[tuple[str, str]]:
+        """What an API server is told of them."""
+        named = [("Impersonate-User", self.name)] if self.name else []
+        return [*named, *(("Impersonate-Group", group) for group in self.groups)]
+
+
+class ApiServer:
+    """One API server, until closed. Each question is asked with the credentials of that moment.
+
+    `namespace` is the one that its kubeconfig means where none is named.
+    """
+
+    def __init__(
+        self,
+        configuration: client.Configuration,
+        *,
+        namespace: str = "",
+        person: Person | None = None,
+    ) -> None:
         # As many long questions as there are kinds, and short ones beside them.
         configuration.connection_pool_maxsize = 0
         self._client = client.ApiClient(configuration)
+        self._person = person or Person()
+        self.namespace = namespace
 
     @property
     def address(self) -> str:
@@ -51,6 +85,16 @@ class ApiServer:
     async def get(self, path: str, query: Mapping[str, str], *, accept: str = _AS_JSON) -> Json:
         """The object at `path`. Raises `ApiError`."""
         return await self._object("GET", path, query, headers={"Accept": accept})
+
+    async def read(self, path: str, query: Mapping[str, str | Sequence[str]]) -> tuple[int, bytes]:
+        """Status and body of whatever answer there is: of who is behind the API server, at the path of a
+        proxy. Raises `ApiError` where there is none.
+        """
+        limits = aiohttp.ClientTimeout(total=ANSWER_LIMIT_S, connect=CONNECT_LIMIT_S)
+        headers = {"Accept": _AS_JSON}
+        asked = self._asked("GET", path, query, headers=headers, limits=limits, any_status=True)
+        async with asked as answer:
+            return answer.status, await answer.read()
 
     async def create(self, path: str, found: Json) -> Json:
         """See `KubernetesApi`."""
@@ -105,11 +149,12 @@ class ApiServer:
         self,
         verb: str,
         path: str,
-        query: Mapping[str, str],
+        query: Mapping[str, str | Sequence[str]],
         *,
         headers: Mapping[str, str],
         limits: aiohttp.ClientTimeout,
         body: Json | None = None,
+        any_status: bool = False,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """A good answer to one question, its body unread; what goes wrong with it is an `ApiError`."""
         answer: aiohttp.ClientResponse | None = None
@@ -117,14 +162,18 @@ class ApiServer:
             words = await self._client.param_serialize(
                 verb,
                 path,
-                query_params=list(query.items()),
+                query_params=_each(query),
                 header_params=dict(headers),
                 body=body,
                 auth_settings=["BearerToken"],
             )
-            response = await self._client.call_api(*words, _request_timeout=limits)
+            verb, url, told, text, form = words
+            whole = CIMultiDict([*told.items(), *self._person.headers()])
+            response = await self._client.call_api(
+                verb, url, whole, text, form, _request_timeout=limits
+            )
             answer = response.response
-            if answer.status not in _GOOD:
+            if answer.status not in _GOOD and not any_status:
                 raise await _refused(answer)
             yield answer
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
@@ -135,28 +184,55 @@ class ApiServer:
                 answer.close()
 
 
-async def connect(kubeconfig: Path | None = None, *, within: str = "") -> ApiServer:
+async def connect(
+    kubeconfig: Path | None = None, *, within: str = "", person: Person | None = None
+) -> ApiServer:
     """As a kubeconfig says (`within`: the context of that name, not its current one); without one as the
     pod's own account.
 
     Raises `ConfigError`.
     """
-    configuration = client.Configuration()
+    configuration, namespace = client.Configuration(), ""
     try:
         if kubeconfig is None:
             config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
         else:
-            await config.load_kube_config(  # type: ignore[no-untyped-call]
+            loaded = await config.load_kube_config(  # type: ignore[no-untyped-call]
                 str(kubeconfig),
                 context=within or None,
                 client_configuration=configuration,
                 # A file of the user's is not ours to write.
                 persist_config=False,
             )
-    except (config.ConfigException, OSError, ValueError, TypeError) as error:
+            namespace = str(loaded.current_context["context"].get("namespace") or "")
+        return ApiServer(configuration, namespace=namespace, person=person)
+    except _UNUSABLE as error:
         where = kubeconfig or "no kubeconfig is given, and this is no pod"
-        raise ConfigError(f"{where}: {error}") from error
-    return ApiServer(configuration)
+        raise ConfigError(f"{where}: {_reason(error)}") from error
+
+
+def contexts_of(kubeconfig: Path) -> list[str]:
+    """The names that `within` may have. Raises `ConfigError`."""
+    try:
+        found, _ = config.list_kube_config_contexts(str(kubeconfig))  # type: ignore[no-untyped-call]
+        return [str(one["name"]) for one in found]
+    except _UNUSABLE as error:
+        raise ConfigError(f"{kubeconfig}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """Some of them are about the library's own insides."""
+    if isinstance(error, (TypeError, AttributeError, KeyError)):
+        return "it is not a kubeconfig"
+    return str(error)
+
+
+def _each(query: Mapping[str, str | Sequence[str]]) -> list[tuple[str, str]]:
+    return [
+        (name, value)
+        for name, values in query.items()
+        for value in ((values,) if isinstance(values, str) else values)
+    ]
 
 
 async def _refused(answer: aiohttp.ClientResponse) -> ApiError:

@@ -15,6 +15,7 @@ from linkerd2_py.cli.commands.diagnostics import meshed_pods, scrape
 from linkerd2_py.cli.errors import EXIT_USAGE, CliError
 from linkerd2_py.cli.find.control_plane import ControlPlane
 from linkerd2_py.cli.main import run
+from linkerd2_py.cli.options import Globals
 from linkerd2_py.cli.resources import Resource
 from linkerd2_py.controlplane.sources.local.mesh_file import parse_mesh
 from tests.support.public_api import Server
@@ -29,7 +30,7 @@ def server() -> Iterator[Server]:
 
 def outcomes(server: Server) -> dict[tuple[str, str], tuple[str, str]]:
     """What every check says, by category and description."""
-    checks = MeshChecks(api_addr=server.address, namespace=None, verbose=False)
+    checks = MeshChecks(Globals(api_addr=server.address))
     try:
         results = run_checks(checks.all(), wait_s=0, on_wait=lambda _reason: None)
         return {(r.category, r.description): (r.outcome, r.message) for r in results}

@@ -94,6 +94,11 @@ def test_ages(seconds: float, age: str) -> None:
         ("-n x stat deploy", "stat deploy -n x"),
         ("--namespace=x --verbose stat deploy", "stat deploy --namespace=x --verbose"),
         ("-nx --api-addr h:1 local status", "local status -nx --api-addr h:1"),
+        (
+            "--context=a --kubeconfig f --as me --as-group a --as-group=b -L l get po",
+            "get po --context=a --kubeconfig f --as me --as-group a --as-group=b -L l",
+        ),
+        ("-Lx --linkerd-namespace y --contexts z", "-Lx --linkerd-namespace y --contexts z"),
         ("stat deploy -n x", "stat deploy -n x"),
         ("-n x get -- pods", "get -n x -- pods"),
         ("--help", "--help"),

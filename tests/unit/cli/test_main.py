@@ -33,7 +33,9 @@ HEAVY = (
 @pytest.fixture(autouse=True)
 def _no_mesh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("LINKERD2_PY_STATE_DIR", str(tmp_path))
-    monkeypatch.delenv("LINKERD2_PY_API_ADDR", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("LINKERD2_PY_API_ADDR", "KUBECONFIG", "KUBERNETES_SERVICE_HOST"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.mark.parametrize(
