@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from linkerd2_py.controlplane.mesh.networks import Network
-from linkerd2_py.controlplane.mesh.objects import Key, Labels, MeshObject, no_labels
+from linkerd2_py.controlplane.mesh.objects import (
+    DEFAULT_OPAQUE_PORTS,
+    Key,
+    Labels,
+    MeshObject,
+    no_labels,
+)
 from linkerd2_py.controlplane.mesh.status import Condition
 
 
@@ -13,8 +19,8 @@ from linkerd2_py.controlplane.mesh.status import Condition
 class EgressNetwork(MeshObject):
     """Addresses outside: traffic that no route is about is allowed or not.
 
-    `networks` None means everything but the cluster. `opaque_ports` are None where it says nothing of them.
-    `conditions` are what we last said of it.
+    `networks` None means everything but the cluster. Of `opaque_ports` no bytes are parsed. `conditions` are
+    what we last said of it.
     """
 
     namespace: str
@@ -23,7 +29,7 @@ class EgressNetwork(MeshObject):
     networks: tuple[Network, ...] | None = None
     created: float = 0.0
     annotations: Labels = field(default_factory=no_labels)
-    opaque_ports: frozenset[int] | None = None
+    opaque_ports: frozenset[int] = DEFAULT_OPAQUE_PORTS
     conditions: tuple[Condition, ...] = ()
 
     @property

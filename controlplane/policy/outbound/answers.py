@@ -83,7 +83,9 @@ class Policies:
         return encoded
 
     def _view(self, found: Found, namespace: str) -> str:
-        """The client's namespace where routes in it make a difference: those of the service's hold for all."""
+        """The client's namespace where routes in it make a difference; those of the service's hold for
+        all.
+        """
         if not isinstance(found, Place) or namespace == found.key.namespace:
             return ""
         routes = self._mesh.routes_of(found.object)

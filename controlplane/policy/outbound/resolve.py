@@ -14,9 +14,6 @@ from linkerd2_py.controlplane.policy.attachment import networks_of
 from linkerd2_py.controlplane.policy.cluster import Cluster
 from linkerd2_py.controlplane.policy.outbound.targets import AddressTarget, NamedTarget, Question
 
-DEFAULT_OPAQUE_PORTS = frozenset({25, 587, 3306, 4444, 5432, 6379, 9300, 11211})
-"""Where an egress network does not say which of its ports are."""
-
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -110,12 +107,10 @@ def _protocol(written: str, *, opaque: bool) -> str:
 
 
 def _egress(network: EgressNetwork, *, target: AddressTarget) -> Place:
-    listed = network.opaque_ports
-    opaque = DEFAULT_OPAQUE_PORTS if listed is None else listed
     return Place(
         network.key,
         target.port,
-        protocol="opaque" if target.port in opaque else "",
+        protocol="opaque" if target.port in network.opaque_ports else "",
         annotations=network.annotations,
         is_egress=True,
         allows=network.allows,

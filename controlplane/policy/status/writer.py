@@ -112,7 +112,12 @@ class StatusWriter:
         self._idle = True
         self._task: asyncio.Task[None] | None = None
         self._subscription = store.subscribe(self._on_changes)
-        self.problem = ""
+        self._problem = ""
+
+    @property
+    def problem(self) -> str:
+        """Why something could not be written last, as long as something is left to be looked at."""
+        return self._problem if self.unsettled else ""
 
     @property
     def unsettled(self) -> int:
@@ -205,7 +210,7 @@ class StatusWriter:
         except ApiError as error:
             self._failed(subject, error)
             return
-        self.problem = ""
+        self._problem = ""
         if written:
             logger.info("%s: wrote its status", subject)
             self._metrics.written.inc()
@@ -233,9 +238,9 @@ class StatusWriter:
             self._pace.tried(subject)
             return
         self._metrics.failed.inc()
-        if str(error) != self.problem:
+        if str(error) != self._problem:
             logger.warning("%s: its status cannot be written: %s", subject, error)
-        self.problem = str(error)
+        self._problem = str(error)
         self._pace.tried(subject, pause_s=error.retry_after_s)
 
     def _now(self) -> str:

@@ -11,6 +11,7 @@ from typing import Final
 from linkerd2_py.controlplane.kubernetes_api import Json
 from linkerd2_py.controlplane.mesh.egress import EgressNetwork
 from linkerd2_py.controlplane.mesh.networks import Cidr, Network
+from linkerd2_py.controlplane.mesh.objects import DEFAULT_OPAQUE_PORTS
 from linkerd2_py.controlplane.mesh.routes import (
     CORE,
     GATEWAY,
@@ -117,7 +118,9 @@ def read_tcp_route(found: Json) -> TCPRoute:
     )
 
 
-def read_egress_network(found: Json) -> EgressNetwork:
+def read_egress_network(
+    found: Json, *, default_opaque_ports: frozenset[int] = DEFAULT_OPAQUE_PORTS
+) -> EgressNetwork:
     """One that says no traffic policy allows nothing; a network that is none is left out."""
     namespace, name = key_of(found)
     spec = mapping(found, "spec")
@@ -129,7 +132,7 @@ def read_egress_network(found: Json) -> EgressNetwork:
         networks=tuple(_networks(spec)) if spec.get("networks") is not None else None,
         created=_created(found),
         annotations=traffic_annotations(found),
-        opaque_ports=None if listed is None else ports_of(listed),
+        opaque_ports=default_opaque_ports if listed is None else ports_of(listed),
         conditions=read_conditions(mapping(found, "status")),
     )
 

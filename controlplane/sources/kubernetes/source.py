@@ -131,6 +131,8 @@ DIRECT: Final[Mapping[type[MeshObject], Mapping[Resource, Callable[[Json], MeshO
     },
 }
 """Kinds of the mesh that nothing is joined for, with every name that each is served under."""
+_WITH_OPAQUE_PORTS: Final = frozenset({EgressNetwork, ExternalWorkload})
+"""Those of them that have the default ones where they do not say which."""
 
 
 class KubernetesSource:
@@ -163,7 +165,7 @@ class KubernetesSource:
                 )
                 for kind, resource in WORKLOADS.items()
             ),
-            *self._direct(store),
+            *self._direct(store, default_opaque_ports=default_opaque_ports),
         ]
         self._tasks = [
             supervise(one.run, name=f"reflector {one.resource}") for one in self._reflectors
@@ -188,11 +190,15 @@ class KubernetesSource:
     ) -> Reflector[Any]:
         return self._follow(resource, TableSink(table, read=read, assembly=self._assembly))
 
-    def _direct(self, store: MeshStore) -> Iterator[Reflector[Any]]:
+    def _direct(
+        self, store: MeshStore, *, default_opaque_ports: frozenset[int]
+    ) -> Iterator[Reflector[Any]]:
         for kind, names in DIRECT.items():
             direct = DirectKind(kind, store=store)
+            more = {"default_opaque_ports": default_opaque_ports}
             for resource, read in names.items():
-                yield self._follow(resource, direct.sink(read))
+                reads = partial(read, **more) if kind in _WITH_OPAQUE_PORTS else read
+                yield self._follow(resource, direct.sink(reads))
 
     def _follow(self, resource: Resource, sink: Sink[Any]) -> Reflector[Any]:
         return Reflector(resource, api=self._api, sink=sink, clock=self._clock)

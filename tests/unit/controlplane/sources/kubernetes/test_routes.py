@@ -199,6 +199,13 @@ def test_an_egress_network_says_which_addresses_are_meant_and_what_is_allowed() 
     assert ip_address("8.1.1.1") in network
     assert ip_address("8.8.1.1") not in network
     assert ip_address("8.9.9.9") not in network
+    assert 3306 in found.opaque_ports
+    said = {**METADATA, "annotations": {"config.linkerd.io/opaque-ports": "443"}}
+    named = {"metadata": said, "spec": spec}
+    assert read_egress_network(named).opaque_ports == {443}
+    by_default = frozenset({25})
+    unsaid = read_egress_network({"metadata": METADATA}, default_opaque_ports=by_default)
+    assert unsaid.opaque_ports == by_default
     everything = read_egress_network({"metadata": METADATA, "spec": {"trafficPolicy": "Deny"}})
     assert everything.networks is None
     assert not everything.allows
