@@ -11,6 +11,7 @@ from linkerd2_py.base.tasks import cancel_all, supervise
 from linkerd2_py.controlplane.errors import BindError
 from linkerd2_py.controlplane.listen import host_port
 from linkerd2_py.controlplane.public_api.connections import IDLE_S, BoundedProtocol
+from linkerd2_py.controlplane.public_api.tls import TlsFiles
 
 _STOP_GRACE_S = 2
 
@@ -18,10 +19,13 @@ logger = logging.getLogger(__name__)
 
 
 class WebServer:
-    """One listener, which log and errors call `name`; `address` is where it listens once started."""
+    """One listener, which log and errors call `name`; `address` is where it listens once started. With `tls`
+    it is asked by TLS.
+    """
 
-    def __init__(self, app: Any, *, name: str = "public-api") -> None:
+    def __init__(self, app: Any, *, name: str = "public-api", tls: TlsFiles | None = None) -> None:
         self._name = name
+        self._tls = tls
         self._config = uvicorn.Config(
             app,
             lifespan="off",
@@ -32,20 +36,24 @@ class WebServer:
             http=BoundedProtocol,
             timeout_keep_alive=IDLE_S,
             timeout_graceful_shutdown=_STOP_GRACE_S,
+            ssl_certfile=tls.certificate if tls else None,
+            ssl_keyfile=tls.key if tls else None,
         )
         self._server = uvicorn.Server(self._config)
         self._serving: asyncio.Task[None] | None = None
+        self._following: list[asyncio.Task[None]] = []
         self._socket: socket.socket | None = None
         self.address = ""
 
     async def start(self, *, host: str = "127.0.0.1", port: int = 0) -> str:
         """Listen and serve; returns the bound `host:port`, raises `BindError`."""
-        self._socket = _listen(host, port=port, name=self._name)
         # `serve()` would take over the process' signals; these are its steps without that.
         self._config.load()
+        self._socket = _listen(host, port=port, name=self._name)
         self._server.lifespan = self._config.lifespan_class(self._config)
         await self._server.startup(sockets=[self._socket])
         self._serving = supervise(self._server.main_loop, name=self._name)
+        self._follow()
         self.address = host_port(host, self._socket.getsockname()[1])
         logger.info("%s listens on %s", self._name, self.address)
         return self.address
@@ -54,11 +62,18 @@ class WebServer:
         """Answer what was asked, then close. May be repeated, and without a start."""
         if self._serving is None or self._socket is None:
             return
+        await cancel_all(self._following)
         self._server.should_exit = True
         await asyncio.wait([self._serving], timeout=_STOP_GRACE_S)
         await cancel_all([self._serving])
         await self._server.shutdown(sockets=[self._socket])
         self._serving = None
+
+    def _follow(self) -> None:
+        tls, context = self._tls, self._config.ssl
+        if tls and context:
+            name = f"{self._name}-certificate"
+            self._following = [supervise(lambda: tls.follow(context), name=name)]
 
 
 def _listen(host: str, *, port: int, name: str) -> socket.socket:

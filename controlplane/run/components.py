@@ -20,6 +20,7 @@ from linkerd2_py.controlplane.listen import Listen
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
 from linkerd2_py.controlplane.metrics.embedded.scraper import Scraper
+from linkerd2_py.controlplane.policy.admission.app import admission_app
 from linkerd2_py.controlplane.policy.policy import Policy
 from linkerd2_py.controlplane.policy.settings import Settings as PolicySettings
 from linkerd2_py.controlplane.proxy_api.inbound import InboundService
@@ -31,6 +32,7 @@ from linkerd2_py.controlplane.proxy_api.server import ProxyApi, Served
 from linkerd2_py.controlplane.proxy_api.service import DestinationService
 from linkerd2_py.controlplane.public_api.operations import Parts, operations
 from linkerd2_py.controlplane.public_api.server import WebServer
+from linkerd2_py.controlplane.public_api.tls import TlsFiles
 from linkerd2_py.controlplane.public_api.web import web_app
 
 
@@ -161,6 +163,18 @@ async def scrape(
         yield scraper
     finally:
         await scraper.stop()
+
+
+@asynccontextmanager
+async def serve_admission(*, tls: TlsFiles, listen: Listen) -> AsyncIterator[str]:
+    """The URL where API servers ask whether objects can mean anything. BindError when it cannot be listened
+    on, OSError when the certificate cannot be used.
+    """
+    server = WebServer(admission_app(), name="policy-validator", tls=tls)
+    try:
+        yield f"https://{await server.start(host=listen.host, port=listen.port)}/"
+    finally:
+        await server.stop()
 
 
 @asynccontextmanager
