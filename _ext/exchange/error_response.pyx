@@ -8,11 +8,12 @@ from linkerd2_py._ext.core.fault cimport (
     FAULT_CONNECT_TIMEOUT, FAULT_PROTOCOL, FAULT_REFUSED, FAULT_TIMEOUT, FAULT_TLS, FAULT_UNREACHABLE,
     fault_text,
 )
+from linkerd2_py._ext.core.http_date cimport HTTP_DATE_ROOM, put_http_date
 from linkerd2_py._ext.exchange.backend cimport (
     UNAVAILABLE_CLOSED, UNAVAILABLE_FAILFAST, UNAVAILABLE_LOOP, UNAVAILABLE_REJECTED, UNAVAILABLE_SHED,
 )
 from linkerd2_py._ext.exchange.head cimport (
-    H_CONTENT_LENGTH, H_CONTENT_TYPE, H_GRPC_MESSAGE, H_GRPC_STATUS, H_L5D_PROXY_CONNECTION,
+    H_CONTENT_LENGTH, H_CONTENT_TYPE, H_DATE, H_GRPC_MESSAGE, H_GRPC_STATUS, H_L5D_PROXY_CONNECTION,
     H_L5D_PROXY_ERROR, HTTP_11, Head, drop_head, take_head,
 )
 from linkerd2_py._ext.metrics.http cimport (
@@ -129,6 +130,7 @@ cdef int add_grpc_status(Head head, int code, const char* text, size_t text_len)
 
 
 cdef int fill(Head head, const ErrorResponse* answer, bint is_grpc, bint informational) except -1:
+    cdef char[HTTP_DATE_ROOM] date
     head.version = HTTP_11
     head.status = 200 if is_grpc else answer.status
     head.end = True
@@ -138,6 +140,7 @@ cdef int fill(Head head, const ErrorResponse* answer, bint is_grpc, bint informa
         head.add("content-type", 12, "application/grpc", 16, H_CONTENT_TYPE, 0)
         add_grpc_status(head, grpc_status_of(answer.status), answer.text, answer.text_len)
     head.add("content-length", 14, "0", 1, H_CONTENT_LENGTH, 0)
+    head.put("date", 4, date, put_http_date(date), H_DATE)
     if informational and answer.text_len:
         head.put("l5d-proxy-error", 15, answer.text, answer.text_len, H_L5D_PROXY_ERROR)
     if informational and answer.close:

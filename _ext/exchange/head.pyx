@@ -225,7 +225,10 @@ cdef int rare_id(const char* name, size_t length) noexcept nogil:
     if length == 15:
         return pick(name, 15, "l5d-proxy-error", H_L5D_PROXY_ERROR)
     if length == 16:
-        return pick(name, 16, "proxy-connection", H_PROXY_CONNECTION)
+        return (
+            pick(name, 16, "proxy-connection", H_PROXY_CONNECTION)
+            or pick(name, 16, "l5d-dst-override", H_L5D_DST_OVERRIDE)
+        )
     if length == 17:
         return (
             pick(name, 17, "transfer-encoding", H_TRANSFER_ENCODING)

@@ -3,6 +3,7 @@
 
 from libc.string cimport memcpy, strlen
 
+from linkerd2_py._ext.core.http_date cimport put_http_date
 from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.head cimport (
     FIELD_DROPPED,
@@ -220,6 +221,8 @@ cdef int write_refusal(Transport transport, int status, const char* reason) exce
     if reason != NULL:
         at = put(at, "\r\nl5d-proxy-connection: close\r\nl5d-proxy-error: ", 48)
         at = put(at, reason, strlen(reason))
+    at = put(at, "\r\ndate: ", 8)
+    at += put_http_date(at)
     at = put(at, "\r\ncontent-length: 0\r\nconnection: close\r\n\r\n", 42)
     transport.commit(at - start)
     return 0

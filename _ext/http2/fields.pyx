@@ -6,7 +6,7 @@ from libc.stdlib cimport malloc, realloc
 from libc.string cimport memcpy
 from linkerd2_py._ext.exchange.head cimport (
     FIELD_DROPPED, FIELD_SENSITIVE, H_CONNECTION, H_CONTENT_LENGTH, H_HOST, H_HTTP2_SETTINGS, H_KEEP_ALIVE,
-    H_PROXY_CONNECTION, H_TE, H_TRANSFER_ENCODING, H_UPGRADE, Field, equals_lower,
+    H_PROXY_CONNECTION, H_TE, H_TRANSFER_ENCODING, H_UPGRADE, HTTP_2, Field, equals_lower,
 )
 from linkerd2_py._ext.http2.nghttp2 cimport (
     NGHTTP2_NV_FLAG_NO_COPY_NAME, NGHTTP2_NV_FLAG_NO_INDEX, NGHTTP2_NV_FLAG_NONE,
@@ -46,7 +46,7 @@ cdef inline void put_literal(int at, const char* name, size_t name_len, const ch
 
 cdef int request_fields(Head head) except -1:
     cdef int at = 3
-    make_room(head.count + 4)
+    make_room(head.count + 5)
     put_literal(0, ":method", 7, head.method.ptr, head.method.len)
     if head.scheme.len:
         put_literal(1, ":scheme", 7, head.scheme.ptr, head.scheme.len)
@@ -59,6 +59,10 @@ cdef int request_fields(Head head) except -1:
     if head.authority.len:
         put_literal(3, ":authority", 10, head.authority.ptr, head.authority.len)
         at = 4
+        if head.version != HTTP_2:
+            # Carried for two that speak HTTP/1: Linkerd's proxy gives the program the Host that it gets.
+            put_literal(4, "host", 4, head.authority.ptr, head.authority.len)
+            at = 5
     return put_regular(head, at)
 
 

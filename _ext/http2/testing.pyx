@@ -10,7 +10,8 @@ from libc.string cimport memset
 from linkerd2_py._ext.core.fault cimport FaultKind
 from linkerd2_py._ext.core.limits cimport Limits
 from linkerd2_py._ext.exchange.head cimport (
-    FIELD_DROPPED, FIELD_SENSITIVE, HTTP_11, Head, drop_head, field_id, method_id, parse_length, take_head,
+    FIELD_DROPPED, FIELD_SENSITIVE, HTTP_2, HTTP_11, Head, drop_head, field_id, method_id, parse_length,
+    take_head,
 )
 from linkerd2_py._ext.exchange.stream cimport ConnectionOwner, Dispatch, Peer, Stream
 from linkerd2_py._ext.http2.client cimport Http2Client
@@ -81,6 +82,7 @@ cdef class Kept:
     cdef int ask(self, bytes method, bytes path, bytes authority, bytes scheme) except -1:
         cdef Head head = self.head
         self.pieces.append((method, path, authority, scheme))
+        head.version = HTTP_2
         head.method.ptr, head.method.len = method, len(method)
         head.method_id = method_id(method, len(method))
         head.path.ptr, head.path.len = path, len(path)

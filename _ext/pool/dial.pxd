@@ -25,6 +25,7 @@ cdef class Dialer(Backend):
     # Both or none. With them every connection is TLS: there is no way from a failed handshake to a plain one.
     cdef LocalIdentity local
     cdef ServerIdentity peer
+    cdef bint opaque                  # nobody there, nor the peer proxy in front, is to look at bytes
     cdef bint removed                 # nothing new begins: who dials no more has no other way either
     cdef int dialing_http1            # connects under way for waiters; at most settings.max_dials
     # The same for HTTP/2, where one serves many waiters; with those that are made at most

@@ -113,7 +113,7 @@ cdef class Dialer(Backend):
         cdef size_t size
         if not self.was_told(transport):
             return 0
-        if dial.wants != WANTS_TRANSPORT:
+        if dial.wants != WANTS_TRANSPORT and not self.opaque:
             protocol = SESSION_HTTP2 if dial.wants == WANTS_HTTP2 else SESSION_HTTP1
         size = write_transport_header(header, TRANSPORT_HEADER_ROOM, self.address.port, NULL, 0, protocol)
         transport.send(header, size)

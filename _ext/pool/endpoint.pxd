@@ -27,7 +27,6 @@ cdef class Endpoint(Dialer):
     cdef Roster roster                # owned; None after close
     cdef Connections connections      # owned; refers back to this endpoint until close
     cdef Health health
-    cdef bint opaque
     cdef bint in_pod                  # it is the workload that this proxy stands beside
     cdef int failures                 # connects failed in a row, or HTTP/2 connections made in vain
     # By the peer, on one HTTP/2 connection, as its last SETTINGS said; -1 while not known

@@ -8,6 +8,7 @@ cdef class EndpointSpec:
     # Where the same program may listen instead, tried when `address` refuses; or None
     cdef readonly Address other
     cdef readonly bint h2
+    cdef readonly bint opaque           # as its target may be: the peer proxy passes bytes on unseen
     cdef readonly tuple labels          # ((name, value), ...): the dst_* labels
     cdef readonly tuple tls             # the labels that say how connections to it are secured, or why not
     cdef readonly ServerIdentity peer   # who must answer there; None: connections are plain

@@ -14,10 +14,11 @@ class EndpointSpec:
     become dst_*. `peer`: who must answer there, over TLS and in no other way. `tls` are the labels that say
     how connections to it are secured, or why not; unless given they follow from `peer`. `other`: where the
     same program may listen instead; a connect that `address` refuses is tried there, once. Not together with
-    `peer`."""
+    `peer`. `opaque`: HTTP goes there as it is spoken, in connections that the peer proxy does not look into."""
 
     address: Address
     h2: bool
+    opaque: bool
     labels: Labels
     tls: Labels
     peer: ServerIdentity | None
@@ -31,4 +32,5 @@ class EndpointSpec:
         tls: Labels | None = None,
         peer: ServerIdentity | None = None,
         other: Address | None = None,
+        opaque: bool = False,
     ) -> None: ...

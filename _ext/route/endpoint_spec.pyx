@@ -10,13 +10,14 @@ NOT_FROM_REMOTE = (("tls", "no_identity"), ("no_tls_reason", "no_tls_from_remote
 cdef class EndpointSpec:
     def __init__(
         self, Address address not None, *, bint h2=False, tuple labels=(), tuple tls=None,
-        ServerIdentity peer=None, Address other=None,
+        ServerIdentity peer=None, Address other=None, bint opaque=False,
     ):
         if other is not None and peer is not None:
             raise ValueError(f"{address}: a peer that proves who it is has one address")
         self.address = address
         self.other = other
         self.h2 = h2
+        self.opaque = opaque
         self.labels = labels
         self.peer = peer
         if tls is None:
@@ -24,7 +25,7 @@ cdef class EndpointSpec:
         self.tls = tls
 
     cdef int same(self, EndpointSpec other) except -1:
-        if self.h2 != other.h2 or self.other != other.other:
+        if self.h2 != other.h2 or self.opaque != other.opaque or self.other != other.other:
             return False
         return self.labels == other.labels and self.tls == other.tls and self.peer == other.peer
 

@@ -2,8 +2,9 @@
 """The proxy's admin server stands on the same codec as its traffic."""
 
 from libc.stdint cimport uint32_t
+from linkerd2_py._ext.core.http_date cimport HTTP_DATE_ROOM, put_http_date
 from linkerd2_py._ext.core.fault cimport FAULT_LOCAL, FaultKind
-from linkerd2_py._ext.exchange.head cimport H_CONTENT_LENGTH, HTTP_11, drop_head, field_id, take_head
+from linkerd2_py._ext.exchange.head cimport H_CONTENT_LENGTH, H_DATE, HTTP_11, drop_head, field_id, take_head
 from linkerd2_py._ext.http1.server cimport Http1Server
 from linkerd2_py._ext.http1.session cimport PHASE_HEAD
 from linkerd2_py._ext.io.address cimport SocketOptions
@@ -104,6 +105,7 @@ cdef class Request(Peer):
         self.server.loop.defer(self)
 
     cdef int fill(self, Head head, int status, object headers, object body) except -1:
+        cdef char[HTTP_DATE_ROOM] date
         head.version = HTTP_11
         head.status = status
         head.content_length = len(body) if isinstance(body, bytes) else -1
@@ -113,6 +115,7 @@ cdef class Request(Peer):
         if head.content_length >= 0:
             length = b"%d" % head.content_length
             head.put("content-length", 14, length, len(length), H_CONTENT_LENGTH)
+        head.put("date", 4, date, put_http_date(date), H_DATE)
         return 0
 
     cdef int send_whole(self, bytes body) except -1:

@@ -34,6 +34,8 @@ cdef class ConnectionRouter(Router):
     cdef Address peer
     cdef Permission permission        # to `fixed`, or to `last`; None: nobody decides
     cdef int default_port
+    # Outbound: what a target is called is told to peer proxies
+    cdef bint tells_names
     # Inbound: count by authority (trusted clients only: unbounded otherwise)
     cdef bint authority_labels
     # The last authority seen and what it led to, so that a keep-alive connection does not hash it again.

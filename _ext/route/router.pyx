@@ -11,6 +11,7 @@ from linkerd2_py._ext.exchange.head cimport (
     FIELD_LOWER,
     H_L5D_CLIENT_ID,
     H_L5D_DST_CANONICAL,
+    H_L5D_DST_OVERRIDE,
     L5D_FIELDS,
     Field,
 )
@@ -167,13 +168,13 @@ cdef class ConnectionRouter(Router):
         return self.labelled
 
     cdef int stamp(self, Logical logical, Backend backend, Head head) except -1:
-        """Outbound names the target for the peer proxy, which cannot see what a static port stood for;
-        inbound keeps it from the workload."""
+        """Outbound may name the target for the peer proxy, which cannot see what a static port stood for;
+        inbound keeps it from the workload. Where a request goes is not for its sender to say."""
         cdef bytes name
         if not self.outbound:
             return self.stamp_client(head)
-        head.drop(H_L5D_DST_CANONICAL)
-        if backend.h2:
+        head.drop_set(1 << H_L5D_DST_CANONICAL | 1 << H_L5D_DST_OVERRIDE)
+        if self.tells_names and backend.h2:
             name = (<Target> logical).logical
             return head.add("l5d-dst-canonical", 17, name, len(name), H_L5D_DST_CANONICAL, FIELD_LOWER)
         return 0
@@ -184,7 +185,7 @@ cdef class ConnectionRouter(Router):
         cdef bytes identity = self.client.raw_identity
         if identity is None:
             return head.drop_set(L5D_FIELDS)
-        head.drop_set(1 << H_L5D_CLIENT_ID | 1 << H_L5D_DST_CANONICAL)
+        head.drop_set(1 << H_L5D_CLIENT_ID | 1 << H_L5D_DST_CANONICAL | 1 << H_L5D_DST_OVERRIDE)
         return head.add("l5d-client-id", 13, identity, len(identity), H_L5D_CLIENT_ID, FIELD_LOWER)
 
     cdef int take_over(self, Transport transport, Logical logical) except -1:

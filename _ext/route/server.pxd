@@ -12,7 +12,7 @@ from linkerd2_py._ext.route.target cimport Target
 cdef class ProxyServer(Relay):
     cdef Limits limits
     cdef int default_port
-    cdef bint outbound, orig_proto, informational, authority_labels
+    cdef bint outbound, orig_proto, informational, authority_labels, tells_names
     cdef list listeners
     # callable(listener) or None: one of the listeners had nothing left to accept with
     cdef public object on_exhausted

@@ -19,7 +19,7 @@ class ProxyServer:
     what comes to the listener itself, not redirected, must be TLS with a transport header then.
     `authorize(client, peer, port)` decides about each connection to a port of the workload. `no_tls`: the
     labels of those without TLS. `opaque`: no detection. `orig_proto`: believe l5d-orig-proto of HTTP/2
-    clients. `authority_labels`: count by authority.
+    clients. `authority_labels`: count by authority. `tells_names`: tell peers what targets are called.
     """
 
     loop: Loop
@@ -43,6 +43,7 @@ class ProxyServer:
         identity: LocalIdentity | None = None,
         authorize: Callable[[Client, Address | None, int], Permission] | None = None,
         no_tls: Labels = ...,
+        tells_names: bool = False,
     ) -> None: ...
     def listen(
         self,

@@ -37,6 +37,7 @@ cdef class ProxyServer(Relay):
         detect_timeout_ns=10_000_000_000, Target target=None, bint opaque=False, bint orig_proto=False,
         bint informational_headers=True, bint authority_labels=False, tuple tcp_labels=(),
         int default_port=80, LocalIdentity identity=None, object authorize=None, tuple no_tls=NO_TLS,
+        bint tells_names=False,
     ):
         self.loop = loop
         self.table = table
@@ -48,6 +49,7 @@ cdef class ProxyServer(Relay):
         self.orig_proto = orig_proto
         self.informational = informational_headers
         self.authority_labels = authority_labels
+        self.tells_names = tells_names
         self.default_port = default_port
         self.listeners = []
         self.identity = identity
@@ -112,6 +114,7 @@ cdef class ProxyServer(Relay):
         router.permission = permission
         router.default_port = self.default_port
         router.authority_labels = self.authority_labels
+        router.tells_names = self.tells_names
         return router
 
     # ---- listeners

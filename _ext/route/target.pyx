@@ -215,7 +215,7 @@ cdef class Target(Roster):
         for spec in specs:
             known = self.endpoints.get(spec.address)
             if known is not None:
-                if spec.same(self.specs[spec.address]) and known.opaque == self.opaque:
+                if spec.same(self.specs[spec.address]) and known.opaque == (self.opaque or spec.opaque):
                     continue
                 self.remove([spec.address])
             self.specs[spec.address] = spec
@@ -310,7 +310,7 @@ cdef class Target(Roster):
             raise ValueError(f"{who}, and this table has no identity to call it with")
         endpoint = Endpoint(
             self, self.side.loop, self.side.settings, spec.address, h2=spec.h2, alone=alone,
-            opaque=self.opaque, local=local, peer=spec.peer, other=spec.other,
+            opaque=self.opaque or spec.opaque, local=local, peer=spec.peer, other=spec.other,
         )
         endpoint.http_labels = make_labels(self.endpoint_labels(spec))
         endpoint.in_pod = self.side.direction == "inbound"

@@ -221,6 +221,7 @@ def _build(values: Values, *, warnings: tuple[str, ...], not_used_yet: tuple[str
         shutdown_endpoint=values[table.SHUTDOWN_ENDPOINT_ENABLED],
         informational_headers=not values[table.OUTBOUND_DISABLE_INFORMATIONAL_HEADERS],
         inbound_authority_labels=bool(values[table.INBOUND_METRICS_AUTHORITY_LABELS]),
+        outbound_tells_names=values[table.OUTBOUND_TELL_NAMES],
         io_uring=values[table.IO_URING],
         busy_wait=values[table.BUSY_WAIT],
         warnings=warnings,

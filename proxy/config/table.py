@@ -511,6 +511,13 @@ INBOUND_METRICS_AUTHORITY_LABELS: Final = Setting(
     "",
     "`unsafe`: label inbound requests with the authority that clients send",
 )
+OUTBOUND_TELL_NAMES: Final = setting(
+    "OUTBOUND_TELL_NAMES",
+    parse.switch,
+    "false",
+    "ours: peer proxies are told in `l5d-dst-canonical` what a target is called, and count by it; a workload"
+    " behind Linkerd's own proxy sees it",
+)
 LOG: Final = setting("LOG", parse.log_filter, "warn,linkerd=info", "levels by module")
 LOG_FORMAT: Final = setting("LOG_FORMAT", parse.log_format, "plain", "or `json`")
 ACCESS_LOG: Final = missed("ACCESS_LOG", parse.one_of("apache", "json"), "no access log is written")

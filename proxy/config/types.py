@@ -188,6 +188,7 @@ class Config(NamedTuple):
     shutdown_endpoint: bool
     informational_headers: bool
     inbound_authority_labels: bool
+    outbound_tells_names: bool
     io_uring: bool
     busy_wait: bool
     warnings: tuple[str, ...]

@@ -140,8 +140,20 @@ class Installation:
         if pack_ip(endpoint.address.host) in self._own_ips:
             return EndpointSpec(address, labels=endpoint.labels, tls=LOOPBACK)
         if endpoint.peer is not None and not self._secures:
-            return EndpointSpec(address, h2=endpoint.h2, labels=endpoint.labels, tls=DISABLED)
-        return EndpointSpec(address, h2=endpoint.h2, labels=endpoint.labels, peer=endpoint.peer)
+            return EndpointSpec(
+                address,
+                h2=endpoint.h2,
+                labels=endpoint.labels,
+                tls=DISABLED,
+                opaque=endpoint.opaque,
+            )
+        return EndpointSpec(
+            address,
+            h2=endpoint.h2,
+            labels=endpoint.labels,
+            peer=endpoint.peer,
+            opaque=endpoint.opaque,
+        )
 
 
 def _address(address: SocketAddr) -> Address:

@@ -53,8 +53,10 @@ class Lookups(NamedTuple):
         return Endpoint(address, peer=self.peer)
 
     def get(self, name: Authority, *, follower: Follower) -> asyncio.Task[None]:
-        """Follow the endpoints of a name of the mesh."""
-        return self._follow("Get", path=str(name), follower=follower)
+        """Follow the endpoints of a name of the mesh. Of a service that has none, Linkerd's controller says
+        nothing at all: a stream may be silent from the start.
+        """
+        return self._follow("Get", path=str(name), follower=follower, may_be_silent=True)
 
     def get_profile(self, path: str, *, follower: Follower) -> asyncio.Task[None]:
         """Follow the profile of a name or an address."""
@@ -81,9 +83,12 @@ class Lookups(NamedTuple):
         )
         return self._keep(supervise(watch, name=f"dns {name}"))
 
-    def _follow(self, method: str, *, path: str, follower: Follower) -> asyncio.Task[None]:
+    def _follow(
+        self, method: str, *, path: str, follower: Follower, may_be_silent: bool = False
+    ) -> asyncio.Task[None]:
         if self.client is None:
             raise RuntimeError("no control plane is configured")
+        limits = self.rules.streams
         request = destination.GetDestination(
             scheme=_SCHEME, path=path, context_token=self.rules.context_token
         )
@@ -94,7 +99,7 @@ class Lookups(NamedTuple):
             request=request.SerializeToString(),
             label=f"{method} {path}",
             follower=follower,
-            limits=self.rules.streams,
+            limits=limits._replace(initial_s=limits.idle_s) if may_be_silent else limits,
             backoff=self.make_backoff(),
         )
         return self._keep(supervise(stream, name=f"{method} {path}"))

@@ -33,12 +33,15 @@ _VALUE_MAX: Final = 256
 
 class Endpoint(NamedTuple):
     """One address with what a client must know of it. `h2`: a meshed peer; `labels` without `dst_`;
-    `peer`: who must answer there, None: somebody who cannot prove it."""
+    `peer`: who must answer there, None: somebody who cannot prove it. `opaque`: the port is one at which
+    nobody looks, so that HTTP goes there as it is spoken.
+    """
 
     address: SocketAddr
     h2: bool = False
     labels: Labels = ()
     peer: ServerIdentity | None = None
+    opaque: bool = False
 
 
 class Profile(NamedTuple):
@@ -171,6 +174,7 @@ def endpoint(message: destination.WeightedAddr, *, shared: Mapping[str, str]) ->
         h2=message.protocol_hint.HasField("h2"),
         labels=_labels({**shared, **message.metric_labels}),
         peer=peer,
+        opaque=message.protocol_hint.HasField("opaque"),
     )
 
 

@@ -69,18 +69,23 @@ class Engine:
         key: bytes = b"svc.test:80",
         identity: LocalIdentity | None = None,
         peer: ServerIdentity | None = None,
+        hinted_opaque: bool = False,
+        **options: object,
     ) -> tuple[Target, tuple[str, int]]:
         """A static outbound port whose target has these endpoints. `identity` calls them, `peer`
-        must answer.
+        must answer; `hinted_opaque`: only they, not the target, are.
         """
         table = self.table("outbound", identity=identity)
         target = table.install(key)
         target.configure(opaque=opaque)
         if endpoints:
             target.replace(
-                [EndpointSpec(Address(*endpoint), h2=h2, peer=peer) for endpoint in endpoints]
+                [
+                    EndpointSpec(Address(*endpoint), h2=h2, peer=peer, opaque=hinted_opaque)
+                    for endpoint in endpoints
+                ]
             )
-        return target, self.server(table, target=target)[1]
+        return target, self.server(table, target=target, **options)[1]
 
     def inbound(
         self,

@@ -27,12 +27,15 @@ def way_to(
     opaque: bool = False,
     authority_labels: bool = False,
 ) -> tuple[str, int]:
-    """Where a client connects to reach `server`. TLS ends at an opaque port only behind a header."""
+    """Where a client connects to reach `server`. TLS ends at an opaque port only behind a header. Proxies
+    tell each other the names that they count by.
+    """
+    tells = {"tells_names": authority_labels}
     if way == ONE:
         return made.outbound(server, opaque=opaque)[1]
     if way == TWO:
         inbound = made.inbound(server, opaque=opaque, authority_labels=authority_labels)
-        return made.outbound(inbound, h2=not opaque, opaque=opaque)[1]
+        return made.outbound(inbound, h2=not opaque, opaque=opaque, **tells)[1]
     caller, callee = identity_of(mesh(), "web"), identity_of(mesh(), "voting")
     if way == HEADER or opaque:
         direct = made.direct(
@@ -44,7 +47,8 @@ def way_to(
             opaque=opaque,
             identity=caller,
             peer=ServerIdentity(name_of("voting"), tunnel_port=direct[1]),
+            **tells,
         )[1]
     inbound = made.inbound(server, identity=callee, authority_labels=authority_labels)
     peer = ServerIdentity(name_of("voting"))
-    return made.outbound(inbound, h2=True, identity=caller, peer=peer)[1]
+    return made.outbound(inbound, h2=True, identity=caller, peer=peer, **tells)[1]

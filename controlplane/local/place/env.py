@@ -59,6 +59,7 @@ def proxy_env(plan: PodPlan, *, base: Mapping[str, str], proxy_api: str) -> dict
         "DESTINATION_CONTEXT": json.dumps({"ns": plan.spec.namespace, "pod": plan.name}),
         # A local mesh has few names, and `stat au` is answered from what inbound proxies saw.
         "INBOUND_METRICS_AUTHORITY_LABELS": "unsafe",
+        "OUTBOUND_TELL_NAMES": "true",
         "SHUTDOWN_GRACE_PERIOD": f"{DRAIN_S}s",
     }
     named = {PROXY_ENV_PREFIX + name: value for name, value in settings.items() if value}

@@ -570,3 +570,27 @@ async def test_refused_targets_leave_nothing_behind() -> None:
             assert (await talk(proxy.inbound, wire.encode())).startswith(b"HTTP/1.1 404 ")
         await eventually_async(lambda: not proxy.targets("outbound"))
         await eventually_async(lambda: not proxy.targets("inbound"))
+
+
+async def test_a_service_of_which_nothing_is_said_is_waited_for(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Linkerd's controller says nothing of a service that has no endpoints: no reason to ask again."""
+    limits = {"CONTROL_STREAM_INITIAL_TIMEOUT": "50ms", "CONTROL_STREAM_IDLE_TIMEOUT": "1h"}
+    async with (
+        workload("one") as one,
+        mesh(**limits, OUTBOUND_HTTP_FAILFAST_TIMEOUT="300ms") as (stub, proxy),
+    ):
+        # Which takes six of those limits.
+        assert await answers(proxy) == "504"
+        assert stub.count(PATH) == 1
+        stub.send(PATH, add(one))
+        await answered_by(proxy, "one")
+        stub.send(PATH, remove(one))
+
+        async def nobody() -> bool:
+            return await answers(proxy) in {"503", "504"}
+
+        await eventually_async(nobody)
+        assert stub.count(PATH) == 1
+    assert not [record for record in caplog.records if "Get " in record.message]

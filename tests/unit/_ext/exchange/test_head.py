@@ -25,7 +25,7 @@ def test_a_name_that_is_one_byte_off_is_another_name(name: bytes) -> None:
 
 
 def test_every_name_of_ours_is_known_as_ours() -> None:
-    ours = name_id(b"l5d-dst-override")
+    ours = name_id(b"l5d-server-id")
     assert ours
     for name in (
         b"l5d-x",
