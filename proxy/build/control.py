@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.route.local_client import LocalClient
@@ -87,6 +88,8 @@ def build_identity(parts: Parts, lookups: Lookups) -> None:
     async def certify() -> Certificate:
         certificate = await certifier.certify()
         caller.install(certificate.credentials)
+        while parts.when_certified:
+            parts.when_certified.pop()()
         return certificate
 
     parts.renewal = Renewal(
@@ -133,7 +136,11 @@ def _client(parts: Parts, lookups: Lookups, service: Service, *, what: str) -> G
     parts.add_table(table)
     parts.add_discovery(discovery)
     target = table.install(str(service.address).encode())
-    discovery.adopt(target)
+    if service.name and what != "identity":
+        # Who is asked may want to know who asks.
+        parts.when_certified.append(partial(discovery.adopt, target))
+    else:
+        discovery.adopt(target)
     client = GrpcClient(LocalClient(table), target=target, authority=str(service.address))
     if service.name:
         client.on_answer = lambda: logger.info(

@@ -58,6 +58,8 @@ class Parts:
         )
         self.caller: LocalIdentity | None = None
         """Who calls the control plane: the same, before it is certified too."""
+        self.when_certified: list[Callable[[], None]] = []
+        """What has to wait until this proxy can prove who it is."""
         self.renewal: Renewal | None = None
         self.listening = Listening()
         self.tables: list[TargetTable] = []

@@ -85,6 +85,7 @@ def build_server(
         authority_labels=inbound and parts.config.inbound_authority_labels,
         identity=identity,
         authorize=authorize,
+        tells_names=parts.config.outbound_tells_names and not inbound,
         no_tls=_no_tls(inbound=inbound, identity=identity),
     )
     server.on_exhausted = exhaustion_log(logger, table.registry, direction=table.direction)
