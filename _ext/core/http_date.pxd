@@ -7,7 +7,8 @@ cdef enum:
     HTTP_DATE_ROOM = 30
 
 
-# Now, into `room`, which has HTTP_DATE_ROOM; the length: HTTP_DATE_BYTES. In the C locale, which nobody changes.
+# Now, into `room`, which has HTTP_DATE_ROOM; the length: HTTP_DATE_BYTES. In the C locale, which nobody
+# changes.
 cdef inline size_t put_http_date(char* room) noexcept nogil:
     cdef time_t now = time(NULL)
     cdef tm parts

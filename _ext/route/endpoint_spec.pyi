@@ -14,7 +14,8 @@ class EndpointSpec:
     become dst_*. `peer`: who must answer there, over TLS and in no other way. `tls` are the labels that say
     how connections to it are secured, or why not; unless given they follow from `peer`. `other`: where the
     same program may listen instead; a connect that `address` refuses is tried there, once. Not together with
-    `peer`. `opaque`: HTTP goes there as it is spoken, in connections that the peer proxy does not look into."""
+    `peer`. `opaque`: HTTP goes there as it is spoken, in
+    connections that the peer proxy does not look into."""
 
     address: Address
     h2: bool

@@ -1,6 +1,7 @@
 """The ways from a client to a server that an exchange must not be able to tell apart."""
 
 from functools import cache
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ def way_to(
     """Where a client connects to reach `server`. TLS ends at an opaque port only behind a header. Proxies
     tell each other the names that they count by.
     """
-    tells = {"tells_names": authority_labels}
+    tells: dict[str, Any] = {"tells_names": authority_labels}
     if way == ONE:
         return made.outbound(server, opaque=opaque)[1]
     if way == TWO:
