@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from linkerd2_py.controlplane.listen import Listen
     from linkerd2_py.controlplane.mesh.networks import Cidr
     from linkerd2_py.controlplane.policy.settings import Settings as PolicySettings
+    from linkerd2_py.controlplane.run.kubernetes.destination import Admission
     from linkerd2_py.controlplane.sources.kubernetes.pods import Identities
 
 FORMATS: Final = ("plain", "json")
@@ -143,6 +144,16 @@ EgressNamespace = Annotated[
         metavar="NAMESPACE",
         what="Whose EgressNetworks are for every namespace.",
     ),
+]
+ServerAddr = Annotated[
+    str, address("--server-addr", what="Where API servers ask whether objects can mean anything.")
+]
+ServerCertificate = Annotated[
+    Path | None,
+    _value("--server-tls-certs", metavar="FILE", what="With which certificate they are answered."),
+]
+ServerKey = Annotated[
+    Path | None, _value("--server-tls-key", metavar="FILE", what="Its key; without one nobody is.")
 ]
 Issuer: Final = _value("--issuer", metavar="DIR", what="Certificate and key of the issuer.")
 TrustRoots = Annotated[Path, _value("--trust-roots", metavar="DIR", what="Where ca-bundle.crt is.")]
@@ -267,6 +278,18 @@ def destination_settings(mode: str, *, ipv6: str, opaque: str, http2: str) -> De
         default_opaque_ports=ports,
         meshed_http2=_keep_alive(http2),
     )
+
+
+def admission(addr: str, *, certificate: Path | None, key: Path | None) -> Admission | None:
+    """Where API servers ask; nowhere without a certificate and its key."""
+    from linkerd2_py.controlplane.public_api.tls import TlsFiles
+    from linkerd2_py.controlplane.run.kubernetes.destination import Admission
+
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise bad_usage("--server-tls-certs and --server-tls-key go together")
+    return Admission(listen(addr, flag="--server-addr"), TlsFiles(certificate, key))
 
 
 def _keep_alive(text: str) -> KeepAlive | None:

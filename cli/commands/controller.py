@@ -50,6 +50,9 @@ def destination(
     cluster_networks: flags.ClusterNetworks = flags.CLUSTER_NETWORKS,
     probe_networks: flags.ProbeNetworks = flags.ALL_NETWORKS,
     egress_namespace: flags.EgressNamespace = "linkerd-egress",
+    server_addr: flags.ServerAddr = ":9443",
+    server_tls_certs: flags.ServerCertificate = None,
+    server_tls_key: flags.ServerKey = None,
     log_level: flags.LogLevel = "info",
     log_format: flags.LogFormat = "plain",
 ) -> None:
@@ -78,6 +81,7 @@ def destination(
             probes=probe_networks,
             egress=egress_namespace,
         ),
+        admission=flags.admission(server_addr, certificate=server_tls_certs, key=server_tls_key),
     )
     _run(process.compose, admin=flags.listen(metrics_addr, flag="--metrics-addr"))
 

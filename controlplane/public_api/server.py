@@ -11,7 +11,7 @@ from linkerd2_py.base.tasks import cancel_all, supervise
 from linkerd2_py.controlplane.errors import BindError
 from linkerd2_py.controlplane.listen import host_port
 from linkerd2_py.controlplane.public_api.connections import IDLE_S, BoundedProtocol
-from linkerd2_py.controlplane.public_api.tls import TlsFiles
+from linkerd2_py.controlplane.public_api.tls import CertificateError, TlsFiles
 
 _STOP_GRACE_S = 2
 
@@ -46,9 +46,9 @@ class WebServer:
         self.address = ""
 
     async def start(self, *, host: str = "127.0.0.1", port: int = 0) -> str:
-        """Listen and serve; returns the bound `host:port`, raises `BindError`."""
+        """Listen and serve; returns the bound `host:port`. Raises `BindError` and `CertificateError`."""
         # `serve()` would take over the process' signals; these are its steps without that.
-        self._config.load()
+        self._load()
         self._socket = _listen(host, port=port, name=self._name)
         self._server.lifespan = self._config.lifespan_class(self._config)
         await self._server.startup(sockets=[self._socket])
@@ -68,6 +68,13 @@ class WebServer:
         await cancel_all([self._serving])
         await self._server.shutdown(sockets=[self._socket])
         self._serving = None
+
+    def _load(self) -> None:
+        try:
+            self._config.load()
+        except OSError as error:
+            where = self._tls and self._tls.certificate
+            raise CertificateError(f"{self._name}: {where}: {error}") from error
 
     def _follow(self) -> None:
         tls, context = self._tls, self._config.ssl

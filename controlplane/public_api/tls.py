@@ -14,6 +14,10 @@ POLL_S: Final = 10.0
 logger = logging.getLogger(__name__)
 
 
+class CertificateError(Exception):
+    """A certificate and its key cannot be used; in one line, why."""
+
+
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
     """In PEM, as Kubernetes mounts a Secret."""

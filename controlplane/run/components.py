@@ -168,7 +168,7 @@ async def scrape(
 @asynccontextmanager
 async def serve_admission(*, tls: TlsFiles, listen: Listen) -> AsyncIterator[str]:
     """The URL where API servers ask whether objects can mean anything. BindError when it cannot be listened
-    on, OSError when the certificate cannot be used.
+    on, CertificateError when nobody could be answered.
     """
     server = WebServer(admission_app(), name="policy-validator", tls=tls)
     try:

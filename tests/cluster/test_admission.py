@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import ssl
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 import trustme
 
@@ -17,6 +19,7 @@ from linkerd2_py.controlplane.listen import LOOPBACK
 from linkerd2_py.controlplane.public_api.tls import TlsFiles
 from linkerd2_py.controlplane.run.components import serve_admission
 from tests.support.cluster.control_plane import ControlPlane
+from tests.support.cluster.controller import PROGRAM, START_S, Controller
 from tests.support.cluster.crds import install_crds
 from tests.support.cluster.kubectl import Kubectl, listed
 from tests.support.wait import eventually_async
@@ -175,6 +178,47 @@ async def test_every_kind_is_asked_about(asked: Kubectl) -> None:
     }
     for field, one in refused.items():
         assert f"denied the request: {field}: " in await apply(asked, one), field
+
+
+def test_the_process_that_answers_policies_is_asked_too(
+    control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    authority = trustme.CA()
+    files = written(authority, tmp_path)
+    words = (
+        *("--kubeconfig", control_plane.kubeconfig, "--server-addr", "127.0.0.1:0"),
+        *("--server-tls-certs", files.certificate, "--server-tls-key", files.key),
+    )
+    with Controller("destination", *words, folder=tmp_path) as running:
+        where = running.child.wait_for_line(
+            r"policy-validator listens on (\S+)", deadline_s=START_S
+        )
+        trusting = ssl.create_default_context(cadata=authority.cert_pem.bytes().decode())
+        review = {
+            "request": {
+                "uid": "u",
+                "kind": {"group": POLICY, "version": "v1beta3", "kind": "Server"},
+                "object": {"spec": {"port": 0}},
+            }
+        }
+        answer = httpx2.post(f"https://{where[1]}/", json=review, verify=trusting, trust_env=False)
+        assert "spec.port: " in answer.json()["response"]["status"]["message"]
+        assert running.stop() == 0
+
+
+def test_without_a_certificate_the_process_says_so(tmp_path: Path) -> None:
+    words = ("--server-tls-certs", "nowhere.crt", "--server-tls-key", "nowhere.key")
+    listen = ("--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0")
+    done = subprocess.run(
+        [*PROGRAM, "destination", *listen, *words, "--server-addr", "127.0.0.1:0"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "policy-validator: nowhere.crt: " in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 async def test_another_certificate_is_for_new_connections(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.controlplane.destination.settings import DEFAULTS, Settings
@@ -18,7 +19,9 @@ from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.policy.settings import Settings as PolicySettings
 from linkerd2_py.controlplane.policy.status.writer import LEASE, StatusWriter
 from linkerd2_py.controlplane.proxy_api.server import Served
+from linkerd2_py.controlplane.public_api.tls import TlsFiles
 from linkerd2_py.controlplane.run.components import (
+    serve_admission,
     serve_destination,
     serve_policy,
     serve_proxy_api,
@@ -30,6 +33,13 @@ from linkerd2_py.controlplane.sources.kubernetes.api_server import ApiServer
 from linkerd2_py.controlplane.sources.kubernetes.pods import Identities
 
 
+class Admission(NamedTuple):
+    """Where API servers ask, by TLS, whether objects can mean anything."""
+
+    listen: Listen
+    tls: TlsFiles
+
+
 @dataclass(frozen=True, slots=True)
 class DestinationProcess:
     """What its flags say."""
@@ -39,9 +49,14 @@ class DestinationProcess:
     kubeconfig: Path | None = None
     settings: Settings = DEFAULTS
     policy: PolicySettings = field(default_factory=PolicySettings)
+    admission: Admission | None = None
 
     async def compose(self, process: Process) -> None:
         """See `Compose`."""
+        if self.admission:
+            listen, tls = self.admission
+            validating = serve_admission(tls=tls, listen=listen)
+            await process.running.enter_async_context(validating)
         services = await self.answer(process)
         await process.running.enter_async_context(serve_proxy_api(services, listen=self.listen))
 

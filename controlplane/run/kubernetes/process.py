@@ -15,6 +15,7 @@ from linkerd2_py.controlplane.errors import BindError
 from linkerd2_py.controlplane.identity.issuer import IssuerError
 from linkerd2_py.controlplane.listen import Listen
 from linkerd2_py.controlplane.public_api.server import WebServer
+from linkerd2_py.controlplane.public_api.tls import CertificateError
 from linkerd2_py.controlplane.run.components import own_metrics
 from linkerd2_py.controlplane.run.kubernetes.admin import admin_app
 from linkerd2_py.controlplane.run.kubernetes.health import Health
@@ -44,7 +45,7 @@ def run_process(compose: Compose, *, admin: Listen) -> None:
     """Until SIGTERM or SIGINT. Raises `StartError`, with nothing left running."""
     try:
         asyncio.run(_run(compose, admin=admin))
-    except (BindError, ConfigError, IssuerError) as error:
+    except (BindError, CertificateError, ConfigError, IssuerError) as error:
         raise StartError(str(error)) from error
 
 

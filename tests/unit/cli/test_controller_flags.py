@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from ipaddress import ip_network
+from pathlib import Path
 
 import pytest
 
 from linkerd2_py.cli import controller_flags as flags
+from linkerd2_py.cli.errors import CliError
 from linkerd2_py.controlplane.destination.settings import KEEP_ALIVE, KeepAlive, Settings
+from linkerd2_py.controlplane.listen import Listen
 from linkerd2_py.controlplane.policy.settings import Settings as PolicySettings
+from linkerd2_py.controlplane.public_api.tls import TlsFiles
+from linkerd2_py.controlplane.run.kubernetes.destination import Admission
 from linkerd2_py.controlplane.sources.kubernetes.pods import Identities
 
 
@@ -62,3 +67,13 @@ def test_where_to_listen(text: str, host: str, port: int) -> None:
 
 def test_without_a_host_every_address_is_listened_on() -> None:
     assert flags.listen(":8086", flag="--addr").host in {"::", "0.0.0.0"}
+
+
+def test_api_servers_are_answered_where_there_is_a_certificate_with_its_key() -> None:
+    certificate, key = Path("tls.crt"), Path("tls.key")
+    assert flags.admission(":9443", certificate=None, key=None) is None
+    found = flags.admission("127.0.0.1:9443", certificate=certificate, key=key)
+    assert found == Admission(Listen("127.0.0.1", 9443), TlsFiles(certificate, key))
+    for half in ((certificate, None), (None, key)):
+        with pytest.raises(CliError, match="go together"):
+            flags.admission(":9443", certificate=half[0], key=half[1])
