@@ -43,6 +43,8 @@ def filled(size: Size) -> MeshStore:
     store = MeshStore()
     store.replace(
         {
+            # Of every other kind there is none.
+            **dict.fromkeys(store.mesh.unsynced, ()),
             Namespace: [Namespace(NAMESPACE)],
             Workload: [
                 Workload(DEPLOYMENT, NAMESPACE, workload_name(at), size.pods_of_each)

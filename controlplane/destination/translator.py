@@ -7,6 +7,7 @@ all that were in it.
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -54,11 +55,10 @@ def weighted_address(
         metric_labels=endpoint.labels,
         tls_identity=_tls_identity(endpoint.identity),
         protocol_hint=_protocol_hint(endpoint),
+        http2=_http2(keep_alive) if endpoint.is_meshed and keep_alive is not None else None,
     )
     if endpoint.authority:
         message.authority_override.authority_override = endpoint.authority
-    if endpoint.is_meshed and keep_alive is not None:
-        message.http2.CopyFrom(_http2(keep_alive))
     return message
 
 
@@ -97,6 +97,7 @@ def _protocol_hint(endpoint: EndpointFacts) -> destination.ProtocolHint | None:
     return message
 
 
+@lru_cache(maxsize=1)  # the same for all; whoever takes it up copies it
 def _http2(keep_alive: KeepAlive) -> destination.Http2ClientParams:
     return destination.Http2ClientParams(
         keep_alive=destination.Http2ClientParams.KeepAlive(

@@ -7,6 +7,7 @@ ports under their own numbers.
 
 from dataclasses import dataclass, replace
 
+from linkerd2_py.controlplane.mesh.inbound import NOTHING_SAID
 from linkerd2_py.controlplane.mesh.objects import (
     DEPLOYMENT,
     Endpoint,
@@ -96,7 +97,12 @@ def as_anybody_knows(pod: Pod) -> Pod:
     """Without what one source alone says of pods."""
     labels = {name: value for name, value in pod.labels.items() if name == "app"}
     return replace(
-        pod, labels=labels, admin_addr=None, admin_ports=frozenset(), control_plane="linkerd"
+        pod,
+        labels=labels,
+        admin_addr=None,
+        admin_ports=frozenset(),
+        control_plane="linkerd",
+        inbound=NOTHING_SAID,
     )
 
 

@@ -9,7 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linkerd2_py.controlplane.mesh.objects import NO_PORTS, Owner
+from linkerd2_py.controlplane.mesh.objects import (
+    DEFAULT_OPAQUE_PORTS,
+    NO_PORTS,
+    ContainerPort,
+    Owner,
+)
 from linkerd2_py.controlplane.sources.kubernetes.pods import Identities, read_pod
 
 OURS = Identities()
@@ -163,3 +168,53 @@ _PATHS = [
 @given(path=st.sampled_from([*_PATHS, ("metadata",), ("spec",), ("status",)]), value=_JSON)
 def test_an_absurd_field_is_as_one_that_is_not_there(path: tuple[str, ...], value: object) -> None:
     read_pod(changed(*path, value=value), identities=OURS)
+
+
+def test_ports_that_are_declared_and_those_of_the_node() -> None:
+    found = copy.deepcopy(MESHED)
+    found["spec"]["initContainers"] = [{"name": "side", "ports": [{"containerPort": 9000}]}]
+    found["spec"]["containers"][0]["ports"] = [
+        {"containerPort": 8080, "name": "http", "hostPort": 80},
+        {"containerPort": "odd"},
+    ]
+    found["status"]["hostIPs"] = [{"ip": "192.0.2.1"}, {"ip": "fd00::1"}]
+    pod = read_pod(found, identities=OURS)
+    assert pod.ports == (ContainerPort(9000), ContainerPort(8080, "http", 80), ContainerPort(0))
+    assert pod.host_addresses == (("192.0.2.1", 80), ("fd00::1", 80))
+    older = changed("status", "hostIP", value="192.0.2.1")
+    assert read_pod(older, identities=OURS).host_ips == ("192.0.2.1",)
+
+
+def test_on_the_network_of_its_node_it_has_no_address_of_its_own() -> None:
+    assert read_pod(MESHED, identities=OURS).own_ips == ("10.10.0.1", "fd00::1")
+    on_host = read_pod(changed("spec", "hostNetwork", value=True), identities=OURS)
+    assert (on_host.own_ips, on_host.ip) == ((), "10.10.0.1")
+
+
+@pytest.mark.parametrize(
+    ("said", "opaque"),
+    [
+        (None, DEFAULT_OPAQUE_PORTS),
+        ("", frozenset()),
+        ("25,http,8000-8001", frozenset({25, 8080, 8000, 8001})),
+        ("nobody", frozenset()),
+    ],
+)
+def test_opaque_ports_are_those_of_its_annotation(said: str | None, opaque: frozenset[int]) -> None:
+    found = copy.deepcopy(MESHED)
+    found["spec"]["containers"][0]["ports"] = [{"containerPort": 8080, "name": "http"}]
+    found["metadata"]["annotations"] = {"config.linkerd.io/opaque-ports": said}
+    assert read_pod(found, identities=OURS).opaque_ports == opaque
+
+
+def test_admin_ports_are_those_of_its_proxy() -> None:
+    assert read_pod(MESHED, identities=OURS).admin_ports == {5191, 4190}
+    unmeshed = read_pod(changed("metadata", "labels", value={}), identities=OURS)
+    assert unmeshed.admin_ports == frozenset()
+
+
+def test_one_that_has_ended_serves_nobody_though_it_is_being_deleted() -> None:
+    deleted = changed("metadata", "deletionTimestamp", value="2026-01-01T00:00:00Z")
+    assert read_pod(deleted, identities=OURS).status == "Terminating"
+    deleted["status"]["phase"] = "Succeeded"
+    assert read_pod(deleted, identities=OURS).status == "Failed"

@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from linkerd2_py.controlplane.mesh.objects import Endpoint, Key, PortSpec
+from linkerd2_py.controlplane.mesh.objects import (
+    Endpoint,
+    Federated,
+    Gateway,
+    Key,
+    Mirrored,
+    PortSpec,
+)
 from linkerd2_py.controlplane.sources.kubernetes.services import (
     endpoints_of,
     read_service,
@@ -120,3 +127,74 @@ def test_who_says_nothing_is_ready(conditions: object, ready: bool) -> None:
 def test_a_slice_of_names_says_nothing() -> None:
     named = sliced("a", {"addresses": ["example.org"]}, ports=[{"name": "http", "port": 80}])
     assert read_slice({**named, "addressType": "FQDN"}).endpoints == ()
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({}, (False, False)),
+        ({"type": "ExternalName", "externalName": "example.com"}, (True, False)),
+        ({"internalTrafficPolicy": "Local"}, (False, True)),
+        ({"internalTrafficPolicy": "Cluster"}, (False, False)),
+    ],
+)
+def test_aliases_and_services_of_each_node(
+    spec: dict[str, str], expected: tuple[bool, bool]
+) -> None:
+    found = service(HTTP)
+    found["spec"] |= spec
+    read = read_service(found).service
+    assert (read.alias, read.local) == expected
+
+
+def test_services_of_other_clusters() -> None:
+    key = "multicluster.linkerd.io"
+    mirrored = service(HTTP)
+    mirrored["metadata"]["labels"] = {f"{key}/remote-discovery": "west"}
+    assert read_service(mirrored).service.mirrored == Mirrored("west", "")
+    mirrored["metadata"]["labels"][f"{key}/remote-service"] = "web"
+    assert read_service(mirrored).service.mirrored == Mirrored("west", "web")
+    joined = service(HTTP)
+    joined["metadata"]["annotations"] = {f"{key}/remote-discovery": ""}
+    assert read_service(joined).service.federated == Federated("")
+    joined["metadata"]["annotations"] = {f"{key}/local-discovery": "web"}
+    assert read_service(joined).service.federated == Federated("web")
+    assert read_service(service(HTTP)).service.federated is None
+
+
+def test_opaque_ports_may_be_named() -> None:
+    named = service(HTTP, {"name": "sql", "port": 81})
+    named["metadata"]["annotations"] = {"config.linkerd.io/opaque-ports": "sql"}
+    assert [port.opaque for port in read_service(named).in_namespace(None).ports] == [False, True]
+    # Who names others has none of those that mostly are.
+    mysql = service({"name": "mysql", "port": 3306})
+    assert read_service(mysql).in_namespace(None).ports[0].opaque
+    assert not read_service(mysql).in_namespace(None, default=frozenset()).ports[0].opaque
+
+
+def test_a_gateways_slice_and_the_zones_that_it_is_meant_for() -> None:
+    gateway = sliced("a", {"addresses": ["203.0.113.7"]}, ports=[{"name": "http", "port": 4143}])
+    gateway["metadata"]["annotations"] = {
+        "mirror.linkerd.io/remote-gateway-identity": "gw.mesh",
+        "mirror.linkerd.io/remote-svc-fq-name": "web.shop.svc.west",
+    }
+    gateway["metadata"]["labels"]["mirror.linkerd.io/cluster-name"] = "west"
+    zones = {"forZones": [{"name": "b"}, {"name": "a"}]}
+    gateway["endpoints"][0]["hints"] = zones
+    vm = {"kind": "ExternalWorkload", "namespace": "shop", "name": "vm"}
+    gateway["endpoints"].append({"addresses": ["198.51.100.4"], "targetRef": vm})
+    (found,) = endpoints_of(read_service(service(HTTP)).service, slices=[read_slice(gateway)])
+    assert found.endpoints == (
+        Endpoint(
+            "203.0.113.7",
+            4143,
+            for_zones=("a", "b"),
+            gateway=Gateway("gw.mesh", "web.shop.svc.west"),
+        ),
+        Endpoint("198.51.100.4", 4143, external=Key("shop", "vm")),
+    )
+    assert found.labels == {
+        "target_cluster": "west",
+        "target_service": "web",
+        "target_service_namespace": "shop",
+    }

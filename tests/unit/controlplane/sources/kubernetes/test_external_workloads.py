@@ -1,0 +1,52 @@
+"""What is kept of a workload outside the cluster."""
+
+from __future__ import annotations
+
+from linkerd2_py.controlplane.mesh.objects import (
+    DEFAULT_OPAQUE_PORTS,
+    ContainerPort,
+    ExternalWorkload,
+    Owner,
+)
+from linkerd2_py.controlplane.sources.kubernetes.external_workloads import read_external_workload
+
+ABOUT = {"namespace": "shop", "name": "vm", "labels": {"app": "vm"}}
+
+
+def test_all_that_peers_must_know() -> None:
+    owner = {"kind": "ExternalGroup", "name": "vms", "controller": True}
+    found = read_external_workload(
+        {
+            "metadata": {
+                **ABOUT,
+                "annotations": {"config.linkerd.io/opaque-ports": "25-26,http"},
+                "ownerReferences": [owner],
+            },
+            "spec": {
+                "meshTLS": {"identity": "spiffe://mesh/vm", "serverName": "vm.mesh"},
+                "workloadIPs": [{"ip": "198.51.100.4"}, {"ip": "fd00::4"}, {}],
+                "ports": [{"port": 8080, "name": "http"}, {"port": 4999, "name": "linkerd-proxy"}],
+            },
+        }
+    )
+    assert found == ExternalWorkload(
+        "shop",
+        "vm",
+        ips=("198.51.100.4", "fd00::4"),
+        ports=(ContainerPort(8080, "http"), ContainerPort(4999, "linkerd-proxy")),
+        identity="spiffe://mesh/vm",
+        server_name="vm.mesh",
+        inbound_port=4999,
+        opaque_ports=frozenset({25, 26, 8080}),
+        labels={"app": "vm"},
+        owner=Owner("externalgroup", "vms"),
+        # What policy keeps of it is tested there.
+        inbound=found.inbound,
+    )
+    assert ("fd00::4", 8080) in found.addresses
+
+
+def test_what_is_left_out_is_as_in_linkerd() -> None:
+    found = read_external_workload({"metadata": ABOUT, "spec": None})
+    assert (found.ips, found.ports, found.identity) == ((), (), "")
+    assert (found.inbound_port, found.opaque_ports) == (4143, DEFAULT_OPAQUE_PORTS)
