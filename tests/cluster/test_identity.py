@@ -227,6 +227,24 @@ async def test_answers_are_those_of_linkerds_identity(
     assert set(DIFFERENT) - differences <= {"not_before_skew_s"}
 
 
+@pytest.mark.parametrize(
+    ("audience", "code"),
+    [(AUDIENCE, "OK"), (API_SERVER, "OK"), ("somebody-else", "INVALID_ARGUMENT")],
+)
+async def test_whom_a_token_is_meant_for(
+    identity: Controller, token: Callable[..., bytes], audience: str, code: str
+) -> None:
+    asked = Case(token(audience), csr(new_key(), extensions=[dns_names(WEB)]))
+    assert (await answered(identity, asked))["code"] == code
+
+
+async def test_who_somebody_is_said_to_be_is_whose_token_it_is(
+    identity: Controller, token: Callable[..., bytes]
+) -> None:
+    asked = Case(token(account="db"), csr(new_key(), extensions=[dns_names(WEB)]))
+    assert (await answered(identity, asked))["code"] == "FAILED_PRECONDITION"
+
+
 async def test_a_new_issuer_is_taken_when_it_is_mounted_and_told(
     identity: Controller,
     token: Callable[..., bytes],

@@ -135,6 +135,41 @@ async def test_a_destination_that_was_away_changes_only_what_is_different(rig: R
     assert (await profile.read()).opaque_protocol
 
 
+async def test_a_set_that_was_emptied_meanwhile_is_emptied(rig: Rig) -> None:
+    """A destination has nothing to say of a service that nobody serves; that is an answer, too."""
+    await rig.come()
+    client = await rig.start()
+    call = client.Get(ask())
+    assert ports(await call.read()) == [41001]
+    await rig.go()
+    rig.local_mesh.remove(POD)
+    await rig.come()
+    assert [one.port for one in (await call.read()).remove.addrs] == [41001]
+    # And who asks now hears nothing until there is somebody.
+    late = client.Get(ask(pod="late"))
+    await eventually_async(lambda: rig.relay.streams == 2)
+    rig.local_mesh.put(replace(POD, ports={8080: 41002}))
+    assert ports(await late.read()) == ports(await call.read()) == [41002]
+
+
+async def test_of_a_service_that_is_gone_nothing_is_left(rig: Rig) -> None:
+    """Who has been asking hears so; who asks anew is refused, as destination would."""
+    await rig.come()
+    client = await rig.start()
+    call = client.Get(ask())
+    assert ports(await call.read()) == [41001]
+    await rig.go()
+    rig.local_mesh.apply(services=[], pods=[])
+    await rig.come()
+    assert [one.port for one in (await call.read()).remove.addrs] == [41001]
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await client.Get(ask(pod="late")).read()
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+    assert rig.relay.streams == 1
+    rig.local_mesh.apply(services=[WEB], pods=[replace(POD, ports={8080: 41002})])
+    assert ports(await call.read()) == [41002]
+
+
 async def test_who_asks_before_there_is_a_destination_waits_for_it(rig: Rig) -> None:
     client = await rig.start()
     call = client.Get(ask())
