@@ -97,19 +97,6 @@ async def test_what_cannot_touch_an_answer_makes_no_message() -> None:
     assert await asked.told(stream) == []
 
 
-async def test_our_own_words_in_a_status_touch_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = Asked()
-    asked.store.put(http_route())
-    await asked.watch()
-    touched: list[object] = []
-    monkeypatch.setattr(asked.policies.watches, "touch", touched.append)
-    asked.store.put(replace(http_route(), statuses=(ParentStatus(WEB, (ACCEPTED,)),)))
-    asked.store.put(EgressNetwork("client", "out", allows=True))
-    touched.clear()
-    asked.store.put(EgressNetwork("client", "out", allows=True, conditions=(ACCEPTED,)))
-    assert touched == []
-
-
 async def test_an_address_follows_who_has_it() -> None:
     asked = Asked()
     stream = await asked.watch(at("10.96.0.10"))
@@ -131,6 +118,8 @@ async def test_an_address_outside_follows_the_networks_of_its_client() -> None:
     stream = await asked.watch(at("8.8.8.8"))
     await asked.told(stream)
     asked.store.put(EgressNetwork("linkerd-egress", "all", allows=True))
+    (now,) = await asked.told(stream)
+    assert now.metadata.resource.name == "all"
     asked.store.put(EgressNetwork("client", "own", allows=False))
     (now,) = await asked.told(stream)
     assert now.metadata.resource.name == "own"

@@ -22,7 +22,7 @@ from linkerd2_py.controlplane.mesh.status import Parent
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.policy.cluster import Cluster
 from linkerd2_py.controlplane.policy.outbound.answers import Policies
-from tests.support.outbound_shop import at, http_route, http_routes, policy
+from tests.support.outbound_shop import at, http_route, http_routes, policy, service
 
 OUT = Parent(POLICY, "EgressNetwork", "client", "out", 443)
 GOOGLE = "8.8.8.8"
@@ -155,3 +155,13 @@ def test_a_route_of_another_port_is_not_about_this_one() -> None:
     route = replace(http_route(namespace="client"), parents=(OUT._replace(port=80),))
     (default,) = http_routes(policy(mesh(network(), route), at(GOOGLE, port=443)))
     assert default.metadata.default == "http-egress-allow"
+
+
+def test_failures_outside_are_not_counted_by_a_balancer_inside() -> None:
+    annotations = {"balancer.alpha.linkerd.io/penalize-failures": "true"}
+    route = replace(http_route(namespace="client"), parents=(OUT,))
+    store = mesh(replace(network(), annotations=annotations), route)
+    store.put(service("v2", ips=()))
+    first, _ = http_routes(policy(store, at(GOOGLE, port=443)))
+    (weighted,) = first.rules[0].backends.random_available.backends
+    assert weighted.backend.backend.balancer.HasField("peak_ewma")
