@@ -179,7 +179,7 @@ async def test_no_proxy_notices_that_a_destination_was_killed(
             policy = policies.Watch(policy_of("relayed"))
             assert (await in_time(policy.read(), START_S)).HasField("protocol")
             first.child.kill()
-            eventually(lambda: f"127.0.0.1:{port}" in front.ask("/ready")[1])
+            eventually(lambda: f"127.0.0.1:{port}" in front.ask("/ready")[1], deadline_s=START_S)
             assert front.ask("/ready")[0] == 200
             by_hand(kubectl, "relayed", "192.0.2.2", "192.0.2.3")
             with Controller("destination", *words, folder=tmp_path, port=port) as second:

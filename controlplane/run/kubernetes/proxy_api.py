@@ -25,7 +25,8 @@ from linkerd2_py.controlplane.run.kubernetes.destination import DestinationProce
 from linkerd2_py.controlplane.run.kubernetes.identity import IdentityProcess
 from linkerd2_py.controlplane.run.kubernetes.process import Process
 
-_ASK_AGAIN_S: Final = 2.0
+_LOOK_S: Final = 2.0
+_LOOK_WHEN_WELL_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,8 @@ class _Other:
             self.problem = await health_problem(self._address)
             if not self.problem:
                 self.seen.set()
-            await asyncio.sleep(_ASK_AGAIN_S * (1 + unit_random()))
+            pause_s = _LOOK_S if self.problem else _LOOK_WHEN_WELL_S
+            await asyncio.sleep(pause_s * (1 + unit_random()))
 
 
 @asynccontextmanager
