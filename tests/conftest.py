@@ -45,6 +45,7 @@ TURNS = {
     "bench": "processors",
     "packaging": "distribution",
     "cluster": "api server",
+    "interop": "api server",
     "contract/destination": "recorded cluster",
     "contract/policy": "recorded cluster",
 }

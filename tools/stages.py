@@ -60,7 +60,7 @@ UNIT = Stage("unit", ["tests/unit"], "not slow")
 RELEASE = Stage("release", QUICK)
 RELEASE_INTEGRATION = Stage("release-integration", INTEGRATION, waits=True)
 
-CLUSTER = Stage("cluster", ("tests/cluster",), waits=True)
+CLUSTER = Stage("cluster", ("tests/cluster", "tests/interop"), waits=True)
 
 
 def debug(env: Mapping[str, str]) -> Stage:

@@ -103,7 +103,8 @@ def plain_services(values: Values) -> Problems:
 
 
 def _is_local(address: Authority) -> bool:
-    return is_loopback(address.host)
+    """By its number, or by the absolute name with which the control plane's own pods find it beside them."""
+    return is_loopback(address.host) or address.host.lower() == "localhost."
 
 
 def missing_for_key(values: Values, *, bad: Container[str]) -> Problems:

@@ -54,8 +54,8 @@ INBOUND_STATIC_PORTS: Final = listed(
 # Who this proxy is.
 
 _CONTROL_NAME: Final = (
-    "the identity that must answer there, over TLS; needed unless the address is on loopback, where it is"
-    " called in plain text"
+    "the identity that must answer there, over TLS; needed unless the address is on loopback or `localhost.`,"
+    " where it is called in plain text"
 )
 IDENTITY_DISABLED: Final = Setting(
     "IDENTITY_DISABLED",

@@ -154,7 +154,8 @@ class NetLab:
     def host(self, name: str, *addresses: str) -> Host:
         """One more machine; `addresses` are further ones of its own, outside the lab's network."""
         found = self._machine(name)
-        port = f"to-{name}"
+        # Names of interfaces have at most 15 characters.
+        port = f"to-{name[-12:]}"
         self._ip(self.router, f"link add {port} type veth peer name eth0 netns {found.netns}")
         self._ip(self.router, f"link set {port} master lab up")
         routes = [_address(one, 32 if ":" not in one else 128) for one in addresses]

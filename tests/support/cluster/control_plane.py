@@ -34,15 +34,16 @@ class ControlPlane:
     """Runs below `root` until closed. Raises `StartError`, with nothing left running.
 
     Without `controllers` everything stays as it was written: no owner is missed, no node is waited for, and
-    slices are those that somebody wrote.
+    slices are those that somebody wrote. The API server listens at `address`.
     """
 
-    def __init__(self, root: Path, *, controllers: bool = True) -> None:
+    def __init__(self, root: Path, *, controllers: bool = True, address: str = "127.0.0.1") -> None:
         self.root = root
+        self.address = address
         self._logs = root / "log"
         self._logs.mkdir(parents=True, exist_ok=True)
         self._bin = programs.build()
-        self._keys = Keys(root / "keys")
+        self._keys = Keys(root / "keys", address=address)
         self._running = ExitStack()
         try:
             self._start()
@@ -61,8 +62,8 @@ class ControlPlane:
         return self._keys.kubeconfig(user, group="people", server=self.server)
 
     def _start(self) -> None:
-        port = self._running.enter_context(_held_port())
-        self.server = f"https://127.0.0.1:{port}"
+        port = self._running.enter_context(_held_port(self.address))
+        self.server = f"https://{self.address}:{port}"
         self.kubeconfig = self._keys.kubeconfig("admin", group="system:masters", server=self.server)
         etcd = self._etcd()
         apiserver = self._program("kube-apiserver", *self._apiserver_flags(port, etcd=etcd))
@@ -91,7 +92,7 @@ class ControlPlane:
         path = self._keys.path
         return (
             f"--etcd-servers={etcd}",
-            "--bind-address=127.0.0.1",
+            f"--bind-address={self.address}",
             f"--secure-port={port}",
             # The port is held for it by a socket of ours.
             "--permit-port-sharing",
@@ -170,11 +171,11 @@ class ControlPlane:
 
 
 @contextlib.contextmanager
-def _held_port() -> Iterator[int]:
+def _held_port(address: str) -> Iterator[int]:
     """A port that only a program which shares ports can listen on while this lasts."""
     with socket.socket() as holder:
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        holder.bind(("127.0.0.1", 0))
+        holder.bind((address, 0))
         yield holder.getsockname()[1]
 
 

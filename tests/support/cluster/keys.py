@@ -26,9 +26,9 @@ _API_NAMES: Final = (
 
 
 class Keys:
-    """Made once, written below `folder`."""
+    """Made once, written below `folder`, for an API server at `address`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, address: str) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.folder = folder
         # One key size that everybody takes.
@@ -37,7 +37,7 @@ class Keys:
         self._write("ca.crt", self._ca.cert_pem.bytes())
         self._write("ca.key", self._ca.private_key_pem.bytes())
         self._write("front-ca.crt", self._front_ca.cert_pem.bytes())
-        self._pair("apiserver", self._ca.issue_cert(*_API_NAMES))
+        self._pair("apiserver", self._ca.issue_cert(*{*_API_NAMES, address}))
         self._pair("front", _client(self._front_ca, "front-proxy-client", group="aggregators"))
         self._service_accounts()
 

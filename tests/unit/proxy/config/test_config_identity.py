@@ -72,7 +72,7 @@ def test_bounds_of_the_refresh() -> None:
     }
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.0.1", "[::1]"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.0.1", "[::1]", "localhost.", "LocalHost."])
 def test_a_service_on_loopback_needs_no_name(host: str) -> None:
     assert identity(IDENTITY_SVC_ADDR=f"{host}:8080", IDENTITY_SVC_NAME="").service.name == ""
 
@@ -99,13 +99,15 @@ def test_a_control_plane_in_plain_text_over_a_network_is_one_warning(variable: s
     )
 
 
-def test_on_loopback_it_is_plain_text_without_a_warning() -> None:
-    found = load(environ(DESTINATION_SVC_ADDR="127.0.0.1:8086", DESTINATION_SVC_NAME=SERVICE))
-    assert found.destination.service == Service(Authority("127.0.0.1", 8086), "")
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost."])
+def test_on_loopback_it_is_plain_text_without_a_warning(host: str) -> None:
+    """Beside a controller, too, whose pod is told both its absolute name and its identity."""
+    found = load(environ(DESTINATION_SVC_ADDR=f"{host}:8086", DESTINATION_SVC_NAME=SERVICE))
+    assert found.destination.service == Service(Authority(host, 8086), "")
     assert not found.warnings
 
 
-@pytest.mark.parametrize("host", ["localhost", "10.0.0.1", "identity.linkerd"])
+@pytest.mark.parametrize("host", ["localhost", "notlocalhost.", "10.0.0.1", "identity.linkerd"])
 def test_any_other_service_does(host: str) -> None:
     wrong = rejected(IDENTITY_SVC_ADDR=f"{host}:8080", IDENTITY_SVC_NAME="")
     assert wrong == {"IDENTITY_SVC_NAME": f"must be set: the identity that answers at {host}:8080"}
