@@ -34,6 +34,10 @@ _OPTIONS = (
     # long.
     ("grpc.server_handshake_timeout_ms", 10_000),
     ("grpc.max_connection_idle_ms", 300_000),
+    # When a control plane comes back all proxies ask at once: none of them is dropped at random, which is
+    # what happens beyond a thousand that wait.
+    ("grpc.server.max_pending_requests", STREAMS_IN_ALL),
+    ("grpc.server.max_pending_requests_hard_limit", STREAMS_IN_ALL),
     # Descriptors are shared with public-api and with the programs of a mesh.
     ("grpc.max_allowed_incoming_connections", CONNECTIONS_IN_ALL),
     # A port that is taken is an error to report, not one to share.

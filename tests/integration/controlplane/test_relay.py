@@ -44,7 +44,7 @@ class Rig:
         self.port = free_port()
         self.links = Links(f"127.0.0.1:{self.port}")
         self.relay = Relay(self.links, on_overflow=lambda: None)
-        relayed = RelayedServices(self.relay, links=self.links, limiter=StreamLimiter(limit=50))
+        relayed = RelayedServices(self.relay, links=self.links, limiter=StreamLimiter())
         served = [
             Served(name, handler, close=relayed.close)
             for name, handler in relayed.handlers().items()
@@ -195,6 +195,16 @@ async def test_questions_beyond_what_a_connection_holds_get_another(
     calls.append(client.GetProfile(ask("127.0.9.9:80")))
     await calls[-1].read()
     assert rig.links.count == 3
+
+
+async def test_all_who_ask_at_once_are_answered(rig: Rig) -> None:
+    """As proxies do when a control plane comes back."""
+    await rig.come()
+    client = await rig.start()
+    calls = [client.GetProfile(ask(pod=f"web-{number}")) for number in range(1_800)]
+    for call in calls:
+        assert (await call.read()).fully_qualified_name == "web-svc.default.svc.cluster.local"
+    assert (rig.relay.questions, rig.relay.streams) == (1, 1_800)
 
 
 async def test_a_refusal_is_passed_on_and_leaves_nothing(rig: Rig) -> None:
