@@ -103,3 +103,22 @@ def test_a_tunnel_to_no_port_spoils_its_own_endpoint_only(port: int) -> None:
 def test_a_name_that_is_none_is_no_profiles_name(name: str) -> None:
     message = destination.DestinationProfile(fully_qualified_name=name, opaque_protocol=True)
     assert messages.profile(message) == (True, "", None)
+
+
+def test_an_endpoint_alone_may_be_hinted_opaque() -> None:
+    message = weighted("10.0.0.1", 80)
+    assert messages.endpoint(message, shared={}) == messages.Endpoint(SocketAddr("10.0.0.1", 80))
+    message.protocol_hint.opaque.SetInParent()
+    assert messages.endpoint(message, shared={}) == messages.Endpoint(
+        SocketAddr("10.0.0.1", 80), opaque=True
+    )
+
+
+def test_how_http2_is_to_be_kept_alive_may_be_said() -> None:
+    message = weighted("10.0.0.1", 80, h2=True)
+    message.http2.keep_alive.interval.seconds = 10
+    message.http2.keep_alive.timeout.seconds = 3
+    message.http2.flow_control.initial_stream_window_size = 1
+    assert messages.endpoint(message, shared={}) == messages.Endpoint(
+        SocketAddr("10.0.0.1", 80), h2=True
+    )
