@@ -108,8 +108,8 @@ def accrual(said: Mapping[str, str]) -> Accrual | None:
         case "consecutive":
             return _accrual(said)
         case "unified":
-            honors = flag(said, f"{_ALPHA}/failure-accrual-honor-retry-after")
-            return _accrual(said, success_rate=_success_rate(said), honors_retry_after=honors)
+            rate = _success_rate(said)
+            return _accrual(said, success_rate=rate, honors_retry_after=_honors_retry_after(said))
         case other:
             raise AnnotationError(f"{_ACCRUAL}: {other} is no mode")
 
@@ -164,6 +164,14 @@ def _accrual(
     _ensure(found.max_penalty_ms > 0, "max-penalty above 0")
     _ensure(0 <= found.jitter <= 100, "jitter-ratio from 0 to 100")
     return found
+
+
+def _honors_retry_after(said: Mapping[str, str]) -> bool:
+    # What makes no sense here does not take the breaker away.
+    try:
+        return flag(said, f"{_ALPHA}/failure-accrual-honor-retry-after")
+    except AnnotationError:
+        return False
 
 
 def _success_rate(said: Mapping[str, str]) -> SuccessRate:

@@ -120,12 +120,17 @@ def test_the_breaker_by_success_rate() -> None:
         (f"{ALPHA}/failure-accrual-success-rate-threshold", "1.1"),
         (f"{ALPHA}/failure-accrual-success-rate-window", "9ms"),
         (f"{ALPHA}/failure-accrual-success-rate-min-requests", "1000001"),
-        (f"{ALPHA}/failure-accrual-honor-retry-after", "yes"),
     ],
 )
 def test_breakers_that_no_proxy_would_take(name: str, value: str) -> None:
     with pytest.raises(AnnotationError):
         accrual({MODE: "unified", name: value})
+
+
+def test_a_breaker_stays_whatever_is_said_of_retry_after() -> None:
+    found = accrual({MODE: "unified", f"{ALPHA}/failure-accrual-honor-retry-after": "yes"})
+    assert found
+    assert not found.honors_retry_after
 
 
 def test_what_is_off_is_not_limited() -> None:
