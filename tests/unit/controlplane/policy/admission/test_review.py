@@ -152,6 +152,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     (f"Server.{POLICY}", {**SERVER, "port": 0}, "spec.port"),
     (f"Server.{POLICY}", {**SERVER, "port": 65536}, "spec.port"),
     (f"Server.{POLICY}", {**SERVER, "port": ""}, "spec.port"),
+    (f"Server.{POLICY}", {**SERVER, "port": True}, "spec.port"),
     (f"Server.{POLICY}", {**SERVER, "proxyProtocol": "garbanzo"}, "spec.proxyProtocol"),
     (f"Server.{POLICY}", {**SERVER, "accessPolicy": "foobar"}, "spec.accessPolicy"),
     (

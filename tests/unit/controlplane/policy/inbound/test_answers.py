@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from ipaddress import ip_network
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from linkerd2_py.controlplane.mesh.inbound import InboundSettings, NamedPort
+from linkerd2_py.controlplane.mesh.networks import Network
 from linkerd2_py.controlplane.mesh.objects import (
     ExternalWorkload,
     Key,
@@ -23,6 +25,7 @@ from linkerd2_py.controlplane.mesh.policy import (
     HTTPLocalRateLimitPolicy,
     Identities,
     MeshTLSAuthentication,
+    NetworkAuthentication,
     Server,
     ServerAuthorization,
     Target,
@@ -56,6 +59,7 @@ ROUTE = HTTPRoute(
     rules=(HTTPRule(matches=(HTTPMatch(),)),),
 )
 BY_TLS = Authentication("MeshTLSAuthentication", "auth", "clients")
+BY_NETWORK = Authentication("NetworkAuthentication", "auth", "nets")
 ASKED = port_question("shop:web-0", 8080)
 
 
@@ -117,6 +121,7 @@ OF_SERVER: dict[str, MeshObject] = {
     "policy": AuthorizationPolicy("shop", "a", Target("Server", "web")),
     "policy of the namespace": AuthorizationPolicy("shop", "a", Target("Namespace")),
     "authentication": MeshTLSAuthentication("auth", "clients", Identities(("*",))),
+    "network": NetworkAuthentication("auth", "nets", (Network(ip_network("10.0.0.0/8")),)),
     "route": ROUTE,
     "rate limit": HTTPLocalRateLimitPolicy("shop", "a", "web", 7),
 }
@@ -142,8 +147,9 @@ async def test_what_changes_a_default_answer_is_told_and_untold(
 async def test_what_changes_the_answer_of_a_server_is_told(
     asking: Asking, change: MeshObject
 ) -> None:
-    waiting = AuthorizationPolicy("shop", "waiting", Target("Server", "web"), (BY_TLS,))
-    asking.store.put(SERVER, waiting)
+    for_clients = AuthorizationPolicy("shop", "waiting", Target("Server", "web"), (BY_TLS,))
+    for_places = replace(for_clients, name="waiting too", requires=(BY_NETWORK,))
+    asking.store.put(SERVER, for_clients, for_places)
     stream = await asking.follow()
     (before,) = await asking.told(stream)
     asking.store.put(change)
@@ -177,6 +183,19 @@ async def test_a_server_costs_only_those_who_ask_about_such_a_port_in_its_namesp
     await asking.policies.watches.settled()
     assert computed == [ASKED]
     assert [len(await asking.told(stream)) for stream in streams] == [2, 1, 1]
+
+
+async def test_nothing_is_told_that_is_as_it_was(
+    asking: Asking, computed: list[PortQuestion]
+) -> None:
+    """What a policy requires is not there: it lets nobody in, as before it was."""
+    asking.store.put(SERVER)
+    stream = await asking.follow()
+    await asking.told(stream)
+    computed.clear()
+    asking.store.put(AuthorizationPolicy("shop", "a", Target("Server", "web"), (BY_TLS,)))
+    assert await asking.told(stream) == []
+    assert computed == [ASKED]
 
 
 async def test_what_answers_do_not_say_costs_nothing(

@@ -298,6 +298,8 @@ def test_routes_stand_in_the_order_of_their_age_with_what_is_said_of_each() -> N
     first, second = found.protocol.http1.routes
     assert [one.labels["name"] for one in first.authorizations] == ["of-gateways"]
     assert [one.labels["name"] for one in second.authorizations] == ["of-linkerds"]
+    older = answer(SERVER, replace(ROUTE, created=0.5), gateway).protocol.http1.routes
+    assert [route.metadata.resource.group for route in older] == [POLICY, gateway.group]
     assert second.rules[0].matches[0].method.registered == HttpMethod.GET
     assert not found.authorizations
 
