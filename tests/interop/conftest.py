@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from itertools import product
+from pathlib import Path
 
 import pytest
 
 from tests.support.cluster import programs
 from tests.support.grpc_poller import grpc_poller
-from tests.support.interop.control_planes import TRANSPORT_MODES
+from tests.support.interop.programs import Program, need
+from tests.support.interop.proxies import Make
 from tests.support.interop.shop import Shop, shop
 from tests.support.privileges import need_root
 
@@ -22,10 +26,27 @@ def _what_all_need() -> None:
         pytest.skip("the cluster's programs are not built: ./mesh cluster build")
 
 
-@pytest.fixture(scope="session", params=TRANSPORT_MODES)
+@pytest.fixture(
+    scope="session",
+    params=[
+        pytest.param((make, mode), id=f"{make}-controllers-{mode}")
+        for make, mode in product(Make, ("transparent", "transport-header"))
+    ],
+)
 def mesh(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Shop]:
-    """On our control plane, in either mode of transport."""
-    with shop(tmp_path_factory.mktemp("mesh"), transport_mode=request.param) as running:
+    """On a control plane of either make, whose pods have proxies of its make, in either mode of transport."""
+    make, mode = request.param
+    with mesh_of(make, tmp_path_factory.mktemp("mesh"), transport_mode=mode) as running:
         yield running
+
+
+def mesh_of(make: Make, folder: Path, **flags: str) -> AbstractContextManager[Shop]:
+    """A control plane of one make, but that ours answers policies where Linkerd's controller of them is not given."""
+    if make is Make.OURS:
+        return shop(folder, **flags)
+    need(Program.CONTROLLER)
+    policy = make if Program.POLICY_CONTROLLER.is_given else Make.OURS
+    beside = make if Program.PROXY.is_given else Make.OURS
+    return shop(folder, answers=make, beside=beside, policy=policy, **flags)

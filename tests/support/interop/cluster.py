@@ -21,7 +21,6 @@ from tests.support.cluster.crds import install_crds
 from tests.support.cluster.kubectl import Kubectl
 from tests.support.interop import workload
 from tests.support.interop.control_planes import (
-    Answers,
     Controllers,
     Flags,
     destination_words,
@@ -88,9 +87,13 @@ class Cluster:
             for one in ("linkerd", SHOP)
         )
         self.kubectl.apply(*spaces)
-        self.kubectl.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node-a"}})
+        self.kubectl.apply(
+            {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node-a"}},
+            # Linkerd's controller takes a cluster without any for one that knows none.
+            _slice("kubernetes", namespace="default", ports={"https": int(self._api_port)}),
+        )
 
-    def start_control_plane(self, answers: Answers, *, proxy: Make, policy: Make) -> None:
+    def start_control_plane(self, answers: Make, *, proxy: Make, policy: Make) -> None:
         """Both its pods, with a proxy of this make beside the controllers."""
         ignored = ("--outbound-ports-to-ignore", self._api_port)
         pods = {}
@@ -156,23 +159,8 @@ class Cluster:
 
     def serve(self, name: str, *pods: Pod, ports: Mapping[int, int]) -> None:
         """From now on these, and nobody else, serve it."""
-        self.kubectl.apply(
-            {
-                "apiVersion": "discovery.k8s.io/v1",
-                "kind": "EndpointSlice",
-                "metadata": {
-                    "name": f"{name}-1",
-                    "namespace": SHOP,
-                    "labels": {"kubernetes.io/service-name": name},
-                },
-                "addressType": "IPv4",
-                "endpoints": [_endpoint(pod) for pod in pods],
-                "ports": [
-                    {"name": f"p{one}", "port": target, "protocol": "TCP"}
-                    for one, target in ports.items()
-                ],
-            }
-        )
+        made = _slice(name, *pods, ports={f"p{one}": target for one, target in ports.items()})
+        self.kubectl.apply(made)
 
     def _prepared(
         self,
@@ -255,6 +243,22 @@ def _authorities(folder: Path) -> tuple[Path, Path, str]:
 
 def _port(port: int, target: int) -> Object:
     return {"name": f"p{port}", "port": port, "targetPort": target}
+
+
+def _slice(name: str, *pods: Pod, ports: Mapping[str, int], namespace: str = SHOP) -> Object:
+    """Of the service of this name."""
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            "name": f"{name}-1",
+            "namespace": namespace,
+            "labels": {"kubernetes.io/service-name": name},
+        },
+        "addressType": "IPv4",
+        "endpoints": [_endpoint(pod) for pod in pods],
+        "ports": [{"name": one, "port": port, "protocol": "TCP"} for one, port in ports.items()],
+    }
 
 
 def _endpoint(pod: Pod) -> Object:

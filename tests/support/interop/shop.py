@@ -10,7 +10,6 @@ from typing import Final
 
 from tests.support.interop import workload
 from tests.support.interop.cluster import Cluster, Pod, cluster
-from tests.support.interop.control_planes import Answers
 from tests.support.interop.proxies import Make
 
 PORTS: Final = {
@@ -53,13 +52,15 @@ class Shop:
 def shop(
     folder: Path,
     *,
-    answers: Answers = Answers.OURS,
+    answers: Make = Make.OURS,
     beside: Make = Make.OURS,
     policy: Make = Make.OURS,
     transport_mode: str = "transparent",
     default_policy: str = "all-unauthenticated",
 ) -> Iterator[Shop]:
-    """With a control plane that answers; `beside` is the make of the proxies of its own pods."""
+    """With a control plane that answers; `beside` is the make of the proxies of its own pods, `policy` that of
+    who answers policies.
+    """
     with cluster(folder, transport_mode=transport_mode, default_policy=default_policy) as made:
         made.start_control_plane(answers, proxy=beside, policy=policy)
         yield Shop(made)
