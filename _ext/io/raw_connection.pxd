@@ -20,8 +20,8 @@ cdef class RawConnection(Source):
     cdef int goodbye_raw(self) noexcept
     # Its FIN is here, whatever of its bytes is unread.
     cdef bint peer_has_ended(self) noexcept
-    # The kernel holds bytes that it may not send on yet, and the peer answers what it is sent: it is there, and
-    # takes nothing.
+    # The kernel holds bytes that it may not send on yet, and the peer answers what it is sent: it is there,
+    # and takes nothing.
     cdef bint is_held_by_peer(self) noexcept
     cdef int pending_error(self) noexcept                          # SO_ERROR, which asking clears
     cdef int reset_on_close(self) noexcept                         # close(2) will send RST

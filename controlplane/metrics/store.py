@@ -2,8 +2,8 @@
 
 Three questions with Prometheus' semantics are enough for everything that people see. A store that speaks
 PromQL answers each with one instant query at the end of the window, where F is the family, M the matchers of
-the selection (`NAME="VALUE"` for each in `matching`, `NAME!=""` for each in `present`, `NAME!="VALUE"` for each
-in `without`), G its `group_by` and W the window's length:
+the selection (`NAME="VALUE"` for each in `matching`, `NAME!=""` for each in `present`, `NAME!="VALUE"` for
+each in `without`), G its `group_by` and W the window's length:
 
 - `sum_increase`: `sum(increase(F{M}[W])) by (G)`
 - `quantiles`: `histogram_quantile(Q, sum(rate(F{M}[W])) by (le, G))`, once for each Q
@@ -32,8 +32,8 @@ Group = tuple[str, ...]
 class Selection:
     """Which series count, and by which labels they are summed.
 
-    Those that have these values in `matching` ("" is also a missing label), any value but "" in `present`, and
-    not the values in `without`.
+    Those that have these values in `matching` ("" is also a missing label), any value but "" in `present`,
+    and not the values in `without`.
     """
 
     matching: Mapping[str, str] = field(default_factory=dict)
