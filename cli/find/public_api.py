@@ -9,7 +9,8 @@ from linkerd2_py.cli.find.control_plane import ControlPlane
 from linkerd2_py.cli.options import Globals
 
 NOT_FOUND: Final = (
-    "no linkerd2-py control plane found: run `linkerd2-py local up`, or give --api-addr or --kubeconfig"
+    "no linkerd2-py control plane found: run `linkerd2-py local up`, "
+    "or give --api-addr or --kubeconfig"
 )
 
 
