@@ -26,6 +26,13 @@ def write_json(document: Any) -> None:
     write(json.dumps(document, indent=2, ensure_ascii=False))
 
 
+def write_yaml(document: Any) -> None:
+    """Keys in the order of their names, as Kubernetes' programs write it."""
+    import yaml
+
+    write(yaml.safe_dump(document, allow_unicode=True, default_flow_style=False))
+
+
 def paint_for(stream: TextIO) -> Paint:
     """Colours if `stream` is a terminal and NO_COLOR is not set (no-color.org)."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"

@@ -10,6 +10,9 @@ import pytest
 from tests.support.cluster import programs
 from tests.support.cluster.control_plane import ControlPlane
 from tests.support.cluster.kubectl import Kubectl
+from tests.support.grpc_poller import grpc_poller
+
+__all__ = ["grpc_poller"]
 
 
 @pytest.fixture(scope="session")

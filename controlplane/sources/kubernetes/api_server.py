@@ -6,9 +6,10 @@ Its typed models are left out: they cost twenty times the parsing, and of most o
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,7 @@ from linkerd2_py.controlplane.kubernetes_api import MERGE_PATCH, ApiError, Json
 CONNECT_LIMIT_S: Final = 10.0
 ANSWER_LIMIT_S: Final = 60.0
 """For one page of a list, and for what is written."""
+_END_S, _LOOK_S = 1.0, 0.002
 _STATUS_BYTES: Final = 64 * 1024
 _AS_JSON: Final = "application/json"
 _WRITTEN: Final = {"Accept": _AS_JSON, "Content-Type": _AS_JSON}
@@ -128,6 +130,42 @@ class ApiServer:
             on_answer()
             while line := await answer.content.readline():
                 yield line
+
+    @asynccontextmanager
+    async def websocket(
+        self, path: str, query: Mapping[str, str], *, protocol: str
+    ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        """A connection that speaks `protocol`, with whoever answers there. Raises `ApiError` where nobody
+        does.
+        """
+        _, url, told, _, _ = await self._client.param_serialize(
+            "GET", path, query_params=_each(query), header_params={}, auth_settings=["BearerToken"]
+        )
+        rest = self._client.rest_client
+        rest.pool_manager = rest.pool_manager or rest._create_pool_manager()  # noqa: SLF001  # as the library for its own
+        try:
+            opened = await rest.pool_manager.ws_connect(
+                url,
+                protocols=(protocol,),
+                headers=CIMultiDict([*told.items(), *self._person.headers()]),
+                proxy=rest.proxy,
+                max_msg_size=0,
+            )
+        except aiohttp.WSServerHandshakeError as error:
+            raise ApiError(
+                f"{path}: {error.status} {error.message}", status=error.status
+            ) from error
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise ApiError(f"{self.address}{path}: {error}") from error
+        socket = opened.get_extra_info("socket")
+        async with opened:
+            yield opened
+        # TLS ends with a round trip, for which the loop must still be there.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_END_S):
+                # Nobody tells when it has.
+                while socket is not None and socket.fileno() != -1:  # noqa: ASYNC110
+                    await asyncio.sleep(_LOOK_S)
 
     async def _object(
         self,
