@@ -1,6 +1,7 @@
 """What runs once, what runs with every engine, and how a run that failed ends."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -54,7 +55,22 @@ def test_what_runs_once_knows_no_engine() -> None:
         ]
 
 
-@pytest.mark.parametrize("stage", [stages.RELEASE, stages.debug({}), stages.debug_integration({})])
+def test_what_needs_a_cluster_runs_once_its_programs_are_built() -> None:
+    needs = re.compile(r"tests\.support\.cluster import|linkerd_objects")
+    folders = {
+        path.parent.relative_to(ROOT).as_posix()
+        for path in (ROOT / "tests").rglob("test_*.py")
+        if needs.search(path.read_text()) and path.parent.name != "tools"
+    }
+    assert folders
+    assert folders <= set(stages.CLUSTER.folders)
+    for others in (stages.RELEASE, stages.debug({}), stages.sanitized({})):
+        assert set(stages.RECORDED_CLUSTER) <= set(others.ignore)
+
+
+@pytest.mark.parametrize(
+    "stage", [stages.RELEASE, stages.CLUSTER, stages.debug({}), stages.debug_integration({})]
+)
 def test_folders_exist(stage: Stage) -> None:
     assert all((ROOT / folder).is_dir() for folder in [*stage.folders, *stage.ignore])
 
