@@ -218,8 +218,15 @@ class ApiServer:
             raise ApiError(f"{self.address}{path}: {str(error) or type(error).__name__}") from error
         finally:
             if answer is not None:
-                # Whatever was not read of it will not be.
-                answer.close()
+                _drop(answer)
+
+
+def _drop(answer: aiohttp.ClientResponse) -> None:
+    """Whatever was not read of it will not be, and its connection is not waited for to say goodbye."""
+    connection = answer.connection
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()
+    answer.close()
 
 
 async def connect(
