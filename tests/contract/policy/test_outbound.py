@@ -23,7 +23,7 @@ from linkerd2_py.controlplane.sources.kubernetes.source import KubernetesSource
 from linkerd2_py.proto.gen import net_pb2 as net
 from linkerd2_py.proto.gen import outbound_pb2 as outbound
 from linkerd2_py.proto.gen import outbound_pb2_grpc as outbound_grpc
-from tests.support.cluster.control_plane import ControlPlane
+from tests.support.cluster.control_plane import ControlPlane, hung_up
 from tests.support.cluster.recorded import MISSING, RECORDED
 from tests.support.recorded_answers import Recorded, camel_case
 from tests.support.wait import eventually_async
@@ -58,6 +58,7 @@ async def ours(linkerd_objects: ControlPlane) -> AsyncIterator[outbound_grpc.Out
         await server.stop(grace_s=0)
         await source.stop()
         await api.close()
+        await hung_up(linkerd_objects.server)
 
 
 async def test_each_recorded_question_is_answered_as_linkerd_did(

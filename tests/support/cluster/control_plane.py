@@ -17,8 +17,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
+import psutil
+
 from tests.support.cluster import programs
 from tests.support.cluster.keys import SERVICE_RANGE, Keys
+from tests.support.wait import eventually_async
 
 # On a machine with thirty others at work the API server takes most of a minute.
 START_LIMIT_S: Final = 180.0
@@ -186,3 +189,17 @@ def _end(running: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         running.kill()
         running.wait()
+
+
+async def hung_up(server: str) -> None:
+    """Wait until this process has no connection to an API server: those by TLS end a moment after they were
+    closed, and only while the loop runs.
+    """
+    port = int(server.rpartition(":")[2])
+
+    def connected() -> bool:
+        # Without a peer the address is empty.
+        peers = [tuple(one.raddr) for one in psutil.Process().net_connections("tcp")]
+        return any(port in peer for peer in peers)
+
+    await eventually_async(lambda: not connected())
