@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry
 
 from linkerd2_py.controlplane.destination.answers import (
     ANSWERED_FROM,
@@ -19,6 +19,7 @@ from linkerd2_py.controlplane.destination.settings import DEFAULTS, Settings
 from linkerd2_py.controlplane.destination.topics import topics_of
 from linkerd2_py.controlplane.mesh.changes import Change
 from linkerd2_py.controlplane.mesh.store import MeshStore
+from linkerd2_py.controlplane.streams.answering import counted_watches
 from linkerd2_py.controlplane.streams.watches import Watches
 
 
@@ -37,23 +38,21 @@ class Destination:
         settings: Settings = DEFAULTS,
     ) -> None:
         self._mesh = store.mesh
-        self.endpoints: Watches[EndpointsQuestion] = Watches(
+        self.endpoints: Watches[EndpointsQuestion] = counted_watches(
             store.mesh,
-            name="destination",
+            name="endpoint",
             needs=ANSWERED_FROM,
             answer=lambda asked, mesh: EndpointsAnswer(asked, mesh=mesh, settings=settings),
-            on_overflow=_overflows("endpoint", metrics=metrics).inc,
+            metrics=metrics,
         )
-        self.profiles: Watches[ProfileQuestion] = Watches(
+        self.profiles: Watches[ProfileQuestion] = counted_watches(
             store.mesh,
-            name="destination",
+            name="profile",
             needs=ANSWERED_FROM,
             answer=lambda asked, mesh: ProfileAnswer(asked, mesh=mesh, settings=settings),
-            on_overflow=_overflows("profile", metrics=metrics).inc,
+            metrics=metrics,
         )
         self._subscription = store.subscribe(self._on_changes)
-        _count_streams(self.endpoints, name="endpoint", metrics=metrics)
-        _count_streams(self.profiles, name="profile", metrics=metrics)
 
     @property
     def is_synced(self) -> bool:
@@ -82,21 +81,3 @@ class Destination:
         touched = topics_of(changes, mesh=self._mesh)
         self.endpoints.touch(touched)
         self.profiles.touch(touched)
-
-
-def _overflows(name: str, *, metrics: CollectorRegistry) -> Counter:
-    return Counter(
-        f"{name}_updates_queue_overflow",
-        f"Streams of {name} updates that were ended because their proxy did not keep up",
-        registry=metrics,
-    )
-
-
-def _count_streams(
-    watches: "Watches[EndpointsQuestion] | Watches[ProfileQuestion]",
-    *,
-    name: str,
-    metrics: CollectorRegistry,
-) -> None:
-    streams = Gauge(f"{name}_subscribers", f"Open streams of {name} updates", registry=metrics)
-    streams.set_function(lambda: watches.streams)
