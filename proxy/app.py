@@ -6,6 +6,7 @@ import asyncio
 import logging
 
 from linkerd2_py.base.clock import SystemClock
+from linkerd2_py.base.event_loop import leave, run_inside
 from linkerd2_py.base.tasks import cancel_all, spawn, supervise
 from linkerd2_py.proxy.build.admin import build_admin
 from linkerd2_py.proxy.build.control import (
@@ -19,7 +20,6 @@ from linkerd2_py.proxy.build.outbound import build_outbound
 from linkerd2_py.proxy.build.parts import Parts
 from linkerd2_py.proxy.config.types import Config
 from linkerd2_py.proxy.drain import drain
-from linkerd2_py.proxy.event_loop import leave, run_inside
 from linkerd2_py.proxy.log_level import LogLevel
 
 logger = logging.getLogger(__name__)

@@ -12,10 +12,10 @@ from typing import Final
 
 from linkerd2_py._ext.core.process import forbid_dumps
 from linkerd2_py.base import logs
+from linkerd2_py.base.event_loop import new_event_loop
 from linkerd2_py.proxy import app, process
 from linkerd2_py.proxy.config.load import ConfigError, load
 from linkerd2_py.proxy.config.types import Config
-from linkerd2_py.proxy.event_loop import new_event_loop
 from linkerd2_py.proxy.identity.certify import IdentityError
 from linkerd2_py.proxy.listeners import ListenError
 from linkerd2_py.proxy.log_level import LogLevel

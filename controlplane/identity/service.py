@@ -1,4 +1,4 @@
-"""The Identity service over grpc.aio."""
+"""The Identity service."""
 
 import logging
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from linkerd2_py.base.clock import Clock
+from linkerd2_py.controlplane.calls import Methods, ProxyCall, RefusedCallError
 from linkerd2_py.controlplane.identity.certifier import Certified, Validity, certify
 from linkerd2_py.controlplane.identity.csr import check_csr
 from linkerd2_py.controlplane.identity.limits import CertifyLimiter
@@ -79,13 +80,11 @@ class IdentityService:
         self._certification = certification
         self._metrics = metrics
 
-    def generic_handler(self) -> grpc.GenericRpcHandler:
-        """The service as the gRPC server takes it: requests as bytes, responses as bytes."""
-        return grpc.method_handlers_generic_handler(
-            SERVICE, {METHOD: grpc.unary_unary_rpc_method_handler(self.certify)}
-        )
+    def methods(self) -> Methods:
+        """By their names."""
+        return {METHOD: self.certify}
 
-    async def certify(self, request: bytes, call: grpc.aio.ServicerContext) -> bytes:
+    async def certify(self, request: bytes, call: ProxyCall) -> bytes:
         """Answer one `CertifyRequest`."""
         identity = ""
         try:
@@ -95,19 +94,16 @@ class IdentityService:
         except RefusedError as refusal:
             code, result, words = CODES[refusal.reason], str(refusal.reason), str(refusal)
             logger.warning(
-                "%s: no certificate for %r: %s", call.peer(), identity[:LONGEST_NAME], words
+                "%s: no certificate for %r: %s", call.peer, identity[:LONGEST_NAME], words
             )
         except Exception:
-            logger.exception(
-                "%s: a certificate for %r failed", call.peer(), identity[:LONGEST_NAME]
-            )
+            logger.exception("%s: a certificate for %r failed", call.peer, identity[:LONGEST_NAME])
             code, result = grpc.StatusCode.INTERNAL, FAILED
             words = "the identity service failed: see its log"
         else:
             return self._answer(certified, identity=identity)
         self._count(code, result=result)
-        await call.abort(code, words)
-        raise AssertionError("abort always raises")
+        raise RefusedCallError(code, words)
 
     def _answer(self, certified: Certified, *, identity: str) -> bytes:
         self._count(grpc.StatusCode.OK, result=ISSUED)

@@ -1,13 +1,13 @@
-"""The InboundServerPolicies service over grpc.aio."""
+"""The InboundServerPolicies service."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Final
 
 import grpc
 from google.protobuf.message import DecodeError
 
+from linkerd2_py.controlplane.calls import ProxyCall, RefusedCallError, Standing
 from linkerd2_py.controlplane.policy.inbound.inbound import InboundPolicies
 from linkerd2_py.controlplane.policy.inbound.questions import PortQuestion, port_question
 from linkerd2_py.controlplane.policy.refusals import Reason, RefusedError
@@ -37,38 +37,30 @@ class InboundService:
         of = self._policies
         return Served(
             SERVICE,
-            grpc.method_handlers_generic_handler(
-                SERVICE,
-                {
-                    "GetPort": grpc.unary_unary_rpc_method_handler(self.get_port),
-                    "WatchPort": grpc.unary_stream_rpc_method_handler(self.watch_port),
-                },
-            ),
+            {"GetPort": self.get_port, "WatchPort": self.watch_port},
             is_synced=lambda: of.is_synced,
             synced=of.synced,
             close=of.close,
         )
 
-    async def get_port(self, request: bytes, call: grpc.aio.ServicerContext) -> bytes:
+    async def get_port(self, request: bytes, call: ProxyCall) -> bytes:
         """What holds now."""
         try:
             return await self._policies.now(_question(request))
         except RefusedError as error:
-            await call.abort(_CODES[error.reason], str(error))
-            raise AssertionError("abort always raises") from error
+            raise RefusedCallError(_CODES[error.reason], str(error)) from error
 
-    async def watch_port(
-        self, request: bytes, call: grpc.aio.ServicerContext
-    ) -> AsyncIterator[bytes]:
+    async def watch_port(self, request: bytes, call: ProxyCall) -> Standing:
         """What holds now, and whatever holds later."""
         try:
-            question = _question(request)
-            async for message in stream_answer(
-                self._policies.watches, question=question, limiter=self._limiter, call=call
-            ):
-                yield message
+            return await stream_answer(
+                self._policies.watches,
+                question=_question(request),
+                limiter=self._limiter,
+                call=call,
+            )
         except RefusedError as error:
-            await call.abort(_CODES[error.reason], str(error))
+            raise RefusedCallError(_CODES[error.reason], str(error)) from error
 
 
 def _question(request: bytes) -> PortQuestion:

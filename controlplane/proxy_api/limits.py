@@ -1,8 +1,6 @@
 """How many streams one proxy may hold, so that one that leaks them cannot starve the others."""
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 # A proxy holds two streams a target; a thousand targets are more than any workload calls.
 STREAMS_PER_PROXY = 2_000
@@ -28,15 +26,14 @@ class StreamLimiter:
         """How many connections hold a stream."""
         return len(self._open)
 
-    @contextmanager
-    def stream(self, peer: str) -> Iterator[None]:
-        """Hold one stream of `peer`; raises `TooManyStreamsError` when it is one too many."""
+    def take(self, peer: str) -> None:
+        """Hold one stream more of `peer`; raises `TooManyStreamsError` when it is one too many."""
         if self._open[peer] >= self._limit:
             raise TooManyStreamsError(f"a proxy may hold {self._limit} streams")
         self._open[peer] += 1
-        try:
-            yield
-        finally:
-            self._open[peer] -= 1
-            if not self._open[peer]:
-                del self._open[peer]
+
+    def give_back(self, peer: str) -> None:
+        """One that was taken."""
+        self._open[peer] -= 1
+        if not self._open[peer]:
+            del self._open[peer]

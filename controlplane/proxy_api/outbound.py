@@ -1,13 +1,13 @@
-"""The OutboundPolicies service over grpc.aio."""
+"""The OutboundPolicies service."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Final
 
 import grpc
 from google.protobuf.message import DecodeError
 
+from linkerd2_py.controlplane.calls import ProxyCall, RefusedCallError, Standing
 from linkerd2_py.controlplane.policy.outbound.outbound import OutboundPolicies
 from linkerd2_py.controlplane.policy.outbound.targets import (
     InvalidTargetError,
@@ -36,36 +36,27 @@ class OutboundService:
         of = self._policies
         return Served(
             SERVICE,
-            grpc.method_handlers_generic_handler(
-                SERVICE,
-                {
-                    "Get": grpc.unary_unary_rpc_method_handler(self.get),
-                    "Watch": grpc.unary_stream_rpc_method_handler(self.watch),
-                },
-            ),
+            {"Get": self.get, "Watch": self.watch},
             is_synced=lambda: of.is_synced,
             synced=of.synced,
             close=of.close,
         )
 
-    async def get(self, request: bytes, call: grpc.aio.ServicerContext) -> bytes:
+    async def get(self, request: bytes, call: ProxyCall) -> bytes:
         """What holds now."""
         try:
             return await self._policies.now(_question(request))
         except _REFUSED as error:
-            await _refuse(error, call=call)
-            raise AssertionError("abort always raises") from error
+            raise _refused(error) from error
 
-    async def watch(self, request: bytes, call: grpc.aio.ServicerContext) -> AsyncIterator[bytes]:
+    async def watch(self, request: bytes, call: ProxyCall) -> Standing:
         """What holds now, and whatever holds later."""
         try:
-            question = _question(request)
-            async for message in stream_answer(
-                self._policies, question=question, limiter=self._limiter, call=call
-            ):
-                yield message
+            return await stream_answer(
+                self._policies, question=_question(request), limiter=self._limiter, call=call
+            )
         except _REFUSED as error:
-            await _refuse(error, call=call)
+            raise _refused(error) from error
 
 
 _REFUSED: Final = (DecodeError, InvalidTargetError, InvalidWorkloadError, NoSuchServiceError)
@@ -75,8 +66,8 @@ def _question(request: bytes) -> Question:
     return parse_question(outbound.TrafficSpec.FromString(request))
 
 
-async def _refuse(error: Exception, *, call: grpc.aio.ServicerContext) -> None:
+def _refused(error: Exception) -> RefusedCallError:
     if isinstance(error, NoSuchServiceError):
-        await call.abort(grpc.StatusCode.NOT_FOUND, str(error))
+        return RefusedCallError(grpc.StatusCode.NOT_FOUND, str(error))
     what = "the request is not a TrafficSpec" if isinstance(error, DecodeError) else str(error)
-    await call.abort(grpc.StatusCode.INVALID_ARGUMENT, what)
+    return RefusedCallError(grpc.StatusCode.INVALID_ARGUMENT, what)

@@ -1,14 +1,15 @@
-"""The Destination service over grpc.aio.
+"""The Destination service.
 
 Answers arrive here encoded and leave as they are: the same bytes go to every proxy that watches a target.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Final, TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError
 
+from linkerd2_py.controlplane.calls import ProxyCall, RefusedCallError, Standing
 from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.destination.questions import EndpointsQuestion, ProfileQuestion
 from linkerd2_py.controlplane.destination.refusals import Reason, RefusedError
@@ -43,39 +44,23 @@ class DestinationService:
         of = self._destination
         return Served(
             SERVICE,
-            self.generic_handler(),
+            {"Get": self.get, "GetProfile": self.get_profile},
             is_synced=lambda: of.is_synced,
             synced=of.synced,
             close=of.close,
         )
 
-    def generic_handler(self) -> grpc.GenericRpcHandler:
-        """The service as the gRPC server takes it: requests as bytes, responses as bytes."""
-        return grpc.method_handlers_generic_handler(
-            SERVICE,
-            {
-                "Get": grpc.unary_stream_rpc_method_handler(self.get),
-                "GetProfile": grpc.unary_stream_rpc_method_handler(self.get_profile),
-            },
-        )
-
-    async def get(self, request: bytes, call: grpc.aio.ServicerContext) -> AsyncIterator[bytes]:
+    async def get(self, request: bytes, call: ProxyCall) -> Standing:
         """Endpoints of a service. What is none is refused, as Linkerd's destination does."""
         asks = self._destination.endpoints_question
-        async for message in self._answer(
+        return await self._answer(
             self._destination.endpoints, request=request, asks=asks, call=call
-        ):
-            yield message
+        )
 
-    async def get_profile(
-        self, request: bytes, call: grpc.aio.ServicerContext
-    ) -> AsyncIterator[bytes]:
+    async def get_profile(self, request: bytes, call: ProxyCall) -> Standing:
         """The profile of a name or an address."""
         asks = self._destination.profile_question
-        async for message in self._answer(
-            self._destination.profiles, request=request, asks=asks, call=call
-        ):
-            yield message
+        return await self._answer(self._destination.profiles, request=request, asks=asks, call=call)
 
     async def _answer(
         self,
@@ -83,21 +68,18 @@ class DestinationService:
         *,
         request: bytes,
         asks: Callable[[str, str], Q],
-        call: grpc.aio.ServicerContext,
-    ) -> AsyncIterator[bytes]:
+        call: ProxyCall,
+    ) -> Standing:
         try:
             question = await self._question(request, asks=asks)
-            async for message in stream_answer(
-                watches, question=question, limiter=self._limiter, call=call
-            ):
-                yield message
-        except DecodeError:
+            return await stream_answer(watches, question=question, limiter=self._limiter, call=call)
+        except DecodeError as error:
             words = "the request is not a GetDestination"
-            await call.abort(grpc.StatusCode.INVALID_ARGUMENT, words)
+            raise RefusedCallError(grpc.StatusCode.INVALID_ARGUMENT, words) from error
         except RefusedError as error:
-            await call.abort(_CODES[error.reason], str(error))
+            raise RefusedCallError(_CODES[error.reason], str(error)) from error
         except OutdatedError as error:
-            await call.abort(grpc.StatusCode.UNAVAILABLE, str(error))
+            raise RefusedCallError(grpc.StatusCode.UNAVAILABLE, str(error)) from error
 
     async def _question(self, request: bytes, *, asks: Callable[[str, str], Q]) -> Q:
         """What makes no sense is refused at once; what else is asked is known once all has been listed."""

@@ -27,7 +27,7 @@ from linkerd2_py.controlplane.proxy_api.inbound import InboundService
 from linkerd2_py.controlplane.proxy_api.outbound import OutboundService
 from linkerd2_py.controlplane.proxy_api.relay.links import Links
 from linkerd2_py.controlplane.proxy_api.relay.relay import Relay
-from linkerd2_py.controlplane.proxy_api.relay.service import Methods, RelayedServices, passed_on
+from linkerd2_py.controlplane.proxy_api.relay.service import RelayedServices, passed_on
 from linkerd2_py.controlplane.proxy_api.server import ProxyApi, Served
 from linkerd2_py.controlplane.proxy_api.service import DestinationService
 from linkerd2_py.controlplane.public_api.operations import Parts, operations
@@ -102,7 +102,7 @@ def what_proxies_ask(
         services.append(InboundService(policy.inbound).served())
         services.append(OutboundService(policy.outbound).served())
     if identity:
-        services.append(Served(IDENTITY_SERVICE, identity.service.generic_handler()))
+        services.append(Served(IDENTITY_SERVICE, identity.service.methods()))
     return services
 
 
@@ -131,8 +131,8 @@ async def pass_on_certify(address: str) -> AsyncIterator[Served]:
     """Certificates from the identity service at `address`."""
     links = Links(address)
     try:
-        handlers = passed_on([f"/{IDENTITY_SERVICE}/{CERTIFY}"], links=links)
-        yield Served(IDENTITY_SERVICE, Methods(handlers))
+        methods = passed_on([f"/{IDENTITY_SERVICE}/{CERTIFY}"], links=links)
+        yield Served(IDENTITY_SERVICE, methods)
     finally:
         await links.close()
 

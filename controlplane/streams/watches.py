@@ -15,13 +15,11 @@ from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 from linkerd2_py.base.slices import next_slice
 from linkerd2_py.base.tasks import report_failure, spawn
 from linkerd2_py.controlplane.mesh.store import Kind, Mesh
-from linkerd2_py.controlplane.streams.stream import UpdateStream
+from linkerd2_py.controlplane.streams.stream import UpdateStream, batched, push_all
 from linkerd2_py.controlplane.streams.topics import Topic, TopicIndex
 
 FANNED_OUT_AT_ONCE: Final = 50
-"""Streams that get a message in one turn: each wakes somebody who sends it in the next, at up to 200 µs of a
-call.
-"""
+"""Streams that get a message in one turn: whoever is on a connection of its own costs a system call of it."""
 
 Q = TypeVar("Q", bound=Hashable)
 
@@ -208,15 +206,10 @@ class Watches(Generic[Q]):
                 self._catch_up(next(iter(self._touched)))
 
     async def _fan_out(self, news: _News) -> None:
-        for number, stream in enumerate(news.streams, start=1):
-            if stream in news.watch.streams:
-                self._push(news, stream=stream)
-            if number % FANNED_OUT_AT_ONCE == 0:
-                await asyncio.sleep(0)
-
-    def _push(self, news: _News, *, stream: UpdateStream) -> None:
-        stream.push(news.messages)
-        if stream.overflowed:
-            # Its end reaches the proxy once it reads again; until then it must cost nothing.
-            news.watch.streams.pop(stream)
-            self._on_overflow()
+        for some in batched(news.streams, FANNED_OUT_AT_ONCE):
+            here = [stream for stream in some if stream in news.watch.streams]
+            for slow in push_all(here, news.messages):
+                # Its end reaches the proxy once it reads again; until then it must cost nothing.
+                news.watch.streams.pop(slow, None)
+                self._on_overflow()
+            await asyncio.sleep(0)

@@ -15,9 +15,9 @@ from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.route.server import ProxyServer
 from linkerd2_py._ext.route.target_table import TargetTable
 from linkerd2_py._ext.tls.identity import LocalIdentity
+from linkerd2_py.base.event_loop import leave
 from linkerd2_py.base.tasks import FAILURES, FAILURES_HELP, count_failures
 from linkerd2_py.proxy.config.types import Config
-from linkerd2_py.proxy.event_loop import leave
 from linkerd2_py.proxy.identity.renewal import Renewal
 from linkerd2_py.proxy.listeners import Listening
 from linkerd2_py.proxy.settings import ns

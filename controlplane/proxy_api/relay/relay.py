@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import grpc
@@ -21,7 +21,7 @@ from linkerd2_py.controlplane.proxy_api.relay.links import Links
 from linkerd2_py.controlplane.proxy_api.relay.memory import Memory
 from linkerd2_py.controlplane.proxy_api.relay.questions import STANDING, Question
 from linkerd2_py.controlplane.proxy_api.streaming import RELAYED, SNAPSHOT
-from linkerd2_py.controlplane.streams.stream import UpdateStream
+from linkerd2_py.controlplane.streams.stream import UpdateStream, batched, push_all
 from linkerd2_py.controlplane.streams.watches import FANNED_OUT_AT_ONCE
 
 logger = logging.getLogger(__name__)
@@ -192,19 +192,14 @@ class Relay:
             before, asked.memory = asked.memory, asked.standing.memory()
             await self._fan_out(asked, asked.memory.since(before))
 
-    async def _fan_out(self, asked: _Asked, messages: Iterable[bytes]) -> None:
+    async def _fan_out(self, asked: _Asked, messages: Sequence[bytes]) -> None:
         """To those who are there now: who comes later begins with it."""
-        for number, stream in enumerate(tuple(asked.streams) if messages else (), start=1):
-            if stream in asked.streams:
-                self._push(asked, messages, stream=stream)
-            if number % FANNED_OUT_AT_ONCE == 0:
-                await asyncio.sleep(0)
-
-    def _push(self, asked: _Asked, messages: Iterable[bytes], *, stream: UpdateStream) -> None:
-        stream.push(messages)
-        if stream.overflowed:
-            asked.streams.pop(stream)
-            self._on_overflow()
+        for some in batched(tuple(asked.streams) if messages else (), FANNED_OUT_AT_ONCE):
+            here = [stream for stream in some if stream in asked.streams]
+            for slow in push_all(here, messages):
+                asked.streams.pop(slow, None)
+                self._on_overflow()
+            await asyncio.sleep(0)
 
 
 def _stop(asked: _Asked) -> None:

@@ -55,8 +55,8 @@ class ProxyApiProcess:
             lambda: [other.problem] if other.problem and other.seen.is_set() else []
         )
         return [
-            Served(name, handler, other.seen.is_set, other.saw, relayed.close)
-            for name, handler in relayed.handlers().items()
+            Served(name, methods, other.seen.is_set, other.saw, relayed.close)
+            for name, methods in relayed.methods().items()
         ]
 
     async def _certificates(self, process: Process) -> list[Served]:

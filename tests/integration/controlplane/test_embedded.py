@@ -294,4 +294,5 @@ async def test_taken_port_is_named_and_nothing_is_left_running(
     listen = Listen(port=int(address.rpartition(":")[2]))
     with pytest.raises(BindError, match=f"cannot listen on {address}"):
         await build_embedded(LocalMesh().store, **{component: listen})
-    assert len(asyncio.all_tasks()) <= before
+    # The running one may just be taking a connection.
+    await eventually_async(lambda: len(asyncio.all_tasks()) <= before)

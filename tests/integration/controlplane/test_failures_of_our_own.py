@@ -8,9 +8,9 @@ from typing import Any, TypedDict
 
 import httpx2
 import pytest
-from grpc_health.v1 import health_pb2
 from prometheus_client import CollectorRegistry
 
+from linkerd2_py._ext.core.limits import Limits
 from linkerd2_py.base.clock import ManualClock
 from linkerd2_py.base.tasks import spawn
 from linkerd2_py.controlplane.checks.control_plane import control_plane_checks
@@ -40,7 +40,7 @@ async def test_health_says_when_destination_is_not_served() -> None:
     api.bind()
     address = await api.start()
     assert await health_problem(address) == ""
-    await api._health.set(SERVICE, health_pb2.HealthCheckResponse.NOT_SERVING)
+    api._health.say(SERVICE, serves=False)
     assert await health_problem(address) == f"{address}: does not serve {SERVICE}"
     await api.stop(grace_s=0)
     assert (await health_problem(address)).startswith(f"{address}: ")
@@ -250,13 +250,9 @@ async def test_a_stranger_s_name_is_not_answered(path: str) -> None:
 async def test_silent_connections_to_the_proxy_api_end_and_are_bounded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    lowered = {
-        "grpc.server_handshake_timeout_ms": 1_000,
-        "grpc.max_allowed_incoming_connections": 20,
-    }
-    options = dict(proxy_api_server._OPTIONS)
-    assert options.keys() >= lowered.keys()
-    monkeypatch.setattr(proxy_api_server, "_OPTIONS", tuple((options | lowered).items()))
+    monkeypatch.setattr(proxy_api_server, "CONNECTIONS_IN_ALL", 20)
+    lowered = Limits(head_timeout_ns=1_000_000_000)
+    monkeypatch.setattr(proxy_api_server, "_LIMITS", lowered)
     destination = Destination(LocalMesh().store, metrics=CollectorRegistry())
     server = ProxyApi([DestinationService(destination).served()])
     server.bind()

@@ -159,14 +159,14 @@ async def test_proxy_that_does_not_read_is_ended_and_counted(server: Server) -> 
     client = await server.client()
     call = client.Get(ask())
     await call.read()
-    large = {8080: 41001}
-    pods = [replace(POD, name=f"web-{n}", ip=f"127.0.2.{n + 1}", ports=large) for n in range(200)]
+    # What is said of each is long, so that few changes are much to read.
+    pods = [replace(POD, name=f"web-{n}" + "a" * 8000, ip=f"127.0.2.{n + 1}") for n in range(4)]
     overflows = "endpoint_updates_queue_overflow_total"
     meshed = True
     while not server.metrics.get_sample_value(overflows):
         meshed = not meshed
         server.local_mesh.apply(pods=[replace(pod, meshed=meshed) for pod in pods])
-        await asyncio.sleep(0)
+        await server.destination.endpoints.settled()
     assert server.destination.endpoints.streams == 0
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         while await call.read():
@@ -191,6 +191,32 @@ async def test_health_is_serving_until_stopped(server: Server) -> None:
     for name in ("", SERVICE):
         answer = await health.Check(health_pb2.HealthCheckRequest(service=name))
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+async def test_health_is_watched_until_nothing_is_served(server: Server) -> None:
+    await server.client()
+    said = health_pb2.HealthCheckResponse
+    health = health_pb2_grpc.HealthStub(server.channel)
+    watched = health.Watch(health_pb2.HealthCheckRequest(service=SERVICE))
+    unknown = health.Watch(health_pb2.HealthCheckRequest(service="nobody"))
+    assert (await watched.read()).status == said.SERVING
+    assert (await unknown.read()).status == said.SERVICE_UNKNOWN
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await health.Check(health_pb2.HealthCheckRequest(service="nobody"))
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+    stopping = asyncio.gather(server.api.stop(grace_s=0.2))
+    assert (await watched.read()).status == said.NOT_SERVING
+    with pytest.raises(grpc.aio.AioRpcError):
+        await unknown.read()
+    await stopping
+
+
+async def test_a_method_that_there_is_not_is_unimplemented(server: Server) -> None:
+    await server.client()
+    for path in (f"/{SERVICE}/Nothing", "/nobody/Get", "/"):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await server.channel.unary_unary(path)(b"")
+        assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
 async def test_taken_port_is_an_error_that_names_it(server: Server) -> None:

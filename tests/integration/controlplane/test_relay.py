@@ -46,8 +46,8 @@ class Rig:
         self.relay = Relay(self.links, on_overflow=lambda: None)
         relayed = RelayedServices(self.relay, links=self.links, limiter=StreamLimiter())
         served = [
-            Served(name, handler, close=relayed.close)
-            for name, handler in relayed.handlers().items()
+            Served(name, methods, close=relayed.close)
+            for name, methods in relayed.methods().items()
         ]
         self.front = ProxyApi(served)
         self.behind: ProxyApi | None = None

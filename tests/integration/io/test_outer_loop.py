@@ -14,7 +14,7 @@ import uvloop
 from linkerd2_py._ext.io.listener import Listener
 from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.io.testing import AcceptWith, AlarmActor, DeferActor, EchoSession
-from linkerd2_py.proxy.event_loop import leave, run_inside
+from linkerd2_py.base.event_loop import leave, run_inside
 from tests.support.raw_socket import RawConnection
 from tests.support.wait import in_time
 

@@ -7,11 +7,14 @@ from linkerd2_py.controlplane.proxy_api.limits import StreamLimiter, TooManyStre
 
 def test_a_peer_beyond_its_limit_is_refused_until_a_stream_ends() -> None:
     limiter = StreamLimiter(limit=1)
-    with limiter.stream("a"):
-        with pytest.raises(TooManyStreamsError), limiter.stream("a"):
-            pass
-        with limiter.stream("b"):
-            assert limiter.peers == 2
-    with limiter.stream("a"):
-        assert limiter.peers == 1
+    limiter.take("a")
+    with pytest.raises(TooManyStreamsError):
+        limiter.take("a")
+    limiter.take("b")
+    assert limiter.peers == 2
+    limiter.give_back("b")
+    limiter.give_back("a")
+    limiter.take("a")
+    assert limiter.peers == 1
+    limiter.give_back("a")
     assert limiter.peers == 0
