@@ -199,8 +199,8 @@ cdef class Arrival(Securing):
         if self.target is not None:
             # A silent client may take longer than an unused target is kept.
             self.target = server.table.current(self.target)
-            if found == PROTO_OPAQUE and self.target.only_http:
-                # The parser says what is wrong with it.
+            if self.target.only_http and found != PROTO_HTTP2:
+                # The parser says what is wrong with it; TLS of others is no HTTP either.
                 found = PROTO_HTTP1
         elif server.identity is not None:
             # Our own port: what comes there is secured and has a header.

@@ -65,12 +65,17 @@ def test_what_may_become_a_request_is_none_of_the_opaque_when_its_time_is_over(
     rig.until(lambda: client.take().startswith(b"HTTP/1.1 "))
 
 
-def test_where_only_http_is_spoken_nothing_is_opaque(rig: Rig, listener: RawListener) -> None:
+@pytest.mark.parametrize(
+    "first", [b"\x00\x01\x02\x03\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"]
+)
+def test_where_only_http_is_spoken_nothing_is_opaque(
+    rig: Rig, listener: RawListener, first: bytes
+) -> None:
     target = rig.target(listener)
     target.configure(http=True)
     _, address = rig.server(rig.tables[-1], target)
     client = rig.connect(address)
-    client.send(b"\x00\x01\x02\x03\r\n\r\n")
+    client.send(first)
     rig.until(lambda: client.take().startswith(b"HTTP/1.1 400 "))
 
 
