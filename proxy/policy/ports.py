@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
+from typing import NamedTuple
 
 from linkerd2_py.proto.gen import inbound_pb2 as inbound
 from linkerd2_py.proxy.config.types import InboundPolicy
@@ -26,6 +27,13 @@ from linkerd2_py.proxy.policy.server import (
 )
 
 logger = logging.getLogger(__name__)
+
+
+class _Demands(NamedTuple):
+    """What the environment asks of all clients of a port."""
+
+    tls: bool
+    identity: bool
 
 
 class PortPolicies:
@@ -45,13 +53,13 @@ class PortPolicies:
         self._on_change = on_change
         self._users: Counter[int] = Counter()
         self._followers: dict[int, _PortFollower] = {}
-        self._defaults: dict[tuple[bool, bool, bool], ServerPolicy] = {}
+        self._defaults: dict[tuple[_Demands, bool], ServerPolicy] = {}
 
     def of(self, port: int) -> ServerPolicy:
         """What holds now."""
         follower = self._followers.get(port)
-        if follower is not None and follower.answered is not None:
-            return follower.answered
+        if follower is not None and follower.holds is not None:
+            return follower.holds
         return self._default(port)
 
     def begin(self, port: int) -> None:
@@ -60,7 +68,9 @@ class PortPolicies:
             return
         self._users[port] += 1
         if port not in self._followers:
-            self._followers[port] = _PortFollower(port, api=self._api, told=self._on_change)
+            self._followers[port] = _PortFollower(
+                port, api=self._api, demands=self._demands(port), told=self._on_change
+            )
 
     def end(self, port: int) -> None:
         """One fewer does."""
@@ -83,38 +93,42 @@ class PortPolicies:
 
     def _default(self, port: int) -> ServerPolicy:
         """One object for all ports that ask for the same."""
-        policy = self._policy
-        key = (
-            port in policy.require_tls,
-            port in policy.require_identity,
-            port in self._opaque_ports,
-        )
+        key = self._demands(port), port in self._opaque_ports
         found = self._defaults.get(key)
         if found is None:
-            found = self._defaults[key] = _default(policy, *key)
+            found = self._defaults[key] = _default(self._policy, *key)
         return found
 
+    def _demands(self, port: int) -> _Demands:
+        """They hold beside what the controller says, too."""
+        policy = self._policy
+        return _Demands(port in policy.require_tls, port in policy.require_identity)
 
-def _default(policy: InboundPolicy, tls: bool, identity: bool, opaque: bool) -> ServerPolicy:  # noqa: FBT001
+
+def _default(policy: InboundPolicy, demands: _Demands, opaque: bool) -> ServerPolicy:  # noqa: FBT001
     """A port that requires identity turns an unauthenticated policy into its authenticated one, as Linkerd's
     controller does.
     """
     name = policy.default
-    if identity:
+    if demands.identity:
         name = name.replace("-unauthenticated", "-authenticated")
     found = default_policy(name, cluster_networks=policy.cluster_networks)
     if opaque:
         found = found._replace(protocol=Protocol.OPAQUE)
-    return found.stricter(tls=tls, identity=identity)
+    return found.stricter(tls=demands.tls, identity=demands.identity)
 
 
 class _PortFollower:
     """The stream of one port."""
 
-    def __init__(self, port: int, *, api: PolicyApi, told: Callable[[int], None]) -> None:
+    def __init__(
+        self, port: int, *, api: PolicyApi, demands: _Demands, told: Callable[[int], None]
+    ) -> None:
         self._port = port
+        self._demands = demands
         self._told = told
-        self.answered: ServerPolicy | None = None
+        self.holds: ServerPolicy | None = None
+        """What was answered last, with our demands."""
         self._task = api.watch_port(port, follower=self)
 
     def close(self) -> None:
@@ -130,8 +144,9 @@ class _PortFollower:
         except ValueError as error:
             logger.warning("port %d: invalid policy, nobody is let in: %s", self._port, error)
             policy = INVALID
-        if policy != self.answered:
-            self.answered = policy
+        policy = policy.stricter(tls=self._demands.tls, identity=self._demands.identity)
+        if policy != self.holds:
+            self.holds = policy
             logger.info("port %d: %s, %s", self._port, policy.reference, policy.protocol.value)
             for line in shortcomings(policy):
                 logger.warning("port %d: %s", self._port, line)
