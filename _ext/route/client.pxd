@@ -29,7 +29,7 @@ cdef class OpenPath:
     """Requests that a refusal does not concern. Value object."""
     cdef bytes method                   # None: all
     cdef bytes path                     # without query, and without the slash at its end where `below`
-    cdef bint below                     # what lies below it, too
+    cdef bint below                     # what lies below it, too, to whatever server
     cdef Counter requests               # owned, or None: those that were let in
     cdef bint leads(self, Head head) noexcept
 

@@ -58,6 +58,31 @@ cdef bint is_text(Span span, bytes text) noexcept:
     return span.len == <size_t> PyBytes_GET_SIZE(text) and begins_with(span, text)
 
 
+cdef bint may_lead_out(Span path) noexcept:
+    """Whether some server could take what lies below another path for what lies beside it: there is a `..` in
+    it, or a byte that may be part of one, or may divide segments, is encoded."""
+    cdef const char* p = path.ptr
+    cdef const char* end = path.ptr + path.len
+    while p < end:
+        if p[0] == c"\\" or p[0] == c"%" and hides_dot_or_slash(p, end):
+            return True
+        if end - p > 2 and p[0] == c"/" and p[1] == c"." and p[2] == c".":
+            return True
+        p += 1
+    return False
+
+
+cdef bint hides_dot_or_slash(const char* p, const char* end) noexcept:
+    """%2e, %2f, %5c, and %25, which may hide them from us as they are hidden from others."""
+    cdef char low
+    if end - p < 3:
+        return False
+    low = p[2] | 0x20
+    if p[1] == c"2":
+        return low == c"e" or low == c"f" or low == c"5"
+    return p[1] == c"5" and low == c"c"
+
+
 cdef class OpenPath:
     def __init__(self, bytes path not None, *, bytes method=None, bint below=False, Counter requests=None):
         self.path = path.removesuffix(b"/") if below else path
@@ -77,7 +102,11 @@ cdef class OpenPath:
             path.len = query - path.ptr
         if not begins_with(path, self.path):
             return False
-        return path.len == length or (self.below and path.ptr[length] == c"/")
+        if path.len == length:
+            return True
+        path.ptr += length
+        path.len -= length
+        return self.below and path.ptr[0] == c"/" and (length == 0 or not may_lead_out(path))
 
 
 cdef class Permission:

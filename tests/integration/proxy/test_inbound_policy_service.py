@@ -258,6 +258,39 @@ async def test_probes_reach_their_path_and_nothing_else() -> None:
     assert 'route_kind="default",route_name="probe",authz_group="policy.linkerd.io"' in series
 
 
+async def test_nothing_leads_out_of_a_path_that_is_open() -> None:
+    shut = [route("probe", FROM_STRANGER, path="/ready")]
+    async with rig(server(NOBODY, routes=shut)) as made:
+        await made.becomes(200, "/ready")
+        for path in ("/ready/", "/ready/a.b", "/ready/a%20b", "/ready?a=/../b", "/ready/."):
+            assert await made.status(path) == 200, path
+        for path in (
+            "/ready/../admin",
+            "/ready/x/..;/../admin",
+            "/ready/%2e%2E/admin",
+            "/ready/.%2e/admin",
+            "/ready/..%2fadmin",
+            "/ready/%252e%252e/admin",
+            "/ready/..\\admin",
+            "/ready/..%5Cadmin",
+            "/readyz",
+            "/ready;x",
+            "//ready",
+            "http://a/ready/../admin",
+        ):
+            assert await made.status(path) == 403, path
+        assert await made.status("http://a/ready") == 200
+        assert await made.status("*", method="OPTIONS") == 403
+        assert await made.status("/ready", method="CONNECT") == 400
+        assert await made.status("a:80", method="CONNECT") == 403
+
+
+async def test_where_all_paths_are_open_there_is_no_way_out() -> None:
+    async with rig(server(NOBODY, routes=[route("all", FROM_STRANGER)])) as made:
+        await made.becomes(200)
+        assert await made.status("/a/../b") == 200
+
+
 async def test_requests_without_a_route_are_not_found() -> None:
     routes = [route("api", path="/api"), route("one", path="/one", exact=True, method="GET")]
     async with rig(server(FROM_STRANGER, kind="http1", routes=routes)) as made:
