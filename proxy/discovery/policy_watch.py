@@ -26,6 +26,7 @@ from linkerd2_py.proxy.discovery.followers import EndpointsFollower, ProfileFoll
 from linkerd2_py.proxy.discovery.installation import Installation
 from linkerd2_py.proxy.discovery.lookups import Lookups
 from linkerd2_py.proxy.discovery.messages import Change, EndpointSet, Profile
+from linkerd2_py.proxy.grpc.follow import FINAL
 from linkerd2_py.proxy.grpc.status import Code
 from linkerd2_py.proxy.policy.api import UNKNOWN, PolicyApi
 
@@ -63,7 +64,10 @@ class PolicyWatch:
         self._profile = (
             ProfileFollower(subject, watch=self, lookups=lookups) if with_profile else None
         )
-        self._task = api.watch(subject, follower=_PolicyFollower(subject, watch=self))
+        self._final = set(FINAL | UNKNOWN)
+        self._task = api.watch(
+            subject, follower=_PolicyFollower(subject, watch=self), final=self._final
+        )
 
     def close(self) -> None:
         self._close_streams()
@@ -74,6 +78,8 @@ class PolicyWatch:
     # The policy.
 
     def on_policy(self, policy: ClientPolicy) -> None:
+        # What was forbidden stays so while a controller that begins anew does not know its objects yet.
+        self._final -= UNKNOWN
         if policy != self._policy:
             for line in policy.ignored:
                 logger.warning("%s: %s", self._subject, line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Container
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -39,8 +40,10 @@ class PolicyApi(NamedTuple):
             _WATCH_PORT, request.SerializeToString(), f"WatchPort {port}", follower=follower
         )
 
-    def watch(self, target: Authority | SocketAddr, *, follower: Follower) -> asyncio.Task[None]:
-        """Follow what holds for a target of the workload. `on_rejected` hears also of codes in `UNKNOWN`."""
+    def watch(
+        self, target: Authority | SocketAddr, *, follower: Follower, final: Container[Code]
+    ) -> asyncio.Task[None]:
+        """Follow what holds for a target of the workload, until a code in `final`, which may change."""
         request = outbound.TrafficSpec(source_workload=self.workload)
         if isinstance(target, SocketAddr):
             request.addr.CopyFrom(_address(target))
@@ -51,7 +54,7 @@ class PolicyApi(NamedTuple):
             request.SerializeToString(),
             f"Watch {target}",
             follower=follower,
-            final=FINAL | UNKNOWN,
+            final=final,
         )
 
     def _follow(
@@ -61,7 +64,7 @@ class PolicyApi(NamedTuple):
         label: str,
         *,
         follower: Follower,
-        final: frozenset[Code] = FINAL,
+        final: Container[Code] = FINAL,
     ) -> asyncio.Task[None]:
         stream = partial(
             follow,

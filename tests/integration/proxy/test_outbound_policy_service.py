@@ -180,6 +180,23 @@ async def test_what_is_forbidden_is_refused(target: str) -> None:
         assert not made.destination.gets
 
 
+@pytest.mark.parametrize("code", [grpc.StatusCode.NOT_FOUND, grpc.StatusCode.UNIMPLEMENTED])
+async def test_what_was_forbidden_stays_so_when_the_controller_no_longer_knows_the_target(
+    code: grpc.StatusCode,
+) -> None:
+    async with rig(detected(WEB, outbound_route(backend(WEB), failure="no"))) as made:
+        await made.becomes(500)
+        made.policy.tell(SERVICE, code)
+
+        async def asked_again() -> bool:
+            return made.policy.count(SERVICE) > 2
+
+        await eventually_async(asked_again)
+        assert await made.status() == 500
+        made.policy.tell(SERVICE, detected(WEB))
+        await made.becomes(200)
+
+
 async def test_a_backend_that_fails_does_so_with_its_words() -> None:
     missing = outbound_route(backend(V2), failure="Service not found missing")
     async with rig(detected(WEB, missing)) as made:
@@ -239,6 +256,15 @@ async def test_what_is_no_http_is_refused_where_only_http_is_allowed() -> None:
             made.proxy.static(), b"\x00 no HTTP at all, and long enough to say so\r\n\r\n"
         )
         assert got.startswith(b"HTTP/1.1 400 ")
+
+
+async def test_tls_is_no_http_either() -> None:
+    only = detected(WEB, opaque=opaque_route(name="deny", forbidden=True))
+    async with rig(only) as made:
+        await made.becomes(200)
+        hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500)
+        assert (await talk(made.proxy.static(), hello)).startswith(b"HTTP/1.1 400 ")
+        assert len(made.web.heads) == 1
 
 
 async def test_targets_of_this_machine_are_nobody_elses_business() -> None:
