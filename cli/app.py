@@ -16,6 +16,7 @@ from linkerd2_py.cli.options import takes_globals
 from linkerd2_py.cli.quick import read_text
 
 COMMANDS: Final = {
+    "authz": "authz",
     "check": "check",
     "completion": "completion",
     "controller": "app",

@@ -1,7 +1,7 @@
 """All operations of the public API, put together from the parts that answer. Knows no HTTP server."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from linkerd2_py.base.clock import Clock
@@ -10,6 +10,8 @@ from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.identity.trust import Trust
 from linkerd2_py.controlplane.mesh.store import Mesh
 from linkerd2_py.controlplane.metrics.store import MetricsStore, ProxyReports
+from linkerd2_py.controlplane.policy.cluster import Cluster
+from linkerd2_py.controlplane.public_api.answers.authorizations import authorizations
 from linkerd2_py.controlplane.public_api.answers.certificates import identity
 from linkerd2_py.controlplane.public_api.answers.checks import self_check
 from linkerd2_py.controlplane.public_api.answers.edges import edges
@@ -36,6 +38,7 @@ class Parts:
     clock: Clock
     proxy_api_problem: Callable[[], Awaitable[str]]
     trust: Callable[[], Trust] | None = None
+    cluster: Cluster = field(default_factory=Cluster)
     further_checks: Callable[[], Sequence[CheckResult]] = tuple
 
 
@@ -60,4 +63,5 @@ def operations(parts: Parts) -> tuple[Operation[Any], ...]:
         deployments(mesh),
         endpoints(parts.destination),
         identity(mesh, trust=parts.trust),
+        authorizations(mesh, cluster=parts.cluster),
     )

@@ -16,6 +16,7 @@ from linkerd2_py import __version__
 from linkerd2_py.cli.main import run
 from tests.support.cluster.control_plane import ControlPlane
 from tests.support.cluster.controller import Controller
+from tests.support.cluster.crds import install_crds
 from tests.support.cluster.outside import make_namespace, own_address, run_as_pod, service_of
 from tests.support.ports import free_port
 from tests.support.wait import eventually
@@ -44,6 +45,7 @@ def public_api(
 ) -> Iterator[Controller]:
     """The public API of a cluster, reached as the cluster reaches programs of pods."""
     kubectl = Kubectl(control_plane.kubeconfig)
+    install_crds(kubectl)
     make_namespace(kubectl, NAMESPACE)
     ip, port = own_address(), free_port()
     words = ("--kubeconfig", control_plane.kubeconfig, "--addr", f"{ip}:{port}")
@@ -115,6 +117,48 @@ def test_verbose_says_who_is_asked(
     )
     _, _, err = cli("get", "svc", "--verbose", "--api-addr", public_api.address)
     assert err.splitlines()[0] == f"asks http://{public_api.address}, known by --api-addr"
+
+
+@pytest.mark.usefixtures("public_api")
+def test_what_lets_anybody_call_a_pod(kubectl: Kubectl, cli: Cli) -> None:
+    about = {"namespace": NAMESPACE}
+    policy = {"apiVersion": "policy.linkerd.io/v1alpha1"}
+    containers = [{"name": one, "image": "none"} for one in ("app", "linkerd-proxy")]
+    labels = {"app": "web", "linkerd.io/control-plane-ns": "linkerd"}
+    target = {"group": "policy.linkerd.io", "kind": "Server", "name": "web"}
+    passed = {"group": "policy.linkerd.io", "kind": "MeshTLSAuthentication", "name": "all"}
+    kubectl.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {**about, "name": "web-0", "labels": labels},
+            "spec": {"containers": containers},
+        },
+        {
+            "apiVersion": "policy.linkerd.io/v1beta3",
+            "kind": "Server",
+            "metadata": {**about, "name": "web"},
+            "spec": {"podSelector": {"matchLabels": {"app": "web"}}, "port": 8080},
+        },
+        {
+            **policy,
+            "kind": "MeshTLSAuthentication",
+            "metadata": {**about, "name": "all"},
+            "spec": {"identities": ["*"]},
+        },
+        {
+            **policy,
+            "kind": "AuthorizationPolicy",
+            "metadata": {**about, "name": "callers"},
+            "spec": {"targetRef": target, "requiredAuthenticationRefs": [passed]},
+        },
+    )
+
+    def shown() -> list[list[str]]:
+        status, out, _ = cli("authz", "po/web-0", "-n", NAMESPACE)
+        return [line.split() for line in out.splitlines()] if status == 0 else []
+
+    eventually(lambda: shown()[1:] == [["*", "web", "callers"]], deadline_s=30)
 
 
 @pytest.mark.usefixtures("public_api")

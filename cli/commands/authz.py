@@ -1,0 +1,61 @@
+"""`authz`: which objects let anybody call a resource."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final
+
+import typer
+
+from linkerd2_py.cli import completing, output
+from linkerd2_py.cli.api import connect
+from linkerd2_py.cli.errors import CliError, bad_usage
+from linkerd2_py.cli.options import Globals, output_option
+from linkerd2_py.cli.render.table import Column, render_table
+from linkerd2_py.cli.resources import parse_resources
+
+_NOT_CALLED: Final = ("authority", "service", "namespace", "all")
+_COLUMNS: Final = ("route", "server", "authorization_policy", "server_authorization")
+
+
+def authz(
+    resource: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RESOURCE",
+            help="TYPE, TYPE NAME or TYPE/NAME: po, or what owns pods.",
+            autocompletion=completing.resources("deploy", "po"),
+        ),
+    ],
+    form: Annotated[str, output_option("table", "json")] = "table",
+    *,
+    given: Globals,
+) -> None:
+    """List the authorizations of a resource: what lets anybody call its pods, and where.
+
+    What their default policies let in is not among them; see diagnostics policy.
+    """
+    output.one_of(form, allowed=("table", "json"))
+    wanted = parse_resources(resource)
+    if len(wanted) > 1 or wanted[0].kind in _NOT_CALLED:
+        raise bad_usage("authz needs one resource that has pods, e.g. deploy/web, or deploy")
+    with connect(given) as api:
+        found = api.get(
+            "/authorizations", type=wanted[0].kind, name=wanted[0].name, namespace=api.namespace
+        )
+        if wanted[0].name and not found["pods"]:
+            raise CliError(f"no pod found for {wanted[0]} in the namespace {api.namespace!r}")
+    rows = found["authorizations"]
+    if form == "json":
+        output.write_json(rows)
+    elif not rows:
+        output.note("No authorizations found.")
+    else:
+        output.write(authorization_table(rows))
+
+
+def authorization_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A line for each; what is about all of a Server has `*` as its route."""
+    columns = [Column(name.upper(), right=False) for name in _COLUMNS]
+    cells = [[row[name] or ("*" if name == "route" else "") for name in _COLUMNS] for row in rows]
+    return render_table(columns, cells)
