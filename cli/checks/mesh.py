@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from linkerd2_py import __version__
 from linkerd2_py.cli.api import Api
+from linkerd2_py.cli.checks.cluster import KUBERNETES_API, ClusterChecks
 from linkerd2_py.cli.checks.run import Check, NotYetError, Outcome, Result, WarnedError
+from linkerd2_py.cli.cluster import Cluster
 from linkerd2_py.cli.errors import CliError
-from linkerd2_py.cli.find.public_api import NOT_FOUND, find
+from linkerd2_py.cli.find.cluster import where
+from linkerd2_py.cli.find.public_api import NOT_FOUND, asks_a_cluster, find
 from linkerd2_py.cli.options import Globals
 
 API: Final = "linkerd-api"
@@ -29,6 +32,8 @@ class MeshChecks:
 
     def __init__(self, given: Globals) -> None:
         self._given = given
+        self._in_cluster = _is_a_cluster(given)
+        self._of_cluster = ClusterChecks(self._cluster, namespace=where(given))
         self._api: Api | None = None
 
     def all(self) -> list[Check]:
@@ -46,7 +51,25 @@ class MeshChecks:
         versions = Check(VERSION, "data plane and cli versions match", self._proxy_versions)
         return [*self._reach(), *self._of_pods(), versions]
 
+    def of_kinds(self) -> list[Check]:
+        """Those of what a cluster must know before a mesh is there. CliError without a cluster."""
+        if not self._in_cluster:
+            raise CliError("--crds is about a cluster, and none is asked here")
+        return [_initialized(self._find), *self._of_cluster.of_kinds()]
+
     def _reach(self) -> list[Check]:
+        if self._in_cluster:
+            return [
+                _initialized(self._find),
+                *self._of_cluster.all(),
+                Check(
+                    API,
+                    "can query the control plane API",
+                    self._query,
+                    hint="see `kubectl get pods` in its namespace; -L says where that is",
+                    fatal=True,
+                ),
+            ]
         up = "run `linkerd2-py local up`, or give --api-addr"
         return [
             Check(API, "control plane is known", self._find, hint=up, fatal=True),
@@ -101,6 +124,8 @@ class MeshChecks:
 
     def _running(self) -> None:
         pods = self._pods()
+        if not pods and self._in_cluster:
+            raise WarnedError("no pod is meshed")
         if not pods:
             raise NotYetError("there are no pods")
         self._require([p for p in pods if p["status"] == "Running"], of=pods, what="not running")
@@ -152,15 +177,39 @@ class MeshChecks:
         return [pod for pod in self._pods() if pod["meshed"]]
 
     def _pods(self) -> list[Pod]:
-        pods: list[Pod] = self._connected().get("/pods", namespace=self._given.namespace or "")[
-            "pods"
-        ]
-        return pods
+        """In a cluster, those of others are none of our business."""
+        namespace = self._given.namespace or ""
+        pods: list[Pod] = self._connected().get("/pods", namespace=namespace)["pods"]
+        return [pod for pod in pods if pod["meshed"] or not self._in_cluster]
+
+    def _cluster(self) -> Cluster:
+        cluster = self._connected().control_plane.cluster
+        if cluster is None:
+            raise CliError(NOT_FOUND)
+        return cluster
 
     def _connected(self) -> Api:
         if self._api is None:
             raise CliError(NOT_FOUND)
         return self._api
+
+
+def _initialized(find_it: Callable[[], None]) -> Check:
+    return Check(
+        KUBERNETES_API,
+        "can initialize the client",
+        find_it,
+        hint="see `kubectl config view`; --kubeconfig and --context say which one is meant",
+        fatal=True,
+    )
+
+
+def _is_a_cluster(given: Globals) -> bool:
+    try:
+        return asks_a_cluster(given)
+    except CliError:
+        # The first check says why.
+        return False
 
 
 def _shown(pod: Pod, *, why: str = "problem") -> str:

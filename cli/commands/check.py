@@ -9,9 +9,9 @@ import typer
 
 from linkerd2_py.cli import output
 from linkerd2_py.cli.checks.mesh import MeshChecks
-from linkerd2_py.cli.checks.run import Result, run_checks
+from linkerd2_py.cli.checks.run import Check, Result, run_checks
 from linkerd2_py.cli.durations import parse_duration
-from linkerd2_py.cli.errors import EXIT_FAILURE
+from linkerd2_py.cli.errors import EXIT_FAILURE, bad_usage
 from linkerd2_py.cli.options import Globals, output_option
 from linkerd2_py.cli.render.check import CheckLines, as_json, succeeded
 
@@ -25,6 +25,9 @@ def check(
     proxy: Annotated[
         bool, typer.Option("--proxy", help="Only the data plane: pods and proxies.")
     ] = False,
+    crds: Annotated[
+        bool, typer.Option("--crds", help="Only whether a cluster knows the kinds of a mesh.")
+    ] = False,
     *,
     given: Globals,
 ) -> None:
@@ -32,7 +35,7 @@ def check(
     output.one_of(form, allowed=("table", "json", "short"))
     wait_s = parse_duration(wait, flag="--wait")
     checks = MeshChecks(given)
-    wanted = checks.of_proxies() if proxy else checks.all()
+    wanted = _wanted(checks, proxy=proxy, crds=crds)
     lines = CheckLines(paint=output.paint_for(sys.stdout), short=form == "short")
     results: list[Result] = []
     try:
@@ -48,6 +51,14 @@ def check(
         _show(lines.verdict(results))
     if not succeeded(results):
         raise typer.Exit(EXIT_FAILURE)
+
+
+def _wanted(checks: MeshChecks, *, proxy: bool, crds: bool) -> list[Check]:
+    if proxy and crds:
+        raise bad_usage("--proxy and --crds exclude each other")
+    if crds:
+        return checks.of_kinds()
+    return checks.of_proxies() if proxy else checks.all()
 
 
 def _show(lines: list[str]) -> None:

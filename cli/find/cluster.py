@@ -16,12 +16,14 @@ SERVICE: Final = "linkerd-public-api"
 PORT: Final = 8085
 NAMESPACE: Final = "linkerd"
 _OWN: Final = "~/.kube/config"
+# What programs in pods have in their environment.
+_POD: Final = "KUBERNETES_SERVICE_HOST"
 
 
 def control_plane(given: Globals) -> ControlPlane | None:
     """None where nothing speaks of a cluster. CliError if what does cannot be used."""
     path = kubeconfig(given)
-    if path is None and "KUBERNETES_SERVICE_HOST" not in os.environ:
+    if path is None and _POD not in os.environ:
         if given.means_a_cluster:
             raise CliError(
                 f"there is no kubeconfig: neither --kubeconfig nor $KUBECONFIG nor {_OWN}"
@@ -37,6 +39,12 @@ def control_plane(given: Globals) -> ControlPlane | None:
         found_by=str(path or "this pod's account"),
         cluster=found,
     )
+
+
+def is_spoken_of(given: Globals) -> bool:
+    """Whether there is anything to be believed, or to be complained of."""
+    said = given.means_a_cluster or os.environ.get("KUBECONFIG") or _POD in os.environ
+    return bool(said) or _exists(_OWN)
 
 
 def where(given: Globals) -> str:

@@ -16,11 +16,16 @@ NOT_FOUND: Final = (
 
 def find(given: Globals) -> ControlPlane | None:
     """The control plane that is meant; None if there is none. CliError if it cannot be told."""
-    if given.api_addr or not given.means_a_cluster:
-        return (
-            flag.given(given.api_addr)
-            or flag.of_environment()
-            or local.control_plane()
-            or cluster.control_plane(given)
-        )
-    return cluster.control_plane(given)
+    return _nearer(given) or cluster.control_plane(given)
+
+
+def asks_a_cluster(given: Globals) -> bool:
+    """Whether it is a kubeconfig that is believed. CliError if it cannot be told."""
+    return _nearer(given) is None and cluster.is_spoken_of(given)
+
+
+def _nearer(given: Globals) -> ControlPlane | None:
+    """Whatever goes before a kubeconfig that is only there."""
+    if given.means_a_cluster and not given.api_addr:
+        return None
+    return flag.given(given.api_addr) or flag.of_environment() or local.control_plane()

@@ -72,6 +72,7 @@ def _no_mesh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("completion tcsh", "no completion for 'tcsh'"),
         ("check --wait soon", "--wait: 'soon'"),
         ("check -o yaml", "-o: 'yaml'"),
+        ("check --proxy --crds", "--proxy and --crds exclude each other"),
         (
             "diagnostics",
             "Missing command: linkerd2-py diagnostics takes proxy-metrics, endpoints, ",
@@ -141,6 +142,7 @@ def test_an_address_with_a_port_that_is_none_is_refused(
         ("edges deploy", "no linkerd2-py control plane found"),
         ("identity web-0", "no linkerd2-py control plane found"),
         ("diagnostics endpoints web", "no linkerd2-py control plane found"),
+        ("check --crds", "--crds is about a cluster, and none is asked here"),
         ("diagnostics profile web", "no linkerd2-py control plane found"),
         ("diagnostics endpoints web --api-addr 127.0.0.1:1", "--addr says where proxies ask"),
         ("diagnostics endpoints web --addr 127.0.0.1:1", "cannot reach the proxy API at 127"),
