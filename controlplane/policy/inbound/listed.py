@@ -1,5 +1,5 @@
-"""Every object that lets somebody call a workload, with the Server and the route that it is about: for people,
-and decided as it is for proxies.
+"""Every object that lets somebody call a workload, with the Server and the route that it is about: for
+people, and decided as it is for proxies.
 """
 
 from __future__ import annotations
