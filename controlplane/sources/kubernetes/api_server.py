@@ -20,6 +20,7 @@ from kubernetes.aio import client, config
 from multidict import CIMultiDict
 
 from linkerd2_py.controlplane.kubernetes_api import MERGE_PATCH, ApiError, Json
+from linkerd2_py.controlplane.sources.kubernetes.json_text import parse
 
 CONNECT_LIMIT_S: Final = 10.0
 ANSWER_LIMIT_S: Final = 60.0
@@ -285,7 +286,7 @@ async def _refused(answer: aiohttp.ClientResponse) -> ApiError:
     body = await answer.content.read(_STATUS_BYTES)
     try:
         reason = str(json.loads(body)["message"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         reason = f"{answer.status} {answer.reason}"
     return ApiError(reason, status=answer.status, retry_after_s=_seconds(answer.headers))
 
@@ -297,7 +298,7 @@ def _seconds(headers: Mapping[str, str]) -> float:
 
 
 def _object(body: bytes, *, path: str) -> Json:
-    found = json.loads(body)
+    found = parse(body)
     if not isinstance(found, dict):
         raise ApiError(f"{path}: the answer is not an object")
     return found

@@ -94,15 +94,23 @@ def ports_of(listing: str, names: tuple[tuple[str, int], ...] = ()) -> frozenset
     """`25,5432-5440,sql`, as Linkerd's annotations list ports; what is no port and none of `names` is left
     out.
     """
-    return frozenset(_ports(listing, names=names))
+    return frozenset(_ports(sorted(_ranges(listing, names=names))))
 
 
-def _ports(listing: str, *, names: tuple[tuple[str, int], ...]) -> Iterator[int]:
+def _ports(ranges: list[tuple[int, int]]) -> Iterator[int]:
+    """Each once, of ranges in order: an annotation has room for thirty thousand that are all ports."""
+    taken = -1
+    for first, last in ranges:
+        yield from range(max(first, taken + 1), last + 1)
+        taken = max(taken, last)
+
+
+def _ranges(listing: str, *, names: tuple[tuple[str, int], ...]) -> Iterator[tuple[int, int]]:
     for part in listing.split(","):
         word = part.strip()
         first, _, last = word.partition("-")
         bounds = first.strip(), (last or first).strip()
         if all(bound.isdecimal() and len(bound) < 6 for bound in bounds):
-            yield from range(int(bounds[0]), min(int(bounds[1]), _HIGHEST_PORT) + 1)
+            yield int(bounds[0]), min(int(bounds[1]), _HIGHEST_PORT)
         else:
-            yield from (number for name, number in names if name == word)
+            yield from ((number, number) for name, number in names if name == word)

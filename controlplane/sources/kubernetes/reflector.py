@@ -11,19 +11,20 @@ which bookmarks keep young. Nobody is ever told of an empty moment: only a compl
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from linkerd2_py.base.backoff import Backoff, BackoffRange, unit_random
 from linkerd2_py.base.clock import Clock
+from linkerd2_py.base.slices import next_slice
 from linkerd2_py.controlplane.kubernetes_api import ApiError, Json
 from linkerd2_py.controlplane.sources.kubernetes.api_server import ApiServer
 from linkerd2_py.controlplane.sources.kubernetes.fields import items, number, text
+from linkerd2_py.controlplane.sources.kubernetes.json_text import parse
 
 logger = logging.getLogger(__name__)
 
@@ -180,6 +181,8 @@ class Reflector(Generic[T]):
         try:
             async with aclosing(lines):
                 async for line in lines:
+                    # Thousands may be here already, and then nothing else waits for anything.
+                    await next_slice()
                     self._heard(line)
                     self._backoff.reset()
                     said = True
@@ -192,7 +195,7 @@ class Reflector(Generic[T]):
     def _heard(self, line: bytes) -> None:
         """One event. Half of one is what a connection that was cut leaves."""
         try:
-            event = json.loads(line)
+            event: Any = parse(line)
             kind, found = event["type"], event["object"]
             if kind == "ERROR":
                 raise _error_of(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from decimal import ROUND_CEILING, Decimal
 from typing import Final, TypeVar
 
 from linkerd2_py.base.durations import parse_duration
@@ -139,12 +139,18 @@ def _budget(found: Json) -> RetryBudget | None:
     said = mapping(found, "spec").get("retryBudget")
     if not isinstance(said, dict):
         return None
-    ratio = said.get("retryRatio")
     return RetryBudget(
-        ratio=float(ratio) if isinstance(ratio, (int, float)) else 0.0,
+        ratio=_ratio(said.get("retryRatio")),
         per_second=max(number(said, "minRetriesPerSecond"), 0),
         ttl_s=parse_duration(text(said, "ttl")),
     )
+
+
+def _ratio(said: object) -> float:
+    try:
+        return float(said) if isinstance(said, (int, float)) else 0.0
+    except OverflowError as error:
+        raise ValueError("the ratio of retries is beyond all numbers") from error
 
 
 def _override(found: Json) -> Override:
@@ -156,7 +162,7 @@ def _weight(said: object) -> int:
     match = _QUANTITY.match(str(said))
     try:
         value = Decimal(match[1]) * _FACTORS[match[2]] if match else None
-    except InvalidOperation:
+    except ArithmeticError:
         value = None
     if value is None:
         raise ValueError(f"{said!r} is not a weight")

@@ -76,6 +76,10 @@ def deep(levels: int) -> dict[str, Any]:
     ("spec", "problem"),
     [
         ({"routes": [{"name": "r"}]}, "a condition is missing"),
+        (
+            {"retryBudget": {"retryRatio": 10**400, "ttl": "1s"}},
+            "the ratio of retries is beyond all numbers",
+        ),
         ({"routes": [{"name": "r", "condition": {}}]}, "a condition of a route says nothing"),
         ({"routes": [{"condition": {"all": [{}]}}]}, "a condition of a route says nothing"),
         (
