@@ -107,52 +107,108 @@ def test_an_api_server_that_is_away_at_the_start_is_waited_for(
         assert destination.stop() == 0
 
 
-def test_a_kind_that_may_not_be_listed_is_named_and_the_others_go_on(
-    control_plane: ControlPlane, kubectl: Kubectl, tmp_path: Path
-) -> None:
+def account(
+    control_plane: ControlPlane, kubectl: Kubectl, folder: Path, *, name: str, **may: list[str]
+) -> Path:
+    """A kubeconfig of somebody who may follow these resources, by the first word of their group."""
     group = "rbac.authorization.k8s.io"
+    groups = {
+        "core": "",
+        "discovery": "discovery.k8s.io",
+        "policy": "policy.linkerd.io",
+        "gateway": "gateway.networking.k8s.io",
+        "profiles": "linkerd.io",
+        "workload": "workload.linkerd.io",
+    }
     role = {
         "apiVersion": f"{group}/v1",
         "kind": "ClusterRole",
-        "metadata": {"name": "no-nodes"},
+        "metadata": {"name": name},
         "rules": [
             {
-                "apiGroups": ["", "apps", "batch", "discovery.k8s.io"],
-                "resources": [
-                    *("namespaces", "pods", "services", "replicationcontrollers"),
-                    *("deployments", "replicasets", "statefulsets", "daemonsets"),
-                    *("jobs", "cronjobs", "endpointslices"),
-                ],
+                "apiGroups": [groups.get(word, word)],
+                "resources": resources,
                 "verbs": ["list", "watch"],
             }
+            for word, resources in may.items()
         ],
     }
     binding = {
         "apiVersion": f"{group}/v1",
         "kind": "ClusterRoleBinding",
-        "metadata": {"name": "no-nodes"},
-        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "no-nodes"},
-        "subjects": [{"kind": "ServiceAccount", "namespace": "default", "name": "no-nodes"}],
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": name},
+        "subjects": [{"kind": "ServiceAccount", "namespace": "default", "name": name}],
     }
     apply(kubectl, role, binding)
-    kubectl("create", "serviceaccount", "no-nodes")
-    token = kubectl("create", "token", "no-nodes").strip()
-    account = json.loads(kubectl("config", "view", "--raw", "--output=json"))
-    account["users"] = [{"name": "no-nodes", "user": {"token": token}}]
-    account["contexts"][0]["context"]["user"] = "no-nodes"
-    config = tmp_path / "no-nodes.kubeconfig"
-    config.write_text(json.dumps(account))
+    kubectl("create", "serviceaccount", name)
+    token = kubectl("create", "token", name).strip()
+    found = json.loads(kubectl("config", "view", "--raw", "--output=json"))
+    found["users"] = [{"name": name, "user": {"token": token}}]
+    found["contexts"][0]["context"]["user"] = name
+    config = folder / f"{name}.kubeconfig"
+    config.write_text(json.dumps(found))
+    return config
+
+
+def test_a_kind_that_may_not_be_listed_is_named_and_the_others_go_on(
+    control_plane: ControlPlane, kubectl: Kubectl, tmp_path: Path
+) -> None:
+    config = account(
+        control_plane,
+        kubectl,
+        tmp_path,
+        name="no-slices",
+        core=["namespaces", "nodes", "pods", "services", "replicationcontrollers"],
+        apps=["*"],
+        batch=["*"],
+    )
     with Controller("destination", "--kubeconfig", config, folder=tmp_path) as destination:
-        eventually(lambda: "nodes: nodes is forbidden" in destination.ask("/ready")[1])
-        eventually(lambda: " endpointslices" not in destination.ask("/ready")[1])
+        trouble = "endpointslices.discovery.k8s.io: endpointslices.discovery.k8s.io is forbidden"
+        eventually(lambda: trouble in destination.ask("/ready")[1], deadline_s=START_S)
+        eventually(lambda: " pods" not in destination.ask("/ready")[1].splitlines()[0])
+        eventually(lambda: " jobs" not in destination.ask("/ready")[1].splitlines()[0])
         status, body = destination.ask("/ready")
         missing, *troubles = body.splitlines()
         assert status == 503
-        assert missing.startswith("not listed yet: nodes, ")
-        assert not {"pods", "services", "jobs.batch"} & {*missing.split(": ")[1].split(", ")}
+        assert missing.startswith("not listed yet: endpointslices.discovery.k8s.io, servers.")
+        assert "httproutes.policy.linkerd.io" in missing
+        assert not {"pods", "services", "nodes"} & {*missing.split(": ")[1].split(", ")}
         assert all("forbidden" in line for line in troubles)
-        destination.child.wait_for_line(r"WARN .*cannot follow nodes: nodes is forbidden")
+        destination.child.wait_for_line(r"WARN .*cannot follow endpointslices.*is forbidden")
         assert destination.stop() == 0
+
+
+async def test_nobody_waits_for_kinds_that_only_describe_others(
+    control_plane: ControlPlane, kubectl: Kubectl, tmp_path: Path
+) -> None:
+    kubectl("create", "namespace", "described")
+    by_hand(kubectl, "described", "192.0.2.1")
+    config = account(
+        control_plane,
+        kubectl,
+        tmp_path,
+        name="no-nodes",
+        core=["namespaces", "pods", "services"],
+        apps=["deployments", "statefulsets", "daemonsets"],
+        discovery=["endpointslices"],
+        policy=["*"],
+        gateway=["*"],
+        profiles=["*"],
+        workload=["*"],
+    )
+    with Controller("destination", "--kubeconfig", config, folder=tmp_path) as destination:
+        destination.wait_ready()
+        eventually(lambda: "\nnodes: nodes is forbidden" in destination.ask("/ready")[1])
+        eventually(lambda: "\nreplicasets.apps: " in destination.ask("/ready")[1])
+        status, body = destination.ask("/ready")
+        assert (status, body.splitlines()[0]) == (200, "ok")
+        async with grpc.aio.insecure_channel(destination.address) as channel:
+            call = stubs.DestinationStub(channel).Get(ask("described"))
+            first = await in_time(call.read(), START_S)
+            assert ips(first.add.addrs) == ["192.0.2.1"]
+        assert destination.stop() == 0
+    kubectl("delete", "namespace", "described", "--wait=false")
 
 
 async def test_no_proxy_notices_that_a_destination_was_killed(

@@ -143,7 +143,8 @@ class ApiServer:
             "GET", path, query_params=_each(query), header_params={}, auth_settings=["BearerToken"]
         )
         rest = self._client.rest_client
-        rest.pool_manager = rest.pool_manager or rest._create_pool_manager()  # noqa: SLF001  # as the library for its own
+        # As the library does for its own questions.
+        rest.pool_manager = rest.pool_manager or rest._create_pool_manager()  # noqa: SLF001
         try:
             opened = await rest.pool_manager.ws_connect(
                 url,

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from http import HTTPStatus
+from types import NoneType
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from linkerd2_py.base.backoff import Backoff, BackoffRange, unit_random
@@ -47,7 +48,8 @@ _ALL: Final = "application/json"
 @dataclass(frozen=True, slots=True)
 class Resource:
     """A kind by where it is served. `optional`: clusters without it are no fault. `metadata`: the rest of it
-    is not needed.
+    is not needed. `describes`: it only says more of other objects, so that nobody waits for it where it may
+    not be listed.
     """
 
     plural: str
@@ -55,6 +57,7 @@ class Resource:
     version: str = "v1"
     optional: bool = False
     metadata: bool = False
+    describes: bool = False
 
     @property
     def path(self) -> str:
@@ -140,7 +143,8 @@ class Reflector(Generic[T]):
         while True:
             page = await self._page(query)
             version = text(page, "metadata", "resourceVersion")
-            if not version:
+            # Go writes null for no items, and never leaves them out.
+            if not version or not isinstance(page.get("items", ""), (list, NoneType)):
                 # Something on the way answered: to take it for a list would empty the mesh.
                 raise ApiError(f"{self._api.address}{self.resource.path}: the answer is not a list")
             objects += map(self._sink.read, items(page, "items"))
@@ -200,15 +204,18 @@ class Reflector(Generic[T]):
             if kind == "ERROR":
                 raise _error_of(found)
             version = found["metadata"]["resourceVersion"]
+            if not isinstance(version, str):
+                raise TypeError("a version is a text")
         except (ValueError, KeyError, TypeError) as error:
             raise ApiError(
                 f"{self.resource}: an event that cannot be read: {line[:80]!r}"
             ) from error
-        if kind in {"ADDED", "MODIFIED"}:
-            self._sink.put(self._sink.read(found))
-        elif kind == "DELETED":
-            self._sink.remove(self._sink.read(found))
-        self._version = str(version)
+        match kind:
+            case "ADDED" | "MODIFIED":
+                self._sink.put(self._sink.read(found))
+            case "DELETED":
+                self._sink.remove(self._sink.read(found))
+        self._version = version
 
     def _well(self) -> None:
         if self.problem:
@@ -228,6 +235,9 @@ class Reflector(Generic[T]):
             # What one may not follow any more one may not know any more; what is known stays until one may
             # again.
             self._version = ""
+            if self.resource.describes and not self.synced:
+                self._sink.replace(())
+                self.synced = True
         problem = f"{self.resource}: {error}"
         if problem != self.problem:
             logger.warning("cannot follow %s", problem)

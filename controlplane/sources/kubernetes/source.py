@@ -70,7 +70,7 @@ from linkerd2_py.controlplane.sources.kubernetes.workloads import read_workload
 _ZONE: Final = "topology.kubernetes.io/zone"
 
 NAMESPACES: Final = Resource("namespaces")
-NODES: Final = Resource("nodes", metadata=True)
+NODES: Final = Resource("nodes", metadata=True, describes=True)
 PODS: Final = Resource("pods")
 SERVICES: Final = Resource("services")
 SLICES: Final = Resource("endpointslices", group="discovery.k8s.io")
@@ -79,10 +79,10 @@ WORKLOADS: Final = {
     "statefulset": Resource("statefulsets", group="apps"),
     "daemonset": Resource("daemonsets", group="apps"),
     # Most of them are old ones of deployments; only whose they are is asked.
-    "replicaset": Resource("replicasets", group="apps", metadata=True),
-    "job": Resource("jobs", group="batch", metadata=True),
-    "cronjob": Resource("cronjobs", group="batch", metadata=True),
-    "replicationcontroller": Resource("replicationcontrollers", metadata=True),
+    "replicaset": Resource("replicasets", group="apps", metadata=True, describes=True),
+    "job": Resource("jobs", group="batch", metadata=True, describes=True),
+    "cronjob": Resource("cronjobs", group="batch", metadata=True, describes=True),
+    "replicationcontroller": Resource("replicationcontrollers", metadata=True, describes=True),
 }
 DIRECT: Final[Mapping[type[MeshObject], Mapping[Resource, Callable[[Json], MeshObject]]]] = {
     Server: {Resource("servers", POLICY, "v1beta3", optional=True): read_server},

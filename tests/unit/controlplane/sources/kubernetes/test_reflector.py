@@ -8,12 +8,14 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiohttp import web
 from kubernetes.aio import client
 
+from linkerd2_py.base.backoff import BackoffRange
 from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.base.tasks import cancel_all, spawn
 from linkerd2_py.controlplane.kubernetes_api import ApiError, Json
@@ -140,6 +142,23 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reflectors, "PAUSES", reflectors.PAUSES._replace(min_s=0.01, max_s=0.05))
 
 
+class Pauses:
+    """Pauses of a reflector that last no time."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.slept: list[float] = []
+        waits = self._wait
+        monkeypatch.setattr(reflectors, "asyncio", SimpleNamespace(sleep=waits))
+
+    @property
+    def total_s(self) -> float:
+        return sum(self.slept)
+
+    async def _wait(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        await asyncio.sleep(0)
+
+
 async def test_a_list_comes_in_pages_and_is_told_whole() -> None:
     script = Script(
         listed(pod("a", 1), version=9, following="more"), listed(pod("b", 2), version=9), SILENT
@@ -226,7 +245,15 @@ async def test_a_refusal_is_named_and_what_is_known_stays(status: int) -> None:
         assert reflector.synced
 
 
-@pytest.mark.parametrize("body", [{}, {"items": []}, {"items": 5, "metadata": []}, []])
+@pytest.mark.parametrize(
+    "body",
+    [
+        *({}, {"items": []}, {"items": 5, "metadata": []}, [], "no", None),
+        {"metadata": {"resourceVersion": "20"}},
+        {"metadata": {"resourceVersion": "20"}, "items": {}},
+        {"metadata": {"resourceVersion": 20}, "items": []},
+    ],
+)
 async def test_an_answer_that_is_no_list_does_not_empty_the_mesh(body: object) -> None:
     async def answer(_request: web.Request) -> web.StreamResponse:
         return web.json_response(body)
@@ -246,6 +273,126 @@ async def test_a_watch_that_fails_in_an_unheard_way_goes_on_from_what_was_heard(
         await eventually_async(lambda: len(script.asked) == 3 and not reflector.problem)
         assert told.now == {"a": "10"}
     assert script.asked[2]["resourceVersion"] == "10"
+
+
+async def test_no_items_may_be_null() -> None:
+    async def answer(_request: web.Request) -> web.StreamResponse:
+        return web.json_response({"metadata": {"resourceVersion": "20"}, "items": None})
+
+    async with following(Script(answer, SILENT)) as (_, told):
+        await eventually_async(lambda: told.states == [{}])
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        *(b"no\n", b"[]\n", b"7\n", b"{}\n", b'{"type":"ADDED"}\n', b"\n"),
+        *(event("MODIFIED", found) for found in (None, [], "x", {}, {"metadata": 7})),
+        event("MODIFIED", {"metadata": {"resourceVersion": ["11"]}}),
+        event("MODIFIED", {"metadata": {"resourceVersion": None}}),
+    ],
+)
+async def test_an_event_that_cannot_be_read_is_asked_for_again(odd: bytes) -> None:
+    script = Script(listed(version=9), watched(event("ADDED", pod("a", 10)), odd), SILENT)
+    async with following(script) as (reflector, told):
+        await eventually_async(lambda: len(script.asked) == 3 and not reflector.problem)
+        assert told.now == {"a": "10"}
+    assert script.asked[2]["resourceVersion"] == "10"
+
+
+@pytest.mark.parametrize("kind", ["SURPRISE", "", None, 7, ["ADDED"], {"ADDED": 1}])
+async def test_an_event_of_an_unknown_type_changes_nothing(kind: Any) -> None:
+    told_so = event(kind, pod("a", 11)), event("ADDED", pod("b", 12))
+    script = Script(listed(pod("a", 1), version=9), watched(*told_so, stays=True))
+    async with following(script) as (_, told):
+        await eventually_async(lambda: told.now == {"a": "1", "b": "12"})
+    assert len(script.asked) == 2
+
+
+async def test_an_object_that_is_too_deep_to_read_does_not_take_others_along() -> None:
+    hole = '{"a":' * 5_000 + "1" + "}" * 5_000
+    deep = json.dumps(pod("deep", 2))[:-1] + ', "spec": ' + hole + "}"
+    items = f"{json.dumps(pod('a', 1))}, {deep}"
+    whole = f'{{"metadata": {{"resourceVersion": "9"}}, "items": [{items}]}}'
+
+    async def answer(_request: web.Request) -> web.StreamResponse:
+        return web.Response(body=whole)
+
+    later = f'{{"type": "MODIFIED", "object": {deep}}}\n'.encode().replace(b'"2"', b'"10"')
+    script = Script(answer, watched(later, event("ADDED", pod("b", 11)), stays=True))
+    async with following(script) as (_, told):
+        await eventually_async(lambda: told.now == {"a": "1", "deep": "10", "b": "11"})
+        assert told.states[0] == {"a": "1", "deep": "2"}
+
+
+async def test_who_says_when_to_come_again_is_not_asked_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pauses = Pauses(monkeypatch)
+    script = Script(
+        listed(pod("a", 1), version=9),
+        refused(429, Retry_After="17"),
+        refused(503, Retry_After="soon"),
+        refused(503, Retry_After="9" * 40),
+        SILENT,
+    )
+    async with following(script) as (reflector, told):
+        await eventually_async(lambda: len(script.asked) == 5 and not reflector.problem)
+        assert told.states == [{"a": "1"}]
+    assert pauses.slept[0] == 17.0
+    assert all(0 < one < 1 for one in pauses.slept[1:])
+
+
+async def test_an_api_server_that_is_away_for_ten_minutes_takes_nothing_along(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reflectors, "PAUSES", BackoffRange(min_s=0.5, max_s=30.0, jitter=1.0))
+    pauses = Pauses(monkeypatch)
+    away = refused(503, "etcdserver: no leader")
+
+    async def gone_for_long(request: web.Request) -> web.StreamResponse:
+        if pauses.total_s < 600:
+            return await away(request)
+        return await watched(event("ADDED", pod("b", 10)), stays=True)(request)
+
+    script = Script(listed(pod("a", 1), version=9), gone_for_long)
+    async with following(script) as (reflector, told):
+        await eventually_async(lambda: told.now == {"a": "1", "b": "10"})
+        assert told.states == [{"a": "1"}, {"a": "1", "b": "10"}]
+        assert not reflector.problem
+    # Soon at first, then seldom; and asked from where it had stopped, so that nothing is lost.
+    assert pauses.slept[0] <= 1.0
+    assert max(pauses.slept) <= 60.0
+    assert 20 <= len(script.asked) <= 40
+    assert {one["resourceVersion"] for one in script.asked[1:]} == {"9"}
+
+
+async def test_nobody_waits_for_what_only_describes_and_may_not_be_listed() -> None:
+    script = Script(
+        refused(403, "not you"),
+        refused(403, "not you"),
+        listed(pod("a", 1), version=9),
+        refused(403, "not any more"),
+        refused(403, "not any more"),
+    )
+    async with following(script, Resource("nodes", describes=True)) as (reflector, told):
+        await eventually_async(lambda: reflector.problem == "nodes: not any more")
+        # It is taken up when it may be; after that it stays as it was.
+        assert told.states == [{}, {"a": "1"}]
+        assert reflector.synced
+
+
+@pytest.mark.parametrize("status", [401, 429, 500])
+async def test_what_only_describes_is_waited_for_when_the_api_server_is_in_trouble(
+    status: int,
+) -> None:
+    async with following(Script(refused(status)), Resource("nodes", describes=True)) as (
+        reflector,
+        told,
+    ):
+        await eventually_async(lambda: reflector.problem != "")
+        assert not reflector.synced
+        assert not told.states
 
 
 async def test_before_the_first_list_nothing_is_told() -> None:
