@@ -1,17 +1,19 @@
 """What is asked, what changes, and what it costs."""
 
 import asyncio
+import json
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry
 
-from bench.control_plane.connections import over_grpc
+from bench.control_plane.connections import child, over_grpc, told
 from bench.control_plane.cost import Cost, cost_of
 from bench.control_plane.known_metrics import KnownMetrics
 from bench.control_plane.mesh import Size, filled, pod_paths, rolled, service_paths
 from bench.control_plane.readers import Readers
+from bench.control_plane.relays import through_relays
 from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.public_api.answers.stat import stat
@@ -35,10 +37,22 @@ async def figures(size: Size) -> dict[str, float]:
     with _destination(store) as destination:
         found |= await fan_out(store, size, destination=destination)
         found["stream_bytes"] = await bytes_of_a_stream(size, destination=destination)
-    with _destination(store) as destination:
-        found |= await over_grpc(store, size, destination=destination)
+    found |= await over_grpc(store, size)
+    found |= await through_relays(store, size)
+    found |= await synced(size)
     longest = max(value for key, value in found.items() if key.endswith("_stall_ms"))
     return {**found, "stall_ms": longest}
+
+
+async def synced(size: Size) -> dict[str, float]:
+    """A destination in a process of its own follows a cluster of that size."""
+    of_cluster = str(size.workloads), str(size.pods_of_each)
+    pods = str(size.workloads * size.pods_of_each)
+    async with child("bench.control_plane.cluster", *of_cluster) as cluster:
+        url = await told(cluster)
+        async with child("bench.control_plane.syncing", url, pods) as syncing:
+            found: dict[str, float] = json.loads(await told(syncing))
+    return found
 
 
 async def get(store: MeshStore, size: Size) -> Cost:

@@ -32,6 +32,10 @@ class Size:
     pods_of_each: int = 10
     streams: int = 5000
     connections: int = 500
+    # Connections with one stream each.
+    alone: int = 2000
+    # Proxy-apis before one destination, each with so many streams.
+    relays: int = 10
 
 
 def filled(size: Size) -> MeshStore:

@@ -21,7 +21,8 @@ class ControlPlane(Scenario):
     name: str = "control-plane"
     description: str = (
         "1,000 services, 10,000 pods: CPU of every Get, of 1,000 GetProfile, a rollout of 1,000 pods, "
-        "the join of stat; one change for 5,000 streams, there and over gRPC"
+        "the join of stat; one change for 5,000 streams, there and over gRPC, and for 50,000 over ten "
+        "proxy-apis; the lists of a cluster of that size"
     )
     subjects: tuple[str, ...] = ("ours",)
     unit: str = "run"
@@ -37,7 +38,14 @@ class ControlPlane(Scenario):
         "stream_bytes",
         "grpc_open_us",
         "grpc_update_us",
+        "grpc_reached_ms",
+        "grpc_alone_update_us",
         "grpc_kib_per_connection",
+        "relayed_few_destination_ms",
+        "relayed_destination_ms",
+        "relayed_update_us",
+        "synced_s",
+        "synced_rss_mib",
     )
     most_passes: int | None = 5
 
