@@ -45,7 +45,7 @@ class Installation:
         self._own_ips = own_ips
         self.configured = False
         self._leads_back = leads_back
-        self._opaque = False
+        self._opaque = self._http = self._requires_http = False
         self._endpoints: dict[SocketAddr, Endpoint] = {}
         self._forwarded: Endpoint | None = None
         self._install: Callable[[], None] | None = None
@@ -61,15 +61,22 @@ class Installation:
         """The profile is known, or it is not going to be. May be called again when it changes."""
         self.target.configure(
             opaque=opaque,
-            http=http,
+            http=http or self._requires_http,
             logical=logical.encode() or None,
             detect_timeout_ns=ns(detect_timeout_s),
         )
         again = self.configured and opaque != self._opaque
         fresh = not self.configured
-        self.configured, self._opaque = True, opaque
+        self.configured, self._opaque, self._http = True, opaque, http
         if (again or fresh) and self._install is not None:
             self._install()
+
+    def require_http(self, *, required: bool) -> None:
+        """Whether only HTTP may pass, whatever the profile says."""
+        if required != self._requires_http:
+            self._requires_http = required
+            if self.configured:
+                self.configure(opaque=self._opaque, http=self._http)
 
     def apply(self, change: Change) -> None:
         """Endpoints came, went, or are none."""

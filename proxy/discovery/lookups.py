@@ -13,8 +13,8 @@ from linkerd2_py.proto.gen import destination_pb2 as destination
 from linkerd2_py.proxy.addresses import Authority, SocketAddr
 from linkerd2_py.proxy.backoff import BackoffMaker
 from linkerd2_py.proxy.config.types import Destination
-from linkerd2_py.proxy.discovery.installation import Installation, LeadsBack
-from linkerd2_py.proxy.discovery.messages import Emptied, Endpoint, Replaced
+from linkerd2_py.proxy.discovery.installation import LeadsBack
+from linkerd2_py.proxy.discovery.messages import Endpoint
 from linkerd2_py.proxy.dns.follow import NameListener, TtlBounds, follow_name
 from linkerd2_py.proxy.dns.resolver import Resolver
 from linkerd2_py.proxy.grpc.client import GrpcClient
@@ -62,17 +62,8 @@ class Lookups(NamedTuple):
         """Follow the profile of a name or an address."""
         return self._follow("GetProfile", path=path, follower=follower)
 
-    def dns(self, name: Authority, *, installation: Installation) -> asyncio.Task[None]:
-        """Follow a name in DNS; all its addresses are endpoints."""
-
-        def on_addresses(addresses: tuple[str, ...]) -> None:
-            found = tuple(self.at(SocketAddr(host, name.port)) for host in addresses)
-            installation.apply(Replaced(found))
-
-        listener = NameListener(
-            on_addresses=on_addresses,
-            on_absent=lambda: installation.apply(Emptied(exists=False)),
-        )
+    def dns(self, name: Authority, *, listener: NameListener) -> asyncio.Task[None]:
+        """Follow a name in DNS."""
         watch = partial(
             follow_name,
             name.host,

@@ -12,7 +12,6 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from linkerd2_py.proto.gen import outbound_pb2 as outbound
 from linkerd2_py.proxy.addresses import Authority, SocketAddr
 from linkerd2_py.proxy.discovery.client_policy import (
     Balanced,
@@ -20,19 +19,16 @@ from linkerd2_py.proxy.discovery.client_policy import (
     Direct,
     Refused,
     Way,
-    client_policy,
 )
 from linkerd2_py.proxy.discovery.followers import EndpointsFollower, ProfileFollower
 from linkerd2_py.proxy.discovery.installation import Installation
 from linkerd2_py.proxy.discovery.lookups import Lookups
 from linkerd2_py.proxy.discovery.messages import Change, EndpointSet, Profile
-from linkerd2_py.proxy.grpc.follow import FINAL
+from linkerd2_py.proxy.discovery.policy_follower import NOT_HAD, PolicyFollower
 from linkerd2_py.proxy.grpc.status import Code
 from linkerd2_py.proxy.policy.api import UNKNOWN, PolicyApi
 
 logger = logging.getLogger(__name__)
-
-_INVALID = ClientPolicy(Refused(500, "invalid outbound policy"), None)
 
 
 class _Watch(Protocol):
@@ -64,10 +60,7 @@ class PolicyWatch:
         self._profile = (
             ProfileFollower(subject, watch=self, lookups=lookups) if with_profile else None
         )
-        self._final = set(FINAL | UNKNOWN)
-        self._task = api.watch(
-            subject, follower=_PolicyFollower(subject, watch=self), final=self._final
-        )
+        self._task = PolicyFollower(subject, watch=self).start(api)
 
     def close(self) -> None:
         self._close_streams()
@@ -78,8 +71,6 @@ class PolicyWatch:
     # The policy.
 
     def on_policy(self, policy: ClientPolicy) -> None:
-        # What was forbidden stays so while a controller that begins anew does not know its objects yet.
-        self._final -= UNKNOWN
         if policy != self._policy:
             for line in policy.ignored:
                 logger.warning("%s: %s", self._subject, line)
@@ -92,7 +83,7 @@ class PolicyWatch:
             self._plain = self._otherwise()
         elif self._policy is None:
             logger.warning("%s: the policy controller says %s", self._subject, code.name)
-            self._installation.reject(502, text="outbound policy cannot be had")
+            self._installation.reject(NOT_HAD.status, text=NOT_HAD.text)
 
     # The profile, which only says whether this is opaque.
 
@@ -166,29 +157,3 @@ class PolicyWatch:
         self._follow(None)
         if self._profile is not None:
             self._profile.close()
-
-
-class _PolicyFollower:
-    """The policy stream of one target."""
-
-    def __init__(self, subject: SocketAddr | Authority, *, watch: PolicyWatch) -> None:
-        self._subject = subject
-        self._watch = watch
-
-    def on_connected(self) -> None:
-        """What was said holds until something else is."""
-
-    def on_message(self, raw: bytes) -> None:
-        message = outbound.OutboundPolicy.FromString(raw)
-        try:
-            policy = client_policy(message)
-        except ValueError as error:
-            logger.warning("%s: invalid policy, all is refused: %s", self._subject, error)
-            policy = _INVALID
-        self._watch.on_policy(policy)
-
-    def on_failed(self) -> None:
-        """The last policy holds; who waits for the first one waits on."""
-
-    def on_rejected(self, code: Code) -> None:
-        self._watch.on_policy_rejected(code)

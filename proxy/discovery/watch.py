@@ -23,6 +23,7 @@ from linkerd2_py.proxy.discovery.followers import EndpointsFollower, ProfileFoll
 from linkerd2_py.proxy.discovery.installation import Installation
 from linkerd2_py.proxy.discovery.lookups import Lookups
 from linkerd2_py.proxy.discovery.messages import Change, Emptied, Endpoint, EndpointSet, Profile
+from linkerd2_py.proxy.discovery.name_watch import NameWatch
 from linkerd2_py.proxy.discovery.policy_watch import PolicyWatch
 from linkerd2_py.proxy.grpc.status import Code
 
@@ -89,19 +90,11 @@ def _follow(decision: Decision, *, installation: Installation, lookups: Lookups)
             return None
         case ByDns(name):
             installation.configure(opaque=name.port in lookups.opaque_ports)
-            return _TaskWatch(lookups.dns(name, installation=installation))
+            return NameWatch(name, installation=installation, lookups=lookups)
         case ByService():
             return ServiceWatch(decision, installation=installation, lookups=lookups)
         case ByAddress(address):
             return AddressWatch(address, installation=installation, lookups=lookups)
-
-
-class _TaskWatch:
-    def __init__(self, task: asyncio.Task[None]) -> None:
-        self._task = task
-
-    def close(self) -> None:
-        self._task.cancel()
 
 
 class ServiceWatch:
@@ -111,7 +104,7 @@ class ServiceWatch:
         self._service = service
         self._installation = installation
         self._lookups = lookups
-        self._dns: asyncio.Task[None] | None = None
+        self._dns: NameWatch | None = None
         self._set = EndpointSet(on_skipped=lookups.on_skipped)
         self._profile = self._follow_profile()
         self._get = lookups.get(service.name, follower=EndpointsFollower(self._set, watch=self))
@@ -158,11 +151,11 @@ class ServiceWatch:
 
     def _start_dns(self, name: Authority) -> None:
         if self._dns is None:
-            self._dns = self._lookups.dns(name, installation=self._installation)
+            self._dns = NameWatch(name, installation=self._installation, lookups=self._lookups)
 
     def _stop_dns(self) -> None:
         if self._dns is not None:
-            self._dns.cancel()
+            self._dns.close()
             self._dns = None
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -14,6 +15,7 @@ from linkerd2_py.proto.gen import destination_pb2 as destination
 from linkerd2_py.proto.gen import outbound_pb2 as outbound
 from tests.support.destination_messages import add
 from tests.support.destination_stub import DestinationStub
+from tests.support.dns_server import A, DnsServer, Rows
 from tests.support.origin import Origin, origin, talk
 from tests.support.policy_stub import (
     PolicyStub,
@@ -273,6 +275,51 @@ async def test_targets_of_this_machine_are_nobody_elses_business() -> None:
         got = await made.proxy.get(f"http://{host}:{port}/")
         assert got.startswith(b"HTTP/1.1 200")
         assert made.policy.count(f"{host}:{port}") == 0
+
+
+@pytest.mark.parametrize("name", ["outside.test", "a.name.outside.test"])
+async def test_who_names_an_address_gets_no_further_than_to_the_address(
+    name: str, tmp_path: Path
+) -> None:
+    forbidden = outbound_route(backend(WEB), failure="egress is denied")
+    resolv_conf = tmp_path / "resolv.conf"
+    with DnsServer({(name, A): Rows(("203.0.113.9", "203.0.113.10"))}) as dns:
+        resolv_conf.write_text(f"nameserver [{dns.address[0]}]:{dns.address[1]}\n")
+        async with rig(RESOLV_CONF=str(resolv_conf)) as made:
+            made.policy.targets[f"{name}.svc.cluster.local:80"] = grpc.StatusCode.NOT_FOUND
+            made.policy.targets["203.0.113.9:80"] = detected(WEB, forbidden)
+            made.policy.targets["203.0.113.10:80"] = detected(WEB, forbidden)
+
+            async def refused() -> bool:
+                got = await made.proxy.get(f"http://{name}/")
+                return got.startswith(b"HTTP/1.1 500") and b"egress is denied" in got
+
+            await eventually_async(refused)
+            tunnel = f"CONNECT {name}:80 HTTP/1.1\r\nHost: {name}:80\r\n\r\n".encode()
+            got = await talk(made.proxy.outbound, tunnel, until=b"denied")
+            assert got.startswith(b"HTTP/1.1 500")
+
+
+async def test_a_name_leads_to_those_of_its_addresses_that_policy_lets_traffic_go_to(
+    tmp_path: Path,
+) -> None:
+    resolv_conf = tmp_path / "resolv.conf"
+    with DnsServer({("a.name.outside.test", A): Rows(("127.0.0.1", "203.0.113.9"))}) as dns:
+        resolv_conf.write_text(f"nameserver [{dns.address[0]}]:{dns.address[1]}\n")
+        async with rig(RESOLV_CONF=str(resolv_conf)) as made:
+            port = made.web.address[1]
+            only = opaque_route(name="deny", forbidden=True)
+            made.policy.targets[f"203.0.113.9:{port}"] = opaque(WEB, only)
+            url = f"http://a.name.outside.test:{port}/"
+            assert (await made.proxy.get(url)).startswith(b"HTTP/1.1 200")
+            (target,) = [one for one in made.proxy.targets("outbound") if b"outside" in one.key]
+
+            async def known() -> bool:
+                return made.policy.count(f"203.0.113.9:{port}") == 1
+
+            await eventually_async(known)
+            places = [one["address"] for one in target.endpoints_state()]
+            assert places == [f"127.0.0.1:{port}"]
 
 
 async def test_streams_end_with_their_target() -> None:
