@@ -75,7 +75,14 @@ COLUMNS = {
     "stream_bytes": Column("bytes/stream", significant),
     "grpc_open_us": Column("gRPC opened CPU µs", significant),
     "grpc_update_us": Column("gRPC update CPU µs", significant),
+    "grpc_reached_ms": Column("gRPC reached ms", significant),
+    "grpc_alone_update_us": Column("gRPC alone CPU µs/update", significant),
     "grpc_kib_per_connection": Column("gRPC KiB/connection", significant),
+    "relayed_few_destination_ms": Column("few relayed: destination CPU ms", significant),
+    "relayed_destination_ms": Column("relayed: destination CPU ms", significant),
+    "relayed_update_us": Column("relayed CPU µs/update", significant),
+    "synced_s": Column("synced s", significant),
+    "synced_rss_mib": Column("synced RSS MiB", significant),
 }
 
 
