@@ -45,8 +45,7 @@ def build_inbound(parts: Parts, api: PolicyApi | None) -> None:
         bound = bind(server, port.listen, side=side, setting=INBOUND_STATIC_PORTS)
         targets.listens(port, at=bound)
         parts.listening.inbound_static.append((bound, str(port.workload)))
-    for number in sorted(config.inbound_ports):
-        ports.begin(number)
+    ports.begin_always(sorted(config.inbound_ports))
 
 
 def _authorize(parts: Parts, targets: InboundTargets, ports: PortPolicies) -> Authorize:

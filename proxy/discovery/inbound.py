@@ -41,6 +41,7 @@ class Ports(Protocol):
     """What holds for the workload's ports; hears which of them are in use, once for each target."""
 
     def of(self, port: int) -> ServerPolicy: ...
+    def has_room(self, port: int) -> bool: ...
     def begin(self, port: int) -> None: ...
     def end(self, port: int) -> None: ...
 
@@ -82,13 +83,14 @@ class InboundTargets:
         if address is not None and static is None and self._leads_back(address):
             refuse_loop(target, table=table)
             return
-        if address is None or self._is_full(table):
-            status, text = _REFUSED if address is None else TOO_MANY
+        workload = static.workload if static else address
+        if workload is None or self._is_full(table, port=workload.port):
+            status, text = _REFUSED if workload is None else TOO_MANY
             refuse(target, status=status, text=text, table=table)
             return
         self._forward(
             target,
-            workload=static.workload if static else address,
+            workload=workload,
             opaque=bool(static and static.opaque),
             http=bool(static and static.http),
         )
@@ -107,11 +109,16 @@ class InboundTargets:
             if named.workload.port == port:
                 self._configure(named)
 
-    def _is_full(self, table: TargetTable) -> bool:
-        if len(self._named) - len(self._static) >= TARGETS_MAX:
+    def _is_full(self, table: TargetTable, *, port: int) -> bool:
+        if self._is_beyond(port):
             drop = partial(self.on_idle_target, table=table)
             drop_unused(table, known=self._named, drop=drop)
-        return len(self._named) - len(self._static) >= TARGETS_MAX
+        return self._is_beyond(port)
+
+    def _is_beyond(self, port: int) -> bool:
+        """Whether one more target would be one too many."""
+        many = len(self._named) - len(self._static) >= TARGETS_MAX
+        return many or not self._ports.has_room(port)
 
     def adopt(
         self, target: Target, *, workload: SocketAddr, opaque: bool, http: bool = False

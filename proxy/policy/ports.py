@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple
 
 from linkerd2_py.proto.gen import inbound_pb2 as inbound
 from linkerd2_py.proxy.config.types import InboundPolicy
@@ -27,6 +27,11 @@ from linkerd2_py.proxy.policy.server import (
 )
 
 logger = logging.getLogger(__name__)
+
+
+FOLLOWED_MAX: Final = 500
+"""Ports that are followed because somebody connected to them: whoever tries them all must not make every proxy
+ask the controller about each."""
 
 
 class _Demands(NamedTuple):
@@ -52,6 +57,7 @@ class PortPolicies:
         self._api = api
         self._on_change = on_change
         self._users: Counter[int] = Counter()
+        self._always = 0
         self._followers: dict[int, _PortFollower] = {}
         self._defaults: dict[tuple[_Demands, bool], ServerPolicy] = {}
 
@@ -71,6 +77,17 @@ class PortPolicies:
             self._followers[port] = _PortFollower(
                 port, api=self._api, demands=self._demands(port), told=self._on_change
             )
+
+    def begin_always(self, ports: Iterable[int]) -> None:
+        """These are in use as long as we are, as those are that have begun before."""
+        for port in ports:
+            self.begin(port)
+        self._always = len(self._followers)
+
+    def has_room(self, port: int) -> bool:
+        """Whether it is followed, or one more port may be."""
+        followed = len(self._followers) - self._always
+        return self._api is None or port in self._followers or followed < FOLLOWED_MAX
 
     def end(self, port: int) -> None:
         """One fewer does."""

@@ -10,11 +10,13 @@ from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.pool.settings import PoolSettings
 from linkerd2_py._ext.route.target_table import TargetTable
+from linkerd2_py.base.tasks import cancel_all, spawn
 from linkerd2_py.proxy.addresses import SocketAddr, pack_ip
 from linkerd2_py.proxy.config.types import InboundPolicy
 from linkerd2_py.proxy.discovery.inbound import InboundTargets
 from linkerd2_py.proxy.discovery.refusal import TARGETS_MAX
-from linkerd2_py.proxy.policy.ports import PortPolicies
+from linkerd2_py.proxy.grpc.follow import Follower
+from linkerd2_py.proxy.policy.ports import FOLLOWED_MAX, PortPolicies
 
 
 def targets(*own: str) -> InboundTargets:
@@ -86,6 +88,48 @@ async def test_unused_targets_make_room() -> None:
         assert len(table.targets()) == TARGETS_MAX
         assert table.lookup(b"10.0.0.1:80").endpoints_state()
         assert [target.key for target in table.targets()] == [b"10.0.0.1:80"]
+
+
+class Asked:
+    """A controller that is asked, and says nothing."""
+
+    def __init__(self) -> None:
+        self.running: set[asyncio.Task[None]] = set()
+
+    def watch_port(self, port: int, *, follower: Follower) -> asyncio.Task[None]:
+        task = spawn(asyncio.Event().wait(), name=f"port {port}")
+        self.running.add(task)  # type: ignore[arg-type]  # it ends by being cancelled
+        return task  # type: ignore[return-value]
+
+
+async def test_whoever_tries_all_ports_does_not_make_us_ask_about_all() -> None:
+    asked, own = Asked(), pack_ip("10.0.0.1")
+    assert own is not None
+    ports = PortPolicies(
+        InboundPolicy("deny", (), frozenset(), frozenset()),
+        opaque_ports=frozenset(),
+        api=asked,  # type: ignore[arg-type]  # all that is asked of it
+        on_change=lambda _: None,
+    )
+    ports.begin_always([80])
+    found = InboundTargets(
+        own_ips=frozenset({own}), ports=ports, leads_back=lambda address: address.port == 4143
+    )
+    with table_of(found) as table:
+        tried = [
+            table.lookup(f"10.0.0.1:{port}".encode())
+            for port in range(10_000, 10_000 + FOLLOWED_MAX)
+        ]
+        assert not ports.has_room(20_000)
+        assert ports.has_room(80)
+        # Ports of the workload's own are always there, and whoever has nothing open makes room.
+        table.lookup(b"10.0.0.1:80")
+        assert set(tried) < set(table.targets())
+        table.lookup(b"10.0.0.1:20000")
+        assert [target.key for target in table.targets()] == [b"10.0.0.1:20000"]
+        assert ports.has_room(20_001)
+    ports.close()
+    await cancel_all(list(asked.running))
 
 
 async def test_the_engine_is_told() -> None:
