@@ -30,8 +30,8 @@ logger = logging.getLogger(__name__)
 
 
 FOLLOWED_MAX: Final = 500
-"""Ports that are followed because somebody connected to them: whoever tries them all must not make every proxy
-ask the controller about each."""
+"""Ports that are followed because somebody connected to them: whoever tries them all must not make us ask the
+controller about each."""
 
 
 class _Demands(NamedTuple):
