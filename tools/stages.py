@@ -17,7 +17,10 @@ from tools.progress import fail
 REPORTS = Path("build/reports")
 QUICK = ("tests/unit", "tests/contract", "tests/fuzz")
 # Of these, what can tell one flavour of the engine from another: nothing else loads it, or starts what does.
-SEES_ENGINE = ("tests/unit/_ext", "tests/unit/proxy", "tests/contract", "tests/fuzz")
+SEES_ENGINE = (
+    *("tests/unit/_ext", "tests/unit/proxy", "tests/contract", "tests/fuzz"),
+    *("tests/unit/controlplane/proxy_api", "tests/unit/controlplane/streams"),
+)
 INTEGRATION = ("tests/integration",)
 # A cluster as it was recorded, on a real API server: its programs are built beside the first stages.
 RECORDED_CLUSTER = ("tests/contract/destination", "tests/contract/policy")
