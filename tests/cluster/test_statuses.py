@@ -18,11 +18,11 @@ from linkerd2_py.controlplane.leader import Leader, LeaseTimes
 from linkerd2_py.controlplane.mesh.status import CONTROLLER
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.policy.cluster import Cluster
-from linkerd2_py.controlplane.policy.status.pace import Pace
 from linkerd2_py.controlplane.policy.status.writer import LEASE, StatusWriter
 from linkerd2_py.controlplane.sources.kubernetes.api_server import connect
 from linkerd2_py.controlplane.sources.kubernetes.pods import Identities
 from linkerd2_py.controlplane.sources.kubernetes.source import KubernetesSource
+from linkerd2_py.controlplane.writing.pace import Pace
 from tests.support.cluster.control_plane import ControlPlane
 from tests.support.cluster.crds import install_crds
 from tests.support.cluster.kubectl import Kubectl

@@ -3,5 +3,5 @@ outside, which of several limits holds.
 
 `routes`, `networks` and `limits` say of each kind what its status should be and how that is written,
 `conditions` how one condition is; `kinds` lists them. `writer` writes them, as the one leader, where they
-differ; `pace` keeps it from arguing.
+differ.
 """

@@ -6,7 +6,7 @@ import pytest
 
 from linkerd2_py.base.backoff import BackoffRange
 from linkerd2_py.base.clock import ManualClock
-from linkerd2_py.controlplane.policy.status.pace import Pace
+from linkerd2_py.controlplane.writing.pace import Pace
 
 LIMITS = BackoffRange(min_s=1.0, max_s=8.0, jitter=0.0)
 
