@@ -39,3 +39,6 @@ class KubernetesApi(Protocol):
 
     async def patch(self, path: str, change: Json, *, form: str = MERGE_PATCH) -> Json:
         """Some fields of the object at `path`."""
+
+    async def delete(self, path: str, *, version: str) -> Json:
+        """No object at `path`: 409 where it is not of this version. What it gives may be a `Status`."""

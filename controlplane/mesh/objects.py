@@ -111,7 +111,7 @@ class PortSpec:
     they give it.
 
     `opaque` means that its bytes are not parsed (server-first protocols, or unknown ones). `app_protocol` is
-    what is spoken there, as Kubernetes writes it; empty where nobody says it.
+    what is spoken there, as Kubernetes writes it; empty where nobody says it. `protocol` is what carries it.
     """
 
     name: str
@@ -119,6 +119,7 @@ class PortSpec:
     target_port: int | str
     opaque: bool = False
     app_protocol: str = ""
+    protocol: str = "TCP"
 
 
 class Mirrored(NamedTuple):
@@ -145,6 +146,10 @@ class Service(MeshObject):
 
     A service of several clusters is `mirrored` from one of them, or `federated`: then it joins services of
     other clusters and, where that is named, one of its own namespace.
+
+    What is written for it needs more: its `uid`, empty while it is being deleted; the `families` of
+    addresses that it is served in, none where it does not say; its `other_ports`, which no proxy knows, for
+    they are not TCP's.
     """
 
     namespace: str
@@ -159,6 +164,9 @@ class Service(MeshObject):
     local: bool = False
     mirrored: "Mirrored | None" = None
     federated: "Federated | None" = None
+    uid: str = ""
+    families: tuple[Family, ...] = ()
+    other_ports: tuple[PortSpec, ...] = ()
 
     @property
     def key(self) -> Key:
@@ -169,12 +177,12 @@ class Service(MeshObject):
         """The port that clients know by `number`, if it is declared."""
         return next((spec for spec in self.ports if spec.port == number), None)
 
-    def selects(self, pod: "Pod") -> bool:
-        """Whether `pod` is one of those behind it."""
+    def selects(self, workload: "Pod | ExternalWorkload") -> bool:
+        """Whether `workload` is one of those behind it."""
         return (
             bool(self.selector)
-            and pod.namespace == self.namespace
-            and self.selector.items() <= pod.labels.items()
+            and workload.namespace == self.namespace
+            and self.selector.items() <= workload.labels.items()
         )
 
 
@@ -198,6 +206,7 @@ class ContainerPort(NamedTuple):
     number: int
     name: str = ""
     host: int = 0
+    protocol: str = "TCP"
 
 
 def no_relays() -> Mapping[int, int]:
@@ -297,7 +306,7 @@ class ExternalWorkload(MeshObject):
     """A program outside the cluster that has a proxy of this mesh.
 
     `identity` is a URI; its proxy is asked for by `server_name` and listens at `inbound_port`. It is reached
-    at each of its `ips` on its `ports`.
+    at each of its `ips` on its `ports`; somebody who looks after it says whether it is `ready`.
     """
 
     namespace: str
@@ -311,6 +320,8 @@ class ExternalWorkload(MeshObject):
     labels: Labels = field(default_factory=no_labels)
     owner: Owner | None = None
     inbound: InboundSettings = NOTHING_SAID
+    ready: bool = False
+    uid: str = ""
 
     @property
     def key(self) -> Key:

@@ -41,6 +41,7 @@ from linkerd2_py.controlplane.mesh.routes import (
     TLSRoute,
 )
 from linkerd2_py.controlplane.mesh.service_profiles import ServiceProfile
+from linkerd2_py.controlplane.mesh.slices import WorkloadSlice
 from linkerd2_py.controlplane.mesh.table import Table
 
 T = TypeVar("T", bound=MeshObject)
@@ -75,6 +76,7 @@ class Mesh:
         self.egress_networks: Table[Key, EgressNetwork] = self._table(EgressNetwork)
         self.nodes: Table[str, Node] = self._table(Node)
         self.external_workloads: Table[Key, ExternalWorkload] = self._table(ExternalWorkload)
+        self.workload_slices: Table[Key, WorkloadSlice] = self._table(WorkloadSlice)
         self.service_profiles: Table[Key, ServiceProfile] = self._table(ServiceProfile)
         self._services_by_ip = self.services.index(lambda service: service.ips)
         self._services_by_label = self.services.index(_selecting_label)
@@ -103,6 +105,10 @@ class Mesh:
         )
         self._endpoints_by_external = self.endpoints.index(lambda found: found.externals)
         self._externals_by_address = self.external_workloads.index(lambda one: one.addresses)
+        self._externals_by_label = self.external_workloads.index(_labels_of)
+        self._workload_slices_by_service = self.workload_slices.index(
+            lambda one: (one.service_key,)
+        )
 
     def _table(self, kind: type[T]) -> Table[Any, T]:
         table: Table[Any, T] = Table()
@@ -129,11 +135,21 @@ class Mesh:
         """The service whose virtual address it is."""
         return next(iter(self._services_by_ip[ip]), None)
 
-    def services_selecting(self, pod: Pod) -> list[Service]:
-        """The services that `pod` is behind."""
-        labels = ((pod.namespace, *label) for label in pod.labels.items())
+    def services_selecting(self, workload: Pod | ExternalWorkload) -> list[Service]:
+        """The services that `workload` is behind."""
+        labels = _labels_of(workload)
         candidates = (service for label in labels for service in self._services_by_label[label])
-        return [service for service in candidates if service.selects(pod)]
+        return [service for service in candidates if service.selects(workload)]
+
+    def externals_behind(self, service: Service) -> list[ExternalWorkload]:
+        """The external workloads that a service selects."""
+        labels = _selecting_label(service)
+        candidates = (found for label in labels for found in self._externals_by_label[label])
+        return [found for found in candidates if service.selects(found)]
+
+    def workload_slices_of(self, service: Key) -> list[WorkloadSlice]:
+        """The slices that are written for its external workloads."""
+        return self._workload_slices_by_service[service]
 
     def pods_at(self, ip: str) -> list[Pod]:
         """The pods that have an address: one that ended may have it as well as the next."""
@@ -198,6 +214,10 @@ class Mesh:
     def egress_networks_in(self, namespace: str) -> list[EgressNetwork]:
         """The egress networks of a namespace."""
         return self._egress_networks_by_namespace[namespace]
+
+
+def _labels_of(workload: Pod | ExternalWorkload) -> tuple[tuple[str, str, str], ...]:
+    return tuple((workload.namespace, *label) for label in workload.labels.items())
 
 
 def _selecting_label(service: Service) -> tuple[tuple[str, str, str], ...]:

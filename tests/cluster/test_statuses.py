@@ -57,6 +57,7 @@ class Interrupted:
         self.create = api.create
         self.replace = api.replace
         self.patch = api.patch
+        self.delete = api.delete
 
     async def get(self, path: str, query: Mapping[str, str]) -> Json:
         found = await self._api.get(path, query)

@@ -1,5 +1,5 @@
 """`destination`: holds the watches, answers what is asked of names, addresses and policies, and writes what
-becomes of routes into their statuses.
+becomes of routes into their statuses, and who serves from outside of the cluster into slices.
 """
 
 from __future__ import annotations
@@ -9,15 +9,19 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.controlplane.destination.settings import DEFAULTS, Settings
-from linkerd2_py.controlplane.leader import Leader
+from linkerd2_py.controlplane.external_workloads.writer import LEASE as SLICE_LEASE
+from linkerd2_py.controlplane.external_workloads.writer import LEASE_S as SLICE_LEASE_S
+from linkerd2_py.controlplane.external_workloads.writer import SliceWriter
+from linkerd2_py.controlplane.leader import Leader, LeaseTimes
 from linkerd2_py.controlplane.listen import Listen
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.policy.settings import Settings as PolicySettings
-from linkerd2_py.controlplane.policy.status.writer import LEASE, StatusWriter
+from linkerd2_py.controlplane.policy.status.writer import LEASE as STATUS_LEASE
+from linkerd2_py.controlplane.policy.status.writer import StatusWriter
 from linkerd2_py.controlplane.proxy_api.server import Served
 from linkerd2_py.controlplane.public_api.tls import TlsFiles
 from linkerd2_py.controlplane.run.components import (
@@ -31,6 +35,7 @@ from linkerd2_py.controlplane.run.kubernetes.cluster import ask_api_server, foll
 from linkerd2_py.controlplane.run.kubernetes.process import Process
 from linkerd2_py.controlplane.sources.kubernetes.api_server import ApiServer
 from linkerd2_py.controlplane.sources.kubernetes.pods import Identities
+from linkerd2_py.controlplane.writing.writer import Writer
 
 
 class Admission(NamedTuple):
@@ -77,6 +82,7 @@ class DestinationProcess:
             serve_policy(cluster.store, settings=self.policy, metrics=metrics)
         )
         self._write_statuses(process, api, store=cluster.store)
+        self._write_slices(process, api, store=cluster.store)
         process.health.needs.append(
             cluster.needed(lambda: destination.is_synced and policy.is_synced)
         )
@@ -84,30 +90,50 @@ class DestinationProcess:
 
     def _write_statuses(self, process: Process, api: ApiServer, *, store: MeshStore) -> None:
         """By one of all the processes like this."""
-        clock = SystemClock()
-        leader = Leader(
-            api,
-            namespace=self.policy.control_plane_namespace,
-            name=LEASE,
-            # A pod's name, and which of its processes.
-            identity=f"{socket.gethostname()}_{secrets.token_hex(4)}",
-            clock=clock,
-        )
+        leader = self._contend(process, api, name=STATUS_LEASE)
         writer = StatusWriter(
             store,
             api=api,
             leadership=leader,
             cluster=self.policy.cluster,
-            clock=clock,
+            clock=SystemClock(),
             metrics=process.metrics,
         )
+        _write(process, writer, leader=leader)
+
+    def _write_slices(self, process: Process, api: ApiServer, *, store: MeshStore) -> None:
+        """By one of all the processes like this, and of Linkerd's."""
+        leader = self._contend(
+            process, api, name=SLICE_LEASE, times=LeaseTimes(lease_s=SLICE_LEASE_S)
+        )
+        writer = SliceWriter(
+            store, api=api, leadership=leader, clock=SystemClock(), metrics=process.metrics
+        )
+        _write(process, writer, leader=leader)
+
+    def _contend(
+        self, process: Process, api: ApiServer, *, name: str, times: LeaseTimes | None = None
+    ) -> Leader:
+        leader = Leader(
+            api,
+            namespace=self.policy.control_plane_namespace,
+            name=name,
+            # A pod's name, and which of its processes.
+            identity=f"{socket.gethostname()}_{secrets.token_hex(4)}",
+            clock=SystemClock(),
+            times=times,
+        )
         process.running.push_async_callback(leader.stop)
-        process.running.push_async_callback(writer.stop)
-        process.health.problems.append(lambda: filter(None, _told(leader, writer)))
         leader.start()
-        writer.start()
+        return leader
 
 
-def _told(leader: Leader, writer: StatusWriter) -> Sequence[str]:
+def _write(process: Process, writer: Writer[Any], *, leader: Leader) -> None:
+    process.running.push_async_callback(writer.stop)
+    process.health.problems.append(lambda: filter(None, _told(leader, writer)))
+    writer.start()
+
+
+def _told(leader: Leader, writer: Writer[Any]) -> Sequence[str]:
     lease = leader.problem and f"leases.coordination.k8s.io: {leader.problem}"
     return lease, writer.problem

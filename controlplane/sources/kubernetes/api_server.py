@@ -112,6 +112,15 @@ class ApiServer:
         headers = {"Accept": _AS_JSON, "Content-Type": form}
         return await self._object("PATCH", path, {}, headers=headers, body=change)
 
+    async def delete(self, path: str, *, version: str) -> Json:
+        """See `KubernetesApi`."""
+        only: Json = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "preconditions": {"resourceVersion": version},
+        }
+        return await self._object("DELETE", path, {}, headers=_WRITTEN, body=only)
+
     async def lines(
         self,
         path: str,

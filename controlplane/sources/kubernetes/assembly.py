@@ -25,6 +25,7 @@ from linkerd2_py.controlplane.mesh.objects import (
     Workload,
     WorkloadKey,
 )
+from linkerd2_py.controlplane.mesh.slices import WorkloadSlice
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.mesh.table import Table
 from linkerd2_py.controlplane.sources.kubernetes.pods import OPAQUE_PORTS
@@ -78,6 +79,7 @@ class Assembly:
             Node: (self.nodes,),
             Service: (self.services, self.namespaces),
             Endpoints: (self.slices, self.services),
+            WorkloadSlice: (self.slices,),
             # Zones are good to know; pods without one are pods.
             Pod: (self.pods, *owners),
             Workload: (*self.workloads.values(), self.pods),
@@ -135,6 +137,8 @@ class Assembly:
             return (self._service(one) for one in self.services.values())
         if kind is Endpoints:
             return (made for one in self.services.values() for made in self._endpoints(one))
+        if kind is WorkloadSlice:
+            return (one.ours for one in self.slices.values() if one.ours)
         if kind is Pod:
             return (self._pod(one) for one in self.pods.values())
         return (self._workload(one) for table in self.workloads.values() for one in table.values())
@@ -189,6 +193,8 @@ class Assembly:
     def _made_of_slice(self, change: Change) -> Iterator[Made]:
         for side in (change.before, change.after):
             if isinstance(side, Slice):
+                now = self.slices.get(side.key)
+                yield WorkloadSlice, side.key, now and now.ours
                 yield from self._made_of_slices(side.service)
 
     def _made_of_slices(self, key: Key) -> Iterator[Made]:

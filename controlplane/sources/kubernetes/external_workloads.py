@@ -12,6 +12,7 @@ from linkerd2_py.controlplane.mesh.objects import (
 )
 from linkerd2_py.controlplane.sources.kubernetes.fields import (
     annotation,
+    is_ip,
     items,
     key_of,
     labels,
@@ -36,13 +37,18 @@ def read_external_workload(
     """What peers must know of it."""
     namespace, name = key_of(found)
     declared = items(found, "spec", "ports")
-    ports = tuple(ContainerPort(number(one, "port"), text(one, "name")) for one in declared)
+    ports = tuple(
+        ContainerPort(
+            number(one, "port"), text(one, "name"), protocol=text(one, "protocol") or "TCP"
+        )
+        for one in declared
+    )
     named = tuple((port.name, port.number) for port in ports if port.name)
     listing = annotation(found, OPAQUE_PORTS)
     return ExternalWorkload(
         namespace,
         name,
-        ips=tuple(filter(None, (text(one, "ip") for one in items(found, "spec", "workloadIPs")))),
+        ips=tuple(filter(is_ip, (text(one, "ip") for one in items(found, "spec", "workloadIPs")))),
         ports=ports,
         identity=text(found, "spec", "meshTLS", "identity"),
         server_name=text(found, "spec", "meshTLS", "serverName"),
@@ -51,4 +57,10 @@ def read_external_workload(
         labels=labels(found, "metadata", "labels"),
         owner=read_owner(found),
         inbound=read_inbound(found),
+        ready=any(map(_says_ready, items(found, "status", "conditions"))),
+        uid=text(found, "metadata", "uid"),
     )
+
+
+def _says_ready(condition: Json) -> bool:
+    return text(condition, "type") == "Ready" and text(condition, "status") == "True"

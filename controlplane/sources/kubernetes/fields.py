@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 from functools import lru_cache
+from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Final
 
@@ -68,6 +69,15 @@ def traffic_annotations(found: Json) -> Labels:
     said = labels(found, "metadata", "annotations")
     kept = {name: value for name, value in said.items() if _OF_TRAFFIC.match(name)}
     return MappingProxyType(kept) if kept else no_labels()
+
+
+def is_ip(said: str) -> bool:
+    """Whether that is an address."""
+    try:
+        ip_address(said)
+    except ValueError:
+        return False
+    return True
 
 
 def key_of(found: Json) -> Key:

@@ -22,8 +22,10 @@ from linkerd2_py.controlplane.mesh.objects import (
     Service,
     no_labels,
 )
+from linkerd2_py.controlplane.mesh.slices import FAMILIES, SERVICE_LABEL, WorkloadSlice
 from linkerd2_py.controlplane.sources.kubernetes.fields import (
     annotation,
+    is_ip,
     items,
     key_of,
     labels,
@@ -35,8 +37,8 @@ from linkerd2_py.controlplane.sources.kubernetes.fields import (
     traffic_annotations,
 )
 from linkerd2_py.controlplane.sources.kubernetes.pods import OPAQUE_PORTS
+from linkerd2_py.controlplane.sources.kubernetes.workload_slices import read_workload_slice
 
-SERVICE_OF_SLICE: Final = "kubernetes.io/service-name"
 # What Linkerd's multicluster extension says: of services as labels and annotations …
 _REMOTE_CLUSTER: Final = "multicluster.linkerd.io/remote-discovery"
 _REMOTE_SERVICE: Final = "multicluster.linkerd.io/remote-service"
@@ -46,6 +48,7 @@ _CLUSTER_NAME: Final = "mirror.linkerd.io/cluster-name"
 _GATEWAY_IDENTITY: Final = "mirror.linkerd.io/remote-gateway-identity"
 _GATEWAY_SERVICE: Final = "mirror.linkerd.io/remote-svc-fq-name"
 _NO_IP: Final = "None"
+_TCP: Final = "TCP"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class SliceEndpoint:
 @dataclass(frozen=True, slots=True)
 class Slice(MeshObject):
     """A part of those who serve a service: `ports` are the numbers that they serve each named port under,
-    `labels` are those that metrics of all of them have.
+    `labels` are those that metrics of all of them have. `ours` is all of it, where we write it.
     """
 
     namespace: str
@@ -74,6 +77,7 @@ class Slice(MeshObject):
     ports: Mapping[str, int]
     endpoints: tuple[SliceEndpoint, ...]
     labels: Labels = field(default_factory=no_labels)
+    ours: WorkloadSlice | None = None
 
     @property
     def key(self) -> Key:
@@ -111,15 +115,18 @@ class ServiceAsSaid(MeshObject):
 
 
 def read_service(found: Json) -> ServiceAsSaid:
-    """With its TCP ports only."""
+    """As it says itself."""
     namespace, name = key_of(found)
     ips = texts(found, "spec", "clusterIPs") or (text(found, "spec", "clusterIP"),)
+    specs = [_port(one) for one in items(found, "spec", "ports")]
+    deleted = bool(text(found, "metadata", "deletionTimestamp"))
+    families = texts(found, "spec", "ipFamilies")
     service = Service(
         namespace=namespace,
         name=name,
-        ports=tuple(_port(one) for one in items(found, "spec", "ports") if _tcp(one)),
+        ports=tuple(spec for spec in specs if spec.protocol == _TCP),
         selector=labels(found, "spec", "selector"),
-        ips=tuple(str(ip_address(ip)) for ip in ips if _is_ip(ip)),
+        ips=tuple(str(ip_address(ip)) for ip in ips if is_ip(ip)),
         headless=_NO_IP in ips,
         labels=labels(found, "metadata", "labels"),
         annotations=traffic_annotations(found),
@@ -127,6 +134,9 @@ def read_service(found: Json) -> ServiceAsSaid:
         local=text(found, "spec", "internalTrafficPolicy") == "Local",
         mirrored=_mirrored(found),
         federated=_federated(found),
+        uid="" if deleted else text(found, "metadata", "uid"),
+        families=tuple(FAMILIES[one] for one in families if one in FAMILIES),
+        other_ports=tuple(spec for spec in specs if spec.protocol != _TCP),
     )
     return ServiceAsSaid(service, annotation(found, OPAQUE_PORTS))
 
@@ -149,8 +159,8 @@ def _federated(found: Json) -> Federated | None:
 def read_slice(found: Json) -> Slice:
     """What it says of TCP ports; a slice of names instead of addresses says nothing here."""
     namespace, name = key_of(found)
-    service = Key(namespace, text(found, "metadata", "labels", SERVICE_OF_SLICE))
-    addressed = text(found, "addressType") in {"IPv4", "IPv6"}
+    service = Key(namespace, text(found, "metadata", "labels", SERVICE_LABEL))
+    addressed = text(found, "addressType") in FAMILIES
     gateway = _gateway(found)
     ends = (_endpoint(one, gateway=gateway) for one in items(found, "endpoints"))
     return Slice(
@@ -162,6 +172,7 @@ def read_slice(found: Json) -> Slice:
         },
         endpoints=tuple(ends) if addressed else (),
         labels=_metric_labels(found),
+        ours=read_workload_slice(found),
     )
 
 
@@ -219,6 +230,7 @@ def _port(found: Json) -> PortSpec:
         port=port,
         target_port=target if known and isinstance(target, (int, str)) else port,
         app_protocol=text(found, "appProtocol"),
+        protocol=text(found, "protocol") or _TCP,
     )
 
 
@@ -227,7 +239,7 @@ def _endpoint(found: Json, *, gateway: Gateway | None) -> SliceEndpoint:
     target = Key(text(found, "targetRef", "namespace"), text(found, "targetRef", "name"))
     zones = items(found, "hints", "forZones")
     return SliceEndpoint(
-        ips=tuple(ip for ip in texts(found, "addresses") if _is_ip(ip)),
+        ips=tuple(ip for ip in texts(found, "addresses") if is_ip(ip)),
         # Who says nothing of it is ready.
         ready=mapping(found, "conditions").get("ready") is not False,
         pod=target if kind == "Pod" else None,
@@ -240,12 +252,4 @@ def _endpoint(found: Json, *, gateway: Gateway | None) -> SliceEndpoint:
 
 
 def _tcp(found: Json) -> bool:
-    return text(found, "protocol") in {"TCP", ""}
-
-
-def _is_ip(said: str) -> bool:
-    try:
-        ip_address(said)
-    except ValueError:
-        return False
-    return True
+    return text(found, "protocol") in {_TCP, ""}

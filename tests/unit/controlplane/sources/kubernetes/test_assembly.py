@@ -5,6 +5,7 @@ end.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
@@ -22,6 +23,7 @@ from linkerd2_py.controlplane.mesh.objects import (
     Workload,
     WorkloadKey,
 )
+from linkerd2_py.controlplane.mesh.slices import WorkloadSlice
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.mesh.table import Table
 from linkerd2_py.controlplane.sources.kubernetes.assembly import Assembly, Node, TableSink
@@ -79,6 +81,14 @@ class Cluster:
         return other.mesh()
 
 
+def _ours(one: Slice, version: str) -> Slice:
+    """As somebody writes it for external workloads."""
+    written = WorkloadSlice(
+        one.namespace, one.name, one.service.name, "uid", 4, (), (), version=version
+    )
+    return replace(one, ours=written)
+
+
 _names = st.sampled_from(["a", "b"])
 _owners = st.none() | st.builds(Owner, st.sampled_from(KINDS), _names)
 _OBJECTS: dict[str, st.SearchStrategy[Any]] = {
@@ -116,7 +126,7 @@ _OBJECTS: dict[str, st.SearchStrategy[Any]] = {
             ),
             max_size=2,
         ).map(tuple),
-    ),
+    ).flatmap(lambda one: st.sampled_from([one, _ours(one, "1"), _ours(one, "2")])),
     **{
         kind: st.builds(
             OwnedWorkload,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from linkerd2_py.controlplane.mesh.objects import (
     DEFAULT_OPAQUE_PORTS,
     ContainerPort,
@@ -44,6 +46,31 @@ def test_all_that_peers_must_know() -> None:
         inbound=found.inbound,
     )
     assert ("fd00::4", 8080) in found.addresses
+
+
+@pytest.mark.parametrize(
+    ("conditions", "ready"),
+    [
+        ([], False),
+        ([{"type": "Ready", "status": "False"}], False),
+        ([{"type": "Ready", "status": "Unknown"}], False),
+        ([{"type": "Seen", "status": "True"}], False),
+        ([{"type": "Seen", "status": "False"}, {"type": "Ready", "status": "True"}], True),
+    ],
+)
+def test_it_is_ready_when_somebody_says_so(conditions: list[object], ready: bool) -> None:
+    found = read_external_workload({"metadata": ABOUT, "status": {"conditions": conditions}})
+    assert found.ready is ready
+
+
+def test_its_ports_say_what_carries_them_and_what_is_no_address_is_none() -> None:
+    spec = {
+        "ports": [{"port": 53, "protocol": "UDP"}],
+        "workloadIPs": [{"ip": "vm"}, {"ip": "::1"}],
+    }
+    found = read_external_workload({"metadata": {**ABOUT, "uid": "one"}, "spec": spec})
+    assert found.ports == (ContainerPort(53, protocol="UDP"),)
+    assert (found.ips, found.uid) == (("::1",), "one")
 
 
 def test_what_is_left_out_is_as_in_linkerd() -> None:

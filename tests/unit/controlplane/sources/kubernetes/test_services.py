@@ -198,3 +198,15 @@ def test_a_gateways_slice_and_the_zones_that_it_is_meant_for() -> None:
         "target_service": "web",
         "target_service_namespace": "shop",
     }
+
+
+def test_what_is_written_for_a_service_knows_its_uid_families_and_other_ports() -> None:
+    said = service(HTTP, {"name": "dns", "port": 53, "protocol": "UDP"})
+    said["metadata"]["uid"] = "one"
+    said["spec"]["ipFamilies"] = ["IPv6", "IPv4", "IPv5"]
+    found = read_service(said).service
+    assert (found.uid, found.families) == ("one", (6, 4))
+    assert [spec.name for spec in found.ports] == ["http"]
+    assert [(spec.name, spec.protocol) for spec in found.other_ports] == [("dns", "UDP")]
+    said["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    assert read_service(said).service.uid == ""
