@@ -1,5 +1,5 @@
-"""`python -m bench.control_plane.alone CONNECTIONS`: a small mesh and so many proxies with one stream each, in
-a process that has held nothing before: what it grows by is theirs. Prints one line of JSON.
+"""`python -m bench.control_plane.alone CONNECTIONS`: a small mesh and so many proxies with one stream each,
+in a process that has held nothing before: what it grows by is theirs. Prints one line of JSON.
 """
 
 import asyncio
