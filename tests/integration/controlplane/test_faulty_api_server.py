@@ -20,10 +20,12 @@ from linkerd2_py.base.tasks import cancel_all, spawn
 from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.kubernetes_api import Json
 from linkerd2_py.controlplane.mesh.store import MeshStore
+from linkerd2_py.controlplane.policy.policy import Policy
+from linkerd2_py.controlplane.policy.settings import Settings as PolicySettings
 from linkerd2_py.controlplane.sources.kubernetes import reflector as reflectors
 from linkerd2_py.controlplane.sources.kubernetes.api_server import ApiServer
 from linkerd2_py.controlplane.sources.kubernetes.pods import Identities
-from linkerd2_py.controlplane.sources.kubernetes.source import KubernetesSource
+from linkerd2_py.controlplane.sources.kubernetes.source import DIRECT, KubernetesSource
 from linkerd2_py.proto.gen import destination_pb2 as messages
 from tests.support.scripted_api_server import (
     SERVICES,
@@ -208,6 +210,51 @@ async def test_a_watch_that_says_something_else_is_asked_again(rig: Rig, lines: 
     rig.server.faults.clear()
     await eventually_async(lambda: listener.now == {"192.0.2.3"}, deadline_s=LIMIT_S)
     assert frozenset() not in listener.sets
+
+
+DESCRIBING = frozenset(
+    {NODES, "/apis/apps/v1/replicasets", "/api/v1/replicationcontrollers"}
+    | {f"/apis/batch/v1/{plural}" for plural in ("jobs", "cronjobs")}
+)
+# Nothing of what proxies ask is made of them.
+COUNTED = frozenset(
+    f"/apis/apps/v1/{plural}" for plural in ("deployments", "statefulsets", "daemonsets")
+)
+DECIDING = [
+    *("/api/v1/namespaces", "/api/v1/pods", SERVICES, SLICES, SERVERS),
+    *(at.path for kind in DIRECT.values() for at in kind if at.path != SERVERS),
+]
+
+
+@pytest.mark.parametrize("path", [*DECIDING, *DESCRIBING, *COUNTED])
+async def test_who_may_not_list_a_kind_waits_only_where_an_answer_would_be_wrong(path: str) -> None:
+    async with scripted_api_server() as (server, api):
+        server.faults[path] = says(status(403, "not you"), 403)
+        rig = Rig(server, api)
+        policy = Policy(rig.store, settings=PolicySettings(), metrics=CollectorRegistry())
+        waits = path in DECIDING
+
+        def is_ready() -> bool:
+            return rig.destination.is_synced and policy.is_synced
+
+        try:
+            others = {
+                name for name in rig.source.unsynced if f"/{name.partition('.')[0]}" not in path
+            }
+            await eventually_async(
+                lambda: bool(rig.source.problems) and not others & {*rig.source.unsynced},
+                deadline_s=LIMIT_S,
+            )
+            assert is_ready() is not waits
+            (problem,) = rig.source.problems
+            assert problem.endswith(": not you")
+            # Once it may be listed, nobody waits any more.
+            server.faults.clear()
+            await eventually_async(lambda: not rig.source.problems, deadline_s=LIMIT_S)
+            await eventually_async(is_ready, deadline_s=LIMIT_S)
+        finally:
+            policy.close()
+            await rig.stop()
 
 
 async def test_a_slow_list_of_one_kind_keeps_only_those_who_need_it_waiting(rig: Rig) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from linkerd2_py.controlplane.sources.kubernetes.fields import ports_of
 
-MOST_CPU_S = 20.0
+MOST_CPU_S = 3.0
 
 _ranges = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=6)
 
@@ -35,8 +35,8 @@ def test_each_port_of_each_range_is_there(ranges: list[tuple[int, int]]) -> None
 
 
 def test_an_annotation_full_of_wide_ranges_is_read_as_fast_as_it_is_long() -> None:
-    """Port by port it would take minutes, and everybody else would wait."""
-    listing = ",".join(f"{number % 7}-{65535 - number % 5}" for number in range(30_000))
+    """Port by port a whole one takes minutes, and everybody else would wait."""
+    listing = ",".join(f"{number % 7}-{65535 - number % 5}" for number in range(3_000))
     before = process_time()
     assert ports_of(listing) == set(range(65536))
     assert process_time() - before < MOST_CPU_S
