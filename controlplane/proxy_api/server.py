@@ -144,7 +144,7 @@ class ProxyApi:
             call.finish(grpc.StatusCode.UNIMPLEMENTED.value[0], "Method not found!")
             return
         answering = _answer(method, request, ProxyCall(call, headers=headers))
-        task = asyncio.get_running_loop().create_task(answering, name="proxy-api-call")
+        task = spawn(answering, name="proxy-api-call")
         call.on_gone = task.cancel
         self._answering.add(task)
         task.add_done_callback(self._answering.discard)

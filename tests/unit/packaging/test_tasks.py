@@ -91,6 +91,8 @@ SPAWNED_LOOPS = {
     ("controlplane/streams/watches.py", "_work_off"),
     # For as long as a client's connection.
     ("controlplane/local/names/server.py", "_serve"),
+    # For as long as the one connection that a command makes to a pod.
+    ("cli/forward.py", "_send"),
 }
 
 
