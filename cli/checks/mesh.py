@@ -85,6 +85,9 @@ class MeshChecks:
     def _of_pods(self) -> list[Check]:
         pods = "see `linkerd2-py get pods` and `linkerd2-py local logs POD`"
         proxies = "see `linkerd2-py local logs POD -c proxy`"
+        if self._in_cluster:
+            pods = "see `linkerd2-py get pods` and `kubectl describe pod`"
+            proxies = "see `kubectl logs POD -c linkerd-proxy`"
         return [
             Check(DATA_PLANE, "pods are running", self._running, hint=pods),
             Check(DATA_PLANE, "pods are ready", self._ready, hint=pods),

@@ -80,7 +80,7 @@ def _client(anchors: Sequence[x509.Certificate]) -> ssl.SSLContext:
 def _meshed(pod: Pod | None) -> Pod:
     """`NotPresentedError` for a pod whose proxy cannot have a certificate."""
     if pod is None:
-        raise NotPresentedError("there is no such pod")
+        raise NotPresentedError("does not exist")
     if not pod.meshed:
         raise NotPresentedError("is not meshed: it has no proxy")
     if not pod.identity or not pod.inbound_port:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -93,7 +94,12 @@ class ProxyApi:
         try:
             bound = self._server.listen(host, port, hold=True).port
         except (OSError, ValueError) as error:
-            raise BindError(f"proxy-api: cannot listen on {host_port(host, port)}") from error
+            # The engine's own words for a number are the address; what is no address has no number.
+            number = error.errno if isinstance(error, OSError) else None
+            reason = os.strerror(number) if number else str(error)
+            raise BindError(
+                f"proxy-api: cannot listen on {host_port(host, port)}: {reason}"
+            ) from error
         logger.info("proxy-api listens on %s", host_port(host, bound))
         self.address = self.address or host_port(host, bound)
 

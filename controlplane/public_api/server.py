@@ -73,8 +73,9 @@ class WebServer:
         try:
             self._config.load()
         except OSError as error:
-            where = self._tls and self._tls.certificate
-            raise CertificateError(f"{self._name}: {where}: {error}") from error
+            # Which of the two it was is not said.
+            where = self._tls and f"{self._tls.certificate}, {self._tls.key}"
+            raise CertificateError(f"{self._name}: {where}: {error.strerror or error}") from error
 
     def _follow(self) -> None:
         tls, context = self._tls, self._config.ssl

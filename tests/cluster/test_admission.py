@@ -217,7 +217,7 @@ def test_without_a_certificate_the_process_says_so(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 1
-    assert "policy-validator: nowhere.crt: " in done.stderr
+    assert "policy-validator: nowhere.crt, nowhere.key: No such file or directory\n" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -305,6 +305,6 @@ def test_an_address_that_is_taken_ends_the_start(
         with Controller("destination", *words, folder=tmp_path, port=port) as second:
             assert second.child.wait(deadline_s=START_S) == 1
             assert (
-                f"linkerd2-py: proxy-api: cannot listen on 127.0.0.1:{port}"
+                f"linkerd2-py: proxy-api: cannot listen on 127.0.0.1:{port}: Address already in use"
                 in second.child.output()
             )

@@ -243,7 +243,9 @@ async def test_a_kind_that_may_not_be_listed_is_named_and_the_others_go_on(
 
 async def test_who_does_not_say_where_the_api_server_is(tmp_path: Any) -> None:
     missing = tmp_path / "nowhere"
-    with pytest.raises(ConfigError, match=f"^{missing}: "):
+    with pytest.raises(ConfigError, match=f"^{missing}: there is no such file$"):
         await connect(missing)
+    with pytest.raises(ConfigError, match=f"^{tmp_path}: Is a directory$"):
+        await connect(tmp_path)
     with pytest.raises(ConfigError, match=r"^no kubeconfig is given, and this is no pod: "):
         await connect()

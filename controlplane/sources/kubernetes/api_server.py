@@ -7,7 +7,9 @@ Its typed models are left out: they cost twenty times the parsing, and of most o
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -167,7 +169,7 @@ class ApiServer:
                 f"{path}: {error.status} {error.message}", status=error.status
             ) from error
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise ApiError(f"{self.address}{path}: {error}") from error
+            raise ApiError(f"{self.address}{path}: {_unanswered(error)}") from error
         socket = opened.get_extra_info("socket")
         async with opened:
             yield opened
@@ -226,7 +228,7 @@ class ApiServer:
                 raise await _refused(answer)
             yield answer
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            raise ApiError(f"{self.address}{path}: {str(error) or type(error).__name__}") from error
+            raise ApiError(f"{self.address}{path}: {_unanswered(error)}") from error
         finally:
             if answer is not None:
                 _drop(answer)
@@ -253,6 +255,7 @@ async def connect(
         if kubeconfig is None:
             config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
         else:
+            _look_for(kubeconfig)
             loaded = await config.load_kube_config(  # type: ignore[no-untyped-call]
                 str(kubeconfig),
                 context=within or None,
@@ -264,7 +267,7 @@ async def connect(
         return ApiServer(configuration, namespace=namespace, person=person)
     except _UNUSABLE as error:
         where = kubeconfig or "no kubeconfig is given, and this is no pod"
-        raise ConfigError(f"{where}: {_reason(error)}") from error
+        raise ConfigError(_unusable(error, where=where)) from error
 
 
 def contexts_of(kubeconfig: Path) -> list[str]:
@@ -273,14 +276,35 @@ def contexts_of(kubeconfig: Path) -> list[str]:
         found, _ = config.list_kube_config_contexts(str(kubeconfig))  # type: ignore[no-untyped-call]
         return [str(one["name"]) for one in found]
     except _UNUSABLE as error:
-        raise ConfigError(f"{kubeconfig}: {_reason(error)}") from error
+        raise ConfigError(_unusable(error, where=kubeconfig)) from error
 
 
-def _reason(error: Exception) -> str:
+def _look_for(kubeconfig: Path) -> None:
+    """The library goes on without a file that is not there, and then says what that lacks. It may be a list
+    of files, of which some may be missing.
+    """
+    files = (Path(one) for one in str(kubeconfig).split(os.pathsep) if one)
+    if not any(file.expanduser().exists() for file in files):
+        raise FileNotFoundError(errno.ENOENT, "there is no such file", str(kubeconfig))
+
+
+def _unusable(error: Exception, *, where: Path | str) -> str:
     """Some of them are about the library's own insides."""
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
     if isinstance(error, (TypeError, AttributeError, KeyError)):
-        return "it is not a kubeconfig"
-    return str(error)
+        return f"{where}: it is not a kubeconfig"
+    return f"{where}: {error}"
+
+
+def _unanswered(error: Exception) -> str:
+    """Where nobody listens, the library writes the address once more, and its own insides."""
+    # Those that derive from it are of TLS, of names or of a proxy, and say so.
+    if type(error) is aiohttp.ClientConnectorError:
+        number = error.os_error.errno or 0
+        if number in errno.errorcode:
+            return f"cannot connect: {os.strerror(number)}"
+    return str(error) or type(error).__name__
 
 
 def _each(query: Mapping[str, str | Sequence[str]]) -> list[tuple[str, str]]:

@@ -216,7 +216,7 @@ async def test_address_where_nobody_listens() -> None:
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"name": "web-9"}, "there is no such pod"),
+        ({"name": "web-9"}, "does not exist"),
         ({"meshed": False}, "is not meshed: it has no proxy"),
         ({"identity": ""}, "has no identity: its proxy speaks plain text"),
         ({"inbound_port": 0}, "has no identity: its proxy speaks plain text"),

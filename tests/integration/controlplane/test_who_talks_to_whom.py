@@ -239,7 +239,7 @@ async def test_identity_complains_of_each_pod_that_has_none(
     assert status == 1
     assert out.startswith("POD web-0 (1 of 1)\n")
     assert err.splitlines() == [
-        f"linkerd2-py: {NS}/web-9 there is no such pod",
+        f"linkerd2-py: {NS}/web-9 does not exist",
         f"linkerd2-py: {NS}/legacy-0 is not meshed: it has no proxy",
     ]
     found = await plane.run("identity -n elsewhere", capsys=capsys)

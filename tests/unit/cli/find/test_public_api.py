@@ -44,6 +44,7 @@ CONFIG = {
     ],
     "current-context": "near",
 }
+NOBODY = {"server": "https://127.0.0.1:1"}
 HOLDER = (
     "import sys; from pathlib import Path;"
     "from linkerd2_py.controlplane.local.state.state_dir import StateDir, try_lock;"
@@ -195,6 +196,10 @@ def test_words_about_a_cluster_win_over_the_local_mesh(
             "kubeconfig: .*PEM",
         ),
         (as_user({"client-certificate-data": "?"}), "kubeconfig: "),
+        (
+            yaml.safe_dump({**CONFIG, "clusters": [{"name": "near", "cluster": NOBODY}]}),
+            r"cannot reach the API server: https://127\.0\.0\.1:1/api/\S+: cannot connect: Connection refused$",
+        ),
     ],
 )
 def test_a_kubeconfig_that_is_none_is_one_line(
