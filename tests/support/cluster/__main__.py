@@ -21,11 +21,7 @@ def main() -> int:
     commands.add_parser("status", help="say whether it runs, and where")
     commands.add_parser("shell", help="a shell in which kubectl talks to it")
     commands.add_parser("down", help="end it, and forget what it held")
-    # For `up` itself; it has no place in the help.
-    commands.add_parser("keep").add_argument("root", type=Path)
     given = parser.parse_args()
-    if given.command == "keep":
-        return keeper.keep(given.root)
     run = {"build": _build, "up": _up, "status": _status, "shell": _shell, "down": _down}
     return run[given.command](keeper.default_root())
 

@@ -50,7 +50,7 @@ def holder(root: Path) -> int | None:
 
 def start(root: Path) -> None:
     """Start a keeper and wait until its cluster answers. Raises `StartError` with what the keeper said."""
-    command = [sys.executable, "-m", "tests.support.cluster", "keep", str(root)]
+    command = [sys.executable, "-m", "tests.support.cluster.keeper", str(root)]
     keeper = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -111,3 +111,7 @@ def _hold(root: Path, *, ending: threading.Event) -> int:
         print(error)
         return 1
     return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(keep(Path(sys.argv[1])))
