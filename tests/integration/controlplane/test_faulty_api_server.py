@@ -5,7 +5,10 @@ and what happened meanwhile is told in the end.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import logging
+import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from ipaddress import ip_address
 from time import thread_time
@@ -321,3 +324,51 @@ async def test_ten_thousand_events_at_once_hold_nobody_up(rig: Rig) -> None:
     assert frozenset() not in listener.sets
     # What followed each other closely was told at once, and so nobody fell behind.
     assert len(listener.sets) < 5_000
+
+
+OURS = ("*/controlplane/*", "*/linkerd2_py/base/*", "*/json/decoder.py")
+
+
+def kept_bytes() -> int:
+    """What was allocated by our code since it is traced, and by what reads objects for it."""
+    gc.collect()
+    traced = tracemalloc.take_snapshot()
+    only = [tracemalloc.Filter(inclusive=True, filename_pattern=pattern) for pattern in OURS]
+    support = tracemalloc.Filter(inclusive=False, filename_pattern="*/tests/*")
+    return sum(one.size for one in traced.filter_traces([*only, support]).traces)
+
+
+async def test_what_is_kept_does_not_grow_with_what_happens(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither with events nor with failures and lists that are made anew."""
+    # Whoever collects log lines for tests keeps all of them.
+    caplog.set_level(logging.CRITICAL, logger="linkerd2_py")
+    listener = rig.listen()
+    count = 0
+
+    async def many_things(rounds: int) -> None:
+        nonlocal count
+        for _ in range(rounds):
+            count += 1
+            for number in range(50):
+                rig.serve(f"192.0.2.{(count + number) % 200}", "192.0.2.250")
+            rig.server.faults[SLICES] = says(GONE) if count % 2 else FAULTS["half a list"]
+            asked = rig.server.asked
+            rig.server.cut()
+            await eventually_async(lambda a=asked: rig.server.asked > a + 3)  # type: ignore[misc]
+            rig.server.faults.clear()
+            rig.serve("192.0.2.251", f"192.0.2.{count % 200}")
+            here = {"192.0.2.251", f"192.0.2.{count % 200}"}
+            await eventually_async(lambda h=here: listener.now == h, deadline_s=LIMIT_S)  # type: ignore[misc]
+
+    await many_things(5)
+    tracemalloc.start()
+    try:
+        await many_things(5)
+        before = kept_bytes()
+        await many_things(30)
+        assert kept_bytes() - before < 100_000
+    finally:
+        tracemalloc.stop()
+    assert frozenset() not in listener.sets
