@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from itertools import product
-from pathlib import Path
 
 import pytest
 
 from tests.support.cluster import programs
 from tests.support.grpc_poller import grpc_poller
-from tests.support.interop.programs import Program, need
 from tests.support.interop.proxies import Make
-from tests.support.interop.shop import Shop, shop
+from tests.support.interop.shop import Shop, mesh_of
 from tests.support.privileges import need_root
 
 __all__ = ["grpc_poller"]
@@ -40,13 +37,3 @@ def mesh(
     make, mode = request.param
     with mesh_of(make, tmp_path_factory.mktemp("mesh"), transport_mode=mode) as running:
         yield running
-
-
-def mesh_of(make: Make, folder: Path, **flags: str) -> AbstractContextManager[Shop]:
-    """A control plane of one make, but that ours answers policies where Linkerd's controller of them is not given."""
-    if make is Make.OURS:
-        return shop(folder, **flags)
-    need(Program.CONTROLLER)
-    policy = make if Program.POLICY_CONTROLLER.is_given else Make.OURS
-    beside = make if Program.PROXY.is_given else Make.OURS
-    return shop(folder, answers=make, beside=beside, policy=policy, **flags)

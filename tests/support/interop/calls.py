@@ -12,13 +12,20 @@ from linkerd2_py.base.tasks import cancel_all, spawn
 from tests.support.grpc_echo import EchoClient, echo_client
 from tests.support.http1_client import Answer, Http1Client
 from tests.support.interop.cluster import Pod
+from tests.support.interop.proxies import ADMIN
 
 HOST = "shop.example:8080"
 
 
-def get(path: str = "/", *fields: str, method: str = "GET") -> bytes:
+def get(path: str = "/", *fields: str, host: str = HOST) -> bytes:
     """The bytes of a request without a body."""
-    return "\r\n".join((f"{method} {path} HTTP/1.1", f"Host: {HOST}", *fields, "", "")).encode()
+    return "\r\n".join((f"GET {path} HTTP/1.1", f"Host: {host}", *fields, "", "")).encode()
+
+
+def ask_admin(client: Pod, server: Pod, path: str) -> int:
+    """The status that the proxy of a pod answers somebody in another with, asked by its address."""
+    ip = server.host.v4
+    return ask(client, ip, ADMIN, get(path, host=f"{ip}:{ADMIN}")).status
 
 
 @contextmanager

@@ -150,5 +150,6 @@ def _linkerd_policy(flags: Flags) -> list[str | Path]:
         *(*_IN_POD, need(Program.POLICY_CONTROLLER)),
         *(f"--kubeconfig={flags.kubeconfig}", "--grpc-addr=0.0.0.0:8090"),
         *("--admin-addr=0.0.0.0:9996", "--admission-controller-disabled"),
+        "--probe-networks=0.0.0.0/0,::/0",
         *(f"--default-policy={flags.default_policy}", f"--default-opaque-ports={OPAQUE_PORTS}"),
     ]

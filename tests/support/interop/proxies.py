@@ -19,7 +19,7 @@ from tests.support.processes import Child
 from tests.support.sidecar import PREFIX
 from tests.support.wait import eventually
 
-START_S: Final = 60.0
+START_S: Final = 30.0
 ADMIN: Final = 4191
 _PRIVATE: Final = "10.0.0.0/8,100.64.0.0/10,172.16.0.0/12,192.168.0.0/16,fd00::/8"
 
