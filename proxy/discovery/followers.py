@@ -74,3 +74,25 @@ class EndpointsFollower:
 
     def on_rejected(self, code: Code) -> None:
         self._watch.on_rejected(code)
+
+
+class NamedEndpoints:
+    """Asks for the endpoints of one name at a time, and tells them to `watch`."""
+
+    def __init__(self, *, watch: Watching, lookups: Lookups) -> None:
+        self._watch = watch
+        self._lookups = lookups
+        self._name: Authority | None = None
+        self._get: asyncio.Task[None] | None = None
+
+    def follow(self, name: Authority | None) -> None:
+        """Those of `name`, and of no other name any more."""
+        if name == self._name:
+            return
+        if self._get is not None:
+            self._get.cancel()
+        self._name, self._get = name, None
+        if name is not None:
+            found = EndpointSet(on_skipped=self._lookups.on_skipped)
+            follower = EndpointsFollower(found, watch=self._watch)
+            self._get = self._lookups.get(name, follower=follower)

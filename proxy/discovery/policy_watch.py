@@ -7,7 +7,6 @@ target is followed as without a policy controller.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 from typing import Protocol
@@ -20,10 +19,10 @@ from linkerd2_py.proxy.discovery.client_policy import (
     Refused,
     Way,
 )
-from linkerd2_py.proxy.discovery.followers import EndpointsFollower, ProfileFollower
+from linkerd2_py.proxy.discovery.followers import NamedEndpoints, ProfileFollower
 from linkerd2_py.proxy.discovery.installation import Installation
 from linkerd2_py.proxy.discovery.lookups import Lookups
-from linkerd2_py.proxy.discovery.messages import Change, EndpointSet, Profile
+from linkerd2_py.proxy.discovery.messages import Change, Profile
 from linkerd2_py.proxy.discovery.policy_follower import NOT_HAD, PolicyFollower
 from linkerd2_py.proxy.grpc.status import Code
 from linkerd2_py.proxy.policy.api import UNKNOWN, PolicyApi
@@ -54,8 +53,7 @@ class PolicyWatch:
         self._otherwise = otherwise
         self._policy: ClientPolicy | None = None
         self._opaque: bool | None = None if with_profile else False
-        self._name: Authority | None = None
-        self._get: asyncio.Task[None] | None = None
+        self._endpoints = NamedEndpoints(watch=self, lookups=lookups)
         self._plain: _Watch | None = None
         self._profile = (
             ProfileFollower(subject, watch=self, lookups=lookups) if with_profile else None
@@ -134,26 +132,15 @@ class PolicyWatch:
     def _go(self, way: Way | None) -> None:
         match way:
             case Balanced(name):
-                self._follow(name)
+                self._endpoints.follow(name)
             case Direct(endpoint):
-                self._follow(None)
+                self._endpoints.follow(None)
                 self._installation.forward(endpoint)
             case Refused(status, text):
-                self._follow(None)
+                self._endpoints.follow(None)
                 self._installation.reject(status, text=text)
 
-    def _follow(self, name: Authority | None) -> None:
-        """Ask for the endpoints of `name`, and of no other name any more."""
-        if name == self._name:
-            return
-        if self._get is not None:
-            self._get.cancel()
-        self._name, self._get = name, None
-        if name is not None:
-            found = EndpointSet(on_skipped=self._lookups.on_skipped)
-            self._get = self._lookups.get(name, follower=EndpointsFollower(found, watch=self))
-
     def _close_streams(self) -> None:
-        self._follow(None)
+        self._endpoints.follow(None)
         if self._profile is not None:
             self._profile.close()

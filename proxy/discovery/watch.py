@@ -19,7 +19,7 @@ from linkerd2_py.proxy.discovery.decision import (
     Forwarded,
     Rejected,
 )
-from linkerd2_py.proxy.discovery.followers import EndpointsFollower, ProfileFollower
+from linkerd2_py.proxy.discovery.followers import EndpointsFollower, NamedEndpoints, ProfileFollower
 from linkerd2_py.proxy.discovery.installation import Installation
 from linkerd2_py.proxy.discovery.lookups import Lookups
 from linkerd2_py.proxy.discovery.messages import Change, Emptied, Endpoint, EndpointSet, Profile
@@ -168,13 +168,12 @@ class AddressWatch:
         self._address = address
         self._installation = installation
         self._lookups = lookups
-        self._name: Authority | None = None
-        self._get: asyncio.Task[None] | None = None
+        self._endpoints = NamedEndpoints(watch=self, lookups=lookups)
         self._profile = ProfileFollower(address, watch=self, lookups=lookups)
 
     def close(self) -> None:
         self._profile.close()
-        self._follow(None)
+        self._endpoints.follow(None)
 
     def on_profile(self, profile: Profile) -> None:
         opaque = profile.opaque or self._address.port in self._lookups.opaque_ports
@@ -183,7 +182,7 @@ class AddressWatch:
         elif profile.name:
             name = Authority(profile.name, self._address.port)
             self._installation.configure(opaque=opaque, logical=str(name))
-            self._follow(name)
+            self._endpoints.follow(name)
         else:
             self._forward(Endpoint(self._address), opaque=opaque)
 
@@ -203,17 +202,6 @@ class AddressWatch:
         self._installation.forward(Endpoint(self._address))
 
     def _forward(self, endpoint: Endpoint, *, opaque: bool) -> None:
-        self._follow(None)
+        self._endpoints.follow(None)
         self._installation.configure(opaque=opaque)
         self._installation.forward(endpoint)
-
-    def _follow(self, name: Authority | None) -> None:
-        """Ask for the endpoints of `name`, and of no other name any more."""
-        if name == self._name:
-            return
-        if self._get is not None:
-            self._get.cancel()
-        self._name, self._get = name, None
-        if name is not None:
-            found = EndpointSet(on_skipped=self._lookups.on_skipped)
-            self._get = self._lookups.get(name, follower=EndpointsFollower(found, watch=self))
