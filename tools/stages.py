@@ -5,6 +5,7 @@ report in build/reports.
 """
 
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -57,8 +58,11 @@ class Stage:
 
     def run(self) -> int:
         """Pytest's exit status."""
-        print(f"— {self.name}", flush=True)
-        return subprocess.run(self.words(), env={**os.environ, **self.env}, check=False).returncode
+        # Workers that order a set each in its own way would not agree on what there is to run.
+        seed = os.environ.get("PYTHONHASHSEED") or str(secrets.randbelow(2**32))
+        print(f"— {self.name} (PYTHONHASHSEED={seed})", flush=True)
+        env = {**os.environ, **self.env, "PYTHONHASHSEED": seed}
+        return subprocess.run(self.words(), env=env, check=False).returncode
 
 
 UNIT = Stage("unit", ["tests/unit"], "not slow")

@@ -91,6 +91,19 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def test_workers_agree_on_the_order_of_a_set(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("PYTHONHASHSEED", raising=False)
+    (project / "sets.py").write_text(
+        "import pytest\n"
+        "@pytest.mark.parametrize('letter', set('abcdefghijklmnopqrstuvwxyz'))\n"
+        "def test(letter): assert letter\n"
+    )
+    Run().stage(Stage("sets", ["sets.py"], waits=True))
+    assert "26 passed" in capfd.readouterr().out
+
+
 def test_the_first_stage_that_fails_ends_the_run_with_all_counts(
     project: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
