@@ -255,10 +255,11 @@ async def test_answers_are_as_the_openapi_document_says(plane: Plane) -> None:
     queries = {
         "/api/v1/stat": "?type=all",
         "/api/v1/edges": "?type=deploy",
+        "/api/v1/authorizations": "?type=po&namespace=emojivoto",
         "/api/v1/endpoints": f"?authority={AUTHORITY}",
         "/api/v1/identity": "?namespace=emojivoto",
     }
-    assert len(document["paths"]) == 9
+    assert len(document["paths"]) == 10
     for path in document["paths"]:
         reference = document["paths"][path]["get"]["responses"]["200"]  # type: ignore[call-overload]
         schema = {**reference["content"]["application/json"]["schema"], "components": document["components"]}  # fmt: skip
