@@ -99,7 +99,6 @@ class Mesh:
         routes: tuple[Table[RouteKey, Any], ...]
         routes = (self.http_routes, self.grpc_routes, self.tls_routes, self.tcp_routes)
         self._routes_by_parent = [table.index(_parents_of) for table in routes]
-        self._routes_by_backend = [table.index(_backends_of) for table in routes]
         self._egress_networks_by_namespace = self.egress_networks.index(
             lambda network: (network.namespace,)
         )
@@ -207,10 +206,6 @@ class Mesh:
         """The routes, of all kinds, that name it as a parent, whether it takes them or not."""
         return [route for index in self._routes_by_parent for route in index[parent]]
 
-    def routes_to(self, backend: Object) -> list[Route]:
-        """The routes, of all kinds, that lead there."""
-        return [route for index in self._routes_by_backend for route in index[backend]]
-
     def egress_networks_in(self, namespace: str) -> list[EgressNetwork]:
         """The egress networks of a namespace."""
         return self._egress_networks_by_namespace[namespace]
@@ -227,10 +222,6 @@ def _selecting_label(service: Service) -> tuple[tuple[str, str, str], ...]:
 
 def _parents_of(route: Route) -> frozenset[Object]:
     return route.attached_to
-
-
-def _backends_of(route: Route) -> frozenset[Object]:
-    return route.leads_to
 
 
 def _owners(pod: Pod) -> tuple[WorkloadKey, ...]:

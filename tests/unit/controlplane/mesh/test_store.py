@@ -227,7 +227,7 @@ def test_endpoints_are_found_by_service_and_by_pod() -> None:
     assert [found.service for found in mesh.endpoints_with(POD.key)] == ["other"]
 
 
-def test_routes_of_all_kinds_are_found_by_their_parents_and_by_where_they_lead() -> None:
+def test_routes_of_all_kinds_are_found_by_their_parents() -> None:
     store = MeshStore()
     mesh = store.mesh
     web = (Parent("core", "Service", "shop", "web", 80), Parent("core", "Service", "shop", "web"))
@@ -236,11 +236,10 @@ def test_routes_of_all_kinds_are_found_by_their_parents_and_by_where_they_lead()
     tcp = TCPRoute(namespace="shop", name="r", parents=web[:1], rules=(Rule(to_v2), Rule(to_v2)))
     store.put(http, tcp)
     assert mesh.routes_of(Object("Service", "shop", "web")) == [http, tcp]
-    assert mesh.routes_to(Object("Service", "shop", "v2")) == [http, tcp]
     store.put(replace(http, parents=()))
     assert mesh.routes_of(Object("Service", "shop", "web")) == [tcp]
     store.remove(TCPRoute, key=tcp.key)
-    assert mesh.routes_to(Object("Service", "shop", "v2")) == [replace(http, parents=())]
+    assert mesh.routes_of(Object("Service", "shop", "web")) == []
 
 
 def test_ports_are_found_by_number() -> None:
