@@ -157,7 +157,9 @@ class BuildExt(build_ext):
         super().build_extension(ext)
         if PROGRESS:
             count = f"{next(self.compiled)} of {len(self.extensions)} modules"
-            print(f"compiled {count}: {ext.name}", flush=True)
+            # In one piece: compilers of several modules end at once, and `print` writes a line in two.
+            sys.stdout.write(f"compiled {count}: {ext.name}\n")
+            sys.stdout.flush()
 
     def can_include(self, header: str) -> bool:
         """Ask the compiler itself, with the flags and folders of the real build."""
