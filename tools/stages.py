@@ -2,6 +2,10 @@
 
 A stage runs openly, for its dots and failures are the point; the first that fails ends the run. Each leaves a
 report in build/reports.
+
+A few tests that fail are run once more, one at a time, when the rest is over: of twenty thousand tests with real
+sockets and clocks one may fail on a machine that was busy. The summary names each that passed only then, for
+that is a fault to be mended, too. A crash of the interpreter is never tried again.
 """
 
 import os
@@ -12,10 +16,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from tools import summarize_tests
 from tools.progress import fail
 
 REPORTS = Path("build/reports")
+# More failures than this have another cause than a busy machine.
+TRIED_AGAIN = 5
 QUICK = ("tests/unit", "tests/contract", "tests/fuzz")
 # Of these, what can tell one flavour of the engine from another: nothing else loads it, or starts what does.
 SEES_ENGINE = (
@@ -44,17 +52,21 @@ class Stage:
     def report(self) -> Path:
         return REPORTS / f"{self.name}.xml"
 
+    @property
+    def report_again(self) -> Path:
+        """Of the tests that failed, when they were run once more."""
+        return REPORTS / f"{self.name}-again.xml"
+
     def words(self) -> list[str]:
         """Tests that must not meet (`xdist_group`) share a worker."""
         processors = len(os.sched_getaffinity(0))
         workers = processors * 2 if self.waits else processors
-        return [
-            *(sys.executable, "-m", "pytest", "-q", "--no-header", f"--junitxml={self.report}"),
-            *("-n", str(workers), *(["--dist", "loadgroup"] if self.waits else [])),
-            *(["-m", self.marks] if self.marks else []),
-            *(f"--ignore={folder}" for folder in self.ignore),
-            *self.folders,
-        ]
+        beside = ["-n", str(workers), *(["--dist", "loadgroup"] if self.waits else [])]
+        return [*self._pytest(self.report), "--cache-clear", *beside, *self._which()]
+
+    def words_again(self) -> list[str]:
+        """For the tests that failed, alone."""
+        return [*self._pytest(self.report_again), "--last-failed", "-n", "0", *self._which()]
 
     def run(self) -> int:
         """Pytest's exit status."""
@@ -62,7 +74,26 @@ class Stage:
         seed = os.environ.get("PYTHONHASHSEED") or str(secrets.randbelow(2**32))
         print(f"— {self.name} (PYTHONHASHSEED={seed})", flush=True)
         env = {**os.environ, **self.env, "PYTHONHASHSEED": seed}
-        return subprocess.run(self.words(), env=env, check=False).returncode
+        status = subprocess.run(self.words(), env=env, check=False).returncode
+        if status == pytest.ExitCode.TESTS_FAILED and self._may_be_tried_again():
+            print(f"— {self.name}: what failed once more, alone", flush=True)
+            status = subprocess.run(self.words_again(), env=env, check=False).returncode
+        return status
+
+    def _pytest(self, report: Path) -> list[str]:
+        # Of what failed each stage keeps its own account.
+        cache = f"cache_dir=build/pytest/{self.name}"
+        quietly = ["-q", "--no-header", "-o", cache]
+        return [sys.executable, "-m", "pytest", *quietly, f"--junitxml={report}"]
+
+    def _which(self) -> list[str]:
+        marks = ["-m", self.marks] if self.marks else []
+        return [*marks, *(f"--ignore={folder}" for folder in self.ignore), *self.folders]
+
+    def _may_be_tried_again(self) -> bool:
+        failures = summarize_tests.failures(self.report)
+        crashed = any("crashed while running" in why for why in failures.values())
+        return 0 < len(failures) <= TRIED_AGAIN and not crashed
 
 
 UNIT = Stage("unit", ["tests/unit"], "not slow")

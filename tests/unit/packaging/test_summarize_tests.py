@@ -56,3 +56,26 @@ def test_a_stage_that_left_no_report_has_failed(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "debug (did not finish)" in done.stdout
     assert done.stdout.splitlines()[-1] == "0 passed, 1 failed, 0 skipped"
+
+
+FAILED = '<testcase classname="a.test_b" name="test_{}"><failure message="busy"/></testcase>'
+PASSED = '<testcase classname="a.test_b" name="test_{}"/>'
+
+
+def test_what_passes_when_it_is_run_alone_is_named(tmp_path: Path) -> None:
+    first = report(tmp_path, "debug", 'tests="3" failures="1" errors="0"', FAILED.format("c"))
+    report(tmp_path, "debug-again", 'tests="1" failures="0" errors="0"', PASSED.format("c"))
+    done = summary(first)
+    assert done.returncode == 0
+    assert "debug: failed, and passed when run alone: a.test_b::test_c" in done.stdout
+    assert done.stdout.splitlines()[-1] == "3 passed, 0 failed, 0 skipped"
+
+
+def test_what_fails_again_or_does_not_run_again_has_failed(tmp_path: Path) -> None:
+    both = "".join(FAILED.format(name) for name in ("c", "d", "e"))
+    first = report(tmp_path, "debug", 'tests="4" failures="3" errors="0"', both)
+    again = FAILED.format("c") + PASSED.format("d")
+    report(tmp_path, "debug-again", 'tests="2" failures="1" errors="0"', again)
+    done = summary(first)
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1] == "2 passed, 2 failed, 0 skipped"

@@ -117,6 +117,44 @@ def test_the_first_stage_that_fails_ends_the_run_with_all_counts(
     assert "bad failed (pytest ended with 1)" in err
 
 
+ONCE = """
+from pathlib import Path
+import pytest
+
+@pytest.mark.parametrize("number", range({}))
+def test(number):
+    seen = Path(f"seen-{{number}}")
+    first = not seen.exists()
+    seen.touch()
+    assert not first
+"""
+
+
+def test_a_few_tests_that_fail_have_a_second_chance(
+    project: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (project / "once.py").write_text(ONCE.format(stages.TRIED_AGAIN))
+    run = Run()
+    run.stage(Stage("once", ["once.py"]))
+    run.summarize()
+    out = capfd.readouterr().out
+    assert out.count("once: failed, and passed when run alone: once::test[") == stages.TRIED_AGAIN
+    assert out.splitlines()[-1] == f"{stages.TRIED_AGAIN} passed, 0 failed, 0 skipped"
+
+
+CRASHES = "import os\ndef test(): os.abort()\n"
+
+
+@pytest.mark.parametrize(
+    "tests", [ONCE.format(stages.TRIED_AGAIN + 1), CRASHES], ids=["many", "crashes"]
+)
+def test_many_and_crashes_have_none(project: Path, tests: str) -> None:
+    (project / "once.py").write_text(tests)
+    with pytest.raises(SystemExit):
+        Run().stage(Stage("once", ["once.py"]))
+    assert not Stage("once", ["once.py"]).report_again.exists()
+
+
 def test_reports_of_an_earlier_run_are_not_counted(project: Path) -> None:
     stages.REPORTS.mkdir(parents=True)
     old = stages.REPORTS / "good.xml"
