@@ -28,7 +28,8 @@ def main() -> int:
 
 def _build(_root: Path) -> int:
     try:
-        print(programs.build())
+        for module in (programs.KUBERNETES, programs.TOOLS):
+            print(module.build())
     except programs.BuildError as error:
         print(error, file=sys.stderr)
         return 1

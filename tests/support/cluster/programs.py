@@ -1,11 +1,13 @@
-"""Builds the programs of a Kubernetes cluster from what tests/cluster/programs/go.mod pins.
+"""Builds the programs of a Kubernetes cluster, and those that go with one, from what go.mod files pin.
 
-Each set of versions is built once, outside of the checkout: a first build takes about ten minutes of two
-processors.
+Each set of versions is built once, outside of the checkout: Kubernetes takes about ten minutes of two
+processors, the rest another two. They are modules of their own, so that another Helm is not another Kubernetes.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -13,10 +15,12 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-MODULE: Final = Path(__file__).parents[2] / "cluster" / "programs"
+MODULES: Final = Path(__file__).parents[2] / "cluster" / "programs"
 NAMES: Final = (
     "etcd",
     "kube-apiserver",
@@ -29,69 +33,133 @@ NAMES: Final = (
 # What go.mod asks for, and Debian's Go is too old for; a Go that is new enough is used as it is.
 _LEAST_GO: Final = (1, 25)
 _TOOLCHAIN: Final = "golang.org/toolchain@v0.0.1-go1.25.4.linux-amd64"
-# Where Kubernetes' programs keep the version that they tell.
+# Where programs keep the version that they tell.
 _VERSION_PACKAGES: Final = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+_HELM_VERSION: Final = "helm.sh/helm/v3/internal/version.version"
 
 
 class BuildError(Exception):
     """The programs cannot be built; the message says why."""
 
 
+@dataclass(frozen=True, slots=True)
+class Module:
+    """What one go.mod pins: `packages` are its programs, and `names` what is there when they are built.
+
+    Where there are more names than packages, the one program is chosen by the name that it is called by.
+    """
+
+    name: str
+    packages: Sequence[str]
+    names: Sequence[str]
+
+    @property
+    def source(self) -> Path:
+        return MODULES / self.name
+
+    def folder(self) -> Path:
+        """Where the programs of these versions are, built or not."""
+        pinned = sorted(path for path in self.source.rglob("*") if path.is_file())
+        said = hashlib.sha256(b"".join(path.read_bytes() for path in pinned)).hexdigest()
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        return cache / "linkerd2-py" / "cluster" / said[:16]
+
+    def built(self) -> bool:
+        """Whether nothing is left to do."""
+        return all((self.folder() / name).exists() for name in self.names)
+
+    def build(self) -> Path:
+        """The folder that has the programs, after building what is missing. Raises `BuildError`."""
+        into = self.folder()
+        if self.built():
+            return into
+        into.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(into.with_suffix(".lock")), tempfile.TemporaryDirectory(dir=into.parent) as new:
+            if not self.built():
+                self._compile(Path(new))
+                # Whole or not at all: a folder of that name is complete.
+                into.mkdir(exist_ok=True)
+                for made in Path(new).iterdir():
+                    made.rename(into / made.name)
+        return into
+
+    def version_of(self, required: str) -> str:
+        """Of a module that is required, without the v."""
+        pattern = rf"^\s*(?:require )?{re.escape(required)} v([0-9.]+)"
+        found = re.search(pattern, (self.source / "go.mod").read_text(), re.MULTILINE)
+        if found is None:
+            raise BuildError(f"{self.source}/go.mod: requires no {required}")
+        return found[1]
+
+    def _compile(self, into: Path) -> None:
+        # The Go that was chosen must do; it is not to fetch another.
+        environment = {
+            **os.environ,
+            "CGO_ENABLED": "0",
+            "GOTOOLCHAIN": "local",
+            "GOFLAGS": "-mod=readonly",
+        }
+        flags = ("-trimpath", "-ldflags", f"-s -w {_told()}")
+        command = [_go(), "build", *flags, "-o", f"{into}/", *self.packages]
+        done = subprocess.run(command, cwd=self.source, env=environment, check=False)
+        if done.returncode != 0:
+            raise BuildError(f"{command[0]} build in {self.source} ended with {done.returncode}")
+        if len(self.packages) == 1:
+            made = next(into.iterdir()).rename(into / "kube")
+            for name in self.names:
+                (into / name).symlink_to(made.name)
+
+
+KUBERNETES: Final = Module("kubernetes", ["."], NAMES)
+# What Debian has not, or not as new: Helm, a cluster's names, and what every pod stands on.
+TOOLS: Final = Module(
+    "tools", ["./coredns", "./pause", "helm.sh/helm/v3/cmd/helm"], ["coredns", "pause", "helm"]
+)
+
+
 def version() -> str:
     """Of Kubernetes, without the v."""
-    found = re.search(r"k8s\.io/kubernetes v([0-9.]+)", (MODULE / "go.mod").read_text())
-    if found is None:
-        raise BuildError(f"{MODULE}/go.mod: requires no k8s.io/kubernetes")
-    return found[1]
+    return KUBERNETES.version_of("k8s.io/kubernetes")
 
 
 def folder() -> Path:
-    """Where the programs of these versions are, built or not."""
-    pinned = b"".join((MODULE / name).read_bytes() for name in ("go.mod", "go.sum", "main.go"))
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "linkerd2-py" / "cluster" / hashlib.sha256(pinned).hexdigest()[:16]
+    """Where the programs of Kubernetes are, built or not."""
+    return KUBERNETES.folder()
 
 
 def built() -> bool:
-    """Whether nothing is left to do."""
-    return all((folder() / name).exists() for name in NAMES)
+    """Whether those of Kubernetes are there."""
+    return KUBERNETES.built()
 
 
 def build() -> Path:
-    """The folder that has the programs, after building what is missing. Raises `BuildError`."""
-    into = folder()
-    if not built():
-        into.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=into.parent) as place:
-            _compile(Path(place))
-            # Whole or not at all: a folder of that name is complete.
-            into.mkdir(exist_ok=True)
-            for made in Path(place).iterdir():
-                made.rename(into / made.name)
-    return into
+    """The folder that has those of Kubernetes, after building what is missing. Raises `BuildError`."""
+    return KUBERNETES.build()
 
 
-def _compile(into: Path) -> None:
+def helm() -> Path:
+    """Helm, after building it where it is missing. Raises `BuildError`."""
+    return TOOLS.build() / "helm"
+
+
+def _told() -> str:
+    """The versions that programs are told while they are linked; who has no such place ignores it."""
     major, minor, *_ = version().split(".")
     values = {"gitVersion": f"v{version()}", "gitMajor": major, "gitMinor": minor}
-    told = " ".join(
+    told = [
         f"-X {package}.{name}={value}"
         for package in _VERSION_PACKAGES
         for name, value in values.items()
-    )
-    # The Go that was chosen must do; it is not to fetch another.
-    environment = {
-        **os.environ,
-        "CGO_ENABLED": "0",
-        "GOTOOLCHAIN": "local",
-        "GOFLAGS": "-mod=readonly",
-    }
-    command = [_go(), "build", "-trimpath", "-ldflags", f"-s -w {told}", "-o", f"{into}/kube", "."]
-    done = subprocess.run(command, cwd=MODULE, env=environment, check=False)
-    if done.returncode != 0:
-        raise BuildError(f"{' '.join(command[:2])} in {MODULE} ended with {done.returncode}")
-    for name in NAMES:
-        (into / name).symlink_to("kube")
+    ]
+    return " ".join([*told, f"-X {_HELM_VERSION}=v{TOOLS.version_of('helm.sh/helm/v3')}"])
+
+
+@contextlib.contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Who comes second waits, and finds what the first has made."""
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _go() -> str:
