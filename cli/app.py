@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "identity": "identity",
     "identity-ca": "identity_ca",
     "local": "app",
+    "sample": "app",
     "stat": "stat",
     "version": "version",
 }
