@@ -13,10 +13,12 @@ from typing import Any, Final, Protocol
 from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.io.listener import Listener
 from linkerd2_py._ext.metrics.registry import Registry
+from linkerd2_py.base.clock import Clock
 from linkerd2_py.proxy.addresses import SocketAddr, is_local, is_unspecified
 from linkerd2_py.proxy.config.setting import Setting
 
 EXHAUSTED: Final = "listener_exhausted_total"
+_STRANGERS_EVERY_S: Final = 1.0
 _EXHAUSTED_HELP: Final = (
     "Times that a listener paused because there were no descriptors or no memory to accept with."
 )
@@ -63,6 +65,30 @@ def exhaustion_log(
             )
 
     return on_exhausted
+
+
+def stranger_log(logger: logging.Logger, *, clock: Clock) -> Callable[[Address | None], None]:
+    """What a server calls for each connection that it resets because it came straight to the inbound port,
+    and not from a proxy: a line once a second at most, with how many there were since the last one.
+    """
+    told, silent = -_STRANGERS_EVERY_S, 0
+
+    def on_stranger(peer: Address | None) -> None:
+        nonlocal told, silent
+        now = clock.monotonic()
+        if now - told < _STRANGERS_EVERY_S:
+            silent += 1
+            return
+        more = f" ({silent} more since the last line)" if silent else ""
+        told, silent = now, 0
+        logger.warning(
+            "%s was reset%s: it came straight to the proxy's own inbound port, where only proxies are"
+            " understood; call a port of the workload instead",
+            "a client" if peer is None else peer.host,
+            more,
+        )
+
+    return on_stranger
 
 
 class Listening:

@@ -28,6 +28,8 @@ cdef class Reception(Tunnels):
     cdef LocalIdentity identity       # TLS for its name is ended here; None: all TLS is passed through
     # callable(Client, peer: Address or None, port) -> Permission, or None: all are let in
     cdef object authorize
+    # callable(peer: Address or None) or None: somebody came straight to our own port who is none of our peers
+    cdef public object on_stranger
     cdef Clients clients
     cdef int64_t detect_timeout_ns
     cdef bint opaque                  # nothing is detected: all is passed on as it comes
@@ -67,6 +69,7 @@ cdef class Arrival(Securing):
     cdef int follow_header(self, const TransportHeader* header) except -1
     cdef int settle(self, Protocol found) except -1
     cdef int refuse(self) except -1
+    cdef int refuse_stranger(self) except -1  # ... and tell
     cdef int close(self) except -1
     cdef int hasten(self) except -1
     cdef bint is_empty(self) noexcept     # nothing came yet

@@ -155,7 +155,7 @@ cdef class Arrival(Securing):
             self.stage = STAGE_HEADER
         else:
             # To our own port, and it does not say where to, or who it is.
-            return self.refuse()
+            return self.refuse_stranger()
         self.wait()
         return self.look()
 
@@ -190,6 +190,11 @@ cdef class Arrival(Securing):
         self.transport.count_as(self.client.tcp)
         return self.transport.abort()
 
+    cdef int refuse_stranger(self) except -1:
+        if self.server.on_stranger is not None:
+            self.server.on_stranger(self.transport.peer_address())
+        return self.refuse()
+
     # ---- the rest
 
     cdef int settle(self, Protocol found) except -1:
@@ -204,7 +209,7 @@ cdef class Arrival(Securing):
                 found = PROTO_HTTP1
         elif server.identity is not None:
             # Our own port: what comes there is secured and has a header.
-            return self.refuse()
+            return self.refuse_stranger()
         return server.dispatch(self.transport, self.target, self.client, found)
 
     cdef int on_readable(self) except -1:

@@ -17,6 +17,7 @@ class ProxyServer:
     `target` fixes where everything goes (a static port); without it the original destination decides, else
     each request's authority. `identity`: TLS that asks for its name ends here, all other is passed through;
     what comes to the listener itself, not redirected, must be TLS with a transport header then.
+    `on_stranger(peer)`, if set, hears of everything else that came there, and was reset.
     `authorize(client, peer, port)` decides about each connection to a port of the workload. `no_tls`: the
     labels of those without TLS. `opaque`: no detection. `orig_proto`: believe l5d-orig-proto of HTTP/2
     clients. `authority_labels`: count by authority. `tells_names`: tell peers what targets are called.
@@ -25,6 +26,7 @@ class ProxyServer:
     loop: Loop
     table: TargetTable
     on_exhausted: Callable[[Listener], object] | None
+    on_stranger: Callable[[Address | None], object] | None
     def __init__(
         self,
         loop: Loop,

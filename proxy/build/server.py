@@ -14,12 +14,13 @@ from linkerd2_py._ext.route.server import ProxyServer
 from linkerd2_py._ext.route.target import Target
 from linkerd2_py._ext.route.target_table import TargetTable
 from linkerd2_py._ext.tls.identity import LocalIdentity
+from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.proxy.addresses import SocketAddr
 from linkerd2_py.proxy.build.parts import Parts
 from linkerd2_py.proxy.config.setting import Setting
 from linkerd2_py.proxy.config.types import Side
 from linkerd2_py.proxy.discovery.messages import Labels
-from linkerd2_py.proxy.listeners import exhaustion_log, listen
+from linkerd2_py.proxy.listeners import exhaustion_log, listen, stranger_log
 from linkerd2_py.proxy.settings import limits, ns, pool_settings, socket_options
 
 logger = logging.getLogger(__name__)
@@ -88,6 +89,7 @@ def build_server(
         tells_names=parts.config.outbound_tells_names and not inbound,
         no_tls=_no_tls(inbound=inbound, identity=identity),
     )
+    server.on_stranger = stranger_log(logger, clock=SystemClock())
     server.on_exhausted = exhaustion_log(logger, table.registry, direction=table.direction)
     parts.add_server(server)
     return server

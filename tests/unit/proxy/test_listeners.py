@@ -1,13 +1,15 @@
 """Bound addresses: refusals, and what leads back to us."""
 
 import errno
+import logging
 
 import pytest
 
 from linkerd2_py._ext.io.address import Address
+from linkerd2_py.base.clock import ManualClock
 from linkerd2_py.proxy.addresses import SocketAddr
 from linkerd2_py.proxy.config.table import OUTBOUND_LISTEN_ADDR
-from linkerd2_py.proxy.listeners import ListenError, Listening, listen
+from linkerd2_py.proxy.listeners import ListenError, Listening, listen, stranger_log
 
 
 def test_where_it_really_listens() -> None:
@@ -90,3 +92,16 @@ def test_the_line_and_the_json() -> None:
         "inbound_static": [{"listen": "127.0.0.3:5", "target": "127.0.0.3:6"}],
         "admin": "127.0.0.1:7",
     }
+
+
+def test_strangers_at_our_own_port_are_told_once_a_second(caplog: pytest.LogCaptureFixture) -> None:
+    clock = ManualClock()
+    tell = stranger_log(logging.getLogger("inbound"), clock=clock)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            tell(Address("192.0.2.1", 4711))
+        clock.advance(1)
+        tell(None)
+    first, second = caplog.messages
+    assert first.startswith("192.0.2.1 was reset: it came straight to the proxy's own inbound port")
+    assert second.startswith("a client was reset (2 more since the last line): it came straight")

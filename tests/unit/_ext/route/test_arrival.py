@@ -6,6 +6,7 @@ from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.route.client import Client, Permission
 from linkerd2_py._ext.route.endpoint_spec import EndpointSpec
 from linkerd2_py._ext.route.target import Target
+from linkerd2_py._ext.tls.identity import LocalIdentity
 from tests.support.raw_socket import RawListener
 from tests.support.route_rig import GET, MS, OK, Rig
 
@@ -147,3 +148,14 @@ def test_policy_is_asked_with_client_peer_and_port(rig: Rig, listener: RawListen
     opaque = rig.connect(address)
     opaque.send(b"*1\r\n")
     rig.until(lambda: opaque.take() == b"" and opaque.end == "reset")
+
+
+def test_who_comes_straight_to_our_own_port_without_tls_is_reset_and_told_of(rig: Rig) -> None:
+    """Nothing was redirected here: there is no port of the workload that it could mean."""
+    server, address = rig.server(rig.table(direction="inbound"), identity=LocalIdentity("web.test"))
+    told: list[Address | None] = []
+    server.on_stranger = told.append
+    client = rig.connect(address)
+    client.send(GET)
+    rig.until(lambda: client.take() == b"" and client.end == "reset")
+    assert [peer.host for peer in told if peer is not None] == ["127.0.0.1"]
