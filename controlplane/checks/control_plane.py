@@ -34,8 +34,8 @@ def check_mesh(mesh: Mesh) -> CheckResult:
     if mesh.unsynced:
         kinds = ", ".join(kind.__name__ for kind in mesh.unsynced)
         return CheckResult(description, "error", f"not synced: {kinds}")
-    if not mesh.workloads:
-        return CheckResult(description, "warning", "the mesh has no workloads")
+    if not (mesh.workloads or mesh.pods):
+        return CheckResult(description, "warning", "the mesh has no workloads and no pods")
     return CheckResult(description)
 
 

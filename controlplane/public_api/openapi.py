@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from types import NoneType, UnionType
-from typing import Any, TypedDict, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Any, Literal, TypedDict, get_args, get_origin, get_type_hints, is_typeddict
 
 from linkerd2_py import __version__
 from linkerd2_py.controlplane.public_api.operation import MOST_VALUES, Declared, Operation
@@ -29,8 +29,8 @@ def document(operations: Sequence[Operation[Any]]) -> dict[str, object]:
 
 
 def schema_of(kind: Any) -> Schema:
-    """The JSON schema of what is made of `TypedDict`s, lists, mappings, values of several types and plain
-    ones.
+    """The JSON schema of what is made of `TypedDict`s, lists, mappings, values of several types, plain ones
+    and words of which one is chosen.
     """
     if kind is NoneType:
         return {"type": "null"}
@@ -44,6 +44,8 @@ def schema_of(kind: Any) -> Schema:
         return {"type": "array", "items": schema_of(of[0])}
     if origin is dict:
         return {"type": "object", "additionalProperties": schema_of(of[1])}
+    if origin is Literal:
+        return {"type": "string", "enum": list(of)}
     if origin is UnionType:
         return {"oneOf": [schema_of(one) for one in of]}
     raise TypeError(f"no schema is known for {kind!r}")

@@ -19,7 +19,7 @@ from linkerd2_py.controlplane.public_api.answers.endpoints import endpoints
 from linkerd2_py.controlplane.public_api.answers.pods import pods
 from linkerd2_py.controlplane.public_api.answers.services import services
 from linkerd2_py.controlplane.public_api.answers.stat import stat
-from linkerd2_py.controlplane.public_api.answers.version import version
+from linkerd2_py.controlplane.public_api.answers.version import Source, version
 from linkerd2_py.controlplane.public_api.answers.workloads import deployments
 from linkerd2_py.controlplane.public_api.operation import Operation
 
@@ -39,6 +39,7 @@ class Parts:
     proxy_api_problem: Callable[[], Awaitable[str]]
     trust: Callable[[], Trust] | None = None
     cluster: Cluster = field(default_factory=Cluster)
+    source: Source = "local"
     further_checks: Callable[[], Sequence[CheckResult]] = tuple
 
 
@@ -46,7 +47,7 @@ def operations(parts: Parts) -> tuple[Operation[Any], ...]:
     """All of them, in the order of the OpenAPI document."""
     mesh, metrics, reports, clock = parts.mesh, parts.metrics, parts.reports, parts.clock
     return (
-        version(),
+        version(parts.source),
         self_check(
             mesh,
             metrics=metrics,

@@ -47,6 +47,7 @@ class PublicApiProcess:
             reports=scraper,
             clock=clock,
             proxy_api_problem=partial(health_problem, self.destination),
+            source="kubernetes",
         )
         await running.enter_async_context(
             serve_public_api(parts, metrics=metrics, listen=self.listen)

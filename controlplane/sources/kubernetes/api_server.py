@@ -27,6 +27,8 @@ from linkerd2_py.controlplane.sources.kubernetes.json_text import parse
 CONNECT_LIMIT_S: Final = 10.0
 ANSWER_LIMIT_S: Final = 60.0
 """For one page of a list, and for what is written."""
+_SHOWN: Final = 20
+"""Contexts, where the one that is meant is none of them."""
 _END_S, _LOOK_S = 1.0, 0.002
 _STATUS_BYTES: Final = 64 * 1024
 _AS_JSON: Final = "application/json"
@@ -255,7 +257,7 @@ async def connect(
         if kubeconfig is None:
             config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
         else:
-            _look_for(kubeconfig)
+            _look_for(kubeconfig, within=within)
             loaded = await config.load_kube_config(  # type: ignore[no-untyped-call]
                 str(kubeconfig),
                 context=within or None,
@@ -279,13 +281,22 @@ def contexts_of(kubeconfig: Path) -> list[str]:
         raise ConfigError(_unusable(error, where=kubeconfig)) from error
 
 
-def _look_for(kubeconfig: Path) -> None:
+def _look_for(kubeconfig: Path, *, within: str) -> None:
     """The library goes on without a file that is not there, and then says what that lacks. It may be a list
-    of files, of which some may be missing.
+    of files, of which some may be missing. ConfigError for a context that is in none of them.
     """
     files = (Path(one) for one in str(kubeconfig).split(os.pathsep) if one)
     if not any(file.expanduser().exists() for file in files):
         raise FileNotFoundError(errno.ENOENT, "there is no such file", str(kubeconfig))
+    if not within:
+        return
+    known = contexts_of(kubeconfig)
+    if within not in known:
+        more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+        listed = ", ".join(known[:_SHOWN]) or "none"
+        raise ConfigError(
+            f"{kubeconfig}: there is no context {within!r}; there are: {listed}{more}"
+        )
 
 
 def _unusable(error: Exception, *, where: Path | str) -> str:

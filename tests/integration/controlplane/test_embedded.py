@@ -184,7 +184,10 @@ async def test_self_check_asks_every_part(plane: Plane) -> None:
 async def test_self_check_warns_of_an_empty_mesh(plane: Plane) -> None:
     plane.local_mesh.apply(deployments=[], services=[], pods=[])
     first = (await plane.get("/api/v1/self-check"))["results"][0]
-    assert (first["status"], first["message"]) == ("warning", "the mesh has no workloads")
+    assert (first["status"], first["message"]) == (
+        "warning",
+        "the mesh has no workloads and no pods",
+    )
 
 
 async def test_endpoints_and_services_are_those_of_destination(plane: Plane) -> None:

@@ -29,7 +29,13 @@ def test_what_nobody_has_listed_is_named(kinds: tuple[type, ...], message: str) 
     assert (found.status, found.message) == ("error", message)
 
 
+def test_pods_that_nobody_owns_are_something() -> None:
+    store = everything_but()
+    store.replace({Workload: [], Pod: [Pod("shop", "alone")]})
+    assert check_mesh(store.mesh).status == "ok"
+
+
 def test_a_mesh_without_workloads_is_looked_at() -> None:
     store = everything_but()
     store.replace({Workload: []})
-    assert check_mesh(store.mesh).message == "the mesh has no workloads"
+    assert check_mesh(store.mesh).message == "the mesh has no workloads and no pods"

@@ -1,7 +1,7 @@
 """One declaration checks requests, types their values, and describes itself."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 import pytest
 from starlette.datastructures import QueryParams
@@ -114,6 +114,10 @@ def test_the_document_says_what_is_checked() -> None:
         "properties": {"rows": {"type": "array", "items": row}},
         "required": ["rows"],
     }
+
+
+def test_words_of_which_one_is_chosen_are_listed() -> None:
+    assert schema_of(Literal["a", "b"]) == {"type": "string", "enum": ["a", "b"]}
 
 
 def test_what_cannot_be_declared_is_noticed_at_the_start() -> None:
