@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import typer  # typer itself reads the annotations
 
-from linkerd2_py.cli.errors import CliError
-from linkerd2_py.cli.resources import ALL, canonical_kind
+from linkerd2_py.cli.resources import ALL, canonical_kind, is_kind
 
 if TYPE_CHECKING:
     from linkerd2_py.cli.options import Globals
@@ -84,10 +83,9 @@ def resources(*kinds: str) -> ResourceWords:
 
 def _names(ctx: typer.Context, kind: str) -> list[str]:
     """Of the things of a kind; none for a word that is no kind."""
-    try:
-        canonical = canonical_kind(kind)
-    except CliError:
+    if not is_kind(kind):
         return []
+    canonical = canonical_kind(kind)
     if canonical == "namespace":
         return namespaces(ctx)
     if canonical == ALL or canonical not in _PATHS:

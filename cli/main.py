@@ -130,8 +130,11 @@ def _advice(error: Exception) -> str:
 
 
 def _complain(message: str, *, status: int) -> int:
+    # What it quotes may be anybody's.
+    from linkerd2_py.base.logs import printable
+
     sys.stdout.flush()
-    sys.stderr.write(f"{PROGRAM}: {' '.join(message.split())}\n")
+    sys.stderr.write(f"{PROGRAM}: {printable(' '.join(message.split()))}\n")
     return status
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from linkerd2_py.cli import completing
+from linkerd2_py.cli.errors import bad_usage
 
 AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", "-A", help="Show all namespaces.")]
 
@@ -76,10 +77,24 @@ class Globals:
     ] = False
 
     @property
-    def means_a_cluster(self) -> bool:
-        """Whether something was said that makes sense of a cluster alone."""
-        said = (self.kubeconfig, self.within, self.user, self.groups, self.linkerd_namespace)
-        return any(said)
+    def says_a_cluster(self) -> str:
+        """The first option that was given and makes sense of a cluster alone; nothing if there is none."""
+        said = {
+            "--kubeconfig": self.kubeconfig,
+            "--context": self.within,
+            "--as": self.user,
+            "--as-group": self.groups,
+            "--linkerd-namespace": self.linkerd_namespace,
+        }
+        return next((flag for flag, value in said.items() if value), "")
+
+    def check(self) -> None:
+        """CliError for options that make no sense together."""
+        if self.groups and not self.user:
+            raise bad_usage("--as-group needs --as: as whom, of these groups, the cluster is asked")
+        said = self.says_a_cluster
+        if self.api_addr and said:
+            raise bad_usage(f"--api-addr asks one address, and {said} a cluster: use one of them")
 
 
 def takes_globals(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -106,6 +121,7 @@ def takes_globals(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def run(**values: Any) -> Any:
         given = Globals(**{each.name: values.pop(each.name) for each in fields(Globals)})
+        given.check()
         return command(**values, **({"given": given} if "given" in own else {}))
 
     described: Any = run

@@ -12,7 +12,7 @@ from linkerd2_py.base.names import DEFAULT_NAMESPACE
 from linkerd2_py.cli import output
 from linkerd2_py.cli.api import check_namespace
 from linkerd2_py.cli.cluster import Cluster
-from linkerd2_py.cli.errors import CliError
+from linkerd2_py.cli.errors import CliError, bad_usage
 from linkerd2_py.cli.find.cluster import where
 from linkerd2_py.cli.find.control_plane import ControlPlane
 from linkerd2_py.cli.find.public_api import NOT_FOUND, find
@@ -94,6 +94,10 @@ class ProxyApi:
 def proxy_api(given: Globals, said: Said) -> Iterator[ProxyApi]:
     """The one that is there. CliError if none is."""
     check_namespace(given)
+    if said.addr and given.says_a_cluster:
+        raise bad_usage(
+            f"--addr asks one address, and {given.says_a_cluster} a cluster: use one of them"
+        )
     control_plane = None if said.addr else find(given)
     if control_plane is None and not said.addr:
         raise CliError(NOT_FOUND)

@@ -10,6 +10,7 @@ from typing import Any, Final
 import grpc.aio
 
 from linkerd2_py.base.names import LABEL_NAMESPACE, LABEL_POD, LABEL_SERVICE
+from linkerd2_py.cli.errors import CliError
 from linkerd2_py.cli.render.message import as_document
 from linkerd2_py.proto.gen import destination_pb2 as destination
 from linkerd2_py.proto.gen import net_pb2 as net
@@ -56,10 +57,18 @@ async def profile_of(channel: grpc.aio.Channel, *, path: str, token: str) -> _Do
 
 
 async def inbound_policy(channel: grpc.aio.Channel, *, workload: str, port: int) -> _Document:
-    """Who may call a port of a workload."""
+    """Who may call a port of a workload. CliError where nobody knows it."""
     spec = PortSpec(workload=workload, port=port)
     stub = InboundServerPoliciesStub(channel)  # type: ignore[no-untyped-call]
-    return as_document(await stub.GetPort(spec))
+    try:
+        return as_document(await stub.GetPort(spec))
+    except grpc.aio.AioRpcError as error:
+        if error.code() is not grpc.StatusCode.NOT_FOUND:
+            raise
+        namespace, _, name = workload.partition(":")
+        raise CliError(
+            f"the control plane knows no pod {name!r} with a proxy in the namespace {namespace!r}"
+        ) from error
 
 
 async def outbound_policy(channel: grpc.aio.Channel, *, authority: str, token: str) -> _Document:

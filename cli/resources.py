@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from linkerd2_py.cli.errors import bad_usage
+from linkerd2_py.cli.errors import CliError, bad_usage
 
 ALL: Final = "all"
 # In the order in which tables of several types are printed.
@@ -46,6 +46,14 @@ def canonical_kind(text: str) -> str:
             return kind
     known = ", ".join([*SHORT_NAMES.values(), ALL])
     raise bad_usage(f"unknown resource type {text!r}: use one of {known}")
+
+
+def is_kind(text: str) -> bool:
+    """Whether it is a type's name, in one of its forms."""
+    try:
+        return bool(canonical_kind(text))
+    except CliError:
+        return False
 
 
 def parse_resource(text: str) -> Resource:

@@ -33,6 +33,7 @@ class MeshChecks:
     def __init__(self, given: Globals) -> None:
         self._given = given
         self._in_cluster = _is_a_cluster(given)
+        self._source = ""
         self._of_cluster = ClusterChecks(self._cluster, namespace=where(given))
         self._api: Api | None = None
 
@@ -77,24 +78,43 @@ class MeshChecks:
                 API,
                 "can query the control plane API",
                 self._query,
-                hint="see `linkerd2-py local status` and `linkerd2-py local logs control-plane`",
+                hint=self._where_it_runs,
                 fatal=True,
             ),
         ]
 
     def _of_pods(self) -> list[Check]:
-        pods = "see `linkerd2-py get pods` and `linkerd2-py local logs POD`"
-        proxies = "see `linkerd2-py local logs POD -c proxy`"
-        if self._in_cluster:
-            pods = "see `linkerd2-py get pods` and `kubectl describe pod`"
-            proxies = "see `kubectl logs POD -c linkerd-proxy`"
         return [
-            Check(DATA_PLANE, "pods are running", self._running, hint=pods),
-            Check(DATA_PLANE, "pods are ready", self._ready, hint=pods),
-            Check(DATA_PLANE, "pods keep running", self._steady, hint=pods),
-            Check(DATA_PLANE, "data plane proxies are ready", self._proxies_ready, hint=proxies),
+            Check(DATA_PLANE, "pods are running", self._running, hint=self._pods_hint),
+            Check(DATA_PLANE, "pods are ready", self._ready, hint=self._pods_hint),
+            Check(DATA_PLANE, "pods keep running", self._steady, hint=self._pods_hint),
+            Check(
+                DATA_PLANE,
+                "data plane proxies are ready",
+                self._proxies_ready,
+                hint=self._proxies_hint,
+            ),
             Check(DATA_PLANE, "data plane proxy metrics are present", self._reporting),
         ]
+
+    def _where_it_runs(self) -> str:
+        if self._given.api_addr:
+            return "is it the address of a public API, and does it run there?"
+        return "see `linkerd2-py local status` and `linkerd2-py local logs control-plane`"
+
+    def _pods_hint(self) -> str:
+        logs = "kubectl describe pod" if self._is_of_cluster else "linkerd2-py local logs POD"
+        return f"see `linkerd2-py get pods` and `{logs}`"
+
+    def _proxies_hint(self) -> str:
+        if self._is_of_cluster:
+            return "see `kubectl logs POD -c linkerd-proxy`"
+        return "see `linkerd2-py local logs POD -c proxy`"
+
+    @property
+    def _is_of_cluster(self) -> bool:
+        """Whether its pods are a cluster's, by whatever way it is asked."""
+        return self._in_cluster or self._source == "kubernetes"
 
     def close(self) -> None:
         if self._api is not None:
@@ -108,7 +128,7 @@ class MeshChecks:
 
     def _query(self) -> None:
         try:
-            self._connected().get("/version")
+            self._source = str(self._connected().get("/version").get("source", ""))
         except CliError as error:
             raise NotYetError(str(error)) from error
 
@@ -127,7 +147,7 @@ class MeshChecks:
 
     def _running(self) -> None:
         pods = self._pods()
-        if not pods and self._in_cluster:
+        if not pods and self._is_of_cluster:
             raise WarnedError("no pod is meshed")
         if not pods:
             raise NotYetError("there are no pods")
@@ -183,7 +203,7 @@ class MeshChecks:
         """In a cluster, those of others are none of our business."""
         namespace = self._given.namespace or ""
         pods: list[Pod] = self._connected().get("/pods", namespace=namespace)["pods"]
-        return [pod for pod in pods if pod["meshed"] or not self._in_cluster]
+        return [pod for pod in pods if pod["meshed"] or not self._is_of_cluster]
 
     def _cluster(self) -> Cluster:
         cluster = self._connected().control_plane.cluster

@@ -36,13 +36,14 @@ class WarnedError(Exception):
 class Check:
     """One question. `ask` returns further results, raises CliError, `NotYetError` or `WarnedError`.
 
-    After a `fatal` one that fails, nothing further is asked.
+    A `hint` that depends on what was found is made when it is needed. After a `fatal` one
+    that fails, nothing further is asked.
     """
 
     category: str
     description: str
     ask: Callable[[], Sequence[Result] | None]
-    hint: str = ""
+    hint: str | Callable[[], str] = ""
     fatal: bool = False
 
 
@@ -79,4 +80,5 @@ def _run_one(
 
 
 def _ended(check: Check, *, outcome: Outcome, message: str) -> Result:
-    return Result(check.category, check.description, outcome, message, check.hint)
+    hint = check.hint if isinstance(check.hint, str) else check.hint()
+    return Result(check.category, check.description, outcome, message, hint)

@@ -83,7 +83,7 @@ def destination(
         ),
         admission=flags.admission(server_addr, certificate=server_tls_certs, key=server_tls_key),
     )
-    _run(process.compose, admin=flags.listen(metrics_addr, flag="--metrics-addr"))
+    _run(process.compose, admin=flags.listen(metrics_addr, flag="--metrics-addr or --admin-addr"))
 
 
 @app.command("identity", cls=Command)
@@ -112,7 +112,7 @@ def identity(
         validity=flags.validity(identity_issuance_lifetime, skew=identity_clock_skew_allowance),
         kubeconfig=kubeconfig,
     )
-    _run(process.compose, admin=flags.listen(admin_addr, flag="--admin-addr"))
+    _run(process.compose, admin=flags.listen(admin_addr, flag="--admin-addr or --metrics-addr"))
 
 
 @app.command("proxy-api", cls=Command)
@@ -190,7 +190,7 @@ def proxy_api(
         destination=destination_addr or answers,
         identity=identity_addr or certifies or None,
     )
-    _run(process.compose, admin=flags.listen(metrics_addr, flag="--metrics-addr"))
+    _run(process.compose, admin=flags.listen(metrics_addr, flag="--metrics-addr or --admin-addr"))
 
 
 @app.command("public-api", cls=Command)
@@ -216,7 +216,7 @@ def public_api(
         identities=flags.identities(identity_trust_domain, namespace=controller_namespace),
         kubeconfig=kubeconfig,
     )
-    _run(process.compose, admin=flags.listen(metrics_addr, flag="--metrics-addr"))
+    _run(process.compose, admin=flags.listen(metrics_addr, flag="--metrics-addr or --admin-addr"))
 
 
 def _prepare(level: str, *, log_format: str) -> None:

@@ -16,7 +16,13 @@ from linkerd2_py.cli.layout import Command, Group
 from linkerd2_py.cli.options import Globals, output_option, takes_globals
 from linkerd2_py.cli.proxy_api import DESTINATION_PORT, POLICY_PORT, Said, proxy_api
 from linkerd2_py.cli.render.table import Column, render_table
-from linkerd2_py.cli.resources import SHORT_NAMES, Resource, parse_resource, parse_resources
+from linkerd2_py.cli.resources import (
+    SHORT_NAMES,
+    Resource,
+    is_kind,
+    parse_resource,
+    parse_resources,
+)
 
 app = typer.Typer(
     cls=Group,
@@ -151,6 +157,8 @@ def policy(
     from linkerd2_py.cli.questions import inbound_policy, outbound_policy
 
     output.one_of(form, allowed=("yaml", "json"))
+    if "/" not in resource and not is_kind(resource):
+        raise bad_usage(f"{resource!r} is no resource: write po/{resource} or svc/{resource}")
     wanted = parse_resource(resource)
     if wanted.kind not in {"pod", "service"} or not wanted.name:
         raise bad_usage(f"{resource!r} has no policy of its own: use po/NAME or svc/NAME")

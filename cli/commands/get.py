@@ -18,6 +18,8 @@ from linkerd2_py.cli.selectors import parse_selector
 Item = Mapping[str, Any]
 Found = dict[str, list[Item]]
 
+# kubectl's words, with and without a namespace.
+NOTHING: Final = "No resources found"
 FORMS: Final = ("table", "wide", "name", "json")
 # In the order in which they are shown.
 _TABLES: Final[Mapping[str, Callable[..., str]]] = {
@@ -66,7 +68,7 @@ def get(
     selected = {
         kind: [item for item in items if fits(item["labels"])] for kind, items in found.items()
     }
-    _show(selected, form=form, namespaces=all_namespaces)
+    _show(selected, form=form, namespace=chosen)
 
 
 def listed(words: Sequence[str]) -> list[Resource]:
@@ -105,12 +107,13 @@ def _find(api: Api, *, wanted: Sequence[Resource], namespace: str) -> Found:
     return found
 
 
-def _show(found: Found, *, form: str, namespaces: bool) -> None:
+def _show(found: Found, *, form: str, namespace: str) -> None:
+    """Those of a namespace; of all of them, where it is empty."""
     filled = {kind: items for kind, items in found.items() if items}
     if form == "json":
         output.write_json([item for items in found.values() for item in items])
     elif not filled:
-        output.note("No resources found.")
+        output.note(f"No resources found in {namespace} namespace." if namespace else NOTHING)
     elif form == "name":
         several = len(found) > 1
         lines = [
@@ -122,7 +125,7 @@ def _show(found: Found, *, form: str, namespaces: bool) -> None:
         ]
         output.write("\n".join(lines))
     else:
-        output.write("\n\n".join(_tables(filled, wide=form == "wide", namespaces=namespaces)))
+        output.write("\n\n".join(_tables(filled, wide=form == "wide", namespaces=not namespace)))
 
 
 def _tables(filled: Found, *, wide: bool, namespaces: bool) -> list[str]:

@@ -24,7 +24,7 @@ def control_plane(given: Globals) -> ControlPlane | None:
     """None where nothing speaks of a cluster. CliError if what does cannot be used."""
     path = kubeconfig(given)
     if path is None and _POD not in os.environ:
-        if given.means_a_cluster:
+        if given.says_a_cluster:
             raise CliError(
                 f"there is no kubeconfig: neither --kubeconfig nor $KUBECONFIG nor {_OWN}"
             )
@@ -43,7 +43,7 @@ def control_plane(given: Globals) -> ControlPlane | None:
 
 def is_spoken_of(given: Globals) -> bool:
     """Whether there is anything to be believed, or to be complained of."""
-    said = given.means_a_cluster or os.environ.get("KUBECONFIG") or _POD in os.environ
+    said = given.says_a_cluster or os.environ.get("KUBECONFIG") or _POD in os.environ
     return bool(said) or _exists(_OWN)
 
 

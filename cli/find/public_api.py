@@ -26,6 +26,6 @@ def asks_a_cluster(given: Globals) -> bool:
 
 def _nearer(given: Globals) -> ControlPlane | None:
     """Whatever goes before a kubeconfig that is only there."""
-    if given.means_a_cluster and not given.api_addr:
+    if given.says_a_cluster and not given.api_addr:
         return None
     return flag.given(given.api_addr) or flag.of_environment() or local.control_plane()

@@ -108,14 +108,18 @@ def test_what_it_answers(public_api: Controller, cli: Cli) -> None:
 
 
 def test_verbose_says_who_is_asked(
-    public_api: Controller, control_plane: ControlPlane, cli: Cli
+    public_api: Controller,
+    control_plane: ControlPlane,
+    cli: Cli,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     _, _, err = cli("get", "svc", "--verbose")
     assert (
         err.splitlines()[0]
         == f"asks {control_plane.server}{SERVICE}, known by {control_plane.kubeconfig}"
     )
-    _, _, err = cli("get", "svc", "--verbose", "--api-addr", public_api.address)
+    run(["get", "svc", "--verbose", "--api-addr", public_api.address])
+    err = capsys.readouterr().err
     assert err.splitlines()[0] == f"asks http://{public_api.address}, known by --api-addr"
 
 

@@ -139,7 +139,10 @@ def test_policy(cli: Cli, where: list[str]) -> None:
     [
         ("endpoints nobody", "Service nobody.told not found"),
         ("profile nobody:80", 'service "nobody" not found'),
-        ("policy po/nobody 80", "unknown server"),
+        (
+            "policy po/nobody 80",
+            "the control plane knows no pod 'nobody' with a proxy in the namespace 'told'",
+        ),
         ("policy svc/web 80 --token x", "Invalid workload: x"),
     ],
 )

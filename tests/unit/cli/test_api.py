@@ -214,3 +214,22 @@ def test_metrics_of_nobody_are_refused(
 def test_a_proxy_that_does_not_answer_is_one_line(server: Server) -> None:
     with pytest.raises(CliError, match=f"the proxy at {server.address} does not answer"):
         scrape(server.address)
+
+
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        ("local", "hint: see `linkerd2-py local logs POD -c proxy`"),
+        ("kubernetes", "hint: see `kubectl logs POD -c linkerd-proxy`"),
+    ],
+)
+def test_hints_are_about_where_the_mesh_is(
+    server: Server, source: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.answers["/version"] = (200, {"version": __version__, "source": source})
+    server.set_pods({"proxy_ready": False})
+    assert run(["--api-addr", server.address, "check", "--wait", "0s"]) == 1
+    assert (
+        f"× data plane proxies are ready\n    1 of 1 pods not ready: shop/web-0\n    {hint}\n"
+        in (capsys.readouterr().out)
+    )

@@ -85,5 +85,6 @@ def test_what_is_not_there_is_said(get: Get) -> None:
     expected = "linkerd2-py: there is no pod 'web-9' in the namespace 'shop'\n"
     assert get("po web-9") == (1, "", expected)
     assert get("po web-0 web-9") == (1, "", expected)
-    assert get("po -l app=none") == (0, "", "No resources found.\n")
+    assert get("po -l app=none") == (0, "", "No resources found in shop namespace.\n")
+    assert get("po -l app=none -A") == (0, "", "No resources found\n")
     assert get("po -l app=none -o json") == (0, "[]\n", "")

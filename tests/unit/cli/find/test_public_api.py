@@ -223,7 +223,14 @@ def test_a_kubeconfig_that_is_none_is_one_line(
     [
         ("--kubeconfig /nowhere", "--kubeconfig: there is no file /nowhere"),
         ("--context near", "there is no kubeconfig: neither --kubeconfig nor $KUBECONFIG nor ~/"),
-        ("--kubeconfig kubeconfig --context nowhere", "Expected object with name nowhere in"),
+        (
+            "--kubeconfig kubeconfig --context nowhere",
+            "linkerd2-py: kubeconfig: there is no context 'nowhere'; there are: near, far\n",
+        ),
+        (
+            "--kubeconfig kubeconfig --context near\x1b[2J",
+            "there is no context 'near\\x1b[2J'; there are: near, far",
+        ),
         ("--kubeconfig kubeconfig -n a/b", "'a/b' is not a valid namespace"),
     ],
 )
