@@ -68,7 +68,7 @@ class ClusterChecks:
             CONFIG,
             "control plane CustomResourceDefinitions exist",
             self._own_kinds,
-            hint="install the chart linkerd-crds, of the version of this command",
+            hint="install the chart linkerd2-py-crds, of the version of this command",
         )
 
     def _query(self) -> None:
@@ -135,7 +135,7 @@ def own_kinds() -> dict[str, set[str]]:
     from linkerd2_py import charts
 
     found: dict[str, set[str]] = defaultdict(set)
-    for path in (Path(charts.__file__).parent / "linkerd-crds" / "templates").rglob("*.yaml"):
+    for path in (Path(charts.__file__).parent / "linkerd2-py-crds" / "templates").rglob("*.yaml"):
         spec = yaml.safe_load(path.read_text())["spec"]
         for version in spec["versions"]:
             if version["served"]:

@@ -119,7 +119,7 @@ def test_a_kind_that_is_missing_is_named_with_its_versions(cli: Cli, kinds: Kube
         "description": KINDS,
         "result": "error",
         "error": f"not served: {missing}",
-        "hint": "install the chart linkerd-crds, of the version of this command",
+        "hint": "install the chart linkerd2-py-crds, of the version of this command",
     }
 
 

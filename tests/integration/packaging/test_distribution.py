@@ -129,12 +129,12 @@ def test_files_read_at_run_time_are_in_the_wheel(distribution: Distribution) -> 
     with zipfile.ZipFile(distribution.wheel) as archive:
         names = set(archive.namelist())
     folders = ("cli", "controlplane", "proxy", "proto", "charts")
-    kinds = (".yaml", ".html", ".css", ".js", ".svg", ".typed")
+    kinds = (".yaml", ".html", ".css", ".js", ".json", ".svg", ".tpl", ".typed")
     files = [path for folder in folders for path in (ROOT / folder).rglob("*")]
     files = [path for path in files if path.suffix in kinds or path.parent.name == "texts"]
     wanted = {f"linkerd2_py/{path.relative_to(ROOT)}" for path in files}
     assert "linkerd2_py/cli/texts/help.txt" in wanted
-    assert "linkerd2_py/charts/linkerd-crds/templates/policy/server.yaml" in wanted
+    assert "linkerd2_py/charts/linkerd2-py-crds/templates/policy/server.yaml" in wanted
     assert wanted <= names
     assert "linkerd2_py/py.typed" in names
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import linkerd2_py.charts
 from tests.support.cluster.kubectl import Kubectl
 
-LINKERD: Final = Path(linkerd2_py.charts.__file__).parent / "linkerd-crds" / "templates"
+LINKERD: Final = Path(linkerd2_py.charts.__file__).parent / "linkerd2-py-crds" / "templates"
 _GATEWAY: Final = "gateway.networking.k8s.io"
 # Those of Gateway API that routes are made of, with the version of each that is stored.
 _GATEWAY_KINDS: Final = {

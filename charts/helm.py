@@ -1,0 +1,331 @@
+"""A tree as the text of Helm's templates.
+
+Whatever comes from values is written as JSON, which is YAML too: no value can end a scalar, a line or a document.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import singledispatch
+from typing import Final
+
+from linkerd2_py.charts.nodes import (
+    All,
+    Any,
+    Applied,
+    AtLeast,
+    Branch,
+    Choice,
+    Default,
+    Each,
+    Equal,
+    Expression,
+    Extended,
+    Items,
+    Joined,
+    Let,
+    Manifest,
+    Not,
+    Operand,
+    Plain,
+    Ref,
+    Refusal,
+    Text,
+    Tree,
+    When,
+    Without,
+)
+
+Lines = Iterator[str]
+_STEP: Final = "  "
+_BARE: Final = re.compile(r"[A-Za-z/][A-Za-z0-9_./*-]*(:[A-Za-z0-9_./-]+)*")
+"""Texts that YAML reads as themselves without quotes, unless they are one of its words."""
+_WORDS: Final = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
+_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""What Go's templates take after a dot."""
+
+
+class TreeError(Exception):
+    """A tree of which no template can be written: the mistake is in the tree, not in values."""
+
+
+def template(manifest: Manifest, *, source: str) -> str:
+    """The text of a file below `templates`."""
+    lines = [f"{{{{- /* Made by tools/gen_charts.py from {source}; change it there. */}}}}"]
+    for part in manifest.parts:
+        lines += _part(part)
+    return "\n".join(lines) + "\n"
+
+
+def _part(part: Mapping[str, Tree] | When | Each | Let | Refusal) -> Lines:
+    if isinstance(part, Refusal):
+        yield _action(f"if {condition(part.condition)}")
+        yield _action(f"fail {_literal(part.words)}")
+        yield _action("end")
+    elif isinstance(part, Let):
+        yield from _let(part)
+    elif isinstance(part, When):
+        yield _action(f"if {condition(part.condition)}")
+        yield from _part_of(part.then)
+        if part.otherwise is not None:
+            yield _action("else")
+            yield from _part_of(part.otherwise)
+        yield _action("end")
+    elif isinstance(part, Each):
+        yield _action(f"range ${part.name} := {operand(part.over)}")
+        yield from _part_of(part.item)
+        yield _action("end")
+    else:
+        yield "---"
+        yield from _mapping(part, "")
+
+
+def _part_of(tree: Tree) -> Lines:
+    if isinstance(tree, Items):
+        for item in tree.items:
+            yield from _part_of(item)
+    elif isinstance(tree, (Mapping, When, Each)):
+        yield from _part(tree)
+    else:
+        raise TreeError(f"no object: {tree!r}")
+
+
+def _let(part: Let) -> Lines:
+    if not isinstance(part.value, Without):
+        yield _action(f"${part.name} := {operand(part.value)}")
+        return
+    yield _action(f"${part.name} := deepCopy {operand(part.value.value)}")
+    for path in part.value.paths:
+        parent, _, last = path.rpartition(".")
+        yield _action(f"$_ := unset {operand(Ref(parent, of=part.name))} {_literal(last)}")
+
+
+def _mapping(tree: Mapping[str, Tree], indent: str) -> Lines:
+    for key, one in tree.items():
+        yield from _entry(scalar(key), one, indent)
+
+
+def _entry(key: str, one: Tree, indent: str) -> Lines:
+    """Of a mapping."""
+    if isinstance(one, When):
+        yield _action(f"if {condition(one.condition)}", indent)
+        yield from _entry(key, one.then, indent)
+        if one.otherwise is not None:
+            yield _action("else", indent)
+            yield from _entry(key, one.otherwise, indent)
+        yield _action("end", indent)
+    elif _inline(one):
+        yield f"{indent}{key}: {_inlined(one)}"
+    else:
+        yield f"{indent}{key}:"
+        yield from _block(one, indent + _STEP)
+
+
+def _block(tree: Tree, indent: str) -> Lines:
+    """What has lines of its own."""
+    if isinstance(tree, Extended):
+        yield from _mapping(tree.own, indent)
+        for number, layer in enumerate(tree.by):
+            yield from _layer(layer, tree, indent, later=tree.by[number + 1 :])
+    elif isinstance(tree, Mapping):
+        yield from _mapping(tree, indent)
+    elif isinstance(tree, Branch):
+        yield from _item(tree, indent)
+    elif isinstance(tree, Sequence):
+        for item in tree:
+            yield from _item(item, indent)
+
+
+def _layer(layer: Expression, tree: Extended, indent: str, *, later: Sequence[Expression]) -> Lines:
+    hidden = [f"(hasKey {operand(other)} $key)" for other in later]
+    if tree.own:
+        hidden.append(f"(has $key (list {' '.join(map(_literal, tree.own))}))")
+    yield _action(f"range $key, $value := {operand(layer)}", indent)
+    if hidden:
+        shown = hidden[0] if len(hidden) == 1 else f"(or {' '.join(hidden)})"
+        yield _action(f"if not {shown}", indent)
+    yield f"{indent}{{{{ $key | toJson }}}}: {{{{ $value | toJson }}}}"
+    if hidden:
+        yield _action("end", indent)
+    yield _action("end", indent)
+
+
+def _item(item: Tree, indent: str) -> Lines:
+    """Of a list."""
+    if isinstance(item, When):
+        yield _action(f"if {condition(item.condition)}", indent)
+        yield from _item(item.then, indent)
+        if item.otherwise is not None:
+            yield _action("else", indent)
+            yield from _item(item.otherwise, indent)
+        yield _action("end", indent)
+    elif isinstance(item, Each):
+        yield _action(f"range ${item.name} := {operand(item.over)}", indent)
+        yield from _item(item.item, indent)
+        yield _action("end", indent)
+    elif isinstance(item, Items):
+        for one in item.items:
+            yield from _item(one, indent)
+    elif _inline(item):
+        yield f"{indent}- {_inlined(item)}"
+    else:
+        yield from _dashed(list(_block(item, indent + _STEP)), indent)
+
+
+def _dashed(lines: Sequence[str], indent: str) -> Lines:
+    """The first line behind a dash, unless it is an action, which would take the dash along."""
+    first, *others = lines
+    if first.lstrip().startswith("{{-"):
+        yield f"{indent}-"
+        yield first
+    else:
+        yield f"{indent}- {first.lstrip()}"
+    yield from others
+
+
+def _inline(tree: Tree) -> bool:
+    return not isinstance(tree, Branch) and (
+        not isinstance(tree, (Mapping, Sequence)) or isinstance(tree, str) or not tree
+    )
+
+
+def _inlined(tree: Tree) -> str:
+    if isinstance(tree, Expression):
+        return f"{{{{ {_pipeline(tree)} | toJson }}}}"
+    if isinstance(tree, str):
+        return scalar(tree)
+    return json.dumps(tree)
+
+
+def scalar(plain: str) -> str:
+    """A text that is always the same, as YAML; what Helm would take for its own is kept from it."""
+    if _BARE.fullmatch(plain) and plain.lower() not in _WORDS:
+        return plain
+    if "{{" in plain or "}}" in plain:
+        return f"{{{{ {_literal(plain)} | toJson }}}}"
+    return json.dumps(plain, ensure_ascii=False)
+
+
+def _action(words: str, indent: str = "") -> str:
+    return f"{indent}{{{{- {words} }}}}"
+
+
+def condition(tested: Operand) -> str:
+    """What stands after `if`."""
+    if isinstance(tested, All):
+        return " ".join(("and", *map(_tested, tested.parts)))
+    if isinstance(tested, Any):
+        return " ".join(("or", *map(_tested, tested.parts)))
+    if isinstance(tested, Not):
+        return f"not {_tested(tested.value)}"
+    if isinstance(tested, Expression):
+        return _pipeline(tested)
+    raise TreeError("a condition that is always the same: leave it out of the tree")
+
+
+def _tested(tested: Operand) -> str:
+    """As a part of another condition."""
+    written = condition(tested)
+    return written if isinstance(tested, Ref) else f"({written})"
+
+
+def _literal(plain: str) -> str:
+    """A text as Go writes it."""
+    return json.dumps(plain, ensure_ascii=False)
+
+
+def operand(expression: Expression | Plain) -> str:
+    """As an operand of another expression."""
+    written = _pipeline(expression)
+    plain = isinstance(expression, Ref) or not isinstance(expression, (Expression, Mapping, list))
+    return written if plain else f"({written})"
+
+
+@singledispatch
+def _pipeline(expression: Expression | Plain) -> str:
+    if expression is None:
+        return "nil"
+    if isinstance(expression, str):
+        return _literal(expression)
+    if isinstance(expression, Mapping):
+        pairs = (f"{_literal(key)} {operand(one)}" for key, one in expression.items())
+        return " ".join(("dict", *pairs))
+    if isinstance(expression, Sequence):
+        return " ".join(("list", *map(operand, expression)))
+    return json.dumps(expression)
+
+
+@_pipeline.register
+def _(expression: Ref) -> str:
+    written = (
+        f"$.{expression.of}" if expression.of in {"Values", "Release"} else f"${expression.of}"
+    )
+    for word in expression.path.split(".") if expression.path else ():
+        written = f"{written}.{word}" if _KEY.fullmatch(word) else f'(index {written} "{word}")'
+    return written
+
+
+@_pipeline.register
+def _(expression: Text) -> str:
+    return " ".join(("print", *map(_as_text, expression.parts)))
+
+
+def _as_text(part: Operand) -> str:
+    if isinstance(part, (str, Text, Applied, Joined)):
+        return operand(part)
+    return f"(toString {operand(part)})"
+
+
+@_pipeline.register
+def _(expression: Default) -> str:
+    return f"default {operand(expression.otherwise)} {operand(expression.value)}"
+
+
+@_pipeline.register
+def _(expression: Choice) -> str:
+    both = f"{operand(expression.then)} {operand(expression.otherwise)}"
+    return f"ternary {both} {_truth(expression.condition)}"
+
+
+def _truth(tested: Operand) -> str:
+    """As true or false, which `ternary` and `toString` want where `if` takes what is not empty."""
+    if isinstance(tested, (All, Any, AtLeast, Equal, Not)):
+        return operand(tested)
+    return f"(not (not {operand(tested)}))"
+
+
+@_pipeline.register
+def _(expression: Equal) -> str:
+    return f"eq {_as_text(expression.left)} {_as_text(expression.right)}"
+
+
+@_pipeline.register
+def _(expression: AtLeast) -> str:
+    return f"ge (int {operand(expression.value)}) {expression.least}"
+
+
+@_pipeline.register
+def _(expression: Not) -> str:
+    return condition(expression)
+
+
+@_pipeline.register
+def _(expression: All) -> str:
+    return f"not (not ({condition(expression)}))"
+
+
+@_pipeline.register
+def _(expression: Any) -> str:
+    return f"not (not ({condition(expression)}))"
+
+
+@_pipeline.register
+def _(expression: Applied) -> str:
+    return f"{expression.function.value} {operand(expression.value)}"
+
+
+@_pipeline.register
+def _(expression: Joined) -> str:
+    return f"join {_literal(expression.between)} {operand(expression.value)}"

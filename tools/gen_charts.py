@@ -1,0 +1,38 @@
+"""Writes what is generated of the Helm charts: templates, schemas and READMEs.
+
+    python tools/gen_charts.py
+
+A unit test says when it is to be run again.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tools.chart_schema import schema_of  # noqa: E402
+
+CHARTS = ROOT / "charts"
+
+
+def generated() -> Iterator[tuple[Path, str]]:
+    """Each file with its text."""
+    chart = CHARTS / "linkerd2-py-control-plane"
+    values = (chart / "values.yaml").read_text()
+    schema = schema_of(values, title="Values of linkerd2-py-control-plane")
+    yield chart / "values.schema.json", json.dumps(schema, indent=2) + "\n"
+
+
+def main() -> None:
+    for path, text in generated():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
