@@ -76,16 +76,17 @@ def test_up_lasts_until_down_and_the_second_up_finds_the_first(
     # The programs stay where they are.
     root = tmp_path / "linkerd2-py" / "cluster"
 
-    def mesh_cluster(word: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "tests.support.cluster", word]
+    def mesh_cluster(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "tests.support.cluster", *words]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     try:
         assert mesh_cluster("status").returncode == 1
-        assert mesh_cluster("up").returncode == 0
+        assert mesh_cluster("up", "--no-node").returncode == 0
         holder = keeper.holder(root)
         assert holder is not None
         assert mesh_cluster("up").stdout.count(f"process {holder}") == 1
+        assert mesh_cluster("load", "image.tar").stderr.startswith("no node runs")
         assert "default" in Kubectl(keeper.kubeconfig(root))("get", "namespaces")
     finally:
         down = mesh_cluster("down")

@@ -54,11 +54,11 @@ def entered(name: str) -> Iterator[None]:
     later.
     """
     with Path("/proc/thread-self/ns/net").open() as ours, Path("/run/netns", name).open() as theirs:
-        _set_namespace(theirs.fileno())
+        move_into(theirs.fileno())
         try:
             yield
         finally:
-            _set_namespace(ours.fileno())
+            move_into(ours.fileno())
 
 
 def write_setting(name: str, setting: str, value: str) -> None:
@@ -67,7 +67,8 @@ def write_setting(name: str, setting: str, value: str) -> None:
         Path("/proc/sys/net", setting).write_text(value)
 
 
-def _set_namespace(descriptor: int) -> None:
+def move_into(descriptor: int) -> None:
+    """This thread, into the network namespace that a file is."""
     if _libc.setns(descriptor, _CLONE_NEWNET):
         raise OSError(ctypes.get_errno(), "setns")
 

@@ -1,6 +1,7 @@
 """etcd, kube-apiserver and kube-controller-manager on this machine's loopback: a cluster without a node.
 
 Everything an API server does is real; pods stay pending, and whoever wants them running writes their status.
+Beside a node (`tests.support.cluster.node`) the same programs run in the node's network instead.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +27,8 @@ from tests.support.wait import eventually_async
 
 # On a machine with thirty others at work the API server takes most of a minute.
 START_LIMIT_S: Final = 180.0
+# In a node's network nobody else listens.
+NODE_PORT: Final = 6443
 _POLL_S: Final = 0.1
 _END_LIMIT_S: Final = 20.0
 
@@ -33,20 +37,40 @@ class StartError(Exception):
     """A program of the cluster ended, or did not become ready; the message has the end of its log."""
 
 
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Of a node that the control plane has: `words` before a command run it there. The node is at `address`,
+    and services get theirs from `service_ranges`; from this machine the API server is reached at `door`.
+    """
+
+    words: Sequence[str]
+    address: str
+    service_ranges: str
+    door: str
+
+
 class ControlPlane:
     """Runs below `root` until closed. Raises `StartError`, with nothing left running.
 
     Without `controllers` everything stays as it was written: no owner is missed, no node is waited for, and
-    slices are those that somebody wrote. The API server listens at `address`.
+    slices are those that somebody wrote. The API server listens at `address`, or everywhere in `network`.
     """
 
-    def __init__(self, root: Path, *, controllers: bool = True, address: str = "127.0.0.1") -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        controllers: bool = True,
+        address: str = "127.0.0.1",
+        network: Network | None = None,
+    ) -> None:
         self.root = root
-        self.address = address
+        self.address = address if network is None else network.address
+        self._network = network
         self._logs = root / "log"
         self._logs.mkdir(parents=True, exist_ok=True)
         self._bin = programs.build()
-        self._keys = Keys(root / "keys", address=address)
+        self.keys = Keys(root / "keys", address=self.address)
         self._running = ExitStack()
         try:
             self._start()
@@ -62,14 +86,20 @@ class ControlPlane:
 
     def kubeconfig_of(self, user: str) -> Path:
         """For somebody who may do what roles allow, and is in no group of importance."""
-        return self._keys.kubeconfig(user, group="people", server=self.server)
+        return self.keys.kubeconfig(user, group="people", server=self.server)
 
     def _start(self) -> None:
-        port = self._running.enter_context(_held_port(self.address))
-        self.server = f"https://{self.address}:{port}"
-        self.kubeconfig = self._keys.kubeconfig("admin", group="system:masters", server=self.server)
+        if self._network is None:
+            port = self._running.enter_context(_held_port(self.address))
+            self.server = self.inside = f"https://{self.address}:{port}"
+            flags = self._alone_flags(port)
+        else:
+            self.server = f"https://{self._network.door}"
+            self.inside = f"https://127.0.0.1:{NODE_PORT}"
+            flags = self._node_flags(self._network)
+        self.kubeconfig = self.keys.kubeconfig("admin", group="system:masters", server=self.server)
         etcd = self._etcd()
-        apiserver = self._program("kube-apiserver", *self._apiserver_flags(port, etcd=etcd))
+        apiserver = self._program("kube-apiserver", *self._apiserver_flags(etcd=etcd), *flags)
         self._wait(apiserver, name="kube-apiserver", ready=self._api_is_ready)
 
     def _etcd(self) -> str:
@@ -91,10 +121,8 @@ class ControlPlane:
         self._program("etcd", *flags)
         return clients
 
-    def _apiserver_flags(self, port: int, *, etcd: str) -> tuple[str, ...]:
-        path = self._keys.path
+    def _alone_flags(self, port: int) -> tuple[str, ...]:
         return (
-            f"--etcd-servers={etcd}",
             f"--bind-address={self.address}",
             f"--secure-port={port}",
             # The port is held for it by a socket of ours.
@@ -102,10 +130,32 @@ class ControlPlane:
             # Loopback is refused as the address of a service's endpoint.
             "--endpoint-reconciler-type=none",
             f"--service-cluster-ip-range={SERVICE_RANGE}",
+            "--authorization-mode=RBAC",
+        )
+
+    def _node_flags(self, network: Network) -> tuple[str, ...]:
+        self.keys.client("kubelet-client", user="kube-apiserver", group="system:masters")
+        return (
+            "--bind-address=0.0.0.0",
+            f"--secure-port={NODE_PORT}",
+            f"--advertise-address={network.address}",
+            f"--service-cluster-ip-range={network.service_ranges}",
+            # A kubelet writes what concerns its own node and pods, and no more.
+            "--authorization-mode=Node,RBAC",
+            "--enable-admission-plugins=NodeRestriction",
+            f"--kubelet-client-certificate={self.keys.path('kubelet-client.crt')}",
+            f"--kubelet-client-key={self.keys.path('kubelet-client.key')}",
+            f"--kubelet-certificate-authority={self.keys.path('ca.crt')}",
+            "--kubelet-preferred-address-types=InternalIP",
+        )
+
+    def _apiserver_flags(self, *, etcd: str) -> tuple[str, ...]:
+        path = self.keys.path
+        return (
+            f"--etcd-servers={etcd}",
             f"--tls-cert-file={path('apiserver.crt')}",
             f"--tls-private-key-file={path('apiserver.key')}",
             f"--client-ca-file={path('ca.crt')}",
-            "--authorization-mode=RBAC",
             "--allow-privileged",
             "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
             f"--service-account-key-file={path('service-accounts.key')}",
@@ -122,21 +172,22 @@ class ControlPlane:
 
     def _controllers(self) -> None:
         user = "system:kube-controller-manager"
-        config = self._keys.kubeconfig(user, group="system:masters", server=self.server)
+        config = self.keys.kubeconfig(user, group="system:masters", server=self.inside)
         self._program(
             "kube-controller-manager",
             f"--kubeconfig={config}",
             "--leader-elect=false",
             "--secure-port=0",
-            f"--root-ca-file={self._keys.path('ca.crt')}",
-            f"--service-account-private-key-file={self._keys.path('service-accounts.key')}",
+            f"--root-ca-file={self.keys.path('ca.crt')}",
+            f"--service-account-private-key-file={self.keys.path('service-accounts.key')}",
         )
 
     def _program(self, name: str, *flags: str) -> subprocess.Popen[bytes]:
+        words = self._network.words if self._network else ()
         with (self._logs / f"{name}.log").open("wb") as log:
             # Whatever becomes of us, nothing outlives us.
             running = subprocess.Popen(
-                ["setpriv", "--pdeathsig=SIGKILL", str(self._bin / name), *flags],
+                ["setpriv", "--pdeathsig=SIGKILL", *words, str(self._bin / name), *flags],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -159,7 +210,7 @@ class ControlPlane:
             time.sleep(_POLL_S)
 
     def _api_is_ready(self) -> bool:
-        trusted = ssl.create_default_context(cafile=str(self._keys.path("ca.crt")))
+        trusted = ssl.create_default_context(cafile=str(self.keys.path("ca.crt")))
         try:
             with urllib.request.urlopen(
                 f"{self.server}/readyz", context=trusted, timeout=5

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.support.cluster.control_plane import ControlPlane, StartError
+from tests.support.cluster.node.cluster import NodeCluster
 from tests.support.cluster.programs import BuildError
 
 READY: Final = "ready\n"
@@ -48,9 +49,15 @@ def holder(root: Path) -> int | None:
         return int((root / "lock").read_text())
 
 
-def start(root: Path) -> None:
+def has_node(root: Path) -> bool:
+    """Whether pods run in the cluster that runs at `root`."""
+    return (root / "pid").exists()
+
+
+def start(root: Path, *, node: bool) -> None:
     """Start a keeper and wait until its cluster answers. Raises `StartError` with what the keeper said."""
-    command = [sys.executable, "-m", "tests.support.cluster.keeper", str(root)]
+    words = ["-m", "tests.support.cluster.keeper", str(root), *(["node"] if node else [])]
+    command = [sys.executable, *words]
     keeper = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -82,7 +89,7 @@ def stop(root: Path) -> bool:
     return True
 
 
-def keep(root: Path) -> int:
+def keep(root: Path, *, node: bool) -> int:
     """Be the keeper: hold a cluster until told to end. The exit status."""
     ending = threading.Event()
     for number in _ENDING:
@@ -97,13 +104,13 @@ def keep(root: Path) -> int:
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
-        return _hold(root, ending=ending)
+        return _hold(root, node=node, ending=ending)
 
 
-def _hold(root: Path, *, ending: threading.Event) -> int:
+def _hold(root: Path, *, node: bool, ending: threading.Event) -> int:
     shutil.rmtree(root / "etcd", ignore_errors=True)
     try:
-        with contextlib.closing(ControlPlane(root)):
+        with contextlib.closing(NodeCluster(root) if node else ControlPlane(root)):
             sys.stdout.write(READY)
             sys.stdout.flush()
             ending.wait()
@@ -114,4 +121,4 @@ def _hold(root: Path, *, ending: threading.Event) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(keep(Path(sys.argv[1])))
+    raise SystemExit(keep(Path(sys.argv[1]), node="node" in sys.argv[2:]))

@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 # The first address of the range that services get theirs from: what pods call the API server.
 SERVICE_RANGE: Final = "10.96.0.0/16"
 API_SERVICE_IP: Final = "10.96.0.1"
+# Where there are pods with addresses of both families.
+SERVICE_RANGE_6: Final = "fd00:10:96::/112"
 _API_NAMES: Final = (
     "localhost",
     "kubernetes",
@@ -37,13 +39,21 @@ class Keys:
         self._write("ca.crt", self._ca.cert_pem.bytes())
         self._write("ca.key", self._ca.private_key_pem.bytes())
         self._write("front-ca.crt", self._front_ca.cert_pem.bytes())
-        self._pair("apiserver", self._ca.issue_cert(*{*_API_NAMES, address}))
+        self.serving("apiserver", *{*_API_NAMES, address})
         self._pair("front", _client(self._front_ca, "front-proxy-client", group="aggregators"))
         self._service_accounts()
 
     def path(self, name: str) -> Path:
         """Where a file of this name is."""
         return self.folder / name
+
+    def serving(self, name: str, *names: str) -> None:
+        """NAME.crt and NAME.key of a server that is called by these names and addresses."""
+        self._pair(name, self._ca.issue_cert(*names))
+
+    def client(self, name: str, *, user: str, group: str) -> None:
+        """NAME.crt and NAME.key of who asks as `user`, a member of `group`."""
+        self._pair(name, _client(self._ca, user, group=group))
 
     def kubeconfig(self, user: str, *, group: str, server: str) -> Path:
         """A kubeconfig for who asks as `user`, a member of `group`."""
