@@ -37,7 +37,7 @@ def tool(name: str) -> Command:
 
 def lint() -> None:
     step("lint", program("ruff", "check", "."), program("ruff", "format", "--check", "."))
-    files = ("bench", "tests/support", "tests/conftest.py", "tools")
+    files = ("bench", "image", "tests/support", "tests/conftest.py", "tools")
     step("types", program("mypy", "-p", "linkerd2_py"), program("mypy", *files))
     step("layers", program("lint-imports"), tool("check_cimports"))
     if shutil.which("shellcheck"):
