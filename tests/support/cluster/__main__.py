@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.support.cluster import keeper, programs
 from tests.support.cluster.control_plane import StartError
-from tests.support.cluster.node import images
+from tests.support.cluster.node import images, machine
 
 Command = Callable[[Path, argparse.Namespace], int]
 
@@ -58,6 +58,10 @@ def _build(_root: Path, _given: argparse.Namespace) -> int:
 
 def _up(root: Path, given: argparse.Namespace) -> int:
     if keeper.holder(root) is None:
+        # Whoever cannot have a node hears so before anything takes ten minutes.
+        reason = "" if given.no_node else machine.why_not()
+        if reason:
+            raise StartError(f"{reason} (--no-node does without)")
         programs.build()
         keeper.start(root, node=not given.no_node)
     return _status(root, given)

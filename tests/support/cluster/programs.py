@@ -1,7 +1,7 @@
 """Builds the programs of a Kubernetes cluster, and those that go with one, from what go.mod files pin.
 
 Each set of versions is built once, outside of the checkout: Kubernetes takes about ten minutes of two
-processors, the rest another two. They are modules of their own, so that another Helm is not another Kubernetes.
+processors, the rest another two. They are modules of their own: another Helm is not another Kubernetes.
 """
 
 from __future__ import annotations

@@ -56,9 +56,15 @@ def write(path: Path, name: str, files: Mapping[str, Path], *, entry: Sequence[s
 
 
 def load(root: Path, archive: Path) -> list[str]:
-    """Bring what an archive has into the node at `root`: the names by which pods call it. Raises `ImageError`."""
+    """Bring what an archive has into the node at `root`: the names by which pods call it.
+
+    Raises `ImageError`, and `OSError` where the archive cannot be read.
+    """
     with archive.open("rb") as file:
-        imported = _ctr(root, "import", "--snapshotter=overlayfs", "-", stdin=file)
+        try:
+            imported = _ctr(root, "import", "--snapshotter=overlayfs", "-", stdin=file)
+        except ImageError as error:
+            raise ImageError(f"{archive} is not an image: {error}") from None
     names = re.findall(r"^unpacking (\S+)", imported, re.MULTILINE)
     if not names:
         raise ImageError(f"{archive}: no image with a name in it")
@@ -90,7 +96,7 @@ def _ctr(root: Path, *words: str, stdin: Any = subprocess.DEVNULL) -> str:
         [*entered(root), *command], stdin=stdin, capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
-        raise ImageError(f"ctr images {words[0]}: {done.stderr.strip()}")
+        raise ImageError(f"ctr images {words[0]}: {done.stderr.strip().splitlines()[-1]}")
     return done.stdout
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -84,7 +85,7 @@ class Machine:
             raise MachineError(reason)
         (root / "log").mkdir(parents=True, exist_ok=True)
         self._forget_earlier()
-        self._cgroups = cgroups.make(f"l5d-node-{os.getpid()}")
+        self._cgroups = cgroups.make(f"l5d-node-{secrets.token_hex(4)}")
         (root / "cgroups").write_text("\n".join(map(str, self._cgroups)))
         try:
             self._first = self._enter()

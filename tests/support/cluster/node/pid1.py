@@ -2,8 +2,8 @@
 
 python -m tests.support.cluster.node.pid1 ROOT
 
-It says `ready` when mounts and network are as programs need them, then reads one line: programs by their names,
-as JSON. It ends when it is killed, and everything here with it.
+It says `ready` when mounts and network are as programs need them, then reads one line: programs by their
+names, as JSON. It ends when it is killed, and everything here with it.
 """
 
 from __future__ import annotations
