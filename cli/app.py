@@ -25,9 +25,11 @@ COMMANDS: Final = {
     "get": "get",
     "identity": "identity",
     "identity-ca": "identity_ca",
+    "inject": "inject",
     "local": "app",
     "sample": "app",
     "stat": "stat",
+    "uninject": "uninject",
     "version": "version",
 }
 """What a command is called in its module of `commands`; the module is called as the command."""

@@ -19,8 +19,9 @@ class Command(TyperCommand):
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Arguments first."""
+        shown = [one for one in self.get_params(ctx) if not getattr(one, "hidden", False)]
         for title, kind in (("Arguments", "argument"), ("Options", "option")):
-            rows = [_row(one, ctx) for one in self.get_params(ctx) if one.param_type_name == kind]
+            rows = [_row(one, ctx) for one in shown if one.param_type_name == kind]
             if rows:
                 with formatter.section(title):
                     formatter.write_dl(rows)
