@@ -8,7 +8,7 @@ import logging
 from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.base.event_loop import leave, run_inside
 from linkerd2_py.base.tasks import cancel_all, spawn, supervise
-from linkerd2_py.proxy.build.admin import build_admin
+from linkerd2_py.proxy.build.admin import build_admin, guard_admin
 from linkerd2_py.proxy.build.control import (
     build_identity,
     build_lookups,
@@ -117,7 +117,7 @@ def build(config: Config, *, log_level: LogLevel) -> Proxy:
         lookups = build_lookups(parts)
         build_identity(parts, lookups)
         api = build_policy(parts, lookups)
-        build_inbound(parts, api)
+        guard_admin(parts, build_inbound(parts, api))
         build_outbound(parts, with_destination(parts, lookups)._replace(policies=api))
     except BaseException:
         proxy.close()

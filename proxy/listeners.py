@@ -105,6 +105,11 @@ class Listening:
         """Where the workload's calls come in."""
         return [*self.outbound, *(address for address, _ in self.outbound_static)]
 
+    @property
+    def admin_ports(self) -> list[int]:
+        """That of the admin server, where it listens."""
+        return [] if self.admin is None else [self.admin.port]
+
     def leads_back(self, address: SocketAddr) -> bool:
         """Whether connecting there would come out at an outbound listener of ours."""
         return any(_reaches(address, own=own) for own in self.outbound_addresses())

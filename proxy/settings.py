@@ -13,7 +13,11 @@ from linkerd2_py.proxy.config.types import Balancing, Side, SocketTuning
 CONTROL_BACKOFF: Final = BackoffRange(min_s=0.1, max_s=5.0, jitter=1.0)
 """Between two tries of a control stream. The jitter is wide: all proxies lose a control plane at once."""
 
+ADMIN_DETECT_S: Final = 10.0
+"""For each step until a client of the admin server has said what it speaks, and who it is."""
+
 _ADMIN_HEAD_S: Final = 10.0
+_ADMIN_STREAMS: Final = 16
 _ADMIN_IDLE_S: Final = 120.0
 _CONTROL_QUEUE: Final = 100
 _CONTROL_FAILFAST_S: Final = 10.0
@@ -74,7 +78,11 @@ def pool_settings(side: Side, balancing: Balancing) -> PoolSettings:
 
 def admin_limits() -> Limits:
     """Who asks the admin server is quick; who says nothing is let go."""
-    return Limits(head_timeout_ns=ns(_ADMIN_HEAD_S), keepalive_idle_ns=ns(_ADMIN_IDLE_S))
+    return Limits(
+        head_timeout_ns=ns(_ADMIN_HEAD_S),
+        keepalive_idle_ns=ns(_ADMIN_IDLE_S),
+        max_concurrent_streams=_ADMIN_STREAMS,
+    )
 
 
 def control_pool_settings() -> PoolSettings:

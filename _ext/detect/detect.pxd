@@ -14,6 +14,8 @@ cdef enum Protocol:
 # most.
 # Verdicts do not depend on how the bytes arrive, and none is taken back.
 cdef Protocol detect(const char* p, size_t n) noexcept nogil
+# The same where nothing but HTTP is spoken, over TLS or not: what begins neither TLS nor HTTP/2 is HTTP/1.
+cdef Protocol detect_http(const char* p, size_t n) noexcept nogil
 # Whether undecided bytes may still become a request. When the time is over they count as one: otherwise
 # whoever waits longest decides how it is read.
 cdef bint may_ask(const char* p, size_t n) noexcept nogil

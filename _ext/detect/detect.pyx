@@ -38,6 +38,14 @@ cdef Protocol detect(const char* p, size_t n) noexcept nogil:
     return found
 
 
+cdef Protocol detect_http(const char* p, size_t n) noexcept nogil:
+    cdef const unsigned char* bytes = <const unsigned char*> p
+    cdef Protocol found = PROTO_MORE
+    if n:
+        found = _tls(bytes, n) if bytes[0] == HANDSHAKE else _preface(bytes, n)
+    return PROTO_HTTP1 if found == PROTO_OPAQUE else found
+
+
 cdef bint may_ask(const char* p, size_t n) noexcept nogil:
     return n > 0 and <unsigned char> p[0] != HANDSHAKE and detect(p, n) == PROTO_MORE
 

@@ -22,6 +22,7 @@ from linkerd2_py._ext.detect.detect cimport (
     PROTO_TLS,
     Protocol,
     detect,
+    detect_http,
     may_ask,
 )
 from linkerd2_py._ext.detect.transport_header cimport (
@@ -64,6 +65,10 @@ _SESSION_NAMES = {number: name for name, number in _SESSIONS.items()}
 def detect_bytes(content: bytes) -> str:
     """more, http1, http2, tls or opaque."""
     return _NAMES[<int> detect(content, len(content))]
+
+
+def detect_http_bytes(bytes content not None) -> str:
+    return _NAMES[<int> detect_http(content, len(content))]
 
 
 def may_ask_bytes(bytes content):

@@ -4,6 +4,7 @@ from linkerd2_py._ext.core.limits import Limits
 from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.route.call import Call
+from linkerd2_py._ext.tls.identity import LocalIdentity
 
 class CallServer:
     """`on_call(call, path, headers, request)` is called with each whole request message, from the loop. The
@@ -11,7 +12,9 @@ class CallServer:
 
     `connections_max`: one more ends the oldest without calls, or is refused. `calls_max` of all connections;
     `request_bytes` and `request_timeout_ns` of one request; `queue_bytes` that may wait for a caller who does
-    not read; `idle_ns` of a connection without calls.
+    not read; `idle_ns` of a connection without calls. With `identity` TLS that asks for its name ends here:
+    clients need no certificate, but one that they show must be of the mesh. They have `patience_ns` for each
+    step of it.
     """
 
     loop: Loop
@@ -29,6 +32,8 @@ class CallServer:
         queue_bytes: int = 262_144,
         request_timeout_ns: int = 15_000_000_000,
         idle_ns: int = 300_000_000_000,
+        identity: LocalIdentity | None = None,
+        patience_ns: int = 10_000_000_000,
     ) -> None: ...
     @property
     def connections(self) -> int: ...
@@ -41,8 +46,9 @@ class CallServer:
     @property
     def overflowed(self) -> int:
         """Times a caller was too slow for what it was to be sent."""
-    def listen(self, host: str, port: int, *, hold: bool = False) -> Address:
-        """Returns the actual address; with `hold` clients wait until `start`. OSError when it is taken."""
+    def listen(self, host: str, port: int, *, hold: bool = False, plain: bool = True) -> Address:
+        """Returns the actual address; with `hold` clients wait until `start`. `plain`: what comes without TLS
+        is taken there, too. OSError when it is taken."""
     def start(self) -> None: ...
     def drain(self) -> None:
         """Listen no more; each connection ends after its last call."""

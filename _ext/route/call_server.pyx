@@ -3,12 +3,14 @@
 it ends."""
 
 from linkerd2_py._ext.core.fault cimport FaultKind
+from linkerd2_py._ext.detect.detect cimport Protocol
 from linkerd2_py._ext.exchange.stream cimport Peer, Stream
 from linkerd2_py._ext.http2.half cimport Http2Half
 from linkerd2_py._ext.io.address cimport SocketOptions
 from linkerd2_py._ext.io.listener cimport Listener
 from linkerd2_py._ext.io.loop cimport Loop
 from linkerd2_py._ext.io.transport cimport Transport
+from linkerd2_py._ext.tls.identity cimport LocalIdentity
 
 cdef enum:
     IDLE = 11                    # a kind of timer that no other session has
@@ -20,6 +22,7 @@ cdef class CallServer(Calls):
         self, Loop loop not None, *, on_call not None, Limits limits=None, Py_ssize_t connections_max=4096,
         Py_ssize_t calls_max=20_000, size_t request_bytes=65_536, size_t queue_bytes=262_144,
         int64_t request_timeout_ns=15_000_000_000, int64_t idle_ns=300_000_000_000,
+        LocalIdentity identity=None, int64_t patience_ns=10_000_000_000,
     ):
         self.loop = loop
         self.on_call = on_call
@@ -30,16 +33,27 @@ cdef class CallServer(Calls):
         self.queue_bytes = queue_bytes
         self.request_timeout_ns = request_timeout_ns
         self.idle_ns = idle_ns
+        self.identity = identity
+        self.patience_ns = patience_ns
         self.listeners = []
+        self.doors = []
         self.sessions = {}
 
     @property
     def connections(self):
-        return len(self.sessions)
+        return self.count()
 
-    def listen(self, str host not None, int port, *, bint hold=False):
+    def listen(self, str host not None, int port, *, bint hold=False, bint plain=True):
         cdef CallDoor door = CallDoor.__new__(CallDoor)
+        if not plain and self.identity is None:
+            raise ValueError("without an identity there is plain text only")
         door.server = self
+        door.loop = self.loop
+        door.identity = self.identity
+        door.takes_plain = plain
+        door.only_http2 = True
+        door.patience_ns = self.patience_ns
+        self.doors.append(door)
         listener = Listener(self.loop, (host, port), door, SocketOptions(), None, 4096, hold)
         self.listeners.append(listener)
         return listener.address
@@ -53,6 +67,9 @@ cdef class CallServer(Calls):
         for listener in self.listeners:
             listener.close()
         self.listeners = []
+        for door in self.doors:
+            (<CallDoor> door).drop_entering()
+        self.doors = []
         for session in list(self.sessions):
             (<CallSession> session).drain()
 
@@ -60,12 +77,8 @@ cdef class CallServer(Calls):
         for session in list(self.sessions):
             (<CallSession> session).shut()
 
-    cdef int admit(self, Transport transport) except -1:
-        cdef CallSession session
-        if len(self.sessions) >= self.connections_max and not self.make_room():
-            self.refused += 1
-            return transport.abort()
-        session = CallSession(self, self.limits)
+    cdef int admit(self, Transport transport, bint proven) except -1:
+        cdef CallSession session = CallSession(self, self.limits, proven=proven)
         session.server = self
         session.peer = transport.peer_address()
         self.sessions[session] = None
@@ -74,12 +87,24 @@ cdef class CallServer(Calls):
             session.drain()
         return session.rest()
 
+    cdef Py_ssize_t count(self) except -1:
+        cdef Py_ssize_t count = len(self.sessions)
+        for door in self.doors:
+            count += len((<CallDoor> door).entering)
+        return count
+
     cdef bint make_room(self) except -1:
         cdef CallSession session
+        if self.count() < self.connections_max:
+            return True
+        for door in self.doors:
+            if (<CallDoor> door).drop_oldest():
+                return True
         for session in self.sessions:
             if session.table.count == 0:
                 session.shut()
                 return True
+        self.refused += 1
         return False
 
     cdef int forget(self, CallSession session) except -1:
@@ -94,9 +119,12 @@ cdef class CallServer(Calls):
         return self.new_call(session.peer)
 
 
-cdef class CallDoor(Accepting):
-    cdef int on_accepted(self, Transport transport) except -1:
-        return self.server.admit(transport)
+cdef class CallDoor(Entry):
+    cdef bint make_room(self) except -1:
+        return self.server.make_room()
+
+    cdef int admit(self, Transport transport, Protocol protocol, bint secured, bytes peer) except -1:
+        return self.server.admit(transport, peer is not None)
 
 
 cdef class CallSession(Http2Server):

@@ -14,6 +14,9 @@ cdef class Client:
     cdef readonly tuple labels          # the tls labels
     cdef TcpMetrics tcp                 # peer="src"
 
+# One over TLS that nobody counts; `identity` None: who proved nothing.
+cdef Client client_over_tls(bytes identity)
+
 cdef class Clients:
     """Those of one server."""
     cdef Registry registry

@@ -24,6 +24,20 @@ cdef class Client:
         self.tcp = tcp
 
 
+cdef str name_of(bytes identity):
+    return None if identity is None else identity.decode("ascii", "replace")
+
+
+cdef tuple over_tls(str identity):
+    """Its labels."""
+    return (("tls", "true"), ("client_id", identity or ""))
+
+
+cdef Client client_over_tls(bytes identity):
+    cdef str name = name_of(identity)
+    return Client(identity=name, secured=True, labels=over_tls(name))
+
+
 cdef class Clients:
     def __init__(self, Registry registry, str direction, tuple tcp_labels, tuple no_tls, bint looks_for_tls):
         self.registry = registry
@@ -43,8 +57,8 @@ cdef class Clients:
         if client is None:
             if len(self.over_tls) >= CLIENTS_MAX:
                 self.over_tls.clear()
-            name = None if identity is None else identity.decode("ascii", "replace")
-            client = self.make(name, True, (("tls", "true"), ("client_id", name or "")))
+            name = name_of(identity)
+            client = self.make(name, True, over_tls(name))
             self.over_tls[identity] = client
         return client
 

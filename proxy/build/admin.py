@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Final
 
+from linkerd2_py._ext.io.address import Address
+from linkerd2_py._ext.route.client import Client, Permission
 from linkerd2_py._ext.route.local_server import LocalServer
 from linkerd2_py.proxy.admin import Admin, Admission, own_names
 from linkerd2_py.proxy.build.parts import Parts
+from linkerd2_py.proxy.build.server import no_tls
 from linkerd2_py.proxy.config.table import ADMIN_LISTEN_ADDR
 from linkerd2_py.proxy.listeners import listen
 from linkerd2_py.proxy.log_level import LogLevel
-from linkerd2_py.proxy.settings import admin_limits
+from linkerd2_py.proxy.policy.inbound import InboundPolicies
+from linkerd2_py.proxy.policy.server import PathRule, default
+from linkerd2_py.proxy.policy.verdict import Opened
+from linkerd2_py.proxy.settings import ADMIN_DETECT_S, admin_limits, ns
+
+_PROBE: Final = default("probe")
+_PROBED: Final = ("/live", "/ready")
+"""What the kubelet asks, who has no identity: open whatever the policy is."""
 
 
 def build_admin(
@@ -31,6 +42,30 @@ def build_admin(
         shut_down=shut_down if parts.config.shutdown_endpoint else None,
         admission=Admission(settings.hosts | own_names(), token_file=settings.token_file),
     )
-    server = LocalServer(parts.engine, on_request=admin.on_request, limits=admin_limits())
+    server = parts.admin = LocalServer(
+        parts.engine,
+        on_request=admin.on_request,
+        limits=admin_limits(),
+        identity=parts.identity,
+        no_tls=no_tls(inbound=True, identity=parts.identity),
+        patience_ns=ns(ADMIN_DETECT_S),
+    )
     parts.closers.append(server.drain)
     parts.listening.admin = listen(server.listen, settings.listen, setting=ADMIN_LISTEN_ADDR)
+
+
+def guard_admin(parts: Parts, policies: InboundPolicies) -> None:
+    """Inbound policy says who may ask, as for a port of the workload."""
+    server, address = parts.admin, parts.listening.admin
+    if server is None or address is None:
+        return
+    port, shown = address.port, ("/metrics",) if parts.config.admin.shows_metrics else ()
+    opened = tuple(
+        Opened(PathRule(path, below=False, method="GET"), _PROBE, _PROBE)
+        for path in (*_PROBED, *shown)
+    )
+
+    def authorize(client: Client, peer: Address | None) -> Permission:
+        return policies.permission(client, peer, port, always=opened)
+
+    server.authorize = authorize

@@ -12,8 +12,10 @@ from linkerd2_py.proxy.policy.inbound import InboundPolicies
 from linkerd2_py.proxy.policy.ports import PortPolicies
 
 
-def build_inbound(parts: Parts, api: PolicyApi | None) -> None:
-    """Listeners for peers, whose targets are the workload's own addresses. ListenError when one is taken."""
+def build_inbound(parts: Parts, api: PolicyApi | None) -> InboundPolicies:
+    """Listeners for peers, whose targets are the workload's own addresses; and who is let in. ListenError
+    when one is taken.
+    """
     config, side = parts.config, parts.config.inbound
     changes = PolicyChanges()
     ports = PortPolicies(
@@ -28,7 +30,8 @@ def build_inbound(parts: Parts, api: PolicyApi | None) -> None:
     )
     changes.targets = targets
     table = build_table(parts, "inbound", side=side, finder=targets)
-    authorize = _authorize(parts, targets, ports)
+    policies = InboundPolicies(ports.of, registry=parts.registry)
+    authorize = _authorize(policies, targets)
     server = build_server(parts, table, side=side, target=None, authorize=authorize)
     changes.servers.append(server)
     for address in side.listen:
@@ -45,10 +48,10 @@ def build_inbound(parts: Parts, api: PolicyApi | None) -> None:
         bound = bind(server, port.listen, side=side, setting=INBOUND_STATIC_PORTS)
         targets.listens(port, at=bound)
         parts.listening.inbound_static.append((bound, str(port.workload)))
-    ports.begin_always(sorted(config.inbound_ports))
+    ports.begin_always(sorted({*config.inbound_ports, *parts.listening.admin_ports}))
+    return policies
 
 
-def _authorize(parts: Parts, targets: InboundTargets, ports: PortPolicies) -> Authorize:
+def _authorize(policies: InboundPolicies, targets: InboundTargets) -> Authorize:
     """Policy, which knows the workload's own ports only."""
-    policies = InboundPolicies(ports.of, registry=parts.registry)
     return lambda client, peer, port: policies.permission(client, peer, targets.port_of(port))

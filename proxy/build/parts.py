@@ -12,6 +12,7 @@ from linkerd2_py import __version__
 from linkerd2_py._ext.io.actor import Actor
 from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.metrics.registry import Registry
+from linkerd2_py._ext.route.local_server import LocalServer
 from linkerd2_py._ext.route.server import ProxyServer
 from linkerd2_py._ext.route.target_table import TargetTable
 from linkerd2_py._ext.tls.identity import LocalIdentity
@@ -62,6 +63,7 @@ class Parts:
         """What has to wait until this proxy can prove who it is."""
         self.renewal: Renewal | None = None
         self.listening = Listening()
+        self.admin: LocalServer | None = None
         self.tables: list[TargetTable] = []
         self.servers: list[ProxyServer] = []
         self.discoveries: list[Asking] = []

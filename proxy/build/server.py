@@ -87,7 +87,7 @@ def build_server(
         identity=identity,
         authorize=authorize,
         tells_names=parts.config.outbound_tells_names and not inbound,
-        no_tls=_no_tls(inbound=inbound, identity=identity),
+        no_tls=no_tls(inbound=inbound, identity=identity),
     )
     server.on_stranger = stranger_log(logger, clock=SystemClock())
     server.on_exhausted = exhaustion_log(logger, table.registry, direction=table.direction)
@@ -104,7 +104,7 @@ def bind(
     return listen(held, address, setting=setting)
 
 
-def _no_tls(*, inbound: bool, identity: LocalIdentity | None) -> Labels:
+def no_tls(*, inbound: bool, identity: LocalIdentity | None) -> Labels:
     """Why a client's connection is plain."""
     if not inbound:
         return NO_TLS

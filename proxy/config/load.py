@@ -208,6 +208,7 @@ def _build(values: Values, *, warnings: tuple[str, ...], not_used_yet: tuple[str
             listen=values[table.ADMIN_LISTEN_ADDR],
             hosts=values[table.ADMIN_HOSTS],
             token_file=values[table.ADMIN_TOKEN_FILE],
+            shows_metrics=values[table.ADMIN_SHOWS_METRICS],
         ),
         destination=_destination(values),
         dns=Dns(

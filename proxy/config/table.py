@@ -143,6 +143,13 @@ ADMIN_TOKEN_FILE: Final = _text(
     " `authorization: Bearer` and the content"
     " of this file; without it every client on loopback may",
 )
+ADMIN_SHOWS_METRICS: Final = setting(
+    "ADMIN_SHOWS_METRICS",
+    parse.switch,
+    "false",
+    "ours: `/metrics` is open to everybody, as `/live` and `/ready` are, whomever inbound policy lets in to"
+    " the admin port",
+)
 CONTROL_LISTEN_ADDR: Final = ignored("CONTROL_LISTEN_ADDR", parse.socket_addr)
 
 

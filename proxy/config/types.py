@@ -158,12 +158,13 @@ class Logs(NamedTuple):
 
 class AdminSettings(NamedTuple):
     """Where the admin server listens, the names it answers to beside its own, and the file with the token
-    that changes need; without a file they need none.
+    that changes need; without a file they need none. `shows_metrics`: to everybody.
     """
 
     listen: SocketAddr
     hosts: frozenset[str]
     token_file: str
+    shows_metrics: bool
 
 
 class Config(NamedTuple):

@@ -44,9 +44,15 @@ class InboundPolicies:
         self._registry = registry
         self._permissions: dict[tuple[Verdict, Labels, int], Permission] = {}
 
-    def permission(self, client: Client, peer: Address | None, port: int) -> Permission:
-        """The same object for the same answer to the same client on the same port, while it is remembered."""
+    def permission(
+        self, client: Client, peer: Address | None, port: int, *, always: tuple[Opened, ...] = ()
+    ) -> Permission:
+        """The same object for the same answer to the same client on the same port, while it is remembered.
+        `always`: what is open to everybody there.
+        """
         verdict = judge(self._policy_of(port), client, peer)
+        if always:
+            verdict = verdict._replace(opened=(*always, *verdict.opened))
         # A client's labels are its identity, or why it has none.
         key = verdict, client.labels, port
         found = self._permissions.get(key)

@@ -140,12 +140,18 @@ class Calls:
         self.asked: list[Asked] = []
         self.answer = answer
         self.server = CallServer(rig.loop, on_call=self._on_call, **options)
-        found = self.server.listen("127.0.0.1", 0)
-        self.address = (found.host, found.port)
+        self.address = self.listen(plain=True)
         self.clients: list[Client] = []
 
+    def listen(self, *, plain: bool) -> tuple[str, int]:
+        found = self.server.listen("127.0.0.1", 0, plain=plain)
+        return found.host, found.port
+
     def client(self, *, reads: bool = True) -> Client:
-        self.clients.append(Client(self.rig.connect(self.address), reads=reads))
+        return self.client_at(self.rig.connect(self.address), reads=reads)
+
+    def client_at(self, end: End, *, reads: bool = True) -> Client:
+        self.clients.append(Client(end, reads=reads))
         return self.clients[-1]
 
     def until(self, truth: Callable[[], object]) -> None:

@@ -1,6 +1,7 @@
 """Proxy servers on a loop that the test drives, with its own sockets at both ends."""
 
 import socket
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ from linkerd2_py._ext.route.server import ProxyServer
 from linkerd2_py._ext.route.target import Target
 from linkerd2_py._ext.route.target_table import TargetTable
 from tests.support.raw_socket import RawConnection, RawListener
+from tests.support.tls_socket import TlsConnection
 from tests.support.turns import settle
 from tests.support.wait import patience
 
@@ -125,6 +127,16 @@ class Rig:
     def connect(self, address: tuple[str, int]) -> End:
         link = RawConnection(socket.create_connection(address))
         self.links.append(link)
+        return End(link)
+
+    def connect_secure(
+        self, address: tuple[str, int], *, tls: ssl.SSLContext, server_name: str
+    ) -> End:
+        """After its handshake."""
+        plain = socket.create_connection(address)
+        link = TlsConnection.over(plain, tls, server_name=server_name)
+        self.links.append(link)
+        self.until(link.sock.shake)
         return End(link)
 
     def accept(self, listener: RawListener) -> End:

@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.controlplane.identity.certifier import Validity, certify
 from linkerd2_py.controlplane.identity.issuer import Issuer
 from tests.support.certificates import IDENTITY, new_key
@@ -54,10 +55,7 @@ def presenting(
     directory: Path, *, key: ec.EllipticCurvePrivateKey, chain: Sequence[x509.Certificate]
 ) -> ssl.SSLContext:
     """A server's TLS with this leaf and what follows it. Clients need no certificate."""
-    path = directory / "presented.pem"
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    certificates = [each.public_bytes(Encoding.PEM) for each in chain]
-    path.write_bytes(b"".join([private, *certificates]))
+    path = _in_pem(directory / "presented.pem", key=key, chain=chain)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.minimum_version = ssl.TLSVersion.TLSv1_3
     tls.load_cert_chain(path)
@@ -76,3 +74,27 @@ def certified(
     made = certify(key.public_key(), identity=identity, issuer=issuer, now=now, validity=Validity())
     chain = [x509.load_der_x509_certificate(each) for each in (made.leaf, *made.intermediates)]
     return presenting(directory, key=key, chain=chain)
+
+
+def client_side(
+    directory: Path, *, issuer: Issuer, anchors: bytes, identity: str | None
+) -> ssl.SSLContext:
+    """A client's TLS, which trusts `anchors`, as `identity`; None: one that shows no certificate."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    tls.load_verify_locations(cadata=anchors.decode())
+    if identity is not None:
+        key, now = new_key(), SystemClock().wall()
+        made = certify(
+            key.public_key(), identity=identity, issuer=issuer, now=now, validity=Validity()
+        )
+        chain = [x509.load_der_x509_certificate(each) for each in (made.leaf, *made.intermediates)]
+        tls.load_cert_chain(_in_pem(directory / "shown.pem", key=key, chain=chain))
+    return tls
+
+
+def _in_pem(
+    path: Path, *, key: ec.EllipticCurvePrivateKey, chain: Sequence[x509.Certificate]
+) -> Path:
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(b"".join([private, *(each.public_bytes(Encoding.PEM) for each in chain)]))
+    return path

@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
+import ssl
 from pathlib import Path
 
 import pytest
 
+from tests.support.certified import Certified, certified, name_in
 from tests.support.origin import talk
-from tests.support.sidecar import sidecar
+from tests.support.sidecar import Sidecar, sidecar
+from tests.support.tls_pod import client_side
 from tests.support.wait import eventually_async, in_time
 
 CONNECTIONS_MAX = 100
@@ -88,3 +91,56 @@ async def test_what_changes_the_proxy_needs_the_token(tmp_path: Path) -> None:
         assert await status("PUT /proxy-log-level", good) == b"204"
         assert await status("POST /shutdown", good) == b"200"
         await eventually_async(proxy.proxy.ending.is_set)
+
+
+# ---- inbound policy
+
+STRANGER = "127.0.0.2"
+"""Who comes from 127.0.0.1 is of the pod itself."""
+
+
+async def asked(proxy: Sidecar, path: str, *, tls: ssl.SSLContext | None = None) -> int:
+    named = {} if tls is None else {"ssl": tls, "server_hostname": name_in("voting")}
+    reader, writer = await asyncio.open_connection(*proxy.admin, local_addr=(STRANGER, 0), **named)
+    writer.write(request(f"GET {path}", "host: localhost"))
+    answer = await in_time(reader.read(), 30)
+    writer.close()
+    return int(answer.split()[1])
+
+
+def meshed(mesh: Certified, folder: Path, account: str | None) -> ssl.SSLContext:
+    return client_side(
+        folder,
+        issuer=mesh.issuer,
+        anchors=mesh.anchors,
+        identity=None if account is None else name_in(account),
+    )
+
+
+@pytest.mark.parametrize("policy", ["all-authenticated", "deny", "all-unauthenticated"])
+async def test_policy_lets_in_to_all_but_what_is_probed(policy: str, tmp_path: Path) -> None:
+    async with certified(tmp_path) as mesh:
+        settings = {**mesh.with_key("voting"), "INBOUND_DEFAULT_POLICY": policy}
+        async with sidecar(**settings) as proxy:
+            await eventually_async(lambda: proxy.proxy.ready)
+            web, nobody = meshed(mesh, tmp_path, "web"), meshed(mesh, tmp_path, None)
+            for path in ("/live", "/ready"):
+                for tls in (None, nobody, web):
+                    assert await asked(proxy, path, tls=tls) == 200
+            met = [await asked(proxy, "/metrics", tls=tls) for tls in (None, nobody, web)]
+            shown = (await talk(proxy.admin, request("GET /metrics", "host: localhost"))).decode()
+    denied = {"all-authenticated": [403, 403, 200], "deny": [403] * 3}
+    assert met == denied.get(policy, [200] * 3)
+    port = f'target_port="{proxy.admin[1]}"'
+    if policy == "all-authenticated":
+        counted = f'inbound_http_authz_allow_total{{{port},tls="true",client_id="{name_in("web")}"'
+        assert counted in shown
+        assert f"inbound_http_authz_deny_total{{{port}," in shown
+
+
+async def test_metrics_may_be_for_everybody() -> None:
+    denied = {"INBOUND_DEFAULT_POLICY": "deny"}
+    for open_to_all, status in (("true", 200), ("false", 403)):
+        async with sidecar(ADMIN_SHOWS_METRICS=open_to_all, **denied) as proxy:
+            assert await asked(proxy, "/metrics") == status
+            assert await asked(proxy, "/listeners") == 403

@@ -60,8 +60,9 @@ def _settings(spec: WorkloadSpec, *, ips: tuple[str, str], subnet: Subnet) -> di
     return {
         "OUTBOUND_LISTEN_ADDRS": f"127.0.0.1:{OUTBOUND_PORT},[::1]:{OUTBOUND_PORT}",
         "INBOUND_LISTEN_ADDR": f"{_ALL_FAMILIES}:{INBOUND_PORT}",
-        # The supervisor reads metrics from outside.
+        # The supervisor reads metrics from outside, and proves nothing.
         "ADMIN_LISTEN_ADDR": f"0.0.0.0:{ADMIN_PORT}",
+        "ADMIN_SHOWS_METRICS": "true",
         "INBOUND_IPS": ",".join(ips),
         "INBOUND_PORTS_DISABLE_PROTOCOL_DETECTION": ",".join(map(str, opaque)),
         "DESTINATION_PROFILE_NETWORKS": networks,

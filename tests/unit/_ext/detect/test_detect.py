@@ -2,7 +2,7 @@
 
 import pytest
 
-from linkerd2_py._ext.detect.testing import detect_bytes, may_ask_bytes
+from linkerd2_py._ext.detect.testing import detect_bytes, detect_http_bytes, may_ask_bytes
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HELLO = bytes([0x16, 3, 1, 0x02, 0x00, 1])
@@ -189,3 +189,23 @@ def test_nobody_else_begins_with_nothing_but_empty_lines():
 )
 def test_what_is_undecided_may_be_a_request(data, may):
     assert may_ask_bytes(data) is may
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        (b"", "more"),
+        (b"P", "more"),
+        (PREFACE[:13], "more"),
+        (PREFACE[:14], "http2"),
+        (b"PU", "http1"),
+        (b"G", "http1"),
+        (b"*1\r\n", "http1"),
+        (b"\0\1\2\3", "http1"),
+        (HELLO[:5], "more"),
+        (HELLO, "tls"),
+        (bytes([0x16, 2]), "http1"),
+    ],
+)
+def test_where_nothing_but_http_is_spoken_what_is_neither_tls_nor_http2_is_http1(said, found):
+    assert detect_http_bytes(said) == found
