@@ -57,6 +57,10 @@ class Cluster:
         """An object. Raises CliError, and `ApiError` where the API server refuses."""
         return self.run(self._within(timeout_s, self.api.get(path, query)))
 
+    def create(self, path: str, body: Json, *, timeout_s: float) -> Json:
+        """The object that became of `body`. Raises as `get`."""
+        return self.run(self._within(timeout_s, self.api.create(path, body)))
+
     def read(
         self, path: str, query: Mapping[str, str | Sequence[str]], *, timeout_s: float
     ) -> tuple[int, bytes]:

@@ -1,17 +1,28 @@
-"""The checks themselves, against the public API."""
+"""The checks of a mesh, by its public API; of one in a cluster, by its API server."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from linkerd2_py import __version__
 from linkerd2_py.cli.api import Api
-from linkerd2_py.cli.checks.cluster import KUBERNETES_API, ClusterChecks
-from linkerd2_py.cli.checks.run import Check, NotYetError, Outcome, Result, WarnedError
+from linkerd2_py.cli.checks.cluster.asked import Asked, Where
+from linkerd2_py.cli.checks.cluster.checks import ClusterChecks
+from linkerd2_py.cli.checks.cluster.reach import KUBERNETES_API
+from linkerd2_py.cli.checks.hints import linkerd
+from linkerd2_py.cli.checks.run import (
+    Check,
+    NotYetError,
+    Outcome,
+    Result,
+    SkippedError,
+    WarnedError,
+)
 from linkerd2_py.cli.cluster import Cluster
 from linkerd2_py.cli.errors import CliError
-from linkerd2_py.cli.find.cluster import where
+from linkerd2_py.cli.find.cluster import SERVICE, where
 from linkerd2_py.cli.find.public_api import NOT_FOUND, asks_a_cluster, find
 from linkerd2_py.cli.options import Globals
 
@@ -27,18 +38,40 @@ _OUTCOMES: Final[Mapping[str, Outcome]] = {"ok": "success", "warning": "warning"
 Pod = Mapping[str, Any]
 
 
-class MeshChecks:
-    """All checks of one control plane; keeps the connection that the first ones make."""
+@dataclass(frozen=True, slots=True)
+class CniPlugin:
+    """Where the CNI plugin is, and whether it is there for certain."""
 
-    def __init__(self, given: Globals) -> None:
+    namespace: str = "linkerd-cni"
+    enabled: bool = False
+
+
+class MeshChecks:
+    """All checks of one control plane; keeps the connection that the first ones make.
+
+    One in a cluster is looked at through the API server of that; what its public API says of itself comes
+    between. Of others there is nothing but their public API.
+    """
+
+    def __init__(self, given: Globals, *, cni: CniPlugin | None = None) -> None:
+        plugin = cni or CniPlugin()
         self._given = given
         self._in_cluster = _is_a_cluster(given)
         self._source = ""
-        self._of_cluster = ClusterChecks(self._cluster, namespace=where(given))
         self._api: Api | None = None
+        where_to_look = Where(where(given), plugin.namespace, given.namespace or "")
+        self._asked = Asked(self._cluster, where=where_to_look)
+        self._of_cluster = ClusterChecks(self._asked, cni=plugin.enabled)
+
+    @property
+    def in_cluster(self) -> bool:
+        """Whether a kubeconfig says which one is meant."""
+        return self._in_cluster
 
     def all(self) -> list[Check]:
         """In the order in which they make sense."""
+        if self._in_cluster:
+            return [_initialized(self._find), *self._of_cluster.all(self._of_public_api())]
         return [
             *self._reach(),
             Check(API, "control plane checks itself", self._self_check),
@@ -49,28 +82,48 @@ class MeshChecks:
 
     def of_proxies(self) -> list[Check]:
         """Those of the data plane alone."""
+        if self._in_cluster:
+            return [_initialized(self._find), *self._of_cluster.of_proxies()]
         versions = Check(VERSION, "data plane and cli versions match", self._proxy_versions)
         return [*self._reach(), *self._of_pods(), versions]
 
     def of_kinds(self) -> list[Check]:
         """Those of what a cluster must know before a mesh is there. CliError without a cluster."""
-        if not self._in_cluster:
-            raise CliError("--crds is about a cluster, and none is asked here")
+        self._require_cluster("--crds")
         return [_initialized(self._find), *self._of_cluster.of_kinds()]
 
+    def before_install(self) -> list[Check]:
+        """Those of whether a mesh can be installed. CliError without a cluster."""
+        self._require_cluster("--pre")
+        return [_initialized(self._find), *self._of_cluster.before_install()]
+
+    def extension_names(self) -> list[str]:
+        """Of the extensions that are in the cluster; none where it is not known."""
+        if not self._in_cluster or self._api is None:
+            return []
+        try:
+            return self._of_cluster.control_plane.extension_names()
+        except CliError:
+            # A check has said why.
+            return []
+
+    def _require_cluster(self, flag: str) -> None:
+        if not self._in_cluster:
+            raise CliError(f"{flag} is about a cluster, and none is asked here")
+
+    def _of_public_api(self) -> list[Check]:
+        """What a control plane in a cluster is asked itself. Linkerd's has nobody to ask."""
+        return [
+            Check(
+                API,
+                "can query the control plane API",
+                self._query_service,
+                hint="see `kubectl get pods` in its namespace; -L says where that is",
+            ),
+            Check(API, "control plane checks itself", self._self_check_of_service),
+        ]
+
     def _reach(self) -> list[Check]:
-        if self._in_cluster:
-            return [
-                _initialized(self._find),
-                *self._of_cluster.all(),
-                Check(
-                    API,
-                    "can query the control plane API",
-                    self._query,
-                    hint="see `kubectl get pods` in its namespace; -L says where that is",
-                    fatal=True,
-                ),
-            ]
         up = "run `linkerd2-py local up`, or give --api-addr"
         return [
             Check(API, "control plane is known", self._find, hint=up, fatal=True),
@@ -113,8 +166,8 @@ class MeshChecks:
 
     @property
     def _is_of_cluster(self) -> bool:
-        """Whether its pods are a cluster's, by whatever way it is asked."""
-        return self._in_cluster or self._source == "kubernetes"
+        """Whether its pods are a cluster's, though it is asked at an address."""
+        return self._source == "kubernetes"
 
     def close(self) -> None:
         if self._api is not None:
@@ -128,9 +181,24 @@ class MeshChecks:
 
     def _query(self) -> None:
         try:
-            self._source = str(self._connected().get("/version").get("source", ""))
+            self._source = str(self._connected().get("/version").get("source") or "unknown")
         except CliError as error:
             raise NotYetError(str(error)) from error
+
+    def _query_service(self) -> None:
+        if not self._has_public_api():
+            raise SkippedError
+        self._query()
+
+    def _self_check_of_service(self) -> Sequence[Result]:
+        # That it does not answer was said.
+        if not self._source:
+            raise SkippedError
+        return self._self_check()
+
+    def _has_public_api(self) -> bool:
+        own = self._asked.where.control_plane
+        return self._asked.find(f"/api/v1/namespaces/{own}/services/{SERVICE}") is not None
 
     def _self_check(self) -> Sequence[Result]:
         results = self._connected().get("/self-check")["results"]
@@ -222,7 +290,7 @@ def _initialized(find_it: Callable[[], None]) -> Check:
         KUBERNETES_API,
         "can initialize the client",
         find_it,
-        hint="see `kubectl config view`; --kubeconfig and --context say which one is meant",
+        hint=linkerd("k8s-api"),
         fatal=True,
     )
 

@@ -15,7 +15,7 @@ RETRY_EVERY_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How one check ended."""
+    """How one check ended. A `message` may have several lines."""
 
     category: str
     description: str
@@ -32,12 +32,17 @@ class WarnedError(Exception):
     """The check found something that does not stop anybody; the text says what."""
 
 
+class SkippedError(Exception):
+    """The check has no meaning here: nothing is said of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One question. `ask` returns further results, raises CliError, `NotYetError` or `WarnedError`.
+    """One question. `ask` returns further results, raises CliError, `NotYetError`, `WarnedError` or
+    `SkippedError`.
 
-    A `hint` that depends on what was found is made when it is needed. After a `fatal` one
-    that fails, nothing further is asked.
+    A `hint` that depends on what was found is made when it is needed. After a `fatal` one that fails, nothing
+    further is asked; what fails of a `warning` stops nobody.
     """
 
     category: str
@@ -45,6 +50,7 @@ class Check:
     ask: Callable[[], Sequence[Result] | None]
     hint: str | Callable[[], str] = ""
     fatal: bool = False
+    warning: bool = False
 
 
 def run_checks(
@@ -53,7 +59,10 @@ def run_checks(
     """Run in order, yielding results as they come; retries share `wait_s` seconds in all."""
     deadline = time.monotonic() + wait_s
     for check in checks:
-        result, further = _run_one(check, deadline=deadline, on_wait=on_wait)
+        try:
+            result, further = _run_one(check, deadline=deadline, on_wait=on_wait)
+        except SkippedError:
+            continue
         yield result
         yield from further
         if check.fatal and result.outcome == "error":
@@ -68,15 +77,19 @@ def _run_one(
             further = check.ask() or ()
         except NotYetError as error:
             if time.monotonic() + RETRY_EVERY_S > deadline:
-                return _ended(check, outcome="error", message=str(error)), ()
+                return _failed(check, message=str(error)), ()
             on_wait(f"{check.description}: {error}")
             time.sleep(RETRY_EVERY_S)
         except WarnedError as error:
             return _ended(check, outcome="warning", message=str(error)), ()
         except CliError as error:
-            return _ended(check, outcome="error", message=str(error)), ()
+            return _failed(check, message=str(error)), ()
         else:
             return Result(check.category, check.description, "success"), further
+
+
+def _failed(check: Check, *, message: str) -> Result:
+    return _ended(check, outcome="warning" if check.warning else "error", message=message)
 
 
 def _ended(check: Check, *, outcome: Outcome, message: str) -> Result:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from linkerd2_py.base.logs import printable
 from linkerd2_py.cli.checks.run import Outcome, Result
 from linkerd2_py.cli.render.paint import Paint
 
@@ -26,12 +27,13 @@ class CheckLines:
         lines = []
         if result.category != self._category:
             gap = [""] if self._category else []
-            lines += [*gap, result.category, "-" * len(result.category)]
+            name = printable(result.category)
+            lines += [*gap, name, "-" * len(name)]
             self._category = result.category
         mark = paint_mark(result.outcome, paint=self._paint)
-        lines.append(f"{mark} {result.description}")
-        lines += [f"    {text}" for text in (result.message, _hint(result)) if text]
-        return lines
+        lines.append(f"{mark} {printable(result.description)}")
+        told = [*result.message.splitlines(), _hint(result)]
+        return [*lines, *(f"    {printable(text)}" for text in told if text)]
 
     def verdict(self, results: Sequence[Result]) -> list[str]:
         """The last line, and the empty one before it."""
@@ -70,4 +72,7 @@ def as_json(results: Sequence[Result]) -> dict[str, Any]:
 
 
 def _hint(result: Result) -> str:
-    return f"hint: {result.hint}" if result.hint and result.outcome != "success" else ""
+    if not result.hint or result.outcome == "success":
+        return ""
+    is_page = result.hint.startswith("https://")
+    return f"see {result.hint} for hints" if is_page else f"hint: {result.hint}"

@@ -48,9 +48,9 @@ class IssuerFiles:
 
     def load(self, *, now: float) -> Issuer:
         """Read and validate at `now` (Unix seconds). `IssuerError` naming the file."""
-        anchors = _certificates(self.anchors)
-        certificates = _certificates(self.certificate)
-        key = _key(self.key)
+        anchors = certificates_in(_read(self.anchors), where=self.anchors)
+        certificates = certificates_in(_read(self.certificate), where=self.certificate)
+        key = key_in(_read(self.key), where=self.key)
         try:
             return make_issuer(certificates, key=key, anchors=anchors, now=now)
         except IssuerError as error:
@@ -64,21 +64,23 @@ def _anchors_in(directory: Path) -> Path:
     return found[0]
 
 
-def _certificates(path: Path) -> list[x509.Certificate]:
+def certificates_in(pem: bytes, *, where: Path | str) -> list[x509.Certificate]:
+    """At least one. `IssuerError` naming where they were looked for."""
     try:
-        return x509.load_pem_x509_certificates(_read(path))
+        return x509.load_pem_x509_certificates(pem)
     except ValueError as error:
-        raise IssuerError(f"{path}: has no certificates in PEM that can be read") from error
+        raise IssuerError(f"{where}: has no certificates in PEM that can be read") from error
 
 
-def _key(path: Path) -> PrivateKeyTypes:
+def key_in(pem: bytes, *, where: Path | str) -> PrivateKeyTypes:
+    """A private key. `IssuerError` naming where it was looked for."""
     try:
-        return load_pem_private_key(_read(path), password=None)
+        return load_pem_private_key(pem, password=None)
     except TypeError as error:
-        raise IssuerError(f"{path}: the key is encrypted: store it without a password") from error
+        raise IssuerError(f"{where}: the key is encrypted: store it without a password") from error
     except (ValueError, UnsupportedAlgorithm) as error:
         # Not with the library's own words: they must never quote a key.
-        raise IssuerError(f"{path}: has no private key in PEM that can be read") from error
+        raise IssuerError(f"{where}: has no private key in PEM that can be read") from error
 
 
 def _read(path: Path) -> bytes:

@@ -67,11 +67,7 @@ def make_issuer(
     """From the issuer's certificate, followed by those above it, its key, and the anchors. `IssuerError`."""
     moment = datetime.fromtimestamp(now, UTC)
     certificate = certificates[0]
-    signing_key = _issuer_key(key)
-    if _raw(signing_key.public_key()) != _raw(_public_key(certificate)):
-        raise IssuerError(
-            f"the key is not the one of the issuer certificate {display_name(certificate)}"
-        )
+    signing_key = check_pair(certificate, key=key)
     below, anchor = path_to_anchor(certificates, anchors=anchors, moment=moment)
     path = below if below[-1] == anchor else [*below, anchor]
     for authorities_below, each in enumerate(path):
@@ -85,6 +81,16 @@ def make_issuer(
         starts=max(each.not_valid_before_utc for each in path),
         ends=min(each.not_valid_after_utc for each in path),
     )
+
+
+def check_pair(certificate: x509.Certificate, *, key: PrivateKeyTypes) -> IssuerKey:
+    """The key of this issuer, as one that may sign. `IssuerError` where it is not."""
+    signing_key = _issuer_key(key)
+    if _raw(signing_key.public_key()) != _raw(_public_key(certificate)):
+        raise IssuerError(
+            f"the key is not the one of the issuer certificate {display_name(certificate)}"
+        )
+    return signing_key
 
 
 def display_name(certificate: x509.Certificate) -> str:
@@ -121,12 +127,12 @@ def path_to_anchor(
     below: list[x509.Certificate] = []
     for certificate, following in zip(certificates, [*certificates[1:], None], strict=True):
         below.append(certificate)
-        if issuers := [anchor for anchor in anchors if _is_issued(certificate, by=anchor)]:
+        if issuers := [anchor for anchor in anchors if is_issued(certificate, by=anchor)]:
             valid = [anchor for anchor in issuers if anchor.not_valid_before_utc <= moment]
             return below, max(valid or issuers, key=lambda anchor: anchor.not_valid_after_utc)
         if following is None or len(below) == LONGEST_PATH:
             break
-        if not _is_issued(certificate, by=following):
+        if not is_issued(certificate, by=following):
             raise IssuerError(
                 f"{display_name(certificate)} was not issued by {display_name(following)}, which follows it:"
                 " put the issuer first, then what issued it, and so on"
@@ -136,7 +142,8 @@ def path_to_anchor(
     )
 
 
-def _is_issued(certificate: x509.Certificate, *, by: x509.Certificate) -> bool:
+def is_issued(certificate: x509.Certificate, *, by: x509.Certificate) -> bool:
+    """Whether the key of `by` signed it, by that name."""
     try:
         certificate.verify_directly_issued_by(by)
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):

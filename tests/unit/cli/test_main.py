@@ -72,7 +72,7 @@ def _no_mesh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("completion tcsh", "no completion for 'tcsh'"),
         ("check --wait soon", "--wait: 'soon'"),
         ("check -o yaml", "-o: 'yaml'"),
-        ("check --proxy --crds", "--proxy and --crds exclude each other"),
+        ("check --proxy --crds", "--crds and --proxy exclude each other"),
         (
             "diagnostics",
             "Missing command: linkerd2-py diagnostics takes proxy-metrics, endpoints, ",

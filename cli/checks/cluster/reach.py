@@ -1,84 +1,79 @@
-"""The checks of a cluster: is its API server there, is it new enough, does it know what a mesh is made of."""
+"""Is the API server there, is it new enough, does it know what a mesh is made of: `kubernetes-api`,
+`kubernetes-version`, `gateway-api-crd`, `linkerd-crd`.
+"""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from linkerd2_py.cli.checks.run import Check, NotYetError, WarnedError
-from linkerd2_py.cli.cluster import Cluster
+from linkerd2_py.cli.checks.cluster.asked import Asked
+from linkerd2_py.cli.checks.hints import linkerd
+from linkerd2_py.cli.checks.run import Check, NotYetError
 from linkerd2_py.cli.errors import CliError
 
 KUBERNETES_API: Final = "kubernetes-api"
 KUBERNETES_VERSION: Final = "kubernetes-version"
 GATEWAY_API: Final = "gateway-api-crd"
-CONFIG: Final = "linkerd-config"
+CRDS: Final = "linkerd-crd"
+KINDS_EXIST: Final = "control plane CustomResourceDefinitions exist"
 # The rules of our kinds are written in a language that is final since then.
 MINIMUM: Final = (1, 29)
-_TIMEOUT_S: Final = 10.0
 _GATEWAY_KINDS: Final = {"gateway.networking.k8s.io/v1": frozenset({"httproutes", "grpcroutes"})}
 
 
-class ClusterChecks:
-    """Of the cluster that `cluster` gives; the first check must have found it."""
+class Reach:
+    """The cluster itself."""
 
-    def __init__(self, cluster: Callable[[], Cluster], *, namespace: str) -> None:
-        self._cluster = cluster
-        self._namespace = namespace
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
 
-    def all(self) -> list[Check]:
-        """In Linkerd's order."""
-        namespace = Check(
-            CONFIG,
-            "control plane Namespace exists",
-            self._has_namespace,
-            hint="-L, or $LINKERD_NAMESPACE, says in which namespace the control plane is",
-        )
-        return [*self._reach(), namespace, self._kinds()]
-
-    def of_kinds(self) -> list[Check]:
-        """Whether what a mesh is described by is known there."""
-        return [*self._reach(), self._kinds()]
-
-    def _reach(self) -> list[Check]:
+    def checks(self) -> list[Check]:
+        """After the first, which finds the cluster."""
         return [
             Check(
                 KUBERNETES_API,
                 "can query the Kubernetes API",
                 self._query,
-                hint="see `kubectl cluster-info`",
+                hint=linkerd("k8s-api"),
                 fatal=True,
             ),
             Check(
-                KUBERNETES_VERSION, "is running the minimum Kubernetes API version", self._version
+                KUBERNETES_VERSION,
+                "is running the minimum Kubernetes API version",
+                self._version,
+                hint=linkerd("k8s-version"),
             ),
             Check(
                 GATEWAY_API,
                 "Gateway API CRDs are installed",
                 self._gateway,
                 hint="without them, routes of these kinds are not followed",
+                warning=True,
             ),
         ]
 
-    def _kinds(self) -> Check:
+    def kinds(self, category: str = CRDS) -> Check:
+        """Whether it knows ours."""
         return Check(
-            CONFIG,
-            "control plane CustomResourceDefinitions exist",
+            category,
+            KINDS_EXIST,
             self._own_kinds,
-            hint="install the chart linkerd2-py-crds, of the version of this command",
+            hint="`linkerd2-py install --crds | kubectl apply --server-side -f -`, of this version",
+            fatal=True,
         )
 
     def _query(self) -> None:
         try:
-            self._get("/version")
+            self._asked.get("/version")
         except CliError as error:
             raise NotYetError(str(error)) from error
 
     def _version(self) -> None:
-        said = str(self._get("/version").get("gitVersion"))
+        said = str(self._asked.get("/version").get("gitVersion"))
         found = re.match(r"v?(\d+)\.(\d+)", said)
         if found is None or (int(found[1]), int(found[2])) < MINIMUM:
             least = ".".join(map(str, MINIMUM))
@@ -87,16 +82,12 @@ class ClusterChecks:
     def _gateway(self) -> None:
         missing = self._missing(_GATEWAY_KINDS)
         if missing:
-            raise WarnedError(f"not served: {', '.join(missing)}")
-
-    def _has_namespace(self) -> None:
-        if self._ask(f"/api/v1/namespaces/{self._namespace}") is None:
-            raise CliError(f'The "{self._namespace}" namespace does not exist')
+            raise CliError(f"not served: {', '.join(missing)}")
 
     def _own_kinds(self) -> None:
         missing = self._missing(own_kinds())
         if missing:
-            raise CliError(f"not served: {', '.join(missing)}")
+            raise NotYetError(f"not served: {', '.join(missing)}")
 
     def _missing(self, wanted: Mapping[str, Iterable[str]]) -> list[str]:
         """What is not served of the resources of each group and version."""
@@ -107,25 +98,8 @@ class ClusterChecks:
         ]
 
     def _served(self, version: str) -> set[str]:
-        found = self._ask(f"/apis/{version}")
+        found = self._asked.find(f"/apis/{version}")
         return {str(one["name"]) for one in found.get("resources", ())} if found else set()
-
-    def _get(self, path: str) -> Mapping[str, Any]:
-        found = self._ask(path)
-        if found is None:
-            raise CliError(f"there is no {path.rpartition('/')[2]}")
-        return found
-
-    def _ask(self, path: str) -> Mapping[str, Any] | None:
-        """None where there is no such thing."""
-        from linkerd2_py.controlplane.kubernetes_api import ApiError
-
-        try:
-            return self._cluster().get(path, {}, timeout_s=_TIMEOUT_S)
-        except ApiError as error:
-            if error.status == 404:
-                return None
-            raise CliError(f"{self._cluster().address}: {error}") from error
 
 
 def own_kinds() -> dict[str, set[str]]:
