@@ -46,7 +46,8 @@ class _Commands(MutableMapping[str, Any]):
         if isinstance(found, typer.Typer):
             return typer.main.get_command(found)
         alone = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=_SETTINGS)
-        alone.command(name, cls=Command)(takes_globals(found))
+        layout = getattr(module, "Layout", Command)
+        alone.command(name, cls=layout)(takes_globals(found))
         return typer.main.get_command(alone)
 
     def __iter__(self) -> Iterator[str]:

@@ -3,17 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from linkerd2_py.cli import PROGRAM, completing, output
 from linkerd2_py.cli.api import connect
 from linkerd2_py.cli.errors import EXIT_FAILURE, CliError, bad_usage
-from linkerd2_py.cli.options import Globals, output_option
+from linkerd2_py.cli.layout import Command
+from linkerd2_py.cli.options import Globals, output_option, takes_globals
 from linkerd2_py.cli.resources import parse_resource
 
 Presented = Mapping[str, Any]
+ROTATION: Final = "rotate-anchors"
+
+
+class Layout(Command):
+    """A command of pods, and beside it one with a name of its own: a pod called like that is `po/NAME`."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any
+    ) -> Any:
+        """Of the other command where its name is among the words."""
+        if ROTATION not in args:
+            return super().make_context(info_name, args, parent=parent, **extra)
+        from linkerd2_py.cli.commands.rotate_anchors import rotate_anchors
+
+        alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+        settings = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+        alone.command(ROTATION, cls=Command, context_settings=settings)(
+            takes_globals(rotate_anchors)
+        )
+        command = typer.main.get_command(alone)
+        rest = list(args)
+        rest.remove(ROTATION)
+        return command.make_context(f"{info_name} {ROTATION}", rest, parent=parent, **extra)
 
 
 def identity(
@@ -31,7 +55,8 @@ def identity(
 ) -> None:
     """Show the certificate that each pod's proxy presents; exit status 1 if one presents none.
 
-    The control plane asks each proxy for it, and verifies it by the mesh's trust anchors.
+    The control plane asks each proxy for it, and verifies it by the mesh's trust anchors. `identity
+    rotate-anchors -h` tells how these are exchanged.
     """
     output.one_of(form, allowed=("text", "pem"))
     names = [pod_name(word) for word in pods or []]

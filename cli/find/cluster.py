@@ -23,7 +23,7 @@ _POD: Final = "KUBERNETES_SERVICE_HOST"
 def control_plane(given: Globals) -> ControlPlane | None:
     """None where nothing speaks of a cluster. CliError if what does cannot be used."""
     path = kubeconfig(given)
-    if path is None and _POD not in os.environ:
+    if path is None and not in_pod():
         if given.says_a_cluster:
             raise CliError(
                 f"there is no kubeconfig: neither --kubeconfig nor $KUBECONFIG nor {_OWN}"
@@ -43,8 +43,13 @@ def control_plane(given: Globals) -> ControlPlane | None:
 
 def is_spoken_of(given: Globals) -> bool:
     """Whether there is anything to be believed, or to be complained of."""
-    said = given.says_a_cluster or os.environ.get("KUBECONFIG") or _POD in os.environ
+    said = given.says_a_cluster or os.environ.get("KUBECONFIG") or in_pod()
     return bool(said) or _exists(_OWN)
+
+
+def in_pod() -> bool:
+    """Whether this is a pod, which has an account of its cluster."""
+    return _POD in os.environ
 
 
 def where(given: Globals) -> str:
