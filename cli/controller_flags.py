@@ -44,6 +44,8 @@ POLICIES: Final = (
 )
 ISSUER: Final = Path("/var/run/linkerd/identity/issuer")
 TRUST_ROOTS: Final = Path("/var/run/linkerd/identity/trust-roots")
+CONFIG: Final = Path("/var/run/linkerd/config")
+TLS: Final = Path("/var/run/linkerd/tls")
 
 
 def _value(*names: str, metavar: str, what: str) -> Any:
@@ -86,6 +88,21 @@ ControllerNamespace = Annotated[
         metavar="NAMESPACE",
         what="Where this control plane lives.",
     ),
+]
+InjectorNamespace = Annotated[
+    str,
+    _value(
+        "--linkerd-namespace",
+        "--controller-namespace",
+        metavar="NAMESPACE",
+        what="Where this control plane lives.",
+    ),
+]
+ConfigDir = Annotated[
+    Path, _value("--config", metavar="DIR", what="Where the values of the installation are.")
+]
+TlsDir = Annotated[
+    Path, _value("--tls", metavar="DIR", what="Where tls.crt and tls.key of the webhook are.")
 ]
 TrustDomainName = Annotated[
     str, _value("--identity-trust-domain", metavar="NAME", what="What all identities end with.")

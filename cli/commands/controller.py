@@ -1,5 +1,5 @@
-"""`controller destination`, `proxy-api`, `identity`, `public-api`: the processes of a control plane in a
-cluster."""
+"""`controller destination`, `proxy-api`, `identity`, `public-api`, `injector`: the processes of a control
+plane in a cluster."""
 
 from __future__ import annotations
 
@@ -217,6 +217,34 @@ def public_api(
         kubeconfig=kubeconfig,
     )
     _run(process.compose, admin=flags.listen(metrics_addr, flag="--metrics-addr or --admin-addr"))
+
+
+@app.command("injector", cls=Command)
+def injector(
+    addr: Annotated[str, flags.address("--addr", what="Where API servers ask, by TLS.")] = ":8443",
+    metrics_addr: Annotated[str, flags.admin("--metrics-addr", "--admin-addr")] = ":9995",
+    kubeconfig: flags.Kubeconfig = None,
+    linkerd_namespace: flags.InjectorNamespace = "linkerd",
+    config: flags.ConfigDir = flags.CONFIG,
+    trust_roots: flags.TrustRoots = flags.TRUST_ROOTS,
+    tls: flags.TlsDir = flags.TLS,
+    log_level: flags.LogLevel = "info",
+    log_format: flags.LogFormat = "plain",
+) -> None:
+    """Add proxies to pods that are about to be made, where annotations ask for it."""
+    _prepare(log_level, log_format=log_format)
+    from linkerd2_py.controlplane.injector.configured import ConfigFiles
+    from linkerd2_py.controlplane.public_api.tls import TlsFiles
+    from linkerd2_py.controlplane.run.kubernetes.injector import InjectorProcess
+
+    process = InjectorProcess(
+        listen=flags.listen(addr, flag="--addr"),
+        tls=TlsFiles(tls / "tls.crt", tls / "tls.key"),
+        config=ConfigFiles(config / "values", trust_roots / "ca-bundle.crt"),
+        namespace=linkerd_namespace,
+        kubeconfig=kubeconfig,
+    )
+    _run(process.compose, admin=flags.listen(metrics_addr, flag="--metrics-addr"))
 
 
 def _prepare(level: str, *, log_format: str) -> None:

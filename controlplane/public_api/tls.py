@@ -42,6 +42,8 @@ class TlsFiles:
                 continue
             used = seen
             try:
+                # Half of what is loaded stays where the other half cannot be: it is tried elsewhere first.
+                ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.certificate, self.key)
                 context.load_cert_chain(self.certificate, self.key)
             except (OSError, ssl.SSLError) as error:
                 logger.warning("%s cannot be used: %s", self.certificate, error)

@@ -20,7 +20,7 @@ from linkerd2_py.controlplane.listen import Listen
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
 from linkerd2_py.controlplane.metrics.embedded.scraper import Scraper
-from linkerd2_py.controlplane.policy.admission.app import admission_app
+from linkerd2_py.controlplane.policy.admission.app import Answer, admission_app
 from linkerd2_py.controlplane.policy.policy import Policy
 from linkerd2_py.controlplane.policy.settings import Settings as PolicySettings
 from linkerd2_py.controlplane.proxy_api.inbound import InboundService
@@ -166,11 +166,13 @@ async def scrape(
 
 
 @asynccontextmanager
-async def serve_admission(*, tls: TlsFiles, listen: Listen) -> AsyncIterator[str]:
-    """The URL where API servers ask whether objects can mean anything. BindError when it cannot be listened
-    on, CertificateError when nobody could be answered.
+async def serve_webhook(
+    answer: Answer, *, name: str, tls: TlsFiles, listen: Listen
+) -> AsyncIterator[str]:
+    """The URL where API servers ask about objects. BindError when it cannot be listened on, CertificateError
+    when nobody could be answered.
     """
-    server = WebServer(admission_app(), name="policy-validator", tls=tls)
+    server = WebServer(admission_app(answer), name=name, tls=tls)
     try:
         yield f"https://{await server.start(host=listen.host, port=listen.port)}/"
     finally:

@@ -16,8 +16,9 @@ import trustme
 
 from linkerd2_py.base.tasks import cancel_all, spawn
 from linkerd2_py.controlplane.listen import LOOPBACK
+from linkerd2_py.controlplane.policy.admission.review import validate
 from linkerd2_py.controlplane.public_api.tls import TlsFiles
-from linkerd2_py.controlplane.run.components import serve_admission
+from linkerd2_py.controlplane.run.components import serve_webhook
 from tests.support.cluster.control_plane import ControlPlane
 from tests.support.cluster.controller import PROGRAM, START_S, Controller
 from tests.support.cluster.crds import install_crds
@@ -80,7 +81,8 @@ async def asked(control_plane: ControlPlane, tmp_path: Path) -> AsyncIterator[Ku
     """kubectl, before an API server that asks us."""
     kubectl = Kubectl(control_plane.kubeconfig)
     authority = trustme.CA()
-    async with serve_admission(tls=written(authority, tmp_path), listen=LOOPBACK) as url:
+    tls = written(authority, tmp_path)
+    async with serve_webhook(validate, name="policy-validator", tls=tls, listen=LOOPBACK) as url:
         await asyncio.to_thread(install_crds, kubectl)
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
         await apply(kubectl, namespace, configuration(url, authority=authority))

@@ -35,6 +35,11 @@ def answer(review: Json) -> Json:
     return _review(uid)
 
 
+async def validate(review: Json) -> Json:
+    """The same for a webhook; nobody is asked."""
+    return answer(review)
+
+
 def _review(uid: str, *, reason: str = "", code: int = 0) -> Json:
     answered: Json = {"uid": uid, "allowed": not reason}
     if reason:

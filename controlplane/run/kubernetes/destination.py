@@ -19,16 +19,17 @@ from linkerd2_py.controlplane.external_workloads.writer import SliceWriter
 from linkerd2_py.controlplane.leader import Leader, LeaseTimes
 from linkerd2_py.controlplane.listen import Listen
 from linkerd2_py.controlplane.mesh.store import MeshStore
+from linkerd2_py.controlplane.policy.admission.review import validate
 from linkerd2_py.controlplane.policy.settings import Settings as PolicySettings
 from linkerd2_py.controlplane.policy.status.writer import LEASE as STATUS_LEASE
 from linkerd2_py.controlplane.policy.status.writer import StatusWriter
 from linkerd2_py.controlplane.proxy_api.server import Served
 from linkerd2_py.controlplane.public_api.tls import TlsFiles
 from linkerd2_py.controlplane.run.components import (
-    serve_admission,
     serve_destination,
     serve_policy,
     serve_proxy_api,
+    serve_webhook,
     what_proxies_ask,
 )
 from linkerd2_py.controlplane.run.kubernetes.cluster import ask_api_server, follow_cluster
@@ -60,7 +61,7 @@ class DestinationProcess:
         """See `Compose`."""
         if self.admission:
             listen, tls = self.admission
-            validating = serve_admission(tls=tls, listen=listen)
+            validating = serve_webhook(validate, name="policy-validator", tls=tls, listen=listen)
             await process.running.enter_async_context(validating)
         services = await self.answer(process)
         await process.running.enter_async_context(serve_proxy_api(services, listen=self.listen))
