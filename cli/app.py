@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "identity-ca": "identity_ca",
     "inject": "inject",
     "local": "app",
+    "profile": "profile",
     "sample": "app",
     "stat": "stat",
     "uninject": "uninject",

@@ -56,6 +56,11 @@ def pods(ctx: typer.Context) -> list[str]:
     return _names(ctx, "pod")
 
 
+def services(ctx: typer.Context) -> list[str]:
+    """Their names."""
+    return _names(ctx, "service")
+
+
 def authorities(ctx: typer.Context) -> list[str]:
     """Services as `diagnostics endpoints` takes them: a port is named unless it is 80."""
     return [

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 from linkerd2_py.cli.errors import bad_usage
 from linkerd2_py.cli.render.paint import Paint
+
+_NEVER_FOLDED: Final = 2**31
+"""Columns, where each value stays on its line: so do those that Kubernetes' programs write."""
 
 
 def write(text: str) -> None:
@@ -30,7 +33,9 @@ def write_yaml(document: Any) -> None:
     """Keys in the order of their names, as Kubernetes' programs write it."""
     import yaml
 
-    write(yaml.safe_dump(document, allow_unicode=True, default_flow_style=False))
+    write(
+        yaml.safe_dump(document, allow_unicode=True, default_flow_style=False, width=_NEVER_FOLDED)
+    )
 
 
 def paint_for(stream: TextIO) -> Paint:

@@ -1,0 +1,108 @@
+"""`profile`: a ServiceProfile from what describes a service already."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Annotated, Any, Final
+
+import typer
+
+from linkerd2_py.base.names import DEFAULT_NAMESPACE
+from linkerd2_py.cli import completing, output
+from linkerd2_py.cli.api import check_namespace
+from linkerd2_py.cli.errors import bad_usage
+from linkerd2_py.cli.find import cluster
+from linkerd2_py.cli.options import Globals, output_option
+from linkerd2_py.cli.profiles.profile import (
+    Service,
+    profile_of,
+    read_input,
+    template_of,
+)
+
+_FORMS: Final = ("yaml", "json")
+_NAME: Final = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?\Z")
+_DOMAIN: Final = "cluster.local"
+
+
+def profile(
+    service: Annotated[
+        str,
+        typer.Argument(metavar="SERVICE", help="Its name.", autocompletion=completing.services),
+    ],
+    template: Annotated[
+        bool, typer.Option("--template", help="One to be filled in, with words about each field.")
+    ] = False,
+    open_api: Annotated[
+        str,
+        typer.Option("--open-api", metavar="FILE", help="From an OpenAPI document; - reads it."),
+    ] = "",
+    proto: Annotated[
+        str, typer.Option("--proto", metavar="FILE", help="From the services of a .proto file.")
+    ] = "",
+    ignore_cluster: Annotated[
+        bool, typer.Option("--ignore-cluster", help="Do not ask a cluster what its names end with.")
+    ] = False,
+    form: Annotated[str, output_option(*_FORMS)] = "yaml",
+    *,
+    given: Globals,
+) -> None:
+    """Print a ServiceProfile of a service, to be applied to a cluster.
+
+    \b
+    Examples:
+      profile -n emojivoto --open-api web.swagger web-svc | kubectl apply -f -
+      profile -n emojivoto --proto Voting.proto voting-svc
+    """
+    output.one_of(form, allowed=_FORMS)
+    check_namespace(given)
+    if sum((template, bool(open_api), bool(proto))) != 1:
+        raise bad_usage("give one of --template, --open-api FILE or --proto FILE")
+    if not _NAME.match(service):
+        raise bad_usage(f"{service!r} is not the name of a service: write it without its namespace")
+    meant = _service(service, given, ignore_cluster=ignore_cluster)
+    if template:
+        _show_template(template_of(meant), form=form)
+    elif open_api:
+        from linkerd2_py.cli.profiles.openapi import openapi_routes
+
+        routes = openapi_routes(read_input(open_api), source=open_api)
+        _show(profile_of(meant, routes), form=form)
+    else:
+        from linkerd2_py.cli.profiles.protobuf import protobuf_routes
+
+        routes = protobuf_routes(read_input(proto), source=proto)
+        _show(profile_of(meant, routes), form=form)
+
+
+def _service(name: str, given: Globals, *, ignore_cluster: bool) -> Service:
+    """Where a cluster is spoken of, it says what is not given. CliError where it cannot be asked."""
+    if ignore_cluster or given.api_addr or not cluster.is_spoken_of(given):
+        return Service(name, given.namespace or DEFAULT_NAMESPACE, _DOMAIN)
+    from linkerd2_py.cli.checks.cluster.asked import Asked, Where, value
+    from linkerd2_py.cli.cluster import Cluster
+
+    found = Cluster(cluster.kubeconfig(given), given)
+    try:
+        asked = Asked(lambda: found, where=Where(cluster.where(given), ""))
+        domain = value(asked.values, "clusterDomain") or _DOMAIN
+        return Service(name, given.namespace or found.namespace, str(domain))
+    finally:
+        found.close()
+
+
+def _show(found: dict[str, Any], *, form: str) -> None:
+    if form == "json":
+        output.write(json.dumps(found, ensure_ascii=False, separators=(",", ":")))
+    else:
+        output.write_yaml(found)
+
+
+def _show_template(text: str, *, form: str) -> None:
+    if form == "yaml":
+        output.write(text)
+        return
+    import yaml
+
+    _show(yaml.safe_load(text), form=form)
