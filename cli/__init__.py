@@ -12,3 +12,5 @@ if TYPE_CHECKING:
     from typing import Final
 
 PROGRAM: Final = "linkerd2-py"
+PLUGIN: Final = "kubectl-linkerd2_py"
+"""What kubectl calls as `kubectl linkerd2-py`."""

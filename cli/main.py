@@ -6,7 +6,7 @@ import os
 import sys
 
 from linkerd2_py.base.streams import INTERRUPTED, run_program
-from linkerd2_py.cli import PROGRAM
+from linkerd2_py.cli import PLUGIN, PROGRAM
 from linkerd2_py.cli.quick import quick_answer
 
 # As type checkers know it; `cli.quick` says why.
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Final
 
+METADATA: Final = "_extension-metadata"
+EXTENSION: Final = "linkerd-"
 COMPLETE_VARIABLE: Final = "_LINKERD2_PY_COMPLETE"
 _SHORT: Final = ("-n", "-L")
 _LONG: Final = (
@@ -30,17 +32,32 @@ _PLAIN: Final = ("--verbose",)
 
 
 def main() -> None:
-    """Run the command of sys.argv and exit."""
+    """Run the command of sys.argv and exit. Its own name says how it was called: as itself, by kubectl, or
+    by a command line that has it as an extension.
+    """
     if sys.argv[1:2] == ["proxy"]:
         # What runs in every pod must start without the command line's imports.
         from linkerd2_py.proxy.__main__ import main as proxy_main
 
         del sys.argv[1]
         raise SystemExit(proxy_main())
-    raise SystemExit(run_program(PROGRAM, lambda: _dispatch(sys.argv[1:])))
+    own = sys.argv[0].rpartition("/")[2]
+    called = f"kubectl {PROGRAM}" if own == PLUGIN else PROGRAM
+    words = sys.argv[1:]
+    if words == [METADATA]:
+        raise SystemExit(run_program(PROGRAM, lambda: _describe(own)))
+    raise SystemExit(run_program(PROGRAM, lambda: _dispatch(words, called=called)))
 
 
-def _dispatch(words: Sequence[str]) -> int:
+def _describe(own: str) -> int:
+    """As an extension under the name that it was called by: its check is always worth a run."""
+    import json
+
+    sys.stdout.write(json.dumps({"name": own, "checks": "always", "program": PROGRAM}) + "\n")
+    return 0
+
+
+def _dispatch(words: Sequence[str], *, called: str) -> int:
     """The programs of a pod have their own ways with arguments."""
     if words[:1] == ["proxy-identity"]:
         from linkerd2_py.proxy.pod.identity import main as identity_main
@@ -54,17 +71,39 @@ def _dispatch(words: Sequence[str]) -> int:
         from linkerd2_py.proxy.pod.validator import main as validator_main
 
         return validator_main(words[1:])
-    return run(words)
+    return run(words, called=called)
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Run a command and return its exit status. OutputError when nobody takes its output."""
+def run(arguments: Sequence[str], *, called: str = PROGRAM) -> int:
+    """Run a command and return its exit status; help says that it is `called` so. OutputError when nobody
+    takes its output.
+    """
     if COMPLETE_VARIABLE not in os.environ:
         answer = quick_answer(arguments)
         if answer is not None:
-            sys.stdout.write(answer)
+            sys.stdout.write(answer.replace(f"{PROGRAM} ", f"{called} "))
             return 0
-    return _run(hoist_globals(arguments) or ["--help"])
+    words = hoist_globals(arguments) or ["--help"]
+    _become_extension(words)
+    return _run(words, called=called)
+
+
+def _become_extension(words: Sequence[str]) -> None:
+    """Where none of our commands but a program on the PATH is meant, that is who goes on: with our words,
+    our streams, and an exit status of its own.
+    """
+    from linkerd2_py.cli.app import COMMANDS
+
+    name = words[0]
+    # What has a slash would be a program in a folder.
+    if name in COMMANDS or not name.replace("-", "").isalnum() or name.startswith("-"):
+        return
+    import shutil
+
+    program = shutil.which(f"{EXTENSION}{name}")
+    if program is not None:
+        sys.stdout.flush()
+        os.execv(program, [program, *words[1:]])  # noqa: S606
 
 
 def hoist_globals(arguments: Sequence[str]) -> list[str]:
@@ -91,7 +130,7 @@ def _globals_at(words: Sequence[str]) -> int:
     return 1 if first.startswith(_SHORT) or (glued and name in _LONG) else 0
 
 
-def _run(arguments: Sequence[str]) -> int:
+def _run(arguments: Sequence[str], *, called: str) -> int:
     # Plain help without boxes; read by typer when it is imported.
     os.environ["TYPER_USE_RICH"] = "0"
     import typer
@@ -105,7 +144,7 @@ def _run(arguments: Sequence[str]) -> int:
         completion_init()
     command = typer.main.get_command(app)
     try:
-        status = command.main(list(arguments), prog_name=PROGRAM, standalone_mode=False)
+        status = command.main(list(arguments), prog_name=called, standalone_mode=False)
     except CliError as error:
         return _complain(str(error), status=error.status)
     except typer.Abort:

@@ -7,15 +7,17 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from linkerd2_py.cli import PROGRAM
 from linkerd2_py.cli.checks.hints import linkerd
 from linkerd2_py.cli.checks.run import Outcome, Result
+from linkerd2_py.cli.main import EXTENSION as PREFIX
+from linkerd2_py.cli.main import METADATA
 
-PREFIX: Final = "linkerd-"
-METADATA: Final = "_extension-metadata"
 _METADATA_S: Final = 10.0
 _GRACE_S: Final = 60.0
 _OUTCOMES: Final[Mapping[str, Outcome]] = {"success": "success", "warning": "warning"}
@@ -55,6 +57,11 @@ def extension_results(
         )
 
 
+def is_one() -> bool:
+    """Whether this command is an extension itself, whose caller asks the others."""
+    return Path(sys.argv[0]).name.startswith(PREFIX)
+
+
 def _wants_always(program: Path) -> bool:
     """An older copy beside it, of another name, does not speak for itself."""
     try:
@@ -69,6 +76,9 @@ def _wants_always(program: Path) -> bool:
     except (OSError, subprocess.TimeoutExpired, ValueError, RecursionError):
         return False
     if not isinstance(said, dict) or str(said.get("name")).lower() != program.name.lower():
+        return False
+    if said.get("program") == PROGRAM:
+        # This command under another name: it would only say everything once more.
         return False
     return bool(said.get("checks") == "always")
 

@@ -10,7 +10,7 @@ import typer
 
 from linkerd2_py.base.logs import printable
 from linkerd2_py.cli import output
-from linkerd2_py.cli.checks.extensions import extension_results
+from linkerd2_py.cli.checks.extensions import extension_results, is_one
 from linkerd2_py.cli.checks.mesh import CniPlugin, MeshChecks
 from linkerd2_py.cli.checks.run import Check, Result, run_checks
 from linkerd2_py.cli.durations import parse_duration
@@ -67,7 +67,7 @@ def check(
 
     def found() -> Iterator[Result]:
         yield from run_checks(wanted, wait_s=wait_s, on_wait=_on_wait)
-        if checks.in_cluster and not pre and not crds:
+        if checks.in_cluster and not (pre or crds or is_one()):
             yield from extension_results(checks.extension_names(), words=words, wait_s=wait_s)
 
     results: list[Result] = []

@@ -77,7 +77,7 @@ class _Reader:
         return found
 
     def _statement(self, first: str) -> Iterator[str]:
-        depth = first in _OPENING
+        depth = int(first in _OPENING)
         while depth or self._peek() not in {";", "}"}:
             word = self._next()
             depth += (word in _OPENING) - (word in _CLOSING)

@@ -452,3 +452,58 @@ def test_colour_on_a_terminal_unless_refused(no_color: str, coloured: bool) -> N
     child.close()
     assert ("\x1b[31m×\x1b[0m" in child.before) == coloured
     assert "×" in child.before
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The only folder where programs are."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return tmp_path
+
+
+def program(path: Path, name: str, text: str) -> None:
+    """A script of that name."""
+    (path / name).write_text(f"#!/bin/sh\n{text}\n")
+    (path / name).chmod(0o755)
+
+
+def test_a_program_on_the_path_extends_the_command_line(path: Path) -> None:
+    program(path, "linkerd-buoyant", 'read x; echo "$x: $@"; exit 7')
+    words = ["--context", "far", "buoyant", "check", "--flag=1", "a b"]
+    done = subprocess.run(
+        [*ENTRY, *words], input="asked\n", capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (7, "asked: check --flag=1 a b --context far\n")
+
+
+@pytest.mark.usefixtures("path")
+@pytest.mark.parametrize("word", ["buoyant", "../x", "check"])
+def test_without_one_a_word_is_as_unknown_as_ever(
+    word: str, path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program(path, "linkerd-check", "exit 7")
+    assert run([word, "--help"]) == (0 if word == "check" else 2)
+    assert ("No such command" in capsys.readouterr().err) == (word != "check")
+
+
+def linked(folder: Path, name: str) -> list[str]:
+    """The program under another name, as a wheel installs it."""
+    text = "from linkerd2_py.cli.main import main; main()"
+    (folder / name).write_text(f"#!{sys.executable}\n{text}\n")
+    return [sys.executable, str(folder / name)]
+
+
+def test_as_an_extension_it_says_what_it_is(tmp_path: Path) -> None:
+    argv = [*linked(tmp_path, "linkerd-py"), "_extension-metadata"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    # The last is ours: by it the command knows itself among the extensions.
+    assert done.stdout == '{"name": "linkerd-py", "checks": "always", "program": "linkerd2-py"}\n'
+
+
+@pytest.mark.parametrize("words", ["", "get -h", "diagnostics policy --help"])
+def test_kubectl_calls_it_by_its_own_name(tmp_path: Path, words: str) -> None:
+    argv = [*linked(tmp_path, "kubectl-linkerd2_py"), *words.split()]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    command = words.partition(" -")[0]
+    usage = f"Usage: kubectl linkerd2-py {command} " if words else "Usage:  kubectl linkerd2-py COM"
+    assert usage in done.stdout
