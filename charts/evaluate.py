@@ -11,8 +11,6 @@ from functools import singledispatch
 from typing import Any as Anything
 from typing import Final, TypeAlias
 
-import yaml
-
 from linkerd2_py.charts.nodes import (
     All,
     Any,
@@ -35,11 +33,14 @@ from linkerd2_py.charts.nodes import (
     Plain,
     Ref,
     Refusal,
+    Shared,
     Text,
     Tree,
+    WebhookCertificate,
     When,
     Without,
 )
+from linkerd2_py.charts.written import as_yaml
 
 Object: TypeAlias = dict[str, Anything]
 Roots: TypeAlias = Mapping[str, Anything]
@@ -57,9 +58,11 @@ class _Nothing(Enum):
 _ABSENT: Final = _Nothing.ABSENT
 
 
-def roots(values: Mapping[str, Anything], *, namespace: str = "linkerd") -> Roots:
-    """What trees refer to, for these values."""
-    return {"Values": values, "Release": {"Namespace": namespace}}
+def roots(
+    values: Mapping[str, Anything], *, namespace: str = "linkerd", service: str = "CLI"
+) -> Roots:
+    """What trees refer to, for these values. `service` is who renders them, as Helm has it."""
+    return {"Values": values, "Release": {"Namespace": namespace, "Service": service}}
 
 
 def evaluate(tree: Tree, known: Roots) -> Anything:
@@ -101,6 +104,8 @@ def _branch(tree: Branch, known: Roots) -> Anything:
         added = {key: one for layer in tree.by for key, one in (value(layer, known) or {}).items()}
         others = {key: one for key, one in added.items() if key not in tree.own}
         return {**(_mapping(tree.own, known) or {}), **others} or None
+    if isinstance(tree, Shared):
+        return _mapping(tree.tree, known)
     return _spliced((tree,), known) or None
 
 
@@ -216,6 +221,17 @@ def _(expression: Without, known: Roots) -> Object:
     return made
 
 
+@value.register
+def _(expression: WebhookCertificate, known: Roots) -> Object:
+    given = value(Ref(expression.at), known)
+    if given["externalSecret"]:
+        return {"crt": "", "key": "", "ca": given["caBundle"].strip()}
+    certificate, key = given["crtPEM"].strip(), given["keyPEM"].strip()
+    if not (certificate and key):
+        raise ValuesError(f"{expression.at}.crtPEM and {expression.at}.keyPEM are not set")
+    return {"crt": certificate, "key": key, "ca": given["caBundle"].strip() or certificate}
+
+
 def _cut(mapping: Mapping[str, Anything], path: Sequence[str]) -> Object:
     first, *rest = path
     if not rest:
@@ -253,7 +269,7 @@ def _whole(found: Anything) -> Anything:
 
 
 def _as_yaml(found: Anything) -> str:
-    return yaml.safe_dump(found, default_flow_style=False, allow_unicode=True).rstrip("\n")
+    return as_yaml([found]).removeprefix("---").strip()
 
 
 _FUNCTIONS: Final[Mapping[Function, Callable[[Anything], str]]] = {

@@ -55,7 +55,9 @@ class _Signs:
             sign = self._next()
             if sign in stops:
                 return "".join(taken), sign
-            taken.append(self._next() if sign == "\\" and not self.at_end() else sign)
+            if sign == "\\":
+                sign = "" if self.at_end() else self._next()
+            taken.append(sign)
         return "".join(taken), ""
 
     def take(self, sign: str) -> bool:
@@ -115,8 +117,7 @@ def _value(signs: _Signs, *, flag: str, read: Typed) -> Any:
         item, stop = signs.until(",}")
         if not stop:
             raise ValuesError(f"{flag} {signs.text}: a list has no end: write {{a,b}}")
-        if item or stop == "," or items:
-            items.append(read(item))
+        items.append(read(item))
         if stop == "}":
             break
     if not signs.at_end() and not signs.take(","):

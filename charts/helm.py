@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from functools import singledispatch
 from typing import Final
 
 from linkerd2_py.charts.nodes import (
+    NAMESPACE,
     All,
     Any,
     Applied,
@@ -29,20 +31,25 @@ from linkerd2_py.charts.nodes import (
     Manifest,
     Not,
     Operand,
+    Part,
     Plain,
     Ref,
     Refusal,
+    Shared,
     Text,
     Tree,
+    WebhookCertificate,
     When,
     Without,
 )
+from linkerd2_py.charts.written import is_plain
 
 Lines = Iterator[str]
+CERTIFICATE_TEMPLATE: Final = "linkerd2-py.webhook-certificate"
+"""Which the chart has in `_certificates.tpl`."""
 _STEP: Final = "  "
-_BARE: Final = re.compile(r"[A-Za-z/][A-Za-z0-9_./*-]*(:[A-Za-z0-9_./-]+)*")
-"""Texts that YAML reads as themselves without quotes, unless they are one of its words."""
-_WORDS: Final = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
+_BREAKS: Final = re.compile("[\x7f-\x9f\u2028\u2029\ufeff]")
+"""What ends a line in YAML, or may not be there raw, and is nothing special in JSON."""
 _KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 """What Go's templates take after a dot."""
 
@@ -54,12 +61,38 @@ class TreeError(Exception):
 def template(manifest: Manifest, *, source: str) -> str:
     """The text of a file below `templates`."""
     lines = [f"{{{{- /* Made by tools/gen_charts.py from {source}; change it there. */}}}}"]
+    for shared in _shared(manifest.parts):
+        lines.append(_action(f"define {_literal(shared.name)}"))
+        lines += _mapping(shared.tree, "")
+        lines.append(_action("end"))
     for part in manifest.parts:
         lines += _part(part)
     return "\n".join(lines) + "\n"
 
 
-def _part(part: Mapping[str, Tree] | When | Each | Let | Refusal) -> Lines:
+def _shared(tree: object) -> Sequence[Shared]:
+    """What stands in several places, each once."""
+    found: dict[str, Shared] = {}
+    for one in _walk(tree):
+        if isinstance(one, Shared) and found.setdefault(one.name, one) != one:
+            raise TreeError(f"two parts of a file are called {one.name}")
+    return list(found.values())
+
+
+def _walk(tree: object) -> Iterator[object]:
+    yield tree
+    below: Iterable[object] = ()
+    if isinstance(tree, Branch):
+        below = (getattr(tree, one.name) for one in fields(tree))  # type: ignore[arg-type]
+    elif isinstance(tree, Mapping):
+        below = tree.values()
+    elif isinstance(tree, Sequence) and not isinstance(tree, str):
+        below = tree
+    for one in below:
+        yield from _walk(one)
+
+
+def _part(part: Part) -> Lines:
     if isinstance(part, Refusal):
         yield _action(f"if {condition(part.condition)}")
         yield _action(f"fail {_literal(part.words)}")
@@ -77,6 +110,8 @@ def _part(part: Mapping[str, Tree] | When | Each | Let | Refusal) -> Lines:
         yield _action(f"range ${part.name} := {operand(part.over)}")
         yield from _part_of(part.item)
         yield _action("end")
+    elif isinstance(part, Items):
+        yield from _part_of(part)
     else:
         yield "---"
         yield from _mapping(part, "")
@@ -93,6 +128,17 @@ def _part_of(tree: Tree) -> Lines:
 
 
 def _let(part: Let) -> Lines:
+    if isinstance(part.value, WebhookCertificate):
+        asked = (
+            ("given", operand(Ref(part.value.at))),
+            ("secret", _literal(part.value.secret)),
+            ("host", operand(part.value.host)),
+            ("namespace", operand(NAMESPACE)),
+        )
+        pairs = " ".join(f"{_literal(name)} {one}" for name, one in asked)
+        call = f"include {_literal(CERTIFICATE_TEMPLATE)} (dict {pairs})"
+        yield _action(f"${part.name} := {call} | fromJson")
+        return
     if not isinstance(part.value, Without):
         yield _action(f"${part.name} := {operand(part.value)}")
         return
@@ -125,7 +171,10 @@ def _entry(key: str, one: Tree, indent: str) -> Lines:
 
 def _block(tree: Tree, indent: str) -> Lines:
     """What has lines of its own."""
-    if isinstance(tree, Extended):
+    if isinstance(tree, Shared):
+        width = len(indent)
+        yield _action(f"include {_literal(tree.name)} $ | trim | nindent {width}", indent)
+    elif isinstance(tree, Extended):
         yield from _mapping(tree.own, indent)
         for number, layer in enumerate(tree.by):
             yield from _layer(layer, tree, indent, later=tree.by[number + 1 :])
@@ -176,6 +225,9 @@ def _item(item: Tree, indent: str) -> Lines:
 
 def _dashed(lines: Sequence[str], indent: str) -> Lines:
     """The first line behind a dash, unless it is an action, which would take the dash along."""
+    if not lines:
+        yield f"{indent}-"
+        return
     first, *others = lines
     if first.lstrip().startswith("{{-"):
         yield f"{indent}-"
@@ -201,11 +253,12 @@ def _inlined(tree: Tree) -> str:
 
 def scalar(plain: str) -> str:
     """A text that is always the same, as YAML; what Helm would take for its own is kept from it."""
-    if _BARE.fullmatch(plain) and plain.lower() not in _WORDS:
+    if is_plain(plain):
         return plain
     if "{{" in plain or "}}" in plain:
         return f"{{{{ {_literal(plain)} | toJson }}}}"
-    return json.dumps(plain, ensure_ascii=False)
+    quoted = json.dumps(plain, ensure_ascii=False)
+    return _BREAKS.sub(lambda found: f"\\u{ord(found[0]):04x}", quoted)
 
 
 def _action(words: str, indent: str = "") -> str:

@@ -167,6 +167,19 @@ class Without(Expression):
 
 
 @dataclass(frozen=True)
+class WebhookCertificate(Expression):
+    """A webhook's `crt` and `key`, and the `ca` that they are verified by, each as PEM. Stands in a `Let` only.
+
+    Those that the values have at a path; otherwise Helm takes those that the webhook has already, and makes new ones for
+    the host after half a year.
+    """
+
+    at: str
+    secret: str
+    host: Expression
+
+
+@dataclass(frozen=True)
 class When(Branch):
     """A branch under a condition. Where it is not met and nothing else is said, the key or item is not there."""
 
@@ -189,7 +202,7 @@ class Each(Branch):
     `Ref(path, of=name)`, or `Ref("", of=name)` for itself."""
 
     name: str
-    over: Expression
+    over: Expression | Sequence[Plain]
     item: Tree
 
 
@@ -213,6 +226,14 @@ def extended(own: Mapping[str, Tree], *by: Expression) -> Extended:
 
 
 @dataclass(frozen=True)
+class Shared(Branch):
+    """A mapping that stands in several places of a file, where templates have it once, under this name."""
+
+    name: str
+    tree: Mapping[str, Tree]
+
+
+@dataclass(frozen=True)
 class Let:
     """From here on in its file a name stands for a value, as `Ref(path, of=name)`."""
 
@@ -228,9 +249,12 @@ class Refusal:
     words: str
 
 
+Part: TypeAlias = "Mapping[str, Tree] | When | Each | Items | Let | Refusal"
+
+
 @dataclass(frozen=True)
 class Manifest:
     """A file of manifests: objects (mappings, or mappings under a condition), one after the other."""
 
     name: str
-    parts: tuple[Mapping[str, Tree] | When | Each | Let | Refusal, ...]
+    parts: tuple[Part, ...]

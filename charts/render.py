@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import yaml
 
+from linkerd2_py.charts.control_plane import MANIFESTS
 from linkerd2_py.charts.evaluate import Object, objects, roots
-from linkerd2_py.charts.nodes import Manifest
 
 CRDS: Final = Path(__file__).parent / "linkerd2-py-crds" / "templates"
 _ORDER: Final = (
@@ -35,15 +35,10 @@ def render(values: Mapping[str, Any], *, namespace: str = "linkerd") -> list[Obj
     they must be (`proxyInjector.crtPEM`, `policyValidator.crtPEM` … with their keys), as the issuer's.
     """
     known = roots(values, namespace=namespace)
-    made = [one for manifest in manifests() for one in objects(manifest, known)]
+    made = [one for manifest in MANIFESTS for one in objects(manifest, known)]
     return sorted(made, key=lambda one: _ORDER.index(one["kind"]))
 
 
 def render_crds() -> list[Object]:
     """The kinds of objects that describe a mesh, which the control plane's objects need."""
     return [yaml.safe_load(path.read_text()) for path in sorted(CRDS.rglob("*.yaml"))]
-
-
-def manifests() -> tuple[Manifest, ...]:
-    """The files of the control plane's chart."""
-    return ()

@@ -20,6 +20,7 @@ from linkerd2_py.charts.nodes import (
     Branch,
     Choice,
     Default,
+    Each,
     Equal,
     Expression,
     Items,
@@ -96,6 +97,11 @@ def _(node: When) -> Anything:
         return node
     chosen = node.then if node.condition else node.otherwise
     return Items(()) if chosen is None else chosen
+
+
+@_decided.register
+def _(node: Each) -> Anything:
+    return node if isinstance(node.over, Expression) or node.over else Items(())
 
 
 @_decided.register

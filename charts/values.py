@@ -91,7 +91,7 @@ def read(text: str, *, name: str) -> Object:
 
 
 def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> Object:
-    """Mappings are joined, everything else is replaced; null takes away what stands below."""
+    """Mappings are joined, everything else is replaced; null takes away what stands below, and is itself elsewhere."""
     return _without_nulls(_merged(below, above), below=below)
 
 
@@ -110,7 +110,7 @@ def _without_nulls(made: Mapping[str, Any], *, below: Mapping[str, Any]) -> Obje
         under = below.get(key)
         if isinstance(one, Mapping):
             left[key] = _without_nulls(one, below=under if isinstance(under, Mapping) else {})
-        elif one is not None or (key in below and under is None):
+        elif one is not None or under is None:
             left[key] = one
     return left
 

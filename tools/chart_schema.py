@@ -141,6 +141,7 @@ SAID: Final[Mapping[str, Schema]] = {
     "identity.podAnnotations": _TEXTS,
     "destinationController.meshedHttp2ClientProtobuf": _OBJECT,
     "destinationController.podAnnotations": _TEXTS,
+    "publicAPI.podAnnotations": _TEXTS,
     "policyController.probeNetworks": {"type": "array", "items": {"type": "string"}},
     "proxyInjector.timeoutSeconds": {"type": "integer", "minimum": 1, "maximum": 30},
     "proxyInjector.podAnnotations": _TEXTS,

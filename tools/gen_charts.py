@@ -15,6 +15,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from linkerd2_py import __version__  # noqa: E402
+from linkerd2_py.charts.control_plane import MANIFESTS  # noqa: E402
+from linkerd2_py.charts.helm import template  # noqa: E402
+from tools.chart_readme import readme  # noqa: E402
 from tools.chart_schema import schema_of  # noqa: E402
 
 CHARTS = ROOT / "charts"
@@ -26,6 +30,10 @@ def generated() -> Iterator[tuple[Path, str]]:
     values = (chart / "values.yaml").read_text()
     schema = schema_of(values, title="Values of linkerd2-py-control-plane")
     yield chart / "values.schema.json", json.dumps(schema, indent=2) + "\n"
+    for manifest in MANIFESTS:
+        source = f"charts/control_plane/{Path(manifest.name).stem.replace('-', '_')}.py"
+        yield chart / "templates" / manifest.name, template(manifest, source=source)
+    yield chart / "README.md", readme(chart, version=__version__)
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ def made(said, *, below=None, **options):
         ("a=1,b=true,c=FALSE,d=null,e=01,f=1.5,g=-3,h=0", None),
         ("a={b,c}", {"a": ["b", "c"]}),
         ("a={b,1},c=d", {"a": ["b", 1], "c": "d"}),
-        ("a={}", {"a": []}),
+        ("a={}", {"a": [""]}),
         (r"a=b\,c,d\.e=f", {"a": "b,c", "d.e": "f"}),
         ("a[1]=x", {"a": [None, "x"]}),
         ("a[0].b=1,a[0].c=2", {"a": [{"b": 1, "c": 2}]}),

@@ -1,0 +1,67 @@
+"""Public-api: what people ask of the mesh. One pod: the samples that it takes of proxies are its own."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from linkerd2_py.charts.control_plane.access import FOLLOW_CLUSTER, account, in_cluster
+from linkerd2_py.charts.control_plane.named import TRUST_DOMAIN, service
+from linkerd2_py.charts.control_plane.pods import (
+    Component,
+    Container,
+    deployment,
+    disruption_budget,
+)
+from linkerd2_py.charts.nodes import NAMESPACE, Manifest, Ref, text
+from linkerd2_py.charts.pod.kinds import Meshed
+
+_NAME: Final = "linkerd-public-api"
+_COMPONENT: Final = "public-api"
+
+PUBLIC_API_COMPONENT: Final = Component(
+    name=_COMPONENT,
+    containers=(
+        Container(
+            name="public-api",
+            arguments=(
+                "public-api",
+                "--addr=:8085",
+                "--metrics-addr=:9995",
+                text(
+                    "--destination-addr=linkerd-dst-headless.",
+                    *(NAMESPACE, ".svc.", Ref("clusterDomain"), ":8086"),
+                ),
+                text("--controller-namespace=", NAMESPACE),
+                text("--identity-trust-domain=", TRUST_DOMAIN),
+            ),
+            ports={"http": 8085, "api-admin": 9995},
+            admin=9995,
+            probes="publicAPI",
+            resources="publicAPIResources",
+        ),
+    ),
+    meshed=Meshed(
+        anchors_from_config_map=True,
+        inbound_ports="8085,9995",
+        default_inbound_policy="all-unauthenticated",
+        # Proxies are scraped at their admin ports, which speak no TLS.
+        ignore_outbound_ports=text(
+            Ref("proxyInit.kubeAPIServerPorts"), ",", Ref("proxy.ports.admin")
+        ),
+        resources=("publicAPIProxyResources", "proxy.resources"),
+    ),
+    pod_annotations="publicAPI.podAnnotations",
+    replicas=1,
+    known={"proxy.waitBeforeExitSeconds": 0},
+)
+
+PUBLIC_API: Final = Manifest(
+    "public-api.yaml",
+    (
+        account(_NAME, _COMPONENT),
+        in_cluster(_COMPONENT, _NAME, FOLLOW_CLUSTER),
+        service(_NAME, _COMPONENT, port=("http", 8085), target=8085),
+        disruption_budget(PUBLIC_API_COMPONENT),
+        deployment(PUBLIC_API_COMPONENT),
+    ),
+)
