@@ -57,7 +57,7 @@ _FORMAT: Final = _words("plain", "json")
 _PULL: Final = ("Always", "IfNotPresent", "Never")
 
 SAID: Final[Mapping[str, Schema]] = {
-    "clusterDomain": {"type": "string", "pattern": "^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"},
+    "clusterDomain": _words("cluster.local"),
     "clusterNetworks": _NETWORKS,
     "imagePullPolicy": _words(*_PULL),
     "imagePullSecrets": {

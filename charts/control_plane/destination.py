@@ -71,8 +71,6 @@ _DESTINATION: Final = Container(
         text("--cluster-domain=", Ref("clusterDomain")),
         text("--outbound-transport-mode=", Ref("proxy.outboundTransportMode")),
         text("--enable-ipv6=", Not(Ref("disableIPv6"))),
-        text("--enable-h2-upgrade=", Ref("enableH2Upgrade")),
-        text("--enable-endpoint-slices=", Ref("enableEndpointSlices")),
         text("--default-opaque-ports=", Ref("proxy.opaquePorts")),
         text(
             "--meshed-http2-client-params=",

@@ -19,7 +19,6 @@ from linkerd2_py.charts.pod.kinds import Meshed
 _NAME: Final = "linkerd-proxy-injector"
 _COMPONENT: Final = "proxy-injector"
 _SECRET: Final = "linkerd-proxy-injector-k8s-tls"  # noqa: S105  # its name
-_LOOK: Final = ("get", "list", "watch")
 
 INJECTOR_COMPONENT: Final = Component(
     name=_COMPONENT,
@@ -29,8 +28,8 @@ INJECTOR_COMPONENT: Final = Component(
             arguments=(
                 "injector",
                 "--addr=:8443",
-                "--admin-addr=:9995",
-                text("--controller-namespace=", NAMESPACE),
+                "--metrics-addr=:9995",
+                text("--linkerd-namespace=", NAMESPACE),
             ),
             ports={"proxy-injector": 8443, "injector-admin": 9995},
             admin=9995,
@@ -70,9 +69,10 @@ INJECTOR: Final = Manifest(
             _NAME,
             (
                 rule("", ("events",), ("create", "patch")),
-                rule("", ("namespaces", "replicationcontrollers"), _LOOK),
-                rule("apps", ("daemonsets", "deployments", "replicasets", "statefulsets"), _LOOK),
-                rule("batch", ("cronjobs", "jobs"), _LOOK),
+                rule("", ("namespaces",), ("get",)),
+                # Those that others make: whose a pod is in the end.
+                rule("apps", ("replicasets",), ("get",)),
+                rule("batch", ("jobs",), ("get",)),
             ),
         ),
         service(_NAME, _COMPONENT, port=("proxy-injector", 443), target="proxy-injector"),

@@ -44,10 +44,7 @@ PUBLIC_API_COMPONENT: Final = Component(
         anchors_from_config_map=True,
         inbound_ports="8085,9995",
         default_inbound_policy="all-unauthenticated",
-        # Proxies are scraped at their admin ports, which speak no TLS.
-        ignore_outbound_ports=text(
-            Ref("proxyInit.kubeAPIServerPorts"), ",", Ref("proxy.ports.admin")
-        ),
+        ignore_outbound_ports=Ref("proxyInit.kubeAPIServerPorts"),
         resources=("publicAPIProxyResources", "proxy.resources"),
     ),
     pod_annotations="publicAPI.podAnnotations",

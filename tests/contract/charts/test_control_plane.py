@@ -69,7 +69,7 @@ CASES: dict[str, Layers] = {
             "nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms={}",
             "proxy.accessLog=json,proxy.shutdownGracePeriod=5s,proxy.logHTTPHeaders=insecure",
             "configReaders[0].name=viz,configReaders[0].namespace=linkerd-viz",
-            "identityTrustDomain=mesh.example,clusterDomain=example.org,cliVersion=linkerd/cli x",
+            "identityTrustDomain=mesh.example,cliVersion=linkerd/cli x",
             "proxy.additionalEnv[0].name=A,proxy.additionalEnv[0].value=B",
             "destinationProxyResources.cpu.limit=2,networkPolicies=true",
         ),

@@ -8,6 +8,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 import pytest
+from typer.main import get_command
 
 from linkerd2_py import __version__
 from linkerd2_py.charts.control_plane import MANIFESTS
@@ -16,6 +17,7 @@ from linkerd2_py.charts.nodes import Ref
 from linkerd2_py.charts.render import render, render_crds
 from linkerd2_py.charts.values import CHART, Layers, defaults, values_of
 from linkerd2_py.charts.written import as_yaml
+from linkerd2_py.cli.commands import controller
 
 GIVEN = as_yaml(
     [
@@ -181,3 +183,21 @@ def test_no_role_lets_anybody_do_everything():
         for rule in one.get("rules", ()):
             assert "*" not in {*rule["verbs"], *rule["resources"], *rule["apiGroups"]}
             assert "secrets" not in rule["resources"]
+
+
+@pytest.mark.parametrize("said", [(), ("cniEnabled=true,disableIPv6=false",)])
+def test_processes_take_the_arguments_of_their_manifests(said):
+    group = get_command(controller.app)
+    started = []
+    for pod in pods(rendered(*said)):
+        for container in pod["spec"]["containers"]:
+            if container["image"].startswith("linkerd2-py-controller:"):
+                first, name, *words = container["args"]
+                assert first == "controller"
+                command = group.get_command(None, name)
+                # Unknown flags, and values of the wrong form, end it.
+                taken = command.make_context(name, words).params
+                asked_at = taken.get("metrics_addr") or taken["admin_addr"]
+                assert asked_at == f":{container['readinessProbe']['httpGet']['port']}"
+                started.append(name)
+    assert started == ["identity", "proxy-api", "destination", "public-api", "injector"]
