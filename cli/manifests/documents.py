@@ -86,12 +86,8 @@ class _Reading:
 
     def read(self, text: str) -> Any:
         """What it says."""
-        documents = 0
         try:
             for event in yaml.parse(text, Loader=yaml.CSafeLoader):
-                documents += isinstance(event, yaml.DocumentStartEvent)
-                if documents > 1:
-                    self._fail("a second document begins without a line of ---", event.start_mark)
                 self._take(event)
         except yaml.MarkedYAMLError as error:
             self._fail(error.problem or "is no YAML", error.problem_mark or error.context_mark)

@@ -47,7 +47,7 @@ def _changed(found: Any, path: tuple[str, ...]) -> Any:
         del pod["metadata"]
     spec = dict(pod["spec"])
     is_injected = any(
-        container.get("name") in _PROXIES
+        _name(container) in _PROXIES
         for where in ("initContainers", "containers")
         for container in _items(spec.get(where))
     )
@@ -65,7 +65,7 @@ def _drop(spec: Json, where: str, gone: frozenset[str]) -> None:
     held = spec.get(where)
     if not isinstance(held, list):
         return
-    kept = [one for one in held if not (isinstance(one, dict) and one.get("name") in gone)]
+    kept = [one for one in held if _name(one) not in gone]
     if len(kept) == len(held):
         return
     if kept:
@@ -105,6 +105,10 @@ def _mapping(found: object) -> Json:
     return found if isinstance(found, dict) else {}
 
 
-def _items(found: object) -> list[Json]:
-    held = found if isinstance(found, list) else []
-    return [one for one in held if isinstance(one, dict)]
+def _items(found: object) -> list[Any]:
+    return found if isinstance(found, list) else []
+
+
+def _name(found: object) -> str:
+    name = found.get("name") if isinstance(found, dict) else ""
+    return name if isinstance(name, str) else ""
