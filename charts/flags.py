@@ -1,7 +1,7 @@
 """What `--set`, `--set-string` and `--set-file` say, read as Helm reads it.
 
-`a.b=c,d[0]=e` sets two values; `a={b,c}` is a list, a backslash takes the next sign as itself, `null` takes a default
-away. What looks like a whole number, true or false is one, except in `--set-string`.
+`a.b=c,d[0]=e` sets two values; `a={b,c}` is a list, a backslash takes the next sign as itself, `null`
+takes a default away. What looks like a whole number, true or false is one, except in `--set-string`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """A tree as the text of Helm's templates.
 
-Whatever comes from values is written as JSON, which is YAML too: no value can end a scalar, a line or a document.
+Whatever comes from values is written as JSON, which is YAML too: no value can end a scalar, a line or a
+document.
 """
 
 from __future__ import annotations

@@ -5,15 +5,15 @@ A tree is made of plain values, of **expressions**, which stand for a value that
 
     {
         "replicas": Ref("controllerReplicas"),
-        "image": text(Ref("proxy.image.name"), ":", Default(Ref("proxy.image.version"), Ref("linkerdVersion"))),
+        "image": text(Ref("proxy.image.name"), ":", Ref("proxy.image.version")),
         "priorityClassName": When(Ref("priorityClassName"), Ref("priorityClassName")),
         "labels": extended({"app": "x"}, Ref("podLabels")),
         "args": ["identity", When(Ref("disableIPv6"), Items(("--ipv6", "false")))],
         "subjects": Each("reader", Ref("configReaders"), {"name": Ref("name", of="reader")}),
     }
 
-Truth is Helm's: nothing, false, 0 and what is empty are false. A mapping or a list of which in the end nothing
-is there is null, as in what a template writes.
+Truth is Helm's: nothing, false, 0 and what is empty are false. A mapping or a list of which in the end
+nothing is there is null, as in what a template writes.
 """
 
 from __future__ import annotations
@@ -168,10 +168,11 @@ class Without(Expression):
 
 @dataclass(frozen=True)
 class WebhookCertificate(Expression):
-    """A webhook's `crt` and `key`, and the `ca` that they are verified by, each as PEM. Stands in a `Let` only.
+    """A webhook's `crt` and `key`, and the `ca` that they are verified by, each as PEM. Stands in a
+    `Let` only.
 
-    Those that the values have at a path; otherwise Helm takes those that the webhook has already, and makes new ones for
-    the host after half a year.
+    Those that the values have at a path; otherwise Helm takes those that the webhook has already, and
+    makes new ones for the host after half a year.
     """
 
     at: str
@@ -181,7 +182,9 @@ class WebhookCertificate(Expression):
 
 @dataclass(frozen=True)
 class When(Branch):
-    """A branch under a condition. Where it is not met and nothing else is said, the key or item is not there."""
+    """A branch under a condition. Where it is not met and nothing else is said, the key or item is not
+    there.
+    """
 
     condition: Operand
     then: Tree
@@ -198,8 +201,9 @@ class Items(Branch):
 
 @dataclass(frozen=True)
 class Each(Branch):
-    """Items of the list in which it stands, or a list of its own: one for each item of a list, to which they refer by
-    `Ref(path, of=name)`, or `Ref("", of=name)` for itself."""
+    """Items of the list in which it stands, or a list of its own: one for each item of a list, to which
+    they refer by `Ref(path, of=name)`, or `Ref("", of=name)` for itself.
+    """
 
     name: str
     over: Expression | Sequence[Plain]
@@ -220,8 +224,9 @@ class Extended(Branch):
 
 
 def extended(own: Mapping[str, Tree], *by: Expression) -> Extended:
-    """A mapping with what values add to it, the last of which wins. What the mapping itself names is not changed by
-    them."""
+    """A mapping with what values add to it, the last of which wins. What the mapping itself names is not
+    changed by them.
+    """
     return Extended(own, by)
 
 

@@ -31,8 +31,9 @@ _ORDER: Final = (
 def render(values: Mapping[str, Any], *, namespace: str = "linkerd") -> list[Object]:
     """The control plane's objects, in the order in which they are applied. Raises `ValuesError`.
 
-    The values are whole, as `values.values_of` makes them. Helm makes certificates of webhooks that are not given; here
-    they must be (`proxyInjector.crtPEM`, `policyValidator.crtPEM` … with their keys), as the issuer's.
+    The values are whole, as `values.values_of` makes them. Helm makes certificates of webhooks that are
+    not given; here they must be (`proxyInjector.crtPEM`, `policyValidator.crtPEM` … with their keys), as
+    the issuer's.
     """
     known = roots(values, namespace=namespace)
     made = [one for manifest in MANIFESTS for one in objects(manifest, known)]

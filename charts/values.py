@@ -38,8 +38,9 @@ class Layers:
 
 
 def values_of(layers: Layers, *, below: Mapping[str, Any] | None = None) -> Object:
-    """The values by which everything is made: defaults (or what stands `below`, as the values of an installation) with
-    the layers over them, checked. Raises `ValuesError`."""
+    """The values by which everything is made: defaults (or what stands `below`, as the values of an
+    installation) with the layers over them, checked. Raises `ValuesError`.
+    """
     made = laid_over(below if below is not None else defaults(), given(layers))
     check(made, schema())
     return made
@@ -91,7 +92,9 @@ def read(text: str, *, name: str) -> Object:
 
 
 def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> Object:
-    """Mappings are joined, everything else is replaced; null takes away what stands below, and is itself elsewhere."""
+    """Mappings are joined, everything else is replaced; null takes away what stands below, and is itself
+    elsewhere.
+    """
     return _without_nulls(_merged(below, above), below=below)
 
 

@@ -1,6 +1,7 @@
 """Objects as YAML that every reader reads alike.
 
-Readers differ in what they take for a number or a truth (`1e3`, `y`, `0o7`): a text that is not plainly one is quoted.
+Readers differ in what they take for a number or a truth (`1e3`, `y`, `0o7`): a text that is not plainly
+one is quoted.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The control plane's manifests, a module for each file of the chart.
 
-Pods are the parts that `pods` puts together: one component's processes, meshed by their manifest. Who may do what
-stands beside who does it.
+Pods are the parts that `pods` puts together: one component's processes, meshed by their manifest. Who
+may do what stands beside who does it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Destination: where names lead, who is let in, and by which routes; and whether objects can mean anything.
 
-Two processes a pod: proxy-api holds the streams of proxies and survives the other's restarts, destination follows the
-cluster and answers it, on loopback. They share a pod because proxies ask whoever has the identity
-`linkerd-destination`, and because what proxy-api asks cannot itself be discovered through proxy-api.
+Two processes a pod: proxy-api holds the streams of proxies and survives the other's restarts,
+destination follows the cluster and answers it, on loopback. They share a pod because proxies ask whoever
+has the identity `linkerd-destination`, and because what proxy-api asks cannot itself be discovered
+through proxy-api.
 """
 
 from __future__ import annotations

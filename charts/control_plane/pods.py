@@ -1,5 +1,5 @@
-"""Deployments of components: one or more processes of the controller image in a pod, meshed by this manifest, since
-the injector leaves the control plane alone.
+"""Deployments of components: one or more processes of the controller image in a pod, meshed by this
+manifest, since the injector leaves the control plane alone.
 """
 
 from __future__ import annotations

@@ -30,7 +30,9 @@ RENEW_AFTER: Final = "linkerd2-py/renew-after"
 def certificate(
     at: str, *, service: str, secret: str, component: str
 ) -> tuple[Refusal | Let | When, ...]:
-    """The Secret of a webhook, whose values stand `at` a path; from here on `$certificate` is what is in it."""
+    """The Secret of a webhook, whose values stand `at` a path; from here on `$certificate` is what is in
+    it.
+    """
     return (
         *_sound(at),
         Let(

@@ -1,5 +1,6 @@
-"""The charts on a real API server of their own: it takes their objects, Helm installs and changes them, and each account
-may do what its component does, and little else. Nothing runs them here: pods are pending.
+"""The charts on a real API server of their own: it takes their objects, Helm installs and changes them,
+and each account may do what its component does, and little else. Nothing runs them here: pods are
+pending.
 """
 
 from __future__ import annotations

@@ -253,7 +253,9 @@ def _helms(helm: Helm, said: str) -> dict[str, Any] | None:
 @settings(RUNS, max_examples=60)
 @given(said=SET)
 def test_set_is_read_as_helm_reads_it(helm: Helm, said: str) -> None:
-    """Where Helm passes over what has no name or no place, ours says so; nothing is read as something else."""
+    """Where Helm passes over what has no name or no place, ours says so; nothing is read as something
+    else.
+    """
     # Helm forgets an empty value below a list, if it is the last.
     assume(not (said.endswith("=") and "[" in said))
     ours = _ours(said)

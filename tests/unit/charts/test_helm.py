@@ -1,4 +1,6 @@
-"""Trees as templates. That Helm makes equal objects of them is tested with Helm itself, in `tests/cluster`."""
+"""Trees as templates. That Helm makes equal objects of them is tested with Helm itself, in
+`tests/cluster`.
+"""
 
 from __future__ import annotations
 
