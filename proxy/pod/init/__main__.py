@@ -55,6 +55,9 @@ def _run(options: Options) -> None:
         logger.warning(
             "without --proxy-uid or --proxy-gid the proxy's own connections come back to it"
         )
+    if options.check and options.wanted is not None:
+        apply.check(backends, wanted=options.wanted)
+        return
     if options.simulate:
         sys.stdout.write(apply.simulate(backends, make_text=make_text))
         return

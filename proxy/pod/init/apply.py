@@ -9,7 +9,14 @@ from typing import NamedTuple
 
 from linkerd2_py.proxy.pod.init import programs as chosen
 from linkerd2_py.proxy.pod.init.programs import ProgramMissingError, Programs
-from linkerd2_py.proxy.pod.init.rules import Family, cleanup_text, count_rules, restored_text
+from linkerd2_py.proxy.pod.init.rules import (
+    Family,
+    Redirection,
+    cleanup_text,
+    count_rules,
+    missing_rules,
+    restored_text,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +65,15 @@ def apply(backends: Sequence[Backend], *, make_text: MakeText) -> None:
         loaded.append((backend, before))
         what = f"{count_rules(text)} rules" if text else "nothing to do"
         logger.info("%s: %s for IPv%d", backend.programs.restore, what, backend.family)
+
+
+def check(backends: Sequence[Backend], *, wanted: Redirection) -> None:
+    """RefusedError where some rules are not there."""
+    for backend in backends:
+        family = backend.family
+        missing = missing_rules(wanted, family=family, existing=backend.existing())
+        if missing:
+            raise RefusedError(f"IPv{family} lacks {', '.join(missing)}; set the rules again")
 
 
 def simulate(backends: Sequence[Backend], *, make_text: MakeText) -> str:

@@ -36,6 +36,7 @@ class Options(NamedTuple):
     save_bin_path: str
     families: tuple[Family, ...]
     simulate: bool
+    check: bool
     netns: str
     wait: bool
     close_wait_s: int
@@ -53,6 +54,7 @@ def parse(words: Sequence[str]) -> Options:
         save_bin_path=given.firewall_save_bin_path,
         families=(4, 6) if given.ipv6 else (4,),
         simulate=given.simulate,
+        check=given.check,
         netns=given.netns,
         wait=given.use_wait_flag,
         close_wait_s=given.timeout_close_wait_secs,
@@ -210,6 +212,11 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
         help="network namespace to do it in: a path, or a name below /run/netns",
     )
     add("--simulate", help="print what would be loaded, load nothing", **_switch(default=False))
+    add(
+        "--check",
+        action="store_true",
+        help="change nothing; status 1 if the rules are not there",
+    )
     add("--cleanup", action="store_true", help="remove everything that proxy-init has set up")
     add(
         "--log-format",

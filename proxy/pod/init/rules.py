@@ -57,6 +57,24 @@ def rules_text(wanted: Redirection, *, family: Family, existing: str) -> str:
     )
 
 
+def missing_rules(wanted: Redirection, *, family: Family, existing: str) -> list[str]:
+    """Which of the rules are not there, by their comments, in the order in which they should be; what is in
+    our chains that should not be is missed as well. Empty: exactly `wanted` holds.
+    """
+    missing = [
+        f"a jump from {origin}" for origin in _CHAINS if not _jumps_in(existing, origin=origin)
+    ]
+    for chain, lines in (
+        (INBOUND_CHAIN, _inbound(wanted, family=family)),
+        (OUTBOUND_CHAIN, _outbound(wanted)),
+    ):
+        should, are = _comments(lines, chain=chain), _comments(existing.splitlines(), chain=chain)
+        if should != are:
+            lacking = [one for one in should if one not in are]
+            missing += lacking or [f"the order of {chain}"]
+    return missing
+
+
 def cleanup_text(*, existing: str) -> str:
     """What to load so that nothing of ours is left; empty when nothing is there."""
     jumps = [f"-D{rule[2:]}" for origin in _CHAINS for rule in _jumps_in(existing, origin=origin)]
@@ -133,6 +151,12 @@ def _matches(ports: Iterable[Ports]) -> Iterator[list[Ports]]:
         slots += needed
     if group:
         yield group
+
+
+def _comments(lines: Iterable[str], *, chain: str) -> list[str]:
+    """Of a chain's rules, as we write them or as they are saved: there words without spaces have no quotes."""
+    found = (re.match(rf'-A {chain} .*--comment "?([^" ]+)', line) for line in lines)
+    return [one[1] for one in found if one]
 
 
 def _jump(origin: str, *, existing: str, comment: str) -> Iterator[str]:

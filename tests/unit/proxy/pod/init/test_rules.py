@@ -14,6 +14,7 @@ from linkerd2_py.proxy.pod.init.rules import (
     Ports,
     Redirection,
     cleanup_text,
+    missing_rules,
     restored_text,
     rules_text,
 )
@@ -183,3 +184,25 @@ def test_names_of_the_second_family() -> None:
         programs.named("/sbin/iptables-nft", "", family=6).restore == "/sbin/ip6tables-nft-restore"
     )
     assert programs.named("iptables", "my-iptables-save", family=6).save == "my-ip6tables-save"
+
+
+def test_rules_that_are_not_there_are_named() -> None:
+    wanted = Redirection(4143, 4140, uid=2102, skip_inbound=(Ports(80, 80), Ports(90, 99)))
+    full = rules_text(wanted, family=4, existing="")
+
+    def missing(text: str) -> list[str]:
+        return missing_rules(wanted, family=4, existing=text)
+
+    assert missing(full) == []
+    # As it is saved, words without spaces have no quotes.
+    assert missing(full.replace('"', "")) == []
+    assert "a jump from PREROUTING" in missing("")
+    lines = full.splitlines()
+    for number, line in enumerate(lines):
+        if line.startswith("-A"):
+            rest = "\n".join(lines[:number] + lines[number + 1 :])
+            assert len(missing(rest)) == 1, line
+    loopback = next(line for line in lines if "ignore-loopback" in line)
+    lines.remove(loopback)
+    lines.insert(-1, loopback)
+    assert missing("\n".join(lines)) == ["the order of PROXY_INIT_OUTPUT"]
