@@ -40,5 +40,9 @@ class KubernetesApi(Protocol):
     async def patch(self, path: str, change: Json, *, form: str = MERGE_PATCH) -> Json:
         """Some fields of the object at `path`."""
 
-    async def delete(self, path: str, *, version: str) -> Json:
-        """No object at `path`: 409 where it is not of this version. What it gives may be a `Status`."""
+    async def delete(
+        self, path: str, *, version: str = "", uid: str = "", grace_s: int | None = None
+    ) -> Json:
+        """No object at `path`: 409 where it is not of this version, or not this very one. What it gives may
+        be a `Status`. `grace_s` is how long a pod may take, where that is not to be its own affair.
+        """

@@ -116,12 +116,16 @@ class ApiServer:
         headers = {"Accept": _AS_JSON, "Content-Type": form}
         return await self._object("PATCH", path, {}, headers=headers, body=change)
 
-    async def delete(self, path: str, *, version: str) -> Json:
+    async def delete(
+        self, path: str, *, version: str = "", uid: str = "", grace_s: int | None = None
+    ) -> Json:
         """See `KubernetesApi`."""
+        conditions = {"resourceVersion": version, "uid": uid}
         only: Json = {
             "apiVersion": "v1",
             "kind": "DeleteOptions",
-            "preconditions": {"resourceVersion": version},
+            "preconditions": {name: value for name, value in conditions.items() if value},
+            **({} if grace_s is None else {"gracePeriodSeconds": grace_s}),
         }
         return await self._object("DELETE", path, {}, headers=_WRITTEN, body=only)
 

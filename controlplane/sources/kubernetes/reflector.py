@@ -58,6 +58,7 @@ class Resource:
     optional: bool = False
     metadata: bool = False
     describes: bool = False
+    selection: tuple[tuple[str, str], ...] = ()
 
     @property
     def path(self) -> str:
@@ -139,7 +140,8 @@ class Reflector(Generic[T]):
     async def _list(self) -> None:
         """All pages of one version. A list that grows too old between two pages begins anew."""
         objects: list[T] = []
-        query = {"limit": str(PAGE)}
+        first = {**dict(self.resource.selection), "limit": str(PAGE)}
+        query = first
         while True:
             page = await self._page(query)
             version = text(page, "metadata", "resourceVersion")
@@ -151,7 +153,7 @@ class Reflector(Generic[T]):
             following = text(page, "metadata", "continue")
             if not following:
                 break
-            query = {"limit": str(PAGE), "continue": following}
+            query = {**first, "continue": following}
         self._sink.replace(objects)
         self._version = version
         self.synced = True
@@ -168,6 +170,7 @@ class Reflector(Generic[T]):
     async def _follow(self) -> bool:
         """Until the API server ends the watch, in good order or not; whether it said anything."""
         query = {
+            **dict(self.resource.selection),
             "watch": "true",
             "allowWatchBookmarks": "true",
             "resourceVersion": self._version,
