@@ -3,20 +3,15 @@ plane in a cluster."""
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 
-from linkerd2_py.base import logs
 from linkerd2_py.cli import controller_flags as flags
-from linkerd2_py.cli.errors import CliError, bad_usage
+from linkerd2_py.cli.errors import bad_usage
 from linkerd2_py.cli.layout import Command, Group
-
-if TYPE_CHECKING:
-    from linkerd2_py.controlplane.listen import Listen
-    from linkerd2_py.controlplane.run.kubernetes.process import Compose
+from linkerd2_py.cli.processes import prepare, run_until_told
 
 app = typer.Typer(
     cls=Group,
@@ -57,7 +52,7 @@ def destination(
     log_format: flags.LogFormat = "plain",
 ) -> None:
     """Watch the cluster and answer where names and addresses lead, who is let in, and by which routes."""
-    _prepare(log_level, log_format=log_format)
+    prepare(log_level, log_format=log_format)
     from linkerd2_py.controlplane.run.kubernetes.destination import DestinationProcess
 
     flags.only(cluster_domain, "cluster.local", flag="--cluster-domain")
@@ -83,7 +78,9 @@ def destination(
         ),
         admission=flags.admission(server_addr, certificate=server_tls_certs, key=server_tls_key),
     )
-    _run(process.compose, admin=flags.listen(metrics_addr, flag="--metrics-addr or --admin-addr"))
+    run_until_told(
+        process.compose, admin=flags.listen(metrics_addr, flag="--metrics-addr or --admin-addr")
+    )
 
 
 @app.command("identity", cls=Command)
@@ -102,7 +99,7 @@ def identity(
     log_format: flags.LogFormat = "plain",
 ) -> None:
     """Certify the keys of workloads that prove by a token which service account they are."""
-    _prepare(log_level, log_format=log_format)
+    prepare(log_level, log_format=log_format)
     from linkerd2_py.controlplane.run.kubernetes.identity import IdentityProcess
 
     process = IdentityProcess(
@@ -112,7 +109,9 @@ def identity(
         validity=flags.validity(identity_issuance_lifetime, skew=identity_clock_skew_allowance),
         kubeconfig=kubeconfig,
     )
-    _run(process.compose, admin=flags.listen(admin_addr, flag="--admin-addr or --metrics-addr"))
+    run_until_told(
+        process.compose, admin=flags.listen(admin_addr, flag="--admin-addr or --metrics-addr")
+    )
 
 
 @app.command("proxy-api", cls=Command)
@@ -152,7 +151,7 @@ def proxy_api(
     log_format: flags.LogFormat = "plain",
 ) -> None:
     """Hold the streams of proxies, and ask a destination each question once."""
-    _prepare(log_level, log_format=log_format)
+    prepare(log_level, log_format=log_format)
     from linkerd2_py.controlplane.run.kubernetes.destination import DestinationProcess
     from linkerd2_py.controlplane.run.kubernetes.identity import IdentityProcess
     from linkerd2_py.controlplane.run.kubernetes.proxy_api import ProxyApiProcess
@@ -190,7 +189,9 @@ def proxy_api(
         destination=destination_addr or answers,
         identity=identity_addr or certifies or None,
     )
-    _run(process.compose, admin=flags.listen(metrics_addr, flag="--metrics-addr or --admin-addr"))
+    run_until_told(
+        process.compose, admin=flags.listen(metrics_addr, flag="--metrics-addr or --admin-addr")
+    )
 
 
 @app.command("public-api", cls=Command)
@@ -207,7 +208,7 @@ def public_api(
     log_format: flags.LogFormat = "plain",
 ) -> None:
     """Watch the cluster, scrape its proxies, and answer what people ask."""
-    _prepare(log_level, log_format=log_format)
+    prepare(log_level, log_format=log_format)
     from linkerd2_py.controlplane.run.kubernetes.public_api import PublicApiProcess
 
     process = PublicApiProcess(
@@ -216,7 +217,9 @@ def public_api(
         identities=flags.identities(identity_trust_domain, namespace=controller_namespace),
         kubeconfig=kubeconfig,
     )
-    _run(process.compose, admin=flags.listen(metrics_addr, flag="--metrics-addr or --admin-addr"))
+    run_until_told(
+        process.compose, admin=flags.listen(metrics_addr, flag="--metrics-addr or --admin-addr")
+    )
 
 
 @app.command("injector", cls=Command)
@@ -232,7 +235,7 @@ def injector(
     log_format: flags.LogFormat = "plain",
 ) -> None:
     """Add proxies to pods that are about to be made, where annotations ask for it."""
-    _prepare(log_level, log_format=log_format)
+    prepare(log_level, log_format=log_format)
     from linkerd2_py.controlplane.injector.configured import ConfigFiles
     from linkerd2_py.controlplane.public_api.tls import TlsFiles
     from linkerd2_py.controlplane.run.kubernetes.injector import InjectorProcess
@@ -244,25 +247,4 @@ def injector(
         namespace=linkerd_namespace,
         kubeconfig=kubeconfig,
     )
-    _run(process.compose, admin=flags.listen(metrics_addr, flag="--metrics-addr"))
-
-
-def _prepare(level: str, *, log_format: str) -> None:
-    """Everything by which a start can fail before anything of weight is imported."""
-    filter_text = level if "=" in level or "," in level else f"warn,linkerd={level}"
-    chosen = flags.one_of(log_format, flags.FORMATS, flag="--log-format")
-    try:
-        logs.configure(filter_text=filter_text, style="json" if chosen == "json" else "plain")
-    except logs.FilterError as error:
-        raise bad_usage(f"--log-level: {error}") from error
-    if find_spec("kubernetes") is None:
-        raise flags.missing_library()
-
-
-def _run(compose: Compose, *, admin: Listen) -> None:
-    from linkerd2_py.controlplane.run.kubernetes.process import StartError, run_process
-
-    try:
-        run_process(compose, admin=admin)
-    except StartError as error:
-        raise CliError(str(error)) from error
+    run_until_told(process.compose, admin=flags.listen(metrics_addr, flag="--metrics-addr"))
