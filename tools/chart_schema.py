@@ -40,6 +40,11 @@ _IMAGE: Final[Schema] = {
     "pattern": "^([A-Za-z0-9][A-Za-z0-9._/:@-]*)?$",
     "description": "the name of an image",
 }
+_FOLDER: Final[Schema] = {
+    "type": "string",
+    "pattern": "^/[A-Za-z0-9._/-]+$",
+    "description": "a folder of the node, as /etc/cni/net.d",
+}
 _NAMED: Final[Schema] = {
     "type": "string",
     "pattern": "^([^/]+/[^/]+)?$",
@@ -156,6 +161,34 @@ SAID: Final[Mapping[str, Schema]] = {
     },
 }
 """By path: in the place of what a default says."""
+SAID_OF_CNI: Final[Mapping[str, Schema]] = {
+    "inboundProxyPort": _PORT,
+    "outboundProxyPort": _PORT,
+    "proxyAdminPort": _PORT,
+    "proxyControlPort": _PORT,
+    "adminPort": _PORT,
+    "ignoreInboundPorts": _PORTS,
+    "ignoreOutboundPorts": _PORTS,
+    "portsToRedirect": _PORTS,
+    "skipSubnets": _NETWORKS,
+    "podLabels": _TEXTS,
+    "commonLabels": _TEXTS,
+    "logFormat": _FORMAT,
+    "proxyUID": _NUMBER,
+    "proxyGID": _ID,
+    "destCNINetDir": _FOLDER,
+    "destCNIBinDir": _FOLDER,
+    "iptablesMode": _words("nft", "legacy", "plain"),
+    "revisionHistoryLimit": _NUMBER,
+    "updateStrategy": _OBJECT,
+    "tolerations": _OBJECTS,
+    "nodeAffinity": _OBJECT,
+    "image.name": _IMAGE,
+    "image.pullPolicy": _words(*_PULL),
+    "imagePullSecrets": SAID["imagePullSecrets"],
+    "extraInitContainers": _OBJECTS,
+}
+"""The same for the CNI plugin's chart."""
 _BY_NAME: Final[Mapping[str, Schema]] = {
     "namespaceSelector": _OBJECT,
     "objectSelector": _OBJECT,
@@ -177,35 +210,39 @@ _TYPES: Final[Mapping[type, str]] = {
 }
 
 
-def schema_of(text: str, *, title: str) -> Schema:
-    """Of the values in a values.yaml."""
+def schema_of(text: str, *, title: str, said: Mapping[str, Schema] = SAID) -> Schema:
+    """Of the values in a values.yaml. `said` goes before what defaults say, by path."""
     words = {value.path: value.words for value in described(text)}
     values = yaml.safe_load(text)
-    unknown = sorted(path for path in SAID if path not in set(_paths(values)))
+    unknown = sorted(path for path in said if path not in set(_paths(values)))
     if unknown:
         raise ValueError(f"no such value: {', '.join(unknown)}")
     head = {"$schema": "http://json-schema.org/draft-07/schema#", "title": title}
-    made = {**head, **_schema("", values, words)}
+    made = {**head, **_schema("", values, words, said)}
     made["properties"]["global"] = {"type": "object", "description": "Helm's, and not read"}
     return made
 
 
-def _schema(path: str, default: Any, words: Mapping[str, str]) -> Schema:
-    said = SAID.get(path) or _BY_NAME.get(path.rpartition(".")[2])
-    if said is not None:
-        made = dict(said)
+def _schema(
+    path: str, default: Any, words: Mapping[str, str], said: Mapping[str, Schema]
+) -> Schema:
+    known = said.get(path) or _BY_NAME.get(path.rpartition(".")[2])
+    if known is not None:
+        made = dict(known)
     elif isinstance(default, dict):
         below = f"{path}." if path else ""
         made = {
             "type": "object",
-            "properties": {key: _schema(below + key, one, words) for key, one in default.items()},
+            "properties": {
+                key: _schema(below + key, one, words, said) for key, one in default.items()
+            },
             "required": list(default),
             "additionalProperties": False,
         }
     elif type(default) in _TYPES:
         made = {"type": _TYPES[type(default)]}
     else:
-        raise ValueError(f"{path}: say in SAID what it is")
+        raise ValueError(f"{path}: say in a table what it is")
     if path in words and "description" not in made:
         made["description"] = words[path]
     return made

@@ -16,10 +16,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from linkerd2_py import __version__  # noqa: E402
+from linkerd2_py.charts.cni.manifest import MANIFEST as CNI  # noqa: E402
 from linkerd2_py.charts.control_plane import MANIFESTS  # noqa: E402
 from linkerd2_py.charts.helm import template  # noqa: E402
 from tools.chart_readme import readme  # noqa: E402
-from tools.chart_schema import schema_of  # noqa: E402
+from tools.chart_schema import SAID_OF_CNI, schema_of  # noqa: E402
 
 CHARTS = ROOT / "charts"
 
@@ -33,6 +34,16 @@ def generated() -> Iterator[tuple[Path, str]]:
     for manifest in MANIFESTS:
         source = f"charts/control_plane/{Path(manifest.name).stem.replace('-', '_')}.py"
         yield chart / "templates" / manifest.name, template(manifest, source=source)
+    yield chart / "README.md", readme(chart, version=__version__)
+    yield from _of_cni(CHARTS / "linkerd2-py-cni")
+
+
+def _of_cni(chart: Path) -> Iterator[tuple[Path, str]]:
+    text = (chart / "values.yaml").read_text()
+    schema = schema_of(text, title="Values of linkerd2-py-cni", said=SAID_OF_CNI)
+    yield chart / "values.schema.json", json.dumps(schema, indent=2) + "\n"
+    source = "charts/cni/manifest.py"
+    yield chart / "templates" / CNI.name, template(CNI, source=source)
     yield chart / "README.md", readme(chart, version=__version__)
 
 
