@@ -18,6 +18,7 @@ from linkerd2_py.cli.quick import read_text
 COMMANDS: Final = {
     "authz": "authz",
     "check": "check",
+    "cni": "cni",
     "completion": "completion",
     "controller": "app",
     "diagnostics": "app",

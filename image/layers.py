@@ -163,7 +163,9 @@ def _written(tree: Tree, layer: Layer) -> None:
 
 def _compiled(source: Path) -> bytes:
     with tempfile.TemporaryDirectory() as scratch:
-        words = ["cc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-O2", "-g0", "-pie", "-fPIE"]
+        # What is copied to nodes finds no libraries there that it could count on.
+        linked = ["-static"] if source.stem.endswith(".static") else ["-pie", "-fPIE"]
+        words = ["cc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-O2", "-g0", *linked]
         words += [
             "-Wl,-z,relro,-z,now",
             "-Wl,--build-id=none",
