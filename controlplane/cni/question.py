@@ -1,4 +1,4 @@
-"""What container runtimes ask of a CNI plugin, and what they are answered (CNI specification 1.1 and before)."""
+"""What container runtimes ask of a CNI plugin, and what they hear (CNI specification 1.1 and before)."""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ def _matches(ports: Iterable[Ports]) -> Iterator[list[Ports]]:
 
 
 def _comments(lines: Iterable[str], *, chain: str) -> list[str]:
-    """Of a chain's rules, as we write them or as they are saved: there words without spaces have no quotes."""
+    """Of a chain's rules, as we write them or as they are saved: there one word has no quotes."""
     found = (re.match(rf'-A {chain} .*--comment "?([^" ]+)', line) for line in lines)
     return [one[1] for one in found if one]
 
