@@ -28,11 +28,11 @@ def read_manifests(where: str) -> list[Manifest]:
     """
     if where == "-":
         return [_decoded("standard input", sys.stdin.buffer.read(LARGEST_BYTES + 1))]
-    address = urlsplit(where)
-    if address.scheme and address.netloc:
-        return [_decoded(where, _fetched(where))]
-    path = Path(where)
     try:
+        address = urlsplit(where)
+        if address.scheme and address.netloc:
+            return [_decoded(where, _fetched(where))]
+        path = Path(where)
         if not path.is_dir():
             return [_decoded(where, _read(path))]
         found = sorted(one for one in path.rglob("*") if one.suffix in _NAMES and one.is_file())
