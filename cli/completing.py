@@ -32,7 +32,9 @@ def words(*allowed: str) -> Words:
 
 
 def namespaces(ctx: typer.Context) -> list[str]:
-    """Those that anything is in."""
+    """Those of a cluster; of a local mesh those that anything is in."""
+    if (of_cluster := _of_cluster(ctx, "namespace")) is not None:
+        return of_cluster
     found = (
         item["namespace"] for path in _PATHS.values() for item in _ask(ctx, path, everywhere=True)
     )
@@ -93,9 +95,29 @@ def _names(ctx: typer.Context, kind: str) -> list[str]:
     canonical = canonical_kind(kind)
     if canonical == "namespace":
         return namespaces(ctx)
+    if (of_cluster := _of_cluster(ctx, canonical)) is not None:
+        return of_cluster
     if canonical == ALL or canonical not in _PATHS:
         return []
     return [str(item["name"]) for item in _ask(ctx, _PATHS[canonical])]
+
+
+def _of_cluster(ctx: typer.Context, kind: str) -> list[str] | None:
+    """The names of all of a kind, as the API server of a cluster knows them, whether a control plane is there
+    or not; None where no cluster is asked.
+    """
+    from linkerd2_py.cli.find.public_api import asks_a_cluster
+
+    given = _globals(ctx)
+    try:
+        if not asks_a_cluster(given):
+            return None
+        from linkerd2_py.cli.workloads import asked_of, names
+
+        with asked_of(given, timeout_s=TIMEOUT_S) as (cluster, asked):
+            return names(asked, kind, namespace=given.namespace or cluster.namespace)
+    except Exception:  # noqa: BLE001  # as in `_ask`
+        return []
 
 
 def _ask(ctx: typer.Context, path: str, *, everywhere: bool = False) -> Sequence[Item]:

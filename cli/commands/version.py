@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
 from linkerd2_py.cli import output
-from linkerd2_py.cli.api import connect
+from linkerd2_py.cli.api import check_namespace, connect
+from linkerd2_py.cli.checks.cluster.pods import meshed, proxy_version
 from linkerd2_py.cli.errors import CliError, bad_usage
+from linkerd2_py.cli.find.public_api import asks_a_cluster
 from linkerd2_py.cli.options import Globals
 from linkerd2_py.cli.quick import client_version
+from linkerd2_py.cli.workloads import asked_of
 
 UNAVAILABLE = "unavailable"
 
@@ -48,7 +53,15 @@ def _proxy_lines(found: list[tuple[str, int]], *, short: bool) -> list[str]:
 
 
 def server_version(given: Globals) -> str:
-    """The control plane's version, or `unavailable` for whatever reason."""
+    """The control plane's version, or `unavailable` for whatever reason. One in a cluster has it written down
+    where it was installed.
+    """
+    try:
+        if asks_a_cluster(given):
+            with asked_of(given) as (_, asked), suppress(CliError):
+                return str(asked.values["linkerdVersion"])
+    except (CliError, KeyError):
+        pass
     try:
         with connect(given) as api:
             return str(api.get("/version").get("version", UNAVAILABLE))
@@ -59,10 +72,17 @@ def server_version(given: Globals) -> str:
 def proxy_versions(given: Globals) -> list[tuple[str, int]]:
     """Each version with how many meshed pods have it; none where nobody answers."""
     try:
+        if asks_a_cluster(given):
+            check_namespace(given)
+            with asked_of(given) as (_, asked):
+                return _counted(map(proxy_version, meshed(asked)))
         with connect(given) as api:
             chosen = api.namespace if given.namespace else ""
             pods = api.get("/pods", namespace=chosen)["pods"]
     except CliError:
         return []
-    meshed = (str(pod["proxy_version"]) or UNAVAILABLE for pod in pods if pod["meshed"])
-    return sorted(Counter(meshed).items())
+    return _counted(str(pod["proxy_version"]) for pod in pods if pod["meshed"])
+
+
+def _counted(versions: Iterable[str]) -> list[tuple[str, int]]:
+    return sorted(Counter(version or UNAVAILABLE for version in versions).items())

@@ -245,3 +245,38 @@ def test_contexts_and_namespaces_are_completed(control_plane: ControlPlane) -> N
 
     assert completed("linkerd2-py get --context te") == ["test"]
     assert completed("linkerd2-py get po -n linkerd-c") == [NAMESPACE]
+    # The API server knows them, whether a public API is there or not.
+    assert completed("linkerd2-py -L nowhere get po -n linkerd-c") == [NAMESPACE]
+    assert completed(f"linkerd2-py get po -L nowhere -n {NAMESPACE} linkerd-p") == [
+        "linkerd-public-api-0"
+    ]
+    assert completed("linkerd2-py stat ns kube-sy") == ["kube-system"]
+
+
+@pytest.mark.usefixtures("public_api")
+def test_a_version_is_the_one_that_was_installed(cli: Cli, kubectl: Kubectl) -> None:
+    kubectl.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "linkerd-config", "namespace": NAMESPACE},
+            "data": {"values": "linkerdVersion: edge-1"},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {
+                "name": "meshed-0",
+                "namespace": NAMESPACE,
+                "labels": {"linkerd.io/control-plane-ns": NAMESPACE},
+            },
+            "spec": {"containers": [{"name": "linkerd-proxy", "image": "x/proxy:edge-2"}]},
+        },
+    )
+    expected = f"Client version: {__version__}\nServer version: edge-1\nProxy versions:\n"
+    assert cli("version", "--proxy") == (0, f"{expected}  edge-2 (1 pod)\n", "")
+    assert (
+        cli("version", "--proxy", "--short", "-n", NAMESPACE)[1]
+        == f"{__version__}\nedge-1\nedge-2\n"
+    )
+    kubectl("delete", "configmap", "linkerd-config", f"--namespace={NAMESPACE}")

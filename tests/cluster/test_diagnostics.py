@@ -15,7 +15,7 @@ from linkerd2_py.cli.main import run
 from tests.support.cluster.control_plane import ControlPlane
 from tests.support.cluster.controller import Controller
 from tests.support.cluster.kubelet import Kubelet
-from tests.support.cluster.outside import make_namespace, run_as_pod
+from tests.support.cluster.outside import NODE, make_namespace, run_as_pod
 
 from .conftest import Kubectl
 from .test_controller import by_hand
@@ -61,12 +61,29 @@ def destination(
     ) as running:
         running.wait_ready()
         ports = {8086: running.address, 8090: running.address}
+        ports |= dict.fromkeys((4191, 9996), running.admin)
         kubectl.apply(meshed_pod(MESHED))
         with Kubelet(folder, ports=ports) as kubelet:
             run_as_pod(kubectl, "destination", namespace=NAMESPACE, ip="192.0.2.9")
             kubelet.register(kubectl)
             yield running
     kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+
+
+def running_pod(kubectl: Kubectl, name: str, **containers: dict[str, int]) -> None:
+    """One that the node of the tests runs: containers by name, each with its ports by name."""
+    about = {"name": name, "namespace": NAMESPACE, "labels": {"app": "running"}}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": about}
+    spec = [
+        {
+            "name": one.replace("_", "-"),
+            "image": "none",
+            "ports": [{"name": port, "containerPort": number} for port, number in ports.items()],
+        }
+        for one, ports in containers.items()
+    ]
+    kubectl.apply({**pod, "spec": {"nodeName": NODE, "containers": spec}})
+    kubectl.apply_status({**pod, "status": {"phase": "Running", "podIP": "192.0.2.10"}})
 
 
 @pytest.fixture
@@ -187,3 +204,60 @@ def test_a_pod_that_is_not_reached_is_one_line(
     status, out, err = cli("endpoints", "web", *config)
     assert (status, out, err.count("\n")) == (1, "", 1)
     assert line in err
+
+
+def test_metrics_of_proxies(
+    cli: Cli, destination: Controller, control_plane: ControlPlane, kubectl: Kubectl
+) -> None:
+    """A port of each pod is forwarded, as to `kubectl port-forward`."""
+    assert destination.admin
+    running_pod(kubectl, "running-0", app={}, linkerd_proxy={"linkerd-admin": 4191})
+    running_pod(kubectl, "running-1", app={}, linkerd_proxy={"linkerd-admin": 4192})
+    running_pod(kubectl, "running-2", app={})
+    labels = {"matchLabels": {"app": "running"}}
+    template = {
+        "metadata": {"labels": {"app": "running"}},
+        "spec": {"containers": [{"name": "a", "image": "a"}]},
+    }
+    kubectl.apply(
+        {
+            "apiVersion": "apps/v1",
+            "kind": "DaemonSet",
+            "metadata": {"name": "running", "namespace": NAMESPACE},
+            "spec": {
+                "selector": labels,
+                "template": template,
+                "updateStrategy": {"type": "OnDelete"},
+            },
+        }
+    )
+    config = ["--kubeconfig", str(control_plane.kubeconfig)]
+    status, out, err = cli("proxy-metrics", "po/running-0", *config)
+    assert (status, err) == (0, "")
+    assert out.startswith("#\n# POD running-0 (1 of 1)\n# CONTAINER linkerd-proxy\n#\n# HELP ")
+    status, out, err = cli("proxy-metrics", "ds/running", *config)
+    # One that does not answer keeps nobody from being shown.
+    assert (status, err.count("\n")) == (1, 1)
+    assert "port 4192 of told/running-1 does not answer: error forwarding port 4192" in err
+    assert "# POD running-1 (2 of 2)\n# CONTAINER linkerd-proxy\n# ERROR port 4192 of" in out
+    for words, line in (
+        ("po/running-2", "no meshed pod that runs found for po/running-2"),
+        ("po/nobody", "there is no po/nobody in the namespace 'told'"),
+        ("deploy/nobody", "there is no deploy/nobody in the namespace 'told'"),
+    ):
+        assert cli("proxy-metrics", words, *config) == (1, "", f"linkerd2-py: {line}\n")
+
+
+def test_metrics_of_a_control_plane(
+    cli: Cli, destination: Controller, control_plane: ControlPlane, kubectl: Kubectl
+) -> None:
+    assert destination.admin
+    running_pod(kubectl, "linkerd-destination-1", destination={"grpc": 8086, "dest-admin": 9996})
+    config = ["--kubeconfig", str(control_plane.kubeconfig)]
+    status, out, err = cli("controller-metrics", *config, "-L", NAMESPACE)
+    sections = [line for line in out.splitlines() if line.startswith("# CONTAINER")]
+    assert "# CONTAINER destination" in sections
+    assert "# HELP task_failures_total Failures of" in out
+    status, out, err = cli("controller-metrics", *config, "-L", "default")
+    assert (status, out) == (1, "")
+    assert "no process of a control plane is in the namespace 'default': see -L" in err

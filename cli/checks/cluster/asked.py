@@ -33,8 +33,11 @@ class Where:
 class Asked:
     """Questions to the cluster that `cluster` gives. CliError where there is no answer."""
 
-    def __init__(self, cluster: Callable[[], Cluster], *, where: Where) -> None:
+    def __init__(
+        self, cluster: Callable[[], Cluster], *, where: Where, timeout_s: float = _TIMEOUT_S
+    ) -> None:
         self._cluster = cluster
+        self._timeout_s = timeout_s
         self.where = where
 
     def find(self, path: str) -> Object | None:
@@ -93,7 +96,7 @@ class Asked:
         from linkerd2_py.controlplane.kubernetes_api import ApiError
 
         try:
-            return self._cluster().get(path, query, timeout_s=_TIMEOUT_S)
+            return self._cluster().get(path, query, timeout_s=self._timeout_s)
         except ApiError as error:
             if error.status == 404:
                 return None
@@ -103,7 +106,7 @@ class Asked:
         from linkerd2_py.controlplane.kubernetes_api import ApiError
 
         try:
-            return self._cluster().create(path, body, timeout_s=_TIMEOUT_S)
+            return self._cluster().create(path, body, timeout_s=self._timeout_s)
         except ApiError as error:
             raise self._refusal(error) from error
 

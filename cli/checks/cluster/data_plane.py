@@ -8,11 +8,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-from linkerd2_py.cli.checks.cluster.asked import CONTROL_PLANE_LABEL, Asked, bullets
+from linkerd2_py.cli.checks.cluster.asked import Asked, bullets
 from linkerd2_py.cli.checks.cluster.pods import (
     Pod,
     containers,
-    is_meshed,
+    meshed,
     name_of,
     require_own_version,
     require_proxies,
@@ -143,16 +143,15 @@ class DataPlane:
         return found
 
     def _meshed(self) -> list[Pod]:
-        chosen = f"{CONTROL_PLANE_LABEL}={self._asked.where.control_plane}"
-        return list(filter(is_meshed, self._listed("pods", chosen=chosen)))
+        return meshed(self._asked)
 
     def _services(self) -> list[Object]:
         return self._listed("services")
 
-    def _listed(self, plural: str, *, api: str = "/api/v1", chosen: str = "") -> list[Object]:
+    def _listed(self, plural: str, *, api: str = "/api/v1") -> list[Object]:
         name = self._asked.where.data_plane
         within = f"/namespaces/{name}" if name else ""
-        return self._asked.listed(f"{api}{within}/{plural}", labels=chosen)
+        return self._asked.listed(f"{api}{within}/{plural}")
 
 
 def _is_annotation(label: str) -> bool:

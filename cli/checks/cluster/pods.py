@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from linkerd2_py import __version__
-from linkerd2_py.cli.checks.cluster.asked import bullets
+from linkerd2_py.cli.checks.cluster.asked import CONTROL_PLANE_LABEL, Asked, bullets
 from linkerd2_py.cli.checks.run import NotYetError
 from linkerd2_py.cli.errors import CliError
 from linkerd2_py.controlplane.sources.kubernetes.fields import (
@@ -45,6 +45,13 @@ def statuses(pod: Pod) -> Iterator[Pod]:
 def is_meshed(pod: Pod) -> bool:
     """Whether a proxy is in it."""
     return any(one.get("name") == PROXY for one in containers(pod))
+
+
+def meshed(asked: Asked) -> list[Pod]:
+    """Those of its data plane's namespace, whose proxies are of its control plane."""
+    own, name = asked.where.control_plane, asked.where.data_plane
+    path = f"/api/v1/namespaces/{name}/pods" if name else "/api/v1/pods"
+    return list(filter(is_meshed, asked.listed(path, labels=f"{CONTROL_PLANE_LABEL}={own}")))
 
 
 def status_of(pod: Pod) -> str:

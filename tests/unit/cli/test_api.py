@@ -11,12 +11,13 @@ from linkerd2_py import __version__
 from linkerd2_py.cli.api import Api
 from linkerd2_py.cli.checks.mesh import DATA_PLANE, VERSION, MeshChecks
 from linkerd2_py.cli.checks.run import run_checks
-from linkerd2_py.cli.commands.diagnostics import meshed_pods, scrape
 from linkerd2_py.cli.errors import EXIT_USAGE, CliError
 from linkerd2_py.cli.find.control_plane import ControlPlane
 from linkerd2_py.cli.main import run
+from linkerd2_py.cli.metrics import meshed_pods
 from linkerd2_py.cli.options import Globals
 from linkerd2_py.cli.resources import Resource
+from linkerd2_py.cli.scraping import scrape
 from linkerd2_py.controlplane.sources.local.mesh_file import parse_mesh
 from tests.support.public_api import Server
 

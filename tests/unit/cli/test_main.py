@@ -75,7 +75,7 @@ def _no_mesh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("check --proxy --crds", "--crds and --proxy exclude each other"),
         (
             "diagnostics",
-            "Missing command: linkerd2-py diagnostics takes proxy-metrics, endpoints, ",
+            "Missing command: linkerd2-py diagnostics takes proxy-metrics, controller-metrics, ",
         ),
         (
             "-n x",
