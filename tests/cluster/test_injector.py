@@ -5,17 +5,20 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 import yaml
 
 from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.charts.values import defaults
+from linkerd2_py.cli.main import run
 from linkerd2_py.controlplane.injector.certificates import WebhookCertificate, make_certificate
 from tests.support.cluster.control_plane import ControlPlane
 from tests.support.cluster.controller import START_S, Controller
@@ -408,3 +411,72 @@ def test_the_failure_policy_holds_while_nobody_answers(injector: Injector) -> No
     injector.running.wait_ready()
     injector.configure(bundle=injector.certificate.bundle)
     eventually(injector.is_asked, deadline_s=START_S)
+
+
+def test_inject_by_hand_goes_by_the_values_and_anchors_of_the_cluster(
+    injector: Injector, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    namespace = injector.namespace({})
+    values = {"proxy": {"logLevel": "trace"}, "identityTrustAnchorsPEM": "of the installation"}
+    maps = {
+        "linkerd-config": {"values": yaml.safe_dump(values)},
+        "linkerd-identity-trust-roots": {"ca-bundle.crt": ANCHORS},
+    }
+    manifest = tmp_path / "pod.json"
+    manifest.write_text(json.dumps(pod("by-hand", namespace=namespace)))
+    words = [
+        *("inject", "--manual", str(manifest), "--linkerd-namespace", namespace),
+        *("--kubeconfig", str(injector.kubectl.kubeconfig)),
+    ]
+    assert run(words) == 1
+    told = capfd.readouterr()
+    assert told.out == ""
+    assert f"there is no control plane in namespace {namespace}" in told.err
+
+    for name, data in maps.items():
+        about = {"name": name, "namespace": namespace}
+        injector.kubectl.apply(
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": about, "data": data}
+        )
+    assert run(words) == 0
+    told = capfd.readouterr()
+    assert told.err == '\npod "by-hand" injected\n\n'
+    # The API server takes what was printed, whole, and the injector leaves it alone.
+    injector.kubectl("apply", "--server-side", "--filename=-", stdin=told.out)
+    made = json.loads(injector.kubectl("get", "pod", "by-hand", f"-n{namespace}", "-ojson"))
+    proxy = made["spec"]["initContainers"][1]
+    environment = {one["name"]: one.get("value") for one in proxy["env"]}
+    assert environment["LINKERD2_PROXY_LOG"].startswith("trace,")
+    assert environment["LINKERD2_PROXY_IDENTITY_TRUST_ANCHORS"] == ANCHORS
+    assert made["metadata"]["annotations"]["linkerd.io/created-by"].startswith("linkerd2-py/cli ")
+
+
+HOSTILE = (
+    b"",
+    b"{",
+    b"[]",
+    b"null",
+    b"7",
+    b'{"request": null}',
+    b'{"request": {"uid": 1}}',
+    b"[" * 100_000,
+    b'{"request": {"uid": "u", "kind": {"kind": "Pod", "group": ""}, "namespace": "../x"}}',
+    b'{"request": {"uid": "u", "kind": {"kind": "Pod", "group": ""}, "object": [1]}}',
+    b'{"request": {"uid": "\\ud800", "kind": {"kind": "\\ud800"}}}',
+    b"x" * (4 * 1024 * 1024),
+)
+
+
+def test_hostile_reviews_are_answered_and_the_next_one_is_as_ever(injector: Injector) -> None:
+    trusting = ssl.create_default_context(cadata=injector.certificate.bundle)
+    url = f"https://{HOST}:{injector.port}/"
+    with httpx2.Client(verify=trusting, trust_env=False, timeout=START_S) as client:
+        for body in HOSTILE:
+            answer = client.post(url, content=body)
+            assert answer.status_code in (200, 400, 413), body[:60]
+            if answer.status_code == 200:
+                answered = answer.json()["response"]
+                assert answered["allowed"] is (answered["uid"] == "\ud800"), body[:60]
+        assert client.get(url).status_code == 405
+    assert injector.is_asked()
+    assert "Traceback" not in injector.running.child.output()
