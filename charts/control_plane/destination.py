@@ -164,31 +164,15 @@ DESTINATION: Final = Manifest(
                             *("CREATE", "UPDATE"),
                         ),
                         asked(
-                            "gateway.networking.k8s.io",
-                            ("*",),
-                            ("grpcroutes", "httproutes", "tcproutes", "tlsroutes"),
-                            *("CREATE", "UPDATE"),
-                        ),
-                    ),
-                ),
-            ),
-        ),
-        webhooks(
-            "ValidatingWebhookConfiguration",
-            "linkerd-sp-validator-webhook-config",
-            _COMPONENT,
-            at=_VALIDATOR,
-            hooks=(
-                webhook(
-                    "linkerd-sp-validator.linkerd.io",
-                    at=_VALIDATOR,
-                    service=_VALIDATOR_SERVICE,
-                    namespaceSelector=Ref("profileValidator.namespaceSelector"),
-                    rules=(
-                        asked(
                             "linkerd.io",
                             ("v1alpha1", "v1alpha2"),
                             ("serviceprofiles",),
+                            *("CREATE", "UPDATE"),
+                        ),
+                        asked(
+                            "gateway.networking.k8s.io",
+                            ("*",),
+                            ("grpcroutes", "httproutes", "tcproutes", "tlsroutes"),
                             *("CREATE", "UPDATE"),
                         ),
                     ),

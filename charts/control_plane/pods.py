@@ -262,15 +262,18 @@ def _container(made: Container) -> Tree:
             text("--log-format=", Ref("controllerLogFormat")),
         ],
         "ports": [{"name": name, "containerPort": port} for name, port in made.ports.items()],
-        "livenessProbe": {
-            "httpGet": {"path": "/live", "port": made.admin},
-            "initialDelaySeconds": 10,
-            "timeoutSeconds": Ref(f"{made.probes}.livenessProbe.timeoutSeconds"),
+        # A process may take its time to start, on a busy node; after that it answers.
+        "startupProbe": {
+            **_probe("/live", made, "liveness"),
+            "periodSeconds": 1,
+            "failureThreshold": 120,
         },
+        "livenessProbe": _probe("/live", made, "liveness"),
+        # Looked at often, so that a new pod serves as soon as it can.
         "readinessProbe": {
-            "httpGet": {"path": "/ready", "port": made.admin},
-            "failureThreshold": 7,
-            "timeoutSeconds": Ref(f"{made.probes}.readinessProbe.timeoutSeconds"),
+            **_probe("/ready", made, "readiness"),
+            "periodSeconds": 2,
+            "failureThreshold": 30,
         },
         "resources": resources(made.resources),
         "securityContext": {
@@ -284,6 +287,13 @@ def _container(made: Container) -> Tree:
         },
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [*mounts, *(token if made.asks_api_server else [])],
+    }
+
+
+def _probe(path: str, made: Container, kind: str) -> dict[str, Tree]:
+    return {
+        "httpGet": {"path": path, "port": made.admin},
+        "timeoutSeconds": Ref(f"{made.probes}.{kind}Probe.timeoutSeconds"),
     }
 
 
