@@ -9,6 +9,7 @@ from linkerd2_py._ext.io.address import SocketOptions
 from linkerd2_py._ext.pool.settings import PoolSettings
 from linkerd2_py.base.backoff import BackoffRange
 from linkerd2_py.proxy.config.types import Balancing, Side, SocketTuning
+from linkerd2_py.proxy.discovery.http2 import Http2Params
 
 CONTROL_BACKOFF: Final = BackoffRange(min_s=0.1, max_s=5.0, jitter=1.0)
 """Between two tries of a control stream. The jitter is wide: all proxies lose a control plane at once."""
@@ -16,6 +17,8 @@ CONTROL_BACKOFF: Final = BackoffRange(min_s=0.1, max_s=5.0, jitter=1.0)
 ADMIN_DETECT_S: Final = 10.0
 """For each step until a client of the admin server has said what it speaks, and who it is."""
 
+_TUNINGS_MAX: Final = 64
+"""A control plane has one for all; what is forgotten is another object, and its endpoints connect anew."""
 _ADMIN_HEAD_S: Final = 10.0
 _ADMIN_STREAMS: Final = 16
 _ADMIN_IDLE_S: Final = 120.0
@@ -37,8 +40,10 @@ def socket_options(tuning: SocketTuning) -> SocketOptions:
     return SocketOptions(keepalive_s=keepalive, user_timeout_ms=round(tuning.user_timeout_s * 1000))
 
 
-def limits(side: Side) -> Limits:
-    """The engine's own bounds, with what the environment says of one side's clients."""
+def limits(side: Side, **changed: int) -> Limits:
+    """The engine's own bounds, with what the environment says of one side's clients, and what is `changed` of
+    both.
+    """
     http2 = side.http2
     given = {
         "max_concurrent_streams": http2.max_concurrent_streams,
@@ -48,13 +53,33 @@ def limits(side: Side) -> Limits:
         "ping_interval_ns": _optional_ns(http2.keepalive_interval_s),
         "ping_timeout_ns": _optional_ns(http2.keepalive_timeout_s),
     }
-    return Limits(
-        half_close_ns=max(ns(side.half_close_grace_s), 1_000_000),
-        stalled_send_ns=ns(side.slow_reader_s),
-        initial_stream_window=http2.stream_window,
-        initial_connection_window=http2.connection_window,
+    numbers = {
+        "half_close_ns": max(ns(side.half_close_grace_s), 1_000_000),
+        "stalled_send_ns": ns(side.slow_reader_s),
+        "initial_stream_window": http2.stream_window,
+        "initial_connection_window": http2.connection_window,
         **{name: value for name, value in given.items() if value is not None},
-    )
+    }
+    return Limits(**{**numbers, **changed})
+
+
+class Http2Tuning:
+    """What endpoints ask of HTTP/2 connections to them, as limits: one object for the same parameters."""
+
+    def __init__(self, side: Side) -> None:
+        self._side = side
+        self._known: dict[Http2Params, Limits] = {}
+
+    def limits(self, params: Http2Params | None) -> Limits | None:
+        """None: those of all connections of this side."""
+        if params is None:
+            return None
+        found = self._known.get(params)
+        if found is None:
+            if len(self._known) >= _TUNINGS_MAX:
+                self._known.clear()
+            found = self._known[params] = limits(self._side, **dict(params.limits))
+        return found
 
 
 def pool_settings(side: Side, balancing: Balancing) -> PoolSettings:

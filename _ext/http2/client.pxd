@@ -20,8 +20,9 @@ cdef class Http2Client(Http2Session):
     """
     cdef ConnectionOwner owner              # owned until the connection has ended
     cdef bint retired                       # GOAWAY received or sent
-    # Ping while idle (limits.ping_interval_ns): meshed endpoints only, others may take pings for abuse.
+    # Ping after silence (limits.ping_interval_ns): meshed endpoints only, others may take pings for abuse.
     cdef bint keepalive
+    cdef bint pings_idle                    # without a stream, too
     cdef bint told_retired
     # The peer's SETTINGS were seen, and whoever waited for them was told.
     cdef bint proven

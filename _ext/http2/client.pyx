@@ -35,6 +35,7 @@ cdef class Http2Client(Http2Session):
     def __init__(self, ConnectionOwner owner not None, Limits limits not None):
         self.owner = owner
         self.limits = limits
+        self.pings_idle = True
         self.first_flight = FIRST_FLIGHT
 
     cdef nghttp2_session* open_session(self) except NULL:
@@ -57,6 +58,9 @@ cdef class Http2Client(Http2Session):
 
     cdef bint pings(self) noexcept:
         return self.keepalive
+
+    cdef bint may_ping(self) noexcept:
+        return self.pings_idle or self.table.count > 0
 
     # ---- streams
 

@@ -64,6 +64,7 @@ cdef class Http2Session(StreamOwner):
     cdef int on_ended(self, FaultKind kind, int code) except -1
     cdef int on_stalled(self, Http2Half half) except -1
     cdef bint pings(self) noexcept
+    cdef bint may_ping(self) noexcept              # now
 
     # -- streams
     cdef Http2Half enter(self, Http2Half half, int32_t id)

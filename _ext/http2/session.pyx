@@ -411,6 +411,8 @@ cdef class Http2Session(StreamOwner):
             if held or self.ping_held:
                 return self.loop.arm(self.alarm, self, self.limits.ping_timeout_ns)
             return self.end(FAULT_TIMEOUT, 0)
+        if not self.may_ping():
+            return self.start_alarm()
         self.awaiting_pong = True
         self.ping_held = False
         nghttp2_submit_ping(self.h2, NGHTTP2_FLAG_NONE, PING)
@@ -499,6 +501,9 @@ cdef class Http2Session(StreamOwner):
         return 0
 
     cdef bint pings(self) noexcept:
+        return True
+
+    cdef bint may_ping(self) noexcept:
         return True
 
 

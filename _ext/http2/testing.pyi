@@ -82,6 +82,7 @@ class ClientDoor(SessionDoor):
         limits: Limits,
         *,
         keepalive: bool = False,
+        pings_idle: bool = True,
         in_pod: bool = False,
         on_room: Callable[[], object] | None = None,
         dead: bool = False,

@@ -341,13 +341,14 @@ cdef class ClientDoor(SessionDoor):
     cdef RecorderOwner owner
 
     def __init__(self, Loop loop, int fd, Limits limits, *, bint keepalive=False, bint in_pod=False,
-            on_room=None, bint dead=False):
+            on_room=None, bint dead=False, bint pings_idle=True):
         self.owner = RecorderOwner()
         self.owner.events = []
         self.owner.on_room = on_room
         self.session = Http2Client(self.owner, limits)
         (<Http2Client> self.session).keepalive = keepalive
         (<Http2Client> self.session).in_pod = in_pod
+        (<Http2Client> self.session).pings_idle = pings_idle
         self.transport = accepted(loop, fd, None)
         if dead:
             self.transport.abort()

@@ -2,6 +2,7 @@
 reachable, and back-off while it is not."""
 
 from linkerd2_py._ext.core.fault cimport FaultKind
+from linkerd2_py._ext.core.limits cimport Limits
 from linkerd2_py._ext.exchange.backend cimport Logical, Waiter, WaiterQueue, Wants
 from linkerd2_py._ext.exchange.stream cimport ConnectionOwner, Stream
 from linkerd2_py._ext.http1.client cimport Http1Client
@@ -28,6 +29,8 @@ cdef class Endpoint(Dialer):
     cdef Connections connections      # owned; refers back to this endpoint until close
     cdef Health health
     cdef bint in_pod                  # it is the workload that this proxy stands beside
+    cdef Limits http2_limits          # of its HTTP/2 connections, as discovery says
+    cdef bint pings_idle              # they ask whether they live without a stream, too
     cdef int failures                 # connects failed in a row, or HTTP/2 connections made in vain
     # By the peer, on one HTTP/2 connection, as its last SETTINGS said; -1 while not known
     cdef int streams_allowed

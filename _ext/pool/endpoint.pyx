@@ -55,6 +55,8 @@ cdef class Endpoint(Dialer):
         self.roster = roster
         self.loop = loop
         self.settings = settings
+        self.http2_limits = settings.limits
+        self.pings_idle = True
         self.address = address
         self.other = other
         self.h2 = h2
@@ -360,9 +362,10 @@ cdef class Endpoint(Dialer):
         return client
 
     cdef Http2Client new_http2(self, Transport transport):
-        cdef Http2Client client = Http2Client(self.connections, self.settings.limits)
+        cdef Http2Client client = Http2Client(self.connections, self.http2_limits)
         # Plain gRPC servers take pings on an idle connection for abuse; a peer proxy expects them.
         client.keepalive = self.h2
+        client.pings_idle = self.pings_idle
         client.in_pod = self.in_pod
         if 0 <= self.streams_allowed < client.first_flight:
             client.first_flight = self.streams_allowed

@@ -1,5 +1,6 @@
 """One endpoint of a target as discovery names it."""
 
+from linkerd2_py._ext.core.limits cimport Limits
 from linkerd2_py._ext.io.address cimport Address
 from linkerd2_py._ext.tls.identity cimport ServerIdentity
 
@@ -12,4 +13,6 @@ cdef class EndpointSpec:
     cdef readonly tuple labels          # ((name, value), ...): the dst_* labels
     cdef readonly tuple tls             # the labels that say how connections to it are secured, or why not
     cdef readonly ServerIdentity peer   # who must answer there; None: connections are plain
+    cdef readonly Limits http2          # of its HTTP/2 connections; None: those of its table
+    cdef readonly bint pings_idle       # they are asked whether they live while no stream is open, too
     cdef int same(self, EndpointSpec other) except -1   # 1: equal but for the address

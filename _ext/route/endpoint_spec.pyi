@@ -1,5 +1,6 @@
 from typing import TypeAlias
 
+from linkerd2_py._ext.core.limits import Limits
 from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.tls.identity import ServerIdentity
 
@@ -10,12 +11,14 @@ DISABLED: Labels
 NOT_FROM_REMOTE: Labels
 
 class EndpointSpec:
-    """One endpoint as discovery names it. `h2`: a meshed peer that takes HTTP/2 and l5d-orig-proto. `labels`
-    become dst_*. `peer`: who must answer there, over TLS and in no other way. `tls` are the labels that say
-    how connections to it are secured, or why not; unless given they follow from `peer`. `other`: where the
-    same program may listen instead; a connect that `address` refuses is tried there, once. Not together with
-    `peer`. `opaque`: HTTP goes there as it is spoken, in
-    connections that the peer proxy does not look into."""
+    """One endpoint as discovery names it. `h2`: a meshed peer that takes HTTP/2 and l5d-orig-proto.
+    `labels` become dst_*. `peer`: who must answer there, over TLS and in no other way. `tls` are the labels
+    that say how connections to it are secured, or why not; unless given they follow from `peer`. `other`:
+    where the same program may listen instead; a connect that `address` refuses is tried there, once. Not
+    together with `peer`. `opaque`: HTTP goes there as it is spoken, in connections that the peer proxy does
+    not look into. `http2`: the limits of its HTTP/2 connections, in place of those of its table; the same
+    object for the same limits. `pings_idle`: they are asked whether they live while they have no stream,
+    too."""
 
     address: Address
     h2: bool
@@ -24,6 +27,8 @@ class EndpointSpec:
     tls: Labels
     peer: ServerIdentity | None
     other: Address | None
+    http2: Limits | None
+    pings_idle: bool
     def __init__(
         self,
         address: Address,
@@ -34,4 +39,6 @@ class EndpointSpec:
         peer: ServerIdentity | None = None,
         other: Address | None = None,
         opaque: bool = False,
+        http2: Limits | None = None,
+        pings_idle: bool = True,
     ) -> None: ...

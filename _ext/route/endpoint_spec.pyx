@@ -10,7 +10,8 @@ NOT_FROM_REMOTE = (("tls", "no_identity"), ("no_tls_reason", "no_tls_from_remote
 cdef class EndpointSpec:
     def __init__(
         self, Address address not None, *, bint h2=False, tuple labels=(), tuple tls=None,
-        ServerIdentity peer=None, Address other=None, bint opaque=False,
+        ServerIdentity peer=None, Address other=None, bint opaque=False, Limits http2=None,
+        bint pings_idle=True,
     ):
         if other is not None and peer is not None:
             raise ValueError(f"{address}: a peer that proves who it is has one address")
@@ -18,6 +19,8 @@ cdef class EndpointSpec:
         self.other = other
         self.h2 = h2
         self.opaque = opaque
+        self.http2 = http2
+        self.pings_idle = pings_idle
         self.labels = labels
         self.peer = peer
         if tls is None:
@@ -26,6 +29,8 @@ cdef class EndpointSpec:
 
     cdef int same(self, EndpointSpec other) except -1:
         if self.h2 != other.h2 or self.opaque != other.opaque or self.other != other.other:
+            return False
+        if self.http2 is not other.http2 or self.pings_idle != other.pings_idle:
             return False
         return self.labels == other.labels and self.tls == other.tls and self.peer == other.peer
 

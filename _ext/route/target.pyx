@@ -314,6 +314,9 @@ cdef class Target(Roster):
         )
         endpoint.http_labels = make_labels(self.endpoint_labels(spec))
         endpoint.in_pod = self.side.direction == "inbound"
+        if spec.http2 is not None:
+            endpoint.http2_limits = spec.http2
+        endpoint.pings_idle = spec.pings_idle
         if not endpoint.in_pod:
             endpoint.http = self.side.registry.http(self.side.metrics_prefix, endpoint.http_labels)
         labels = [("direction", self.side.direction), ("peer", "dst"), *spec.tls, *self.dst_labels(spec)]

@@ -26,7 +26,7 @@ from linkerd2_py.proxy.identity.certify import Certificate, Certifier, IdentityE
 from linkerd2_py.proxy.identity.failures import handshake_log
 from linkerd2_py.proxy.identity.renewal import Bounds, Metrics, Renewal
 from linkerd2_py.proxy.policy.api import PolicyApi
-from linkerd2_py.proxy.settings import CONTROL_BACKOFF, control_pool_settings
+from linkerd2_py.proxy.settings import CONTROL_BACKOFF, Http2Tuning, control_pool_settings
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +50,7 @@ def build_lookups(parts: Parts) -> Lookups:
         secures=parts.identity is not None,
         on_skipped=skipped.inc,
         running=set(),
+        tuning=Http2Tuning(config.outbound).limits,
     )
 
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 
+from linkerd2_py._ext.core.limits import Limits
 from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.route.endpoint_spec import DISABLED, LOOPBACK, EndpointSpec
 from linkerd2_py._ext.route.target import Target
 from linkerd2_py.proxy.addresses import SocketAddr, pack_ip
+from linkerd2_py.proxy.discovery.http2 import Http2Params
 from linkerd2_py.proxy.discovery.messages import (
     Added,
     Change,
@@ -27,6 +29,12 @@ from linkerd2_py.proxy.settings import ns
 logger = logging.getLogger(__name__)
 
 LeadsBack = Callable[[SocketAddr], bool]
+Tuning = Callable[[Http2Params | None], Limits | None]
+"""The limits of HTTP/2 connections; None: those of all connections of this side."""
+
+
+def no_tuning(_params: Http2Params | None) -> None:
+    """All connections are alike."""
 
 
 class Installation:
@@ -39,9 +47,11 @@ class Installation:
         leads_back: LeadsBack,
         own_ips: frozenset[bytes] = frozenset(),
         secures: bool = False,
+        tuning: Tuning = no_tuning,
     ) -> None:
         self.target = target
         self._secures = secures
+        self._tuning = tuning
         self._own_ips = own_ips
         self.configured = False
         self._leads_back = leads_back
@@ -146,20 +156,16 @@ class Installation:
         address = _address(endpoint.address)
         if pack_ip(endpoint.address.host) in self._own_ips:
             return EndpointSpec(address, labels=endpoint.labels, tls=LOOPBACK)
-        if endpoint.peer is not None and not self._secures:
-            return EndpointSpec(
-                address,
-                h2=endpoint.h2,
-                labels=endpoint.labels,
-                tls=DISABLED,
-                opaque=endpoint.opaque,
-            )
+        plain = endpoint.peer is not None and not self._secures
         return EndpointSpec(
             address,
             h2=endpoint.h2,
             labels=endpoint.labels,
-            peer=endpoint.peer,
+            tls=DISABLED if plain else None,
+            peer=None if plain else endpoint.peer,
             opaque=endpoint.opaque,
+            http2=self._tuning(endpoint.http2),
+            pings_idle=endpoint.http2 is None or endpoint.http2.pings_idle,
         )
 
 

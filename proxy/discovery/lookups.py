@@ -13,7 +13,7 @@ from linkerd2_py.proto.gen import destination_pb2 as destination
 from linkerd2_py.proxy.addresses import Authority, SocketAddr
 from linkerd2_py.proxy.backoff import BackoffMaker
 from linkerd2_py.proxy.config.types import Destination
-from linkerd2_py.proxy.discovery.installation import LeadsBack
+from linkerd2_py.proxy.discovery.installation import LeadsBack, Tuning, no_tuning
 from linkerd2_py.proxy.discovery.messages import Endpoint
 from linkerd2_py.proxy.dns.follow import NameListener, TtlBounds, follow_name
 from linkerd2_py.proxy.dns.resolver import Resolver
@@ -42,6 +42,7 @@ class Lookups(NamedTuple):
     peer: ServerIdentity | None = None
     """Who must answer wherever a name or an address leads; None: whoever does."""
     policies: PolicyApi | None = None
+    tuning: Tuning = no_tuning
 
     async def settled(self) -> None:
         """Until everything that was cancelled has let go of what it held in the engine."""

@@ -22,6 +22,7 @@ from linkerd2_py.proxy.addresses import (
     unmapped,
     unpack_ip,
 )
+from linkerd2_py.proxy.discovery.http2 import Http2Params, http2_params
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -34,7 +35,7 @@ _VALUE_MAX: Final = 256
 class Endpoint(NamedTuple):
     """One address with what a client must know of it. `h2`: a meshed peer; `labels` without `dst_`;
     `peer`: who must answer there, None: somebody who cannot prove it. `opaque`: the port is one at which
-    nobody looks, so that HTTP goes there as it is spoken.
+    nobody looks, so that HTTP goes there as it is spoken. `http2`: how connections to it are kept.
     """
 
     address: SocketAddr
@@ -42,6 +43,7 @@ class Endpoint(NamedTuple):
     labels: Labels = ()
     peer: ServerIdentity | None = None
     opaque: bool = False
+    http2: Http2Params | None = None
 
 
 class Profile(NamedTuple):
@@ -175,6 +177,7 @@ def endpoint(message: destination.WeightedAddr, *, shared: Mapping[str, str]) ->
         labels=_labels({**shared, **message.metric_labels}),
         peer=peer,
         opaque=message.protocol_hint.HasField("opaque"),
+        http2=http2_params(message),
     )
 
 

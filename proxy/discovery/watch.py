@@ -47,6 +47,7 @@ def start(target: Target, *, decision: Decision, lookups: Lookups) -> Watch | No
         leads_back=lookups.leads_back,
         own_ips=lookups.own_ips,
         secures=lookups.secures,
+        tuning=lookups.tuning,
     )
     asked = _asked(decision)
     if lookups.policies is None or asked is None:

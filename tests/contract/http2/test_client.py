@@ -513,6 +513,24 @@ def test_an_idle_meshed_endpoint_is_pinged_and_given_up(scene: Scene) -> None:
     assert door.events[-1] == ("closed", "timeout", 0, 0)
 
 
+def test_an_endpoint_may_ask_for_pings_under_streams_only(scene: Scene) -> None:
+    fd, sock = scene.sockets()
+    limits = Limits(ping_interval_ns=20_000_000, ping_timeout_ns=5_000_000_000)
+    door = ClientDoor(scene.loop, fd, limits, keepalive=True, pings_idle=False)
+    scene.doors.append(door)
+    server = RawPeer(sock)
+    server.skip = len(PREFACE)
+    scene.peers.append(server)
+    server.send(frame(SETTINGS) + frame(SETTINGS, ACK))
+    # Several intervals by the clock of the test: this one pings, and has nothing else to do.
+    _, other = scene.raw_server(ping_interval_ns=80_000_000, ping_timeout_ns=5_000_000_000)
+    scene.until(lambda: other.of(PING))
+    assert not server.of(PING)
+    door.open().request(b"GET", b"/")
+    scene.until(lambda: server.of(PING))
+    assert not door.over
+
+
 def test_an_ordinary_endpoint_is_not_pinged(scene: Scene) -> None:
     door, server = scene.raw_client(ping_interval_ns=10_000_000, ping_timeout_ns=10_000_000)
     other, client = scene.raw_server(ping_interval_ns=30_000_000, ping_timeout_ns=5_000_000_000)

@@ -4,12 +4,14 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from linkerd2_py._ext.core.limits import Limits
 from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.pool.settings import PoolSettings
 from linkerd2_py._ext.route.target import Target
 from linkerd2_py._ext.route.target_table import TargetTable
 from linkerd2_py.proxy.addresses import SocketAddr
+from linkerd2_py.proxy.discovery.http2 import Http2Params
 from linkerd2_py.proxy.discovery.installation import LOOPBACK, Installation
 from linkerd2_py.proxy.discovery.messages import Added, Emptied, Endpoint, Removed, Replaced
 
@@ -126,3 +128,23 @@ def test_the_workload_itself_is_spoken_to_as_a_plain_server() -> None:
         found.forward(own)
         labels = found.target.endpoint_labels(found._spec(own))
     assert ("no_tls_reason", "loopback") in labels
+
+
+def test_what_an_endpoint_says_of_http2_goes_with_it() -> None:
+    with installation() as found:
+        params = Http2Params((("ping_interval_ns", 1_000_000_000),), pings_idle=False)
+        asked: list[Http2Params | None] = []
+        limits = Limits(ping_interval_ns=1_000_000_000)
+
+        def tuning(one: Http2Params | None) -> Limits | None:
+            asked.append(one)
+            return limits if one else None
+
+        found._tuning = tuning
+        spec = found._spec(A._replace(http2=params))
+        assert spec.http2 is limits
+        assert not spec.pings_idle
+        plain = found._spec(A)
+        assert plain.http2 is None
+        assert plain.pings_idle
+        assert asked == [params, None]

@@ -8,6 +8,7 @@ from linkerd2_py.proto.gen import destination_pb2 as destination
 from linkerd2_py.proto.gen import net_pb2 as net
 from linkerd2_py.proxy.addresses import SocketAddr
 from linkerd2_py.proxy.discovery import messages
+from linkerd2_py.proxy.discovery.http2 import Http2Params
 from tests.support.destination_messages import tcp_address, weighted
 
 
@@ -120,5 +121,10 @@ def test_how_http2_is_to_be_kept_alive_may_be_said() -> None:
     message.http2.keep_alive.timeout.seconds = 3
     message.http2.flow_control.initial_stream_window_size = 1
     assert messages.endpoint(message, shared={}) == messages.Endpoint(
-        SocketAddr("10.0.0.1", 80), h2=True
+        SocketAddr("10.0.0.1", 80),
+        h2=True,
+        http2=Http2Params(
+            (("ping_interval_ns", 10_000_000_000), ("ping_timeout_ns", 3_000_000_000)),
+            pings_idle=False,
+        ),
     )
