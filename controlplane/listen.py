@@ -10,12 +10,13 @@ from typing import Final
 @dataclass(frozen=True, slots=True)
 class Listen:
     """Where to listen; port 0 takes any that is free. The socket is made inside `inside`: in another network
-    namespace, say.
+    namespace, say. `secured`: what comes there without TLS is refused.
     """
 
     host: str = "127.0.0.1"
     port: int = 0
     inside: Callable[[], AbstractContextManager[object]] = nullcontext
+    secured: bool = False
 
 
 def read_listen(text: str) -> Listen:

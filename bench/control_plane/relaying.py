@@ -15,8 +15,8 @@ async def _relay(address: str) -> None:
     with own_metrics() as metrics:
         async with relay_to(address, metrics=metrics) as relayed:
             served = [Served(name, methods) for name, methods in relayed.methods().items()]
-            async with serve_proxy_api(served, listen=[LOOPBACK]) as listens:
-                print(listens, flush=True)
+            async with serve_proxy_api(served, listen=[LOOPBACK]) as addresses:
+                print(addresses[0], flush=True)
                 await asyncio.Event().wait()
 
 

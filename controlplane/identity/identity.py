@@ -13,6 +13,7 @@ from linkerd2_py.controlplane.identity.issuer import Issuer
 from linkerd2_py.controlplane.identity.limits import CertifyLimiter
 from linkerd2_py.controlplane.identity.metrics import IdentityMetrics
 from linkerd2_py.controlplane.identity.names import TrustDomain
+from linkerd2_py.controlplane.identity.own import OwnCertificate
 from linkerd2_py.controlplane.identity.reload import (
     CurrentIssuer,
     FixedIssuer,
@@ -58,6 +59,8 @@ class Identity:
         else:
             current = FixedIssuer(settings.issuer)
         self._current = current
+        self._clock = clock
+        self._name = settings.trust_domain.control_plane
         self._validity = settings.validity
         counters.show_issuer_ttl(lambda: current.issuer.ends.timestamp() - clock.wall())
         certification = Certification(
@@ -79,6 +82,12 @@ class Identity:
             ends=issuer.ends,
             leaf_lifetime=self._validity.lifetime,
             problem=self._current.problem,
+        )
+
+    def own_certificate(self) -> OwnCertificate:
+        """Of a control plane that ends TLS itself; not started."""
+        return OwnCertificate(
+            self._name, current=self._current, validity=self._validity, clock=self._clock
         )
 
     def start(self) -> None:

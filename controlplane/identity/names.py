@@ -11,6 +11,8 @@ DEFAULT_TRUST_DOMAIN: Final = "cluster.local"
 LONGEST_NAME: Final = 253
 # The longest CommonName that X.509 allows; names of authorities stand there.
 _LONGEST_COMMON_NAME: Final = 64
+_CONTROL_PLANE: Final = "linkerd-proxy-api"
+"""The account of whoever answers proxies, where that is one program."""
 _LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _LABEL_RULE: Final = "lower-case letters, digits and -, at most 63"
 
@@ -44,6 +46,11 @@ class TrustDomain:
     def anchor_name(self) -> str:
         """What a generated trust anchor is called."""
         return f"root.{self.control_namespace}.{self.name}"
+
+    @property
+    def control_plane(self) -> str:
+        """The identity of a control plane that is one program."""
+        return self.identity(_CONTROL_PLANE, namespace=self.control_namespace)
 
     def identity(self, service_account: str, *, namespace: str) -> str:
         """The identity of a ServiceAccount's workloads. ValueError if either name is no DNS label."""

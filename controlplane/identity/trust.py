@@ -1,5 +1,6 @@
 """What a mesh trusts and what signs for it, for those who look after it: certificates, no keys."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -24,4 +25,9 @@ class Trust:
     @property
     def bundle(self) -> bytes:
         """The anchors in PEM, as proxies take them."""
-        return b"".join(anchor.public_bytes(Encoding.PEM) for anchor in self.anchors)
+        return bundle_of(self.anchors)
+
+
+def bundle_of(anchors: Iterable[x509.Certificate]) -> bytes:
+    """In PEM, as proxies take them."""
+    return b"".join(anchor.public_bytes(Encoding.PEM) for anchor in anchors)

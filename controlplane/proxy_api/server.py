@@ -1,4 +1,5 @@
-"""The proxy-api: a gRPC server with the services that proxies ask, and health; plaintext h2c."""
+"""The proxy-api: a gRPC server with the services that proxies ask, and health; in plain text, and over TLS
+where it has an identity."""
 
 import asyncio
 import logging
@@ -15,6 +16,7 @@ from linkerd2_py._ext.io.actor import Actor
 from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.route.call import Call
 from linkerd2_py._ext.route.call_server import CallServer
+from linkerd2_py._ext.tls.identity import LocalIdentity
 from linkerd2_py.base.event_loop import leave, run_inside
 from linkerd2_py.base.tasks import cancel_all, report_failure, spawn
 from linkerd2_py.controlplane.calls import Method, Methods, ProxyCall, RefusedCallError, Standing
@@ -62,9 +64,13 @@ class Served:
 
 
 class ProxyApi:
-    """The running server; `address` is where it listens first of all."""
+    """The running server; `addresses` are where it listens. With `identity` TLS that asks for its name ends
+    here; proxies ask for their first certificate there, too, so that nobody needs one.
+    """
 
-    def __init__(self, services: Sequence[Served]) -> None:
+    def __init__(
+        self, services: Sequence[Served], *, identity: LocalIdentity | None = None
+    ) -> None:
         self._services = services
         self._health = Health()
         self._methods: dict[bytes, Method] = {}
@@ -81,18 +87,24 @@ class ProxyApi:
             calls_max=STREAMS_IN_ALL,
             request_bytes=LARGEST_REQUEST_BYTES,
             idle_ns=_IDLE_NS,
+            identity=identity,
         )
-        self.address = ""
+        self.addresses: list[str] = []
         self._waiting: list[asyncio.Task[None]] = []
         self._answering: set[asyncio.Task[None]] = set()
         self._stopped = False
 
-    def bind(self, *, host: str = "127.0.0.1", port: int = 0) -> None:
+    @property
+    def address(self) -> str:
+        """Where it listens first of all."""
+        return self.addresses[0] if self.addresses else ""
+
+    def bind(self, *, host: str = "127.0.0.1", port: int = 0, secured: bool = False) -> None:
         """Make a socket, in this thread's network namespace; may be done for several addresses, all of which
-        serve the same. `BindError` if the address is taken.
+        serve the same. `secured`: over TLS only. `BindError` if the address is taken.
         """
         try:
-            bound = self._server.listen(host, port, hold=True).port
+            bound = self._server.listen(host, port, hold=True, plain=not secured).port
         except (OSError, ValueError) as error:
             # The engine's own words for a number are the address; what is no address has no number.
             number = error.errno if isinstance(error, OSError) else None
@@ -101,11 +113,11 @@ class ProxyApi:
                 f"proxy-api: cannot listen on {host_port(host, port)}: {reason}"
             ) from error
         logger.info("proxy-api listens on %s", host_port(host, bound))
-        self.address = self.address or host_port(host, bound)
+        self.addresses.append(host_port(host, bound))
 
     async def start(self) -> str:
-        """Serve where `bind` said; returns that `host:port`. Health says of each service when all that it
-        answers from has been listed.
+        """Serve where `bind` said; returns the first `host:port`. Health says of each service when all that
+        it answers from has been listed.
         """
         run_inside(self._engine, asyncio.get_running_loop())
         self._server.start()

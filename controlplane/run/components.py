@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from linkerd2_py._ext.tls.identity import LocalIdentity
 from linkerd2_py.base.clock import Clock
 from linkerd2_py.base.tasks import FAILURES, FAILURES_HELP, count_failures
 from linkerd2_py.controlplane.destination.destination import Destination
@@ -88,6 +89,17 @@ async def serve_identity(
         await identity.stop()
 
 
+@asynccontextmanager
+async def certified_by(identity: Identity) -> AsyncIterator[LocalIdentity]:
+    """Who this control plane is to its proxies, where it ends their TLS itself."""
+    own = identity.own_certificate()
+    own.start()
+    try:
+        yield own.identity
+    finally:
+        await own.stop()
+
+
 def what_proxies_ask(
     *,
     destination: Destination | None = None,
@@ -139,15 +151,21 @@ async def pass_on_certify(address: str) -> AsyncIterator[Served]:
 
 @asynccontextmanager
 async def serve_proxy_api(
-    services: Sequence[Served], *, listen: Sequence[Listen]
-) -> AsyncIterator[str]:
-    """The first `host:port` where proxies ask. BindError when one cannot be listened on."""
-    server = ProxyApi(services)
+    services: Sequence[Served],
+    *,
+    listen: Sequence[Listen],
+    identity: LocalIdentity | None = None,
+) -> AsyncIterator[Sequence[str]]:
+    """Each `host:port` where proxies ask, over TLS for the name of `identity` where there is one. BindError
+    when one cannot be listened on.
+    """
+    server = ProxyApi(services, identity=identity)
     try:
         for one in listen:
             with one.inside():
-                server.bind(host=one.host, port=one.port)
-        yield await server.start()
+                server.bind(host=one.host, port=one.port, secured=one.secured)
+        await server.start()
+        yield server.addresses
     finally:
         await server.stop()
 

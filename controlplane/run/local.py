@@ -20,6 +20,7 @@ from linkerd2_py.controlplane.policy.cluster import Cluster
 from linkerd2_py.controlplane.policy.settings import Settings as PolicySettings
 from linkerd2_py.controlplane.public_api.operations import Parts
 from linkerd2_py.controlplane.run.components import (
+    certified_by,
     own_metrics,
     scrape,
     serve_destination,
@@ -34,9 +35,12 @@ from linkerd2_py.controlplane.run.health import health_problem
 
 @dataclass(slots=True)
 class EmbeddedControlPlane:
-    """A running control plane: `proxy_api` is `host:port` (gRPC), `public_api` a URL without a path."""
+    """A running control plane: `proxy_api` is `host:port` (gRPC) where proxies ask, `local_api` where
+    programs of this machine ask the same in plain text; `public_api` is a URL without a path.
+    """
 
     proxy_api: str
+    local_api: str
     public_api: str
     _identity: Identity | None
     _running: AsyncExitStack
@@ -78,12 +82,15 @@ async def build_embedded(
             serve_policy(store, settings=_policy_settings(networks, identity), metrics=metrics)
         )
         certifying = await running(serve_identity(identity, metrics=metrics)) if identity else None
-        proxies_ask = await running(
+        own = await running(certified_by(certifying)) if certifying else None
+        addresses = await running(
             serve_proxy_api(
                 what_proxies_ask(destination=destination, policy=policy, identity=certifying),
-                listen=[proxy_api],
+                listen=[proxy_api, LOOPBACK] if proxy_api.secured else [proxy_api],
+                identity=own,
             )
         )
+        proxies_ask, local_api = addresses[0], addresses[-1]
         scraper = await running(
             scrape(store, samples=samples, interval_s=scrape_interval_s, clock=clock)
         )
@@ -93,12 +100,14 @@ async def build_embedded(
             metrics=EmbeddedStore(samples, clock=clock),
             reports=scraper,
             clock=clock,
-            proxy_api_problem=partial(health_problem, proxies_ask),
+            proxy_api_problem=partial(health_problem, local_api),
             trust=certifying.trust if certifying else None,
             further_checks=further_checks,
         )
         people_ask = await running(serve_public_api(parts, metrics=metrics, listen=public_api))
-        return EmbeddedControlPlane(proxies_ask, people_ask, certifying, starting.pop_all())
+        return EmbeddedControlPlane(
+            proxies_ask, local_api, people_ask, certifying, starting.pop_all()
+        )
 
 
 def _policy_settings(networks: Sequence[str], identity: IdentitySettings | None) -> PolicySettings:

@@ -9,7 +9,6 @@ from linkerd2_py.base.names import PROXY_ENV_PREFIX
 from linkerd2_py.proxy.addresses import Authority, is_loopback
 from linkerd2_py.proxy.config.setting import Setting, Values
 from linkerd2_py.proxy.config.table import (
-    CONTROL_PLAINTEXT,
     DESTINATION_SVC_ADDR,
     DESTINATION_SVC_NAME,
     IDENTITY_DIR,
@@ -77,7 +76,7 @@ def missing(values: Values, *, bad: Container[str]) -> Problems:
     yield from _names(values, bad=bad)
     for at, name in _SERVICES:
         address = values[at]
-        if address is None or values[name] or name.variable in bad or values[CONTROL_PLAINTEXT]:
+        if address is None or values[name] or name.variable in bad:
             continue
         if not _is_local(address):
             yield name, f"must be set: the identity that answers at {address}"
@@ -90,7 +89,7 @@ def service(values: Values, at: Setting[Authority | None]) -> Service | None:
     address, names = values[at], dict(_SERVICES)
     if address is None:
         return None
-    plain = values[CONTROL_PLAINTEXT] or values[IDENTITY_DISABLED] or _is_local(address)
+    plain = values[IDENTITY_DISABLED] or _is_local(address)
     return Service(address, "" if plain else values[names[at]])
 
 

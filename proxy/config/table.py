@@ -401,13 +401,6 @@ DESTINATION_SVC_ADDR: Final = optional(
     "`host:port` of the destination API; without it every name is looked for in DNS",
 )
 DESTINATION_SVC_NAME: Final = _identity("DESTINATION_SVC_NAME", _CONTROL_NAME)
-CONTROL_PLAINTEXT: Final = setting(
-    "CONTROL_PLAINTEXT",
-    parse.switch,
-    "false",
-    "ours: the control plane is called in plain text wherever it is, and proves nothing: for a mesh on one"
-    " machine",
-)
 DESTINATION_CONTEXT: Final = _text("DESTINATION_CONTEXT", "token sent with each question")
 _SUFFIXES = "names that the destination API is asked for; others go by DNS"
 DESTINATION_GET_SUFFIXES: Final = listed(

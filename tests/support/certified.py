@@ -41,12 +41,16 @@ class Certified:
     tokens: WorkloadTokens = field(default_factory=WorkloadTokens)
     address: tuple[str, int] = field(default_factory=free_address)
     plane: EmbeddedControlPlane | None = None
+    secured: bool = False
+    """What comes to the control plane without TLS is refused."""
 
     async def start(self) -> None:
         host, port = self.address
         settings = IdentitySettings(issuer=self.issuer, tokens=self.tokens, validity=self.validity)
         self.plane = await build_embedded(
-            self.local_mesh.store, proxy_api=Listen(host, port), identity=settings
+            self.local_mesh.store,
+            proxy_api=Listen(host, port, secured=self.secured),
+            identity=settings,
         )
 
     async def stop(self) -> None:
@@ -86,12 +90,14 @@ class Certified:
 
 @asynccontextmanager
 async def certified(
-    folder: Path, *, lifetime_s: float = 86_400.0, started: bool = True
+    folder: Path, *, lifetime_s: float = 86_400.0, started: bool = True, secured: bool = False
 ) -> AsyncIterator[Certified]:
     """`lifetime_s`: of leaves; the clocks of one machine do not differ."""
     issuer, anchors = throw_away(DOMAIN, now=SystemClock().wall())
     validity = Validity(lifetime=timedelta(seconds=lifetime_s), clock_skew=timedelta(0))
-    mesh = Certified(folder=folder, validity=validity, issuer=issuer, anchors=anchors)
+    mesh = Certified(
+        folder=folder, validity=validity, issuer=issuer, anchors=anchors, secured=secured
+    )
     if started:
         await mesh.start()
     try:

@@ -12,6 +12,7 @@ from typing import Final
 
 import linkerd2_py
 from linkerd2_py.base.names import PROXY_ENV_PREFIX
+from linkerd2_py.controlplane.identity.names import TrustDomain
 from linkerd2_py.controlplane.local.place.plan import PodPlan
 from linkerd2_py.controlplane.sources.local.mesh_spec import WorkloadSpec
 
@@ -55,7 +56,8 @@ def proxy_env(plan: PodPlan, *, base: Mapping[str, str], proxy_api: str) -> dict
     settings = {
         **plan.settings,
         "DESTINATION_SVC_ADDR": proxy_api,
-        "CONTROL_PLAINTEXT": "true",
+        # Who answers on loopback proves nothing to anybody.
+        "DESTINATION_SVC_NAME": TrustDomain().control_plane,
         "DESTINATION_CONTEXT": json.dumps({"ns": plan.spec.namespace, "pod": plan.name}),
         # A local mesh has few names, and `stat au` is answered from what inbound proxies saw.
         "INBOUND_METRICS_AUTHORITY_LABELS": "unsafe",

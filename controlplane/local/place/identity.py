@@ -14,7 +14,6 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Final, NamedTuple
 
-from linkerd2_py.base.names import CONTROL_PLANE_NAMESPACE
 from linkerd2_py.controlplane.identity.names import TrustDomain
 from linkerd2_py.controlplane.identity.tokens import WorkloadTokens
 from linkerd2_py.controlplane.local.state import owned
@@ -22,8 +21,6 @@ from linkerd2_py.controlplane.local.state import owned
 TOKEN_FILE: Final = "token"  # noqa: S105  # a name
 ADMIN_TOKEN_FILE: Final = "admin-token"  # noqa: S105  # a name
 _ADMIN_TOKEN_BYTES: Final = 32
-# Linkerd's name of the account that its identity service runs as.
-_SERVICE_ACCOUNT: Final = "linkerd-identity"
 # Whoever knows a pod's name may pass to its folder, which is closed to all but the proxy.
 _PASSAGE: Final = 0o711
 
@@ -112,9 +109,7 @@ class PodIdentities:
         domain = self._issuance.trust_domain
         return {
             "IDENTITY_SVC_ADDR": self._issuance.address,
-            "IDENTITY_SVC_NAME": domain.identity(
-                _SERVICE_ACCOUNT, namespace=CONTROL_PLANE_NAMESPACE
-            ),
+            "IDENTITY_SVC_NAME": domain.control_plane,
             "IDENTITY_TRUST_ANCHORS": anchors.decode("ascii"),
             "IDENTITY_DIR": str(folder),
             "IDENTITY_TOKEN_FILE": str(folder / TOKEN_FILE),

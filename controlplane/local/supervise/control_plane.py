@@ -19,6 +19,10 @@ class ControlPlane(Protocol):
         """`host:port` where proxies ask."""
 
     @property
+    def local_api(self) -> str:
+        """`host:port` where programs of this machine ask the same, in plain text."""
+
+    @property
     def public_api(self) -> str:
         """The URL where people ask."""
 

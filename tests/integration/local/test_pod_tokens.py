@@ -119,7 +119,7 @@ def test_every_proxy_has_a_token_that_nobody_else_reads_and_that_ends_with_it(me
         for path, allowed in ((folder, 0o700), (token, 0o600)):
             assert path.stat().st_uid == mesh.proxy_uid
             assert stat.S_IMODE(path.stat().st_mode) == allowed
-        assert settings[pod]["SVC_ADDR"] == mesh.cli.state()["proxy_api"]
+        assert (settings[pod]["SVC_ADDR"] == mesh.cli.state()["proxy_api"]) is not bool(mesh.flags)
         leaf = mesh.certify(tokens[pod], identity=name)
         chain = x509.load_pem_x509_certificates(settings[pod]["TRUST_ANCHORS"].encode())
         assert [anchor.subject.rfc4514_string() for anchor in chain] == [

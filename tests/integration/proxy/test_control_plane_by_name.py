@@ -1,13 +1,14 @@
 """A control plane that is not on loopback, behind a proxy of its own, proves who it is before it is believed."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.support.certified import Certified, certified, name_in
+from linkerd2_py.controlplane.run.health import health_problem
+from tests.support.certified import DOMAIN, Certified, certified, name_in
 from tests.support.destination_messages import add
 from tests.support.destination_stub import DestinationStub
 from tests.support.dns_server import A, DnsServer, Rows
@@ -18,6 +19,15 @@ from tests.support.wait import eventually_async
 HOST = "control.linkerd.test"
 WEB = "web.ns.svc.cluster.local"
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+
+
+@contextmanager
+def resolvable(folder: Path, *, address: str = "127.0.0.1") -> Iterator[Path]:
+    """A resolv.conf by which HOST is found."""
+    with DnsServer({(HOST, A): Rows((address,), ttl=60)}) as dns:
+        conf = folder / "resolv.conf"
+        conf.write_text(f"nameserver [{dns.address[0]}]:{dns.address[1]}\n")
+        yield conf
 
 
 @dataclass
@@ -31,10 +41,7 @@ class Rig:
 @asynccontextmanager
 async def rig(folder: Path) -> AsyncIterator[Rig]:
     """`plane` is the proxy beside the control plane. `variables` lead to it by a name, which DNS knows."""
-    zone = {(HOST, A): Rows(("127.0.0.1",), ttl=60)}
-    with DnsServer(zone) as dns:
-        conf = folder / "resolv.conf"
-        conf.write_text(f"nameserver [{dns.address[0]}]:{dns.address[1]}\n")
+    with resolvable(folder) as conf:
         async with certified(folder) as mesh, DestinationStub() as stub:
             behind = [f"{mesh.address[0]}:{mesh.address[1]}", stub.address]
             async with sidecar(
@@ -93,3 +100,31 @@ async def test_who_proves_another_name_or_none_is_not_asked(
             await eventually_async(lambda: is_ready(web))
             await eventually_async(lambda: "TLS to 127.0.0.1:" in caplog.text)
         assert not made.stub.gets
+
+
+async def test_one_that_ends_tls_itself_certifies_and_answers(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The first call is that of somebody who has no certificate yet."""
+    caplog.set_level("INFO", "linkerd2_py")
+    async with certified(tmp_path, secured=True) as mesh:
+        with resolvable(tmp_path, address=mesh.address[0]) as conf:
+            at = f"{HOST}:{mesh.address[1]}"
+            variables = {
+                **mesh.with_key("web"),
+                "RESOLV_CONF": str(conf),
+                **{f"{one}_SVC_ADDR": at for one in ("IDENTITY", "DESTINATION")},
+                **{f"{one}_SVC_NAME": DOMAIN.control_plane for one in ("IDENTITY", "DESTINATION")},
+            }
+            async with sidecar(**variables) as web:
+                await eventually_async(lambda: is_ready(web))
+                # Asked, and refused: there is no such service.
+                assert (await web.get(f"http://{WEB}/")).startswith(b"HTTP/1.1 50")
+            plane = mesh.plane
+            assert plane is not None
+            # Programs of this machine ask in plain text, elsewhere; that port is for proxies alone.
+            assert await health_problem(plane.local_api) == ""
+            assert await health_problem(plane.proxy_api) != ""
+    for what in ("identity", "destination"):
+        assert f"{what} at {HOST}:" in caplog.text
+    assert f"has proven to be {DOMAIN.control_plane}" in caplog.text

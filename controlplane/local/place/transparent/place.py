@@ -48,7 +48,7 @@ class NamespacePlace:
 
     @property
     def proxy_api(self) -> Listen:
-        return Listen(self._node.host, inside=self._node.entered)
+        return Listen(self._node.host, inside=self._node.entered, secured=True)
 
     @property
     def networks(self) -> tuple[str, ...]:

@@ -64,7 +64,7 @@ async def test_a_proxy_is_told_who_it_is_and_how_to_prove_it(issued: Issued) -> 
     assert web.folder == folder
     assert web.settings == {
         "IDENTITY_SVC_ADDR": "127.0.0.1:8086",
-        "IDENTITY_SVC_NAME": "linkerd-identity.linkerd.serviceaccount.identity.linkerd.cluster.local",
+        "IDENTITY_SVC_NAME": "linkerd-proxy-api.linkerd.serviceaccount.identity.linkerd.cluster.local",
         "IDENTITY_TRUST_ANCHORS": "old",
         "IDENTITY_DIR": str(folder),
         "IDENTITY_TOKEN_FILE": str(folder / "token"),
