@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "completion": "completion",
     "controller": "app",
     "diagnostics": "app",
+    "doc": "doc",
     "edges": "edges",
     "get": "get",
     "identity": "identity",

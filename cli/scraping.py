@@ -1,5 +1,5 @@
-"""Metrics of programs in pods: read straight, where their address can be reached, or through the API server of
-their cluster.
+"""Metrics of programs in pods: read straight, where their address can be reached, or through the API server
+of their cluster.
 """
 
 from __future__ import annotations

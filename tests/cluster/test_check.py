@@ -82,6 +82,8 @@ linkerd-webhooks-and-apisvc-tls
 -------------------------------
 √ proxy-injector webhook has valid cert
 √ proxy-injector cert is valid for at least 60 days
+√ sp-validator webhook has valid cert
+√ sp-validator cert is valid for at least 60 days
 √ policy-validator webhook has valid cert
 √ policy-validator cert is valid for at least 60 days
 
@@ -388,7 +390,7 @@ def test_what_a_control_plane_says_of_itself(cli: Cli, installed: Installation) 
         ),
         (
             lambda made: made.register("policy-validator", lifetime_s=30),
-            "× policy-validator webhook has valid cert\n    certificate is not valid anymore.",
+            "× sp-validator webhook has valid cert\n    certificate is not valid anymore.",
         ),
         (
             lambda made: made.register("proxy-injector", host="other.svc"),

@@ -7,7 +7,6 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Final
 
 from linkerd2_py.cli.checks.cluster.asked import Asked
@@ -104,13 +103,10 @@ class Reach:
 
 def own_kinds() -> dict[str, set[str]]:
     """The resources of our chart by group and version, as they are served."""
-    import yaml
-
-    from linkerd2_py import charts
+    from linkerd2_py.charts.render import render_crds
 
     found: dict[str, set[str]] = defaultdict(set)
-    for path in (Path(charts.__file__).parent / "linkerd2-py-crds" / "templates").rglob("*.yaml"):
-        spec = yaml.safe_load(path.read_text())["spec"]
+    for spec in (one["spec"] for one in render_crds()):
         for version in spec["versions"]:
             if version["served"]:
                 found[f"{spec['group']}/{version['name']}"].add(str(spec["names"]["plural"]))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from linkerd2_py.cli.checks.cluster.asked import ADMISSION, Asked
 from linkerd2_py.cli.checks.cluster.config import INJECTOR_CONFIG, POLICY_CONFIG
@@ -72,7 +72,7 @@ class Webhooks:
     def _valid(self, webhook: _Webhook) -> None:
         anchors, leaf = self._bundle(webhook), self._leaf(webhook)
         _require_valid("certificate", leaf)
-        name = f"linkerd-{webhook.name}.{self._asked.where.control_plane}.svc"
+        name = f"{self._service(webhook)}.{self._asked.where.control_plane}.svc"
         if name not in _names(leaf):
             raise CliError(f"the certificate is not for {name}, but for {', '.join(_names(leaf))}")
         issuers = [one for one in anchors if one == leaf or _is_issued(leaf, by=one)]
@@ -88,24 +88,30 @@ class Webhooks:
         if datetime.now(UTC) < ends < datetime.now(UTC) + SOON:
             raise CliError(f"certificate will expire on {ends:%Y-%m-%dT%H:%M:%SZ}")
 
-    def _bundle(self, webhook: _Webhook) -> list[x509.Certificate]:
+    def _registered(self, webhook: _Webhook) -> Mapping[str, Any]:
+        """As API servers know it."""
         found = self._asked.find(f"{ADMISSION}/{webhook.kind}/{webhook.config}")
         if found is None and not webhook.required:
             raise SkippedError
         registered = list(items(found, "webhooks"))
         if len(registered) != 1:
             raise CliError(f"{webhook.config}: expected 1 webhooks, found {len(registered)}")
+        return registered[0]
+
+    def _service(self, webhook: _Webhook) -> str:
+        """Who answers: several webhooks may be of one service, with one certificate."""
+        said = text(self._registered(webhook), "clientConfig", "service", "name")
+        return said or f"linkerd-{webhook.name}"
+
+    def _bundle(self, webhook: _Webhook) -> list[x509.Certificate]:
         where = f"{webhook.config}: caBundle"
-        said = text(registered[0], "clientConfig", "caBundle")
+        said = text(self._registered(webhook), "clientConfig", "caBundle")
         if not said:
             raise CliError(f"{where} is empty: API servers trust nobody there")
         return _certificates(decoded(said, where=where), where=where)
 
     def _leaf(self, webhook: _Webhook) -> x509.Certificate:
-        name = f"linkerd-{webhook.name}-k8s-tls"
-        if not webhook.required:
-            # Its own check says that it is not there.
-            self._bundle(webhook)
+        name = f"{self._service(webhook)}-k8s-tls"
         found = secret(self._asked, name, "tls.crt")
         return _certificates(found["tls.crt"], where=f"{name}: tls.crt")[0]
 

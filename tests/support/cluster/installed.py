@@ -23,6 +23,7 @@ VALUES: Final[dict[str, Any]] = {
     "clusterNetworks": "0.0.0.0/0,::/0",
     "identity": {"issuer": {"scheme": "linkerd.io/tls"}},
 }
+_WEBHOOKS: Final = ("proxy-injector", "policy-validator", "sp-validator")
 _DAY_S: Final = 86_400.0
 Object = dict[str, Any]
 
@@ -49,6 +50,7 @@ class Installation:
         self.issue(signer("issuer", by=self.anchor))
         for name in ("proxy-injector", "policy-validator"):
             self.register(name)
+        self.register("sp-validator", by="policy-validator")
         self.node()
         for component in COMPONENTS:
             self.pod(component)
@@ -68,9 +70,11 @@ class Installation:
         data = {"crt.pem": encoded(issuer.pem), "key.pem": encoded(issuer.key_pem), **replaced}
         self._apply("Secret", "linkerd-identity-issuer", data=data)
 
-    def register(self, name: str, *, lifetime_s: float = 365 * _DAY_S, host: str = "") -> None:
-        """A webhook with its certificate."""
-        service = f"linkerd-{name}"
+    def register(
+        self, name: str, *, lifetime_s: float = 365 * _DAY_S, host: str = "", by: str = ""
+    ) -> None:
+        """A webhook with its certificate; that of another, whose service answers, where `by` names one."""
+        service = f"linkerd-{by or name}"
         names = [dns_names(host or f"{service}.{self.namespace}.svc")]
         leaf = signer("leaf", by=self.hooks, lifetime_s=lifetime_s, extensions=names)
         data = {"tls.crt": encoded(leaf.pem), "tls.key": encoded(leaf.key_pem)}
@@ -91,7 +95,7 @@ class Installation:
             {
                 "apiVersion": "admissionregistration.k8s.io/v1",
                 "kind": kind,
-                "metadata": {"name": f"{service}-webhook-config"},
+                "metadata": {"name": f"linkerd-{name}-webhook-config"},
                 "webhooks": [webhook],
             }
         )
@@ -162,9 +166,7 @@ class Installation:
             role = f"linkerd-{self.namespace}-{name}"
             self._kubectl("delete", "clusterrole,clusterrolebinding", role, "--ignore-not-found")
         hooks = "mutatingwebhookconfiguration,validatingwebhookconfiguration"
-        names = [
-            f"linkerd-{name}-webhook-config" for name in ("proxy-injector", "policy-validator")
-        ]
+        names = [f"linkerd-{name}-webhook-config" for name in _WEBHOOKS]
         self._kubectl("delete", hooks, *names, "--ignore-not-found")
         self._kubectl("delete", "node", NODE, "--ignore-not-found")
         self._kubectl("delete", "namespace", self.namespace, *namespaces, "--wait=false")

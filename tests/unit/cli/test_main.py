@@ -79,7 +79,7 @@ def _no_mesh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ),
         (
             "-n x",
-            "Missing command: linkerd2-py takes authz, check, completion, controller, diagnostics,",
+            "Missing command: linkerd2-py takes authz, check, ",
         ),
         ("statt", "No such command 'statt'. Did you mean 'stat'?"),
         ("authz", "Missing argument 'RESOURCE"),
