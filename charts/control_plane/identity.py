@@ -91,8 +91,9 @@ IDENTITY: Final = Manifest(
     "identity.yaml",
     (
         Refusal(
-            Not(Ref("identityTrustAnchorsPEM")),
-            "identityTrustAnchorsPEM is not set: give the certificates by which all are verified",
+            every(Not(Ref("identityTrustAnchorsPEM")), Not(Ref("identity.externalCA"))),
+            "identityTrustAnchorsPEM is not set: give the certificates by which all are verified, or let "
+            "another make the ConfigMap linkerd-identity-trust-roots, with identity.externalCA=true",
         ),
         Refusal(
             every(_OWN_SCHEME, Not(Ref("identity.issuer.tls.crtPEM"))),

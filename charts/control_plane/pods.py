@@ -160,8 +160,9 @@ def _pod_metadata(component: Component) -> Tree:
                 "linkerd.io/proxy-version": PROXY_VERSION,
                 "cluster-autoscaler.kubernetes.io/safe-to-evict": "true",
                 # Pods that trust other anchors are other pods.
-                "linkerd.io/trust-root-sha256": Applied(
-                    Function.SHA256, Ref("identityTrustAnchorsPEM")
+                "linkerd.io/trust-root-sha256": When(
+                    Ref("identityTrustAnchorsPEM"),
+                    Applied(Function.SHA256, Ref("identityTrustAnchorsPEM")),
                 ),
                 "config.linkerd.io/default-inbound-policy": "all-unauthenticated",
                 **component.annotations,

@@ -31,6 +31,7 @@ CASES: dict[str, Layers] = {
     "external-issuer": Layers(
         set=("identity.issuer.scheme=kubernetes.io/tls", "identity.externalCA=true")
     ),
+    "external-anchors": Layers(set=("identity.externalCA=true,identityTrustAnchorsPEM=",)),
     "ipv6": Layers(set=("disableIPv6=false",)),
     "registry": Layers(
         set=(
