@@ -5,11 +5,13 @@ that answers.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from tests.support.public_api import SERVICE, Server
@@ -24,6 +26,11 @@ read -ra COMP_WORDS <<<"$1"
 COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
 _linkerd2_py_completion linkerd2-py
 printf '%s\\n' "${COMPREPLY[@]}"
+"""
+FISH = "linkerd2-py completion fish | source; complete -C $argv[1]"
+ZSH = """\
+PS1='> '; unsetopt zle_bracketed_paste; autoload -U compinit && compinit -u -D
+source <(linkerd2-py completion zsh); echo 'now it is 'there
 """
 Complete = Callable[[str], list[str]]
 
@@ -47,13 +54,20 @@ def path_with_the_command(folder: Path) -> str:
 
 
 @pytest.fixture
-def complete(server: Server, tmp_path: Path) -> Complete:
-    """What bash offers for a line that ends at the cursor."""
-    env = os.environ | {
+def env(server: Server, tmp_path: Path) -> dict[str, str]:
+    """Of a shell that finds the command, and the command a mesh."""
+    return os.environ | {
+        "HOME": str(tmp_path),
         "PATH": path_with_the_command(tmp_path),
+        "TERM": "dumb",
         "LINKERD2_PY_API_ADDR": server.address,
         "LINKERD2_PY_STATE_DIR": str(tmp_path / "none"),
     }
+
+
+@pytest.fixture
+def complete(env: dict[str, str]) -> Complete:
+    """What bash offers for a line that ends at the cursor."""
 
     def offered(line: str) -> list[str]:
         argv = ["bash", "-c", BASH, "bash", line]
@@ -122,3 +136,52 @@ def test_zsh_is_offered_the_same_words(server: Server) -> None:
     )
     assert "_LINKERD2_PY_COMPLETE=complete_zsh" in script.stdout
     assert "_TYPER_COMPLETE_ARGS=" in script.stdout
+
+
+def needs(shell: str) -> str:
+    """Its path."""
+    found = shutil.which(shell)
+    if found is None:
+        pytest.skip(f"{shell} is not installed")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("linkerd2-py get po web", ["web-0", "web-1"]),
+        ("linkerd2-py check -o ", ["json", "short", "table"]),
+        ("linkerd2-py -n sh", ["shop"]),
+    ],
+)
+def test_fish_itself(env: dict[str, str], line: str, expected: list[str]) -> None:
+    done = subprocess.run(
+        [needs("fish"), "--no-config", "-c", FISH, line],
+        capture_output=True,
+        text=True,
+        env=env,
+        timeout=60 * patience(),
+        check=False,
+    )
+    assert (sorted(done.stdout.split()), done.stderr) == (expected, "")
+
+
+@pytest.mark.parametrize(
+    ("line", "completed"),
+    [
+        ("linkerd2-py check -o sh", "linkerd2-py check -o short"),
+        ("linkerd2-py get po ap", "linkerd2-py get po api-0"),
+    ],
+)
+def test_zsh_itself(env: dict[str, str], line: str, completed: str) -> None:
+    """As somebody types, who presses the key."""
+    zsh = pexpect.spawn(
+        needs("zsh"), ["-f", "-i"], env=env, encoding="utf-8", timeout=60 * patience()
+    )
+    try:
+        zsh.send(ZSH)
+        zsh.expect_exact("now it is there")
+        zsh.send(f"{line}\t")
+        zsh.expect_exact(completed)
+    finally:
+        zsh.close(force=True)
