@@ -48,6 +48,12 @@ from linkerd2_py.charts.written import is_plain
 Lines = Iterator[str]
 CERTIFICATE_TEMPLATE: Final = "linkerd2-py.webhook-certificate"
 """Which the chart has in `_certificates.tpl`."""
+_TEXT: Final = "linkerd2-py.text"
+_TEXT_TEMPLATE: Final = (
+    f'{{{{- define "{_TEXT}" }}}}'
+    '{{- if kindIs "float64" . }}{{ toJson . }}{{ else }}{{ toString . }}{{ end }}{{ end }}'
+)
+"""A scalar as a text. Numbers of values are floats to Helm, whose `toString` makes 1e+06 of a million."""
 _STEP: Final = "  "
 _BREAKS: Final = re.compile("[\x7f-\x9f\u2028\u2029\ufeff]")
 """What ends a line in YAML, or may not be there raw, and is nothing special in JSON."""
@@ -68,6 +74,8 @@ def template(manifest: Manifest, *, source: str) -> str:
         lines.append(_action("end"))
     for part in manifest.parts:
         lines += _part(part)
+    if any(f'include "{_TEXT}"' in line for line in lines):
+        lines.insert(1, _TEXT_TEMPLATE)
     return "\n".join(lines) + "\n"
 
 
@@ -329,7 +337,7 @@ def _(expression: Text) -> str:
 def _as_text(part: Operand) -> str:
     if isinstance(part, (str, Text, Applied, Joined)):
         return operand(part)
-    return f"(toString {operand(part)})"
+    return f'(include "{_TEXT}" {operand(part)})'
 
 
 @_pipeline.register

@@ -63,7 +63,7 @@ CASES: dict[str, Layers] = {
     ),
     "everywhere": Layers(
         set=(
-            "proxy.gid=1,controllerGID=2,priorityClassName=system-cluster-critical",
+            "proxy.uid=1000650000,proxy.gid=1,controllerGID=2,priorityClassName=system-cluster-critical",
             "runtimeClassName=gvisor,tolerations[0].key=a,tolerations[0].operator=Exists",
             "commonLabels.team=mesh,podLabels.pod=x,podAnnotations.note=1e3",
             "identity.podAnnotations.note=later,nodeSelector.disk=ssd",

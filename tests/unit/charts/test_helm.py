@@ -28,10 +28,14 @@ from linkerd2_py.charts.nodes import (
     text,
 )
 
+TEXT = 'include "linkerd2-py.text"'
+
 
 def lines(*parts):
     first, *others = template(Manifest("x.yaml", parts), source="x.py").splitlines()
     assert first.startswith("{{- /*")
+    if "define" in others[0]:
+        assert f'define "{TEXT.split(chr(34))[1]}"' in others.pop(0)
     return others
 
 
@@ -46,8 +50,8 @@ def test_an_object():
         "subjects": Each("reader", Ref("configReaders"), {"name": Ref("name", of="reader")}),
         "items": [{"first": When(Ref("cniEnabled"), 1), "second": ["x", ["z"], {}, []]}],
     }
-    version = "(toString (default $.Values.linkerdVersion $.Values.proxy.image.version))"
-    image = f'print (toString $.Values.proxy.image.name) ":" {version}'
+    version = f"({TEXT} (default $.Values.linkerdVersion $.Values.proxy.image.version))"
+    image = f'print ({TEXT} $.Values.proxy.image.name) ":" {version}'
     assert lines(tree) == [
         "---",
         "metadata:",
@@ -129,7 +133,7 @@ def test_a_file():
     [
         (every(Ref("a"), Not(Ref("b"))), "and $.Values.a (not $.Values.b)"),
         (some(Ref("a"), every(Ref("b"), Ref("c"))), "or $.Values.a (and $.Values.b $.Values.c)"),
-        (Equal(Ref("a"), "x"), 'eq (toString $.Values.a) "x"'),
+        (Equal(Ref("a"), "x"), f'eq ({TEXT} $.Values.a) "x"'),
         (AtLeast(Ref("a"), 0), "ge (int $.Values.a) 0"),
         (Choice(Ref("a"), "x", "y"), 'ternary "x" "y" (not (not $.Values.a))'),
         (Choice(Not(Ref("a")), "x", Ref("b")), 'ternary "x" $.Values.b (not $.Values.a)'),

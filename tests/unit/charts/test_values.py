@@ -19,13 +19,13 @@ def test_later_layers_win_and_flags_win_over_files(tmp_path):
     path = tmp_path / "anchors.pem"
     path.write_text("PEM")
     layers = Layers(
-        files=("clusterDomain: a.b\nproxy: {uid: 5}", "clusterDomain: c.d"),
+        files=("identityTrustDomain: a.b\nproxy: {uid: 5}", "identityTrustDomain: c.d"),
         set=("controllerReplicas=2",),
         set_string=("podLabels.number=1",),
         set_file=(f"identityTrustAnchorsPEM={path}",),
     )
     values = values_of(layers)
-    assert values["clusterDomain"] == "c.d"
+    assert values["identityTrustDomain"] == "c.d"
     assert values["proxy"] == {**defaults()["proxy"], "uid": 5}
     assert values["controllerReplicas"] == 2
     assert values["podLabels"] == {"number": "1"}
