@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry, Counter
 from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.base.tasks import cancel_all, supervise
 from linkerd2_py.controlplane.cni.agent import Agent, serve_agent
+from linkerd2_py.controlplane.cni.fields import text
 from linkerd2_py.controlplane.cni.follow import Folders
 from linkerd2_py.controlplane.cni.host import Host, HostError, Installation
 from linkerd2_py.controlplane.cni.repair import DATA_PLANE, Counts, Repair
@@ -92,24 +93,10 @@ class CniProcess:
             await cancel_all([task])
             folders.close()
             # A node that is left without us while pods with proxies are still made would let them out.
-            if await self._is_uninstalled(api):
+            if await is_uninstalled(api, namespace=self.namespace, daemon_set=self.daemon_set):
                 installation.put_back()
             else:
                 logger.info("this node stays as it is: its pods wait for the next agent")
-
-    async def _is_uninstalled(self, api: KubernetesApi) -> bool:
-        """Whether no other agent will come. What cannot be found out is answered with no."""
-        path = f"/apis/apps/v1/namespaces/{self.namespace}/daemonsets/{self.daemon_set}"
-        try:
-            async with asyncio.timeout(_LAST_QUESTION_S):
-                found = await api.get(path, {})
-        except TimeoutError:
-            return False
-        except ApiError as error:
-            if error.status not in _GONE:
-                logger.warning("whether this is the end is not known: %s", error)
-            return error.status in _GONE
-        return bool(found.get("metadata", {}).get("deletionTimestamp"))
 
     def _repair(
         self, api: KubernetesApi, installation: Installation, *, metrics: CollectorRegistry
@@ -128,6 +115,27 @@ class CniProcess:
             ),
             is_ready=lambda: not installation.problem,
         )
+
+
+async def is_uninstalled(api: KubernetesApi, *, namespace: str, daemon_set: str) -> bool:
+    """Whether no other agent will come: the DaemonSet is gone or going, its namespace is, or the account that
+    asks. What cannot be found out is answered with no.
+    """
+    asked = (
+        f"/apis/apps/v1/namespaces/{namespace}/daemonsets/{daemon_set}",
+        # Of a namespace that goes, pods may go before the DaemonSet does.
+        f"/api/v1/namespaces/{namespace}",
+    )
+    try:
+        async with asyncio.timeout(_LAST_QUESTION_S):
+            found = [await api.get(path, {}) for path in asked]
+    except TimeoutError:
+        return False
+    except ApiError as error:
+        if error.status not in _GONE:
+            logger.warning("whether this is the end is not known: %s", error)
+        return error.status in _GONE
+    return any(text(one, "metadata", "deletionTimestamp") for one in found)
 
 
 def read_entry(path: Path) -> Json:
