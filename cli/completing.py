@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import typer  # typer itself reads the annotations
 
+from linkerd2_py.cli import workloads
 from linkerd2_py.cli.resources import ALL, canonical_kind, is_kind
 
 if TYPE_CHECKING:
+    from linkerd2_py.cli.checks.cluster.asked import Asked
     from linkerd2_py.cli.options import Globals
 
 # For the mesh of this machine; a distant one may be too far away to complete from.
 TIMEOUT_S: Final = 1.0
 _PATHS: Final = {"pod": "pods", "service": "services", "deployment": "deployments"}
 
+_T = TypeVar("_T")
 Item = Mapping[str, Any]
 Words = Callable[[], list[str]]
 ResourceWords = Callable[[typer.Context, str], list[str]]
@@ -65,11 +68,19 @@ def services(ctx: typer.Context) -> list[str]:
 
 def authorities(ctx: typer.Context) -> list[str]:
     """Services as `diagnostics endpoints` takes them: a port is named unless it is 80."""
-    return [
-        service["name"] if port["port"] == 80 else f"{service['name']}:{port['port']}"
-        for service in _ask(ctx, "services")
-        for port in service["ports"]
-    ]
+    of_cluster = _through(
+        ctx, lambda asked, namespace: workloads.authorities(asked, namespace=namespace)
+    )
+    found = (
+        of_cluster
+        if of_cluster is not None
+        else [
+            (str(service["name"]), int(port["port"]))
+            for service in _ask(ctx, "services")
+            for port in service["ports"]
+        ]
+    )
+    return [name if port == 80 else f"{name}:{port}" for name, port in found]
 
 
 def resources(*kinds: str) -> ResourceWords:
@@ -103,7 +114,12 @@ def _names(ctx: typer.Context, kind: str) -> list[str]:
 
 
 def _of_cluster(ctx: typer.Context, kind: str) -> list[str] | None:
-    """The names of all of a kind, as the API server of a cluster knows them, whether a control plane is there
+    """The names of all of a kind; None where no cluster is asked."""
+    return _through(ctx, lambda asked, namespace: workloads.names(asked, kind, namespace=namespace))
+
+
+def _through(ctx: typer.Context, found: Callable[[Asked, str], list[_T]]) -> list[_T] | None:
+    """What is found in a namespace as the API server of a cluster knows it, whether a control plane is there
     or not; None where no cluster is asked.
     """
     from linkerd2_py.cli.find.public_api import asks_a_cluster
@@ -112,10 +128,8 @@ def _of_cluster(ctx: typer.Context, kind: str) -> list[str] | None:
     try:
         if not asks_a_cluster(given):
             return None
-        from linkerd2_py.cli.workloads import asked_of, names
-
-        with asked_of(given, timeout_s=TIMEOUT_S) as (cluster, asked):
-            return names(asked, kind, namespace=given.namespace or cluster.namespace)
+        with workloads.asked_of(given, timeout_s=TIMEOUT_S) as (cluster, asked):
+            return found(asked, given.namespace or cluster.namespace)
     except Exception:  # noqa: BLE001  # as in `_ask`
         return []
 

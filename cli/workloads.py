@@ -56,6 +56,15 @@ def names(asked: Asked, kind: str, *, namespace: str) -> list[str]:
     return sorted(_name(one) for one in asked.listed(_path(kind, namespace=namespace)))
 
 
+def authorities(asked: Asked, *, namespace: str) -> list[tuple[str, int]]:
+    """Each service with each of its ports."""
+    return [
+        (_name(one), int(port["port"]))
+        for one in asked.listed(_path("service", namespace=namespace))
+        for port in one["spec"].get("ports") or ()
+    ]
+
+
 def pods_of(asked: Asked, resource: Resource, *, namespace: str) -> list[Object]:
     """The pods of one resource, by name. CliError where it is not there, or has none of its own."""
     path = _path("pod", namespace=namespace)

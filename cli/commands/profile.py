@@ -11,7 +11,7 @@ import typer
 from linkerd2_py.base.names import DEFAULT_NAMESPACE
 from linkerd2_py.cli import completing, output
 from linkerd2_py.cli.api import check_namespace
-from linkerd2_py.cli.errors import bad_usage
+from linkerd2_py.cli.errors import CliError, bad_usage
 from linkerd2_py.cli.find import cluster
 from linkerd2_py.cli.options import Globals, output_option
 from linkerd2_py.cli.profiles.profile import (
@@ -23,6 +23,7 @@ from linkerd2_py.cli.profiles.profile import (
 
 _FORMS: Final = ("yaml", "json")
 _NAME: Final = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?\Z")
+_ENDING: Final = re.compile(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
 _DOMAIN: Final = "cluster.local"
 
 
@@ -86,8 +87,10 @@ def _service(name: str, given: Globals, *, ignore_cluster: bool) -> Service:
     found = Cluster(cluster.kubeconfig(given), given)
     try:
         asked = Asked(lambda: found, where=Where(cluster.where(given), ""))
-        domain = value(asked.values, "clusterDomain") or _DOMAIN
-        return Service(name, given.namespace or found.namespace, str(domain))
+        domain = str(value(asked.values, "clusterDomain") or _DOMAIN)
+        if not _ENDING.fullmatch(domain):
+            raise CliError(f"the cluster's clusterDomain {domain!r} is no name: --ignore-cluster")
+        return Service(name, given.namespace or found.namespace, domain)
     finally:
         found.close()
 

@@ -251,16 +251,18 @@ def test_contexts_and_namespaces_are_completed(control_plane: ControlPlane) -> N
         "linkerd-public-api-0"
     ]
     assert completed("linkerd2-py stat ns kube-sy") == ["kube-system"]
+    endpoints = f"linkerd2-py diagnostics endpoints -n {NAMESPACE} linkerd-p"
+    assert completed(endpoints) == ["linkerd-public-api:8085"]
 
 
 @pytest.mark.usefixtures("public_api")
-def test_a_version_is_the_one_that_was_installed(cli: Cli, kubectl: Kubectl) -> None:
+def test_what_was_installed_is_known(cli: Cli, kubectl: Kubectl) -> None:
     kubectl.apply(
         {
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": {"name": "linkerd-config", "namespace": NAMESPACE},
-            "data": {"values": "linkerdVersion: edge-1"},
+            "data": {"values": "linkerdVersion: edge-1\nclusterDomain: example.org"},
         },
         {
             "apiVersion": "v1",
@@ -279,4 +281,8 @@ def test_a_version_is_the_one_that_was_installed(cli: Cli, kubectl: Kubectl) -> 
         cli("version", "--proxy", "--short", "-n", NAMESPACE)[1]
         == f"{__version__}\nedge-1\nedge-2\n"
     )
+    profile = yaml.safe_load(cli("profile", "web", "--template", "-n", "shop")[1])
+    assert profile["metadata"] == {"name": "web.shop.svc.example.org", "namespace": "shop"}
+    offline = cli("profile", "web", "--template", "-n", "shop", "--ignore-cluster")[1]
+    assert yaml.safe_load(offline)["metadata"]["name"] == "web.shop.svc.cluster.local"
     kubectl("delete", "configmap", "linkerd-config", f"--namespace={NAMESPACE}")

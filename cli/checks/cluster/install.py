@@ -13,7 +13,7 @@ from linkerd2_py.cli.errors import CliError
 from linkerd2_py.controlplane.sources.kubernetes.fields import items, seconds, text
 
 CATEGORY: Final = "pre-kubernetes-setup"
-_CLUSTER_WIDE: Final = (
+CLUSTER_WIDE: Final = (
     ("namespaces", ""),
     ("clusterroles", "rbac.authorization.k8s.io"),
     ("clusterrolebindings", "rbac.authorization.k8s.io"),
@@ -21,7 +21,7 @@ _CLUSTER_WIDE: Final = (
     ("mutatingwebhookconfigurations", "admissionregistration.k8s.io"),
     ("validatingwebhookconfigurations", "admissionregistration.k8s.io"),
 )
-_OF_NAMESPACE: Final = (
+OF_NAMESPACE: Final = (
     ("ServiceAccounts", ""),
     ("Roles", "rbac.authorization.k8s.io"),
     ("RoleBindings", "rbac.authorization.k8s.io"),
@@ -56,7 +56,7 @@ class Install:
             ),
             *(
                 self._may("create", kind, group=group, title=f"can create {kind}")
-                for kind, group in _OF_NAMESPACE
+                for kind, group in OF_NAMESPACE
             ),
             self._may("get", "Secrets", group="", title="can read Secrets"),
             Check(
@@ -84,7 +84,7 @@ class Install:
             raise CliError(f'The "{name}" namespace already exists')
 
     def _cluster_wide(self) -> None:
-        refused = [self._asked.may("create", one, group=group) for one, group in _CLUSTER_WIDE]
+        refused = [self._asked.may("create", one, group=group) for one, group in CLUSTER_WIDE]
         if any(refused):
             raise CliError(f"missing permissions:{bullets(filter(None, refused))}")
 
