@@ -7,17 +7,20 @@ import re
 import select
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pexpect
 import pytest
 
 from linkerd2_py import __version__
+from linkerd2_py.cli import PLUGIN, PROGRAM
 from linkerd2_py.cli.app import COMMANDS
 from linkerd2_py.cli.main import run
 from linkerd2_py.controlplane.local.state import state_dir
 from tests.support.wait import patience
 
+ROOT = Path(__file__).resolve().parents[3]
 ENTRY = [sys.executable, "-m", "linkerd2_py.cli.main"]
 LONG = """
 import sys
@@ -498,6 +501,11 @@ def test_as_an_extension_it_says_what_it_is(tmp_path: Path) -> None:
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
     # The last is ours: by it the command knows itself among the extensions.
     assert done.stdout == '{"name": "linkerd-py", "checks": "always", "program": "linkerd2-py"}\n'
+
+
+def test_a_wheel_brings_the_name_that_kubectl_looks_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["scripts"][PLUGIN] == project["scripts"][PROGRAM]
 
 
 @pytest.mark.parametrize("words", ["", "get -h", "diagnostics policy --help"])
