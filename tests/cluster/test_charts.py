@@ -5,6 +5,7 @@ pending.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import re
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.charts.render import CRDS, render, render_crds
@@ -135,6 +138,11 @@ def bundle(kubectl: Kubectl) -> str:
     return str(hook["clientConfig"]["caBundle"])
 
 
+def certificates(bundled: str) -> list[bytes]:
+    found = x509.load_pem_x509_certificates(base64.b64decode(bundled))
+    return [one.public_bytes(Encoding.DER) for one in found]
+
+
 def left(kubectl: Kubectl) -> list[str]:
     """Objects that say that they are the control plane's, of all kinds that there are."""
     kinds = kubectl("api-resources", "--verbs=list", "--output=name").split()
@@ -165,6 +173,16 @@ def test_helm_installs_upgrades_goes_back_and_leaves_nothing(
     assert replicas(kubectl, "linkerd-destination") == 3
     # Pods answer with the certificate that they have: what verifies it stays.
     assert bundle(kubectl) == first
+
+    # Half a year later: a new one, and pods still answer with the old one for a moment.
+    kubectl(
+        *("annotate", "--overwrite", f"--namespace={NAMESPACE}", "secret"),
+        *("linkerd-proxy-injector-k8s-tls", "linkerd2-py/renew-after=1"),
+    )
+    helm("upgrade", RELEASE, CHART, *where, "-f", values, "-f", CHART / "values-ha.yaml")
+    new, old = certificates(bundle(kubectl))
+    assert [old] == certificates(first)
+    assert new != old
 
     helm("rollback", RELEASE, "1", *where[:2])
     assert replicas(kubectl, "linkerd-destination") == 1

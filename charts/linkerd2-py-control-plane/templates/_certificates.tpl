@@ -1,6 +1,6 @@
 {{- /*
 A webhook's certificate, as JSON with crt, key and ca: those that are given, those that its Secret has for less than half
-a year, or new ones. So an upgrade does not change what API servers trust while pods still answer with the old ones.
+a year, or new ones, beside which the old ones are still trusted, as pods answer with them until their node has the new.
 */ -}}
 {{- define "linkerd2-py.webhook-certificate" -}}
 {{- $given := .given }}
@@ -17,6 +17,8 @@ a year, or new ones. So an upgrade does not change what API servers trust while 
 {{- else }}
 {{- $made := genSelfSignedCert .host (list) (list .host) 365 }}
 {{- $renewAfter = add (int64 (now | unixEpoch)) 15552000 | toString }}
-{{- dict "crt" (trim $made.Cert) "key" (trim $made.Key) "ca" (trim $made.Cert) "renewAfter" $renewAfter | toJson }}
+{{- $crt := trim $made.Cert }}
+{{- $old := dig "data" "tls.crt" "" $held | b64dec }}
+{{- dict "crt" $crt "key" (trim $made.Key) "ca" (print $crt "\n" $old | trim) "renewAfter" $renewAfter | toJson }}
 {{- end }}
 {{- end }}
