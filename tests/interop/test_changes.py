@@ -11,8 +11,10 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.support.interop import workload
 from tests.support.interop.calls import ask, ask_admin, told
 from tests.support.interop.cluster import Pod
+from tests.support.interop.programs import Program
 from tests.support.interop.proxies import Make
 from tests.support.interop.shop import OPAQUE, PORTS, Shop
 from tests.support.processes import Child
@@ -102,6 +104,21 @@ def test_a_service_without_endpoints_fails_fast_and_recovers(mesh: Shop, make: M
     eventually(lambda: ask(client, ip).status == 200, deadline_s=LIMIT_S)
     mesh.cluster.serve(name, ports=PORTS)
     eventually(lambda: ask(client, ip).status in {503, 504}, deadline_s=LIMIT_S)
+
+
+@makes
+def test_a_port_that_its_pod_alone_calls_opaque_is_not_looked_into(mesh: Shop, make: Make) -> None:
+    """The service says nothing of it: each endpoint does."""
+    name = f"quiet-{make}"
+    only = {"config.linkerd.io/opaque-ports": str(workload.HTTP)}
+    pod = mesh.cluster.pod(name, proxy=make, account=f"{make}-server", annotations=only)
+    ip = mesh.cluster.service(name, pod, ports={80: workload.HTTP})
+    for client in Make:
+        if client is Make.OURS or Program.PROXY.is_given:
+            seen = told(ask(mesh.client(client), ip))
+            assert seen["name"] == name
+            # Whoever reads requests says there who has called.
+            assert "l5d-client-id" not in seen["fields"]
 
 
 def told_to_end(child: Child) -> None:
