@@ -28,11 +28,15 @@ COMMANDS: Final = {
     "identity": "identity",
     "identity-ca": "identity_ca",
     "inject": "inject",
+    "install": "install",
     "local": "app",
     "profile": "profile",
+    "prune": "prune",
     "sample": "app",
     "stat": "stat",
     "uninject": "uninject",
+    "uninstall": "uninstall",
+    "upgrade": "upgrade",
     "version": "version",
 }
 """What a command is called in its module of `commands`; the module is called as the command."""

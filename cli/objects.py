@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Collection, Coroutine, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from linkerd2_py.cli.errors import CliError
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 OF_MESH: Final = "linkerd.io/control-plane-ns"
 """The label of everything that belongs to a control plane; its value is where that is."""
 _PAGE: Final = "500"
+_TRIES: Final = 10
+_LONGEST_PAUSE_S: Final = 5.0
 _DISCOVERY: Final = ",".join(
     f"application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList"
     for version in ("v2", "v2beta1")
@@ -65,14 +69,29 @@ async def listed(api: ApiServer, path: str, query: Mapping[str, str]) -> AsyncIt
     """Each object of a list, which is asked for in pages that are of one moment."""
     more = ""
     while True:
-        page = await api.get(
-            path, {**query, "limit": _PAGE, **({"continue": more} if more else {})}
+        page = await _page(
+            api, path, {**query, "limit": _PAGE, **({"continue": more} if more else {})}
         )
         for one in page.get("items") or ():
             yield one
         more = str(page.get("metadata", {}).get("continue") or "")
         if not more:
             return
+
+
+async def _page(api: ApiServer, path: str, query: Mapping[str, str]) -> Json:
+    """Asked again for a while where the API server is busy: kinds that are new are made ready first."""
+    from linkerd2_py.controlplane.kubernetes_api import ApiError
+
+    tries = 0
+    while True:
+        tries += 1
+        try:
+            return await api.get(path, query)
+        except ApiError as error:
+            if error.status != HTTPStatus.TOO_MANY_REQUESTS or tries == _TRIES:
+                raise
+            await asyncio.sleep(min(error.retry_after_s or 1.0, _LONGEST_PAUSE_S))
 
 
 async def kinds_of(api: ApiServer, groups: Collection[str]) -> list[Kind]:

@@ -100,11 +100,11 @@ class Actor:
 
     async def _add(self, found: Look) -> str:
         fresh = self._kept(found, FRESH_KEY).decode()
-        await self._write_bundle(found, f"{found.bundle_text.strip()}\n{fresh.strip()}\n")
+        await self._write_bundle(found, f"{found.bundle_text.strip()}\n{fresh.strip()}")
         return "the bundle has the new anchor beside what was there"
 
     async def _remove(self, found: Look) -> str:
-        await self._write_bundle(found, f"{self._kept(found, FRESH_KEY).decode().strip()}\n")
+        await self._write_bundle(found, self._kept(found, FRESH_KEY).decode().strip())
         return "the bundle has the new anchor only"
 
     async def _write_bundle(self, found: Look, text: str) -> None:

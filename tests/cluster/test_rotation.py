@@ -237,7 +237,7 @@ def rotated(mesh: Mesh, rotate: Rotate, port: CertifiedPort) -> None:
     port.present(signer_of(issuer))
 
     assert rotate("--apply")[2] == "the bundle has the new anchor only\n"
-    assert mesh.bundle() == fresh
+    assert mesh.bundle() == fresh.strip()
     assert rotate("--apply")[2].startswith("restarted: deploy/linkerd-identity")
     mesh.ready()
     assert f"\n  {SHOP} po/web-0 (1)\n" in rotate("--apply")[1]

@@ -72,11 +72,7 @@ class Reach:
             raise NotYetError(str(error)) from error
 
     def _version(self) -> None:
-        said = str(self._asked.get("/version").get("gitVersion"))
-        found = re.match(r"v?(\d+)\.(\d+)", said)
-        if found is None or (int(found[1]), int(found[2])) < MINIMUM:
-            least = ".".join(map(str, MINIMUM))
-            raise CliError(f"Kubernetes is on version {said}, but {least} or more recent is needed")
+        check_version(str(self._asked.get("/version").get("gitVersion")))
 
     def _gateway(self) -> None:
         missing = self._missing(_GATEWAY_KINDS)
@@ -99,6 +95,14 @@ class Reach:
     def _served(self, version: str) -> set[str]:
         found = self._asked.find(f"/apis/{version}")
         return {str(one["name"]) for one in found.get("resources", ())} if found else set()
+
+
+def check_version(said: str) -> None:
+    """CliError for a cluster that is too old."""
+    found = re.match(r"v?(\d+)\.(\d+)", said)
+    if found is None or (int(found[1]), int(found[2])) < MINIMUM:
+        least = ".".join(map(str, MINIMUM))
+        raise CliError(f"Kubernetes is on version {said}, but {least} or more recent is needed")
 
 
 def own_kinds() -> dict[str, set[str]]:

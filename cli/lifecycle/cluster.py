@@ -1,0 +1,78 @@
+"""What is asked of a cluster before something is written for it: is it there, is it new enough, may we."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+from linkerd2_py.cli.errors import CliError
+from linkerd2_py.cli.objects import find, kinds_of
+from linkerd2_py.cli.program import shown_program
+
+if TYPE_CHECKING:
+    from linkerd2_py.controlplane.kubernetes_api import Json
+    from linkerd2_py.controlplane.sources.kubernetes.api_server import ApiServer
+
+_REVIEWS: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+
+
+async def check_kinds(api: ApiServer, *, command: str) -> None:
+    """CliError where kinds of a mesh are not known yet."""
+    from linkerd2_py.charts.render import render_crds
+
+    wanted = {
+        (str(one["spec"]["group"]), str(one["spec"]["names"]["kind"])) for one in render_crds()
+    }
+    served = {
+        (kind.group, kind.name) for kind in await kinds_of(api, {group for group, _ in wanted})
+    }
+    if missing := sorted(name for group, name in wanted if (group, name) not in served):
+        raise CliError(
+            f"Linkerd CRDs must be installed first. Run {shown_program()} {command} with the --crds flag"
+            f" (missing: {', '.join(missing)})"
+        )
+
+
+async def check_rights(api: ApiServer, objects: Iterable[Json]) -> None:
+    """CliError that lists the kinds which this person may not create."""
+    groups: dict[tuple[str, str], str] = {}
+    for one in objects:
+        group, _, _ = str(one["apiVersion"]).rpartition("/")
+        groups[(group, str(one["kind"]))] = str(one["metadata"].get("namespace") or "")
+    known = {(kind.group, kind.name): kind for kind in await kinds_of(api, {g for g, _ in groups})}
+    unknown = sorted(name for group, name in groups if (group, name) not in known)
+    if unknown:
+        raise CliError(f"the cluster does not know these kinds: {', '.join(unknown)}")
+
+    async def may(group: str, plural: str, namespace: str) -> bool:
+        attributes: dict[str, Any] = {"group": group, "resource": plural, "verb": "create"}
+        asked = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": {**attributes, "namespace": namespace}},
+        }
+        found = await api.create(_REVIEWS, asked)
+        return bool((found.get("status") or {}).get("allowed"))
+
+    wanted = [(known[key], namespace) for key, namespace in groups.items()]
+    allowed = await asyncio.gather(*(may(kind.group, kind.plural, ns) for kind, ns in wanted))
+    refused = sorted(
+        kind.plural for (kind, _), good in zip(wanted, allowed, strict=True) if not good
+    )
+    if refused:
+        raise CliError(
+            f"you may not create {', '.join(refused)}: ask who runs the cluster; `{shown_program()} check --pre`"
+            " lists what is needed"
+        )
+
+
+async def api_server_ports(api: ApiServer) -> str:
+    """The ports of the API server: the control plane goes there without its proxy. Nothing where nobody says."""
+    service = await find(api, "/api/v1/namespaces/default/services/kubernetes")
+    ports: list[str] = []
+    for port in ((service or {}).get("spec") or {}).get("ports") or ():
+        ports += [
+            str(one) for one in (port.get("port"), port.get("targetPort")) if isinstance(one, int)
+        ]
+    return ",".join(dict.fromkeys(ports))
