@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "identity-ca": "identity_ca",
     "inject": "inject",
     "install": "install",
+    "install-cni": "install_cni",
     "local": "app",
     "profile": "profile",
     "prune": "prune",

@@ -17,10 +17,14 @@ CHART: Final = Path(__file__).parents[1] / "linkerd2-py-cni"
 NAMESPACE: Final = "linkerd-cni"
 
 
-def cni_values(layers: Layers) -> Object:
-    """The chart's defaults with the layers over them, checked. Raises `ValuesError`."""
-    defaults = read((CHART / "values.yaml").read_text(), name="values.yaml")
-    made = laid_over(defaults, given(layers))
+def cni_defaults() -> Object:
+    """A copy of the chart's values."""
+    return read((CHART / "values.yaml").read_text(), name="values.yaml")
+
+
+def cni_values(layers: Layers, *, over: Mapping[str, Any] | None = None) -> Object:
+    """The chart's defaults, what is laid `over` them, and the layers over both, checked. Raises `ValuesError`."""
+    made = laid_over(laid_over(cni_defaults(), over or {}), given(layers))
     check(made, schema())
     return made
 

@@ -14,7 +14,7 @@ import typer
 from linkerd2_py.cli import output
 from linkerd2_py.cli.errors import CliError, bad_usage
 from linkerd2_py.cli.find import cluster as where
-from linkerd2_py.cli.lifecycle.flags import at, put, takes_values
+from linkerd2_py.cli.lifecycle.flags import FLAGS, at, put, takes_values
 from linkerd2_py.cli.lifecycle.making import (
     Said,
     control_plane,
@@ -64,7 +64,7 @@ _IGNORE = (
 )
 
 
-@takes_values(install=True)
+@takes_values(FLAGS)
 def install(
     crds: Annotated[
         bool, typer.Option("--crds", help="The kinds of objects of a mesh, and nothing else.")

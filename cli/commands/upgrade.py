@@ -13,7 +13,7 @@ import typer
 from linkerd2_py.cli import output
 from linkerd2_py.cli.errors import CliError
 from linkerd2_py.cli.find import cluster as where
-from linkerd2_py.cli.lifecycle.flags import takes_values
+from linkerd2_py.cli.lifecycle.flags import UPGRADE_FLAGS, takes_values
 from linkerd2_py.cli.lifecycle.making import (
     Said,
     control_plane,
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from linkerd2_py.controlplane.sources.kubernetes.api_server import ApiServer
 
 
-@takes_values(install=False)
+@takes_values(UPGRADE_FLAGS)
 def upgrade(
     crds: Annotated[
         bool, typer.Option("--crds", help="The kinds of objects of a mesh, and nothing else.")

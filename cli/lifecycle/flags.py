@@ -20,7 +20,7 @@ from linkerd2_py.base import durations
 from linkerd2_py.cli.errors import bad_usage
 
 REGISTRY_VARIABLE: Final = "LINKERD_DOCKER_REGISTRY"
-_IMAGES: Final = ("controllerImage", "debugContainer.image.name", "proxy.image.name")
+IMAGES: Final = ("controllerImage", "debugContainer.image.name", "proxy.image.name")
 _POLICIES: Final = (
     *("all-authenticated", "all-unauthenticated", "cluster-authenticated"),
     *("cluster-unauthenticated", "deny", "audit"),
@@ -302,12 +302,61 @@ _INSTALL: Final = (
     ),
 )
 FLAGS: Final = (*_CONTROL_PLANE, *_INSTALL, *_PROXY)
+UPGRADE_FLAGS: Final = (*_CONTROL_PLANE, *_PROXY)
+CNI_FLAGS: Final = (
+    Flag("--cni-image", str, "Image of the plugin.", ("image.name",), metavar="NAME"),
+    Flag("--cni-image-version", str, "Its tag.", ("image.version",), metavar="TAG"),
+    Flag("--cni-log-level", str, "Log level of the plugin.", ("logLevel",), metavar="LEVEL"),
+    Flag("--dest-cni-bin-dir", str, "Where nodes have plugins.", ("destCNIBinDir",), metavar="DIR"),
+    Flag("--dest-cni-net-dir", str, "Where they list them.", ("destCNINetDir",), metavar="DIR"),
+    Flag("--inbound-port", int, "The proxy's inbound port.", ("inboundProxyPort",), _port, "PORT"),
+    Flag("--outbound-port", int, "Its outbound port.", ("outboundProxyPort",), _port, "PORT"),
+    Flag("--control-port", int, "Where tap asks.", ("proxyControlPort",), _port, "PORT"),
+    Flag("--admin-port", int, "Where probes and metrics are.", ("proxyAdminPort",), _port, "PORT"),
+    Flag(
+        "--redirect-ports",
+        list[str],
+        "Ports that go through the proxy (default: all).",
+        ("portsToRedirect",),
+        _ports,
+        "PORTS",
+    ),
+    Flag(
+        "--skip-inbound-ports",
+        list[str],
+        "Ports and ranges that do not.",
+        ("ignoreInboundPorts",),
+        _ports,
+        "PORTS",
+    ),
+    Flag(
+        "--skip-outbound-ports",
+        list[str],
+        "The same of what pods call.",
+        ("ignoreOutboundPorts",),
+        _ports,
+        "PORTS",
+    ),
+    Flag("--proxy-uid", int, "User of the proxy.", ("proxyUID",), metavar="NUMBER"),
+    Flag("--proxy-gid", int, "Group of the proxy.", ("proxyGID",), metavar="NUMBER"),
+    Flag(
+        "--priority-class-name",
+        str,
+        "PriorityClass of its pods.",
+        ("priorityClassName",),
+        metavar="NAME",
+    ),
+    Flag("--use-wait-flag", bool, "iptables waits for its lock.", ("useWaitFlag",)),
+    Flag(
+        "--registry", str, f"Where images are fetched from (${REGISTRY_VARIABLE}).", metavar="NAME"
+    ),
+)
+"""Of `install-cni`."""
 _QUANTITIES: Final = ("cpu", "memory")
 
 
-def takes_values(*, install: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """A command with an option for each flag of the table; it gets those that were said as `said`."""
-    flags = [flag for flag in FLAGS if install or not flag.only_install]
+def takes_values(flags: Sequence[Flag]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A command with an option for each of these flags; it gets those that were said as `said`."""
 
     def wrap(command: Callable[..., Any]) -> Callable[..., Any]:
         own = inspect.signature(command, eval_str=True)
@@ -350,10 +399,16 @@ def _metavar(flag: Flag) -> dict[str, Any]:
     return {} if flag.kind is bool else {"metavar": flag.metavar}
 
 
-def values_of_flags(said: Mapping[str, Any], *, below: Mapping[str, Any]) -> Values:
+def values_of_flags(
+    said: Mapping[str, Any],
+    *,
+    below: Mapping[str, Any],
+    flags: Sequence[Flag] = FLAGS,
+    images: Sequence[str] = IMAGES,
+) -> Values:
     """The values that were said, to be laid over those `below`. CliError that names a flag."""
     made: Values = {}
-    for flag in FLAGS:
+    for flag in flags:
         if flag.name not in said:
             continue
         try:
@@ -364,7 +419,7 @@ def values_of_flags(said: Mapping[str, Any], *, below: Mapping[str, Any]) -> Val
             put(made, path, word)
     registry = said.get("--registry") or os.environ.get(REGISTRY_VARIABLE)
     if registry:
-        for path in _IMAGES:
+        for path in images:
             if name := str(at(made, path) or at(below, path) or ""):
                 put(made, path, f"{registry.rstrip('/')}/{name.rpartition('/')[2]}")
     return made
