@@ -49,7 +49,7 @@ class Flag:
     help: str
     paths: tuple[str, ...] = ()
     read: Read = lambda word: word
-    metavar: str = "TEXT"
+    metavar: str = "NAME"
     only_install: bool = False
 
     @property

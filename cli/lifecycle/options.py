@@ -24,7 +24,7 @@ Set = Annotated[
 ]
 SetString = Annotated[
     list[str] | None,
-    typer.Option("--set-string", metavar="PATH=TEXT", help="The same, always as text."),
+    typer.Option("--set-string", metavar="PATH=WORDS", help="The same, always as text."),
 ]
 SetFile = Annotated[
     list[str] | None,
