@@ -1,4 +1,4 @@
-"""Objects of a cluster as a command reads them: found or not, listed to the end, of all kinds that there are."""
+"""Objects of a cluster as a command reads them: found or not, listed to the end, of all kinds."""
 
 from __future__ import annotations
 

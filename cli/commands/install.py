@@ -161,8 +161,8 @@ def _refuse_second(there: Stored, namespace: str) -> None:
     if there.whole:
         raise CliError(
             f"Can't install the Linkerd control plane in the '{namespace}' namespace. Reason:"
-            f" ConfigMap/linkerd-config already exists. Run the command `{shown_program()} upgrade`, if you are"
-            " looking to upgrade Linkerd."
+            f" ConfigMap/linkerd-config already exists. Run the command `{shown_program()} upgrade`,"
+            " if you are looking to upgrade Linkerd."
         )
 
 
@@ -188,8 +188,8 @@ def _trust(values: Values, files: TrustFiles, *, namespace: str, there: Stored) 
     if in_values.anchors or in_values.key or in_values.certificate:
         if not (in_values.anchors and in_values.key and in_values.certificate):
             raise bad_usage(
-                "identityTrustAnchorsPEM, identity.issuer.tls.crtPEM and identity.issuer.tls.keyPEM go together:"
-                " give all three, or none"
+                "identityTrustAnchorsPEM, identity.issuer.tls.crtPEM and identity.issuer.tls.keyPEM go"
+                " together: give all three, or none"
             )
         check_trust(in_values)
         return in_values
@@ -197,8 +197,8 @@ def _trust(values: Values, files: TrustFiles, *, namespace: str, there: Stored) 
         return new_trust(trust_domain(values), namespace=namespace)
     if not there.anchors:
         raise CliError(
-            f"the Secret linkerd-identity-issuer is in the namespace {namespace!r}, and nothing says which anchor"
-            " vouches for it: delete it, or give anchor and issuer as files"
+            f"the Secret linkerd-identity-issuer is in the namespace {namespace!r}, and nothing says"
+            " which anchor vouches for it: delete it, or give anchor and issuer as files"
         )
     check_trust(there.issuer)
     output.note("An install stopped halfway here: its trust anchor and its issuer are kept.")
@@ -218,8 +218,8 @@ def _external(files: TrustFiles, in_values: Trust, there: Stored) -> Trust:
         found = Trust(in_values.anchors or there.anchors)
     if not found.anchors:
         raise CliError(
-            "with --identity-external-issuer the Secret linkerd-identity-issuer must be there, with ca.crt, before"
-            f" the control plane is; or give the anchors with {ANCHORS_FLAG}"
+            "with --identity-external-issuer the Secret linkerd-identity-issuer must be there, with ca.crt,"
+            f" before the control plane is; or give the anchors with {ANCHORS_FLAG}"
         )
     check_anchors(found)
     return found

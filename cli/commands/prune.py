@@ -47,7 +47,8 @@ async def _extraneous(api: ApiServer, namespace: str) -> list[Left]:
     there = InCluster(api, namespace)
     if not (await stored(there)).whole:
         raise CliError(
-            f"there is no whole control plane in the namespace {namespace!r}: run install, or upgrade, to its end"
+            f"there is no whole control plane in the namespace {namespace!r}:"
+            " run install, or upgrade, to its end"
         )
     made = await upgraded(Said({}), TrustFiles(), there=there, namespace=namespace)
     wanted = {

@@ -117,7 +117,8 @@ def _new(found: Look, files: TrustFiles, *, namespace: str) -> NewTrust:
 def _of_others(files: TrustFiles) -> NewTrust:
     if files.anchors is None:
         raise CliError(
-            f"the issuer is made by somebody else: give the anchor that is to vouch for it with {ANCHORS_FLAG}"
+            f"the issuer is made by somebody else: give the anchor that is to vouch for"
+            f" it with {ANCHORS_FLAG}"
         )
     if files.certificate or files.key:
         raise CliError("the issuer is made by somebody else: give no certificate and no key")

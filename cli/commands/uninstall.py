@@ -49,7 +49,8 @@ def uninstall(
         found = ask(cluster, _all(cluster.api, namespace))
     if not found:
         raise CliError(
-            f"No resources found to uninstall: nothing is labelled {OF_MESH}={namespace}, and no kinds are there"
+            f"No resources found to uninstall: nothing is labelled {OF_MESH}={namespace},"
+            " and no kinds are there"
         )
     write_objects(
         [

@@ -1,4 +1,4 @@
-"""`upgrade`: the objects of this version, with the values and certificates of the installation that is there."""
+"""`upgrade`: the objects of this version, with the values and certificates of what is installed."""
 
 from __future__ import annotations
 
@@ -178,8 +178,8 @@ def _trust(values: Values, files: TrustFiles, found: Stored, *, namespace: str) 
     """What is in force, with what was given in its place. CliError."""
     if files.any and found.rotating:
         raise CliError(
-            f"the trust anchor is being rotated: `{shown_program()} identity rotate-anchors --status` says how"
-            " far that is; certificates are exchanged by it alone until it is over"
+            f"the trust anchor is being rotated: `{shown_program()} identity rotate-anchors --status`"
+            " says how far that is; certificates are exchanged by it alone until it is over"
         )
     if is_external(values) and (files.certificate or files.key):
         raise CliError(

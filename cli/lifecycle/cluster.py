@@ -62,13 +62,13 @@ async def check_rights(api: ApiServer, objects: Iterable[Json]) -> None:
     )
     if refused:
         raise CliError(
-            f"you may not create {', '.join(refused)}: ask who runs the cluster; `{shown_program()} check --pre`"
-            " lists what is needed"
+            f"you may not create {', '.join(refused)}: ask who runs the cluster;"
+            f" `{shown_program()} check --pre` lists what is needed"
         )
 
 
 async def api_server_ports(api: ApiServer) -> str:
-    """The ports of the API server: the control plane goes there without its proxy. Nothing where nobody says."""
+    """The ports of the API server, where the control plane goes without its proxy; none where nobody says."""
     service = await find(api, "/api/v1/namespaces/default/services/kubernetes")
     ports: list[str] = []
     for port in ((service or {}).get("spec") or {}).get("ports") or ():

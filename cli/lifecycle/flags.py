@@ -1,7 +1,7 @@
 """The flags of `install` and `upgrade` that are values: one table, from which options are made and read.
 
-They are Linkerd's, and so is their order: what `--ha` says is below what each of them says, and `--values` and
-`--set` are above all.
+They are Linkerd's, and so is their order: what `--ha` says is below what each of them says, and `--values`
+and `--set` are above all.
 """
 
 from __future__ import annotations

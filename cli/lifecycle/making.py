@@ -119,8 +119,8 @@ def control_plane(
 ) -> list[Json]:
     """Everything, in an order in which an apply may end anywhere. CliError.
 
-    `chosen` are the values without what is made by itself: what is kept of them comes first, with the anchors.
-    The configuration comes last: where it is, everything before it is, too.
+    `chosen` are the values without what is made by itself: what is kept of them comes first, with the
+    anchors. The configuration comes last: where it is, everything before it is, too.
     """
     from linkerd2_py.charts.evaluate import ValuesError
     from linkerd2_py.charts.render import render

@@ -47,10 +47,11 @@ async def check_proxies(api: ApiServer, made: Iterable[dict[str, Any]], *, names
         if not proxy.component and not (proxy.anchors or frozenset()) & good
     ]
     if behind:
+        named_pods = printable(", ".join(behind[:_MOST_NAMED]))
         more = f" and {len(behind) - _MOST_NAMED} more" if len(behind) > _MOST_NAMED else ""
         raise CliError(
-            "You are attempting to use an issuer certificate which does not validate against the trust anchors of"
-            f" the following pods: {printable(', '.join(behind[:_MOST_NAMED]))}{more}. These pods do not have the"
-            " current trust bundle and must be restarted. Use the --force flag to proceed anyway (this will likely"
-            " prevent those pods from sending or receiving traffic)."
+            "You are attempting to use an issuer certificate which does not validate against the trust"
+            f" anchors of the following pods: {named_pods}{more}. These pods do"
+            " not have the current trust bundle and must be restarted. Use the --force flag to proceed anyway"
+            " (this will likely prevent those pods from sending or receiving traffic)."
         )

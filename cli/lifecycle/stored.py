@@ -1,4 +1,4 @@
-"""What a control plane's manifest has left where it was applied: values, certificates, what the user chose."""
+"""What a control plane's manifest has left where it was applied: values, certificates, choices."""
 
 from __future__ import annotations
 

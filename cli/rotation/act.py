@@ -45,7 +45,7 @@ _MERGE: Final = "application/strategic-merge-patch+json"
 
 @dataclass(frozen=True, slots=True)
 class NewTrust:
-    """What a rotation goes to, in PEM: without `certificate` and `key` where somebody else makes the issuer."""
+    """What a rotation goes to, in PEM; no `certificate` and `key` where somebody else makes the issuer."""
 
     anchor: bytes
     certificate: bytes = b""
@@ -65,7 +65,7 @@ class Actor:
     make: Callable[[Look], NewTrust]
 
     async def do(self, found: Look) -> str:
-        """What was done, in words; nothing where there is only something to wait for. CliError, `ApiError`."""
+        """What was done, in words; nothing where it is only waited. CliError, `ApiError`."""
         steps: dict[Step, Callable[[Look], Coroutine[Any, Any, str]]] = {
             Step.BEGIN: self._begin,
             Step.ADD: self._add,

@@ -37,11 +37,11 @@ def status_lines(found: Look, *, manual: Mapping[str, str]) -> Iterator[str]:
     if step in _RESTARTS:
         yield from _restart_lines(waits_for, manual=manual)
     elif step is Step.RENEW:
-        yield "certificates are renewed by themselves when 70 % of their time is over; pods that are restarted get"
-        yield "theirs at once"
+        yield "certificates are renewed by themselves when 70 % of their time is over;"
+        yield "pods that are restarted get theirs at once"
     elif step is Step.REPLACE_ISSUER and found.external:
-        yield "the issuer is somebody else's: let them sign it by the new anchor (Secret linkerd-identity-rotation,"
-        yield "ca.crt)"
+        yield "the issuer is somebody else's: let them sign it by the new anchor"
+        yield "(Secret linkerd-identity-rotation, ca.crt)"
     yield f"then: `{_command('--apply')}`"
 
 
