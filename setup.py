@@ -15,12 +15,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
 
 from Cython.Build import cythonize
 from Cython.Compiler import Options
 from Cython.Compiler.Errors import CompileError
 from setuptools import Extension, setup
+from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 
 SRC = Path("src")
@@ -195,9 +197,41 @@ class BuildExt(build_ext):
             fresh.replace(target)
 
 
+class BdistWheel(bdist_wheel):
+    """No wheel without its engine, and none with one that is not for release, passes for a wheel."""
+
+    def run(self) -> None:
+        if SKIP_ENGINE:
+            sys.exit(
+                "linkerd2-py: L5D_ENGINE=skip is for set-ups in place: unset it to make a wheel"
+            )
+        if FLAVOUR:
+            sys.exit(f"linkerd2-py: a wheel of the {FLAVOUR} engine is for nobody: unset L5D_*")
+        wanted = {extension(path).name for path in EXT.rglob("*.pyx") if path.stem != "testing"}
+        if not wanted:
+            # As where links came as files: an archive of the repository, or a checkout without them.
+            sys.exit(f"linkerd2-py: no engine in {EXT}: build from a clone or from the sdist")
+        super().run()
+        lacking = wanted - self.compiled()
+        if lacking:
+            self.archive().unlink()
+            sys.exit(f"linkerd2-py: a wheel without {', '.join(sorted(lacking))} is none")
+
+    def archive(self) -> Path:
+        """The wheel that was made."""
+        (made,) = (name for kind, _, name in self.distribution.dist_files if kind == "bdist_wheel")
+        return Path(made)
+
+    def compiled(self) -> set[str]:
+        """Names of the compiled modules in it."""
+        with zipfile.ZipFile(self.archive()) as archive:
+            names = [name for name in archive.namelist() if name.endswith(".so")]
+        return {name.partition(".")[0].replace("/", ".") for name in names}
+
+
 # Guarded, because a translating process that is spawned rather than forked reads this file again.
 if __name__ == "__main__":
     setup(
         ext_modules=[] if SKIP_ENGINE else [extension(path) for path in sorted(EXT.rglob("*.pyx"))],
-        cmdclass={"build_ext": BuildExt},
+        cmdclass={"bdist_wheel": BdistWheel, "build_ext": BuildExt},
     )

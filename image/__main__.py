@@ -1,6 +1,6 @@
 """`./mesh image`: builds the images, and says how large they are.
 
-python -m image [proxy|controller] [--out DIR] [--tag TAG] [--registry PREFIX] [--anew] | lock
+python -m image [proxy|controller] [--out DIR] [--tag TAG] [--registry PREFIX] [--unpacked DIR] [--anew] | lock
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,26 +46,42 @@ def _build(given: argparse.Namespace) -> None:
     started = time.monotonic()
     debian.check_machine()
     bytecode.check_interpreter()
-    contents = load()
-    architecture = debian.architecture()
     out: Path = given.out
     out.mkdir(parents=True, exist_ok=True)
-    own = wheels.build_own(ROOT, ROOT / "build/image/wheel")
-    workshop = Workshop(_cache(), own, architecture, reuse=not given.anew)
+    scratch = ROOT / "build/image"
+    scratch.mkdir(parents=True, exist_ok=True)
+    # Two builds may run at once.
+    with tempfile.TemporaryDirectory(dir=scratch, prefix="wheel-") as folder:
+        own = wheels.build_own(ROOT, Path(folder))
+        images = _images(
+            given, Workshop(_cache(), own, debian.architecture(), reuse=not given.anew)
+        )
+    for built in images:
+        if given.unpacked:
+            oci.lay_down(built, given.unpacked)
+        print(f"{built.reference} {built.digest}")
+        print(f"  {_mb(built.compressed)} compressed, {_mb(built.unpacked)} unpacked")
+    print(f"{out}, in {time.monotonic() - started:.0f} s")
+
+
+def _mb(count: int) -> str:
+    return f"{count / 1e6:.1f} MB"
+
+
+def _images(given: argparse.Namespace, workshop: Workshop) -> list[Built]:
+    """Those that are asked for, written as archives and as one layout."""
+    contents = load()
     wanted = [contents.images[_SHORT[name]] for name in ([given.what] if given.what else _SHORT)]
     names = dict.fromkeys(name for image in wanted for name in image.layers)
     made = {name: workshop.make(contents.layers[name]) for name in names}
+    architecture = workshop.architecture
     images = []
     for image in wanted:
         reference = f"{given.registry}/{image.name}:{given.tag}"
-        images.append(_join(image, made, reference=reference, architecture=architecture, out=out))
-    oci.write_layout(images, out / "layout", architecture=architecture)
-    for built in images:
-        print(f"{built.reference} {built.digest}")
-        print(
-            f"  {built.compressed / 1e6:.1f} MB compressed, {built.unpacked / 1e6:.1f} MB unpacked"
-        )
-    print(f"{out}, in {time.monotonic() - started:.0f} s")
+        joined = _join(image, made, reference=reference, architecture=architecture, out=given.out)
+        images.append(joined)
+    oci.write_layout(images, given.out / "layout", architecture=architecture)
+    return images
 
 
 def _join(
@@ -98,6 +115,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, default=ROOT / "build/image/out", metavar="DIR")
     parser.add_argument("--tag", default=__version__)
     parser.add_argument("--registry", default="docker.io/library", metavar="PREFIX")
+    parser.add_argument(
+        "--unpacked", type=Path, metavar="DIR", help="each layer as a folder, too (as root)"
+    )
     parser.add_argument("--anew", action="store_true", help="make every layer, whatever is kept")
     return parser
 

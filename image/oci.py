@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from image.contents import Image
 from image.hashes import digest
+from image.tree import CAPABILITY
 
 LAYER: Final = "application/vnd.oci.image.layer.v1.tar+gzip"
 CONFIG: Final = "application/vnd.oci.image.config.v1+json"
@@ -154,6 +155,34 @@ def write_archive(built: Built, path: Path, *, architecture: str) -> None:
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
     fresh.replace(path)
+
+
+def lay_down(built: Built, folder: Path) -> None:
+    """Each layer as a folder of its name, for a build that makes its own archives of them. Needs root, for
+    capabilities of files.
+    """
+    for name, blob in zip([*built.image.layers, built.image.name], built.layers, strict=True):
+        place = folder / name
+        place.mkdir(parents=True, exist_ok=True)
+        with tarfile.open(fileobj=io.BytesIO(gzip.decompress(blob.content))) as archive:
+            for member in archive:
+                file = archive.extractfile(member) if member.isfile() else None
+                _lay(member, file.read() if file else b"", place / member.name)
+
+
+def _lay(member: tarfile.TarInfo, content: bytes, path: Path) -> None:
+    """One of them; folders come before what is in them."""
+    if member.issym():
+        path.unlink(missing_ok=True)
+        path.symlink_to(member.linkname)
+        return
+    if member.isdir():
+        path.mkdir(exist_ok=True)
+    else:
+        path.write_bytes(content)
+    path.chmod(member.mode)
+    if told := member.pax_headers.get(CAPABILITY):
+        os.setxattr(path, "security.capability", told.encode("utf-8", "surrogateescape"))
 
 
 def write_layout(images: Sequence[Built], folder: Path, *, architecture: str) -> None:

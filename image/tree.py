@@ -15,7 +15,7 @@ from typing import Final, Self
 FOLDER_MODE: Final = 0o755
 # As Debian has merged them: packages name files in the left ones, which are links to the right ones.
 MERGED: Final = {"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib", "lib64": "usr/lib64"}
-_CAPABILITY: Final = "SCHILY.xattr.security.capability"
+CAPABILITY: Final = "SCHILY.xattr.security.capability"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Tree:
                 member.mode, member.size = entry.mode, len(entry.content)
                 if entry.capability:
                     member.pax_headers = {
-                        _CAPABILITY: entry.capability.decode("utf-8", "surrogateescape")
+                        CAPABILITY: entry.capability.decode("utf-8", "surrogateescape")
                     }
                 yield member, entry.content
 

@@ -5,6 +5,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -143,3 +144,54 @@ def test_an_error_in_a_module_is_the_last_word(project: Path) -> None:
     done = build(project, "build_ext", "--inplace")
     assert done.returncode == 1
     assert done.stderr.strip().splitlines()[-1].startswith("linkerd2-py: Cython could not compile")
+
+
+def wheels(project: Path) -> list[str]:
+    return [path.name for path in (project / "dist").glob("*.whl")]
+
+
+def test_a_wheel_has_the_engine_and_says_for_which_interpreter(project: Path) -> None:
+    done = build(project, "bdist_wheel")
+    assert done.returncode == 0, done.stderr
+    (name,) = wheels(project)
+    tag = f"cp{sys.version_info[0]}{sys.version_info[1]}"
+    assert name == f"linkerd2_py-0-{tag}-{tag}-linux_{os.uname().machine}.whl"
+    with zipfile.ZipFile(project / "dist" / name) as archive:
+        compiled = [one for one in archive.namelist() if one.endswith(".so")]
+    assert [one.split(".")[0] for one in compiled] == ["linkerd2_py/_ext/core/one"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "reason"),
+    [
+        ({"L5D_ENGINE": "skip"}, "L5D_ENGINE=skip is for set-ups in place"),
+        ({"L5D_DEBUG": "1"}, "a wheel of the debug engine is for nobody"),
+        ({"L5D_METRICS": "0"}, "a wheel of the unmetered engine is for nobody"),
+    ],
+)
+def test_no_wheel_is_made_without_the_engine_for_release(
+    project: Path, environment: dict[str, str], reason: str
+) -> None:
+    done = build(project, "bdist_wheel", **environment)
+    assert done.returncode == 1
+    assert reason in done.stderr
+    assert wheels(project) == []
+
+
+def test_no_wheel_is_made_where_the_sources_of_the_engine_are_missing(project: Path) -> None:
+    shutil.rmtree(project / "src/linkerd2_py/_ext")
+    (project / "src/linkerd2_py/_ext").write_text("../../_ext")
+    done = build(project, "bdist_wheel")
+    assert done.returncode == 1
+    assert "no engine in src/linkerd2_py/_ext: build from a clone or from the sdist" in done.stderr
+    assert wheels(project) == []
+
+
+def test_a_wheel_with_a_part_of_the_engine_is_not_left_behind(project: Path) -> None:
+    core = project / "src/linkerd2_py/_ext/core"
+    (core / "two.pyx").write_text("def number():\n    return 2\n")
+    (project / "setup.cfg").write_text("[build_ext]\nonly = linkerd2_py._ext.core.one\n")
+    done = build(project, "bdist_wheel")
+    assert done.returncode == 1
+    assert "a wheel without linkerd2_py._ext.core.two is none" in done.stderr
+    assert wheels(project) == []
