@@ -1,6 +1,7 @@
 """`./mesh image`: builds the images, and says how large they are.
 
-python -m image [proxy|controller] [--out DIR] [--tag TAG] [--registry PREFIX] [--unpacked DIR] [--anew] | lock
+python -m image [proxy|controller] [--out DIR] [--tag TAG] [--registry PREFIX] [--unpacked DIR]
+                [--anew] | lock
 """
 
 from __future__ import annotations

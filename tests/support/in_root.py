@@ -74,7 +74,7 @@ def main(words: Sequence[str]) -> None:
     enter(Path(root), folders)
     become(int(uid), [int(number) for number in capabilities.split(",") if number])
     program = words[end + 1 :]
-    os.execv(program[0], program)
+    os.execv(program[0], [*program])
 
 
 if __name__ == "__main__":

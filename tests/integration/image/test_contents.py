@@ -113,7 +113,7 @@ def test_the_layout_has_both(images: dict[str, OciArchive], out: Path) -> None:
     assert blobs == {digest for image in images.values() for digest in image.blobs}
 
 
-def test_only_the_program_of_the_init_container_gives_rights(image: OciArchive, name: str) -> None:
+def test_only_the_program_of_the_init_container_gives_rights(image: OciArchive) -> None:
     gives = []
     for member in image.members():
         assert (member.uid, member.gid, member.uname, member.gname) == (0, 0, "", "")
@@ -123,7 +123,7 @@ def test_only_the_program_of_the_init_container_gives_rights(image: OciArchive, 
         assert member.issym() or member.name == "tmp" or not member.mode & 0o022
         if CAPABILITY in member.pax_headers:
             gives.append(member.name)
-    assert gives == (["usr/lib/linkerd/linkerd2-proxy-init"] if name == PROXY else [])
+    assert gives == ["usr/lib/linkerd/linkerd2-proxy-init"]
 
 
 def test_nothing_builds_installs_or_is_a_secret(tree: Tree) -> None:
