@@ -1,11 +1,11 @@
 """The stages of a test run: each is one pytest over some folders, with one flavour of the engine.
 
-A stage runs openly, for its dots and failures are the point; the first that fails ends the run. Each leaves a
-report in build/reports.
+A stage runs openly, for its dots and failures are the point; the first that fails ends the run. Each
+leaves a report in build/reports.
 
-A few tests that fail are run once more, one at a time, when the rest is over: of twenty thousand tests with real
-sockets and clocks one may fail on a machine that was busy. The summary names each that passed only then, for
-that is a fault to be mended, too. A crash of the interpreter is never tried again.
+A few tests that fail are run once more, one at a time, when the rest is over: of twenty thousand tests
+with real sockets and clocks one may fail on a machine that was busy. The summary names each that passed
+only then, for that is a fault to be mended, too. A crash of the interpreter is never tried again.
 """
 
 import os

@@ -1,7 +1,7 @@
 """Add up the JUnit reports of all stages: one row a stage, every skip with its reason, one closing line.
 
-`summarize_tests.py REPORT.xml ...` in the order of the stages; a stage's name is its file's name. Where there is a
-REPORT-again.xml beside it, tests that had failed were run once more, and what that says of them counts.
+`summarize_tests.py REPORT.xml ...` in the order of the stages; a stage's name is its file's name. Where there
+is a REPORT-again.xml beside it, tests that had failed were run once more, and what that says of them counts.
 """
 
 import sys

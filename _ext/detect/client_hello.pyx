@@ -2,9 +2,9 @@
 """One pass over the fields of a ClientHello, however records cut it. Pure and without memory: every call
 begins at the first byte.
 
-A call costs a step for each record and each extension that is here, not for each byte: 0.2 µs for an ordinary
-ClientHello, 0.1 ms for one of 64 KiB in the smallest parts there are, which is still less than the handshake
-that its sender could have had.
+A call costs a step for each record and each extension that is here, not for each byte: 0.2 µs for an
+ordinary ClientHello, 0.1 ms for one of 64 KiB in the smallest parts there are, which is still less than the
+handshake that its sender could have had.
 """
 
 from libc.string cimport memcpy

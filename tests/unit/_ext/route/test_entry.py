@@ -82,6 +82,8 @@ def server(rig: Rig) -> Iterator[Server]:
     made = Server(rig)
     yield made
     made.server.drain()
+    # The fixture's value outlives this: what it holds must not.
+    del made.server, made.identity
 
 
 def ask_h1(rig: Rig, client: End) -> bytes:
