@@ -62,13 +62,15 @@ def test() -> int:
     run = stages.Run()
     lint()
     step("conformance programs", module("tests.support.conformance_programs"))
-    with beside("tests.support.cluster", "build") as cluster_programs:
+    with beside("tests.support.cluster", "build") as cluster_programs, beside("image") as images:
         with compiling_beside("debug") as debug_engine:
             run.stage(stages.RELEASE)
             run.stage(stages.RELEASE_INTEGRATION)
             debug_engine()
         cluster_programs()
+        images()
     run.stage(stages.CLUSTER)
+    run.stage(stages.PODS)
     with compiling_beside("sanitized") as sanitized_engine:
         run.stage(stages.debug(environment_of("debug")))
         run.stage(stages.debug_integration(environment_of("debug")))

@@ -100,7 +100,16 @@ UNIT = Stage("unit", ["tests/unit"], "not slow")
 RELEASE = Stage("release", QUICK, ignore=RECORDED_CLUSTER)
 RELEASE_INTEGRATION = Stage("release-integration", INTEGRATION, waits=True)
 
-CLUSTER = Stage("cluster", ("tests/cluster", "tests/interop", *RECORDED_CLUSTER), waits=True)
+# With a node, and the images that its pods run.
+PODS_FOLDER = "tests/cluster/pods"
+CLUSTER = Stage(
+    "cluster",
+    ("tests/cluster", "tests/interop", *RECORDED_CLUSTER),
+    ignore=[PODS_FOLDER],
+    waits=True,
+)
+# One node is what all its tests are about: one after the other, and nobody beside them.
+PODS = Stage("pods", [PODS_FOLDER], waits=True, env={"L5D_IMAGES": "build/image/out"})
 
 
 def debug(env: Mapping[str, str]) -> Stage:

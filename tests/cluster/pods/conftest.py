@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,12 +14,13 @@ import pytest
 from tests.support.cluster import programs
 from tests.support.cluster.node.cluster import NodeCluster
 from tests.support.cluster.node.machine import why_not
+from tests.support.cluster.node.mesh import Mesh
 from tests.support.cluster.node.node import Node
 
 
 @pytest.fixture(scope="session")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    """A node until the last test of its one worker; where L5D_CLUSTER says, one that is kept up between runs."""
+    """A node until the last test of its one worker, or the one that L5D_CLUSTER names."""
     kept = os.environ.get("L5D_CLUSTER")
     if kept:
         yield Node(Path(kept))
@@ -30,3 +33,26 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     root = tmp_path_factory.mktemp("node")
     with contextlib.closing(NodeCluster(root)):
         yield Node(root)
+
+
+@pytest.fixture(scope="session")
+def images(node: Node) -> None:
+    """Our images are in the node: those in the folder that L5D_IMAGES names, or built now."""
+    folder = os.environ.get("L5D_IMAGES")
+    if not folder:
+        folder = "build/image/out"
+        built = subprocess.run(
+            [sys.executable, "-m", "image"], capture_output=True, text=True, check=False
+        )
+        assert built.returncode == 0, built.stderr
+    for name in ("proxy", "controller"):
+        node.load(Path(folder, f"linkerd2-py-{name}.tar"))
+
+
+@pytest.fixture(scope="module")
+def installed(node: Node, images: None) -> Mesh:
+    """The control plane is installed, and ready: once, unless a test took it away."""
+    found = Mesh(node)
+    if not found.installed():
+        found.install()
+    return found

@@ -24,7 +24,7 @@ CLUSTER = [sys.executable, "-m", "tests.support.cluster"]
 
 
 def rules() -> str:
-    """The packet filter rules of this machine, whichever program wrote them; how often they were met aside."""
+    """The packet filter rules of this machine, whichever program wrote them."""
     found = [
         subprocess.run([program], capture_output=True, text=True, check=False).stdout
         for program in ("iptables-nft-save", "iptables-legacy-save", "ip6tables-nft-save")

@@ -68,13 +68,15 @@ def test_what_needs_a_cluster_runs_once_its_programs_are_built() -> None:
         if needs.search(path.read_text()) and path.parent.name != "tools"
     }
     assert folders
-    assert folders <= set(stages.CLUSTER.folders)
+    assert folders <= {*stages.CLUSTER.folders, *stages.PODS.folders}
+    assert set(stages.PODS.folders) <= set(stages.CLUSTER.ignore)
     for others in (stages.RELEASE, stages.debug({}), stages.sanitized({})):
         assert set(stages.RECORDED_CLUSTER) <= set(others.ignore)
 
 
 @pytest.mark.parametrize(
-    "stage", [stages.RELEASE, stages.CLUSTER, stages.debug({}), stages.debug_integration({})]
+    "stage",
+    [stages.RELEASE, stages.CLUSTER, stages.PODS, stages.debug({}), stages.debug_integration({})],
 )
 def test_folders_exist(stage: Stage) -> None:
     assert all((ROOT / folder).is_dir() for folder in [*stage.folders, *stage.ignore])

@@ -36,7 +36,9 @@ class Load:
                 self.ok += 1
                 self.pods[str(answer.json().get("pod", ""))] += 1
             else:
-                self.failed[f"status {answer.status_code}"] += 1
+                # A proxy says in a header what it could not do.
+                why = answer.headers.get("l5d-proxy-error", "")
+                self.failed[f"status {answer.status_code} {why}".strip()] += 1
         except (httpx2.HTTPError, OSError, ValueError) as error:
             self.failed[type(error).__name__] += 1
         self.slowest_s = max(self.slowest_s, time.monotonic() - began)
