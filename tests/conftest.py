@@ -44,6 +44,7 @@ TURNS = {
     "local": "meshes",
     "bench": "processors",
     "packaging": "distribution",
+    "image": "images",
     "cluster": "api server",
     "interop": "api server",
     "contract/destination": "recorded cluster",

@@ -196,12 +196,12 @@ async def _accept(agent: Agent, server: socket.socket, questions: set[asyncio.Ta
     loop = asyncio.get_running_loop()
     while True:
         launcher, _ = await loop.sock_accept(server)
-        task = spawn(_serve(agent, launcher), name="cni-question")
+        task = spawn(_serve_launcher(agent, launcher), name="cni-question")
         questions.add(task)
         task.add_done_callback(questions.discard)
 
 
-async def _serve(agent: Agent, launcher: socket.socket) -> None:
+async def _serve_launcher(agent: Agent, launcher: socket.socket) -> None:
     """Whoever is not answered fails, and asks again."""
     with launcher:
         try:
