@@ -25,7 +25,14 @@ class Result:
 
 
 class NotYetError(Exception):
-    """The check fails now and may succeed when asked again; the text says why."""
+    """The check fails now and may succeed when asked again; the text says why.
+
+    With `found` it has an answer, which is what counts once nothing can be waited for any more.
+    """
+
+    def __init__(self, why: str, *, found: Sequence[Result] | None = None) -> None:
+        super().__init__(why)
+        self.found = found
 
 
 class WarnedError(Exception):
@@ -77,6 +84,8 @@ def _run_one(
             further = check.ask() or ()
         except NotYetError as error:
             if time.monotonic() + RETRY_EVERY_S > deadline:
+                if error.found is not None:
+                    return Result(check.category, check.description, "success"), error.found
                 return _failed(check, message=str(error)), ()
             on_wait(f"{check.description}: {error}")
             time.sleep(RETRY_EVERY_S)

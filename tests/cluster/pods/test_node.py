@@ -15,6 +15,7 @@ from tests.support.cluster.node.machine import has_ipv6
 from tests.support.cluster.node.node import Node
 from tests.support.netns import as_user
 from tests.support.privileges import NOBODY, need_root
+from tests.support.processes import assert_gone
 from tests.support.wait import eventually
 
 # The first of them waits until a node has started, one of them twice.
@@ -68,7 +69,7 @@ def test_another_runs_beside_it_and_leaves_nothing(node: Node, tmp_path: Path) -
         cgroups = (tmp_path / "other" / "cgroups").read_text().splitlines()
         assert inside and cgroups
     assert "only-there" not in node.kubectl("get", "namespaces")
-    assert not [one for one in inside if one.is_running()]
+    assert_gone(*(one.pid for one in inside))
     assert not [one for one in cgroups if Path(one).exists()]
     assert str(tmp_path) not in Path("/proc/self/mounts").read_text()
     assert rules() == before
