@@ -206,8 +206,7 @@ class MeshChecks:
         return self._asked.find(f"/api/v1/namespaces/{own}/services/{SERVICE}") is not None
 
     def _self_check(self) -> Sequence[Result]:
-        results = self._connected().get("/self-check")["results"]
-        return [
+        results = [
             Result(
                 result["category"],
                 result["description"],
@@ -215,8 +214,13 @@ class MeshChecks:
                 result.get("message") or "",
                 result.get("hint") or "",
             )
-            for result in results
+            for result in self._connected().get("/self-check")["results"]
         ]
+        # One that has just started does not have everything at once.
+        for result in results:
+            if result.outcome == "error":
+                raise NotYetError(f"{result.description}: {result.message}", results)
+        return results
 
     def _running(self) -> None:
         pods = self._pods()

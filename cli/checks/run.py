@@ -25,14 +25,13 @@ class Result:
 
 
 class NotYetError(Exception):
-    """The check fails now and may succeed when asked again; the text says why.
-
-    With `found` it has an answer, which is what counts once nothing can be waited for any more.
+    """The check fails now and may succeed when asked again; the text says why. With `results`, it is these that
+    are told when time is up.
     """
 
-    def __init__(self, why: str, *, found: Sequence[Result] | None = None) -> None:
+    def __init__(self, why: str, results: Sequence[Result] = ()) -> None:
         super().__init__(why)
-        self.found = found
+        self.results = results
 
 
 class WarnedError(Exception):
@@ -84,8 +83,8 @@ def _run_one(
             further = check.ask() or ()
         except NotYetError as error:
             if time.monotonic() + RETRY_EVERY_S > deadline:
-                if error.found is not None:
-                    return Result(check.category, check.description, "success"), error.found
+                if error.results:
+                    return Result(check.category, check.description, "success"), error.results
                 return _failed(check, message=str(error)), ()
             on_wait(f"{check.description}: {error}")
             time.sleep(RETRY_EVERY_S)

@@ -10,7 +10,7 @@ import pytest
 from linkerd2_py import __version__
 from linkerd2_py.cli.api import Api
 from linkerd2_py.cli.checks.mesh import DATA_PLANE, VERSION, MeshChecks
-from linkerd2_py.cli.checks.run import run_checks
+from linkerd2_py.cli.checks.run import NotYetError, run_checks
 from linkerd2_py.cli.errors import EXIT_USAGE, CliError
 from linkerd2_py.cli.find.control_plane import ControlPlane
 from linkerd2_py.cli.main import run
@@ -185,6 +185,20 @@ def test_what_the_control_plane_says_of_itself_is_passed_on(server: Server) -> N
     found = outcomes(server)
     assert found["api", "store"] == ("warning", "late")
     assert found["api", "registry"] == ("error", "")
+
+
+def test_a_control_plane_that_has_just_started_may_be_asked_again(server: Server) -> None:
+    late = {"category": "api", "description": "proxy-api", "status": "error", "message": "no name"}
+    server.answers["/self-check"] = (200, {"results": [late]})
+    checks = MeshChecks(Globals(api_addr=server.address))
+    try:
+        known, *others = checks.all()
+        itself = [one for one in others if one.description == "control plane checks itself"]
+        known.ask()
+        with pytest.raises(NotYetError, match="proxy-api: no name"):
+            itself[0].ask()
+    finally:
+        checks.close()
 
 
 def test_nothing_is_asked_of_what_is_no_control_plane(server: Server) -> None:

@@ -77,3 +77,22 @@ def test_a_check_may_bring_further_results_and_a_hint() -> None:
     found = list(run_checks(checks, wait_s=0, on_wait=lambda _reason: None))
     assert found[1] is more
     assert (found[0].hint, found[2].hint) == ("", "do this")
+
+
+def test_what_may_still_come_up_is_told_whole_when_time_is_up() -> None:
+    late = Result("other", "proxy-api", "error", "no such name yet")
+    well = Result("other", "proxy-api", "success")
+    asked: list[int] = []
+
+    def asks() -> Sequence[Result]:
+        asked.append(1)
+        if len(asked) < 3:
+            raise NotYetError("proxy-api: no such name yet", [late])
+        return [well]
+
+    checks = [Check("c", "itself", asks)]
+    assert list(run_checks(checks, wait_s=0, on_wait=lambda _reason: None))[1:] == [late]
+    waited: list[str] = []
+    found = list(run_checks(checks, wait_s=5, on_wait=waited.append))
+    assert found == [Result("c", "itself", "success"), well]
+    assert waited == ["itself: proxy-api: no such name yet"]
