@@ -2,11 +2,12 @@
 descriptors and engine objects.
 """
 
+import faulthandler
 import gc
 import os
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -53,6 +54,8 @@ TURNS = {
 
 # Long enough for libraries that close sockets from threads of their own.
 SETTLE_S = 2.0
+# For what one test leaves to be ended, a cluster's node among it.
+ENDING_S = 300.0
 
 
 def live_objects() -> dict[str, int]:
@@ -105,6 +108,18 @@ class Turns(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Turns | None:
     """Not by marks: the plugin's own hook for those is not one that pytest 9 calls."""
     return Turns(config, log) if config.getvalue("dist") == "loadgroup" else None
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown() -> Generator[None, None, None]:
+    """A test's limit of time is an exception, which an event loop may take for its own. An end that never comes
+    ends the process here, and the run says in which test.
+    """
+    faulthandler.dump_traceback_later(ENDING_S, exit=True)
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 def _is_lasting(name: str) -> bool:

@@ -137,7 +137,13 @@ DESTINATION: Final = Manifest(
             "linkerd-dst-headless", _COMPONENT, port=("grpc", 8086), target=8086, headless=True
         ),
         service("linkerd-policy", _COMPONENT, port=("grpc", 8090), target=8090, headless=True),
-        service(_VALIDATOR_SERVICE, _COMPONENT, port=("policy-https", 443), target="policy-https"),
+        service(
+            _VALIDATOR_SERVICE,
+            _COMPONENT,
+            port=("policy-https", 443),
+            target="policy-https",
+            opaque=True,
+        ),
         disruption_budget(DESTINATION_COMPONENT),
         deployment(DESTINATION_COMPONENT),
         webhooks(

@@ -51,15 +51,24 @@ def metadata(
 
 
 def service(
-    name: str, component: str, *, port: tuple[str, int], target: int | str, headless: bool = False
+    name: str,
+    component: str,
+    *,
+    port: tuple[str, int],
+    target: int | str,
+    headless: bool = False,
+    opaque: bool = False,
 ) -> dict[str, Tree]:
-    """By which a component is reached."""
+    """By which a component is reached. `opaque`: what is spoken there is none of the proxies' business, as the
+    TLS between an API server and a webhook.
+    """
     port_name, number = port
     kind: dict[str, Tree] = {"clusterIP": "None"} if headless else {"type": "ClusterIP"}
+    annotations = {"config.linkerd.io/opaque-ports": str(number)} if opaque else None
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": metadata(name, component),
+        "metadata": metadata(name, component, annotations=annotations),
         "spec": {
             **kind,
             "selector": own_labels(component),

@@ -75,7 +75,9 @@ INJECTOR: Final = Manifest(
                 rule("batch", ("jobs",), ("get",)),
             ),
         ),
-        service(_NAME, _COMPONENT, port=("proxy-injector", 443), target="proxy-injector"),
+        service(
+            _NAME, _COMPONENT, port=("proxy-injector", 443), target="proxy-injector", opaque=True
+        ),
         disruption_budget(INJECTOR_COMPONENT),
         deployment(INJECTOR_COMPONENT),
         webhooks(

@@ -25,8 +25,8 @@ class Result:
 
 
 class NotYetError(Exception):
-    """The check fails now and may succeed when asked again; the text says why. With `results`, it is these that
-    are told when time is up.
+    """The check fails now and may succeed when asked again; the text says why. With `results`, it is these
+    that are told when time is up.
     """
 
     def __init__(self, why: str, results: Sequence[Result] = ()) -> None:

@@ -93,7 +93,8 @@ class Renewal:
         """Say every 15 s why there is no certificate yet; ends with the first one."""
         while not self.certified.is_set():
             try:
-                await asyncio.wait_for(self.certified.wait(), _WARN_S)
+                async with asyncio.timeout(_WARN_S):
+                    await self.certified.wait()
             except TimeoutError:
                 logger.warning("waiting for a certificate: %s", self.problem)
 

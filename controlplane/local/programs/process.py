@@ -61,7 +61,8 @@ class Process:
         """SIGTERM, then SIGKILL when the grace is over; returns the exit status."""
         self.signal(signal.SIGTERM)
         with contextlib.suppress(TimeoutError):
-            return await asyncio.wait_for(asyncio.shield(self.exited), grace_s)
+            async with asyncio.timeout(grace_s):
+                return await asyncio.shield(self.exited)
         self.signal(signal.SIGKILL)
         return await asyncio.shield(self.exited)
 

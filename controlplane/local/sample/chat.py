@@ -70,7 +70,8 @@ class Room:
     async def _next_line(self) -> bytes:
         async with self._news:
             try:
-                await asyncio.wait_for(self._news.wait(), HEARTBEAT_S)
+                async with asyncio.timeout(HEARTBEAT_S):
+                    await self._news.wait()
             except TimeoutError:
                 return b"-\n"
         return b"" if self._closed else self.recent[-1].encode() + b"\n"

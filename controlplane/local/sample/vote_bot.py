@@ -57,8 +57,10 @@ class Bot:
         async with connect(address, proxy=None, open_timeout=5) as room:
             text = f"the bot has voted {self.done['votes']} times"
             await room.send(text)
-            while await asyncio.wait_for(room.recv(), 5) != text:
-                continue
+            heard = None
+            while heard != text:
+                async with asyncio.timeout(5):
+                    heard = await room.recv()
         self.done["messages"] += 1
 
     async def listen(self) -> None:
@@ -67,7 +69,9 @@ class Bot:
         reader, writer = await asyncio.open_connection(host, int(port))
         try:
             for _ in range(FEED_LINES):
-                if not await asyncio.wait_for(reader.readline(), 10):
+                async with asyncio.timeout(10):
+                    line = await reader.readline()
+                if not line:
                     raise ConnectionError("the feed ended")
                 self.done["lines"] += 1
         finally:

@@ -130,7 +130,8 @@ class WorkloadRunner:
             await self._wake.wait()
             return
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), self._backoff.next_delay_s())
+            async with asyncio.timeout(self._backoff.next_delay_s()):
+                await self._wake.wait()
 
     async def _step(self) -> None:
         """Do what can be done now; anything that has to be waited for sets `_wake` later."""

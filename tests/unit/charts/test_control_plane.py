@@ -130,6 +130,26 @@ def test_each_pod_is_meshed_once_and_selected_by_its_services():
     assert selected == {one["metadata"]["name"] for one in services}
 
 
+def test_a_service_says_which_of_its_ports_lead_to_an_opaque_one():
+    """As `check` asks of every service; a proxy that calls it by its own address knows no other way."""
+    objects = rendered()
+    opaque = {
+        port.get("name")
+        for pod in pods(objects)
+        for container in pod["spec"]["containers"]
+        for port in container.get("ports", ())
+        if str(port["containerPort"])
+        in pod["metadata"]["annotations"].get("config.linkerd.io/opaque-ports", "").split(",")
+    }
+    said = {
+        one["metadata"]["name"]: one["metadata"]["annotations"]["config.linkerd.io/opaque-ports"]
+        for one in objects
+        if one["kind"] == "Service"
+        and {port["targetPort"] for port in one["spec"]["ports"]} & opaque
+    }
+    assert said == {"linkerd-policy-validator": "443", "linkerd-proxy-injector": "443"}
+
+
 def test_those_that_proxies_ask_are_there():
     names = {one["metadata"]["name"] for one in rendered() if one["kind"] == "Service"}
     assert {"linkerd-dst-headless", "linkerd-policy", "linkerd-identity-headless"} <= names

@@ -64,6 +64,14 @@ def test_tasks_and_threads_begin_in_one_place(path: Path) -> None:
     assert not begun or str(path.relative_to(ROOT)) in ALLOWED
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_limits_of_time_let_a_cancellation_through(path: Path) -> None:
+    """`asyncio.wait_for` of Python 3.11 forgets one that comes when what it waits for is over, and whoever
+    cancelled waits for good: `asyncio.timeout` does not.
+    """
+    assert "wait_for" not in {name for name, _ in calls(ast.parse(path.read_text()))}
+
+
 def test_no_exception_is_kept_longer_than_it_is_needed() -> None:
     for name in ALLOWED:
         assert {called for called, _ in calls(ast.parse((ROOT / name).read_text()))} & STARTERS, (
