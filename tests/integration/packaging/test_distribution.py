@@ -7,6 +7,7 @@ elsewhere.
 import contextlib
 import json
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,7 @@ import pytest
 
 from tests.support.processes import assert_gone
 from tests.support.wait import eventually
+from tools.wheels import GRAFTED, graft, libraries
 
 ROOT = Path(__file__).parents[3]
 # What is made beside the sources; folders of these names elsewhere are sources.
@@ -46,10 +48,11 @@ def _not_source(folder: str, names: list[str]) -> set[str]:
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """Both archives and a fresh environment that has the wheel with [fast]."""
+    """The archives and a fresh environment that has the published wheel with [fast]."""
 
     sdist: Path
     wheel: Path
+    published: Path
     venv: Path
     elsewhere: Path
 
@@ -96,10 +99,34 @@ def distribution(tmp_path_factory: pytest.TempPathFactory) -> Distribution:
     run([python, "-m", "pip", "wheel", "-q", *offline, "-w", home, sdist], home)
     wheel = next(home.glob("*.whl"))
     run([python, "-m", "venv", home / "venv"], home)
-    run([home / "venv/bin/pip", "install", "-q", f"{wheel}[fast]"], home)
+    published = graft(wheel, home / "published")
+    run([home / "venv/bin/pip", "install", "-q", f"{published}[fast]"], home)
     elsewhere = home / "elsewhere"
     elsewhere.mkdir()
-    return Distribution(sdist, wheel, home / "venv", elsewhere)
+    return Distribution(sdist, wheel, published, home / "venv", elsewhere)
+
+
+LOADED = """
+from pathlib import Path
+import linkerd2_py._ext.tls.credentials, linkerd2_py._ext.http2.server
+maps = Path("/proc/self/maps").read_text().split()
+print(*{path for path in maps if any(name in path for name in ("libssl", "libcrypto", "libnghttp2"))})
+"""
+
+
+def test_the_published_wheel_brings_its_libraries_with_their_licences(
+    distribution: Distribution,
+) -> None:
+    major, minor = sys.version_info[:2]
+    tag = f"cp{major}{minor}-cp{major}{minor}-manylinux_2_34_{platform.machine()}"
+    assert distribution.published.stem.endswith(tag)
+    assert libraries(distribution.published) == GRAFTED.keys()
+    with zipfile.ZipFile(distribution.published) as archive:
+        texts = {PurePosixPath(name).name for name in archive.namelist() if "/licenses/" in name}
+    assert texts > {"LICENSE", *(f"{package}.txt" for package in GRAFTED.values())}
+    loaded = distribution.run("python", "-c", LOADED).split()
+    assert len(loaded) == len(GRAFTED)
+    assert all(str(distribution.venv) in path for path in loaded)
 
 
 def test_the_sdist_holds_sources_in_real_folders(distribution: Distribution) -> None:
