@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -25,6 +25,12 @@ Object = dict[str, Any]
 NOISE = ("events", "leases.coordination.k8s.io", "events.events.k8s.io", "componentstatuses")
 
 
+@pytest.fixture(scope="module")
+def control_plane(own_control_plane: ControlPlane) -> ControlPlane:
+    """An uninstallation takes every kind of Linkerd's away, and looks at the pods of everybody."""
+    return own_control_plane
+
+
 @pytest.fixture
 def cli(
     control_plane: ControlPlane, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -42,10 +48,8 @@ def cli(
 
 
 @pytest.fixture(autouse=True)
-def _clean(kubectl: Kubectl) -> Iterator[None]:
-    """Nothing of a mesh before, whoever ran before; nothing after."""
-    sweep(kubectl)
-    yield
+def _clean(kubectl: Kubectl) -> None:
+    """Nothing of a mesh, whoever ran before. What the last test leaves goes with the API server."""
     sweep(kubectl)
 
 

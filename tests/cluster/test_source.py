@@ -121,44 +121,44 @@ async def test_a_deployment_its_pods_and_its_service(
 ) -> None:
     running, store = source
     mesh = store.mesh
-    kubectl("create", "namespace", "shop")
-    apply(kubectl, node("one", zone="zone-a"), deployment("shop", replicas=2), service("shop"))
-    workload = WorkloadKey("deployment", "shop", "web")
+    kubectl("create", "namespace", "store")
+    apply(kubectl, node("one", zone="zone-a"), deployment("store", replicas=2), service("store"))
+    workload = WorkloadKey("deployment", "store", "web")
     await eventually_async(lambda: len(mesh.pods_of(workload)) == 2, deadline_s=LIMIT_S)
     pods = mesh.pods_of(workload)
     assert mesh.workloads[workload].replicas == 2
     assert mesh.workloads[workload].meshed
     assert {pod.owner for pod in pods} == {Owner("deployment", "web")}
     assert {pod.identity for pod in pods} == {
-        "default.shop.serviceaccount.identity.linkerd.cluster.local"
+        "default.store.serviceaccount.identity.linkerd.cluster.local"
     }
 
     for number, pod in enumerate(pods, 1):
         schedule(kubectl, pod, on="one")
         run(kubectl, pod, ip=f"10.244.0.{number}")
-    key = EndpointsKey("shop", "web", 80)
+    key = EndpointsKey("store", "web", 80)
 
     def served() -> set[tuple[str, int, Key | None]]:
-        found = mesh.endpoints.get(key, Endpoints("shop", "web", 80))
+        found = mesh.endpoints.get(key, Endpoints("store", "web", 80))
         return {(end.ip, end.port, end.pod) for end in found.endpoints if end.ready}
 
     both = {(f"10.244.0.{number}", 8080, pod.key) for number, pod in enumerate(pods, 1)}
     await eventually_async(lambda: served() == both, deadline_s=LIMIT_S)
     (first,) = mesh.pods_at("10.244.0.1")
     assert (first.key, first.zone) == (pods[0].key, "zone-a")
-    assert mesh.service_at(mesh.services[Key("shop", "web")].ips[0]) is not None
+    assert mesh.service_at(mesh.services[Key("store", "web")].ips[0]) is not None
 
     run(kubectl, pods[0], ip="10.244.0.1", ready=False)
     await eventually_async(
         lambda: served() == {("10.244.0.2", 8080, pods[1].key)}, deadline_s=LIMIT_S
     )
 
-    kubectl("--namespace=shop", "delete", "service", "web")
-    await eventually_async(lambda: Key("shop", "web") not in mesh.services, deadline_s=LIMIT_S)
-    assert not mesh.endpoints_of(Key("shop", "web"))
+    kubectl("--namespace=store", "delete", "service", "web")
+    await eventually_async(lambda: Key("store", "web") not in mesh.services, deadline_s=LIMIT_S)
+    assert not mesh.endpoints_of(Key("store", "web"))
     assert not running.problems
     kubectl("delete", "node", "one")
-    kubectl("delete", "namespace", "shop", "--wait=false")
+    kubectl("delete", "namespace", "store", "--wait=false")
 
 
 async def test_a_service_without_a_selector_is_served_by_what_its_slice_says(
