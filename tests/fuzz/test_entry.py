@@ -89,6 +89,8 @@ def served(tls) -> Iterator[Served]:
     made.server.drain()
     made.rig.close()
     loop.close()
+    # The fixture's value outlives this: what it holds must not.
+    del made.server, made.rig
     assert not failures
 
 
