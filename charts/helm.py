@@ -373,13 +373,9 @@ def _(expression: Not) -> str:
     return condition(expression)
 
 
-@_pipeline.register
-def _(expression: All) -> str:
-    return f"not (not ({condition(expression)}))"
-
-
-@_pipeline.register
-def _(expression: Any) -> str:
+@_pipeline.register(All)
+@_pipeline.register(Any)
+def _(expression: All | Any) -> str:
     return f"not (not ({condition(expression)}))"
 
 

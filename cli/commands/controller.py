@@ -247,4 +247,6 @@ def injector(
         namespace=linkerd_namespace,
         kubeconfig=kubeconfig,
     )
-    run_until_told(process.compose, admin=flags.listen(metrics_addr, flag="--metrics-addr"))
+    run_until_told(
+        process.compose, admin=flags.listen(metrics_addr, flag="--metrics-addr or --admin-addr")
+    )

@@ -50,7 +50,6 @@ class Flag:
     paths: tuple[str, ...] = ()
     read: Read = lambda word: word
     metavar: str = "NAME"
-    only_install: bool = False
 
     @property
     def parameter(self) -> str:
@@ -275,7 +274,6 @@ _INSTALL: Final = (
         "What names of services end with.",
         ("clusterDomain",),
         metavar="NAME",
-        only_install=True,
     ),
     Flag(
         "--identity-trust-domain",
@@ -283,7 +281,6 @@ _INSTALL: Final = (
         "What all identities end with.",
         ("identityTrustDomain",),
         metavar="NAME",
-        only_install=True,
     ),
     Flag(
         "--identity-external-issuer",
@@ -291,14 +288,12 @@ _INSTALL: Final = (
         "Somebody else makes the issuer's Secret, as cert-manager.",
         ("identity.issuer.scheme",),
         lambda word: "kubernetes.io/tls" if word else "linkerd.io/tls",
-        only_install=True,
     ),
     Flag(
         "--identity-external-ca",
         bool,
         "Somebody else makes the bundle of anchors, as trust-manager.",
         ("identity.externalCA",),
-        only_install=True,
     ),
 )
 FLAGS: Final = (*_CONTROL_PLANE, *_INSTALL, *_PROXY)

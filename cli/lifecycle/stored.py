@@ -82,10 +82,6 @@ class Stored:
     issuer: Trust | None = None
     rotating: bool = False
 
-    @property
-    def has_trust(self) -> bool:
-        return self.issuer is not None
-
 
 async def stored(objects: Objects) -> Stored:
     """What is there. CliError where it cannot be read, or is Helm's."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from linkerd2_py.base.durations import parse_duration
@@ -263,19 +263,3 @@ def _variables(text: str) -> Iterable[Any]:
 def _name(variable: object) -> str:
     found = variable.get("name") if isinstance(variable, dict) else ""
     return found if isinstance(found, str) else ""
-
-
-def tracing_labels(annotations: Mapping[str, str], labels: Mapping[str, str]) -> dict[str, str]:
-    """What spans of a pod's proxy say of the pod."""
-    found = dict(_tracing(annotations))
-    for label in ("app.kubernetes.io/instance", "app.kubernetes.io/name"):
-        if label in labels:
-            return {"service.name": labels[label], **found}
-    return found
-
-
-def _tracing(annotations: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    prefix = "resource.opentelemetry.io/"
-    for name, value in annotations.items():
-        if name.startswith(prefix):
-            yield name.removeprefix(prefix), value

@@ -111,6 +111,7 @@ def _no_mesh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ),
         ("controller identity --metrics-addr x", "--admin-addr or --metrics-addr: "),
         ("controller destination --admin-addr x", "--metrics-addr or --admin-addr: "),
+        ("controller injector --admin-addr x", "--metrics-addr or --admin-addr: "),
         ("b\x1b[2Jgus", "No such command 'b\\x1b[2Jgus'."),
         ("diagnostics policy po/web x", "Invalid value for 'PORT'"),
         ("diagnostics policy po/web 80 -o table", "-o: 'table'"),
