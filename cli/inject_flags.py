@@ -4,18 +4,17 @@ says what is to be other than the values of the control plane have it.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from linkerd2_py.cli import images
 from linkerd2_py.cli.errors import bad_usage
 
 if TYPE_CHECKING:
     from linkerd2_py.controlplane.injector.overrides import Values
 
-REGISTRY: Final = "LINKERD_DOCKER_REGISTRY"
 _CONFIG: Final = "config.linkerd.io/"
 _ALPHA: Final = "config.alpha.linkerd.io/"
 ANNOTATIONS: Final[Mapping[str, str]] = {
@@ -66,7 +65,8 @@ PullPolicy = Annotated[
     _value("--image-pull-policy", "POLICY", "When nodes fetch the proxy's image.", hidden=True),
 ]
 Registry = Annotated[
-    Text, _value("--registry", "HOST[/PATH]", f"Where images come from (default: ${REGISTRY}).")
+    Text,
+    _value("--registry", "HOST[/PATH]", f"Where images come from (default: ${images.VARIABLE})."),
 ]
 AdminPort = Annotated[Text, _value("--admin-port", "PORT", "Where the proxy serves metrics.")]
 ControlPort = Annotated[Text, _value("--control-port", "PORT", "Where the proxy is controlled.")]
@@ -138,8 +138,8 @@ def given(flags: Mapping[str, Any]) -> dict[str, str]:
 
 def annotations_for(used: Mapping[str, str], values: Values, *, ingress: bool) -> dict[str, str]:
     """What pods have to say for it. CliError for a value that means nothing."""
+    from linkerd2_py.charts.paths import look_up
     from linkerd2_py.controlplane.injector import names
-    from linkerd2_py.controlplane.injector.overrides import look_up
 
     found = {}
     for name, text in used.items():
@@ -155,15 +155,15 @@ def annotations_for(used: Mapping[str, str], values: Values, *, ingress: bool) -
 
 def images_from(registry: str | None, values: Values) -> dict[str, str]:
     """The annotations of images that come from there: by what they are called at the end."""
-    from linkerd2_py.controlplane.injector.overrides import look_up
+    from linkerd2_py.charts.paths import look_up
 
-    registry = registry or os.environ.get(REGISTRY)
-    if not registry:
+    chosen = images.registry(registry)
+    if not chosen:
         return {}
     found = {}
     for annotation, path in (("proxy-image", "proxy"), ("debug-image", "debugContainer")):
         image = str(look_up(values, f"{path}.image.name", ""))
-        moved = f"{registry.rstrip('/')}/{image.rpartition('/')[2]}"
+        moved = images.moved(image, chosen)
         if image and moved != image:
             found[f"{_CONFIG}{annotation}"] = moved
     return found

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from linkerd2_py.charts.paths import look_up, put
 from linkerd2_py.cli import output
 from linkerd2_py.cli.errors import CliError, bad_usage
 from linkerd2_py.cli.find import cluster as where
-from linkerd2_py.cli.lifecycle.flags import FLAGS, at, put, takes_values
+from linkerd2_py.cli.lifecycle.flags import FLAGS, takes_values
 from linkerd2_py.cli.lifecycle.making import (
     Said,
     control_plane,
@@ -149,7 +150,7 @@ async def _for_cluster(
     if check:
         await check_kinds(api, command="install")
     ports = await api_server_ports(api)
-    if ports and at(chosen, _API_PORTS) == at(defaults(), _API_PORTS):
+    if ports and look_up(chosen, _API_PORTS) == look_up(defaults(), _API_PORTS):
         put(chosen, _API_PORTS, ports)
     made = await installed(chosen, files, there=there, namespace=namespace)
     if check:

@@ -43,7 +43,7 @@ def install_cni(
     namespace = checked_namespace(cni_namespace)
     wanted = Said(said, values or (), set_ or (), set_string or (), set_file or ())
     try:
-        of_flags = values_of_flags(said, below=cni_defaults(), flags=CNI_FLAGS, images=_IMAGES)
+        of_flags = values_of_flags(said, below=cni_defaults(), flags=CNI_FLAGS, named=_IMAGES)
         made = render_cni(cni_values(wanted.layers(), over=of_flags), namespace=namespace)
     except ValuesError as error:
         raise CliError(str(error)) from error

@@ -8,32 +8,24 @@ from __future__ import annotations
 
 import functools
 import inspect
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Final
 
 import typer
 
 from linkerd2_py.base import durations
+from linkerd2_py.base.quantities import read_quantity
+from linkerd2_py.charts.paths import look_up, put
+from linkerd2_py.cli import images
 from linkerd2_py.cli.errors import bad_usage
 
-REGISTRY_VARIABLE: Final = "LINKERD_DOCKER_REGISTRY"
 IMAGES: Final = ("controllerImage", "debugContainer.image.name", "proxy.image.name")
 _POLICIES: Final = (
     *("all-authenticated", "all-unauthenticated", "cluster-authenticated"),
     *("cluster-unauthenticated", "deny", "audit"),
 )
 _PULL: Final = ("Always", "IfNotPresent", "Never")
-_THOUSANDS: Final = {
-    letter: Decimal(1000) ** power for power, letter in enumerate("kMGTPE", start=1)
-}
-_BINARY: Final = {
-    f"{letter}i": Decimal(1024) ** power for power, letter in enumerate("KMGTPE", start=1)
-}
-_FACTORS: Final = {"": Decimal(1), "m": Decimal("0.001"), **_THOUSANDS, **_BINARY}
-
 Values = dict[str, Any]
 Read = Callable[[Any], Any]
 
@@ -72,21 +64,8 @@ def _lifetime(word: str) -> str:
     return word
 
 
-def quantity(word: str) -> Decimal:
-    """A quantity of Kubernetes, as 100m or 20Mi. ValueError."""
-    digits = word.rstrip("mkKMGTPEi")
-    factor = _FACTORS.get(word[len(digits) :])
-    try:
-        number = Decimal(digits)
-    except InvalidOperation:
-        number = Decimal(-1)
-    if factor is None or not number.is_finite() or number < 0:
-        raise ValueError(f"{word!r} is not a quantity: write 100m, 0.5, 20Mi …")
-    return number * factor
-
-
 def _quantity(word: str) -> str:
-    quantity(word)
+    read_quantity(word)
     return word
 
 
@@ -208,9 +187,7 @@ _PROXY: Final = (
         _one_of(_POLICIES),
         "POLICY",
     ),
-    Flag(
-        "--registry", str, f"Where images are fetched from (${REGISTRY_VARIABLE}).", metavar="NAME"
-    ),
+    Flag("--registry", str, f"Where images are fetched from (${images.VARIABLE}).", metavar="NAME"),
 )
 _CONTROL_PLANE: Final = (
     Flag("--ha", bool, "Survive the loss of a node: three replicas of everything."),
@@ -342,9 +319,7 @@ CNI_FLAGS: Final = (
         metavar="NAME",
     ),
     Flag("--use-wait-flag", bool, "iptables waits for its lock.", ("useWaitFlag",)),
-    Flag(
-        "--registry", str, f"Where images are fetched from (${REGISTRY_VARIABLE}).", metavar="NAME"
-    ),
+    Flag("--registry", str, f"Where images are fetched from (${images.VARIABLE}).", metavar="NAME"),
 )
 """Of `install-cni`."""
 _QUANTITIES: Final = ("cpu", "memory")
@@ -399,9 +374,11 @@ def values_of_flags(
     *,
     below: Mapping[str, Any],
     flags: Sequence[Flag] = FLAGS,
-    images: Sequence[str] = IMAGES,
+    named: Sequence[str] = IMAGES,
 ) -> Values:
-    """The values that were said, to be laid over those `below`. CliError that names a flag."""
+    """The values that were said, to be laid over those `below`. `named`: which of them
+    name images. CliError that names a flag.
+    """
     made: Values = {}
     for flag in flags:
         if flag.name not in said:
@@ -412,43 +389,24 @@ def values_of_flags(
             raise bad_usage(f"{flag.name}: {error}") from error
         for path in flag.paths:
             put(made, path, word)
-    registry = said.get("--registry") or os.environ.get(REGISTRY_VARIABLE)
+    registry = images.registry(said.get("--registry"))
     if registry:
-        for path in images:
-            if name := str(at(made, path) or at(below, path) or ""):
-                put(made, path, f"{registry.rstrip('/')}/{name.rpartition('/')[2]}")
+        for path in named:
+            if name := str(look_up(made, path) or look_up(below, path) or ""):
+                put(made, path, images.moved(name, registry))
     return made
 
 
 def check_resources(values: Mapping[str, Any]) -> None:
     """CliError for a limit below what is requested: an API server would refuse every pod."""
     for kind in _QUANTITIES:
-        found = at(values, f"proxy.resources.{kind}")
+        found = look_up(values, f"proxy.resources.{kind}")
         request, limit = (str((found or {}).get(name) or "") for name in ("request", "limit"))
         try:
-            too_little = request and limit and quantity(request) > quantity(limit)
+            too_little = request and limit and read_quantity(request) > read_quantity(limit)
         except ValueError as error:
             raise bad_usage(f"proxy.resources.{kind}: {error}") from error
         if too_little:
             raise bad_usage(
                 f"The {kind} limit {limit!r} cannot be lower than the {kind} request {request!r}"
             )
-
-
-def at(values: Mapping[str, Any], path: str) -> Any:
-    """What stands at a path; None where nothing does."""
-    found: Any = values
-    for word in path.split("."):
-        if not isinstance(found, Mapping):
-            return None
-        found = found.get(word)
-    return found
-
-
-def put(values: Values, path: str, found: Any) -> None:
-    """Let this stand at a path."""
-    *above, last = path.split(".")
-    place = values
-    for word in above:
-        place = place.setdefault(word, {})
-    place[last] = found

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from linkerd2_py import __version__
+from linkerd2_py.charts.paths import look_up, put
 from linkerd2_py.cli import PROGRAM
 from linkerd2_py.cli.errors import CliError
 from linkerd2_py.cli.lifecycle.flags import (
     Values,
-    at,
     check_resources,
-    put,
     values_of_flags,
 )
 from linkerd2_py.cli.lifecycle.stored import CONFIG, Objects, overrides_secret
@@ -85,7 +84,7 @@ def trust_of_values(values: Mapping[str, Any]) -> Trust:
     """What files and `--set-file` may have said of it."""
     return Trust(
         *(
-            str(at(values, path) or "")
+            str(look_up(values, path) or "")
             for path in (
                 "identityTrustAnchorsPEM",
                 "identity.issuer.tls.crtPEM",
@@ -97,7 +96,7 @@ def trust_of_values(values: Mapping[str, Any]) -> Trust:
 
 def is_external(values: Mapping[str, Any]) -> bool:
     """Whether somebody else makes the issuer."""
-    return bool(at(values, "identity.issuer.scheme") == "kubernetes.io/tls")
+    return bool(look_up(values, "identity.issuer.scheme") == "kubernetes.io/tls")
 
 
 def trust_domain(values: Mapping[str, Any]) -> str:

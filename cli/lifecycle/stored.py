@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from linkerd2_py.charts.paths import look_up
 from linkerd2_py.cli.errors import CliError
-from linkerd2_py.cli.lifecycle.flags import Values, at
+from linkerd2_py.cli.lifecycle.flags import Values
 from linkerd2_py.cli.lifecycle.trust import Trust
 from linkerd2_py.cli.objects import OF_MESH, find
 
@@ -149,7 +150,7 @@ def without_secrets(values: Mapping[str, Any]) -> Values:
     found: Values = copy.deepcopy(dict(values))
     for path in _SECRETS:
         above, _, last = path.rpartition(".")
-        place = at(found, above) if above else found
+        place = look_up(found, above) if above else found
         if isinstance(place, dict) and last in place:
             place[last] = {"crtPEM": "", "keyPEM": ""} if last == "tls" else ""
     return found

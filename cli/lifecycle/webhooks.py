@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from linkerd2_py.base.clock import SystemClock
-from linkerd2_py.cli.lifecycle.flags import Values, at, put
+from linkerd2_py.charts.paths import look_up, put
+from linkerd2_py.cli.lifecycle.flags import Values
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -47,7 +48,7 @@ class Certificate:
 
 def needs_one(webhook: Webhook, values: Mapping[str, Any]) -> bool:
     """Unless the user gives one, or somebody else makes it."""
-    own = at(values, webhook.values) or {}
+    own = look_up(values, webhook.values) or {}
     return not (own.get("externalSecret") or own.get("crtPEM"))
 
 
@@ -55,7 +56,7 @@ def put_certificate(values: Values, webhook: Webhook, made: Certificate) -> None
     """As values have it. A bundle of the user's stays; where somebody else writes it, there is none."""
     put(values, f"{webhook.values}.crtPEM", made.certificate.strip())
     put(values, f"{webhook.values}.keyPEM", made.key.strip())
-    own = at(values, webhook.values) or {}
+    own = look_up(values, webhook.values) or {}
     if not any(own.get(name) for name in ("caBundle", "injectCaFrom", "injectCaFromSecret")):
         put(values, f"{webhook.values}.caBundle", made.bundle.strip())
 

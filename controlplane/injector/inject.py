@@ -12,6 +12,7 @@ from ipaddress import ip_network
 from typing import Any, Final, NamedTuple
 
 from linkerd2_py.charts.evaluate import ValuesError, evaluate, roots
+from linkerd2_py.charts.paths import look_up, put
 from linkerd2_py.charts.pod.before import init, validator
 from linkerd2_py.charts.pod.debug import debug_sidecar
 from linkerd2_py.charts.pod.kinds import Meshed
@@ -24,8 +25,6 @@ from linkerd2_py.controlplane.injector.overrides import (
     add_env,
     is_true,
     lay_over,
-    look_up,
-    put,
 )
 from linkerd2_py.controlplane.injector.patch import LAST, Json, Operation, Patch
 from linkerd2_py.controlplane.injector.ports import (

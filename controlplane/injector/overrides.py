@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from linkerd2_py.base.durations import parse_duration
+from linkerd2_py.base.quantities import read_quantity, whole_cores
+from linkerd2_py.charts.paths import look_up, put
 from linkerd2_py.controlplane.injector import names
 from linkerd2_py.controlplane.injector.names import ALPHA, BETA, CONFIG
 from linkerd2_py.controlplane.injector.ports import opaque_ports
-from linkerd2_py.controlplane.injector.quantities import read_quantity, whole_cores
 
 Values = dict[str, Any]
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
@@ -187,27 +188,6 @@ INHERITED: Final = frozenset(
     )
 )
 """Annotations of a namespace that hold for its pods, where these say nothing else."""
-
-
-def put(values: Values, path: str, value: Any) -> None:
-    """`value` at the end of a dotted path."""
-    *above, last = path.split(".")
-    for name in above:
-        below = values.get(name)
-        if not isinstance(below, dict):
-            below = values[name] = {}
-        values = below
-    values[last] = value
-
-
-def look_up(values: Mapping[str, Any], path: str, default: Any = None) -> Any:
-    """The value at the end of a dotted path; `default` where there is none."""
-    found: Any = values
-    for name in path.split("."):
-        if not isinstance(found, Mapping):
-            return default
-        found = found.get(name)
-    return default if found is None else found
 
 
 def lay_over(

@@ -18,7 +18,6 @@ from linkerd2_py.cli.commands.install import installed
 from linkerd2_py.cli.commands.upgrade import upgraded
 from linkerd2_py.cli.errors import CliError
 from linkerd2_py.cli.lifecycle import webhooks
-from linkerd2_py.cli.lifecycle.flags import quantity
 from linkerd2_py.cli.lifecycle.making import Said, values_said
 from linkerd2_py.cli.lifecycle.stored import InManifest, differences, known_only
 from linkerd2_py.cli.lifecycle.trust import TrustFiles
@@ -216,11 +215,6 @@ def test_only_what_is_known() -> None:
     schema = {"additionalProperties": False, "properties": {"a": below, "c": {}}}
     found = known_only({"a": {"b": 1, "x": 2}, "c": {"y": 3}, "z": 4}, schema)
     assert found == ({"a": {"b": 1}, "c": {"y": 3}}, ["a.x", "z"])
-
-
-@pytest.mark.parametrize(("text", "number"), [("100m", 0.1), ("2", 2), ("1Ki", 1024), ("3k", 3000)])
-def test_quantities(text: str, number: float) -> None:
-    assert float(quantity(text)) == number
 
 
 @pytest.mark.parametrize(

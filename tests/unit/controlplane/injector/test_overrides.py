@@ -13,7 +13,6 @@ from linkerd2_py.controlplane.injector.overrides import (
     lay_over,
     look_up,
 )
-from linkerd2_py.controlplane.injector.quantities import read_quantity, whole_cores
 
 CONFIG = "config.linkerd.io/"
 
@@ -94,16 +93,3 @@ def test_variables_of_the_last_layer_win() -> None:
         {"name": "B", "value": "pod"},
     ]
     assert len(problems) == 2
-
-
-@pytest.mark.parametrize(
-    ("text", "cores"), [("1", 1), ("1001m", 2), ("2e0", 2), ("1k", 1000), ("1Ki", 1024), (".5", 1)]
-)
-def test_quantities(text: str, cores: int) -> None:
-    assert whole_cores(text) == cores
-
-
-@pytest.mark.parametrize("text", ["", "1 ", "1mm", "m", "e3", "١", "1e999", "0x1"])
-def test_what_is_no_quantity(text: str) -> None:
-    with pytest.raises(ValueError, match="is not a quantity"):
-        read_quantity(text)
