@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +15,7 @@ from linkerd2_py.charts.paths import look_up, put
 from linkerd2_py.cli import output
 from linkerd2_py.cli.errors import CliError, bad_usage
 from linkerd2_py.cli.find import cluster as where
-from linkerd2_py.cli.lifecycle.flags import FLAGS, takes_values
+from linkerd2_py.cli.lifecycle.flags import FLAGS
 from linkerd2_py.cli.lifecycle.making import (
     Said,
     control_plane,
@@ -26,15 +26,7 @@ from linkerd2_py.cli.lifecycle.making import (
     with_trust,
     with_webhooks,
 )
-from linkerd2_py.cli.lifecycle.options import (
-    AnchorsFile,
-    CertificateFile,
-    KeyFile,
-    Set,
-    SetFile,
-    SetString,
-    ValuesFiles,
-)
+from linkerd2_py.cli.lifecycle.options import takes_values
 from linkerd2_py.cli.lifecycle.stored import InCluster, InManifest, Objects, Stored, stored
 from linkerd2_py.cli.lifecycle.trust import (
     ANCHORS_FLAG,
@@ -77,16 +69,10 @@ def install(
         bool,
         typer.Option("--skip-checks", help="Do not ask whether kinds are known, and rights given."),
     ] = False,
-    values: ValuesFiles = None,
-    set_: Set = None,
-    set_string: SetString = None,
-    set_file: SetFile = None,
-    anchors: AnchorsFile = None,
-    certificate: CertificateFile = None,
-    key: KeyFile = None,
     form: Annotated[str, output_option(*FORMS)] = "yaml",
     *,
-    said: Mapping[str, Any],
+    wanted: Said,
+    files: TrustFiles,
     given: Globals,
 ) -> None:
     """Print the objects of a control plane: first `install --crds | kubectl apply -f -`, then `install |
@@ -97,9 +83,7 @@ def install(
     if crds:
         _install_crds(given, namespace=namespace, form=form, ignore_cluster=ignore_cluster)
         return
-    wanted = Said(said, values or (), set_ or (), set_string or (), set_file or ())
     chosen = values_said(wanted)
-    files = TrustFiles(anchors, certificate, key)
     if ignore_cluster:
         nothing = InManifest((), namespace=namespace)
         made = asyncio.run(installed(chosen, files, there=nothing, namespace=namespace))

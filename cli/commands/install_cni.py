@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
 from linkerd2_py.cli import output
 from linkerd2_py.cli.errors import CliError
-from linkerd2_py.cli.lifecycle.flags import CNI_FLAGS, takes_values, values_of_flags
+from linkerd2_py.cli.lifecycle.flags import CNI_FLAGS, values_of_flags
 from linkerd2_py.cli.lifecycle.making import Said
-from linkerd2_py.cli.lifecycle.options import Set, SetFile, SetString, ValuesFiles
+from linkerd2_py.cli.lifecycle.options import takes_values
 from linkerd2_py.cli.lifecycle.written import FORMS, write_objects
 from linkerd2_py.cli.objects import checked_namespace
 from linkerd2_py.cli.options import Globals, output_option
@@ -24,13 +23,9 @@ def install_cni(
     cni_namespace: Annotated[
         str, typer.Option("--cni-namespace", metavar="NAMESPACE", help="Where the plugin is.")
     ] = "linkerd-cni",
-    values: ValuesFiles = None,
-    set_: Set = None,
-    set_string: SetString = None,
-    set_file: SetFile = None,
     form: Annotated[str, output_option(*FORMS)] = "yaml",
     *,
-    said: Mapping[str, Any],
+    wanted: Said,
     given: Globals,  # noqa: ARG001  # no cluster is asked, and these words are taken as everywhere
 ) -> None:
     """Print the objects of the CNI plugin, which gives pods their rules from the node: before `install
@@ -41,9 +36,10 @@ def install_cni(
 
     output.one_of(form, allowed=FORMS)
     namespace = checked_namespace(cni_namespace)
-    wanted = Said(said, values or (), set_ or (), set_string or (), set_file or ())
     try:
-        of_flags = values_of_flags(said, below=cni_defaults(), flags=CNI_FLAGS, named=_IMAGES)
+        of_flags = values_of_flags(
+            wanted.flags, below=cni_defaults(), flags=CNI_FLAGS, named=_IMAGES
+        )
         made = render_cni(cni_values(wanted.layers(), over=of_flags), namespace=namespace)
     except ValuesError as error:
         raise CliError(str(error)) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +13,7 @@ import typer
 from linkerd2_py.cli import output
 from linkerd2_py.cli.errors import CliError
 from linkerd2_py.cli.find import cluster as where
-from linkerd2_py.cli.lifecycle.flags import UPGRADE_FLAGS, takes_values
+from linkerd2_py.cli.lifecycle.flags import UPGRADE_FLAGS
 from linkerd2_py.cli.lifecycle.making import (
     Said,
     control_plane,
@@ -22,15 +22,7 @@ from linkerd2_py.cli.lifecycle.making import (
     with_trust,
     with_webhooks,
 )
-from linkerd2_py.cli.lifecycle.options import (
-    AnchorsFile,
-    CertificateFile,
-    KeyFile,
-    Set,
-    SetFile,
-    SetString,
-    ValuesFiles,
-)
+from linkerd2_py.cli.lifecycle.options import takes_values
 from linkerd2_py.cli.lifecycle.stored import (
     InCluster,
     InManifest,
@@ -77,16 +69,10 @@ def upgrade(
         bool,
         typer.Option("--force", help="Also where proxies do not trust what the issuer signs."),
     ] = False,
-    values: ValuesFiles = None,
-    set_: Set = None,
-    set_string: SetString = None,
-    set_file: SetFile = None,
-    anchors: AnchorsFile = None,
-    certificate: CertificateFile = None,
-    key: KeyFile = None,
     form: Annotated[str, output_option(*FORMS)] = "yaml",
     *,
-    said: Mapping[str, Any],
+    wanted: Said,
+    files: TrustFiles,
     given: Globals,
 ) -> None:
     """Print the objects of this version for the control plane that is there: its values and certificates are
@@ -95,8 +81,6 @@ def upgrade(
     """
     output.one_of(form, allowed=FORMS)
     namespace = checked_namespace(where.where(given))
-    wanted = Said(said, values or (), set_ or (), set_string or (), set_file or ())
-    files = TrustFiles(anchors, certificate, key)
     if crds:
         from linkerd2_py.charts.render import render_crds
 

@@ -6,13 +6,9 @@ and `--set` are above all.
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
-
-import typer
+from typing import Any, Final
 
 from linkerd2_py.base import durations
 from linkerd2_py.base.quantities import read_quantity
@@ -323,50 +319,6 @@ CNI_FLAGS: Final = (
 )
 """Of `install-cni`."""
 _QUANTITIES: Final = ("cpu", "memory")
-
-
-def takes_values(flags: Sequence[Flag]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """A command with an option for each of these flags; it gets those that were said as `said`."""
-
-    def wrap(command: Callable[..., Any]) -> Callable[..., Any]:
-        own = inspect.signature(command, eval_str=True)
-        options = [
-            inspect.Parameter(
-                flag.parameter,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=None,
-                annotation=Annotated[
-                    flag.kind | None,
-                    # Said or not said: no flag has a second form that says the opposite.
-                    typer.Option(flag.name, help=flag.help, **_metavar(flag)),
-                ],
-            )
-            for flag in flags
-        ]
-        words = [
-            one.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-            for one in own.parameters.values()
-            if one.name != "said"
-        ]
-
-        @functools.wraps(command)
-        def run(**values: Any) -> Any:
-            said = {flag.name: values.pop(flag.parameter) for flag in flags}
-            return command(
-                **values, said={name: word for name, word in said.items() if word is not None}
-            )
-
-        described: Any = run
-        described.__signature__ = inspect.Signature([*words, *options])
-        described.__annotations__ = {one.name: one.annotation for one in (*words, *options)}
-        del described.__wrapped__
-        return run
-
-    return wrap
-
-
-def _metavar(flag: Flag) -> dict[str, Any]:
-    return {} if flag.kind is bool else {"metavar": flag.metavar}
 
 
 def values_of_flags(
