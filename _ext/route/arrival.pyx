@@ -3,10 +3,7 @@
 detection, TLS that is for us."""
 
 from linkerd2_py._ext.core.buffer cimport Buffer
-from linkerd2_py._ext.core.dns_name cimport DNS_NAME_MAX, same_name
 from linkerd2_py._ext.core.fault cimport FaultKind
-from linkerd2_py._ext.core.types cimport Span
-from linkerd2_py._ext.detect.client_hello cimport HELLO_MORE, HELLO_NAME, HelloState, client_hello
 from linkerd2_py._ext.detect.detect cimport (
     PROTO_HTTP1,
     PROTO_HTTP2,
@@ -25,6 +22,7 @@ from linkerd2_py._ext.detect.transport_header cimport (
     read_transport_header,
 )
 from linkerd2_py._ext.io.original_dst cimport original_dst
+from linkerd2_py._ext.route.asked_name cimport ASKED_MORE, ASKED_US, Asked, who_is_asked
 from linkerd2_py._ext.tls.credentials cimport Credentials
 from linkerd2_py._ext.tls.transport cimport TlsTransport
 
@@ -122,16 +120,10 @@ cdef class Arrival(Securing):
     # ---- TLS that may be for us
 
     cdef int look_for_name(self) except -1:
-        cdef Transport transport = self.transport
-        cdef LocalIdentity identity = self.server.identity
-        cdef char room[DNS_NAME_MAX]
-        cdef Span name
-        cdef HelloState state = client_hello(transport.inbox.head(), transport.inbox.size(), room, &name)
-        if state == HELLO_MORE:
-            return transport.widen_inbox()
-        if state == HELLO_NAME and same_name(name, identity.raw_name, len(identity.raw_name)):
-            return self.secure()
-        return self.settle(PROTO_OPAQUE)
+        cdef Asked asked = who_is_asked(self.transport.inbox, self.server.identity)
+        if asked == ASKED_MORE:
+            return self.transport.widen_inbox()
+        return self.secure() if asked == ASKED_US else self.settle(PROTO_OPAQUE)
 
     cdef int secure(self) except -1:
         cdef LocalIdentity identity = self.server.identity

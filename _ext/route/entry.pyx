@@ -2,10 +2,7 @@
 """From accept to admission. Bounded: some bytes of a hello, a handshake, fourteen bytes of a preface, each
 within `patience_ns`."""
 
-from linkerd2_py._ext.core.dns_name cimport DNS_NAME_MAX, same_name
 from linkerd2_py._ext.core.fault cimport FaultKind
-from linkerd2_py._ext.core.types cimport Span
-from linkerd2_py._ext.detect.client_hello cimport HELLO_MORE, HELLO_NAME, HelloState, client_hello
 from linkerd2_py._ext.detect.detect cimport (
     PROTO_HTTP1,
     PROTO_HTTP2,
@@ -13,6 +10,7 @@ from linkerd2_py._ext.detect.detect cimport (
     PROTO_TLS,
     detect_http,
 )
+from linkerd2_py._ext.route.asked_name cimport ASKED_MORE, ASKED_US, Asked, who_is_asked
 from linkerd2_py._ext.tls.credentials cimport Credentials
 from linkerd2_py._ext.tls.transport cimport TlsTransport
 
@@ -87,16 +85,10 @@ cdef class Entering(Securing):
         return self.come_in(PROTO_HTTP2 if found == PROTO_HTTP2 else PROTO_HTTP1)
 
     cdef int look_for_name(self) except -1:
-        cdef Transport transport = self.transport
-        cdef LocalIdentity identity = self.entry.identity
-        cdef char room[DNS_NAME_MAX]
-        cdef Span name
-        cdef HelloState state = client_hello(transport.inbox.head(), transport.inbox.size(), room, &name)
-        if state == HELLO_MORE:
-            return transport.widen_inbox()
-        if state == HELLO_NAME and same_name(name, identity.raw_name, len(identity.raw_name)):
-            return self.secure()
-        return self.refuse()
+        cdef Asked asked = who_is_asked(self.transport.inbox, self.entry.identity)
+        if asked == ASKED_MORE:
+            return self.transport.widen_inbox()
+        return self.secure() if asked == ASKED_US else self.refuse()
 
     cdef int secure(self) except -1:
         cdef Credentials credentials = self.entry.identity.credentials

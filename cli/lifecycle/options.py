@@ -1,4 +1,6 @@
-"""What commands take that make manifests of values: an option for each flag, values in general, certificates."""
+"""What commands take that make manifests of values: an option for each flag, values in general, and
+certificates.
+"""
 
 from __future__ import annotations
 
@@ -68,8 +70,8 @@ _OF_TRUST: Final[Mapping[str, Any]] = {
 
 
 def takes_values(flags: Sequence[Flag]) -> Callable[[Command], Command]:
-    """A command with an option for each of these flags beside those of values in general. It gets what was said
-    as `wanted`; one with a parameter `files` takes certificates, too, and gets them as that.
+    """A command with an option for each of these flags beside those of values in general. It gets what was
+    said as `wanted`; one with a parameter `files` takes certificates, too, and gets them as that.
     """
 
     def wrap(command: Command) -> Command:
