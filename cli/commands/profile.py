@@ -81,13 +81,14 @@ def _service(name: str, given: Globals, *, ignore_cluster: bool) -> Service:
     """Where a cluster is spoken of, it says what is not given. CliError where it cannot be asked."""
     if ignore_cluster or given.api_addr or not cluster.is_spoken_of(given):
         return Service(name, given.namespace or DEFAULT_NAMESPACE, _DOMAIN)
-    from linkerd2_py.cli.checks.cluster.asked import Asked, Where, value
+    from linkerd2_py.charts.paths import look_up
+    from linkerd2_py.cli.checks.cluster.asked import Asked, Where
     from linkerd2_py.cli.cluster import Cluster
 
     found = Cluster(cluster.kubeconfig(given), given)
     try:
         asked = Asked(lambda: found, where=Where(cluster.where(given), ""))
-        domain = str(value(asked.values, "clusterDomain") or _DOMAIN)
+        domain = str(look_up(asked.values, "clusterDomain") or _DOMAIN)
         if not _ENDING.fullmatch(domain):
             raise CliError(f"the cluster's clusterDomain {domain!r} is no name: --ignore-cluster")
         return Service(name, given.namespace or found.namespace, domain)

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
 
 from linkerd2_py.cli.cluster import Cluster
 from linkerd2_py.cli.errors import CliError
+from linkerd2_py.cli.objects import ask, listed
+
+if TYPE_CHECKING:
+    from linkerd2_py.controlplane.sources.kubernetes.api_server import ApiServer
 
 CONFIG_MAP: Final = "linkerd-config"
 RBAC: Final = "/apis/rbac.authorization.k8s.io/v1"
 ADMISSION: Final = "/apis/admissionregistration.k8s.io/v1"
-CONTROL_PLANE_LABEL: Final = "linkerd.io/control-plane-ns"
-_PAGE: Final = "500"
 _TIMEOUT_S: Final = 10.0
 _SHOWN: Final = 10
 
@@ -42,7 +45,7 @@ class Asked:
 
     def find(self, path: str) -> Object | None:
         """The object at `path`, None where there is no such thing."""
-        return self._ask(path, {})
+        return self._ask(path)
 
     def get(self, path: str, *, what: str = "") -> Object:
         """The object at `path`; `what` is how a line calls one that is missing."""
@@ -53,18 +56,8 @@ class Asked:
 
     def listed(self, path: str, *, labels: str = "") -> list[Object]:
         """All objects of a kind, or those with labels; none where the kind is not known."""
-        found: list[Object] = []
-        query = {"limit": _PAGE} | ({"labelSelector": labels} if labels else {})
-        while True:
-            page = self._ask(path, query)
-            if page is None:
-                return found
-            items = page.get("items")
-            found += [one for one in items or () if isinstance(one, dict)]
-            following = (page.get("metadata") or {}).get("continue")
-            if not following:
-                return found
-            query["continue"] = str(following)
+        cluster = self._cluster()
+        return ask(cluster, _all(cluster.api, path, {"labelSelector": labels} if labels else {}))
 
     def may(self, verb: str, resource: str, *, group: str = "", namespace: str = "") -> str:
         """Why whoever asks may not do that, as the API server says it; nothing if they may."""
@@ -92,11 +85,11 @@ class Asked:
         text = data.get("values") if isinstance(data, dict) else None
         return _read_values(text if isinstance(text, str) else "")
 
-    def _ask(self, path: str, query: Mapping[str, str]) -> Object | None:
+    def _ask(self, path: str) -> Object | None:
         from linkerd2_py.controlplane.kubernetes_api import ApiError
 
         try:
-            return self._cluster().get(path, query, timeout_s=self._timeout_s)
+            return self._cluster().get(path, {}, timeout_s=self._timeout_s)
         except ApiError as error:
             if error.status == 404:
                 return None
@@ -114,6 +107,17 @@ class Asked:
         return CliError(f"{self._cluster().address}: {error}")
 
 
+async def _all(api: ApiServer, path: str, query: Mapping[str, str]) -> list[Object]:
+    from linkerd2_py.controlplane.kubernetes_api import ApiError
+
+    try:
+        return [one async for one in listed(api, path, query)]
+    except ApiError as error:
+        if error.status == HTTPStatus.NOT_FOUND:
+            return []
+        raise
+
+
 def _read_values(text: str) -> Mapping[str, Any]:
     import yaml
 
@@ -126,14 +130,6 @@ def _read_values(text: str) -> Mapping[str, Any]:
     # Before 2.10 some of them were below `global`.
     older = found.get("global")
     return {**older, **found} if isinstance(older, dict) else found
-
-
-def value(values: Mapping[str, Any], *path: str) -> Any:
-    """What is below `path`; None where nothing is."""
-    found: Any = values
-    for name in path:
-        found = found.get(name) if isinstance(found, Mapping) else None
-    return found
 
 
 def bullets(lines: Iterable[str]) -> str:

@@ -7,7 +7,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from linkerd2_py.cli.checks.cluster.asked import RBAC, Asked, value
+from linkerd2_py.charts.paths import look_up
+from linkerd2_py.cli.checks.cluster.asked import RBAC, Asked
 from linkerd2_py.cli.checks.hints import linkerd
 from linkerd2_py.cli.checks.run import Check, NotYetError, SkippedError
 from linkerd2_py.cli.errors import CliError
@@ -69,5 +70,5 @@ class Cni:
             raise NotYetError(f"number ready: {ready}, number scheduled: {wanted}")
 
     def _skip_unless_used(self) -> None:
-        if not self._enabled and value(self._asked.values, "cniEnabled") is not True:
+        if not self._enabled and look_up(self._asked.values, "cniEnabled") is not True:
             raise SkippedError

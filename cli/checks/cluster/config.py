@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
-from linkerd2_py.cli.checks.cluster.asked import ADMISSION, RBAC, Asked, value
+from linkerd2_py.charts.paths import look_up
+from linkerd2_py.cli.checks.cluster.asked import ADMISSION, RBAC, Asked
 from linkerd2_py.cli.checks.hints import linkerd
 from linkerd2_py.cli.checks.run import Check
 from linkerd2_py.cli.errors import CliError
@@ -82,7 +83,7 @@ class Config:
 
     def _runtime(self) -> None:
         values = self._asked.values
-        if value(values, "cniEnabled") is True or value(values, "proxyInit", "runAsRoot") is True:
+        if look_up(values, "cniEnabled") is True or look_up(values, "proxyInit.runAsRoot") is True:
             return
         docker = [
             text(node, "metadata", "name")

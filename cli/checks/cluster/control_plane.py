@@ -8,7 +8,8 @@ from collections import defaultdict
 from typing import Final
 
 from linkerd2_py import __version__
-from linkerd2_py.cli.checks.cluster.asked import CONTROL_PLANE_LABEL, Asked, bullets, value
+from linkerd2_py.charts.paths import look_up
+from linkerd2_py.cli.checks.cluster.asked import Asked, bullets
 from linkerd2_py.cli.checks.cluster.existence import COMPONENTS
 from linkerd2_py.cli.checks.cluster.pods import (
     Pod,
@@ -19,6 +20,7 @@ from linkerd2_py.cli.checks.cluster.pods import (
 from linkerd2_py.cli.checks.hints import linkerd
 from linkerd2_py.cli.checks.run import Check, NotYetError, SkippedError
 from linkerd2_py.cli.errors import CliError
+from linkerd2_py.cli.objects import OF_MESH
 from linkerd2_py.controlplane.sources.kubernetes.fields import number, text
 
 VERSION: Final = "control-plane-version"
@@ -98,7 +100,7 @@ class ControlPlaneChecks:
         self._said_version()
 
     def _said_version(self) -> str:
-        said = value(self._asked.values, "linkerdVersion")
+        said = look_up(self._asked.values, "linkerdVersion")
         if not isinstance(said, str) or not said:
             raise CliError("its configuration does not say: linkerdVersion is missing")
         return said
@@ -113,12 +115,12 @@ class ControlPlaneChecks:
 
     def _meshed(self) -> list[Pod]:
         own = self._asked.where.control_plane
-        labels = f"{CONTROL_PLANE_LABEL}={own}"
+        labels = f"{OF_MESH}={own}"
         found = self._asked.listed(f"/api/v1/namespaces/{own}/pods", labels=labels)
         return list(filter(is_meshed, found))
 
     def _replicas(self) -> None:
-        if value(self._asked.values, "highAvailability") is not True:
+        if look_up(self._asked.values, "highAvailability") is not True:
             raise SkippedError
         path = f"/apis/apps/v1/namespaces/{self._asked.where.control_plane}/deployments"
         few = [

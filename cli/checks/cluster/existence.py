@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
 from typing import Any, Final
 
-from linkerd2_py.cli.checks.cluster.asked import Asked, bullets, value
+from linkerd2_py.charts.paths import look_up
+from linkerd2_py.cli.checks.cluster.asked import Asked, bullets
 from linkerd2_py.cli.checks.cluster.pods import Pod, name_of, status_of, statuses
 from linkerd2_py.cli.checks.hints import linkerd
 from linkerd2_py.cli.checks.run import Check, NotYetError, SkippedError
@@ -163,7 +164,7 @@ class Existence:
             raise CliError(f"the Linkerd clusterNetworks do not include:{bullets(sorted(bad))}")
 
     def _networks(self) -> list[Any]:
-        said = value(self._asked.values, "clusterNetworks")
+        said = look_up(self._asked.values, "clusterNetworks")
         if not isinstance(said, str) or not said.strip():
             raise SkippedError
         try:

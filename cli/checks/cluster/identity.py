@@ -11,11 +11,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from linkerd2_py.base.clock import SystemClock
-from linkerd2_py.cli.checks.cluster.asked import CONTROL_PLANE_LABEL, Asked, bullets, value
+from linkerd2_py.charts.paths import look_up
+from linkerd2_py.cli.checks.cluster.asked import Asked, bullets
 from linkerd2_py.cli.checks.cluster.pods import PROXY, Pod, containers, name_of
 from linkerd2_py.cli.checks.hints import linkerd
 from linkerd2_py.cli.checks.run import Check, Outcome, Result
 from linkerd2_py.cli.errors import CliError
+from linkerd2_py.cli.objects import OF_MESH
 from linkerd2_py.controlplane.sources.kubernetes.fields import items, text
 
 if TYPE_CHECKING:
@@ -106,7 +108,7 @@ class IdentityChecks:
 
         path = f"/api/v1/namespaces/{self._asked.where.control_plane}/configmaps/{ROOTS}"
         bundle = text(self._asked.find(path), "data", "ca-bundle.crt")
-        said = value(self._asked.values, "identityTrustAnchorsPEM")
+        said = look_up(self._asked.values, "identityTrustAnchorsPEM")
         pem = bundle or (said if isinstance(said, str) else "")
         try:
             return certificates_in(pem.encode(), where=f"{ROOTS}: ca-bundle.crt")
@@ -119,9 +121,7 @@ class IdentityChecks:
         current = _fingerprints(self._anchors())
         bad = [
             name_of(pod)
-            for pod in self._asked.listed(
-                path, labels=f"{CONTROL_PLANE_LABEL}={where.control_plane}"
-            )
+            for pod in self._asked.listed(path, labels=f"{OF_MESH}={where.control_plane}")
             # The control plane's own follow the bundle.
             if text(pod, "metadata", "namespace") != where.control_plane
             and any(_trusted(pem) != current for pem in _anchors_of(pod))
@@ -153,7 +153,7 @@ def decoded(said: object, *, where: str) -> bytes:
 
 
 def _names(asked: Asked) -> tuple[str, str]:
-    scheme = value(asked.values, "identity", "issuer", "scheme") or "linkerd.io/tls"
+    scheme = look_up(asked.values, "identity.issuer.scheme") or "linkerd.io/tls"
     if scheme not in _NAMES:
         raise CliError(f"identity.issuer.scheme: {scheme!r} is not known: use {', '.join(_NAMES)}")
     return _NAMES[scheme]

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from linkerd2_py import __version__
-from linkerd2_py.cli.checks.cluster.asked import CONTROL_PLANE_LABEL, Asked, bullets
+from linkerd2_py.cli.checks.cluster.asked import Asked, bullets
 from linkerd2_py.cli.checks.run import NotYetError
 from linkerd2_py.cli.errors import CliError
+from linkerd2_py.cli.objects import OF_MESH
 from linkerd2_py.controlplane.sources.kubernetes.fields import (
     annotation,
     items,
@@ -51,7 +52,7 @@ def meshed(asked: Asked) -> list[Pod]:
     """Those of its data plane's namespace, whose proxies are of its control plane."""
     own, name = asked.where.control_plane, asked.where.data_plane
     path = f"/api/v1/namespaces/{name}/pods" if name else "/api/v1/pods"
-    return list(filter(is_meshed, asked.listed(path, labels=f"{CONTROL_PLANE_LABEL}={own}")))
+    return list(filter(is_meshed, asked.listed(path, labels=f"{OF_MESH}={own}")))
 
 
 def status_of(pod: Pod) -> str:
