@@ -26,9 +26,10 @@ MESSAGES = (
     "grpc_route",
     "inbound",
     "outbound",
+    "tap",
     "transport_header",
 )
-SERVICES = ("destination", "identity", "inbound", "outbound")
+SERVICES = ("destination", "identity", "inbound", "outbound", "tap")
 
 
 def compile_protos(*, output: Path) -> None:

@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.descriptor import Descriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto, FileDescriptorSet
 from google.protobuf.message import Message
 from grpc_tools import protoc
@@ -22,6 +22,7 @@ from linkerd2_py.proto.gen import meta_pb2 as meta
 from linkerd2_py.proto.gen import net_pb2 as net
 from linkerd2_py.proto.gen import opaque_route_pb2 as opaque_route
 from linkerd2_py.proto.gen import outbound_pb2 as outbound
+from linkerd2_py.proto.gen import tap_pb2 as tap
 from linkerd2_py.proto.gen import tls_route_pb2 as tls_route
 from linkerd2_py.proto.gen import transport_header_pb2 as transport_header
 
@@ -41,6 +42,7 @@ MODULES = {
     "grpc_route": grpc_route,
     "inbound": inbound,
     "outbound": outbound,
+    "tap": tap,
     "transport_header": transport_header,
 }
 
@@ -206,3 +208,88 @@ def test_transport_header_is_linkerds() -> None:
     assert header.SerializeToString() == bytes.fromhex("08903f 120161 1a021200")
     http1 = transport_header.SessionProtocol(http1=transport_header.SessionProtocol.Http1())
     assert http1.SerializeToString() == bytes.fromhex("0a00")
+
+
+def test_tap_is_linkerds() -> None:
+    service = tap.DESCRIPTOR.services_by_name["Tap"]
+    assert service.full_name == "io.linkerd.proxy.tap.Tap"
+    (observe,) = service.methods
+    assert (observe.name, observe.client_streaming, observe.server_streaming) == (
+        "Observe",
+        False,
+        True,
+    )
+
+
+def test_fields_of_tap_have_the_numbers_of_the_proxy_api() -> None:
+    numbers: dict[str, dict[str, int]] = {}
+
+    def visit(message: Descriptor) -> None:
+        if not message.GetOptions().map_entry:
+            name = message.full_name.removeprefix("io.linkerd.proxy.tap.")
+            numbers[name] = {field.name: field.number for field in message.fields}
+        for nested in message.nested_types:
+            visit(nested)
+
+    for message in tap.DESCRIPTOR.message_types_by_name.values():
+        visit(message)
+    assert numbers == {
+        "ObserveRequest": {"limit": 1, "match": 2, "extract": 3},
+        "ObserveRequest.Match": {
+            "all": 1,
+            "any": 2,
+            "not": 3,
+            "source": 4,
+            "destination": 5,
+            "http": 6,
+            "destination_label": 7,
+            "route_label": 8,
+        },
+        "ObserveRequest.Match.Seq": {"matches": 1},
+        "ObserveRequest.Match.Label": {"key": 1, "value": 2},
+        "ObserveRequest.Match.Tcp": {"netmask": 1, "ports": 3},
+        "ObserveRequest.Match.Tcp.Netmask": {"ip": 1, "mask": 2},
+        "ObserveRequest.Match.Tcp.PortRange": {"min": 1, "max": 2},
+        "ObserveRequest.Match.Http": {"scheme": 1, "authority": 2, "method": 3, "path": 4},
+        "ObserveRequest.Match.Http.StringMatch": {"exact": 1, "prefix": 2},
+        "ObserveRequest.Extract": {"http": 1},
+        "ObserveRequest.Extract.Http": {"headers": 1},
+        "ObserveRequest.Extract.Http.Headers": {},
+        "Eos": {"grpc_status_code": 1, "reset_error_code": 2},
+        "TapEvent": {
+            "source": 1,
+            "destination": 2,
+            "http": 3,
+            "destination_meta": 4,
+            "source_meta": 5,
+            "proxy_direction": 6,
+            "route_meta": 7,
+        },
+        "TapEvent.EndpointMeta": {"labels": 1},
+        "TapEvent.RouteMeta": {"labels": 1},
+        "TapEvent.Http": {"request_init": 1, "response_init": 2, "response_end": 3},
+        "TapEvent.Http.StreamId": {"base": 1, "stream": 2},
+        "TapEvent.Http.RequestInit": {
+            "id": 1,
+            "method": 2,
+            "scheme": 3,
+            "authority": 4,
+            "path": 5,
+            "headers": 6,
+        },
+        "TapEvent.Http.ResponseInit": {
+            "id": 1,
+            "since_request_init": 2,
+            "http_status": 3,
+            "headers": 4,
+        },
+        "TapEvent.Http.ResponseEnd": {
+            "id": 1,
+            "since_request_init": 2,
+            "since_response_init": 3,
+            "response_bytes": 4,
+            "eos": 5,
+            "trailers": 6,
+        },
+    }
+    assert dict(tap.TapEvent.ProxyDirection.items()) == {"UNKNOWN": 0, "INBOUND": 1, "OUTBOUND": 2}
