@@ -15,6 +15,11 @@ It reads groups from the labels of the result, a missing one as "", and `now_ms`
 says: a scrape configuration adds them. It also writes the port 80 into an `authority` that has none, for
 proxies of one mesh may differ in that.
 
+Sums leave out what is beyond 64 bits, infinity and NaN: `increase(F{M}[W]) <= 2^64`, and so for the others. The
+embedded store passes over such a sample alone, a Prometheus over the series for as long as the window has it.
+
+A store that cannot be asked raises `StoreError`.
+
 Whatever they have to compute, answers let the event loop turn several times in 50 ms.
 """
 
@@ -26,6 +31,10 @@ from linkerd2_py.controlplane.mesh.objects import Key
 
 Group = tuple[str, ...]
 """The values of the labels of `group_by`, in its order; "" for one that is missing."""
+
+
+class StoreError(Exception):
+    """The samples cannot be asked for; the message says in one line where that failed, and how."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 from linkerd2_py.base.clock import Clock
 from linkerd2_py.controlplane.checks.result import CheckResult
+from linkerd2_py.controlplane.checks.samples import Problem
 from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.identity.trust import Trust
 from linkerd2_py.controlplane.mesh.store import Mesh
@@ -26,7 +27,8 @@ from linkerd2_py.controlplane.public_api.operation import Operation
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What answers are made from; `proxy_api_problem` gives "" when proxies are served.
+    """What answers are made from; `proxy_api_problem` gives "" when proxies are served, and so does
+    `prometheus_problem` when samples are asked for somewhere else and that answers.
 
     `trust` is asked for with every question, for it changes; None in a mesh without identities.
     """
@@ -37,6 +39,7 @@ class Parts:
     reports: ProxyReports
     clock: Clock
     proxy_api_problem: Callable[[], Awaitable[str]]
+    prometheus_problem: Problem | None = None
     trust: Callable[[], Trust] | None = None
     cluster: Cluster = field(default_factory=Cluster)
     source: Source = "local"
@@ -54,6 +57,7 @@ def operations(parts: Parts) -> tuple[Operation[Any], ...]:
             reports=reports,
             clock=clock,
             proxy_api_problem=parts.proxy_api_problem,
+            prometheus_problem=parts.prometheus_problem,
             trust=parts.trust,
             further=parts.further_checks,
         ),

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from linkerd2_py.base.hosts import is_answered
+from linkerd2_py.controlplane.metrics.store import StoreError
 from linkerd2_py.controlplane.public_api.encode import encode
 from linkerd2_py.controlplane.public_api.errors import InvalidQueryError
 from linkerd2_py.controlplane.public_api.openapi import document
@@ -43,6 +44,7 @@ def web_app(operations: Sequence[Operation[Any]], *, metrics: CollectorRegistry)
         middleware=[Middleware(KnownHosts)],
         exception_handlers={
             InvalidQueryError: _on_invalid_query,
+            StoreError: _on_store_error,
             HTTPException: _on_http_error,
             Exception: _on_failure,
         },
@@ -74,6 +76,10 @@ def _handler(operation: Operation[Any]) -> Handler:
 
 async def _on_invalid_query(_request: HttpRequest, error: Exception) -> Response:
     return _error(str(error), status=400)
+
+
+async def _on_store_error(_request: HttpRequest, error: Exception) -> Response:
+    return _error(str(error), status=503)
 
 
 async def _on_http_error(request: HttpRequest, error: Exception) -> Response:

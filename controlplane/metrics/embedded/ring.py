@@ -295,10 +295,10 @@ class PodSamples:
 def _with_port(authority: str) -> str:
     """As all proxies of a mesh would write it."""
     try:
-        host, port = split_authority(authority)
+        _, port = split_authority(authority)
     except ValueError:
         return authority
-    return authority if port else f"{host}:80"
+    return authority if port else f"{authority}:80"
 
 
 def _is_alive(series: Series) -> bool:

@@ -1,5 +1,6 @@
 """`/api/v1/pods`: the pods of the mesh, and how their proxies are."""
 
+import contextlib
 from typing import TypedDict
 
 from linkerd2_py.base.clock import Clock
@@ -8,7 +9,13 @@ from linkerd2_py.base.slices import in_slices
 from linkerd2_py.controlplane.mesh.objects import Key, Pod
 from linkerd2_py.controlplane.mesh.store import Mesh
 from linkerd2_py.controlplane.metrics.families import BUILD, STARTED
-from linkerd2_py.controlplane.metrics.store import MetricsStore, ProxyReports, Report, Selection
+from linkerd2_py.controlplane.metrics.store import (
+    MetricsStore,
+    ProxyReports,
+    Report,
+    Selection,
+    StoreError,
+)
 from linkerd2_py.controlplane.public_api.answers.common import OfNamespace
 from linkerd2_py.controlplane.public_api.kinds import short_name
 from linkerd2_py.controlplane.public_api.operation import Operation
@@ -74,19 +81,24 @@ class _Proxies:
     async def read(
         cls, metrics: MetricsStore, *, reports: ProxyReports, clock: Clock
     ) -> "_Proxies":
+        found = cls(wall=clock.wall(), now_s=metrics.now_ms() / 1000)
+        # Pods are there without their samples, too; the self-check says that these cannot be had.
+        with contextlib.suppress(StoreError):
+            await found._ask(metrics, reports=reports)
+        return found
+
+    async def _ask(self, metrics: MetricsStore, *, reports: ProxyReports) -> None:
         now_ms = metrics.now_ms()
-        found = cls(wall=clock.wall(), now_s=now_ms / 1000)
         started = await metrics.latest(
             STARTED, selection=Selection(group_by=_POD_LABELS), at_ms=now_ms
         )
         builds = await metrics.latest(
             BUILD, selection=Selection(group_by=(*_POD_LABELS, "version")), at_ms=now_ms
         )
-        found._started = {Key(*group): seconds for group, seconds in started.items()}
+        self._started = {Key(*group): seconds for group, seconds in started.items()}
         for namespace, name, version in builds:
-            found._versions.setdefault(Key(namespace, name), version)
-        found._reports = dict(await reports.reports())
-        return found
+            self._versions.setdefault(Key(namespace, name), version)
+        self._reports = dict(await reports.reports())
 
     def listed(self, pod: Pod) -> ListedPod:
         report = self._reports.get(pod.key, Report())
