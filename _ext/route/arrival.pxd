@@ -41,6 +41,8 @@ cdef class Reception(Tunnels):
     # May be None: nobody decides, or, without a target, each request will name its own.
     cdef Permission ask(self, Transport transport, Target target, Client client)
     cdef int detect(self, Transport transport, Target target, Client client) except -1
+    # What it is counted as is known; idempotent. `permission` may be None: nobody decided, or not yet.
+    cdef int count(self, Transport transport, Target target, Client client, Permission permission) except -1
     # -- filled in above
     # It is known
     cdef int dispatch(self, Transport transport, Target target, Client client, Protocol protocol) except -1

@@ -73,6 +73,12 @@ cdef class Reception(Tunnels):
             return None
         return self.permit(target, client, transport.peer_address())
 
+    cdef int count(self, Transport transport, Target target, Client client, Permission permission) except -1:
+        cdef bytes address = None if target is None else target.address_labels
+        if transport.metrics is not None:
+            return 0
+        return transport.count_as(self.clients.counted(client, address, permission))
+
     cdef Permission permit(self, Target target, Client client, Address peer):
         return None if self.authorize is None else self.authorize(client, peer, target.port)
 
@@ -179,7 +185,7 @@ cdef class Arrival(Securing):
 
     cdef int refuse(self) except -1:
         self.server.loop.disarm(self.timeout)
-        self.transport.count_as(self.client.tcp)
+        self.server.count(self.transport, self.target, self.client, None)
         return self.transport.abort()
 
     cdef int refuse_stranger(self) except -1:

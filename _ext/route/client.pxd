@@ -6,13 +6,17 @@ from linkerd2_py._ext.metrics.registry cimport Registry
 from linkerd2_py._ext.metrics.series cimport Counter
 from linkerd2_py._ext.metrics.tcp cimport TcpMetrics
 
+cdef class Permission
+
 cdef class Client:
     """Value object, one for each identity that a server has seen."""
     cdef readonly str identity          # proven in the handshake; None: unknown
     cdef bytes raw_identity             # the same, for l5d-client-id
     cdef readonly bint secured          # the connection is TLS that we terminate
     cdef readonly tuple labels          # the tls labels
-    cdef TcpMetrics tcp                 # peer="src"
+    cdef bytes text                     # the same with those of its server, as text
+    # Owned, or None until needed: its connections of which no more is said
+    cdef TcpMetrics tcp
 
 # One over TLS that nobody counts; `identity` None: who proved nothing.
 cdef Client client_over_tls(bytes identity)
@@ -20,13 +24,16 @@ cdef Client client_over_tls(bytes identity)
 cdef class Clients:
     """Those of one server."""
     cdef Registry registry
-    cdef str direction
+    cdef bytes prefix                   # what all series of their connections begin with
     cdef tuple tcp_labels               # of peer="src"
     cdef Client plain                   # comes without TLS
     cdef Client skipped                 # comes to a port where nobody looks for TLS
     cdef dict over_tls                  # identity or None -> Client; bounded
     cdef Client make(self, str identity, bint secured, tuple tls)
     cdef Client secured(self, bytes identity)      # over TLS that we terminate; None: who proved nothing
+    # What a connection is counted as: of whom, to which address (labels as text; empty: nobody says), and
+    # under what policy (None: nobody decided). Whoever counts holds it: idle series are forgotten.
+    cdef TcpMetrics counted(self, Client client, bytes address, Permission permission)
 
 cdef class OpenPath:
     """Requests that a refusal does not concern. Value object."""
@@ -44,6 +51,7 @@ cdef class Permission:
     cdef tuple paths                    # of OpenPath: what it may ask for all the same
     cdef bint refuses_opaque            # what is no HTTP is not let in
     cdef bytes labels                   # for the series of its requests, as text; may be empty
+    cdef bytes server                   # for those of its connections, as text: some of them; may be empty
     # Owned, or None: requests and opaque connections that were let in, or not.
     cdef Counter requests, connections
     # callable(), or None: an opaque connection that was let in under another permission ends under this one

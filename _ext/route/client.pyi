@@ -29,7 +29,8 @@ class OpenPath:
 class Permission:
     """An answer of policy. `refusal`: why the client is not let in, None lets it in; `status` goes with it,
     and `paths` are let in all the same. `refuses_opaque`: what is no HTTP is not let in; unless given, where
-    there is a refusal. `labels` are for the series of its requests. The counters count the requests and the
+    there is a refusal. `server` are labels for the series of its connections and of its requests, `labels`
+    more for the latter. The counters count the requests and the
     opaque connections it was given for; `on_terminated` is called for each of those connections that were let
     in at first and end under it."""
 
@@ -40,6 +41,7 @@ class Permission:
         status: int = 403,
         paths: tuple[OpenPath, ...] = (),
         refuses_opaque: bool | None = None,
+        server: tuple[tuple[str, str], ...] = (),
         labels: tuple[tuple[str, str], ...] = (),
         requests: Counter | None = None,
         connections: Counter | None = None,

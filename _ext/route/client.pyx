@@ -16,12 +16,12 @@ cdef enum:
 
 
 cdef class Client:
-    def __init__(self, *, str identity=None, bint secured=False, tuple labels=(), TcpMetrics tcp=None):
+    def __init__(self, *, str identity=None, bint secured=False, tuple labels=(), bytes text=None):
         self.identity = identity
         self.raw_identity = None if identity is None else identity.encode()
         self.secured = secured
         self.labels = labels
-        self.tcp = tcp
+        self.text = make_labels(labels) if text is None else text
 
 
 cdef str name_of(bytes identity):
@@ -41,16 +41,15 @@ cdef Client client_over_tls(bytes identity):
 cdef class Clients:
     def __init__(self, Registry registry, str direction, tuple tcp_labels, tuple no_tls, bint looks_for_tls):
         self.registry = registry
-        self.direction = direction
+        self.prefix = make_labels([("direction", direction), ("peer", "src")])
         self.tcp_labels = tcp_labels
         self.over_tls = {}
         self.plain = self.make(None, False, no_tls)
         self.skipped = self.make(None, False, SKIPPED) if looks_for_tls else self.plain
 
     cdef Client make(self, str identity, bint secured, tuple tls):
-        labels = [("direction", self.direction), ("peer", "src"), *tls, *self.tcp_labels]
-        tcp = self.registry.tcp(make_labels(labels))
-        return Client(identity=identity, secured=secured, labels=tls, tcp=tcp)
+        text = make_labels([*tls, *self.tcp_labels])
+        return Client(identity=identity, secured=secured, labels=tls, text=text)
 
     cdef Client secured(self, bytes identity):
         cdef Client client = self.over_tls.get(identity)
@@ -61,6 +60,17 @@ cdef class Clients:
             client = self.make(name, True, over_tls(name))
             self.over_tls[identity] = client
         return client
+
+    cdef TcpMetrics counted(self, Client client, bytes address, Permission permission):
+        cdef list parts
+        if not address:
+            if client.tcp is None:
+                client.tcp = self.registry.tcp(self.prefix + b"," + client.text)
+            return client.tcp
+        parts = [self.prefix, address, client.text]
+        if permission is not None and permission.server:
+            parts.append(permission.server)
+        return self.registry.tcp(b",".join(parts))
 
 
 cdef bint begins_with(Span span, bytes text) noexcept:
@@ -125,14 +135,15 @@ cdef class OpenPath:
 
 cdef class Permission:
     def __init__(
-        self, *, str refusal=None, int status=403, tuple paths=(), refuses_opaque=None, tuple labels=(),
-        Counter requests=None, Counter connections=None, object on_terminated=None,
+        self, *, str refusal=None, int status=403, tuple paths=(), refuses_opaque=None, tuple server=(),
+        tuple labels=(), Counter requests=None, Counter connections=None, object on_terminated=None,
     ):
         self.refusal = None if refusal is None else refusal.encode("ascii", "replace")
         self.status = status
         self.paths = paths
         self.refuses_opaque = refusal is not None if refuses_opaque is None else refuses_opaque
-        self.labels = make_labels(labels)
+        self.server = make_labels(server)
+        self.labels = make_labels([*server, *labels])
         self.requests = requests
         self.connections = connections
         self.on_terminated = on_terminated

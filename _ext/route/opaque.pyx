@@ -58,7 +58,7 @@ cdef class OpaqueConnection(Waiter):
     cdef int admit(self) except -1:
         """It is opaque: policy may still refuse it."""
         cdef Permission permission = self.server.ask(self.client, self.target, self.sender)
-        self.client.count_as(self.sender.tcp)
+        self.server.count(self.client, self.target, self.sender, permission)
         if permission is not None:
             permission.count_connection()
             if permission.refuses_opaque:

@@ -7,6 +7,7 @@ from linkerd2_py._ext.exchange.stream cimport Peer, Stream
 from linkerd2_py._ext.io.address cimport Address
 from linkerd2_py._ext.io.transport cimport Transport
 from linkerd2_py._ext.metrics.http cimport HttpMetrics
+from linkerd2_py._ext.metrics.tcp cimport TcpMetrics
 from linkerd2_py._ext.route.client cimport Client, Permission
 from linkerd2_py._ext.route.target cimport Target
 from linkerd2_py._ext.route.target_table cimport TargetTable
@@ -33,6 +34,7 @@ cdef class ConnectionRouter(Router):
     # Without `fixed`, where somebody decides about clients: whose connection it is
     cdef Address peer
     cdef Permission permission        # to `fixed`, or to `last`; None: nobody decides
+    cdef TcpMetrics tcp               # what its connections are counted as
     cdef int default_port
     # Outbound: what a target is called is told to peer proxies
     cdef bint tells_names

@@ -72,7 +72,7 @@ cdef class ProxyServer(Relay):
         cdef Http1Server codec
         if target is None and self.authorize is not None:
             router.peer = transport.peer_address()
-        transport.count_as(client.tcp)
+        transport.count_as(router.tcp)
         if protocol == PROTO_HTTP1:
             codec = Http1Server(router, self.limits)
             codec.informational = router.informational
@@ -112,6 +112,8 @@ cdef class ProxyServer(Relay):
         router.tunnels = self
         router.client = client
         router.permission = permission
+        address = None if target is None else target.address_labels
+        router.tcp = self.clients.counted(client, address, permission)
         router.default_port = self.default_port
         router.authority_labels = self.authority_labels
         router.tells_names = self.tells_names
@@ -126,8 +128,10 @@ cdef class ProxyServer(Relay):
         Address; raises OSError naming it when it is taken."""
         cdef Doorway doorway = Doorway.__new__(Doorway)
         doorway.server = self
-        # What comes is counted with what it turns out to be.
-        tcp = self.clients.plain.tcp if self.identity is None else None
+        # Else what comes is counted with what it turns out to be.
+        tcp = None
+        if self.identity is None and self.outbound:
+            tcp = self.clients.counted(self.clients.plain, None, None)
         options = SocketOptions() if options is None else options
         listener = Listener(self.loop, (host, port), doorway, options, tcp, backlog, hold)
         listener.on_exhausted = self.on_exhausted

@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t
 from linkerd2_py._ext.balance.p2c cimport ReadySet
 from linkerd2_py._ext.exchange.backend cimport Unavailable, Waiter, WaiterQueue
 from linkerd2_py._ext.io.actor cimport Actor, Timer
+from linkerd2_py._ext.io.address cimport Address
 from linkerd2_py._ext.io.loop cimport Loop
 from linkerd2_py._ext.metrics.http cimport HttpMetrics
 from linkerd2_py._ext.metrics.registry cimport Registry
@@ -27,6 +28,8 @@ cdef class Target(Roster):
     cdef readonly int port              # of the key
     cdef readonly tuple labels          # of the set; endpoints add their own
     cdef readonly bytes logical         # the name for the `authority` label
+    # Inbound: the program's address, for what is counted of connections to it, as text; None: not known
+    cdef bytes address_labels
     cdef Side side                      # owned
     cdef public RouteTable routes       # of its exchanges, replaced whole; None: they have no plan
     cdef ReadySet ready

@@ -25,6 +25,13 @@ cdef class Side(Actor):
     pass
 
 
+cdef tuple target_labels(Address address):
+    """Of an endpoint."""
+    return (
+        ("target_addr", str(address)), ("target_ip", address.host), ("target_port", str(address.port)),
+    )
+
+
 cdef class Target(Roster):
 
     def __cinit__(self):
@@ -238,6 +245,8 @@ cdef class Target(Roster):
         self.remove(list(self.endpoints))
         self.drop_single()
         self.unreject()
+        if self.side.direction == "inbound":
+            self.address_labels = make_labels(target_labels(spec.address))
         self.single = self.make(spec, True)
         self.single.open()
         self.release_queue()
@@ -326,13 +335,12 @@ cdef class Target(Roster):
     def endpoint_labels(self, EndpointSpec spec):
         """The labels of request_total and its siblings for one endpoint, in Linkerd's order. Inbound, those
         of the client follow (`Client.labels`)."""
-        address = spec.address
         inbound = self.side.direction == "inbound"
         name = () if inbound else (("authority", self.logical.decode("ascii", "replace")),)
         tls = () if inbound else spec.tls
         return [
-            ("direction", self.side.direction), *name, ("target_addr", str(address)),
-            ("target_ip", address.host), ("target_port", str(address.port)), *tls, *self.dst_labels(spec),
+            ("direction", self.side.direction), *name, *target_labels(spec.address), *tls,
+            *self.dst_labels(spec),
         ]
 
     cdef tuple dst_labels(self, EndpointSpec spec):

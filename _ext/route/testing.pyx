@@ -25,14 +25,13 @@ cdef class KnownClients:
     def secured(self, bytes identity) -> Client:
         return self.clients.secured(identity)
 
+    def tcp_labels(self, Client client not None, bytes address=None, Permission permission=None) -> bytes:
+        """What its connections are counted as."""
+        return self.clients.counted(client, address, permission).labels
+
 
 def raw_identity(Client client not None) -> bytes | None:
     return client.raw_identity
-
-
-def tcp_labels(Client client not None) -> bytes:
-    """What its connections are counted as."""
-    return client.tcp.labels
 
 
 def refusal(Permission permission not None) -> bytes | None:

@@ -269,3 +269,17 @@ async def test_a_request_that_names_its_port_itself_is_judged_by_that_port(
     ((series, count),) = found.items()
     assert 'target_port="8080"' in series
     assert count == 2
+
+
+async def test_connections_are_counted_by_the_program_they_are_for_and_its_policy() -> None:
+    async with engine() as made, origin(lambda _head, _body: OK) as server:
+        policies = authorize(made, "all-authenticated")
+        inbound = made.inbound(server.address, authorize=policies.permission)
+        await ask(inbound)
+        await assert_reset(inbound, b"\x00opaque")
+        found = re.findall(r"^tcp_open_total{(.*\"src\".*)} (\d+)$", made.metrics(), re.MULTILINE)
+    host, port = server.address
+    target = f'target_addr="{host}:{port}",target_ip="{host}",target_port="{port}"'
+    policy = f'srv_group="",srv_kind="default",srv_name="all-authenticated",srv_port="{PORT}"'
+    tls = 'tls="no_identity",no_tls_reason="not_provided_by_service_discovery"'
+    assert found == [(f'direction="inbound",peer="src",{target},{tls},{policy}', "2")]

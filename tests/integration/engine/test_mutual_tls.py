@@ -321,8 +321,15 @@ async def test_series_say_how_a_request_was_secured() -> None:
     assert total("request_total", 'direction="inbound"', 'tls="no_identity"') == 1
     assert total("request_total") == 3
     assert total("tcp_open_total", 'peer="dst"', secured) == 1
-    assert total("tcp_open_total", 'direction="inbound",peer="src",tls="true"') == 1
-    assert total("tcp_open_total", 'direction="inbound",peer="src",tls="no_identity"') == 1
+    arrived = f'direction="inbound",peer="src",{target_of(server.address)}'
+    assert total("tcp_open_total", f'{arrived},tls="true"') == 1
+    assert total("tcp_open_total", f'{arrived},tls="no_identity"') == 1
+
+
+def target_of(address: tuple[str, int]) -> str:
+    """The labels of connections that arrive for the program at this address."""
+    host, port = address
+    return f'target_addr="{host}:{port}",target_ip="{host}",target_port="{port}"'
 
 
 async def test_only_peers_that_are_known_are_told_what_went_wrong() -> None:
@@ -423,5 +430,6 @@ async def test_a_connection_that_was_made_to_look_is_used_and_not_thrown_away() 
         for _ in range(3):
             await talk(address, GET, until=b"ok")
         text = made.metrics()
-    label = f'direction="inbound",peer="src",tls="true",client_id="{name_of("web")}"'
+    client = f'tls="true",client_id="{name_of("web")}"'
+    label = f'direction="inbound",peer="src",{target_of(server.address)},{client}'
     assert f"tcp_open_total{{{label}}} 1\n" in text

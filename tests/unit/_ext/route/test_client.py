@@ -10,7 +10,6 @@ from linkerd2_py._ext.route.testing import (
     count_request,
     raw_identity,
     refusal,
-    tcp_labels,
 )
 
 NO_TLS = (("tls", "no_identity"), ("no_tls_reason", "not_provided_by_remote"))
@@ -31,7 +30,7 @@ def test_one_without_tls_has_no_identity_and_the_labels_of_the_server(
     assert raw_identity(plain) is None
     assert not plain.secured
     assert plain.labels == NO_TLS
-    assert tcp_labels(plain) == (
+    assert clients.tcp_labels(plain) == (
         b'direction="inbound",peer="src",tls="no_identity",'
         b'no_tls_reason="not_provided_by_remote",srv_name="http"'
     )
@@ -43,7 +42,7 @@ def test_one_to_a_port_that_is_skipped_says_so(clients: KnownClients) -> None:
     assert skipped.identity is None
     assert not skipped.secured
     assert skipped.labels == (("tls", "no_identity"), ("no_tls_reason", "port_skipped"))
-    assert b'no_tls_reason="port_skipped"' in tcp_labels(skipped)
+    assert b'no_tls_reason="port_skipped"' in clients.tcp_labels(skipped)
 
 
 def test_where_nobody_looks_for_tls_no_port_is_skipped() -> None:
@@ -58,7 +57,7 @@ def test_what_was_proven_is_the_identity(clients: KnownClients) -> None:
     assert raw_identity(client) == NAME.encode()
     assert client.secured
     assert client.labels == (("tls", "true"), ("client_id", NAME))
-    assert tcp_labels(client) == (
+    assert clients.tcp_labels(client) == (
         f'direction="inbound",peer="src",tls="true",client_id="{NAME}",srv_name="http"'.encode()
     )
 
@@ -70,6 +69,19 @@ def test_one_over_tls_that_proved_nothing_is_secured_and_unknown(clients: KnownC
     assert client.secured
     assert client.labels == (("tls", "true"), ("client_id", ""))
     assert clients.secured(None) is client
+
+
+def test_a_connection_is_counted_by_what_is_known_of_it(clients: KnownClients) -> None:
+    client = clients.secured(NAME.encode())
+    address = b'target_addr="127.0.0.1:80",target_ip="127.0.0.1",target_port="80"'
+    permission = Permission(server=(("srv_kind", "default"),), labels=(("route_kind", "default"),))
+    begin, mine = b'direction="inbound",peer="src",', f'tls="true",client_id="{NAME}",'.encode()
+    assert clients.tcp_labels(client, address) == begin + address + b"," + mine + b'srv_name="http"'
+    assert clients.tcp_labels(client, address, permission) == (
+        begin + address + b"," + mine + b'srv_name="http",srv_kind="default"'
+    )
+    # Of what has no address of the workload's, nothing else is told either.
+    assert clients.tcp_labels(client, None, permission) == begin + mine + b'srv_name="http"'
 
 
 def test_each_identity_is_one_client(clients: KnownClients) -> None:
