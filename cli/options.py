@@ -10,9 +10,22 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from linkerd2_py.base.durations import SHORTEST_WINDOW_S
+from linkerd2_py.base.selectors import Requirement, parse_selector
 from linkerd2_py.cli import completing
+from linkerd2_py.cli.durations import parse_duration
 from linkerd2_py.cli.errors import bad_usage
 
+Selector = Annotated[
+    str,
+    typer.Option("--selector", "-l", metavar="LABELS", help="Only what has these, e.g. app=web."),
+]
+TimeWindow = Annotated[
+    str,
+    typer.Option(
+        "--time-window", "-t", metavar="DURATION", help="Look this far back, e.g. 30s, 1m."
+    ),
+]
 AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", "-A", help="Show all namespaces.")]
 
 
@@ -95,6 +108,20 @@ class Globals:
         said = self.says_a_cluster
         if self.api_addr and said:
             raise bad_usage(f"--api-addr asks one address, and {said} a cluster: use one of them")
+
+
+def checked_selector(text: str) -> Requirement:
+    """What -l says. CliError for what kubectl would not read."""
+    try:
+        return parse_selector(text)
+    except ValueError as error:
+        raise bad_usage(f"-l: {error}") from None
+
+
+def checked_window(text: str) -> None:
+    """What -t says. CliError for no duration, and for one that nothing can be said of."""
+    if parse_duration(text, flag="-t") < SHORTEST_WINDOW_S:
+        raise bad_usage(f"-t: {text} is too short: it must be at least {SHORTEST_WINDOW_S:g}s")
 
 
 def takes_globals(command: Callable[..., Any]) -> Callable[..., Any]:

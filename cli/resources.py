@@ -12,17 +12,38 @@ ALL: Final = "all"
 # In the order in which tables of several types are printed.
 SHORT_NAMES: Final[Mapping[str, str]] = {
     "authority": "au",
+    "authorizationpolicy": "ap",
     "cronjob": "cj",
     "daemonset": "ds",
     "deployment": "deploy",
+    "httproute": "httproute",
     "job": "job",
     "namespace": "ns",
     "pod": "po",
     "replicationcontroller": "rc",
     "replicaset": "rs",
+    "server": "srv",
+    "serverauthorization": "saz",
     "service": "svc",
     "statefulset": "sts",
+    "trafficsplit": "ts",
 }
+
+
+_ALIASES: Final[Mapping[str, str]] = {
+    "authzpolicy": "authorizationpolicy",
+    "route": "httproute",
+    "serverauthz": "serverauthorization",
+    "srvauthz": "serverauthorization",
+}
+WORKLOADS: Final = frozenset(
+    {
+        *("cronjob", "daemonset", "deployment", "job"),
+        *("replicationcontroller", "replicaset", "statefulset"),
+    }
+)
+"""What owns pods."""
+WITH_PODS: Final = frozenset({"pod", *WORKLOADS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +62,8 @@ def canonical_kind(text: str) -> str:
     wanted = text.lower()
     if wanted == ALL:
         return ALL
+    if wanted in _ALIASES:
+        return _ALIASES[wanted]
     for kind, short in SHORT_NAMES.items():
         if wanted in {kind, short, _plural(kind)}:
             return kind

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
@@ -10,11 +11,12 @@ import typer
 from linkerd2_py.cli import completing, output
 from linkerd2_py.cli.api import connect
 from linkerd2_py.cli.errors import CliError, bad_usage
-from linkerd2_py.cli.options import Globals, output_option
+from linkerd2_py.cli.options import Globals, TimeWindow, output_option
+from linkerd2_py.cli.render import sides
 from linkerd2_py.cli.render.table import Column, render_table
-from linkerd2_py.cli.resources import parse_resources
+from linkerd2_py.cli.resources import WITH_PODS, parse_resources
+from linkerd2_py.cli.sides import rows_of
 
-_NOT_CALLED: Final = ("authority", "service", "namespace", "all")
 _COLUMNS: Final = ("route", "server", "authorization_policy", "server_authorization")
 
 
@@ -27,17 +29,30 @@ def authz(
             autocompletion=completing.resources("deploy", "po"),
         ),
     ],
+    stats: Annotated[
+        bool, typer.Option("--stats", help="With the requests that each let in, and refused ones.")
+    ] = False,
+    window: TimeWindow = "1m",
     form: Annotated[str, output_option("table", "json")] = "table",
     *,
     given: Globals,
 ) -> None:
     """List the authorizations of a resource: what lets anybody call its pods, and where.
 
-    What their default policies let in is not among them; see diagnostics policy.
+    What their default policies let in is not among them; see diagnostics policy. With --stats it is, where there
+    was traffic.
+
+    \b
+    Examples:
+      authz deploy/web
+      authz deploy/web --stats -t 5m
     """
     output.one_of(form, allowed=("table", "json"))
+    if stats:
+        _show_stats(rows_of("/authz", resource, window=window, given=given), form=form)
+        return
     wanted = parse_resources(resource)
-    if len(wanted) > 1 or wanted[0].kind in _NOT_CALLED:
+    if len(wanted) > 1 or wanted[0].kind not in WITH_PODS:
         raise bad_usage("authz needs one resource that has pods, e.g. deploy/web, or deploy")
     with connect(given) as api:
         found = api.get(
@@ -52,6 +67,15 @@ def authz(
         output.note("No authorizations found.")
     else:
         output.write(authorization_table(rows))
+
+
+def _show_stats(rows: Sequence[Mapping[str, Any]], *, form: str) -> None:
+    if form == "json":
+        output.write_json(sides.authz_json(rows))
+    elif rows:
+        output.write(sides.authz_table(rows, paint=output.paint_for(sys.stdout)))
+    else:
+        output.note("No traffic found.")
 
 
 def authorization_table(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
@@ -12,9 +12,7 @@ from linkerd2_py.cli.api import connect
 from linkerd2_py.cli.errors import bad_usage
 from linkerd2_py.cli.options import AllNamespaces, Globals, output_option
 from linkerd2_py.cli.render import edges as render
-from linkerd2_py.cli.resources import parse_resource
-
-_WITHOUT_EDGES: Final = ("authority", "service", "namespace", "all")
+from linkerd2_py.cli.resources import WITH_PODS, parse_resource
 
 
 def edges(
@@ -56,6 +54,6 @@ def between(text: str) -> str:
         raise bad_usage(
             f"edges cannot be shown for a specific resource name; remove {wanted.name!r}"
         )
-    if wanted.kind in _WITHOUT_EDGES:
+    if wanted.kind not in WITH_PODS:
         raise bad_usage(f"resource type is not supported: {wanted.kind}; use deploy or po")
     return wanted.kind

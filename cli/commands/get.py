@@ -10,10 +10,15 @@ import typer
 from linkerd2_py.cli import completing, output
 from linkerd2_py.cli.api import Api, connect
 from linkerd2_py.cli.errors import CliError, bad_usage
-from linkerd2_py.cli.options import AllNamespaces, Globals, output_option
+from linkerd2_py.cli.options import (
+    AllNamespaces,
+    Globals,
+    Selector,
+    checked_selector,
+    output_option,
+)
 from linkerd2_py.cli.render import get as render
 from linkerd2_py.cli.resources import ALL, SHORT_NAMES, Resource, parse_resources
-from linkerd2_py.cli.selectors import parse_selector
 
 Item = Mapping[str, Any]
 Found = dict[str, list[Item]]
@@ -39,12 +44,7 @@ def get(
         ),
     ],
     form: Annotated[str, output_option("table", "wide", "name", "json")] = "table",
-    selector: Annotated[
-        str,
-        typer.Option(
-            "--selector", "-l", metavar="LABELS", help="Only what has these, e.g. app=web."
-        ),
-    ] = "",
+    selector: Selector = "",
     all_namespaces: AllNamespaces = False,
     *,
     given: Globals,
@@ -59,7 +59,7 @@ def get(
     """
     output.one_of(form, allowed=FORMS)
     wanted = listed(resources)
-    fits = parse_selector(selector)
+    fits = checked_selector(selector)
     if all_namespaces and any(resource.name for resource in wanted):
         raise bad_usage("a resource cannot be asked for by name across all namespaces")
     with connect(given) as api:

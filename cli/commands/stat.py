@@ -8,14 +8,20 @@ from typing import Annotated
 
 import typer
 
-from linkerd2_py.base.durations import SHORTEST_WINDOW_S
 from linkerd2_py.cli import completing, output
 from linkerd2_py.cli.api import Api, connect
-from linkerd2_py.cli.durations import parse_duration
 from linkerd2_py.cli.errors import bad_usage
-from linkerd2_py.cli.options import AllNamespaces, Globals, output_option
+from linkerd2_py.cli.options import (
+    AllNamespaces,
+    Globals,
+    Selector,
+    TimeWindow,
+    checked_selector,
+    checked_window,
+    output_option,
+)
 from linkerd2_py.cli.render import stat as render
-from linkerd2_py.cli.resources import Resource, parse_resource, parse_resources
+from linkerd2_py.cli.resources import SHORT_NAMES, Resource, parse_resource, parse_resources
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +48,11 @@ class Request:
     namespace: str
     all_namespaces: bool
     window: str
+    selector: str = ""
     other_end: Filter | None = None
 
 
-_complete = completing.resources("deploy", "po", "svc", "au", "ns", "all")
+_complete = completing.resources(*SHORT_NAMES.values(), "all")
 
 
 def stat(
@@ -53,7 +60,7 @@ def stat(
         list[str] | None,
         typer.Argument(
             metavar="RESOURCE",
-            help="TYPE, TYPE NAME or TYPE/NAME; types: deploy po svc au ns all.",
+            help="TYPE, TYPE NAME or TYPE/NAME; types: deploy po svc au ns srv saz ap httproute ts all …",
             autocompletion=_complete,
         ),
     ] = None,
@@ -87,18 +94,17 @@ def stat(
             metavar="NAMESPACE", help="Namespace of --from.", autocompletion=completing.namespaces
         ),
     ] = "",
-    window: Annotated[
-        str,
-        typer.Option(
-            "--time-window", "-t", metavar="DURATION", help="Look this far back, e.g. 30s, 1m."
-        ),
-    ] = "1m",
+    window: TimeWindow = "1m",
+    selector: Selector = "",
     form: Annotated[str, output_option("table", "wide", "json")] = "table",
     all_namespaces: AllNamespaces = False,
     *,
     given: Globals,
 ) -> None:
     """Show success rate, requests per second and latency of resources.
+
+    Types are what owns pods (deploy sts ds rs rc job cj), po, svc, ns, au (what clients name), srv, saz, ap and
+    httproute (what policies let in and refuse), ts (services that are split), and all.
 
     \b
     Examples:
@@ -107,15 +113,15 @@ def stat(
       stat au --from deploy/web
     """
     output.one_of(form, allowed=("table", "wide", "json"))
-    if parse_duration(window, flag="-t") < SHORTEST_WINDOW_S:
-        raise bad_usage(f"-t: {window} is too short: it must be at least {SHORTEST_WINDOW_S:g}s")
+    checked_window(window)
+    checked_selector(selector)
     wanted = parse_resources(resources or [])
     other_end = other_end_of(wanted, to=(to, to_namespace), from_=(from_, from_namespace))
     if all_namespaces and any(resource.name for resource in wanted):
         raise bad_usage("a resource cannot be asked for by name across all namespaces")
     with connect(given) as api:
         chosen = api.namespace
-        request = Request(wanted, chosen, all_namespaces, window, other_end)
+        request = Request(wanted, chosen, all_namespaces, window, selector, other_end)
         tables = ask(api, request=request)
     style = render.StatStyle(
         wide=form == "wide", namespaces=all_namespaces, paint=output.paint_for(sys.stdout)
@@ -160,6 +166,7 @@ def ask(api: Api, *, request: Request) -> dict[str, list[render.Row]]:
                 namespace="" if request.all_namespaces else own,
                 all_namespaces="true" if request.all_namespaces else "",
                 window=request.window,
+                selector=request.selector,
                 **_default_namespace(other, namespace=request.namespace),
             )
         )

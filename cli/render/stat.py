@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from linkerd2_py.cli.render.paint import PLAIN, Paint
-from linkerd2_py.cli.render.table import Cell, Column, render_table
+from linkerd2_py.cli.render.table import Cell, Column, printable_row, render_table
 from linkerd2_py.cli.resources import SHORT_NAMES
 
 NOTHING: Final = "-"
-_HEADS: Final = (
-    *("MESHED", "SUCCESS", "RPS", "LATENCY_P50", "LATENCY_P95", "LATENCY_P99", "TLS", "TCP_CONN"),
+_HEADS: Final = ("SUCCESS", "RPS", "LATENCY_P50", "LATENCY_P95", "LATENCY_P99", "TLS", "TCP_CONN")
+_SPLIT: Final = ("apex", "leaf", "weight")
+_REFUSING: Final = frozenset({"httproute", "server"})
+_POLICIES: Final = frozenset({"authorizationpolicy", "serverauthorization", *_REFUSING})
+_WITHOUT_CONNECTIONS: Final = frozenset(
+    {"authority", "authorizationpolicy", "httproute", "serverauthorization", "trafficsplit"}
 )
 _WIDE_HEADS: Final = ("READ_BYTES/SEC", "WRITE_BYTES/SEC")
 _BYTE_RATES: Final = ("tcp_read_bytes_rate", "tcp_write_bytes_rate")
@@ -34,15 +38,19 @@ class StatStyle:
 
 def collect_rows(answers: Iterable[Mapping[str, Any]]) -> dict[str, list[Row]]:
     """The rows of several answers by type, in Linkerd's order of types, sorted, each once."""
-    found: dict[str, dict[tuple[str, str], Row]] = {}
+    found: dict[str, dict[tuple[str, ...], Row]] = {}
     for answer in answers:
         for table in answer["tables"]:
             rows = found.setdefault(table["type"], {})
-            rows |= {(row["namespace"], row["name"]): row for row in table["rows"]}
+            rows |= {_key(row): row for row in table["rows"]}
     order = [*SHORT_NAMES, *(found.keys() - SHORT_NAMES.keys())]
     return {
         kind: [found[kind][key] for key in sorted(found[kind])] for kind in order if kind in found
     }
+
+
+def _key(row: Row) -> tuple[str, ...]:
+    return tuple(str(row.get(name, "")) for name in ("namespace", "name", "server", *_SPLIT))
 
 
 def render_tables(tables: Mapping[str, Sequence[Row]], *, style: StatStyle) -> str:
@@ -50,7 +58,9 @@ def render_tables(tables: Mapping[str, Sequence[Row]], *, style: StatStyle) -> s
     filled = {kind: rows for kind, rows in tables.items() if rows}
     prefix = len(filled) > 1
     texts = [
-        _render_one(rows, prefix=f"{SHORT_NAMES.get(kind, kind)}/" if prefix else "", style=style)
+        _render_one(
+            kind, rows, prefix=f"{SHORT_NAMES.get(kind, kind)}/" if prefix else "", style=style
+        )
         for kind, rows in filled.items()
     ]
     return "\n\n".join(texts)
@@ -61,22 +71,57 @@ def as_json(tables: Mapping[str, Sequence[Row]]) -> list[dict[str, Any]]:
     return [_json_row(row) for rows in tables.values() for row in rows]
 
 
-def _render_one(rows: Sequence[Row], *, prefix: str, style: StatStyle) -> str:
-    left = ("NAMESPACE", "NAME") if style.namespaces else ("NAME",)
-    right = (*_HEADS, *_WIDE_HEADS) if style.wide else _HEADS
-    columns = [*(Column(head, right=False) for head in left), *(Column(head) for head in right)]
-    return render_table(columns, [_cells(row, prefix=prefix, style=style) for row in rows])
+def _render_one(kind: str, rows: Sequence[Row], *, prefix: str, style: StatStyle) -> str:
+    left = [Column(head, right=False) for head in _left_heads(kind, style=style)]
+    right = [Column(head) for head in _right_heads(kind, style=style)]
+    cells = [printable_row(_cells(kind, row, prefix=prefix, style=style)) for row in rows]
+    return render_table([*left, *right], cells)
 
 
-def _cells(row: Row, *, prefix: str, style: StatStyle) -> list[str | Cell]:
-    names = [row["namespace"]] if style.namespaces else []
-    cells: list[str | Cell] = [*names, f"{prefix}{row['name']}", _meshed(row)]
-    cells += _request_cells(row["stats"], paint=style.paint)
+def _left_heads(kind: str, *, style: StatStyle) -> list[str]:
+    heads = ["NAMESPACE"] * style.namespaces + ["NAME"]
+    heads += ["SERVER"] * (kind == "httproute")
+    return [*heads, *(name.upper() for name in _SPLIT[:2])] if kind == "trafficsplit" else heads
+
+
+def _right_heads(kind: str, *, style: StatStyle) -> list[str]:
+    heads = ["STATUS"] * (kind == "pod")
+    if kind == "trafficsplit":
+        heads.append("WEIGHT")
+    elif kind not in _POLICIES:
+        heads.append("MESHED")
+    heads += ["UNAUTHORIZED"] * (kind in _REFUSING)
+    heads += [head for head in _HEADS if head != "TLS" or kind not in _POLICIES]
+    if kind in _WITHOUT_CONNECTIONS - {"authority"}:
+        return heads[:-1]
+    return [*heads, *_WIDE_HEADS] if style.wide else heads
+
+
+def _cells(kind: str, row: Row, *, prefix: str, style: StatStyle) -> list[str | Cell]:
+    cells: list[str | Cell] = [row["namespace"]] if style.namespaces else []
+    cells.append(f"{prefix}{row['name']}")
+    cells += [row["server"] or NOTHING] * (kind == "httproute")
+    cells += [row["status"] or NOTHING] * (kind == "pod")
+    if kind == "trafficsplit":
+        cells += [row[name] for name in _SPLIT]
+    elif kind not in _POLICIES:
+        cells.append(_meshed(row))
+    if kind in _REFUSING:
+        cells.append(_refused(row["refused_rps"], paint=style.paint))
+    requests = _request_cells(row["stats"], paint=style.paint)
+    cells += requests[:-1] if kind in _POLICIES else requests
+    if kind in _WITHOUT_CONNECTIONS - {"authority"}:
+        return cells
     tcp = _tcp_of(row)
     cells.append(NOTHING if tcp is None else str(int(tcp["tcp_open_connections"])))
     if style.wide:
         cells += [NOTHING if tcp is None else f"{tcp[name]:.1f}B/s" for name in _BYTE_RATES]
     return cells
+
+
+def _refused(rps: float | None, *, paint: Paint) -> str | Cell:
+    """What was turned away, each second."""
+    return NOTHING if rps is None else Cell(f"{rps:.1f}rps", paint.red if rps else None)
 
 
 def _request_cells(stats: Row | None, *, paint: Paint) -> list[str | Cell]:
@@ -115,7 +160,18 @@ def _json_row(row: Row) -> dict[str, Any]:
         **{name: stats[name] if busy else None for name in _LATENCIES},
         "tls": tls / 100 if busy and tls is not None else None,
         **{name: None if tcp is None else tcp[name] for name in _TCP},
+        **_further(row),
     }
+
+
+def _further(row: Row) -> dict[str, Any]:
+    """What only policies and splits have."""
+    if row["type"] == "trafficsplit":
+        return {name: row[name] for name in _SPLIT}
+    if row["type"] not in _REFUSING:
+        return {}
+    server = {"server": row["server"]} if row["type"] == "httproute" else {}
+    return {**server, "unauthorized": row["refused_rps"]}
 
 
 def _meshed(row: Row) -> str:
@@ -129,6 +185,6 @@ def _has_requests(stats: Row) -> bool:
 def _tcp_of(row: Row) -> Row | None:
     """The numbers of connections, if there are any: an authority is asked for, not connected to."""
     stats: Row | None = row["stats"]
-    if stats is None or row["type"] == "authority":
+    if stats is None or row["type"] in _WITHOUT_CONNECTIONS:
         return None
     return stats if stats.get("tcp_open_connections") is not None else None

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from linkerd2_py.base.logs import printable
+
 GAP: Final = "   "
 _RESET: Final = "\x1b[0m"
 _COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
@@ -47,6 +49,14 @@ def render_table(columns: Sequence[Column], rows: Sequence[Sequence[str | Cell]]
         for row in [heads, *cells]
     ]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def printable_row(row: Sequence[str | Cell]) -> list[str | Cell]:
+    """A row that may have words of anybody's: what a terminal would obey is written out."""
+    return [
+        Cell(printable(cell.text), cell.colour) if isinstance(cell, Cell) else printable(cell)
+        for cell in row
+    ]
 
 
 def width_of(text: str) -> int:

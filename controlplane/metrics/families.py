@@ -1,9 +1,39 @@
 """The closed set of metrics that questions are about, by the names that proxies expose them with."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+
+class RouteFamilies(NamedTuple):
+    """What an outbound proxy counts of routes and of their backends; durations are in seconds."""
+
+    statuses: str
+    durations: str
+    retries: str
+    backend_statuses: str
+    backend_durations: str
+
+
+def _route_families(protocol: str) -> RouteFamilies:
+    route = f"outbound_{protocol}_route"
+    return RouteFamilies(
+        f"{route}_request_statuses_total",
+        f"{route}_request_duration_seconds_bucket",
+        f"{route}_retry_requests_total",
+        f"{route}_backend_response_statuses_total",
+        f"{route}_backend_response_duration_seconds_bucket",
+    )
+
 
 RESPONSES: Final = "response_total"
 LATENCIES: Final = "response_latency_ms_bucket"
+ROUTE_RESPONSES: Final = "route_response_total"
+ROUTE_ACTUAL_RESPONSES: Final = "route_actual_response_total"
+ROUTE_LATENCIES: Final = "route_response_latency_ms_bucket"
+ROUTES_OUT: Final[Mapping[str, RouteFamilies]] = {
+    protocol: _route_families(protocol) for protocol in ("http", "grpc")
+}
+DENIED: Final = "inbound_http_authz_deny_total"
 OPEN_CONNECTIONS: Final = "tcp_open_connections"
 READ_BYTES: Final = "tcp_read_bytes_total"
 WRITTEN_BYTES: Final = "tcp_write_bytes_total"
@@ -15,6 +45,11 @@ FAMILIES: Final = frozenset(
     {
         RESPONSES,
         LATENCIES,
+        ROUTE_RESPONSES,
+        ROUTE_ACTUAL_RESPONSES,
+        ROUTE_LATENCIES,
+        DENIED,
+        *(family for families in ROUTES_OUT.values() for family in families),
         OPEN_CONNECTIONS,
         READ_BYTES,
         WRITTEN_BYTES,

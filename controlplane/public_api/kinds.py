@@ -13,16 +13,21 @@ class Kind(StrEnum):
     """Canonical names, in the order in which tables are shown."""
 
     AUTHORITY = "authority"
+    AUTHORIZATIONPOLICY = "authorizationpolicy"
     CRONJOB = "cronjob"
     DAEMONSET = "daemonset"
     DEPLOYMENT = "deployment"
+    HTTPROUTE = "httproute"
     JOB = "job"
     NAMESPACE = "namespace"
     POD = "pod"
     REPLICATIONCONTROLLER = "replicationcontroller"
     REPLICASET = "replicaset"
+    SERVER = "server"
+    SERVERAUTHORIZATION = "serverauthorization"
     SERVICE = "service"
     STATEFULSET = "statefulset"
+    TRAFFICSPLIT = "trafficsplit"
     ALL = "all"
 
     @property
@@ -48,18 +53,27 @@ WORKLOADS: Final = frozenset(
         Kind.STATEFULSET,
     }
 )
+# What says who may call whom: there is traffic of it on the server's side alone.
+POLICIES: Final = frozenset(
+    {Kind.AUTHORIZATIONPOLICY, Kind.HTTPROUTE, Kind.SERVER, Kind.SERVERAUTHORIZATION}
+)
 SHORT: Final[Mapping[Kind, str]] = {
     Kind.AUTHORITY: "au",
+    Kind.AUTHORIZATIONPOLICY: "ap",
     Kind.CRONJOB: "cj",
     Kind.DAEMONSET: "ds",
     Kind.DEPLOYMENT: "deploy",
+    Kind.HTTPROUTE: "httproute",
     Kind.JOB: "job",
     Kind.NAMESPACE: "ns",
     Kind.POD: "po",
     Kind.REPLICATIONCONTROLLER: "rc",
     Kind.REPLICASET: "rs",
+    Kind.SERVER: "srv",
+    Kind.SERVERAUTHORIZATION: "saz",
     Kind.SERVICE: "svc",
     Kind.STATEFULSET: "sts",
+    Kind.TRAFFICSPLIT: "ts",
 }
 
 
@@ -71,7 +85,16 @@ def names_of(kind: Kind) -> Sequence[str]:
     return [name] if kind is Kind.ALL else list(dict.fromkeys((SHORT[kind], name, plural)))
 
 
-_KINDS: Final[Mapping[str, Kind]] = {name: kind for kind in Kind for name in names_of(kind)}
+_ALIASES: Final = {
+    "authzpolicy": Kind.AUTHORIZATIONPOLICY,
+    "route": Kind.HTTPROUTE,
+    "serverauthz": Kind.SERVERAUTHORIZATION,
+    "srvauthz": Kind.SERVERAUTHORIZATION,
+}
+_KINDS: Final[Mapping[str, Kind]] = {
+    **{name: kind for kind in Kind for name in names_of(kind)},
+    **_ALIASES,
+}
 KIND_NAMES: Final = tuple(_KINDS)
 # Known to kubectl and Linkerd, but no traffic is counted by it yet.
 _UNIMPLEMENTED = {

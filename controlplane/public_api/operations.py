@@ -18,8 +18,11 @@ from linkerd2_py.controlplane.public_api.answers.checks import self_check
 from linkerd2_py.controlplane.public_api.answers.edges import edges
 from linkerd2_py.controlplane.public_api.answers.endpoints import endpoints
 from linkerd2_py.controlplane.public_api.answers.pods import pods
+from linkerd2_py.controlplane.public_api.answers.routes import routes
 from linkerd2_py.controlplane.public_api.answers.services import services
 from linkerd2_py.controlplane.public_api.answers.stat import stat
+from linkerd2_py.controlplane.public_api.answers.stat_inbound import authz, stat_inbound
+from linkerd2_py.controlplane.public_api.answers.stat_outbound import stat_outbound
 from linkerd2_py.controlplane.public_api.answers.version import Source, version
 from linkerd2_py.controlplane.public_api.answers.workloads import deployments
 from linkerd2_py.controlplane.public_api.operation import Operation
@@ -62,6 +65,10 @@ def operations(parts: Parts) -> tuple[Operation[Any], ...]:
             further=parts.further_checks,
         ),
         stat(mesh, metrics=metrics),
+        routes(mesh, metrics=metrics),
+        stat_inbound(metrics=metrics),
+        stat_outbound(metrics=metrics),
+        authz(metrics=metrics),
         edges(mesh, metrics=metrics),
         pods(mesh, metrics=metrics, reports=reports, clock=clock),
         services(mesh),

@@ -1,14 +1,13 @@
 """`/api/v1/stat`: what the metrics store answers to a `stat_query`, joined with the objects of the mesh."""
 
 import asyncio
-import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple, TypedDict
+from typing import TypedDict
 
 from linkerd2_py.base.slices import in_slices
-from linkerd2_py.controlplane.mesh.objects import Key, Pod
+from linkerd2_py.controlplane.mesh.objects import Key
 from linkerd2_py.controlplane.mesh.store import Mesh
 from linkerd2_py.controlplane.metrics.families import (
     LATENCIES,
@@ -18,30 +17,32 @@ from linkerd2_py.controlplane.metrics.families import (
     WRITTEN_BYTES,
 )
 from linkerd2_py.controlplane.metrics.store import Group, MetricsStore, Selection, Window
+from linkerd2_py.controlplane.public_api.answers.splits import leaves_of, service_of
+from linkerd2_py.controlplane.public_api.answers.stat_policy import PolicyTraffic, policy_traffic
 from linkerd2_py.controlplane.public_api.answers.stat_query import (
     StatAsked,
     StatQuery,
+    own_labels,
     request_selection,
     tcp_selection,
 )
-from linkerd2_py.controlplane.public_api.kinds import Kind
+from linkerd2_py.controlplane.public_api.answers.things import Thing, things_of
+from linkerd2_py.controlplane.public_api.answers.traffic import (
+    QUANTILES,
+    ListedRequests,
+    Requests,
+    milliseconds,
+)
+from linkerd2_py.controlplane.public_api.kinds import POLICIES, Kind, Resource
 from linkerd2_py.controlplane.public_api.operation import Operation
 
-_QUANTILES = (0.5, 0.95, 0.99)
 # What `all` stands for, beside the kinds of workloads that there are.
 _OF_ALL = frozenset({Kind.AUTHORITY, Kind.DEPLOYMENT, Kind.POD, Kind.SERVICE})
 
 
-class ListedStats(TypedDict):
-    """Over the window: counts as Prometheus extrapolates them, rates a second, latencies in ms."""
+class ListedStats(ListedRequests):
+    """Requests, and the connections that there are."""
 
-    success: float
-    failure: float
-    success_rate: float
-    rps: float
-    latency_ms_p50: int
-    latency_ms_p95: int
-    latency_ms_p99: int
     tls_percent: float | None
     tcp_open_connections: int
     tcp_read_bytes_rate: float
@@ -49,7 +50,11 @@ class ListedStats(TypedDict):
 
 
 class Row(TypedDict):
-    """One thing; counts of pods are null where it has none of its own, stats where it had no traffic."""
+    """One thing; counts of pods are null where it has none of its own, stats where it had no traffic.
+
+    `server` is that of an HTTPRoute, `refused_rps` what it or a Server turned away each second; `apex`, `leaf` and
+    `weight` are those of a TrafficSplit, which has a row for each of its leaves.
+    """
 
     namespace: str
     type: str
@@ -58,6 +63,11 @@ class Row(TypedDict):
     meshed: int | None
     running: int | None
     failed: int
+    server: str
+    refused_rps: float | None
+    apex: str
+    leaf: str
+    weight: str
     stats: ListedStats | None
 
 
@@ -75,42 +85,23 @@ class Stat(TypedDict):
 
 
 @dataclass(slots=True)
-class Stats:
-    """Of one row over the window, as it is summed up."""
+class Stats(Requests):
+    """Of one row over the window, as it is summed up: requests, and connections."""
 
-    window_s: float
-    success: float = 0.0
-    failure: float = 0.0
     over_tls: float = 0.0
-    latencies_ms: Sequence[int] = (0, 0, 0)
     tcp_open_connections: float = 0.0
     tcp_read_bytes: float = 0.0
     tcp_write_bytes: float = 0.0
 
     def listed(self) -> ListedStats:
         """As it is answered."""
-        total = self.success + self.failure
-        p50, p95, p99 = self.latencies_ms
         return {
-            "success": self.success,
-            "failure": self.failure,
-            "success_rate": self.success / total if total else 0.0,
-            "rps": total / self.window_s,
-            "latency_ms_p50": p50,
-            "latency_ms_p95": p95,
-            "latency_ms_p99": p99,
-            "tls_percent": 100.0 * self.over_tls / total if total else None,
+            **self.requests(),
+            "tls_percent": 100.0 * self.over_tls / self.total if self.total else None,
             "tcp_open_connections": int(self.tcp_open_connections),
             "tcp_read_bytes_rate": self.tcp_read_bytes / self.window_s,
             "tcp_write_bytes_rate": self.tcp_write_bytes / self.window_s,
         }
-
-
-class Thing(NamedTuple):
-    """What a row is about; `pods` is None where it has none of its own."""
-
-    key: Key
-    pods: Sequence[Pod] | None = None
 
 
 def stat(mesh: Mesh, *, metrics: MetricsStore) -> Operation[StatAsked]:
@@ -146,12 +137,17 @@ def _kinds(query: StatQuery, *, mesh: Mesh) -> Iterable[Kind]:
 async def _rows(
     query: StatQuery, *, kind: Kind, metrics: MetricsStore, mesh: Mesh, window: Window
 ) -> list[Row]:
+    if kind in POLICIES:
+        return await _policy_rows(query, kind=kind, metrics=metrics, mesh=mesh, window=window)
+    if kind is Kind.TRAFFICSPLIT:
+        return await _split_rows(query, metrics=metrics, mesh=mesh, window=window)
     found = await _stats(request_selection(query, kind=kind), metrics=metrics, window=window)
     by_name = {_name_of(group): stats for group, stats in found.items()}
     if kind is Kind.AUTHORITY:
         things = [Thing(key) for key in by_name if key.name]
     else:
-        things = await things_of(query, kind=kind, mesh=mesh)
+        wanted = Resource(kind, query.target.namespace, query.target.name)
+        things = [one for one in await things_of(wanted, mesh=mesh) if query.selector(one.labels)]
     rows = []
     async for thing in in_slices(sorted(things, key=lambda thing: thing.key)):
         stats = by_name.get(thing.key)
@@ -173,16 +169,18 @@ async def _stats(
     tcp, end_ms = tcp_selection(selection), window.end_ms
     responses, latencies, open_now, read, written = await asyncio.gather(
         metrics.sum_increase(RESPONSES, selection=by_outcome, window=window),
-        metrics.quantiles(LATENCIES, selection=selection, window=window, wanted=_QUANTILES),
+        metrics.quantiles(LATENCIES, selection=selection, window=window, wanted=QUANTILES),
         metrics.latest(OPEN_CONNECTIONS, selection=tcp, at_ms=end_ms),
         metrics.sum_increase(READ_BYTES, selection=tcp, window=window),
         metrics.sum_increase(WRITTEN_BYTES, selection=tcp, window=window),
     )
     rows: defaultdict[Group, Stats] = defaultdict(lambda: Stats(window.length_ms / 1000))
     async for (*group, classification, tls), count in in_slices(responses.items()):
-        _add_responses(rows[tuple(group)], count, classification=classification, tls=tls)
+        stats = rows[tuple(group)]
+        stats.add(count, classification=classification)
+        stats.over_tls += count if tls == "true" else 0.0
     async for latency_group, values in in_slices(latencies.items()):
-        rows[latency_group].latencies_ms = tuple(map(_milliseconds, values))
+        rows[latency_group].latencies_ms = milliseconds(values)
     async for tcp_group in in_slices(open_now.keys() | read.keys() | written.keys()):
         stats = rows[tcp_group]
         stats.tcp_open_connections = open_now.get(tcp_group, 0.0)
@@ -191,51 +189,53 @@ async def _stats(
     return rows
 
 
-def _add_responses(stats: Stats, count: float, *, classification: str, tls: str) -> None:
-    if classification == "success":
-        stats.success += count
-    else:
-        stats.failure += count
-    if tls == "true":
-        stats.over_tls += count
+async def _policy_rows(
+    query: StatQuery, *, kind: Kind, metrics: MetricsStore, mesh: Mesh, window: Window
+) -> list[Row]:
+    wanted = Resource(kind, query.target.namespace, query.target.name)
+    things = [one for one in await things_of(wanted, mesh=mesh) if query.selector(one.labels)]
+    traffic = await policy_traffic(kind, metrics=metrics, window=window)
+    nothing = PolicyTraffic(Requests(query.window_s))
+    rows = []
+    async for thing in in_slices(sorted(things, key=lambda thing: thing.key)):
+        for one in sorted(traffic.get(thing.key, (nothing,)), key=lambda one: one.server):
+            row = _row(thing, kind=kind, stats=_policy_stats(one) if one.is_some else None)
+            row["server"], row["refused_rps"] = one.server, one.refused_rps
+            rows.append(row)
+    return rows
 
 
-def _milliseconds(value: float) -> int:
-    return 0 if math.isnan(value) else math.floor(value + 0.5)
+def _policy_stats(traffic: PolicyTraffic) -> Stats:
+    requests, connections = traffic.requests, traffic.connections
+    stats = Stats(requests.window_s, requests.success, requests.failure, requests.latencies_ms)
+    if connections:
+        stats.tcp_open_connections = connections.open
+        stats.tcp_read_bytes, stats.tcp_write_bytes = connections.read, connections.written
+    return stats
 
 
-async def things_of(query: StatQuery, *, kind: Kind, mesh: Mesh) -> list[Thing]:
-    """The objects of the mesh that rows are about."""
+async def _split_rows(
+    query: StatQuery, *, metrics: MetricsStore, mesh: Mesh, window: Window
+) -> list[Row]:
+    own = own_labels(query.source) if query.source else {}
+    labels = ("authority", "dst_namespace", "dst_service")
+    selection = Selection({**own, "direction": "outbound"}, labels)
+    by_authority = await _stats(selection, metrics=metrics, window=window)
+    found = {
+        (service_of(authority), Key(namespace, service)): stats
+        for (authority, namespace, service), stats in by_authority.items()
+    }
     wanted = query.target
-    return [
-        thing
-        async for thing in in_slices(_all_things(kind, mesh=mesh))
-        if wanted.name in {"", thing.key.name} and wanted.namespace in {"", thing.key.namespace}
-    ]
-
-
-def _all_things(kind: Kind, *, mesh: Mesh) -> Iterator[Thing]:
-    # In slices: what is walked is what there was at the beginning.
-    if kind is Kind.POD:
-        for pod in tuple(mesh.pods.values()):
-            yield Thing(pod.key, (pod,))
-    elif kind is Kind.SERVICE:
-        yield from map(Thing, tuple(mesh.services))
-    elif kind is Kind.NAMESPACE:
-        yield from _namespaces(mesh)
-    else:
-        for owner in tuple(mesh.workloads):
-            if owner.kind == kind.value:
-                yield Thing(Key(owner.namespace, owner.name), mesh.pods_of(owner))
-
-
-def _namespaces(mesh: Mesh) -> Iterator[Thing]:
-    pods_of: dict[str, list[Pod]] = defaultdict(list)
-    for pod in mesh.pods.values():
-        pods_of[pod.namespace].append(pod)
-    names = {key.namespace for key in (*mesh.services, *mesh.pods)}
-    for name in names | {owner.namespace for owner in mesh.workloads}:
-        yield Thing(Key("", name), pods_of[name])
+    rows: list[Row] = []
+    async for leaf in in_slices(sorted(leaves_of(mesh))):
+        if wanted.name in {"", leaf.split.name} and wanted.namespace in {"", leaf.split.namespace}:
+            stats = found.get((leaf.apex, leaf.service))
+            if stats is not None or not query.filtered:
+                row = _row(Thing(leaf.split), kind=Kind.TRAFFICSPLIT, stats=stats)
+                row["apex"], row["leaf"] = leaf.apex.name, leaf.service.name
+                row["weight"] = leaf.weight
+                rows.append(row)
+    return rows
 
 
 def _row(thing: Thing, *, kind: Kind, stats: Stats | None) -> Row:
@@ -250,5 +250,10 @@ def _row(thing: Thing, *, kind: Kind, stats: Stats | None) -> Row:
         "meshed": None if pods is None else sum(pod.meshed for pod in present),
         "running": None if pods is None else len(present),
         "failed": sum(pod.status == "Failed" for pod in pods or ()),
+        "server": "",
+        "refused_rps": None,
+        "apex": "",
+        "leaf": "",
+        "weight": "",
         "stats": stats.listed() if stats else None,
     }

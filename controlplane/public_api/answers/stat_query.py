@@ -4,14 +4,21 @@ Plain stats are what the inbound proxies of the things themselves saw. `--to` an
 about services, are what outbound proxies saw of their destinations, in labels that begin with `dst_`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 from linkerd2_py.base.durations import SHORTEST_WINDOW_S, parse_duration
+from linkerd2_py.base.selectors import Requirement, parse_selector
 from linkerd2_py.controlplane.metrics.store import Selection
 from linkerd2_py.controlplane.public_api.errors import InvalidQueryError
-from linkerd2_py.controlplane.public_api.kinds import KIND_NAMES, Kind, Resource, parse_kind
+from linkerd2_py.controlplane.public_api.kinds import (
+    KIND_NAMES,
+    POLICIES,
+    Kind,
+    Resource,
+    parse_kind,
+)
 from linkerd2_py.controlplane.public_api.operation import Parameter
 
 
@@ -30,26 +37,43 @@ def parse_length(text: str) -> Length:
         raise InvalidQueryError(f"invalid time window {error}") from error
 
 
-def _kind(description: str, *, names: Sequence[str] = KIND_NAMES) -> Parameter:
+def kind_parameter(description: str, *, names: Sequence[str] = KIND_NAMES) -> Parameter:
+    """One of these types."""
     return Parameter(description, parse_kind, names)
 
 
 def _other_kind(description: str) -> Parameter:
-    return _kind(description, names=[name for name in KIND_NAMES if name != Kind.ALL])
+    return kind_parameter(description, names=[name for name in KIND_NAMES if name != Kind.ALL])
 
 
-# What the administration of a proxy is asked (metrics, probes) is no traffic of the workload. linkerd2-proxy
-# counts it as inbound.
-_ADMINISTRATION = {"target_port": "4191"}
-_MINUTE = Length(60.0, "1m")
-_WINDOW = Parameter("how far back, e.g. 30s or 1m (the default)", parse_length)
+# Neither what the administration of a proxy is asked (metrics, probes), which linkerd2-proxy counts as inbound,
+# nor what a kubelet asks to know whether a pod is well, is traffic of the workload.
+_ADMINISTRATION: Final = {"target_port": "4191", "route_name": "probe"}
+MINUTE: Final = Length(60.0, "1m")
+WINDOW: Final = Parameter("how far back, e.g. 30s or 1m (the default)", parse_length)
+
+
+def everything(_labels: Mapping[str, str]) -> bool:
+    """The selector that nobody gave."""
+    return True
+
+
+def read_selector(text: str) -> Requirement:
+    """A label selector as kubectl has it; raises `InvalidQueryError`."""
+    try:
+        return parse_selector(text)
+    except ValueError as error:
+        raise InvalidQueryError(str(error)) from error
+
+
+SELECTOR: Final = Parameter("only what has these labels, e.g. app=web", read_selector)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatAsked:
     """What is asked."""
 
-    type: Annotated[Kind, _kind("deploy, po, ns, svc, au or all")]
+    type: Annotated[Kind, kind_parameter("deploy, po, ns, svc, au, srv … or all")]
     name: Annotated[str, Parameter("only the thing of this name")] = ""
     namespace: Annotated[str, Parameter("only of this namespace; all when absent")] = ""
     all_namespaces: Annotated[bool, Parameter("of every namespace")] = False
@@ -59,7 +83,8 @@ class StatAsked:
     from_type: Annotated[Kind | None, _other_kind("only traffic from things of this type")] = None
     from_name: Annotated[str, Parameter("only traffic from the thing of this name")] = ""
     from_namespace: Annotated[str, Parameter("only traffic from things of this namespace")] = ""
-    window: Annotated[Length, _WINDOW] = _MINUTE
+    selector: Annotated[Requirement, SELECTOR] = everything
+    window: Annotated[Length, WINDOW] = MINUTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +95,7 @@ class StatQuery:
     window_s: float
     to: Resource | None = None
     source: Resource | None = None
+    selector: Requirement = everything
 
     @classmethod
     def of(cls, asked: StatAsked, *, longest_window_s: float) -> "StatQuery":
@@ -82,8 +108,9 @@ class StatQuery:
         if to is not None and source is not None:
             raise InvalidQueryError("--to and --from are mutually exclusive")
         _check_services(target, to=to, source=source)
-        _check_window(asked.window, longest_s=longest_window_s)
-        return cls(target, asked.window.seconds, to, source)
+        _check_policies(target, to=to, source=source)
+        check_window(asked.window, longest_s=longest_window_s)
+        return cls(target, asked.window.seconds, to, source, asked.selector)
 
     @property
     def filtered(self) -> bool:
@@ -95,15 +122,15 @@ def request_selection(query: StatQuery, *, kind: Kind) -> Selection:
     """The series of requests, by the labels that name the rows (namespace first)."""
     target = Resource(kind, query.target.namespace, query.target.name)
     if query.source is not None:
-        matching = {**_own(query.source), **_destination(target)}
+        matching = {**own_labels(query.source), **_destination(target)}
         return Selection({**matching, "direction": "outbound"}, _destination_group(kind))
     if query.to is not None:
-        matching = {**_own(target), **_destination(query.to)}
+        matching = {**own_labels(target), **_destination(query.to)}
         return Selection({**matching, "direction": "outbound"}, _own_group(kind))
     if kind is Kind.SERVICE:
         matching = {**_destination(target), "direction": "outbound"}
         return Selection(matching, _destination_group(kind))
-    matching = {**_own(target), "direction": "inbound"}
+    matching = {**own_labels(target), "direction": "inbound"}
     return Selection(matching, _own_group(kind), without=_ADMINISTRATION)
 
 
@@ -113,7 +140,8 @@ def tcp_selection(selection: Selection) -> Selection:
     return replace(selection, matching={**selection.matching, "peer": peer})
 
 
-def _check_window(length: Length, *, longest_s: float) -> None:
+def check_window(length: Length, *, longest_s: float) -> None:
+    """Raises `InvalidQueryError` for one that nothing can be said of."""
     if not SHORTEST_WINDOW_S <= length.seconds <= longest_s:
         bounds = f"from {SHORTEST_WINDOW_S:g}s to {longest_s:g}s"
         raise InvalidQueryError(f"time window {length.text[:40]} is not kept: it must be {bounds}")
@@ -154,7 +182,19 @@ def _check_services(target: Resource, *, to: Resource | None, source: Resource |
         raise InvalidQueryError(reason)
 
 
-def _own(resource: Resource) -> dict[str, str]:
+def _check_policies(target: Resource, *, to: Resource | None, source: Resource | None) -> None:
+    for side, other in (("to", to), ("from", source)):
+        if other is None:
+            continue
+        if target.kind in POLICIES or other.kind in POLICIES:
+            reason = f"'{side}' queries are not supported with policy resources: what they count is inbound"
+            raise InvalidQueryError(reason)
+        if other.kind is Kind.TRAFFICSPLIT or (side == "to" and target.kind is Kind.TRAFFICSPLIT):
+            reason = "a trafficsplit is only supported as a target, of 'from' queries too"
+            raise InvalidQueryError(reason)
+
+
+def own_labels(resource: Resource) -> dict[str, str]:
     """The labels of the proxy's own pod, which the scraper adds."""
     matching: dict[str, str] = {}
     if resource.name:

@@ -9,7 +9,7 @@ import pytest
 
 from linkerd2_py.cli.checks.run import Result
 from linkerd2_py.cli.commands.diagnostics import endpoint_table
-from linkerd2_py.cli.render import edges, live, stat
+from linkerd2_py.cli.render import edges, live, routes, sides, stat
 from linkerd2_py.cli.render.check import CheckLines, as_json
 from linkerd2_py.cli.render.get import GetStyle, deployment_table, pod_table, service_table
 from linkerd2_py.cli.render.paint import Paint
@@ -45,6 +45,11 @@ def _row(kind: str, name: str, *, meshed: int | None = 1, **stats: Any) -> dict[
         "meshed": meshed,
         "running": meshed,
         "failed": 0,
+        "server": "",
+        "refused_rps": None,
+        "apex": "",
+        "leaf": "",
+        "weight": "",
         "stats": None if stats.get("idle") else numbers | stats,
     }
 
@@ -319,3 +324,133 @@ def test_cutting_a_line_counts_what_is_seen_and_closes_colours() -> None:
     assert clip(red, width=5) == red
     assert clip(f"{red} more", width=5) == f"{red}\x1b[0m"
     assert clip("🍩🍩", width=3) == "🍩"
+
+
+def _route(name: str, success: float | None = 1.0, **stats: Any) -> dict[str, Any]:
+    numbers = {
+        "success_rate": success,
+        "rps": 1.5,
+        "actual_success_rate": 0.5,
+        "actual_rps": 3.0,
+        "latency_ms_p50": 1,
+        "latency_ms_p95": 20,
+        "latency_ms_p99": 300,
+    }
+    return {
+        "route": name,
+        "service": "voting-svc",
+        "authority": "voting-svc.emojivoto.svc.cluster.local:8080",
+        "stats": None if success is None else numbers | stats,
+    }
+
+
+def _routes(name: str = "voting", *more: dict[str, Any]) -> dict[str, Any]:
+    rows = [_route("VoteDoughnut", 0.0), _route("VoteFire"), _route("VoteNever", None), *more]
+    rows.append(_route("[DEFAULT]", 0.25, actual_success_rate=None, actual_rps=None))
+    return {"type": "deployment", "namespace": "emojivoto", "name": name, "rows": rows}
+
+
+def test_routes() -> None:
+    hostile = _route("\x1b[2J<b>\n")
+    tables = [_routes("voting", hostile)]
+    _golden("routes.golden", routes.render_tables(tables, style=routes.RoutesStyle()))
+
+
+def test_routes_of_several_with_what_retries_did() -> None:
+    style = routes.RoutesStyle(actual=True, outbound=True, namespaces=True)
+    _golden("routes_wide.golden", routes.render_tables([_routes(), _routes("web")], style=style))
+
+
+@pytest.mark.parametrize("outbound", [False, True])
+def test_routes_as_json(outbound: bool) -> None:
+    document = routes.as_json([_routes()], style=routes.RoutesStyle(outbound=outbound))
+    name = "routes_to_json.golden" if outbound else "routes_json.golden"
+    _golden(name, json.dumps(document, indent=2))
+
+
+def test_stat_of_policies_and_splits() -> None:
+    split = [
+        {
+            **_row("trafficsplit", "web", meshed=None),
+            "apex": "web-svc",
+            "leaf": leaf,
+            "weight": weight,
+        }
+        for leaf, weight in (("web-v1", "900m"), ("web-v2", "100m"))
+    ]
+    route = _row("httproute", "votes", meshed=None, **FAILING)
+    tables = _tables(
+        server=[{**_row("server", "web-http", meshed=None), "refused_rps": 2.5}],
+        serverauthorization=[_row("serverauthorization", "all", meshed=None)],
+        authorizationpolicy=[_row("authorizationpolicy", "\x1b[31mred", meshed=None, idle=True)],
+        httproute=[{**route, "server": name, "refused_rps": 0.0} for name in ("a", "b")],
+        trafficsplit=split,
+    )
+    _golden("stat_policies.golden", stat.render_tables(tables, style=stat.StatStyle(wide=True)))
+    _golden("stat_policies_json.golden", json.dumps(stat.as_json(tables), indent=2))
+
+
+def _requests(**different: Any) -> dict[str, Any]:
+    numbers = {"success_rate": 0.995, "rps": 12.345, "timeout_rate": 0.01}
+    latencies = {"latency_ms_p50": 1, "latency_ms_p95": 20, "latency_ms_p99": 300}
+    return {**numbers, **latencies, **different}
+
+
+def test_inbound() -> None:
+    named = {"namespace": "emojivoto", "name": "voting"}
+    default = {"kind": "default", "name": "all-unauthenticated"}
+    rows = [
+        {**named, "server": server, "port": "8080", "route": route, "stats": _requests()}
+        for server, route in (
+            (default, {"kind": "default", "name": "default"}),
+            (default, {"kind": "default", "name": "probe"}),
+            ({"kind": "server", "name": "grpc"}, {"kind": "GRPCRoute", "name": "votes\x07"}),
+        )
+    ]
+    _golden("stat_inbound.golden", sides.inbound_table(rows))
+    _golden("stat_inbound_json.golden", json.dumps(sides.inbound_json(rows), indent=2))
+
+
+def test_outbound() -> None:
+    named = {"namespace": "emojivoto", "name": "web", "service": "voting-svc", "port": "8080"}
+    backends = [{"name": f"v{n}", "port": "8080", "stats": _requests(rps=n)} for n in (1, 2)]
+    rows = [
+        {
+            **named,
+            "route_kind": "HTTPRoute",
+            "route": "votes",
+            "stats": _requests(),
+            "retry_rate": 0.25,
+            "backends": backends,
+        },
+        {
+            **named,
+            "route_kind": "default",
+            "route": "http",
+            "stats": _requests(success_rate=1.0),
+            "retry_rate": None,
+            "backends": backends[:1],
+        },
+    ]
+    _golden("stat_outbound.golden", sides.outbound_table(rows))
+    _golden("stat_outbound_json.golden", json.dumps(sides.outbound_json(rows), indent=2))
+
+
+def test_authorizations_with_their_traffic() -> None:
+    nobody = {"kind": "", "name": ""}
+    default = {"kind": "default", "name": "all-unauthenticated"}
+    rows = [
+        {"route": route, "server": server, "authorization": by, "refused_rps": rps, "stats": stats}
+        for route, server, by, rps, stats in (
+            ({"kind": "default", "name": "default"}, default, default, 0.0, _requests()),
+            (
+                {"kind": "HTTPRoute", "name": "votes"},
+                {"kind": "server", "name": "web-http"},
+                nobody,
+                4.0,
+                None,
+            ),
+        )
+    ]
+    _golden("authz_stats.golden", sides.authz_table(rows))
+    _golden("authz_stats_json.golden", json.dumps(sides.authz_json(rows), indent=2))

@@ -133,6 +133,11 @@ async def test_thing_without_traffic_has_a_row_without_stats() -> None:
         "meshed": 1,
         "running": 1,
         "failed": 0,
+        "server": "",
+        "refused_rps": None,
+        "apex": "",
+        "leaf": "",
+        "weight": "",
         "stats": None,
     }
 

@@ -7,8 +7,6 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from linkerd2_py.cli.errors import bad_usage
-
 Labels = Mapping[str, str]
 Requirement = Callable[[Labels], bool]
 
@@ -22,7 +20,7 @@ _COMMA: Final = re.compile(r",(?![^(]*\))")
 
 
 def parse_selector(text: str) -> Requirement:
-    """Whether some labels are meant. CliError for what kubectl would not read."""
+    """Whether some labels are meant. ValueError for what kubectl would not read."""
     wanted = [_requirement(part.strip(), whole=text) for part in _COMMA.split(text)] if text else []
     return lambda labels: all(fits(labels) for fits in wanted)
 
@@ -37,7 +35,7 @@ def _requirement(part: str, *, whole: str) -> Requirement:
     if match := _PRESENCE.fullmatch(part):
         absent, key = match.groups()
         return lambda labels: (key in labels) != bool(absent)
-    raise bad_usage(f"-l: {whole!r} is not a label selector: write e.g. app=web")
+    raise ValueError(f"{whole!r} is not a label selector: write e.g. app=web")
 
 
 def _among(key: str, values: set[str], *, wanted: bool) -> Requirement:
