@@ -29,7 +29,7 @@ QUICK = ("tests/unit", "tests/contract", "tests/fuzz")
 SEES_ENGINE = (
     *("tests/unit/_ext", "tests/unit/proxy", "tests/contract", "tests/fuzz"),
     *("tests/unit/controlplane/proxy_api", "tests/unit/controlplane/streams"),
-    "tests/unit/controlplane/identity",
+    *("tests/unit/controlplane/identity", "tests/unit/controlplane/tap", "tests/unit/base/grpc"),
 )
 INTEGRATION = ("tests/integration",)
 # A cluster as it was recorded, on a real API server: its programs are built beside the first stages.

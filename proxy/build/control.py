@@ -11,6 +11,7 @@ from linkerd2_py._ext.route.target_table import TargetTable
 from linkerd2_py._ext.tls.credentials import Credentials, CredentialsError
 from linkerd2_py._ext.tls.identity import LocalIdentity, ServerIdentity
 from linkerd2_py.base.clock import SystemClock
+from linkerd2_py.base.grpc.client import GrpcClient
 from linkerd2_py.proxy.addresses import SocketAddr
 from linkerd2_py.proxy.backoff import backoff_maker
 from linkerd2_py.proxy.build.parts import Parts
@@ -21,7 +22,6 @@ from linkerd2_py.proxy.discovery.lookups import Lookups
 from linkerd2_py.proxy.dns.follow import TtlBounds
 from linkerd2_py.proxy.dns.resolver import Resolver
 from linkerd2_py.proxy.dns.settings import Hosts, ResolvConf
-from linkerd2_py.proxy.grpc.client import GrpcClient
 from linkerd2_py.proxy.identity.certify import Certificate, Certifier, IdentityError
 from linkerd2_py.proxy.identity.failures import handshake_log
 from linkerd2_py.proxy.identity.renewal import Bounds, Metrics, Renewal

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
+from linkerd2_py.base.grpc.status import Code
 from linkerd2_py.proto.gen import destination_pb2 as destination
 from linkerd2_py.proxy.addresses import Authority, SocketAddr
 from linkerd2_py.proxy.discovery import messages
 from linkerd2_py.proxy.discovery.lookups import Lookups
 from linkerd2_py.proxy.discovery.messages import Change, EndpointSet, Profile
-from linkerd2_py.proxy.grpc.status import Code
 
 
 class Watching(Protocol):

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from linkerd2_py._ext.tls.identity import ServerIdentity
+from linkerd2_py.base.grpc.client import GrpcClient
 from linkerd2_py.base.tasks import supervise
 from linkerd2_py.proto.gen import destination_pb2 as destination
 from linkerd2_py.proxy.addresses import Authority, SocketAddr
@@ -17,7 +18,6 @@ from linkerd2_py.proxy.discovery.installation import LeadsBack, Tuning, no_tunin
 from linkerd2_py.proxy.discovery.messages import Endpoint
 from linkerd2_py.proxy.dns.follow import NameListener, TtlBounds, follow_name
 from linkerd2_py.proxy.dns.resolver import Resolver
-from linkerd2_py.proxy.grpc.client import GrpcClient
 from linkerd2_py.proxy.grpc.follow import Follower, follow
 from linkerd2_py.proxy.policy.api import PolicyApi
 

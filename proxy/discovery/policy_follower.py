@@ -6,11 +6,11 @@ import asyncio
 import logging
 from typing import Final, Protocol
 
+from linkerd2_py.base.grpc.status import Code
 from linkerd2_py.proto.gen import outbound_pb2 as outbound
 from linkerd2_py.proxy.addresses import Authority, SocketAddr
 from linkerd2_py.proxy.discovery.client_policy import ClientPolicy, Refused, client_policy
 from linkerd2_py.proxy.grpc.follow import FINAL
-from linkerd2_py.proxy.grpc.status import Code
 from linkerd2_py.proxy.policy.api import UNKNOWN, PolicyApi
 
 logger = logging.getLogger(__name__)

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
+from linkerd2_py.base.grpc.status import Code
 from linkerd2_py.proxy.addresses import Authority, SocketAddr
 from linkerd2_py.proxy.discovery.client_policy import (
     Balanced,
@@ -24,7 +25,6 @@ from linkerd2_py.proxy.discovery.installation import Installation
 from linkerd2_py.proxy.discovery.lookups import Lookups
 from linkerd2_py.proxy.discovery.messages import Change, Profile
 from linkerd2_py.proxy.discovery.policy_follower import NOT_HAD, PolicyFollower
-from linkerd2_py.proxy.grpc.status import Code
 from linkerd2_py.proxy.policy.api import UNKNOWN, PolicyApi
 
 logger = logging.getLogger(__name__)

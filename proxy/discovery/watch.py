@@ -10,6 +10,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from linkerd2_py._ext.route.target import Target
+from linkerd2_py.base.grpc.status import Code
 from linkerd2_py.proxy.addresses import Authority, SocketAddr, is_loopback, split_zone
 from linkerd2_py.proxy.discovery.decision import (
     ByAddress,
@@ -25,7 +26,6 @@ from linkerd2_py.proxy.discovery.lookups import Lookups
 from linkerd2_py.proxy.discovery.messages import Change, Emptied, Endpoint, EndpointSet, Profile
 from linkerd2_py.proxy.discovery.name_watch import NameWatch
 from linkerd2_py.proxy.discovery.policy_watch import PolicyWatch
-from linkerd2_py.proxy.grpc.status import Code
 
 _SPELLED_WAIT_S: Final = 1.0
 """How long a completed name may go without an answer before it is also looked for as it was spelled:

@@ -14,9 +14,9 @@ from typing import Final, Protocol
 from google.protobuf.message import DecodeError
 
 from linkerd2_py.base.backoff import Backoff
+from linkerd2_py.base.grpc.client import GrpcClient
+from linkerd2_py.base.grpc.status import Code, GrpcError
 from linkerd2_py.proxy.config.types import StreamLimits
-from linkerd2_py.proxy.grpc.client import GrpcClient
-from linkerd2_py.proxy.grpc.status import Code, GrpcError
 
 logger = logging.getLogger(__name__)
 

@@ -8,12 +8,12 @@ from google.protobuf.message import DecodeError
 
 from linkerd2_py._ext.tls.credentials import Credentials, CredentialsError
 from linkerd2_py.base.clock import Clock
+from linkerd2_py.base.grpc.client import GrpcClient
+from linkerd2_py.base.grpc.status import GrpcError
 from linkerd2_py.proto.gen import identity_pb2 as messages
 from linkerd2_py.proxy.config.setting import Setting
 from linkerd2_py.proxy.config.table import IDENTITY_DIR, IDENTITY_TOKEN_FILE
 from linkerd2_py.proxy.config.types import Identity
-from linkerd2_py.proxy.grpc.client import GrpcClient
-from linkerd2_py.proxy.grpc.status import GrpcError
 
 _METHOD: Final = "/io.linkerd.proxy.identity.Identity/Certify"
 _TIMEOUT_S: Final = 10.0

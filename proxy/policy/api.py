@@ -7,6 +7,8 @@ from collections.abc import Container
 from functools import partial
 from typing import Final, NamedTuple
 
+from linkerd2_py.base.grpc.client import GrpcClient
+from linkerd2_py.base.grpc.status import Code
 from linkerd2_py.base.tasks import supervise
 from linkerd2_py.proto.gen import inbound_pb2 as inbound
 from linkerd2_py.proto.gen import net_pb2 as net
@@ -14,9 +16,7 @@ from linkerd2_py.proto.gen import outbound_pb2 as outbound
 from linkerd2_py.proxy.addresses import Authority, SocketAddr, pack_ip, split_zone
 from linkerd2_py.proxy.backoff import BackoffMaker
 from linkerd2_py.proxy.config.types import StreamLimits
-from linkerd2_py.proxy.grpc.client import GrpcClient
 from linkerd2_py.proxy.grpc.follow import FINAL, Follower, follow
-from linkerd2_py.proxy.grpc.status import Code
 
 _WATCH_PORT: Final = "/io.linkerd.proxy.inbound.InboundServerPolicies/WatchPort"
 _WATCH: Final = "/io.linkerd.proxy.outbound.OutboundPolicies/Watch"

@@ -13,9 +13,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
+from linkerd2_py.base.grpc.status import Code
 from linkerd2_py.proto.gen import inbound_pb2 as inbound
 from linkerd2_py.proxy.config.types import InboundPolicy
-from linkerd2_py.proxy.grpc.status import Code
 from linkerd2_py.proxy.policy import messages
 from linkerd2_py.proxy.policy.api import PolicyApi
 from linkerd2_py.proxy.policy.server import (

@@ -98,6 +98,8 @@ def read_pod(
         identity=identities.of(service_account=account, namespace=namespace) if ours else "",
         inbound_port=_inbound_port(proxy) if control_plane else 0,
         admin_addr=f"{_bracketed(ips[0])}:{admin}" if control_plane and ips else None,
+        # A proxy that is told whom to tell does; one that is not listens there for nobody.
+        tap_addr=f"{_bracketed(ips[0])}:{control}" if proxy.get("TAP_SVC_NAME") and ips else "",
         restarts=sum(number(one, "restartCount") for one in _containers(found)),
         started=seconds(text(found, "status", "startTime")),
         problem=problem,

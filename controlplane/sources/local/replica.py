@@ -49,6 +49,7 @@ class Replica:
     last_exit: str = ""
     last_exit_at: float = 0.0
     inbound: InboundSettings = NOTHING_SAID
+    tap_addr: str = ""
 
     @property
     def key(self) -> Key:
@@ -81,6 +82,7 @@ class Replica:
             identity=self.identity,
             inbound_port=self.inbound_port,
             admin_addr=self.admin_addr,
+            tap_addr=self.tap_addr,
             restarts=self.restarts,
             started=self.started,
             problem=self.problem,

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from linkerd2_py.base.clock import ManualClock, SystemClock
+from linkerd2_py.base.grpc.status import Code, GrpcError
 from linkerd2_py.proto.gen import identity_pb2 as messages
 from linkerd2_py.proxy.addresses import Authority
 from linkerd2_py.proxy.config.types import Identity
 from linkerd2_py.proxy.config.types import Service as ControlService
-from linkerd2_py.proxy.grpc.status import Code, GrpcError
 from linkerd2_py.proxy.identity.certify import Certifier, CertifyError, IdentityError
 from tests.support.workloads import DAY_S, MeshAuthority, Workload, name_of
 

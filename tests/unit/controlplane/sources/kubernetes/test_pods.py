@@ -74,6 +74,17 @@ def test_a_meshed_pod_says_what_its_proxy_proves_and_takes() -> None:
     assert 8080 in pod.proxied
 
 
+def test_a_proxy_that_is_told_whom_to_tell_can_be_watched() -> None:
+    said = {"name": "LINKERD2_PROXY_TAP_SVC_NAME", "value": "linkerd-tap.linkerd.serviceaccount"}
+    proxy = {"name": "linkerd-proxy", "env": [said]}
+    pod = read_pod(changed("spec", "containers", value=[proxy]), identities=OURS)
+    assert pod.tap_addr == "10.10.0.1:4190"
+    proxy["env"] = [said, {"name": "LINKERD2_PROXY_CONTROL_LISTEN_ADDR", "value": "[::]:5190"}]
+    pod = read_pod(changed("spec", "containers", value=[proxy]), identities=OURS)
+    assert pod.tap_addr == "10.10.0.1:5190"
+    assert read_pod(MESHED, identities=OURS).tap_addr == ""
+
+
 def test_a_proxy_that_says_no_ports_has_the_usual_ones() -> None:
     pod = read_pod(changed("spec", "containers", value=[]), identities=OURS)
     assert (pod.inbound_port, pod.admin_addr) == (4143, "10.10.0.1:4191")

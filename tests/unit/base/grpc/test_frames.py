@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linkerd2_py.proxy.grpc.frames import FrameReader, frame
-from linkerd2_py.proxy.grpc.status import (
+from linkerd2_py.base.grpc.frames import FrameReader, frame
+from linkerd2_py.base.grpc.status import (
     Code,
     GrpcError,
     status_of,

@@ -18,8 +18,8 @@ from typing import Final, Self
 from linkerd2_py import __version__
 from linkerd2_py._ext.route.local_client import LocalClient, LocalRequest
 from linkerd2_py._ext.route.target import Target
-from linkerd2_py.proxy.grpc.frames import FrameReader, frame
-from linkerd2_py.proxy.grpc.status import (
+from linkerd2_py.base.grpc.frames import FrameReader, frame
+from linkerd2_py.base.grpc.status import (
     Code,
     Fields,
     GrpcError,
@@ -53,9 +53,11 @@ class GrpcClient:
         if tell is not None:
             tell()
 
-    def stream(self, path: str, message: bytes) -> ResponseStream:
+    def stream(self, path: str, message: bytes, *, metadata: Fields = ()) -> ResponseStream:
         """A server-streaming call, started when its block is entered."""
-        return ResponseStream(self, path=path, message=message, timeout_s=None)
+        return ResponseStream(
+            self, path=path, message=message, timeout_s=None, metadata=tuple(metadata)
+        )
 
     async def unary(self, path: str, message: bytes, *, timeout_s: float) -> bytes:
         """The one response message. GrpcError for any other end, DEADLINE_EXCEEDED for none in time."""
@@ -70,10 +72,17 @@ class GrpcClient:
         return messages[0]
 
     def start(
-        self, call: ResponseStream, *, path: str, message: bytes, timeout_s: float | None
+        self,
+        call: ResponseStream,
+        *,
+        path: str,
+        message: bytes,
+        timeout_s: float | None,
+        metadata: Fields,
     ) -> LocalRequest:
         """Send the request; `call` gets what comes back."""
-        fields = _FIELDS if timeout_s is None else (*_FIELDS, _timeout_field(timeout_s))
+        timeout = () if timeout_s is None else (_timeout_field(timeout_s),)
+        fields = (*_FIELDS, *timeout, *metadata)
         return self._local.request(
             self._target,
             method=b"POST",
@@ -93,10 +102,17 @@ class ResponseStream:
     """The messages of one call, in order; ends with StopAsyncIteration for OK, else GrpcError."""
 
     def __init__(
-        self, client: GrpcClient, *, path: str, message: bytes, timeout_s: float | None
+        self,
+        client: GrpcClient,
+        *,
+        path: str,
+        message: bytes,
+        timeout_s: float | None,
+        metadata: Fields = (),
     ) -> None:
         self._client = client
         self._path, self._message, self._timeout_s = path, message, timeout_s
+        self._metadata = metadata
         self._frames = FrameReader()
         self._messages: deque[bytes] = deque()
         self._request: LocalRequest | None = None
@@ -106,7 +122,11 @@ class ResponseStream:
 
     async def __aenter__(self) -> Self:
         self._request = self._client.start(
-            self, path=self._path, message=self._message, timeout_s=self._timeout_s
+            self,
+            path=self._path,
+            message=self._message,
+            timeout_s=self._timeout_s,
+            metadata=self._metadata,
         )
         return self
 

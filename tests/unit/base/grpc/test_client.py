@@ -11,9 +11,9 @@ import pytest
 from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.route.endpoint_spec import EndpointSpec
 from linkerd2_py._ext.route.local_client import LocalClient
+from linkerd2_py.base.grpc.client import GrpcClient
+from linkerd2_py.base.grpc.status import Code, GrpcError
 from linkerd2_py.base.tasks import cancel_all, spawn
-from linkerd2_py.proxy.grpc.client import GrpcClient
-from linkerd2_py.proxy.grpc.status import Code, GrpcError
 from tests.support.engine import engine
 from tests.support.ports import free_port
 from tests.support.raw_socket import RawListener

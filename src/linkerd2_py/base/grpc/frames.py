@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from linkerd2_py.proxy.grpc.status import Code, GrpcError
+from linkerd2_py.base.grpc.status import Code, GrpcError
 
 MESSAGE_MAX_BYTES: Final = 4 * 1024 * 1024
 """gRPC's usual bound; a discovery update of 10,000 endpoints stays well below."""
