@@ -230,9 +230,9 @@ class Pod(MeshObject):
     must know of it: `proxied` are the ports that it takes instead of the program; `identity` is the name in
     its certificate, empty where it has none; `inbound_port` is where its own inbound listener is reached, 0
     where it is not; `admin_ports` are those that it answers itself, `admin_addr` is `host:port` of its admin
-    server, `tap_addr` that of where it tells the control plane what passes, empty where it does not. `problem`
-    says why the pod is not ready, where that is known; `last_exit` why one of its programs was last started
-    again, at `last_exit_at`, in seconds since the epoch.
+    server, `tap_addr` that of where it tells the control plane what passes, empty where it does not.
+    `problem` says why the pod is not ready, where that is known; `last_exit` why one of its programs was
+    last started again, at `last_exit_at`, in seconds since the epoch.
     """
 
     namespace: str

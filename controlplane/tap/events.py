@@ -72,8 +72,8 @@ class ResponseInit(TypedDict):
 
 class ResponseEnd(TypedDict):
     """A request that is over. `ended` says what its end told: a status of gRPC (`grpcStatusCode`), that it
-    was reset (`resetErrorCode`, HTTP/2's), or nothing but that; numbers that nobody told are 0 or left out, as
-    Linkerd has them.
+    was reset (`resetErrorCode`, HTTP/2's), or nothing but that; numbers that nobody told are 0 or left
+    out, as Linkerd has them.
     """
 
     id: StreamId
