@@ -24,6 +24,8 @@ from Cython.Compiler.Errors import CompileError
 from setuptools import Extension, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
+from setuptools.command.sdist import sdist
 
 SRC = Path("src")
 EXT = SRC / "linkerd2_py" / "_ext"
@@ -197,6 +199,31 @@ class BuildExt(build_ext):
             fresh.replace(target)
 
 
+def build_page(*words: str) -> None:
+    """The dashboard's, where its sources have changed since it was built."""
+    done = subprocess.run([sys.executable, "tools/web_bundle.py", *words], check=False)
+    if done.returncode:
+        sys.exit("linkerd2-py: an sdist without the dashboard's page is none")
+
+
+class BuildPy(build_py):
+    """With the dashboard's page where it can be had: the rest of a checkout needs neither Node nor npm."""
+
+    def run(self) -> None:
+        has_page = (SRC / "linkerd2_py/controlplane/web/app").exists()
+        if has_page and not (SKIP_ENGINE or FLAVOUR or self.editable_mode):
+            build_page("--optional")
+        super().run()
+
+
+class Sdist(sdist):
+    """Always with that page: whoever builds from it needs no Node."""
+
+    def run(self) -> None:
+        build_page()
+        super().run()
+
+
 class BdistWheel(bdist_wheel):
     """No wheel without its engine, and none with one that is not for release, passes for a wheel."""
 
@@ -233,5 +260,10 @@ class BdistWheel(bdist_wheel):
 if __name__ == "__main__":
     setup(
         ext_modules=[] if SKIP_ENGINE else [extension(path) for path in sorted(EXT.rglob("*.pyx"))],
-        cmdclass={"bdist_wheel": BdistWheel, "build_ext": BuildExt},
+        cmdclass={
+            "bdist_wheel": BdistWheel,
+            "build_ext": BuildExt,
+            "build_py": BuildPy,
+            "sdist": Sdist,
+        },
     )

@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "cni": "cni",
     "completion": "completion",
     "controller": "app",
+    "dashboard": "dashboard",
     "diagnostics": "app",
     "doc": "doc",
     "edges": "edges",

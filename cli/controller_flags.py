@@ -48,6 +48,12 @@ CONFIG: Final = Path("/var/run/linkerd/config")
 TLS: Final = Path("/var/run/linkerd/tls")
 
 
+DASHBOARD_HOSTS: Final = (
+    r"^(localhost|127\.0\.0\.1|linkerd-web\.linkerd\.svc\.cluster\.local"
+    r"|linkerd-web\.linkerd\.svc|\[::1\])(:\d+)?$"
+)
+
+
 def _value(*names: str, metavar: str, what: str) -> Any:
     return typer.Option(*names, metavar=metavar, help=what)
 
@@ -87,6 +93,22 @@ ControllerNamespace = Annotated[
         "--control-plane-namespace",
         metavar="NAMESPACE",
         what="Where this control plane lives.",
+    ),
+]
+EnforcedHost = Annotated[
+    str,
+    _value(
+        "--enforced-host",
+        metavar="PATTERN",
+        what="Under which Host the page is served, as a regular expression (empty: under any).",
+    ),
+]
+GrafanaUrl = Annotated[
+    str,
+    _value(
+        "--grafana-external-addr",
+        metavar="URL",
+        what="Where a browser finds a Grafana with the mesh's dashboards (default: nowhere).",
     ),
 ]
 InjectorNamespace = Annotated[
@@ -354,3 +376,21 @@ def _networks(text: str, *, flag: str) -> tuple[Cidr, ...]:
 def missing_library() -> CliError:
     """Nothing of this runs without the client of Kubernetes."""
     return CliError("the client of Kubernetes is missing: pip install 'linkerd2-py[k8s]'")
+
+
+def pattern(text: str, *, flag: str) -> str:
+    """A regular expression. CliError for anything else."""
+    import re
+
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise bad_usage(f"{flag}: {text!r} is not a regular expression: {error}") from error
+    return text
+
+
+def web_url(text: str, *, flag: str) -> str:
+    """An address that a page may link to, or nothing. CliError for anything else."""
+    if text and not text.startswith(("http://", "https://")):
+        raise bad_usage(f"{flag}: {text!r} is not a URL: write http://… or https://…")
+    return text

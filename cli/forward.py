@@ -37,11 +37,22 @@ async def forwarded(
     path = f"/api/v1/namespaces/{namespace}/pods/{pod}/portforward"
     async with api.websocket(path, {"ports": str(port)}, protocol=PROTOCOL) as far, _Door() as near:
         found = Forwarded(near.address)
-        carrying = spawn(_carry(near, far, found), name="forward")
+        carrying = spawn(_carry_first(near, far, found), name="forward")
         try:
             yield found
         finally:
             await cancel_all([carrying])
+
+
+async def carried(api: ApiServer, near: _Connection, *, namespace: str, pod: str, port: int) -> str:
+    """One connection that was taken here, until it is over: what the node says when it does not lead to the
+    port, or nothing. Raises `ApiError` where the API server does not pass it on.
+    """
+    path = f"/api/v1/namespaces/{namespace}/pods/{pod}/portforward"
+    async with api.websocket(path, {"ports": str(port)}, protocol=PROTOCOL) as far:
+        found = Forwarded("")
+        await _carry(near, far, found)
+        return found.problem
 
 
 class _Door:
@@ -73,9 +84,13 @@ class _Door:
         return await self._taken.get()
 
 
-async def _carry(near: _Door, far: ClientWebSocketResponse, found: Forwarded) -> None:
+async def _carry_first(near: _Door, far: ClientWebSocketResponse, found: Forwarded) -> None:
+    await _carry(await near.taken(), far, found)
+
+
+async def _carry(near: _Connection, far: ClientWebSocketResponse, found: Forwarded) -> None:
     """Both ways, until the far end is over."""
-    reader, writer = await near.taken()
+    reader, writer = near
     there = spawn(_send(reader, far), name="forward-there")
     try:
         await _receive(far, writer, found)

@@ -16,6 +16,7 @@ from linkerd2_py.cli.api import Api
 from linkerd2_py.cli.checks.mesh import MeshChecks
 from linkerd2_py.cli.checks.run import run_checks
 from linkerd2_py.cli.errors import CliError
+from linkerd2_py.cli.find import local
 from linkerd2_py.cli.find.public_api import find
 from linkerd2_py.cli.options import Globals
 from linkerd2_py.cli.program import shown_program
@@ -121,7 +122,13 @@ def show_where_to_look(state: State, *, sample: bool) -> str:
     copied.
     """
     words = render.Words(paint=output.paint_for(sys.stdout), program=shown_program())
-    lines = render.where_to_look(state.links, sample=sample, words=words, namespace=state.namespace)
+    lines = render.where_to_look(
+        state.links,
+        dashboard=local.dashboard_of(state),
+        sample=sample,
+        words=words,
+        namespace=state.namespace,
+    )
     text = "".join(f"{line}\n" for line in lines)
     output.write(text)
     sys.stdout.flush()

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from tools import check_sizes, stages
+from tools import check_sizes, stages, web_bundle
 from tools.beside import beside
 from tools.engines import (
     SANITIZER_REPORT,
@@ -17,7 +17,7 @@ from tools.engines import (
     compiling_beside,
     environment_of,
 )
-from tools.progress import LOGS, Command, step
+from tools.progress import LOGS, Command, log_of, step
 
 SANITIZER_LINES = 40
 
@@ -35,10 +35,25 @@ def tool(name: str) -> Command:
     return Command([sys.executable, f"tools/{name}.py"])
 
 
+def web_page(*, needed: bool) -> None:
+    """The dashboard's, of its newest sources. Where nobody can do without it, its absence is a failure; else
+    it is said, and everything else works.
+    """
+    if web_bundle.is_current():
+        return
+    step(
+        "web page",
+        Command([sys.executable, "tools/web_bundle.py", *([] if needed else ["--optional"])]),
+    )
+    if not web_bundle.is_current():
+        print(log_of("web page").read_text(errors="replace").splitlines()[-1], file=sys.stderr)
+
+
 def lint() -> None:
     step("lint", program("ruff", "check", "."), program("ruff", "format", "--check", "."))
     files = ("bench", "image", "tests/support", "tests/conftest.py", "tools")
     step("types", program("mypy", "-p", "linkerd2_py"), program("mypy", *files))
+    step("types of the web page", Command([sys.executable, "tools/web_bundle.py", "--types"]))
     step("layers", program("lint-imports"), tool("check_cimports"))
     if shutil.which("shellcheck"):
         step("shell", Command(["shellcheck", "mesh", ".ci/run"]))
@@ -47,6 +62,7 @@ def lint() -> None:
 def check() -> int:
     """What is quick."""
     compile_in_place()
+    web_page(needed=True)
     lint()
     if check_sizes.main():
         return 1
@@ -59,6 +75,7 @@ def test() -> int:
     """Everything. The other engines are compiled while tests run that do not need them."""
     started = time.monotonic()
     compile_in_place()
+    web_page(needed=True)
     run = stages.Run()
     lint()
     step("conformance programs", module("tests.support.conformance_programs"))
@@ -82,6 +99,7 @@ def test() -> int:
 def pods() -> int:
     """What only real pods can show; a quarter of an hour of its own."""
     compile_in_place()
+    web_page(needed=True)
     step("cluster programs", module("tests.support.cluster", "build"))
     step("images", module("image"))
     run = stages.Run()
@@ -104,8 +122,9 @@ def run_sanitized(run: stages.Run) -> None:
 
 
 def build(flavours: list[str]) -> int:
-    """The release engine in place, and copies of these flavours."""
+    """The release engine in place, the dashboard's page, and copies of these flavours."""
     compile_in_place()
+    web_page(needed=False)
     for flavour in flavours:
         compile_copy(flavour)
     return 0

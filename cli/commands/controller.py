@@ -1,4 +1,4 @@
-"""`controller destination`, `proxy-api`, `identity`, `public-api`, `injector`: the processes of a control
+"""`controller destination`, `proxy-api`, `identity`, `public-api`, `injector`, `web`: the processes of a control
 plane in a cluster."""
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 
 _DESTINATION: Final = "linkerd-dst-headless.linkerd.svc.cluster.local:8086"
+_PUBLIC_API: Final = "linkerd-public-api.linkerd.svc.cluster.local:8085"
 _DESTINATION_PORTS: Final = (":8086", ":8090")
 """Those that proxies know of destination and policy: each answers both."""
 _ALL_PORTS: Final = (*_DESTINATION_PORTS, ":8080")
@@ -246,6 +247,35 @@ def injector(
         config=ConfigFiles(config / "values", trust_roots / "ca-bundle.crt"),
         namespace=linkerd_namespace,
         kubeconfig=kubeconfig,
+    )
+    run_until_told(
+        process.compose, admin=flags.listen(metrics_addr, flag="--metrics-addr or --admin-addr")
+    )
+
+
+@app.command("web", cls=Command)
+def web(
+    addr: Annotated[str, flags.address("--addr", what="Where browsers ask.")] = ":8084",
+    metrics_addr: Annotated[str, flags.admin("--metrics-addr", "--admin-addr")] = ":9994",
+    public_api_addr: Annotated[
+        str, flags.address("--public-api-addr", what="Who answers what the page asks.")
+    ] = _PUBLIC_API,
+    enforced_host: flags.EnforcedHost = flags.DASHBOARD_HOSTS,
+    grafana_external_addr: flags.GrafanaUrl = "",
+    controller_namespace: flags.ControllerNamespace = "linkerd",
+    log_level: flags.LogLevel = "info",
+    log_format: flags.LogFormat = "plain",
+) -> None:
+    """Serve the dashboard: a page in a browser, and the answers that it is made of."""
+    prepare(log_level, log_format=log_format)
+    from linkerd2_py.controlplane.run.kubernetes.web import WebProcess
+
+    process = WebProcess(
+        listen=flags.listen(addr, flag="--addr"),
+        public_api=public_api_addr,
+        hosts=flags.pattern(enforced_host, flag="--enforced-host"),
+        grafana=flags.web_url(grafana_external_addr, flag="--grafana-external-addr"),
+        namespace=controller_namespace,
     )
     run_until_told(
         process.compose, admin=flags.listen(metrics_addr, flag="--metrics-addr or --admin-addr")

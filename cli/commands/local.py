@@ -228,6 +228,7 @@ def status(
     facts = {
         "mesh": state.mesh_file,
         "namespace": state.namespace,
+        "dashboard": found.dashboard_of(state),
         "public API": state.public_api,
         "proxy API": state.proxy_api,
         "supervisor": f"pid {state.pid}",

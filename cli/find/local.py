@@ -47,3 +47,8 @@ def of(state: State) -> ControlPlane:
         found_by="the local mesh",
         proxy_api=state.proxy_api,
     )
+
+
+def dashboard_of(state: State) -> str:
+    """The address that a browser is to be given; nothing where an older version runs."""
+    return f"{state.dashboard}/" if state.dashboard else ""

@@ -42,10 +42,10 @@ class Words:
 
 
 def where_to_look(
-    links: Mapping[str, str], *, sample: bool, words: Words, namespace: str
+    links: Mapping[str, str], *, dashboard: str, sample: bool, words: Words, namespace: str
 ) -> list[str]:
-    """The page, the other doors, and for the sample the commands that find its fault."""
-    lines = []
+    """The dashboard, the page, the other doors, and for the sample the commands that find its fault."""
+    lines = [f"Dashboard:      {words.paint.bold(dashboard)}"] if dashboard else []
     page = links.get(SAMPLE_PAGE) if sample else None
     if page is not None:
         lines += [f"Open the page:  {words.paint.bold(page)}", ""]

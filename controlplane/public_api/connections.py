@@ -62,6 +62,11 @@ class BoundedProtocol(H11Protocol):
         if self._asking:
             self._end_in(ANSWER_S if self.busy else HEAD_S)
 
+    def handle_websocket_upgrade(self, event: Any) -> None:
+        # From here on another protocol has the connection, with clocks of its own.
+        self._stop_clock()
+        super().handle_websocket_upgrade(event)
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_clock()
         super().connection_lost(exc)

@@ -17,6 +17,7 @@ from linkerd2_py.controlplane.public_api.answers.certificates import identity
 from linkerd2_py.controlplane.public_api.answers.checks import self_check
 from linkerd2_py.controlplane.public_api.answers.edges import edges
 from linkerd2_py.controlplane.public_api.answers.endpoints import endpoints
+from linkerd2_py.controlplane.public_api.answers.history import history
 from linkerd2_py.controlplane.public_api.answers.pods import pods
 from linkerd2_py.controlplane.public_api.answers.routes import routes
 from linkerd2_py.controlplane.public_api.answers.services import services
@@ -69,6 +70,7 @@ def operations(parts: Parts) -> tuple[Operation[Any], ...]:
         stat_inbound(metrics=metrics),
         stat_outbound(metrics=metrics),
         authz(metrics=metrics),
+        history(metrics, reports=reports),
         edges(mesh, metrics=metrics),
         pods(mesh, metrics=metrics, reports=reports, clock=clock),
         services(mesh),

@@ -20,10 +20,17 @@ logger = logging.getLogger(__name__)
 
 class WebServer:
     """One listener, which log and errors call `name`; `address` is where it listens once started. With `tls`
-    it is asked by TLS.
+    it is asked by TLS; with `websockets` it also serves those.
     """
 
-    def __init__(self, app: Any, *, name: str = "public-api", tls: TlsFiles | None = None) -> None:
+    def __init__(
+        self,
+        app: Any,
+        *,
+        name: str = "public-api",
+        tls: TlsFiles | None = None,
+        websockets: bool = False,
+    ) -> None:
         self._name = name
         self._tls = tls
         self._config = uvicorn.Config(
@@ -32,7 +39,8 @@ class WebServer:
             log_config=None,
             access_log=False,
             server_header=False,
-            ws="none",
+            # uvicorn calls what it takes for a class.
+            ws=_websocket if websockets else "none",  # type: ignore[arg-type]
             http=BoundedProtocol,
             timeout_keep_alive=IDLE_S,
             timeout_graceful_shutdown=_STOP_GRACE_S,
@@ -82,6 +90,15 @@ class WebServer:
         if tls and context:
             name = f"{self._name}-certificate"
             self._following = [supervise(lambda: tls.follow(context), name=name)]
+
+
+def _websocket(**named: Any) -> asyncio.Protocol:
+    """uvicorn's protocol of WebSockets, whose library is loaded when the first of them is opened."""
+    from uvicorn.protocols.websockets.websockets_sansio_impl import (  # noqa: PLC0415
+        WebSocketsSansIOProtocol,
+    )
+
+    return WebSocketsSansIOProtocol(**named)
 
 
 def _listen(host: str, *, port: int, name: str) -> socket.socket:

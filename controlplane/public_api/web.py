@@ -22,6 +22,7 @@ from linkerd2_py.controlplane.public_api.openapi import document
 from linkerd2_py.controlplane.public_api.operation import Operation
 
 Handler = Callable[[HttpRequest], Awaitable[Response]]
+ExceptionHandler = Callable[[HttpRequest, Exception], Awaitable[Response]]
 
 logger = logging.getLogger(__name__)
 
@@ -36,19 +37,29 @@ def web_app(operations: Sequence[Operation[Any]], *, metrics: CollectorRegistry)
     async def own_metrics(_request: HttpRequest) -> Response:
         return Response(generate_latest(metrics), media_type=CONTENT_TYPE_LATEST)
 
-    routes = [Route(operation.path, _handler(operation)) for operation in operations]
+    routes = operation_routes(operations)
     routes.append(Route("/openapi.json", openapi))
     routes.append(Route("/metrics", own_metrics))
     return Starlette(
         routes=routes,
         middleware=[Middleware(KnownHosts)],
-        exception_handlers={
-            InvalidQueryError: _on_invalid_query,
-            StoreError: _on_store_error,
-            HTTPException: _on_http_error,
-            Exception: _on_failure,
-        },
+        exception_handlers=exception_handlers(),
     )
+
+
+def operation_routes(operations: Sequence[Operation[Any]]) -> list[Route]:
+    """One for each operation, for whoever else serves them."""
+    return [Route(operation.path, _handler(operation)) for operation in operations]
+
+
+def exception_handlers() -> dict[type[Exception], ExceptionHandler]:
+    """Every failure becomes JSON of one line."""
+    return {
+        InvalidQueryError: _on_invalid_query,
+        StoreError: _on_store_error,
+        HTTPException: _on_http_error,
+        Exception: _on_failure,
+    }
 
 
 class KnownHosts:

@@ -5,15 +5,17 @@ Whoever composes them decides which run together: all in one process for a local
 """
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
+from starlette.routing import BaseRoute
 
 from linkerd2_py._ext.tls.identity import LocalIdentity
 from linkerd2_py.base.clock import Clock
 from linkerd2_py.base.tasks import FAILURES, FAILURES_HELP, count_failures
 from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.destination.settings import DEFAULTS, Settings
+from linkerd2_py.controlplane.errors import BindError
 from linkerd2_py.controlplane.identity.identity import Identity, IdentitySettings
 from linkerd2_py.controlplane.identity.service import METHOD as CERTIFY
 from linkerd2_py.controlplane.identity.service import SERVICE as IDENTITY_SERVICE
@@ -35,6 +37,8 @@ from linkerd2_py.controlplane.public_api.operations import Parts, operations
 from linkerd2_py.controlplane.public_api.server import WebServer
 from linkerd2_py.controlplane.public_api.tls import TlsFiles
 from linkerd2_py.controlplane.public_api.web import web_app
+from linkerd2_py.controlplane.web.app import Page, dashboard_app
+from linkerd2_py.controlplane.web.guard import LOCAL_HOSTS
 
 
 @contextmanager
@@ -195,6 +199,32 @@ async def serve_webhook(
         yield f"https://{await server.start(host=listen.host, port=listen.port)}/"
     finally:
         await server.stop()
+
+
+@asynccontextmanager
+async def serve_dashboard(
+    *,
+    api: Sequence[BaseRoute],
+    page: Page,
+    listen: Sequence[Listen],
+    hosts: str = LOCAL_HOSTS,
+    further: Sequence[BaseRoute] = (),
+) -> AsyncIterator[str]:
+    """The URL where browsers ask: the first of `listen` that nobody has taken. BindError when all are."""
+    app = dashboard_app(api=api, page=page, hosts=hosts, further=further)
+    server = WebServer(app, name="web", websockets=True)
+    try:
+        yield f"http://{await _start_at_first(server, listen)}"
+    finally:
+        await server.stop()
+
+
+async def _start_at_first(server: WebServer, listen: Sequence[Listen]) -> str:
+    *preferred, last = listen
+    for one in preferred:
+        with suppress(BindError):
+            return await server.start(host=one.host, port=one.port)
+    return await server.start(host=last.host, port=last.port)
 
 
 @asynccontextmanager

@@ -18,11 +18,13 @@ from linkerd2_py.controlplane.metrics.embedded.scraper import INTERVAL_S
 from linkerd2_py.controlplane.metrics.embedded.store import EmbeddedStore
 from linkerd2_py.controlplane.policy.cluster import Cluster
 from linkerd2_py.controlplane.policy.settings import Settings as PolicySettings
-from linkerd2_py.controlplane.public_api.operations import Parts
+from linkerd2_py.controlplane.public_api.operations import Parts, operations
+from linkerd2_py.controlplane.public_api.web import operation_routes
 from linkerd2_py.controlplane.run.components import (
     certified_by,
     own_metrics,
     scrape,
+    serve_dashboard,
     serve_destination,
     serve_identity,
     serve_policy,
@@ -31,17 +33,19 @@ from linkerd2_py.controlplane.run.components import (
     what_proxies_ask,
 )
 from linkerd2_py.controlplane.run.health import health_problem
+from linkerd2_py.controlplane.web.app import Page
 
 
 @dataclass(slots=True)
 class EmbeddedControlPlane:
     """A running control plane: `proxy_api` is `host:port` (gRPC) where proxies ask, `local_api` where
-    programs of this machine ask the same in plain text; `public_api` is a URL without a path.
+    programs of this machine ask the same in plain text; `public_api` and `dashboard` are URLs without a path.
     """
 
     proxy_api: str
     local_api: str
     public_api: str
+    dashboard: str
     _identity: Identity | None
     _running: AsyncExitStack
 
@@ -66,9 +70,11 @@ async def build_embedded(
     identity: IdentitySettings | None = None,
     scrape_interval_s: float = INTERVAL_S,
     further_checks: Callable[[], Sequence[CheckResult]] = tuple,
+    dashboard: Sequence[Listen] = (LOOPBACK,),
 ) -> EmbeddedControlPlane:
-    """Start destination, policy, identity if given, proxy-api, scraper and public-api over `store`, for pods
-    in `networks`. `further_checks` are those of whoever fills that store: they end the self-check.
+    """Start destination, policy, identity if given, proxy-api, scraper, public-api and web over `store`, for
+    pods in `networks`. `further_checks` are those of whoever fills that store: they end the self-check.
+    `dashboard` is where a browser asks: the first that is free.
 
     Raises `BindError` when an address cannot be listened on, `IssuerError` when the identity's files
     cannot be used; nothing is left running then.
@@ -105,8 +111,13 @@ async def build_embedded(
             further_checks=further_checks,
         )
         people_ask = await running(serve_public_api(parts, metrics=metrics, listen=public_api))
+        browsers_ask = await running(
+            serve_dashboard(
+                api=operation_routes(operations(parts)), page=Page("local"), listen=dashboard
+            )
+        )
         return EmbeddedControlPlane(
-            proxies_ask, local_api, people_ask, certifying, starting.pop_all()
+            proxies_ask, local_api, people_ask, browsers_ask, certifying, starting.pop_all()
         )
 
 

@@ -9,9 +9,11 @@ import sys
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from linkerd2_py.base import logs
 from linkerd2_py.controlplane.identity.files import IssuerFiles
+from linkerd2_py.controlplane.listen import LOOPBACK, Listen
 from linkerd2_py.controlplane.local.programs.process import raise_files_limit
 from linkerd2_py.controlplane.local.state.owned import StateError
 from linkerd2_py.controlplane.local.state.state_dir import StateDir, try_lock
@@ -20,7 +22,10 @@ from linkerd2_py.controlplane.local.supervise.supervisor import Settings, StartE
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.run.local import build_embedded
 from linkerd2_py.controlplane.sources.local.source import LocalSource
+from linkerd2_py.controlplane.web.app import LOCAL_PORT
 
+DASHBOARD: Final = (*(Listen(port=LOCAL_PORT + more) for more in range(10)), LOOPBACK)
+"""Where a browser asks: the port that people know, or one of the next where it is taken."""
 ALREADY_RUNNING = "a local mesh is already running here; `linkerd2-py local down` stops it"
 
 
@@ -67,7 +72,7 @@ async def _run(settings: Settings, *, reports: ReportPipe) -> None:
         reports=reports,
         store=store,
         source=LocalSource(store),
-        start_control_plane=partial(build_embedded, store),
+        start_control_plane=partial(build_embedded, store, dashboard=DASHBOARD),
     )
     await supervisor.run()
 

@@ -49,6 +49,7 @@ class State:
     started: float
     pid_started: int = 0
     network: str = ""
+    dashboard: str = ""
     links: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 

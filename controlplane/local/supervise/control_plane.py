@@ -27,6 +27,10 @@ class ControlPlane(Protocol):
         """The URL where people ask."""
 
     @property
+    def dashboard(self) -> str:
+        """The URL where a browser asks."""
+
+    @property
     def anchors(self) -> bytes:
         """The trust anchors in force, in PEM, as a proxy that starts now is to have them."""
 

@@ -327,6 +327,7 @@ class Supervisor:
             version=__version__,
             pid=os.getpid(),
             public_api=plane.public_api,
+            dashboard=plane.dashboard,
             proxy_api=plane.local_api,
             mesh_file=str(self._settings.mesh_file),
             namespace=mesh.namespace,

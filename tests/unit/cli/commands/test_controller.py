@@ -25,6 +25,7 @@ print(sorted(heavy), file=sys.stderr)
         (["identity"], "--identity-issuance-lifetime"),
         (["proxy-api"], "--identity-addr"),
         (["public-api"], "--destination-addr"),
+        (["web"], "--enforced-host"),
     ],
 )
 def test_help_needs_nothing_that_its_process_will(words: list[str], expected: str) -> None:

@@ -292,22 +292,29 @@ def test_check_json() -> None:
 
 
 WORDS = live.Words(paint=PLAIN, program="linkerd2-py")
+DASHBOARD = "http://127.0.0.1:50750/"
 LINKS = {"web-svc": "http://127.0.0.1:7080/", "feed-svc": "tcp://127.0.0.1:7081"}
 
 
 def test_where_to_look_in_the_sample() -> None:
-    lines = live.where_to_look(LINKS, sample=True, words=WORDS, namespace="emojivoto")
+    lines = live.where_to_look(
+        LINKS, dashboard=DASHBOARD, sample=True, words=WORDS, namespace="emojivoto"
+    )
     _golden("local_sample.golden", "\n".join(lines))
 
 
 def test_where_to_look_in_another_mesh() -> None:
-    lines = live.where_to_look(LINKS, sample=False, words=WORDS, namespace="shop")
+    lines = live.where_to_look(
+        LINKS, dashboard=DASHBOARD, sample=False, words=WORDS, namespace="shop"
+    )
     _golden("local_links.golden", "\n".join(lines))
 
 
 def test_the_hints_fit_a_narrow_terminal() -> None:
     words = live.Words(paint=PLAIN, program=".venv/bin/linkerd2-py")
-    lines = live.where_to_look(LINKS, sample=True, words=words, namespace="emojivoto")
+    lines = live.where_to_look(
+        LINKS, dashboard=DASHBOARD, sample=True, words=words, namespace="emojivoto"
+    )
     assert "  .venv/bin/linkerd2-py stat deploy" in lines
     assert max(map(len, lines)) <= 90
 
