@@ -394,3 +394,15 @@ def web_url(text: str, *, flag: str) -> str:
     if text and not text.startswith(("http://", "https://")):
         raise bad_usage(f"{flag}: {text!r} is not a URL: write http://… or https://…")
     return text
+
+
+def check_prometheus_url(url: str) -> None:
+    """A usage error for what is no URL of a Prometheus; none is fine."""
+    if not url:
+        return
+    from linkerd2_py.controlplane.metrics.prometheus.api import check_url
+
+    try:
+        check_url(url)
+    except ValueError as error:
+        raise bad_usage(f"--prometheus-url: {url!r} is {error}") from error

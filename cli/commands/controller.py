@@ -202,6 +202,14 @@ def public_api(
     destination_addr: Annotated[
         str, flags.address("--destination-addr", what="Where proxies ask; `check` asks how it is.")
     ] = _DESTINATION,
+    prometheus_url: Annotated[
+        str,
+        typer.Option(
+            "--prometheus-url",
+            metavar="URL",
+            help="The Prometheus that scrapes the proxies (default: this process does so itself).",
+        ),
+    ] = "",
     kubeconfig: flags.Kubeconfig = None,
     controller_namespace: flags.ControllerNamespace = "linkerd",
     identity_trust_domain: flags.TrustDomainName = "cluster.local",
@@ -209,6 +217,7 @@ def public_api(
     log_format: flags.LogFormat = "plain",
 ) -> None:
     """Watch the cluster, scrape its proxies, and answer what people ask."""
+    flags.check_prometheus_url(prometheus_url)
     prepare(log_level, log_format=log_format)
     from linkerd2_py.controlplane.run.kubernetes.public_api import PublicApiProcess
 
@@ -217,6 +226,7 @@ def public_api(
         destination=destination_addr,
         identities=flags.identities(identity_trust_domain, namespace=controller_namespace),
         kubeconfig=kubeconfig,
+        prometheus=prometheus_url,
     )
     run_until_told(
         process.compose, admin=flags.listen(metrics_addr, flag="--metrics-addr or --admin-addr")

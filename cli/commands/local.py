@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 import typer
 
 from linkerd2_py.cli import completing, output
+from linkerd2_py.cli.controller_flags import check_prometheus_url
 from linkerd2_py.cli.durations import parse_duration
 from linkerd2_py.cli.errors import CliError, bad_usage
 from linkerd2_py.cli.find import local as found
@@ -102,6 +103,21 @@ def up(
     issuer_key_file: Annotated[
         Path | None, typer.Option(_ISSUER_FLAGS[2], metavar="FILE", help="Its private key (PEM).")
     ] = None,
+    prometheus: Annotated[
+        bool,
+        typer.Option(
+            "--prometheus",
+            help="Keep samples in a Prometheus of this mesh's own, whose history stays.",
+        ),
+    ] = False,
+    prometheus_url: Annotated[
+        str,
+        typer.Option(
+            "--prometheus-url",
+            metavar="URL",
+            help="Ask this Prometheus for samples; what it is to scrape is in the state directory.",
+        ),
+    ] = "",
 ) -> None:
     """Start control plane, workloads and proxies; in the foreground until Ctrl-C, or detached."""
     from linkerd2_py.controlplane.local.state import state_dir
@@ -110,6 +126,9 @@ def up(
     wait_s = parse_duration(wait, flag="--wait")
     lifetime_s = _issuance_lifetime(issuance_lifetime)
     issuer = _issuer(anchors_file, issuer_file, issuer_key_file)
+    check_prometheus_url(prometheus_url)
+    if prometheus and prometheus_url:
+        raise bad_usage("--prometheus starts one, --prometheus-url uses another: give one of them")
     if transparent and os.geteuid() != 0:
         raise CliError("--transparent makes network namespaces, which needs root: run it with sudo")
     try:
@@ -121,6 +140,8 @@ def up(
             start_limit_s=wait_s,
             transparent=transparent,
             issuer=launcher.IssuerPaths(*issuer) if issuer else None,
+            own_prometheus=prometheus,
+            prometheus_url=prometheus_url,
         )
         _make_room(launch.state_dir)
         supervising = launcher.Supervising(launch)
@@ -232,6 +253,7 @@ def status(
         "public API": state.public_api,
         "proxy API": state.proxy_api,
         "supervisor": f"pid {state.pid}",
+        **({"prometheus": state.prometheus} if state.prometheus else {}),
         **({"namespaces": f"{state.network}-POD"} if state.network else {}),
     }
     output.write("\n".join(f"{name + ':':<12} {value}" for name, value in facts.items()))

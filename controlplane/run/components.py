@@ -4,8 +4,9 @@ end of the block.
 Whoever composes them decides which run together: all in one process for a local mesh, one each in a cluster.
 """
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from starlette.routing import BaseRoute
@@ -23,6 +24,10 @@ from linkerd2_py.controlplane.listen import Listen
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
 from linkerd2_py.controlplane.metrics.embedded.scraper import Scraper
+from linkerd2_py.controlplane.metrics.embedded.store import EmbeddedStore
+from linkerd2_py.controlplane.metrics.prometheus.api import PrometheusApi
+from linkerd2_py.controlplane.metrics.prometheus.store import PrometheusReports, PrometheusStore
+from linkerd2_py.controlplane.metrics.store import MetricsStore, ProxyReports
 from linkerd2_py.controlplane.policy.admission.app import Answer, admission_app
 from linkerd2_py.controlplane.policy.policy import Policy
 from linkerd2_py.controlplane.policy.settings import Settings as PolicySettings
@@ -174,17 +179,39 @@ async def serve_proxy_api(
         await server.stop()
 
 
+class Samples(NamedTuple):
+    """Who answers questions about samples; `prometheus_problem` is None where this process keeps them."""
+
+    metrics: MetricsStore
+    reports: ProxyReports
+    prometheus_problem: Callable[[], Awaitable[str]] | None = None
+
+
 @asynccontextmanager
-async def scrape(
-    store: MeshStore, *, samples: SampleStore, interval_s: float, clock: Clock
-) -> AsyncIterator[Scraper]:
-    """Reads the metrics of every proxy into `samples`."""
+async def keep_samples(
+    store: MeshStore, *, interval_s: float, clock: Clock
+) -> AsyncIterator[Samples]:
+    """Reads the metrics of every proxy into the memory of this process."""
+    samples = SampleStore()
     scraper = Scraper(store, store=samples, interval_s=interval_s, clock=clock)
     scraper.start()
     try:
-        yield scraper
+        yield Samples(EmbeddedStore(samples, clock=clock), scraper)
     finally:
         await scraper.stop()
+
+
+@asynccontextmanager
+async def ask_prometheus(
+    url: str, *, store: MeshStore, interval_s: float, clock: Clock
+) -> AsyncIterator[Samples]:
+    """Leaves that to a Prometheus which scrapes so often. ValueError if `url` is none of one."""
+    api = PrometheusApi(url)
+    reports = PrometheusReports(api, mesh=store.mesh, clock=clock, interval_s=interval_s)
+    try:
+        yield Samples(PrometheusStore(api, clock=clock), reports, api.problem)
+    finally:
+        await api.close()
 
 
 @asynccontextmanager

@@ -13,17 +13,16 @@ from linkerd2_py.controlplane.identity.identity import Identity, IdentitySetting
 from linkerd2_py.controlplane.identity.names import TrustDomain
 from linkerd2_py.controlplane.listen import LOOPBACK, Listen
 from linkerd2_py.controlplane.mesh.store import MeshStore
-from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
 from linkerd2_py.controlplane.metrics.embedded.scraper import INTERVAL_S
-from linkerd2_py.controlplane.metrics.embedded.store import EmbeddedStore
 from linkerd2_py.controlplane.policy.cluster import Cluster
 from linkerd2_py.controlplane.policy.settings import Settings as PolicySettings
 from linkerd2_py.controlplane.public_api.operations import Parts, operations
 from linkerd2_py.controlplane.public_api.web import operation_routes
 from linkerd2_py.controlplane.run.components import (
+    ask_prometheus,
     certified_by,
+    keep_samples,
     own_metrics,
-    scrape,
     serve_dashboard,
     serve_destination,
     serve_identity,
@@ -69,17 +68,19 @@ async def build_embedded(
     networks: Sequence[str] = (),
     identity: IdentitySettings | None = None,
     scrape_interval_s: float = INTERVAL_S,
+    prometheus: str = "",
     further_checks: Callable[[], Sequence[CheckResult]] = tuple,
     dashboard: Sequence[Listen] = (LOOPBACK,),
 ) -> EmbeddedControlPlane:
     """Start destination, policy, identity if given, proxy-api, scraper, public-api and web over `store`, for
-    pods in `networks`. `further_checks` are those of whoever fills that store: they end the self-check.
-    `dashboard` is where a browser asks: the first that is free.
+    pods in `networks`. Where the URL of a Prometheus is given, that scrapes. `further_checks` are those of
+    whoever fills that store: they end the self-check. `dashboard` is where a browser asks: the first that is
+    free.
 
     Raises `BindError` when an address cannot be listened on, `IssuerError` when the identity's files
     cannot be used; nothing is left running then.
     """
-    samples, clock = SampleStore(), SystemClock()
+    clock = SystemClock()
     async with AsyncExitStack() as starting:
         running = starting.enter_async_context
         metrics = starting.enter_context(own_metrics())
@@ -97,14 +98,17 @@ async def build_embedded(
             )
         )
         proxies_ask, local_api = addresses[0], addresses[-1]
-        scraper = await running(
-            scrape(store, samples=samples, interval_s=scrape_interval_s, clock=clock)
+        samples = await running(
+            ask_prometheus(prometheus, store=store, interval_s=scrape_interval_s, clock=clock)
+            if prometheus
+            else keep_samples(store, interval_s=scrape_interval_s, clock=clock)
         )
         parts = Parts(
             mesh=store.mesh,
             destination=destination,
-            metrics=EmbeddedStore(samples, clock=clock),
-            reports=scraper,
+            metrics=samples.metrics,
+            reports=samples.reports,
+            prometheus_problem=samples.prometheus_problem,
             clock=clock,
             proxy_api_problem=partial(health_problem, local_api),
             trust=certifying.trust if certifying else None,

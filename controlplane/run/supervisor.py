@@ -54,6 +54,8 @@ def main() -> int:
         transparent=arguments.transparent,
         issuer=IssuerFiles(*arguments.issuer) if arguments.issuer else None,
         issuance_lifetime=timedelta(seconds=arguments.issuance_lifetime),
+        own_prometheus=arguments.prometheus,
+        prometheus_url=arguments.prometheus_url,
     )
     try:
         asyncio.run(_run(settings, reports=reports))
@@ -93,6 +95,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--transparent", action="store_true")
     parser.add_argument("--issuer", type=Path, nargs=3, metavar=("ANCHORS", "CERTIFICATE", "KEY"))
     parser.add_argument("--issuance-lifetime", type=float, required=True)
+    parser.add_argument("--prometheus", action="store_true")
+    parser.add_argument("--prometheus-url", default="")
     return parser.parse_args()
 
 

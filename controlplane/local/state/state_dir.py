@@ -37,7 +37,8 @@ class State:
     """What a running mesh says of itself; addresses are `host:port` unless they are URLs.
 
     `network` is the label of a transparent mesh's namespaces. `pid_started` tells the supervisor from a
-    later process of the same number (clock ticks since the machine's start).
+    later process of the same number (clock ticks since the machine's start). `prometheus` is the URL of the
+    one that has the samples, where there is one.
     """
 
     version: str
@@ -50,6 +51,7 @@ class State:
     pid_started: int = 0
     network: str = ""
     dashboard: str = ""
+    prometheus: str = ""
     links: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -86,6 +88,11 @@ class StateDir:
         """What proxies prove with who they are: a folder for each pod, which no mesh leaves behind."""
         return self.root / "identity"
 
+    @property
+    def prometheus(self) -> Path:
+        """What a Prometheus is told to scrape, and what one of our own has kept, which stays."""
+        return self.root / "prometheus"
+
     def log_of(self, name: str) -> Path:
         """The log of a pod, of `<pod>-proxy`, or of `control-plane`."""
         return self.logs / f"{name}.log"
@@ -102,7 +109,7 @@ class StateDir:
             owned.check_own(self.root)
             owned.make(self.logs, known_by=self.log_of(_CONTROL_PLANE).name)
             # Made later: who has something there is to hear of it before anything is started.
-            for folder in (self.identity, self.etc):
+            for folder in (self.identity, self.etc, self.prometheus):
                 owned.check_free(folder)
         except OSError as error:
             raise StateError(f"{self.root}: cannot be created: {error.strerror}") from error

@@ -39,8 +39,8 @@ class ControlPlane(Protocol):
 
 
 class StartControlPlane(Protocol):
-    """Starts one for pods in `networks`. `further_checks` end its self-check. OSError or IssuerError when
-    that is refused.
+    """Starts one for pods in `networks`, which asks the `prometheus` at a URL for samples if there is one.
+    `further_checks` end its self-check. OSError or IssuerError when that is refused.
     """
 
     async def __call__(
@@ -49,5 +49,6 @@ class StartControlPlane(Protocol):
         proxy_api: Listen,
         networks: Sequence[str],
         identity: IdentitySettings,
+        prometheus: str,
         further_checks: Callable[[], Sequence[CheckResult]],
     ) -> ControlPlane: ...

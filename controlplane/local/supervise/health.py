@@ -7,15 +7,23 @@ from collections.abc import Sequence
 from typing import Final
 
 from linkerd2_py.controlplane.checks.result import CheckResult
+from linkerd2_py.controlplane.local.programs.container import Container
 from linkerd2_py.controlplane.local.programs.guarding import Guard
 from linkerd2_py.controlplane.local.supervise.fleet import Fleet
 
 CATEGORY: Final = "linkerd-local"
 
 
-def local_checks(*, refused_edit: str, fleet: Fleet, guard: Guard) -> list[CheckResult]:
+def local_checks(
+    *, refused_edit: str, fleet: Fleet, guard: Guard, prometheus: Container | None
+) -> list[CheckResult]:
     """One for each thing that can be wrong; `refused_edit` says why the newest mesh.yaml is not followed."""
+    further = []
+    if prometheus is not None:
+        described = "prometheus has run from the start"
+        further = [_restarts(described, prometheus.restarts, prometheus.last_exit)]
     return [
+        *further,
         _check(
             "mesh.yaml is followed",
             [refused_edit] if refused_edit else [],

@@ -50,6 +50,8 @@ class Launch:
     start_limit_s: float = 60.0
     transparent: bool = False
     issuer: IssuerPaths | None = None
+    own_prometheus: bool = False
+    prometheus_url: str = ""
 
     @property
     def is_sample(self) -> bool:
@@ -163,6 +165,8 @@ def _argv(launch: Launch, *, report_fd: int) -> list[str]:
         *(("--transparent",) if launch.transparent else ()),
         *("--issuance-lifetime", str(launch.issuance_lifetime_s)),
         *(("--issuer", *map(str, launch.issuer)) if launch.issuer else ()),
+        *(("--prometheus",) if launch.own_prometheus else ()),
+        *(("--prometheus-url", launch.prometheus_url) if launch.prometheus_url else ()),
     ]
 
 

@@ -46,6 +46,12 @@ from linkerd2_py.controlplane.local.supervise.control_plane import ControlPlane,
 from linkerd2_py.controlplane.local.supervise.fleet import Fleet
 from linkerd2_py.controlplane.local.supervise.health import local_checks
 from linkerd2_py.controlplane.local.supervise.pod import PodRunner
+from linkerd2_py.controlplane.local.supervise.prometheus import (
+    MISSING,
+    LocalPrometheus,
+    ScrapeFiles,
+    is_installed,
+)
 from linkerd2_py.controlplane.local.supervise.reports import Report, ReportPipe
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.sources.local.mesh_file import MeshFileError, load_mesh_file
@@ -75,6 +81,9 @@ class Settings:
     transparent: bool = False
     issuer: IssuerFiles | None = None
     issuance_lifetime: timedelta = DEFAULT_LIFETIME
+    own_prometheus: bool = False
+    prometheus_url: str = ""
+    """Of one that runs already."""
 
     def identity(self, tokens: WorkloadTokens) -> IdentitySettings:
         """Who certifies the mesh: an issuer that is thrown away with it unless there are files."""
@@ -110,6 +119,7 @@ class Supervisor:
         self._anchors = b""
         self._state: State | None = None
         self._fleet: Fleet | None = None
+        self._prometheus: LocalPrometheus | None = None
 
     async def run(self) -> None:
         """Start, tell how that went, follow the file, stop. StartError if nothing could start."""
@@ -122,10 +132,13 @@ class Supervisor:
             guard.stand_by()
             place = await self._open_place(guard=guard, ending=ending)
             self._label = place.label
+            if self._settings.own_prometheus:
+                self._prometheus = self._make_prometheus(guard)
             plane = await self._start_plane(place=place, guard=guard)
             ending.push_async_callback(plane.stop)
             ending.callback(self._settings.state_dir.remove_state)
             self._reports.send(Report("step", "control plane"))
+            self._begin_scrapes(plane, ending=ending)
             identities = self._open_identities(plane, guard=guard, place=place)
             ending.callback(identities.close)
             around = self._surroundings(
@@ -191,7 +204,46 @@ class Supervisor:
     def _checks(self, guard: Guard) -> list[CheckResult]:
         if self._fleet is None:
             return []
-        return local_checks(refused_edit=self._refused_edit, fleet=self._fleet, guard=guard)
+        own = self._prometheus.container if self._prometheus else None
+        return local_checks(
+            refused_edit=self._refused_edit, fleet=self._fleet, guard=guard, prometheus=own
+        )
+
+    @property
+    def _prometheus_url(self) -> str:
+        return self._prometheus.url if self._prometheus else self._settings.prometheus_url
+
+    def _make_prometheus(self, guard: Guard) -> LocalPrometheus:
+        env = base_env()
+        if not is_installed(env):
+            raise StartError(MISSING)
+        try:
+            return LocalPrometheus(
+                self._settings.state_dir,
+                guard=guard,
+                clock=SystemClock(),
+                env=env,
+                on_change=self._on_change,
+            )
+        except AddressError as error:
+            raise StartError(str(error)) from error
+
+    def _begin_scrapes(self, plane: ControlPlane, *, ending: AsyncExitStack) -> None:
+        """Tell a Prometheus what there is, and start it if it is ours."""
+        if not self._prometheus_url:
+            return
+        files = ScrapeFiles(self._settings.state_dir.prometheus, store=self._store)
+        try:
+            files.open(public_api=plane.public_api)
+        except StateError as error:
+            raise StartError(str(error)) from error
+        except OSError as error:
+            raise StartError(f"{error.filename}: {error.strerror}") from error
+        ending.callback(files.close)
+        if self._prometheus:
+            self._prometheus.start()
+            ending.push_async_callback(self._prometheus.stop)
+            self._reports.send(Report("step", f"prometheus {self._prometheus.url}"))
 
     async def _start_plane(self, *, place: Place, guard: Guard) -> ControlPlane:
         try:
@@ -199,6 +251,7 @@ class Supervisor:
                 proxy_api=place.proxy_api,
                 networks=place.networks,
                 identity=self._settings.identity(self._tokens),
+                prometheus=self._prometheus_url,
                 further_checks=lambda: self._checks(guard),
             )
         except OSError as error:
@@ -304,6 +357,8 @@ class Supervisor:
         if self._fleet is None:
             return
         states = {pod.plan.name: _state_of(pod) for pod in self._fleet.pods}
+        if self._prometheus and self._prometheus.container.crash_looping:
+            states["prometheus"] = f"prometheus: {self._prometheus.container.problem}"
         states["ingress"] = "; ".join(self._fleet.closed_doors)
         for name, state in states.items():
             if state and state != self._told.get(name):
@@ -334,6 +389,7 @@ class Supervisor:
             started=SystemClock().wall(),
             pid_started=started_at(os.getpid()) or 0,
             network=self._label,
+            prometheus=self._prometheus_url,
         )
         self._refresh_state(mesh)
 

@@ -1,4 +1,4 @@
-"""`public-api`: what people ask of the mesh, with the samples that it scrapes itself."""
+"""`public-api`: what people ask of the mesh, with the samples of a Prometheus, or those that it scrapes itself."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ from pathlib import Path
 
 from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.controlplane.listen import Listen
-from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
 from linkerd2_py.controlplane.metrics.embedded.scraper import INTERVAL_S
-from linkerd2_py.controlplane.metrics.embedded.store import EmbeddedStore
+from linkerd2_py.controlplane.metrics.prometheus.store import (
+    INTERVAL_S as PROMETHEUS_INTERVAL_S,
+)
 from linkerd2_py.controlplane.public_api.operations import Parts
-from linkerd2_py.controlplane.run.components import scrape, serve_destination, serve_public_api
+from linkerd2_py.controlplane.run.components import (
+    ask_prometheus,
+    keep_samples,
+    serve_destination,
+    serve_public_api,
+)
 from linkerd2_py.controlplane.run.health import health_problem
 from linkerd2_py.controlplane.run.kubernetes.cluster import ask_api_server, follow_cluster
 from linkerd2_py.controlplane.run.kubernetes.process import Process
@@ -27,6 +33,8 @@ class PublicApiProcess:
     destination: str
     identities: Identities
     kubeconfig: Path | None = None
+    prometheus: str = ""
+    """The URL of one; where there is none, samples are this process's own."""
 
     async def compose(self, process: Process) -> None:
         """See `Compose`."""
@@ -36,15 +44,20 @@ class PublicApiProcess:
         store = cluster.store
         process.health.needs.append(cluster.needed(lambda: not store.mesh.unsynced))
         destination = running.enter_context(serve_destination(store, metrics=metrics))
-        samples, clock = SampleStore(), SystemClock()
-        scraper = await running.enter_async_context(
-            scrape(store, samples=samples, interval_s=INTERVAL_S, clock=clock)
+        clock = SystemClock()
+        samples = await running.enter_async_context(
+            ask_prometheus(
+                self.prometheus, store=store, interval_s=PROMETHEUS_INTERVAL_S, clock=clock
+            )
+            if self.prometheus
+            else keep_samples(store, interval_s=INTERVAL_S, clock=clock)
         )
         parts = Parts(
             mesh=store.mesh,
             destination=destination,
-            metrics=EmbeddedStore(samples, clock=clock),
-            reports=scraper,
+            metrics=samples.metrics,
+            reports=samples.reports,
+            prometheus_problem=samples.prometheus_problem,
             clock=clock,
             proxy_api_problem=partial(health_problem, self.destination),
             source="kubernetes",
