@@ -30,6 +30,7 @@ from linkerd2_py.charts.nodes import (
     Manifest,
     Not,
     Operand,
+    Pairs,
     Plain,
     Ref,
     Refusal,
@@ -125,6 +126,10 @@ def _item(item: Tree, known: Roots) -> Iterator[Anything]:
     elif isinstance(item, Each):
         for one in value(item.over, known) or ():
             yield from _item(item.item, {**known, item.name: one})
+    elif isinstance(item, Pairs):
+        for key, one in sorted((value(item.over, known) or {}).items()):
+            pair = {f"{item.name}Key": key, f"{item.name}Value": one}
+            yield from _item(item.item, {**known, **pair})
     elif isinstance(item, When):
         chosen = item.then if _holds(item.condition, known) else item.otherwise
         if chosen is not None:

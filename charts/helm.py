@@ -32,6 +32,7 @@ from linkerd2_py.charts.nodes import (
     Manifest,
     Not,
     Operand,
+    Pairs,
     Part,
     Plain,
     Ref,
@@ -221,6 +222,11 @@ def _item(item: Tree, indent: str) -> Lines:
         yield _action("end", indent)
     elif isinstance(item, Each):
         yield _action(f"range ${item.name} := {operand(item.over)}", indent)
+        yield from _item(item.item, indent)
+        yield _action("end", indent)
+    elif isinstance(item, Pairs):
+        names = f"${item.name}Key, ${item.name}Value"
+        yield _action(f"range {names} := {operand(item.over)}", indent)
         yield from _item(item.item, indent)
         yield _action("end", indent)
     elif isinstance(item, Items):

@@ -210,6 +210,17 @@ class Each(Branch):
     item: Tree
 
 
+@dataclass(frozen=True)
+class Pairs(Branch):
+    """Items of the list in which it stands: one for each entry of a mapping of values, by its keys, to which they refer
+    by `Ref("", of=f"{name}Key")` and `Ref("", of=f"{name}Value")`.
+    """
+
+    name: str
+    over: Expression
+    item: Tree
+
+
 def spread(over: Expression) -> Each:
     """The items of a list of values, among others."""
     return Each("item", over, Ref("", of="item"))

@@ -14,6 +14,7 @@ from linkerd2_py.charts.evaluate import Object, objects, roots
 CRDS: Final = Path(__file__).parent / "linkerd2-py-crds" / "templates"
 _ORDER: Final = (
     *("Namespace", "NetworkPolicy", "PodDisruptionBudget", "ServiceAccount", "Secret", "ConfigMap"),
+    "PersistentVolumeClaim",
     *(
         "ClusterRole",
         "ClusterRoleBinding",

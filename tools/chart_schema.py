@@ -54,6 +54,26 @@ _ID: Final[Schema] = {"type": "integer", "minimum": -1}
 _NUMBER: Final[Schema] = {"type": "integer", "minimum": 0}
 
 
+_URL: Final[Schema] = {
+    "type": "string",
+    "pattern": "^(https?://[^ ?#]+)?$",
+    "description": "a URL, as http://prometheus.monitoring:9090",
+}
+_RULE_MOUNTS: Final[Schema] = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string"},
+            "configMap": {"type": "string"},
+            "subPath": {"type": "string", "pattern": "^[^/]+_rules\\.ya?ml$"},
+        },
+        "required": ["name", "configMap", "subPath"],
+        "additionalProperties": False,
+    },
+}
+
+
 def _words(*words: str) -> Schema:
     return {"type": "string", "enum": list(words)}
 
@@ -147,6 +167,25 @@ SAID: Final[Mapping[str, Schema]] = {
     "destinationController.meshedHttp2ClientProtobuf": _OBJECT,
     "destinationController.podAnnotations": _TEXTS,
     "publicAPI.podAnnotations": _TEXTS,
+    "prometheusUrl": _URL,
+    "prometheus.image.name": _IMAGE,
+    "prometheus.image.pullPolicy": _words("", *_PULL),
+    "prometheus.logLevel": _words("", "debug", "info", "warn", "error"),
+    "prometheus.logFormat": _words("", "logfmt", "json"),
+    "prometheus.args": {
+        "type": "object",
+        "additionalProperties": {"type": ["string", "integer", "boolean", "null"]},
+    },
+    "prometheus.globalConfig": _OBJECT,
+    "prometheus.scrapeConfigs": _OBJECTS,
+    "prometheus.metricRelabelConfigs": _OBJECTS,
+    "prometheus.alertmanagers": _OBJECTS,
+    "prometheus.alertRelabelConfigs": _OBJECTS,
+    "prometheus.remoteWrite": _OBJECTS,
+    "prometheus.ruleConfigMapMounts": _RULE_MOUNTS,
+    "prometheus.persistence.size": _AMOUNT,
+    "prometheus.podAnnotations": _TEXTS,
+    "grafana.externalUrl": _URL,
     "policyController.probeNetworks": {"type": "array", "items": {"type": "string"}},
     "proxyInjector.timeoutSeconds": {"type": "integer", "minimum": 1, "maximum": 30},
     "proxyInjector.podAnnotations": _TEXTS,

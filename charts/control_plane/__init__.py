@@ -11,6 +11,7 @@ from linkerd2_py.charts.control_plane.destination import DESTINATION
 from linkerd2_py.charts.control_plane.identity import IDENTITY
 from linkerd2_py.charts.control_plane.namespace import NAMESPACE_MANIFEST
 from linkerd2_py.charts.control_plane.network_policies import NETWORK_POLICIES
+from linkerd2_py.charts.control_plane.prometheus import PROMETHEUS
 from linkerd2_py.charts.control_plane.proxy_injector import INJECTOR
 from linkerd2_py.charts.control_plane.public_api import PUBLIC_API
 from linkerd2_py.charts.nodes import Manifest
@@ -21,6 +22,7 @@ MANIFESTS: tuple[Manifest, ...] = (
     IDENTITY,
     DESTINATION,
     PUBLIC_API,
+    PROMETHEUS,
     INJECTOR,
     NETWORK_POLICIES,
 )

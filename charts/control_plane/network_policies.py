@@ -8,6 +8,7 @@ from linkerd2_py.charts.control_plane.destination import DESTINATION_COMPONENT
 from linkerd2_py.charts.control_plane.identity import IDENTITY_COMPONENT
 from linkerd2_py.charts.control_plane.named import metadata, own_labels
 from linkerd2_py.charts.control_plane.pods import Component
+from linkerd2_py.charts.control_plane.prometheus import PROMETHEUS_COMPONENT
 from linkerd2_py.charts.control_plane.proxy_injector import INJECTOR_COMPONENT
 from linkerd2_py.charts.control_plane.public_api import PUBLIC_API_COMPONENT
 from linkerd2_py.charts.nodes import Manifest, Ref, Tree, When
@@ -40,13 +41,16 @@ def _policy(component: Component) -> When:
 
 NETWORK_POLICIES: Final = Manifest(
     "network-policies.yaml",
-    tuple(
-        _policy(component)
-        for component in (
-            IDENTITY_COMPONENT,
-            DESTINATION_COMPONENT,
-            PUBLIC_API_COMPONENT,
-            INJECTOR_COMPONENT,
-        )
+    (
+        *(
+            _policy(component)
+            for component in (
+                IDENTITY_COMPONENT,
+                DESTINATION_COMPONENT,
+                PUBLIC_API_COMPONENT,
+                INJECTOR_COMPONENT,
+            )
+        ),
+        When(Ref("prometheus.enabled"), _policy(PROMETHEUS_COMPONENT)),
     ),
 )

@@ -43,6 +43,7 @@ CONTROLLER_IMAGE: Final = text(
     Default(Ref("controllerImageVersion"), Ref("linkerdVersion")),
 )
 PROXY_VERSION: Final = Default(Ref("proxy.image.version"), Ref("linkerdVersion"))
+_STRATEGY: Final[Tree] = When(Ref("deploymentStrategy"), Ref("deploymentStrategy"))
 _REPLICAS: Final = Ref("controllerReplicas")
 UNSAID: Final[Known] = {
     **dict.fromkeys(
@@ -67,6 +68,19 @@ _TOKEN: Final = "kube-api-access"  # noqa: S105  # the name of a volume
 
 
 @dataclass(frozen=True)
+class OtherProgram:
+    """Of a process from somebody else's image."""
+
+    image: Operand
+    pull_policy: Operand
+    live: str
+    ready: str
+    uid: int
+    mounts: Sequence[Tree] = ()
+    """Those that are not whole volumes to be read."""
+
+
+@dataclass(frozen=True)
 class Container:
     """A process of the control plane."""
 
@@ -81,6 +95,8 @@ class Container:
     mounts: Mapping[str, str] = field(default_factory=dict)
     """Volumes, by where they are."""
     asks_api_server: bool = True
+    other: OtherProgram | None = None
+    """Where the program is none of ours."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +114,9 @@ class Component:
     replicas: Operand = _REPLICAS
     known: Known = field(default_factory=dict)
     """Values that are not the user's to choose for these pods."""
+    group: int | None = None
+    """Which group its volumes belong to."""
+    strategy: Tree = _STRATEGY
 
     @property
     def workload(self) -> str:
@@ -125,7 +144,7 @@ def deployment(component: Component) -> dict[str, Tree]:
             "replicas": component.replicas,
             "revisionHistoryLimit": Ref("revisionHistoryLimit"),
             "selector": {"matchLabels": {**own_labels(component.name), **_proxy_label(component)}},
-            "strategy": When(Ref("deploymentStrategy"), Ref("deploymentStrategy")),
+            "strategy": component.strategy,
             "template": {"metadata": _pod_metadata(component), "spec": _pod(component)},
         },
     }
@@ -191,7 +210,10 @@ def _pod(component: Component) -> Tree:
         "serviceAccountName": component.account or component.workload,
         # Only the containers that ask the API server have a token for it.
         "automountServiceAccountToken": False,
-        "securityContext": {"seccompProfile": SECCOMP},
+        "securityContext": {
+            "seccompProfile": SECCOMP,
+            **({} if component.group is None else {"fsGroup": component.group}),
+        },
         **_meshed(component),
         "volumes": [*component.volumes, _token(), *volumes()],
     }
@@ -252,27 +274,24 @@ def _container(made: Container) -> Tree:
     mounts: list[Tree] = [
         {"name": name, "mountPath": path, "readOnly": True} for path, name in made.mounts.items()
     ]
-    gid = Ref("controllerGID")
+    gid, other = Ref("controllerGID"), made.other
+    live = other.live if other else "/live"
     return {
         "name": made.name,
-        "image": CONTROLLER_IMAGE,
-        "imagePullPolicy": Ref("imagePullPolicy"),
-        "args": [
-            *("controller", *made.arguments),
-            text("--log-level=", Ref("controllerLogLevel")),
-            text("--log-format=", Ref("controllerLogFormat")),
-        ],
+        "image": other.image if other else CONTROLLER_IMAGE,
+        "imagePullPolicy": other.pull_policy if other else Ref("imagePullPolicy"),
+        "args": _arguments(made),
         "ports": [{"name": name, "containerPort": port} for name, port in made.ports.items()],
         # A process may take its time to start, on a busy node; after that it answers.
         "startupProbe": {
-            **_probe("/live", made, "liveness"),
+            **_probe(live, made, "liveness"),
             "periodSeconds": 1,
             "failureThreshold": 120,
         },
-        "livenessProbe": _probe("/live", made, "liveness"),
+        "livenessProbe": _probe(live, made, "liveness"),
         # Looked at often, so that a new pod serves as soon as it can.
         "readinessProbe": {
-            **_probe("/ready", made, "readiness"),
+            **_probe(other.ready if other else "/ready", made, "readiness"),
             "periodSeconds": 2,
             "failureThreshold": 30,
         },
@@ -282,13 +301,27 @@ def _container(made: Container) -> Tree:
             "capabilities": {"drop": ["ALL"]},
             "readOnlyRootFilesystem": True,
             "runAsNonRoot": True,
-            "runAsUser": Ref("controllerUID"),
-            "runAsGroup": When(AtLeast(gid, 0), gid),
+            "runAsUser": other.uid if other else Ref("controllerUID"),
+            "runAsGroup": other.uid if other else When(AtLeast(gid, 0), gid),
             "seccompProfile": SECCOMP,
         },
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "volumeMounts": [*mounts, *(token if made.asks_api_server else [])],
+        "volumeMounts": [
+            *mounts,
+            *(other.mounts if other else ()),
+            *(token if made.asks_api_server else []),
+        ],
     }
+
+
+def _arguments(made: Container) -> list[Tree]:
+    if made.other:
+        return [*made.arguments]
+    return [
+        *("controller", *made.arguments),
+        text("--log-level=", Ref("controllerLogLevel")),
+        text("--log-format=", Ref("controllerLogFormat")),
+    ]
 
 
 def _probe(path: str, made: Container, kind: str) -> dict[str, Tree]:

@@ -12,11 +12,20 @@ from linkerd2_py.charts.control_plane.pods import (
     deployment,
     disruption_budget,
 )
-from linkerd2_py.charts.nodes import NAMESPACE, Manifest, Ref, text
+from linkerd2_py.charts.nodes import NAMESPACE, Choice, Default, Manifest, Ref, When, text
 from linkerd2_py.charts.pod.kinds import Meshed
 
 _NAME: Final = "linkerd-public-api"
 _COMPONENT: Final = "public-api"
+PROMETHEUS: Final = Default(
+    Ref("prometheusUrl"),
+    Choice(
+        Ref("prometheus.enabled"),
+        text("http://linkerd-prometheus.", NAMESPACE, ".svc.", Ref("clusterDomain"), ":9090"),
+        "",
+    ),
+)
+"""Where samples are asked for: there, or at the one of this chart, or nowhere else than in this pod."""
 
 PUBLIC_API_COMPONENT: Final = Component(
     name=_COMPONENT,
@@ -33,6 +42,7 @@ PUBLIC_API_COMPONENT: Final = Component(
                 ),
                 text("--controller-namespace=", NAMESPACE),
                 text("--identity-trust-domain=", TRUST_DOMAIN),
+                When(PROMETHEUS, text("--prometheus-url=", PROMETHEUS)),
             ),
             ports={"http": 8085, "api-admin": 9995},
             admin=9995,

@@ -42,6 +42,10 @@ HOST: Final = "127.0.0.1"
 PREFERRED_PORT: Final = 9090
 INTERVAL_S: Final = 2
 """As often as the scraper of the embedded store, so that the same windows have the same samples."""
+LOOKBACK: Final = "15s"
+"""How old the newest value of a gauge may be. What the last mesh of this folder has left behind is nobody's any more
+after that.
+"""
 RETENTION: Final = ("--storage.tsdb.retention.time=15d", "--storage.tsdb.retention.size=1GB")
 _GRACE_S: Final = 5.0
 
@@ -82,7 +86,7 @@ class ScrapeFiles:
             "global": {
                 "scrape_interval": f"{INTERVAL_S}s",
                 "scrape_timeout": f"{INTERVAL_S}s",
-                "evaluation_interval": f"{5 * INTERVAL_S}s",
+                "evaluation_interval": f"{3 * INTERVAL_S}s",
             },
             "rule_files": [str(self._folder / "rules.yml")],
             "scrape_configs": jobs(
@@ -174,6 +178,7 @@ class LocalPrometheus:
                 f"--config.file={folder / 'prometheus.yml'}",
                 f"--storage.tsdb.path={folder / 'data'}",
                 *RETENTION,
+                f"--query.lookback-delta={LOOKBACK}",
                 f"--web.listen-address={self.address}",
                 "--log.level=warn",
             ),

@@ -24,6 +24,8 @@ INTERVAL_S: Final = 10.0
 JOBS: Final = "linkerd-proxy"
 _BY_POD: Final = f"({LABEL_NAMESPACE}, {LABEL_POD})"
 _LAST_SUCCESS_RANGE: Final = "5m"
+_WELL: Final = (0.0, 1.0)
+_UNREADABLE: Final = "Prometheus cannot read it; its page /targets says why"
 
 
 class PrometheusStore:
@@ -98,32 +100,41 @@ class PrometheusReports:
         """Of each pod with a proxy; of one that is not scraped at all, nothing is known."""
         at_ms = int(self._clock.wall() * 1000)
         up = f'up{{job="{JOBS}"}}'
-        levels, times = await asyncio.gather(
-            self._by_pod(f"min({up}) by {_BY_POD}", at_ms=at_ms),
-            self._by_pod(f"max(timestamp({up})) by {_BY_POD}", at_ms=at_ms),
-        )
-        failing = {pod for pod, level in levels.items() if not level}
-        last = {pod: time for pod, time in times.items() if pod not in failing}
-        if failing:
+        newest = await self._newest(up, at_ms=at_ms)
+        succeeded = {pod: time for pod, (time, level) in newest.items() if level}
+        if len(succeeded) < len(newest):
             steps = f"[{_LAST_SUCCESS_RANGE}:{max(1, round(self._interval_s))}s]"
-            succeeded = f"max_over_time((timestamp({up}) * ({up} == 1)){steps})"
-            before = await self._by_pod(f"max({succeeded}) by {_BY_POD}", at_ms=at_ms)
-            last |= {pod: time for pod, time in before.items() if pod in failing}
+            before = f"max_over_time((timestamp({up}) * ({up} == 1)){steps})"
+            found = await self._api.vector(f"max({before}) by {_BY_POD}", at_ms=at_ms)
+            succeeded = {_pod_of(one): one.value for one in found} | succeeded
         return {
             pod.key: Report(
-                last.get(pod.key),
-                "Prometheus cannot read it; its page /targets says why"
-                if pod.key in failing
-                else "",
+                succeeded.get(pod.key), _UNREADABLE if newest.get(pod.key, _WELL)[1] == 0 else ""
             )
             for pod in tuple(self._mesh.pods.values())
             if pod.meshed and pod.admin_addr
         }
 
-    async def _by_pod(self, expression: str, *, at_ms: int) -> dict[Key, float]:
-        found = await self._api.vector(expression, at_ms=at_ms)
-        return {_pod_of(one): one.value for one in found}
+    async def _newest(self, up: str, *, at_ms: int) -> dict[Key, tuple[float, float]]:
+        """When each pod was scraped last, and whether that went well. A pod that has had other addresses has
+        several series for a while.
+        """
+        by = f"({LABEL_NAMESPACE}, {LABEL_POD}, instance)"
+        levels, times = await asyncio.gather(
+            self._api.vector(f"min({up}) by {by}", at_ms=at_ms),
+            self._api.vector(f"max(timestamp({up})) by {by}", at_ms=at_ms),
+        )
+        scraped = {_instance_of(one): one.value for one in times}
+        newest: dict[Key, tuple[float, float]] = {}
+        async for one in in_slices(levels):
+            found = scraped.get(_instance_of(one), 0.0), one.value
+            newest[_pod_of(one)] = max(newest.get(_pod_of(one), (0.0, 0.0)), found)
+        return newest
 
 
 def _pod_of(sample: Sample) -> Key:
     return Key(sample.labels.get(LABEL_NAMESPACE, ""), sample.labels.get(LABEL_POD, ""))
+
+
+def _instance_of(sample: Sample) -> tuple[Key, str]:
+    return _pod_of(sample), sample.labels.get("instance", "")
