@@ -60,7 +60,7 @@ class Identity:
             current = FixedIssuer(settings.issuer)
         self._current = current
         self._clock = clock
-        self._name = settings.trust_domain.control_plane
+        self._trust_domain = settings.trust_domain
         self._validity = settings.validity
         counters.show_issuer_ttl(lambda: current.issuer.ends.timestamp() - clock.wall())
         certification = Certification(
@@ -84,10 +84,18 @@ class Identity:
             problem=self._current.problem,
         )
 
-    def own_certificate(self) -> OwnCertificate:
-        """Of a control plane that ends TLS itself; not started."""
+    def own_certificate(self, service_account: str = "") -> OwnCertificate:
+        """Of a control plane that ends TLS itself, or of a part of it that has an account of its own; not
+        started.
+        """
+        domain = self._trust_domain
+        name = (
+            domain.identity(service_account, namespace=domain.control_namespace)
+            if service_account
+            else domain.control_plane
+        )
         return OwnCertificate(
-            self._name, current=self._current, validity=self._validity, clock=self._clock
+            name, current=self._current, validity=self._validity, clock=self._clock
         )
 
     def start(self) -> None:

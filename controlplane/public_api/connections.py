@@ -17,6 +17,8 @@ HEAD_S: Final = 10.0
 """For a whole request, from the connection or from its first byte."""
 ANSWER_S: Final = 60.0
 """For the answer, until the client has taken it."""
+ENDLESS: Final = "endless"
+"""Set in the state of a request whose answer goes on: its client has that long for what waits for it."""
 IDLE_S: Final = 30
 """Between two requests; uvicorn's own clock."""
 
@@ -84,7 +86,14 @@ class BoundedProtocol(H11Protocol):
 
     def _end_in(self, seconds: float) -> None:
         self._stop_clock()
-        self._deadline = self.loop.call_later(seconds, self.end)
+        self._deadline = self.loop.call_later(seconds, self._on_deadline)
+
+    def _on_deadline(self) -> None:
+        goes_on = self.busy and ENDLESS in self.scope["state"]
+        if goes_on and not self.transport.get_write_buffer_size():
+            self._end_in(ANSWER_S)
+        else:
+            self.end()
 
     def _stop_clock(self) -> None:
         self.waiting_since = time.monotonic()

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import socket
-from typing import Any
+import ssl
+from typing import Any, Protocol
 
 import uvicorn
 
@@ -18,9 +19,20 @@ _STOP_GRACE_S = 2
 logger = logging.getLogger(__name__)
 
 
+class Clients(Protocol):
+    """Whose certificates are asked for."""
+
+    @property
+    def protocol(self) -> type[BoundedProtocol]:
+        """What tells applications whose they are."""
+
+    def require(self, context: ssl.SSLContext) -> None:
+        """Let nobody in without one."""
+
+
 class WebServer:
     """One listener, which log and errors call `name`; `address` is where it listens once started. With `tls`
-    it is asked by TLS; with `websockets` it also serves those.
+    it is asked by TLS, by `clients` alone where these are given; with `websockets` it also serves those.
     """
 
     def __init__(
@@ -30,9 +42,11 @@ class WebServer:
         name: str = "public-api",
         tls: TlsFiles | None = None,
         websockets: bool = False,
+        clients: Clients | None = None,
     ) -> None:
         self._name = name
         self._tls = tls
+        self._clients = clients
         self._config = uvicorn.Config(
             app,
             lifespan="off",
@@ -41,7 +55,7 @@ class WebServer:
             server_header=False,
             # uvicorn calls what it takes for a class.
             ws=_websocket if websockets else "none",  # type: ignore[arg-type]
-            http=BoundedProtocol,
+            http=clients.protocol if clients else BoundedProtocol,
             timeout_keep_alive=IDLE_S,
             timeout_graceful_shutdown=_STOP_GRACE_S,
             ssl_certfile=tls.certificate if tls else None,
@@ -84,6 +98,8 @@ class WebServer:
             # Which of the two it was is not said.
             where = self._tls and f"{self._tls.certificate}, {self._tls.key}"
             raise CertificateError(f"{self._name}: {where}: {error.strerror or error}") from error
+        if self._clients and self._config.ssl:
+            self._clients.require(self._config.ssl)
 
     def _follow(self) -> None:
         tls, context = self._tls, self._config.ssl

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from linkerd2_py.base.hosts import is_answered
@@ -27,8 +27,15 @@ ExceptionHandler = Callable[[HttpRequest, Exception], Awaitable[Response]]
 logger = logging.getLogger(__name__)
 
 
-def web_app(operations: Sequence[Operation[Any]], *, metrics: CollectorRegistry) -> Starlette:
-    """The application: the operations, their OpenAPI document, and the control plane's own metrics."""
+def web_app(
+    operations: Sequence[Operation[Any]],
+    *,
+    metrics: CollectorRegistry,
+    further: Sequence[BaseRoute] = (),
+) -> Starlette:
+    """The application: the operations, their OpenAPI document, `further` routes, and the control plane's own
+    metrics.
+    """
     described = document(operations)
 
     async def openapi(_request: HttpRequest) -> Response:
@@ -40,6 +47,7 @@ def web_app(operations: Sequence[Operation[Any]], *, metrics: CollectorRegistry)
     routes = operation_routes(operations)
     routes.append(Route("/openapi.json", openapi))
     routes.append(Route("/metrics", own_metrics))
+    routes.extend(further)
     return Starlette(
         routes=routes,
         middleware=[Middleware(KnownHosts)],
@@ -95,7 +103,12 @@ async def _on_store_error(_request: HttpRequest, error: Exception) -> Response:
 
 async def _on_http_error(request: HttpRequest, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
-    reasons = {404: f"no such path: {request.url.path[:80]}", 405: "only GET is allowed here"}
+    allowed = (error.headers or {}).get("Allow", "") if isinstance(error, HTTPException) else ""
+    method = "POST" if allowed == "POST" else "GET"
+    reasons = {
+        404: f"no such path: {request.url.path[:80]}",
+        405: f"only {method} is allowed here",
+    }
     return _error(reasons.get(status, str(error)), status=status)
 
 

@@ -42,6 +42,8 @@ from linkerd2_py.controlplane.public_api.operations import Parts, operations
 from linkerd2_py.controlplane.public_api.server import WebServer
 from linkerd2_py.controlplane.public_api.tls import TlsFiles
 from linkerd2_py.controlplane.public_api.web import web_app
+from linkerd2_py.controlplane.tap.proxies import Proxies
+from linkerd2_py.controlplane.tap.service import Authorize, TapService, anybody
 from linkerd2_py.controlplane.web.app import Page, dashboard_app
 from linkerd2_py.controlplane.web.guard import LOCAL_HOSTS
 
@@ -99,9 +101,11 @@ async def serve_identity(
 
 
 @asynccontextmanager
-async def certified_by(identity: Identity) -> AsyncIterator[LocalIdentity]:
-    """Who this control plane is to its proxies, where it ends their TLS itself."""
-    own = identity.own_certificate()
+async def certified_by(
+    identity: Identity, *, service_account: str = ""
+) -> AsyncIterator[LocalIdentity]:
+    """Who this control plane is to its proxies, where it ends their TLS itself; or who one part of it is."""
+    own = identity.own_certificate(service_account)
     own.start()
     try:
         yield own.identity
@@ -255,11 +259,34 @@ async def _start_at_first(server: WebServer, listen: Sequence[Listen]) -> str:
 
 
 @asynccontextmanager
+async def serve_tap(
+    store: MeshStore,
+    *,
+    metrics: CollectorRegistry,
+    identity: LocalIdentity | None = None,
+    authorize: Authorize = anybody,
+) -> AsyncIterator[TapService]:
+    """Live traffic: proxies are called as `identity`, or where there is none through a proxy of ours."""
+    service = TapService(
+        store, proxies=Proxies(identity=identity), authorize=authorize, metrics=metrics
+    )
+    service.start()
+    try:
+        yield service
+    finally:
+        await service.stop()
+
+
+@asynccontextmanager
 async def serve_public_api(
-    parts: Parts, *, metrics: CollectorRegistry, listen: Listen
+    parts: Parts,
+    *,
+    metrics: CollectorRegistry,
+    listen: Listen,
+    further: Sequence[BaseRoute] = (),
 ) -> AsyncIterator[str]:
-    """The URL where people ask. BindError when it cannot be listened on."""
-    server = WebServer(web_app(operations(parts), metrics=metrics))
+    """The URL where people ask, also by `further` routes. BindError when it cannot be listened on."""
+    server = WebServer(web_app(operations(parts), metrics=metrics, further=further))
     try:
         yield f"http://{await server.start(host=listen.host, port=listen.port)}"
     finally:

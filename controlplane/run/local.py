@@ -8,6 +8,7 @@ from functools import partial
 from ipaddress import ip_network
 
 from linkerd2_py.base.clock import SystemClock
+from linkerd2_py.base.tap import SERVICE_ACCOUNT
 from linkerd2_py.controlplane.checks.result import CheckResult
 from linkerd2_py.controlplane.identity.identity import Identity, IdentitySettings
 from linkerd2_py.controlplane.identity.names import TrustDomain
@@ -29,22 +30,27 @@ from linkerd2_py.controlplane.run.components import (
     serve_policy,
     serve_proxy_api,
     serve_public_api,
+    serve_tap,
     what_proxies_ask,
 )
 from linkerd2_py.controlplane.run.health import health_problem
+from linkerd2_py.controlplane.tap.door import tap_route
+from linkerd2_py.controlplane.tap.service import TapService
 from linkerd2_py.controlplane.web.app import Page
 
 
 @dataclass(slots=True)
 class EmbeddedControlPlane:
-    """A running control plane: `proxy_api` is `host:port` (gRPC) where proxies ask, `local_api` where
-    programs of this machine ask the same in plain text; `public_api` and `dashboard` are URLs without a path.
+    """A running control plane: `tap` tells what passes; `proxy_api` is `host:port` (gRPC) where proxies ask,
+    `local_api` where programs of this machine ask the same in plain text; `public_api` and `dashboard` are
+    URLs without a path.
     """
 
     proxy_api: str
     local_api: str
     public_api: str
     dashboard: str
+    tap: TapService
     _identity: Identity | None
     _running: AsyncExitStack
 
@@ -67,15 +73,16 @@ async def build_embedded(
     public_api: Listen = LOOPBACK,
     networks: Sequence[str] = (),
     identity: IdentitySettings | None = None,
+    tap_token: str = "",
     scrape_interval_s: float = INTERVAL_S,
     prometheus: str = "",
     further_checks: Callable[[], Sequence[CheckResult]] = tuple,
     dashboard: Sequence[Listen] = (LOOPBACK,),
 ) -> EmbeddedControlPlane:
-    """Start destination, policy, identity if given, proxy-api, scraper, public-api and web over `store`, for
-    pods in `networks`. Where the URL of a Prometheus is given, that scrapes. `further_checks` are those of
-    whoever fills that store: they end the self-check. `dashboard` is where a browser asks: the first that is
-    free.
+    """Start destination, policy, identity if given, proxy-api, scraper, tap, public-api and web over `store`,
+    for pods in `networks`. Where the URL of a Prometheus is given, that scrapes. Who has `tap_token` may watch
+    what passes through proxies; nobody may without one. `further_checks` are those of whoever fills that
+    store: they end the self-check. `dashboard` is where a browser asks: the first that is free.
 
     Raises `BindError` when an address cannot be listened on, `IssuerError` when the identity's files
     cannot be used; nothing is left running then.
@@ -114,14 +121,35 @@ async def build_embedded(
             trust=certifying.trust if certifying else None,
             further_checks=further_checks,
         )
-        people_ask = await running(serve_public_api(parts, metrics=metrics, listen=public_api))
+        watcher = (
+            await running(certified_by(certifying, service_account=SERVICE_ACCOUNT))
+            if certifying
+            else None
+        )
+        tap = await running(serve_tap(store, metrics=metrics, identity=watcher))
+        people_ask = await running(
+            serve_public_api(
+                parts,
+                metrics=metrics,
+                listen=public_api,
+                further=[tap_route(tap, token=tap_token)],
+            )
+        )
         browsers_ask = await running(
             serve_dashboard(
                 api=operation_routes(operations(parts)), page=Page("local"), listen=dashboard
             )
         )
+        # Else those who watch would be waited for.
+        starting.push_async_callback(tap.stop)
         return EmbeddedControlPlane(
-            proxies_ask, local_api, people_ask, browsers_ask, certifying, starting.pop_all()
+            proxies_ask,
+            local_api,
+            people_ask,
+            browsers_ask,
+            tap,
+            certifying,
+            starting.pop_all(),
         )
 
 

@@ -15,8 +15,8 @@ Match = ObserveRequest.Match
 WINDOW_S: Final = 5.0
 """A proxy is asked anew when it has told of as many requests as fall into this."""
 
-_METHODS: Final = dict(http_types.HttpMethod.Registered.items())
-_SCHEMES: Final = dict(http_types.Scheme.Registered.items())
+_METHODS: Final = frozenset(http_types.HttpMethod.Registered.keys())
+_SCHEMES: Final = frozenset(http_types.Scheme.Registered.keys())
 
 
 class Share(NamedTuple):
@@ -66,12 +66,12 @@ def _destination(request: TapRequest) -> Iterator[tuple[str, str]]:
 
 
 def _method(name: str) -> http_types.HttpMethod:
-    if (number := _METHODS.get(name.upper())) is not None:
-        return http_types.HttpMethod(registered=number)
+    if name.upper() in _METHODS:
+        return http_types.HttpMethod(registered=name.upper())
     return http_types.HttpMethod(unregistered=name)
 
 
 def _scheme(name: str) -> http_types.Scheme:
-    if (number := _SCHEMES.get(name.upper())) is not None:
-        return http_types.Scheme(registered=number)
+    if name.upper() in _SCHEMES:
+        return http_types.Scheme(registered=name.upper())
     return http_types.Scheme(unregistered=name)

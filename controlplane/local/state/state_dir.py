@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from secrets import token_hex
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ STATE_DIR_VARIABLE: Final = "LINKERD2_PY_STATE_DIR"
 SYSTEM_STATE_DIR: Final = Path("/run/linkerd2-py")
 _FOR_ALL: Final = 0o755
 _CONTROL_PLANE: Final = "control-plane"
+_TOKEN_BYTES: Final = 32
 _FLOCK: Final = "hhqqi"
 """struct flock of fcntl(2): type, whence, start, length, process id."""
 UNSEEN: Final = 0
@@ -92,6 +94,20 @@ class StateDir:
     def prometheus(self) -> Path:
         """What a Prometheus is told to scrape, and what one of our own has kept, which stays."""
         return self.root / "prometheus"
+
+    @property
+    def tap_token(self) -> Path:
+        """What whoever watches the traffic of the mesh shows: its own user's alone."""
+        return self.root / "tap-token"
+
+    def new_tap_token(self) -> str:
+        """Another one than any before. StateError, OSError."""
+        token = token_hex(_TOKEN_BYTES)
+        fd = owned.open_file(self.tap_token, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        with os.fdopen(fd, "w", encoding="ascii") as file:
+            os.fchmod(fd, 0o600)
+            file.write(token)
+        return token
 
     def log_of(self, name: str) -> Path:
         """The log of a pod, of `<pod>-proxy`, or of `control-plane`."""
@@ -167,6 +183,7 @@ class StateDir:
     def remove_all(self) -> None:
         """Remove what a mesh that has ended may have left: all but its logs."""
         self.remove_state()
+        self.tap_token.unlink(missing_ok=True)
         owned.remove(self.identity)
 
     @property

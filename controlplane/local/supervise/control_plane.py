@@ -40,7 +40,8 @@ class ControlPlane(Protocol):
 
 class StartControlPlane(Protocol):
     """Starts one for pods in `networks`, which asks the `prometheus` at a URL for samples if there is one.
-    `further_checks` end its self-check. OSError or IssuerError when that is refused.
+    Whoever has `tap_token` may watch the traffic of these pods. `further_checks` end its self-check. OSError
+    or IssuerError when that is refused.
     """
 
     async def __call__(
@@ -50,5 +51,6 @@ class StartControlPlane(Protocol):
         networks: Sequence[str],
         identity: IdentitySettings,
         prometheus: str,
+        tap_token: str,
         further_checks: Callable[[], Sequence[CheckResult]],
     ) -> ControlPlane: ...

@@ -252,9 +252,10 @@ class Supervisor:
                 networks=place.networks,
                 identity=self._settings.identity(self._tokens),
                 prometheus=self._prometheus_url,
+                tap_token=self._settings.state_dir.new_tap_token(),
                 further_checks=lambda: self._checks(guard),
             )
-        except OSError as error:
+        except (OSError, StateError) as error:
             raise StartError(f"control plane: {error}") from error
         except IssuerError as error:
             raise StartError(f"identity: {error}") from error
