@@ -47,9 +47,8 @@ def web_app(
     routes = operation_routes(operations)
     routes.append(Route("/openapi.json", openapi))
     routes.append(Route("/metrics", own_metrics))
-    routes.extend(further)
     return Starlette(
-        routes=routes,
+        routes=[*routes, *further],
         middleware=[Middleware(KnownHosts)],
         exception_handlers=exception_handlers(),
     )
