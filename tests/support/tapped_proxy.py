@@ -16,7 +16,7 @@ from linkerd2_py.proto.gen.tap_pb2_grpc import TapServicer, add_TapServicer_to_s
 IPV4 = 127 << 24
 
 
-class TappedProxy(TapServicer):  # type: ignore[misc]
+class TappedProxy(TapServicer):
     """Every request that is told goes to each call that may still hear of one."""
 
     def __init__(self) -> None:
@@ -101,7 +101,7 @@ def request_of(path: str, *, stream: int, ends: bool, source: int) -> list[TapEv
 async def tapped(proxy: TappedProxy, *, address: str = "127.0.0.1:0") -> AsyncIterator[str]:
     """Where it is asked."""
     server = grpc.aio.server()
-    add_TapServicer_to_server(proxy, server)
+    add_TapServicer_to_server(proxy, server)  # type: ignore[no-untyped-call]
     port = server.add_insecure_port(address)
     await server.start()
     try:

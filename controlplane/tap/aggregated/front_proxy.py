@@ -55,7 +55,7 @@ class Trusted:
         users = _texts(said, "requestheader-username-headers")
         if not isinstance(anchors, str) or not anchors.strip() or not users:
             raise ConfigurationError(
-                "this cluster has no aggregation: its API server was started without --requestheader-…"
+                "this cluster has no aggregation: its API server has no --requestheader-… flags"
             )
         return cls(
             anchors,
@@ -83,7 +83,7 @@ class Trusted:
         """NotAllowedError unless a certificate of these names is the API server's."""
         if self.names and not self.names & names:
             raise NotAllowedError(
-                "requests are taken from the API server only: its certificate is for none of the allowed names"
+                "requests are taken from the API server only: this certificate has none of its names"
             )
 
 
