@@ -117,8 +117,9 @@ def build(config: Config, *, log_level: LogLevel) -> Proxy:
         lookups = build_lookups(parts)
         build_identity(parts, lookups)
         api = build_policy(parts, lookups)
-        guard_admin(parts, build_inbound(parts, api))
-        build_outbound(parts, with_destination(parts, lookups)._replace(policies=api))
+        asking = with_destination(parts, lookups)._replace(policies=api)
+        guard_admin(parts, build_inbound(parts, api, lookups=asking))
+        build_outbound(parts, asking)
     except BaseException:
         proxy.close()
         raise

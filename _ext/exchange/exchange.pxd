@@ -34,7 +34,7 @@ from linkerd2_py._ext.exchange.plan cimport Plan
 from linkerd2_py._ext.exchange.stream cimport Stream
 from linkerd2_py._ext.exchange.translation cimport Translation
 from linkerd2_py._ext.io.transport cimport Transport
-from linkerd2_py._ext.metrics.http cimport HttpMetrics, ResponseError
+from linkerd2_py._ext.metrics.http cimport Classification, HttpMetrics, ResponseError
 
 cdef enum ResponseState:
     RESPONSE_NONE, RESPONSE_HEAD, RESPONSE_DONE
@@ -135,6 +135,8 @@ cdef class Exchange(Waiter):
     cdef int finish(self, End why) except -1
     cdef int count_request(self) except -1
     cdef int record(self) except -1
+    cdef int record_in_route(self, int64_t latency, int64_t now) except -1
+    cdef Classification class_of_error(self) noexcept
     cdef int release_request(self) except -1
     cdef int hold_server(self) except -1
     cdef int hold_client(self) except -1

@@ -28,6 +28,7 @@ from linkerd2_py._ext.exchange.observe cimport (
     END_ANSWERED, END_BROKEN, END_CANCELLED, END_FAILED, END_TUNNELLED, End, tell_end, tell_request,
     tell_response,
 )
+from linkerd2_py._ext.exchange.plan cimport ResponseClasses
 from linkerd2_py._ext.exchange.stream cimport Stream
 from linkerd2_py._ext.exchange.translation cimport (
     RESET_CANCEL, RESET_INTERNAL_ERROR, RESET_NO_ERROR, RESET_REFUSED_STREAM, can_explain, fit_interim,
@@ -160,6 +161,8 @@ cdef class Exchange(Waiter):
         self.counted = True
         self.plan = self.router.plan_for(self.logical, head)
         if self.plan is not None:
+            if L5D_METRICS and self.plan.metrics is not None:
+                self.plan.metrics.request(self.router.loop.now)
             tell_request(self.plan.observers, self.router.loop, self, head)
         if self.router.is_forward_proxy():
             if self.translation.is_connect:
@@ -638,17 +641,47 @@ cdef class Exchange(Waiter):
         cdef int64_t now = self.router.loop.now
         cdef int64_t latency = now - self.started if self.latency < 0 else self.latency
         cdef Classification found
-        if self.metrics is None or self.status == 0:
+        if self.status == 0 or not L5D_METRICS:
+            return 0
+        if self.plan is not None:
+            return self.record_in_route(latency, now)
+        if self.metrics is None:
             return 0
         if self.error == ERROR_NONE:
             found = classify(self.status, self.grpc_status, self.translation.is_grpc)
             self.metrics.response(self.status, found, self.grpc_status, latency, now)
             return 0
-        found = CLASS_FAILURE
-        if self.error == ERROR_CANCELLED or self.error == ERROR_NO_ROUTE or self.error == ERROR_UNEXPECTED:
-            found = classify(self.status, self.grpc_status, False)
-        self.metrics.failed(self.status, found, self.grpc_status, self.error, latency, now)
+        self.metrics.failed(
+            self.status, self.class_of_error(), self.grpc_status, self.error, latency, now,
+        )
         return 0
+
+    cdef int record_in_route(self, int64_t latency, int64_t now) except -1:
+        """The same, and for its route, whose profile may say what a status counts as: then that decides, and
+        gRPC's status is not looked at (linkerd2-proxy)."""
+        cdef ResponseClasses classes = self.plan.classes
+        cdef Classification found
+        cdef int grpc_status = self.grpc_status
+        if self.error != ERROR_NONE:
+            found = self.class_of_error()
+        elif classes is None:
+            found = classify(self.status, grpc_status, self.translation.is_grpc)
+        elif classes.says(self.status):
+            found = classes.of(self.status)
+            grpc_status = NO_GRPC_STATUS
+        else:
+            found = classify(self.status, grpc_status, False)
+        if self.metrics is not None:
+            self.metrics.failed(self.status, found, grpc_status, self.error, latency, now)
+        if self.plan.metrics is not None:
+            self.plan.metrics.failed(self.status, found, grpc_status, self.error, latency, now)
+        return 0
+
+    cdef Classification class_of_error(self) noexcept:
+        """A response that the proxy made, or that broke."""
+        if self.error == ERROR_CANCELLED or self.error == ERROR_NO_ROUTE or self.error == ERROR_UNEXPECTED:
+            return classify(self.status, self.grpc_status, False)
+        return CLASS_FAILURE
 
     cdef int first_byte(self) except -1:
         """The balancer learns from dispatch to first body frame (linkerd2-proxy's

@@ -35,6 +35,9 @@ cdef enum:
     SWEEP_EVERY = 64
 
 cdef int64_t TEN_MINUTES_NS = 600_000_000_000
+# Counted by route of a profile, not by endpoint.
+cdef bytes ROUTE = b"route_"
+cdef bytes OUTBOUND = b'direction="outbound"'
 cdef bytes OVERFLOW_LABELS = b'overflow="true"'
 cdef object NAME = re.compile(rb"[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
 # What the engine writes itself.
@@ -161,6 +164,10 @@ cdef class Registry:
     cdef Series scalar(self, type kind, bytes name, bytes help, bytes labels):
         return self.admit(self.scalar_family(kind, name, help), labels, name)
 
+    def requests(self, str prefix, labels):
+        """What PREFIXrequest_total and its siblings count of these labels, for who counts in C."""
+        return self.http(prefix.encode(), make_labels(labels))
+
     def counter(self, str name, str help_text, labels = ()):
         """The counter of these labels: the same object for the same labels. ValueError for a bad or taken
         name.
@@ -198,6 +205,8 @@ cdef class Registry:
         cdef ScalarFamily scalar
         for name, handles in self.http_handles.items():
             families += http_families(name, handles.snapshot())
+            if name == ROUTE:
+                families += actual_families(handles.snapshot())
         families += tcp_families(self.tcp_handles.snapshot())
         for name, scalar in self.scalars.items():
             kind = FAMILY_COUNTER if scalar.kind is Counter else FAMILY_GAUGE
@@ -218,6 +227,22 @@ cdef list http_families(bytes prefix, list series):
             FAMILY_LATENCIES, prefix + b"response_latency_ms",
             b"From request headers to the first frame of the response body, or its end, in milliseconds.",
             series,
+        ),
+    ]
+
+
+cdef list actual_families(list series):
+    """What was sent for routes, beside what was asked of them: more where requests are tried again. Only of
+    what goes out, as linkerd2-proxy has it."""
+    cdef Series one
+    cdef list sent = [one for one in series if OUTBOUND in one.labels]
+    return [
+        family_of(FAMILY_REQUESTS, b"route_actual_request_total", b"Requests sent for a route.", sent),
+        family_of(
+            FAMILY_RESPONSES,
+            b"route_actual_response_total",
+            b"Responses to requests sent for a route, by status and classification.",
+            sent,
         ),
     ]
 

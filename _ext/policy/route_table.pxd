@@ -1,12 +1,33 @@
 """Which plan the requests to one target follow."""
 
+from cpython.ref cimport PyObject
 from cython cimport final
+from libc.stdint cimport uint32_t, uint64_t
 from linkerd2_py._ext.exchange.head cimport Head
 from linkerd2_py._ext.exchange.plan cimport Plan
+from linkerd2_py._ext.policy.match cimport Step
+
+cdef struct Rule:
+    const Step* steps             # both borrowed from `kept`
+    PyObject* plan
 
 @final
 cdef class RouteTable:
     """Immutable: the shell replaces a target's table whole, so no request sees half of an old and half of a
     new one."""
-    cdef readonly Plan otherwise      # of requests that no rule names; None: they have no plan
+    cdef readonly Plan otherwise      # of requests that no rule means; None: they have no plan
+    cdef Rule* rules                  # owned, freed in __dealloc__; the first that holds decides
+    cdef readonly Py_ssize_t count
+    cdef list kept
     cdef Plan plan_for(self, Head head)    # None: the request has no plan
+
+@final
+cdef class NamedRoutes:
+    """The tables of a side whose targets are not what requests name: inbound, requests name the services that
+    the workload is part of."""
+    cdef dict tables                  # canonical name with port -> RouteTable
+    # Changes whenever a table does, so that what was found before can be found again, and is not kept.
+    cdef uint64_t version
+    # callable(name): a request names what has no table; often, and from whoever is let in
+    cdef public object on_unknown
+    cdef RouteTable of(self, bytes name)

@@ -1,5 +1,6 @@
 """Where the exchanges of one server connection go, and what they are counted as."""
 
+from libc.stdint cimport uint64_t
 from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.backend cimport Backend, Logical, Router, Waiter
 from linkerd2_py._ext.exchange.head cimport Head
@@ -8,6 +9,7 @@ from linkerd2_py._ext.io.address cimport Address
 from linkerd2_py._ext.io.transport cimport Transport
 from linkerd2_py._ext.metrics.http cimport HttpMetrics
 from linkerd2_py._ext.metrics.tcp cimport TcpMetrics
+from linkerd2_py._ext.policy.route_table cimport NamedRoutes, RouteTable
 from linkerd2_py._ext.route.client cimport Client, Permission
 from linkerd2_py._ext.route.target cimport Target
 from linkerd2_py._ext.route.target_table cimport TargetTable
@@ -47,7 +49,14 @@ cdef class ConnectionRouter(Router):
     cdef HttpMetrics labelled
     cdef Backend labelled_backend
     cdef bytes labelled_authority
+    # Inbound: whose tables requests follow, by what they name; None: nobody's
+    cdef NamedRoutes named
+    # The last name seen (None at first), and what it led to while tables were of that version
+    cdef bytes routed_name
+    cdef RouteTable routed
+    cdef uint64_t routed_version
     cdef Target by_authority(self, Head head)
+    cdef RouteTable named_routes(self, Head head)
     cdef int forget(self) except -1   # without `fixed`: the next request's target is asked about anew
     cdef HttpMetrics label(self, Backend backend, Span name)
     cdef int stamp_client(self, Head head) except -1

@@ -107,7 +107,26 @@ cdef class ConnectionRouter(Router):
 
     cdef Plan plan_for(self, Logical logical, Head head):
         cdef RouteTable routes = (<Target> logical).routes
-        return None if routes is None else routes.plan_for(head)
+        if routes is None:
+            if self.named is None:
+                return None
+            routes = self.named_routes(head)
+            if routes is None:
+                return None
+        return routes.plan_for(head)
+
+    cdef RouteTable named_routes(self, Head head):
+        cdef Span name = named(head, self.client.identity is not None)
+        if self.routed_name is not None and is_text(self.routed_name, name):
+            if self.routed_version == self.named.version:
+                return self.routed
+        if name.len == 0 or name.len > AUTHORITY_ROOM:
+            return None
+        self.routed_name = name.ptr[:name.len]
+        key = canonical(self.routed_name, self.default_port)
+        self.routed = None if key is None else self.named.of(key)
+        self.routed_version = self.named.version
+        return self.routed
 
     cdef int ended(self, Logical logical) except -1:
         cdef Target target = <Target> logical

@@ -113,6 +113,7 @@ cdef class ProxyServer(Relay):
         router.client = client
         router.permission = permission
         address = None if target is None else target.address_labels
+        router.named = self.table.named
         router.tcp = self.clients.counted(client, address, permission)
         router.default_port = self.default_port
         router.authority_labels = self.authority_labels

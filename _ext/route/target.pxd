@@ -8,7 +8,7 @@ from linkerd2_py._ext.io.address cimport Address
 from linkerd2_py._ext.io.loop cimport Loop
 from linkerd2_py._ext.metrics.http cimport HttpMetrics
 from linkerd2_py._ext.metrics.registry cimport Registry
-from linkerd2_py._ext.policy.route_table cimport RouteTable
+from linkerd2_py._ext.policy.route_table cimport NamedRoutes, RouteTable
 from linkerd2_py._ext.pool.endpoint cimport Endpoint, Roster
 from linkerd2_py._ext.pool.settings cimport PoolSettings
 from linkerd2_py._ext.route.endpoint_spec cimport EndpointSpec
@@ -22,6 +22,7 @@ cdef class Side(Actor):
     cdef readonly PoolSettings settings
     cdef readonly LocalIdentity identity   # None: no connection of this side is secured
     cdef public bytes metrics_prefix       # b"control_" for the proxy's own clients
+    cdef public NamedRoutes named          # what targets without routes of their own follow; None: nothing
 
 cdef class Target(Roster):
     cdef readonly bytes key             # lower-case host:port

@@ -2,6 +2,7 @@ from collections.abc import Callable
 
 from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.metrics.registry import Registry
+from linkerd2_py._ext.policy.route_table import NamedRoutes
 from linkerd2_py._ext.pool.settings import PoolSettings
 from linkerd2_py._ext.route.target import Target
 from linkerd2_py._ext.tls.identity import LocalIdentity
@@ -17,6 +18,8 @@ class TargetTable:
     metrics_prefix: bytes
     identity: LocalIdentity | None
     in_flight: int
+    # By what requests name, for targets without routes of their own. Set before anybody connects.
+    named: NamedRoutes | None
     def __init__(
         self,
         loop: Loop,

@@ -13,10 +13,14 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from bench.micro import frames
 from bench.micro.messages import BODY, RESPONSE, SIDECAR_REQUEST
 from linkerd2_py._ext.core.limits import Limits
+from linkerd2_py._ext.exchange.plan import Plan
 from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.io.testing import exchange_many
 from linkerd2_py._ext.metrics.registry import Registry
+from linkerd2_py._ext.policy import match
+from linkerd2_py._ext.policy.regex import Regex
+from linkerd2_py._ext.policy.route_table import RouteTable
 from linkerd2_py._ext.pool.settings import PoolSettings
 from linkerd2_py._ext.route.endpoint_spec import EndpointSpec
 from linkerd2_py._ext.route.server import ProxyServer
@@ -56,8 +60,9 @@ class Connection:
 class Proxy:
     """An outbound proxy with one target that has one endpoint, and what speaks with it."""
 
-    def __init__(self, held: ExitStack, *, h2: bool) -> None:
+    def __init__(self, held: ExitStack, *, h2: bool, routes: int = 0) -> None:
         self.held = held
+        self.routes = routes
         self.errors: list[BaseException] = []
         self.registry = Registry()
         self.loop = held.enter_context(closing(Loop()))
@@ -76,9 +81,25 @@ class Proxy:
         )
         target = table.install(b"web-svc.emojivoto:80")
         target.configure()
+        if self.routes:
+            target.routes = self.table_of_routes()
         host, port = self.listening.getsockname()
         target.replace([EndpointSpec(Address(host, port), h2=h2)])
         return self.listen(ProxyServer(self.loop, table, direction="outbound", target=target))
+
+    def table_of_routes(self) -> RouteTable:
+        """As of a profile, each with series of its own; the last of them means the requests that are sent.
+        Half of them name one path, half of them a pattern.
+        """
+        patterns = [f"/api/{n}st" if n % 2 else f"/api/{n}/[^/]*" for n in range(self.routes - 1)]
+        rules = []
+        for pattern in [*patterns, "/api/list"]:
+            condition = match.all_of(
+                [match.method(b"GET"), match.path_regex(Regex(pattern.encode()))]
+            )
+            labels = {"direction": "outbound", "dst": "web-svc:80", "rt_route": pattern}
+            rules.append((condition, Plan(metrics=self.registry.requests("route_", labels))))
+        return RouteTable(rules)
 
     def listen(self, server: ProxyServer) -> Address:
         """It serves until the end."""
@@ -131,9 +152,11 @@ def counted(proxy: Proxy, exchange: Run) -> Iterator[Run]:
 
 
 @contextmanager
-def http1_exchanges() -> Iterator[Run]:
-    """GET with a response of 128 bytes, over one kept-alive connection on either side."""
-    with ExitStack() as held, http1_through(Proxy(held, h2=False)) as run:
+def http1_exchanges(*, routes: int = 0) -> Iterator[Run]:
+    """GET with a response of 128 bytes, over one kept-alive connection on either side; held against so many
+    routes.
+    """
+    with ExitStack() as held, http1_through(Proxy(held, h2=False, routes=routes)) as run:
         yield run
 
 
@@ -164,10 +187,10 @@ def http1_through(proxy: Proxy) -> Iterator[Run]:
 
 
 @contextmanager
-def http2_exchanges() -> Iterator[Run]:
+def http2_exchanges(*, routes: int = 0) -> Iterator[Run]:
     """The same over HTTP/2, each exchange on a stream of its own."""
     with ExitStack() as held:
-        proxy = Proxy(held, h2=True)
+        proxy = Proxy(held, h2=True, routes=routes)
         client = proxy.client()
         stream = 1
         client.send(frames.PREFACE + frames.SETTINGS + frames.WINDOW + frames.request(stream))

@@ -51,6 +51,7 @@ def build_lookups(parts: Parts) -> Lookups:
         on_skipped=skipped.inc,
         running=set(),
         tuning=Http2Tuning(config.outbound).limits,
+        registry=parts.registry,
     )
 
 
@@ -121,7 +122,7 @@ def _client(parts: Parts, lookups: Lookups, service: Service, *, what: str) -> G
     the name that we were given.
     """
     rules = lookups.rules._replace(service=None, profile_networks=())
-    found = lookups._replace(rules=rules, leads_back=_never)
+    found = lookups._replace(rules=rules, leads_back=_never, registry=None)
     if service.name:
         found = found._replace(peer=ServerIdentity(service.name), secures=True)
     discovery = Discovery(found)

@@ -6,13 +6,15 @@ from linkerd2_py.proxy.build.parts import Parts
 from linkerd2_py.proxy.build.server import Authorize, bind, build_server, build_table
 from linkerd2_py.proxy.config.table import INBOUND_LISTEN_ADDR, INBOUND_STATIC_PORTS
 from linkerd2_py.proxy.discovery.inbound import InboundTargets
+from linkerd2_py.proxy.discovery.lookups import Lookups
+from linkerd2_py.proxy.discovery.named_profiles import NamedProfiles
 from linkerd2_py.proxy.policy.api import PolicyApi
 from linkerd2_py.proxy.policy.changes import PolicyChanges
 from linkerd2_py.proxy.policy.inbound import InboundPolicies
 from linkerd2_py.proxy.policy.ports import PortPolicies
 
 
-def build_inbound(parts: Parts, api: PolicyApi | None) -> InboundPolicies:
+def build_inbound(parts: Parts, api: PolicyApi | None, *, lookups: Lookups) -> InboundPolicies:
     """Listeners for peers, whose targets are the workload's own addresses; and who is let in. ListenError
     when one is taken.
     """
@@ -30,6 +32,10 @@ def build_inbound(parts: Parts, api: PolicyApi | None) -> InboundPolicies:
     )
     changes.targets = targets
     table = build_table(parts, "inbound", side=side, finder=targets)
+    if lookups.client is not None:
+        profiles = NamedProfiles(lookups, registry=parts.registry)
+        parts.add_discovery(profiles)
+        table.named = profiles.tables
     policies = InboundPolicies(ports.of, registry=parts.registry)
     authorize = _authorize(policies, targets)
     server = build_server(parts, table, side=side, target=None, authorize=authorize)

@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterable
 
 from linkerd2_py._ext.core.limits import Limits
 from linkerd2_py._ext.io.address import Address
+from linkerd2_py._ext.metrics.registry import Registry
+from linkerd2_py._ext.policy.route_table import RouteTable
 from linkerd2_py._ext.route.endpoint_spec import DISABLED, LOOPBACK, EndpointSpec
 from linkerd2_py._ext.route.target import Target
-from linkerd2_py.proxy.addresses import SocketAddr, pack_ip
+from linkerd2_py.proxy.addresses import Authority, SocketAddr, pack_ip
 from linkerd2_py.proxy.discovery.http2 import Http2Params
 from linkerd2_py.proxy.discovery.messages import (
     Added,
@@ -24,6 +26,7 @@ from linkerd2_py.proxy.discovery.messages import (
     Removed,
     Replaced,
 )
+from linkerd2_py.proxy.discovery.profile_routes import ProfileRoutes, Routes
 from linkerd2_py.proxy.settings import ns
 
 logger = logging.getLogger(__name__)
@@ -48,6 +51,7 @@ class Installation:
         own_ips: frozenset[bytes] = frozenset(),
         secures: bool = False,
         tuning: Tuning = no_tuning,
+        registry: Registry | None = None,
     ) -> None:
         self.target = target
         self._secures = secures
@@ -59,6 +63,24 @@ class Installation:
         self._endpoints: dict[SocketAddr, Endpoint] = {}
         self._forwarded: Endpoint | None = None
         self._install: Callable[[], None] | None = None
+        self._routes = (
+            None
+            if registry is None
+            else ProfileRoutes(self._set_routes, direction="outbound", registry=registry)
+        )
+
+    def close(self) -> None:
+        """What is being made of routes is not installed any more; all else stays as it is. Idempotent."""
+        if self._routes is not None:
+            self._routes.close()
+
+    def follow_routes(self, routes: Routes, *, name: Authority) -> None:
+        """Requests belong to these from now on; `name` is what they are counted for."""
+        if self._routes is not None:
+            self._routes.follow(routes, name=name)
+
+    def _set_routes(self, table: RouteTable | None) -> None:
+        self.target.routes = table
 
     def configure(
         self,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, NamedTuple
 
+from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.tls.identity import ServerIdentity
 from linkerd2_py.base.grpc.client import GrpcClient
 from linkerd2_py.base.tasks import supervise
@@ -43,6 +44,8 @@ class Lookups(NamedTuple):
     """Who must answer wherever a name or an address leads; None: whoever does."""
     policies: PolicyApi | None = None
     tuning: Tuning = no_tuning
+    registry: Registry | None = None
+    """Where requests are counted by route; None: they are not."""
 
     async def settled(self) -> None:
         """Until everything that was cancelled has let go of what it held in the engine."""

@@ -52,6 +52,7 @@ class Profile(NamedTuple):
     opaque: bool
     name: str
     endpoint: Endpoint | None
+    routes: tuple[destination.Route, ...] = ()
 
 
 class Replaced(NamedTuple):
@@ -174,7 +175,7 @@ def endpoint(message: destination.WeightedAddr, *, shared: Mapping[str, str]) ->
     return Endpoint(
         address=address,
         h2=message.protocol_hint.HasField("h2"),
-        labels=_labels({**shared, **message.metric_labels}),
+        labels=labels_of({**shared, **message.metric_labels}),
         peer=peer,
         opaque=message.protocol_hint.HasField("opaque"),
         http2=http2_params(message),
@@ -200,7 +201,10 @@ def profile(message: destination.DestinationProfile) -> Profile:
     known = endpoint(message.endpoint, shared={}) if message.HasField("endpoint") else None
     name = message.fully_qualified_name
     return Profile(
-        opaque=message.opaque_protocol, name=name if is_host_name(name) else "", endpoint=known
+        opaque=message.opaque_protocol,
+        name=name if is_host_name(name) else "",
+        endpoint=known,
+        routes=tuple(message.routes),
     )
 
 
@@ -231,7 +235,7 @@ def _packed(ip: net.IPAddress) -> bytes | None:
     return None
 
 
-def _labels(labels: Mapping[str, str]) -> Labels:
+def labels_of(labels: Mapping[str, str]) -> Labels:
     """Sorted by name, as Linkerd writes them; names that no label may have are left out."""
     return tuple(_bounded(sorted(labels.items())))
 

@@ -65,6 +65,7 @@ class PolicyWatch:
         self._task.cancel()
         if self._plain is not None:
             self._plain.close()
+        self._installation.close()
 
     # The policy.
 
@@ -83,10 +84,13 @@ class PolicyWatch:
             logger.warning("%s: the policy controller says %s", self._subject, code.name)
             self._installation.reject(NOT_HAD.status, text=NOT_HAD.text)
 
-    # The profile, which only says whether this is opaque.
+    # The profile, which says whether this is opaque, and what requests are counted as.
 
     def on_profile(self, profile: Profile) -> None:
         self._opaque = profile.opaque
+        if profile.name:
+            name = Authority(profile.name, self._subject.port)
+            self._installation.follow_routes(profile.routes, name=name)
         self._settle()
 
     def on_no_profile(self) -> None:

@@ -48,6 +48,7 @@ def start(target: Target, *, decision: Decision, lookups: Lookups) -> Watch | No
         own_ips=lookups.own_ips,
         secures=lookups.secures,
         tuning=lookups.tuning,
+        registry=lookups.registry,
     )
     asked = _asked(decision)
     if lookups.policies is None or asked is None:
@@ -117,11 +118,13 @@ class ServiceWatch:
             self._profile.close()
         self._timer.cancel()
         self._stop_dns()
+        self._installation.close()
 
     def on_profile(self, profile: Profile) -> None:
         name = Authority(profile.name, self._service.name.port) if profile.name else None
         opaque = profile.opaque or self._service.name.port in self._lookups.opaque_ports
         self._installation.configure(opaque=opaque, logical=str(name or self._service.name))
+        self._installation.follow_routes(profile.routes, name=name or self._service.name)
 
     def on_no_profile(self) -> None:
         if not self._installation.configured:
@@ -175,6 +178,7 @@ class AddressWatch:
     def close(self) -> None:
         self._profile.close()
         self._endpoints.follow(None)
+        self._installation.close()
 
     def on_profile(self, profile: Profile) -> None:
         opaque = profile.opaque or self._address.port in self._lookups.opaque_ports
@@ -183,6 +187,7 @@ class AddressWatch:
         elif profile.name:
             name = Authority(profile.name, self._address.port)
             self._installation.configure(opaque=opaque, logical=str(name))
+            self._installation.follow_routes(profile.routes, name=name)
             self._endpoints.follow(name)
         else:
             self._forward(Endpoint(self._address), opaque=opaque)
@@ -205,4 +210,5 @@ class AddressWatch:
     def _forward(self, endpoint: Endpoint, *, opaque: bool) -> None:
         self._endpoints.follow(None)
         self._installation.configure(opaque=opaque)
+        self._installation.follow_routes((), name=Authority(*self._address))
         self._installation.forward(endpoint)

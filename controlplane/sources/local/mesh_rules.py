@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from linkerd2_py.base.names import DEFAULT_NAMESPACE
 from linkerd2_py.controlplane.mesh.objects import PortSpec
+from linkerd2_py.controlplane.mesh.service_profiles import ServiceProfile
 from linkerd2_py.controlplane.sources.local.mesh_spec import (
     MeshSpec,
     OutboundSpec,
@@ -13,6 +14,7 @@ from linkerd2_py.controlplane.sources.local.mesh_spec import (
     ServiceSpec,
     WorkloadSpec,
 )
+from linkerd2_py.controlplane.sources.local.profile_rules import ProfileRules
 from linkerd2_py.controlplane.sources.local.yaml_nodes import NodeReader, Spot
 
 DEFAULT_PORT = 80
@@ -21,7 +23,7 @@ MOST_REPLICAS = 250
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\Z")
 _LABEL_RULE = "must be a DNS label (a-z, 0-9 and -, at most 63, not starting or ending with -)"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_TOP = ("namespace", "services", "workloads")
+_TOP = ("namespace", "services", "workloads", "profiles")
 _SERVICE = ("workload", "port", "targetPort", "opaque", "ports", "clusterIP")
 # What Kubernetes calls the address of a service that has none.
 _NO_ADDRESS = "None"
@@ -73,6 +75,7 @@ class MeshRules:
             namespace=self._namespace,
             services=MappingProxyType(self._services),
             workloads=MappingProxyType(workloads),
+            profiles=self._profiles(entries["profiles"]) if "profiles" in entries else (),
         )
 
     def _workload_spots(self, entries: Entries, *, root: Spot) -> Entries:
@@ -94,6 +97,20 @@ class MeshRules:
             return text
         self._reader.refuse(spot, reason=f"{_LABEL_RULE}, not {text[:80]!r}")
         return None
+
+    def _profiles(self, spot: Spot) -> tuple[ServiceProfile, ...]:
+        rules = ProfileRules(self._reader, namespace=self._namespace)
+        found = []
+        for name, each in (self._reader.mapping(spot) or {}).items():
+            if name not in self._service_spots:
+                known = ", ".join(self._service_spots) or "none"
+                reason = f"there is no service {name[:80]!r}; there are: {known}"
+                self._reader.refuse(each, reason=reason)
+                continue
+            profile = rules.profile(name, each)
+            if profile is not None:
+                found.append(profile)
+        return tuple(found)
 
     # Services
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from linkerd2_py.base.names import LABEL_APP, service_authority
 from linkerd2_py.controlplane.mesh.objects import DEPLOYMENT, Key, Labels, PortSpec, Workload
+from linkerd2_py.controlplane.mesh.service_profiles import ServiceProfile
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,8 @@ class MeshSpec:
     namespace: str
     services: Mapping[str, ServiceSpec]
     workloads: Mapping[str, WorkloadSpec]
+    # What is said of the requests to some of these services.
+    profiles: tuple[ServiceProfile, ...] = ()
 
     @property
     def deployments(self) -> tuple[Workload, ...]:

@@ -17,6 +17,7 @@ from linkerd2_py.controlplane.mesh.objects import (
     Service,
     Workload,
 )
+from linkerd2_py.controlplane.mesh.service_profiles import ServiceProfile
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.sources.local.mesh_spec import ServiceSpec, app_labels
 from linkerd2_py.controlplane.sources.local.replica import Replica
@@ -30,9 +31,15 @@ class LocalSource:
         self._services: dict[Key, list[ServiceSpec]] = {}
         self._replicas: dict[Key, dict[Key, Replica]] = {}
 
-    def describe(self, *, services: Iterable[ServiceSpec], workloads: Iterable[Workload]) -> None:
-        """The services and workloads that there are from now on. With the first of them
-        everything is listed.
+    def describe(
+        self,
+        *,
+        services: Iterable[ServiceSpec],
+        workloads: Iterable[Workload],
+        profiles: Iterable[ServiceProfile] = (),
+    ) -> None:
+        """The services and workloads that there are from now on, and what is said of requests. With the first
+        of them everything is listed.
         """
         deployments, specs = list(workloads), list(services)
         names = {one.namespace for one in deployments} | {one.namespace for one in specs}
@@ -46,6 +53,7 @@ class LocalSource:
                 Namespace: [Namespace(name) for name in sorted(names)],
                 Workload: deployments,
                 Service: [_service(spec) for spec in specs],
+                ServiceProfile: list(profiles),
                 Pod: [
                     self._pod(one) for found in self._replicas.values() for one in found.values()
                 ],

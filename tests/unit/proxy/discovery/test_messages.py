@@ -103,7 +103,7 @@ def test_a_tunnel_to_no_port_spoils_its_own_endpoint_only(port: int) -> None:
 @pytest.mark.parametrize("name", ["", "a\nb", "x" * 300, "ü.test", "sp ace", "a..b"])
 def test_a_name_that_is_none_is_no_profiles_name(name: str) -> None:
     message = destination.DestinationProfile(fully_qualified_name=name, opaque_protocol=True)
-    assert messages.profile(message) == (True, "", None)
+    assert messages.profile(message) == messages.Profile(True, "", None)
 
 
 def test_an_endpoint_alone_may_be_hinted_opaque() -> None:
