@@ -186,6 +186,11 @@ SAID: Final[Mapping[str, Schema]] = {
     "prometheus.persistence.size": _AMOUNT,
     "prometheus.podAnnotations": _TEXTS,
     "grafana.externalUrl": _URL,
+    "grafana.uidPrefix": {
+        "type": "string",
+        "pattern": "^[A-Za-z0-9_-]{0,20}$",
+        "description": "letters, digits, _ and -, at most twenty",
+    },
     "policyController.probeNetworks": {"type": "array", "items": {"type": "string"}},
     "proxyInjector.timeoutSeconds": {"type": "integer", "minimum": 1, "maximum": 30},
     "proxyInjector.podAnnotations": _TEXTS,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from linkerd2_py.charts.control_plane.config import CONFIG
 from linkerd2_py.charts.control_plane.destination import DESTINATION
+from linkerd2_py.charts.control_plane.grafana import GRAFANA
 from linkerd2_py.charts.control_plane.identity import IDENTITY
 from linkerd2_py.charts.control_plane.namespace import NAMESPACE_MANIFEST
 from linkerd2_py.charts.control_plane.network_policies import NETWORK_POLICIES
@@ -23,6 +24,7 @@ MANIFESTS: tuple[Manifest, ...] = (
     DESTINATION,
     PUBLIC_API,
     PROMETHEUS,
+    GRAFANA,
     INJECTOR,
     NETWORK_POLICIES,
 )

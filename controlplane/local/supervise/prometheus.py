@@ -21,6 +21,7 @@ import yaml
 from linkerd2_py.base.clock import Clock
 from linkerd2_py.base.names import CONTROL_PLANE_NAMESPACE, owner_label
 from linkerd2_py.base.tasks import cancel_all, report_failure, supervise
+from linkerd2_py.charts.observe.dashboards.boards import dashboards
 from linkerd2_py.charts.observe.rules import groups
 from linkerd2_py.charts.observe.scraping import jobs, meta_labels
 from linkerd2_py.controlplane.local.place.loopback.addresses import PortPicker
@@ -53,13 +54,15 @@ logger = logging.getLogger(__name__)
 
 
 class ScrapeFiles:
-    """`prometheus.yml`, `rules.yml` and the targets, in a folder of the state directory; from `open` to
-    `close` the targets are those of the mesh.
+    """`prometheus.yml`, `rules.yml` and the targets for the Prometheus at `url`, and the dashboards of a Grafana that
+    has its data from there, in a folder of the state directory; from `open` to `close` the targets are those
+    of the mesh.
     """
 
-    def __init__(self, folder: Path, *, store: MeshStore) -> None:
+    def __init__(self, folder: Path, *, store: MeshStore, url: str) -> None:
         self._folder = folder
         self._store = store
+        self._url = url
         self._written = ""
 
     @property
@@ -73,8 +76,25 @@ class ScrapeFiles:
         _write(self._folder / "rules.yml", yaml.safe_dump(groups(), sort_keys=False, width=200))
         _write(self.config, yaml.safe_dump(self._config(), sort_keys=False))
         _write(self._folder / "controllers.json", json.dumps([_controller(public_api)]))
+        self._write_dashboards()
         self._write_proxies()
         self._subscription = self._store.subscribe(self._on_changes)
+
+    def _write_dashboards(self) -> None:
+        """For a Grafana whose GF_PATHS_PROVISIONING is the folder `provisioning`."""
+        boards, provisioning = self._folder / "dashboards", self._folder / "provisioning"
+        for folder in (boards, provisioning / "dashboards", provisioning / "datasources"):
+            folder.mkdir(parents=True, exist_ok=True)
+        for board in dashboards():
+            _write(boards / f"{board.uid}.json", json.dumps(board.written(), indent=1))
+        provider = {"name": "linkerd", "type": "file", "options": {"path": str(boards)}}
+        source = {"name": "linkerd", "type": "prometheus", "access": "proxy", "url": self._url}
+        for kind, said in (
+            ("dashboards", {"providers": [provider]}),
+            ("datasources", {"datasources": [source]}),
+        ):
+            path = provisioning / kind / "linkerd.yaml"
+            _write(path, yaml.safe_dump({"apiVersion": 1, **said}, sort_keys=False))
 
     def close(self) -> None:
         """The files stay as they are."""

@@ -232,7 +232,9 @@ class Supervisor:
         """Tell a Prometheus what there is, and start it if it is ours."""
         if not self._prometheus_url:
             return
-        files = ScrapeFiles(self._settings.state_dir.prometheus, store=self._store)
+        files = ScrapeFiles(
+            self._settings.state_dir.prometheus, store=self._store, url=self._prometheus_url
+        )
         try:
             files.open(public_api=plane.public_api)
         except StateError as error:

@@ -14,7 +14,9 @@ import httpx2
 import psutil
 import pytest
 
+from linkerd2_py.charts.observe.dashboards.boards import dashboards
 from tests.integration.local.mesh_cli import MeshCli, assert_ended
+from tests.support.dashboards import Asked, chosen_in
 from tests.support.ports import free_address
 from tests.support.prometheus import needs_prometheus, promtool
 from tests.support.wait import eventually, patience
@@ -82,6 +84,47 @@ def test_rules_are_evaluated(cli: MeshCli) -> None:
     assert {one["metric"]["deployment"] for one in recorded} <= SAMPLE_WORKLOADS
     config = cli.root / "state" / "prometheus" / "prometheus.yml"
     assert "SUCCESS" in promtool("check", "config", str(config))
+
+
+WANTED = {
+    "namespace": "emojivoto",
+    "deployment": "web",
+    "pod": "web-0",
+    "service": "voting-svc",
+    "authority": "voting-svc.emojivoto.svc.cluster.local:8080",
+}
+# Of these there are none in a local mesh; their dashboards are those of deployments under another name.
+OTHER_KINDS = {"statefulset", "daemonset", "replicaset", "replicationcontroller", "cronjob", "job"}
+
+
+def unanswered(asked: Asked) -> list[str]:
+    """Panels that show nothing, though they need nothing that is not always there; an expression that is
+    none of PromQL is an AssertionError.
+    """
+    empty = []
+    for board in dashboards():
+        if board.name in OTHER_KINDS:
+            continue
+        chosen = chosen_in(asked, board, WANTED)
+        for panel in board.panels:
+            found = [asked.answers(query.expression, chosen) for query in panel.queries]
+            if not all(found) and not panel.needs:
+                empty.append(f"{board.name}: {panel.title}")
+    return empty
+
+
+def test_every_panel_of_every_dashboard_has_an_answer(cli: MeshCli) -> None:
+    asked = Asked(cli.state()["prometheus"])
+    last: list[str] = []
+
+    def all_answered() -> bool:
+        last[:] = unanswered(asked)
+        return not last
+
+    try:
+        eventually(all_answered, deadline_s=60, what=f"answers: {last}")
+    finally:
+        asked.close()
 
 
 def test_one_that_dies_is_started_again(cli: MeshCli) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import yaml
 
 from linkerd2_py.charts.evaluate import ValuesError
+from linkerd2_py.charts.observe.dashboards.boards import dashboards
 from linkerd2_py.charts.observe.scraping import jobs, of_series
 from linkerd2_py.charts.render import render
 from linkerd2_py.charts.values import Layers, values_of
@@ -177,6 +179,24 @@ def test_what_values_add_to_it() -> None:
         "readOnly": True,
     } in mounts
     assert "/etc/prometheus/more.yml" in {one["mountPath"] for one in mounts}
+
+
+def test_who_has_a_grafana_gets_dashboards() -> None:
+    assert not [name for _, name in rendered(ENABLED) if "grafana" in name]
+    said = ("grafana.externalUrl=https://grafana.example", "grafana.uidPrefix=prod-")
+    objects = rendered(ENABLED, *said)
+    found = {
+        name: one for (kind, name), one in objects.items() if name.startswith("linkerd-grafana")
+    }
+    for board in dashboards():
+        made = found.pop(f"linkerd-grafana-{board.name}")
+        assert made["metadata"]["labels"]["grafana_dashboard"] == "1"
+        ((file, text),) = made["data"].items()
+        assert file == f"{board.uid}.json"
+        assert json.loads(text) == {**board.written(), "uid": f"prod-{board.uid}"}
+        assert len(text) < 2**20
+    (datasource,) = found.values()
+    assert yaml.safe_load(datasource["data"]["linkerd.yaml"])["datasources"][0]["url"] == OURS
 
 
 @needs_prometheus
