@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "routes": "routes",
     "sample": "app",
     "stat": "stat",
+    "tap": "tap",
     "stat-inbound": "stat_inbound",
     "stat-outbound": "stat_outbound",
     "uninject": "uninject",

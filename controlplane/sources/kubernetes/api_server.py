@@ -137,14 +137,19 @@ class ApiServer:
         accept: str = _AS_JSON,
         silence_s: float,
         on_answer: Callable[[], None],
+        verb: str = "GET",
+        body: Json | None = None,
     ) -> AsyncGenerator[bytes]:
         """The lines of an answer that goes on, after `on_answer` was told that it is a good one.
 
         Raises `ApiError`, also when nothing has come for `silence_s`.
         """
         limits = aiohttp.ClientTimeout(total=None, connect=CONNECT_LIMIT_S, sock_read=silence_s)
-        headers = {"Accept": accept}
-        async with self._asked("GET", path, query, headers=headers, limits=limits) as answer:
+        headers = (
+            {"Accept": accept} if body is None else {"Accept": accept, "Content-Type": _AS_JSON}
+        )
+        asked = self._asked(verb, path, query, headers=headers, limits=limits, body=body)
+        async with asked as answer:
             on_answer()
             while line := await answer.content.readline():
                 yield line
