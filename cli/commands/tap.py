@@ -8,6 +8,7 @@ from contextlib import aclosing
 from functools import partial
 from typing import Annotated, Any, Final
 
+from linkerd2_py.base.logs import printable
 from linkerd2_py.cli import jsonpath, output, tap_options
 from linkerd2_py.cli.errors import CliError, bad_usage
 from linkerd2_py.cli.options import Globals, Selector, output_option
@@ -90,12 +91,12 @@ class Notes:
                     for one in told.get("troubles") or ()
                 }
                 for line in sorted(found - self._troubles):
-                    output.note(render.printable(line))
+                    output.note(printable(line))
                 self._troubles = found
             case "lost":
                 output.note(f"{int(told.get('events') or 0)} events were lost: there were too many")
             case "ended":
-                output.note(render.printable(f"the watch has ended: {told.get('reason')}"))
+                output.note(printable(f"the watch has ended: {told.get('reason')}"))
 
 
 def _writer(form: str) -> Write:
