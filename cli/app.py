@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "doc": "doc",
     "edges": "edges",
     "get": "get",
+    "hunt": "hunt",
     "identity": "identity",
     "identity-ca": "identity_ca",
     "inject": "inject",

@@ -34,6 +34,11 @@ ROUTES_OUT: Final[Mapping[str, RouteFamilies]] = {
     protocol: _route_families(protocol) for protocol in ("http", "grpc")
 }
 DENIED: Final = "inbound_http_authz_deny_total"
+TCP_DENIED: Final = "inbound_tcp_authz_deny_total"
+OPENED: Final = "tcp_open_total"
+DETECTED: Final = "outbound_tcp_detect_http_results_total"
+RESOLVED: Final = "control_dns_resolutions_total"
+CLOCKS: Final = "process_clock_time_seconds"
 OPEN_CONNECTIONS: Final = "tcp_open_connections"
 READ_BYTES: Final = "tcp_read_bytes_total"
 WRITTEN_BYTES: Final = "tcp_write_bytes_total"
@@ -49,6 +54,11 @@ FAMILIES: Final = frozenset(
         ROUTE_ACTUAL_RESPONSES,
         ROUTE_LATENCIES,
         DENIED,
+        TCP_DENIED,
+        OPENED,
+        DETECTED,
+        RESOLVED,
+        CLOCKS,
         *(family for families in ROUTES_OUT.values() for family in families),
         OPEN_CONNECTIONS,
         READ_BYTES,

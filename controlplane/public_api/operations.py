@@ -8,6 +8,8 @@ from linkerd2_py.base.clock import Clock
 from linkerd2_py.controlplane.checks.result import CheckResult
 from linkerd2_py.controlplane.checks.samples import Problem
 from linkerd2_py.controlplane.destination.destination import Destination
+from linkerd2_py.controlplane.hunt.changes import ChangedEndpoints
+from linkerd2_py.controlplane.hunt.gather import Sources
 from linkerd2_py.controlplane.identity.trust import Trust
 from linkerd2_py.controlplane.mesh.store import Mesh
 from linkerd2_py.controlplane.metrics.store import MetricsStore, ProxyReports
@@ -18,6 +20,7 @@ from linkerd2_py.controlplane.public_api.answers.checks import self_check
 from linkerd2_py.controlplane.public_api.answers.edges import edges
 from linkerd2_py.controlplane.public_api.answers.endpoints import endpoints
 from linkerd2_py.controlplane.public_api.answers.history import history
+from linkerd2_py.controlplane.public_api.answers.hunt import hunt
 from linkerd2_py.controlplane.public_api.answers.pods import pods
 from linkerd2_py.controlplane.public_api.answers.routes import routes
 from linkerd2_py.controlplane.public_api.answers.services import services
@@ -48,6 +51,7 @@ class Parts:
     cluster: Cluster = field(default_factory=Cluster)
     source: Source = "local"
     further_checks: Callable[[], Sequence[CheckResult]] = tuple
+    changes: Callable[[], Sequence[ChangedEndpoints]] = tuple
 
 
 def operations(parts: Parts) -> tuple[Operation[Any], ...]:
@@ -78,4 +82,15 @@ def operations(parts: Parts) -> tuple[Operation[Any], ...]:
         endpoints(parts.destination),
         identity(mesh, trust=parts.trust),
         authorizations(mesh, cluster=parts.cluster),
+        hunt(
+            Sources(
+                mesh,
+                metrics=metrics,
+                reports=reports,
+                clock=clock,
+                trust=parts.trust,
+                changes=parts.changes,
+                in_cluster=parts.source == "kubernetes",
+            )
+        ),
     )

@@ -17,6 +17,7 @@ from linkerd2_py.base.tasks import FAILURES, FAILURES_HELP, count_failures
 from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.destination.settings import DEFAULTS, Settings
 from linkerd2_py.controlplane.errors import BindError
+from linkerd2_py.controlplane.hunt.changes import RecentChanges
 from linkerd2_py.controlplane.identity.identity import Identity, IdentitySettings
 from linkerd2_py.controlplane.identity.service import METHOD as CERTIFY
 from linkerd2_py.controlplane.identity.service import SERVICE as IDENTITY_SERVICE
@@ -203,6 +204,17 @@ async def keep_samples(
         yield Samples(EmbeddedStore(samples, clock=clock), scraper)
     finally:
         await scraper.stop()
+
+
+@contextmanager
+def follow_changes(store: MeshStore, *, clock: Clock) -> Iterator[RecentChanges]:
+    """Remembers what a hunt for faults wants to know of the last minutes."""
+    changes = RecentChanges(store, clock=clock)
+    changes.start()
+    try:
+        yield changes
+    finally:
+        changes.stop()
 
 
 @asynccontextmanager

@@ -22,6 +22,7 @@ from linkerd2_py.controlplane.public_api.web import operation_routes
 from linkerd2_py.controlplane.run.components import (
     ask_prometheus,
     certified_by,
+    follow_changes,
     keep_samples,
     own_metrics,
     serve_dashboard,
@@ -110,6 +111,7 @@ async def build_embedded(
             if prometheus
             else keep_samples(store, interval_s=scrape_interval_s, clock=clock)
         )
+        changes = starting.enter_context(follow_changes(store, clock=clock))
         parts = Parts(
             mesh=store.mesh,
             destination=destination,
@@ -120,6 +122,7 @@ async def build_embedded(
             proxy_api_problem=partial(health_problem, local_api),
             trust=certifying.trust if certifying else None,
             further_checks=further_checks,
+            changes=lambda: changes.kept,
         )
         watcher = (
             await running(certified_by(certifying, service_account=SERVICE_ACCOUNT))

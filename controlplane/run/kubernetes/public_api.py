@@ -15,6 +15,7 @@ from linkerd2_py.controlplane.metrics.prometheus.store import (
 from linkerd2_py.controlplane.public_api.operations import Parts
 from linkerd2_py.controlplane.run.components import (
     ask_prometheus,
+    follow_changes,
     keep_samples,
     serve_destination,
     serve_public_api,
@@ -52,6 +53,7 @@ class PublicApiProcess:
             if self.prometheus
             else keep_samples(store, interval_s=INTERVAL_S, clock=clock)
         )
+        changes = running.enter_context(follow_changes(store, clock=clock))
         parts = Parts(
             mesh=store.mesh,
             destination=destination,
@@ -61,6 +63,7 @@ class PublicApiProcess:
             clock=clock,
             proxy_api_problem=partial(health_problem, self.destination),
             source="kubernetes",
+            changes=lambda: changes.kept,
         )
         await running.enter_async_context(
             serve_public_api(parts, metrics=metrics, listen=self.listen)

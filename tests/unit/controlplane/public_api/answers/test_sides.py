@@ -18,7 +18,7 @@ from linkerd2_py.controlplane.public_api.answers.stat_inbound import authz, stat
 from linkerd2_py.controlplane.public_api.answers.stat_outbound import stat_outbound
 from linkerd2_py.controlplane.public_api.errors import InvalidQueryError
 from linkerd2_py.controlplane.public_api.operation import Operation
-from tests.unit.controlplane.public_api.answers.samples import histogram, metrics_of
+from tests.support.samples import histogram, metrics_of
 
 NS = "shop"
 SRV = 'srv_kind="server",srv_name="web-http"'
