@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import typer  # typer itself reads the annotations
 
 from linkerd2_py.cli import workloads
-from linkerd2_py.cli.resources import ALL, canonical_kind, is_kind
+from linkerd2_py.cli.resources import ALL, WORKLOADS, canonical_kind, is_kind
 
 if TYPE_CHECKING:
     from linkerd2_py.cli.checks.cluster.asked import Asked
@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 # For the mesh of this machine; a distant one may be too far away to complete from.
 TIMEOUT_S: Final = 1.0
-_PATHS: Final = {"pod": "pods", "service": "services", "deployment": "deployments"}
+_PATHS: Final = {
+    "pod": "pods",
+    "service": "services",
+    **dict.fromkeys(sorted(WORKLOADS), "workloads"),
+}
 
 _T = TypeVar("_T")
 Item = Mapping[str, Any]
@@ -39,7 +43,9 @@ def namespaces(ctx: typer.Context) -> list[str]:
     if (of_cluster := _of_cluster(ctx, "namespace")) is not None:
         return of_cluster
     found = (
-        item["namespace"] for path in _PATHS.values() for item in _ask(ctx, path, everywhere=True)
+        item["namespace"]
+        for path in dict.fromkeys(_PATHS.values())
+        for item in _ask(ctx, path, everywhere=True)
     )
     return sorted(set(found))
 
@@ -110,7 +116,8 @@ def _names(ctx: typer.Context, kind: str) -> list[str]:
         return of_cluster
     if canonical == ALL or canonical not in _PATHS:
         return []
-    return [str(item["name"]) for item in _ask(ctx, _PATHS[canonical])]
+    found = _ask(ctx, _PATHS[canonical])
+    return [str(item["name"]) for item in found if item.get("kind", canonical) == canonical]
 
 
 def _of_cluster(ctx: typer.Context, kind: str) -> list[str] | None:

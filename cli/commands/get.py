@@ -1,4 +1,4 @@
-"""`get`: the pods, services and deployments that the control plane knows."""
+"""`get`: the pods, their owners and the services that the control plane knows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,14 @@ from linkerd2_py.cli.options import (
     output_option,
 )
 from linkerd2_py.cli.render import get as render
-from linkerd2_py.cli.resources import ALL, SHORT_NAMES, Resource, parse_resources
+from linkerd2_py.cli.resources import (
+    ALL,
+    SHORT_NAMES,
+    WITH_PODS,
+    WORKLOADS,
+    Resource,
+    parse_resources,
+)
 
 Item = Mapping[str, Any]
 Found = dict[str, list[Item]]
@@ -28,9 +35,11 @@ NOTHING: Final = "No resources found"
 FORMS: Final = ("table", "wide", "name", "json")
 # In the order in which they are shown.
 _TABLES: Final[Mapping[str, Callable[..., str]]] = {
-    "deployment": render.deployment_table,
-    "pod": render.pod_table,
-    "service": render.service_table,
+    kind: {"pod": render.pod_table, "service": render.service_table}.get(
+        kind, render.workload_table
+    )
+    for kind in SHORT_NAMES
+    if kind in WITH_PODS | {"service"}
 }
 
 
@@ -39,7 +48,7 @@ def get(
         list[str],
         typer.Argument(
             metavar="RESOURCE",
-            help="TYPE, TYPE NAME or TYPE/NAME; types: deploy po svc all, or several: svc,po.",
+            help="TYPE, TYPE NAME or TYPE/NAME; types: deploy po svc all, what else owns pods, or several: svc,po.",
             autocompletion=completing.resources("deploy", "po", "svc", "all"),
         ),
     ],
@@ -49,7 +58,7 @@ def get(
     *,
     given: Globals,
 ) -> None:
-    """List deployments, pods and services.
+    """List pods, what owns them, and services.
 
     \b
     Examples:
@@ -85,7 +94,9 @@ def listed(words: Sequence[str]) -> list[Resource]:
 
 def _listable(resource: Resource) -> Resource:
     if resource.kind not in _TABLES:
-        raise bad_usage(f"{resource.kind!r} cannot be listed: use deploy, po, svc or all")
+        raise bad_usage(
+            f"{resource.kind!r} cannot be listed: use deploy, po, svc, what else owns pods, or all"
+        )
     return resource
 
 
@@ -93,18 +104,25 @@ def _find(api: Api, *, wanted: Sequence[Resource], namespace: str) -> Found:
     """What is wanted, in the order of tables. CliError for a name that nothing has."""
     found: Found = {}
     for kind in (kind for kind in _TABLES if any(kind == one.kind for one in wanted)):
-        plural = f"{kind}s"
-        items = [
-            item
-            for item in api.get(f"/{plural}", namespace=namespace)[plural]
-            if namespace in {"", item["namespace"]}
-        ]
+        items = _items(api, kind, namespace=namespace)
         names = {resource.name for resource in wanted if resource.kind == kind}
         missing = names - {"", *(item["name"] for item in items)}
         if missing:
             raise CliError(f"there is no {kind} {min(missing)!r} in the namespace {namespace!r}")
         found[kind] = [item for item in items if "" in names or item["name"] in names]
     return found
+
+
+def _items(api: Api, kind: str, *, namespace: str) -> list[Item]:
+    """All of a kind."""
+    plural = "workloads" if kind in WORKLOADS else f"{kind}s"
+    asked = {"type": kind} if kind in WORKLOADS else {}
+    found = api.get(f"/{plural}", namespace=namespace, **asked)[plural]
+    return [
+        item
+        for item in found
+        if namespace in {"", item["namespace"]} and item.get("kind", kind) == kind
+    ]
 
 
 def _show(found: Found, *, form: str, namespace: str) -> None:

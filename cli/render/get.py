@@ -1,4 +1,4 @@
-"""Pods, services and deployments as kubectl shows them."""
+"""Pods, what owns them, and services as kubectl shows them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def pod_table(pods: Sequence[Item], *, style: GetStyle = PLAIN) -> str:
     return _table(heads, items=pods, style=style)
 
 
-def deployment_table(deployments: Sequence[Item], *, style: GetStyle = PLAIN) -> str:
+def workload_table(workloads: Sequence[Item], *, style: GetStyle = PLAIN) -> str:
     """One line a workload: how many of its pods are ready, of how many that are wanted."""
     heads: list[Head] = [
         ("READY", lambda one: f"{one['ready']}/{one['replicas']}"),
@@ -59,7 +59,7 @@ def deployment_table(deployments: Sequence[Item], *, style: GetStyle = PLAIN) ->
     ]
     if style.wide:
         heads.append(("SELECTOR", _selector))
-    return _table(heads, items=deployments, style=style)
+    return _table(heads, items=workloads, style=style)
 
 
 def service_table(services: Sequence[Item], *, style: GetStyle = PLAIN) -> str:

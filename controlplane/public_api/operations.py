@@ -28,7 +28,7 @@ from linkerd2_py.controlplane.public_api.answers.stat import stat
 from linkerd2_py.controlplane.public_api.answers.stat_inbound import authz, stat_inbound
 from linkerd2_py.controlplane.public_api.answers.stat_outbound import stat_outbound
 from linkerd2_py.controlplane.public_api.answers.version import Source, version
-from linkerd2_py.controlplane.public_api.answers.workloads import deployments
+from linkerd2_py.controlplane.public_api.answers.workloads import workloads
 from linkerd2_py.controlplane.public_api.operation import Operation
 
 
@@ -78,7 +78,7 @@ def operations(parts: Parts) -> tuple[Operation[Any], ...]:
         edges(mesh, metrics=metrics),
         pods(mesh, metrics=metrics, reports=reports, clock=clock),
         services(mesh),
-        deployments(mesh),
+        workloads(mesh),
         endpoints(parts.destination),
         identity(mesh, trust=parts.trust),
         authorizations(mesh, cluster=parts.cluster),

@@ -38,6 +38,7 @@ SERVICE = {
     "ports": [{"port": 80, "target_port": 8080, "opaque": False}],
 }
 DEPLOYMENT = {
+    "kind": "deployment",
     "namespace": "shop",
     "name": "web",
     "labels": {"app": "web"},
@@ -57,7 +58,7 @@ class Server:
             "/self-check": (200, {"results": []}),
             "/pods": (200, {"pods": [POD]}),
             "/services": (200, {"services": [SERVICE]}),
-            "/deployments": (200, {"deployments": [DEPLOYMENT]}),
+            "/workloads": (200, {"workloads": [DEPLOYMENT]}),
         }
         answers = self.answers
 

@@ -1,15 +1,34 @@
-"""`/api/v1/deployments`: the workloads, and how many of their pods are ready."""
+"""`/api/v1/workloads`: what owns pods, of every kind, and how many of them are ready."""
 
-from typing import TypedDict
+from dataclasses import dataclass
+from typing import Annotated, Final, TypedDict
 
 from linkerd2_py.base.slices import in_slices
-from linkerd2_py.controlplane.mesh.objects import DEPLOYMENT, Workload
+from linkerd2_py.controlplane.mesh.objects import Workload
 from linkerd2_py.controlplane.mesh.store import Mesh
-from linkerd2_py.controlplane.public_api.answers.common import OfNamespace
-from linkerd2_py.controlplane.public_api.operation import Operation
+from linkerd2_py.controlplane.public_api.errors import InvalidQueryError
+from linkerd2_py.controlplane.public_api.kinds import KIND_NAMES, WORKLOADS, Kind, parse_kind
+from linkerd2_py.controlplane.public_api.operation import Operation, Parameter
+
+_NAMES: Final = [name for name in KIND_NAMES if parse_kind(name) in WORKLOADS]
 
 
-class ListedDeployment(TypedDict):
+@dataclass(frozen=True, slots=True)
+class OfKind:
+    """What is asked."""
+
+    namespace: Annotated[str, Parameter("only of this namespace; all when absent")] = ""
+    type: Annotated[Kind | None, Parameter("only of this type: deploy …", parse_kind, _NAMES)] = (
+        None
+    )
+
+    def has(self, workload: Workload) -> bool:
+        """Whether it is asked about."""
+        is_there = self.namespace in {"", workload.namespace}
+        return is_there and (self.type is None or workload.kind == self.type.value)
+
+
+class ListedWorkload(TypedDict):
     """One workload; `restarts` are those of its pods."""
 
     kind: str
@@ -22,32 +41,33 @@ class ListedDeployment(TypedDict):
     restarts: int
 
 
-class Deployments(TypedDict):
-    """The answer, by namespace and name."""
+class Workloads(TypedDict):
+    """The answer, by kind, namespace and name."""
 
-    deployments: list[ListedDeployment]
+    workloads: list[ListedWorkload]
 
 
-def deployments(mesh: Mesh) -> Operation[OfNamespace]:
+def workloads(mesh: Mesh) -> Operation[OfKind]:
     """The operation."""
 
-    async def answer(asked: OfNamespace) -> Deployments:
-        found = (each for each in mesh.workloads.values() if each.kind == DEPLOYMENT)
-        wanted = sorted((each.key, each) for each in found if asked.has(each.namespace))
-        return {"deployments": [_listed(each, mesh=mesh) async for _, each in in_slices(wanted)]}
+    async def answer(asked: OfKind) -> Workloads:
+        if asked.type is not None and asked.type not in WORKLOADS:
+            raise InvalidQueryError(f"a {asked.type} owns no pods: use deploy, sts, ds …")
+        wanted = sorted((each.key, each) for each in mesh.workloads.values() if asked.has(each))
+        return {"workloads": [_listed(each, mesh=mesh) async for _, each in in_slices(wanted)]}
 
-    return Operation("/api/v1/deployments", "The workloads", OfNamespace, Deployments, answer)
+    return Operation("/api/v1/workloads", "What owns pods", OfKind, Workloads, answer)
 
 
-def _listed(deployment: Workload, *, mesh: Mesh) -> ListedDeployment:
-    pods = mesh.pods_of(deployment.key)
+def _listed(workload: Workload, *, mesh: Mesh) -> ListedWorkload:
+    pods = mesh.pods_of(workload.key)
     return {
-        "kind": "deployment",
-        "namespace": deployment.namespace,
-        "name": deployment.name,
-        "labels": dict(deployment.labels),
-        "replicas": deployment.replicas,
+        "kind": workload.kind,
+        "namespace": workload.namespace,
+        "name": workload.name,
+        "labels": dict(workload.labels),
+        "replicas": workload.replicas,
         "ready": sum(pod.serving for pod in pods),
-        "meshed": deployment.meshed,
+        "meshed": workload.meshed,
         "restarts": sum(pod.restarts for pod in pods),
     }

@@ -83,7 +83,7 @@ def complete(env: dict[str, str]) -> Complete:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("linkerd2-py st", ["stat"]),
+        ("linkerd2-py st", ["stat", "stat-inbound", "stat-outbound"]),
         ("linkerd2-py identity", ["identity", "identity-ca"]),
         ("linkerd2-py local ", ["up", "down", "status", "logs", "exec"]),
         ("linkerd2-py get ", ["deploy", "po", "svc", "all"]),

@@ -42,7 +42,14 @@ def get(server: Server, capsys: pytest.CaptureFixture[str]) -> Get:
         ("po/web-0 svc/web", ["pod/web-0", "service/web"]),
         ("svc,po", ["service/", "pod/"]),
         ("deploy,pods,services", ["deployment/", "pod/", "service/"]),
-        ("all", ["deployment/", "pod/", "service/"]),
+        ("sts", ["statefulset/"]),
+        (
+            "all",
+            [
+                *("cronjob/", "daemonset/", "deployment/", "job/", "pod/"),
+                *("replicationcontroller/", "replicaset/", "service/", "statefulset/"),
+            ],
+        ),
     ],
 )
 def test_what_is_asked_for(words: str, expected: list[str]) -> None:

@@ -11,7 +11,7 @@ from linkerd2_py.cli.checks.run import Result
 from linkerd2_py.cli.commands.diagnostics import endpoint_table
 from linkerd2_py.cli.render import edges, live, routes, sides, stat
 from linkerd2_py.cli.render.check import CheckLines, as_json
-from linkerd2_py.cli.render.get import GetStyle, deployment_table, pod_table, service_table
+from linkerd2_py.cli.render.get import GetStyle, pod_table, service_table, workload_table
 from linkerd2_py.cli.render.paint import Paint
 from linkerd2_py.cli.render.table import Cell, Column, clip, render_table, width_of
 from tests.support.golden import assert_golden
@@ -177,7 +177,7 @@ def test_deployments() -> None:
         "meshed": True,
         "restarts": 4,
     }
-    _golden("get_deployments.golden", deployment_table([found], style=GetStyle(wide=True)))
+    _golden("get_deployments.golden", workload_table([found], style=GetStyle(wide=True)))
 
 
 def _service(name: str, *, ips: tuple[str, ...] = (), headless: bool = False) -> dict[str, Any]:

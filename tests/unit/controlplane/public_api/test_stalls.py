@@ -87,7 +87,7 @@ class Loop:
         ("stat", "type=ns", 3 * PODS),
         ("edges", "type=deploy", PODS),
         ("pods", "", 2 * PODS),
-        ("deployments", "", PODS),
+        ("workloads", "", PODS),
     ],
 )
 async def test_a_long_answer_takes_many_turns(
