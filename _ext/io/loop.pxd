@@ -44,6 +44,7 @@ cdef class Loop:
     cdef public bint busy_wait             # may wait without sleeping, a little, where that pays
     # In ns, refreshed once per epoll_wait and at timer expiry: use this, not the clock, on the hot path.
     cdef public int64_t now
+    cdef int64_t fetched_at                # `now` of the last epoll_wait: timers are due by that
     # callable(exception, actor) or None: prints each type of exception once.
     cdef public object on_error
     # slot -> Source or None; the reference that keeps a registered source alive.
@@ -117,6 +118,7 @@ cdef class Loop:
     cdef bint next_batch(self) except -1
     cdef bint poll(self) except -1
     cdef bint fetched(self, int ready) except -1
+    cdef int turn_wheel(self) except -1
     cdef bint wait_busily(self) except -1
     cdef bint sleep(self) except -1
     cdef bint has_work(self) noexcept

@@ -124,7 +124,7 @@ cdef class Loop:
 
     def __cinit__(self, *, bint io_uring=True, bint busy_wait=True):
         self.epfd = self.timerfd = self.wakefd = -1
-        self.now = now_ns()
+        self.now = self.fetched_at = now_ns()
         self.sources = []
         self.wheel = Wheel()
         self.spin = BusyWait()
@@ -296,6 +296,7 @@ cdef class Loop:
 
     cdef bint fetched(self, int ready) except -1:
         self.ready = max(ready, 0)
+        self.fetched_at = self.now
         if ready < 0 and errno != EINTR:
             raise OSError(errno, "epoll_wait")
         self.cursor = 0
@@ -387,8 +388,7 @@ cdef class Loop:
             self.enter(PHASE_DEFERRED)
         if self.phase == PHASE_DEFERRED:
             self.run_deferred()
-            self.wheel.turn(self.now)
-            self.follow_wheel()
+            self.turn_wheel()
             self.enter(PHASE_TIMERS)
         if self.phase == PHASE_TIMERS:
             self.run_timers()
@@ -399,6 +399,14 @@ cdef class Loop:
             self.run_flushes()
             self.phase = PHASE_DONE
         return 0
+
+    cdef int turn_wheel(self) except -1:
+        """To the moment at which events were fetched last, and not while some of those wait: however long this
+        process was not let run, what came before a deadline is heard before the deadline is."""
+        if self.cursor < self.ready:
+            return 0
+        self.wheel.turn(self.fetched_at)
+        return self.follow_wheel()
 
     cdef int run_events(self) except -1:
         cdef epoll_event* event

@@ -4,10 +4,13 @@ nothing starves.
 
 import time
 
+from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.io.loop import Loop
-from linkerd2_py._ext.io.testing import AlarmActor, DeferActor, RecorderSession
+from linkerd2_py._ext.io.testing import AlarmActor, DeferActor, RecorderSession, connect_to
+from tests.support.raw_socket import RawListener
 
 PIECE_S = 0.0005
+LIMIT_NS = 20_000_000
 
 
 def work() -> None:
@@ -59,6 +62,29 @@ def test_events_go_on_in_the_next_turn_and_deferred_work_between_them(loop, pair
     assert turns(loop) - before >= 4
     assert order.index("deferred") < len(pairs) - 4
     assert all(session.received == b"x" for session, _ in pairs)
+
+
+def test_what_came_before_a_deadline_is_heard_before_it(loop, pair):
+    """Also by a process that was not let run in the middle of a turn, and finds itself late at everything."""
+    made = []
+
+    def on(name: str, session: RecorderSession) -> None:
+        if name != "readable":
+            return
+        if not made:
+            made.append(RecorderSession())
+            connect_to(loop, Address(*server.address), made[0], timeout_ns=LIMIT_NS)
+            time.sleep(LIMIT_NS / 1e9 * 3)
+        work()
+
+    with RawListener() as server:
+        pairs = [pair(RecorderSession(on)) for _ in range(24)]
+        loop.drain()
+        for _session, peer in pairs:
+            peer.send(b"x")
+        assert loop.run_until(lambda: made and made[0].names())
+        assert made[0].names() == ["connected"]
+        made[0].abort()
 
 
 def test_due_timers_go_on_in_the_next_turn(loop):
