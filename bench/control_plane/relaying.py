@@ -8,7 +8,8 @@ import sys
 from linkerd2_py.base.event_loop import new_event_loop
 from linkerd2_py.controlplane.listen import LOOPBACK
 from linkerd2_py.controlplane.proxy_api.server import Served
-from linkerd2_py.controlplane.run.components import own_metrics, relay_to, serve_proxy_api
+from linkerd2_py.controlplane.run.components import relay_to, serve_proxy_api
+from linkerd2_py.controlplane.run.own_metrics import own_metrics
 
 
 async def _relay(address: str) -> None:

@@ -84,7 +84,8 @@ def trust_of_files(files: TrustFiles) -> Trust:
 
 def check_trust(trust: Trust) -> None:
     """CliError unless the issuer can sign now, and one of the anchors vouches for it."""
-    from linkerd2_py.controlplane.identity.issuer import IssuerError, make_issuer
+    from linkerd2_py.controlplane.errors import IssuerError
+    from linkerd2_py.controlplane.identity.issuer import make_issuer
 
     anchors = certificates(trust.anchors, what="the trust anchors")
     chain = certificates(trust.certificate, what="the issuer's certificate")
@@ -96,7 +97,8 @@ def check_trust(trust: Trust) -> None:
 
 def check_anchors(trust: Trust) -> None:
     """CliError unless these are certificates, of anchors that are strong enough."""
-    from linkerd2_py.controlplane.identity.issuer import IssuerError, check_key
+    from linkerd2_py.controlplane.errors import IssuerError
+    from linkerd2_py.controlplane.identity.issuer import check_key
 
     try:
         for anchor in certificates(trust.anchors, what="the trust anchors"):

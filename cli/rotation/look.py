@@ -197,7 +197,8 @@ def is_below(certificates: Sequence[x509.Certificate], anchors: Iterable[x509.Ce
     from datetime import UTC, datetime
 
     from linkerd2_py.base.clock import SystemClock
-    from linkerd2_py.controlplane.identity.issuer import IssuerError, path_to_anchor
+    from linkerd2_py.controlplane.errors import IssuerError
+    from linkerd2_py.controlplane.identity.issuer import path_to_anchor
 
     moment = datetime.fromtimestamp(SystemClock().wall(), UTC)
     try:

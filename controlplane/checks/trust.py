@@ -9,8 +9,8 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from linkerd2_py.controlplane.checks.result import CheckResult, Status
+from linkerd2_py.controlplane.errors import IssuerError
 from linkerd2_py.controlplane.identity.issuer import (
-    IssuerError,
     check_key,
     display_name,
     path_to_anchor,

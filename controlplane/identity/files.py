@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from linkerd2_py.controlplane.edits import Stamp, stamp
-from linkerd2_py.controlplane.identity.issuer import Issuer, IssuerError, make_issuer
+from linkerd2_py.controlplane.errors import IssuerError
+from linkerd2_py.controlplane.identity.issuer import Issuer, make_issuer
 
 ANCHOR_NAMES: Final = ("ca-bundle.crt", "ca.crt")
 ISSUER_NAMES: Final = (

@@ -16,15 +16,13 @@ from cryptography.hazmat.primitives.asymmetric.types import (
 )
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from linkerd2_py.controlplane.errors import IssuerError
+
 IssuerKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 LONGEST_PATH: Final = 5
 _FEWEST_RSA_BITS: Final = 2048
 _ANCHOR_CURVES: Final = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
-
-
-class IssuerError(Exception):
-    """Anchors and issuer that cannot be used; the text names what is wrong and what to do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from typing import Protocol
 from linkerd2_py.base.clock import Clock
 from linkerd2_py.base.tasks import cancel_all, supervise
 from linkerd2_py.controlplane.edits import POLL_S
+from linkerd2_py.controlplane.errors import IssuerError
 from linkerd2_py.controlplane.identity.files import IssuerFiles
-from linkerd2_py.controlplane.identity.issuer import Issuer, IssuerError
+from linkerd2_py.controlplane.identity.issuer import Issuer
 from linkerd2_py.controlplane.identity.metrics import IdentityMetrics, IssuerEvent
 
 OnIssuerEvent = Callable[[IssuerEvent, str], None]

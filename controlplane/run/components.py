@@ -13,7 +13,6 @@ from starlette.routing import BaseRoute
 
 from linkerd2_py._ext.tls.identity import LocalIdentity
 from linkerd2_py.base.clock import Clock
-from linkerd2_py.base.tasks import FAILURES, FAILURES_HELP, count_failures
 from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.destination.settings import DEFAULTS, Settings
 from linkerd2_py.controlplane.errors import BindError
@@ -47,18 +46,6 @@ from linkerd2_py.controlplane.tap.proxies import Proxies
 from linkerd2_py.controlplane.tap.service import Authorize, TapService, anybody
 from linkerd2_py.controlplane.web.app import Page, dashboard_app
 from linkerd2_py.controlplane.web.guard import LOCAL_HOSTS
-
-
-@contextmanager
-def own_metrics() -> Iterator[CollectorRegistry]:
-    """Where components count what they do, with the failures of this process's tasks."""
-    metrics = CollectorRegistry()
-    failures = Counter(FAILURES, FAILURES_HELP, ("task",), registry=metrics)
-    stop = count_failures(lambda kind, more: failures.labels(kind).inc(more))
-    try:
-        yield metrics
-    finally:
-        stop()
 
 
 @contextmanager

@@ -24,7 +24,6 @@ from linkerd2_py.controlplane.run.components import (
     certified_by,
     follow_changes,
     keep_samples,
-    own_metrics,
     serve_dashboard,
     serve_destination,
     serve_identity,
@@ -35,6 +34,7 @@ from linkerd2_py.controlplane.run.components import (
     what_proxies_ask,
 )
 from linkerd2_py.controlplane.run.health import health_problem
+from linkerd2_py.controlplane.run.own_metrics import own_metrics
 from linkerd2_py.controlplane.tap.door import tap_route
 from linkerd2_py.controlplane.tap.service import TapService
 from linkerd2_py.controlplane.web.app import Page

@@ -87,8 +87,9 @@ class IdentityChecks:
 
     def _trust(self) -> Trust:
         """CliError where anchors or issuer cannot be read, or do not belong together."""
+        from linkerd2_py.controlplane.errors import IssuerError
         from linkerd2_py.controlplane.identity.files import certificates_in, key_in
-        from linkerd2_py.controlplane.identity.issuer import IssuerError, check_pair
+        from linkerd2_py.controlplane.identity.issuer import check_pair
         from linkerd2_py.controlplane.identity.trust import Trust
 
         certificate_name, key_name = _names(self._asked)
@@ -103,8 +104,8 @@ class IdentityChecks:
 
     def _anchors(self) -> list[x509.Certificate]:
         """Those that everybody is given who is started now."""
+        from linkerd2_py.controlplane.errors import IssuerError
         from linkerd2_py.controlplane.identity.files import certificates_in
-        from linkerd2_py.controlplane.identity.issuer import IssuerError
 
         path = f"/api/v1/namespaces/{self._asked.where.control_plane}/configmaps/{ROOTS}"
         bundle = text(self._asked.find(path), "data", "ca-bundle.crt")
@@ -172,8 +173,8 @@ def _anchors_of(pod: Pod) -> Iterable[str]:
 
 def _trusted(pem: str) -> frozenset[bytes]:
     """None where it cannot be read."""
+    from linkerd2_py.controlplane.errors import IssuerError
     from linkerd2_py.controlplane.identity.files import certificates_in
-    from linkerd2_py.controlplane.identity.issuer import IssuerError
 
     try:
         return _fingerprints(certificates_in(pem.encode(), where=_ANCHORS))

@@ -117,8 +117,8 @@ class Webhooks:
 
 
 def _certificates(pem: bytes, *, where: str) -> list[x509.Certificate]:
+    from linkerd2_py.controlplane.errors import IssuerError
     from linkerd2_py.controlplane.identity.files import certificates_in
-    from linkerd2_py.controlplane.identity.issuer import IssuerError
 
     try:
         return certificates_in(pem, where=where)

@@ -23,11 +23,11 @@ from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.base.tasks import cancel_all, spawn, supervise
 from linkerd2_py.controlplane.checks.result import CheckResult
 from linkerd2_py.controlplane.edits import POLL_S, follow_file, stamp
+from linkerd2_py.controlplane.errors import IssuerError
 from linkerd2_py.controlplane.identity.ca import throw_away
 from linkerd2_py.controlplane.identity.certifier import DEFAULT_LIFETIME, Validity
 from linkerd2_py.controlplane.identity.files import IssuerFiles
 from linkerd2_py.controlplane.identity.identity import IdentitySettings
-from linkerd2_py.controlplane.identity.issuer import IssuerError
 from linkerd2_py.controlplane.identity.names import TrustDomain
 from linkerd2_py.controlplane.identity.tokens import WorkloadTokens
 from linkerd2_py.controlplane.local.place.env import base_env

@@ -4,22 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.controlplane.mesh.objects import DEFAULT_OPAQUE_PORTS
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.run.kubernetes.process import Process
-from linkerd2_py.controlplane.sources.kubernetes.api_server import ApiServer, connect
+from linkerd2_py.controlplane.sources.kubernetes.api_server import ApiServer
 from linkerd2_py.controlplane.sources.kubernetes.pods import Identities
 from linkerd2_py.controlplane.sources.kubernetes.source import KubernetesSource
-
-
-async def ask_api_server(process: Process, kubeconfig: Path | None) -> ApiServer:
-    """As the pod's own account where no kubeconfig is given. ConfigError when neither says where it is."""
-    api = await connect(kubeconfig)
-    process.running.push_async_callback(api.close)
-    return api
 
 
 @dataclass(frozen=True, slots=True)

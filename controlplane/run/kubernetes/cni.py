@@ -23,8 +23,7 @@ from linkerd2_py.controlplane.cni.host import Host, HostError, Installation
 from linkerd2_py.controlplane.cni.repair import DATA_PLANE, Counts, Repair
 from linkerd2_py.controlplane.cni.rules import Rules
 from linkerd2_py.controlplane.kubernetes_api import ApiError, Json, KubernetesApi
-from linkerd2_py.controlplane.run.kubernetes.cluster import ask_api_server
-from linkerd2_py.controlplane.run.kubernetes.process import Process
+from linkerd2_py.controlplane.run.kubernetes.process import Process, ask_api_server
 from linkerd2_py.controlplane.sources.kubernetes.api_server import ApiServer
 from linkerd2_py.controlplane.sources.kubernetes.reflector import Reflector, Resource
 

@@ -32,8 +32,8 @@ from linkerd2_py.controlplane.run.components import (
     serve_webhook,
     what_proxies_ask,
 )
-from linkerd2_py.controlplane.run.kubernetes.cluster import ask_api_server, follow_cluster
-from linkerd2_py.controlplane.run.kubernetes.process import Process
+from linkerd2_py.controlplane.run.kubernetes.cluster import follow_cluster
+from linkerd2_py.controlplane.run.kubernetes.process import Process, ask_api_server
 from linkerd2_py.controlplane.sources.kubernetes.api_server import ApiServer
 from linkerd2_py.controlplane.sources.kubernetes.pods import Identities
 from linkerd2_py.controlplane.writing.writer import Writer

@@ -11,10 +11,10 @@ from typing import Final
 
 from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.base.tasks import cancel_all, supervise
+from linkerd2_py.controlplane.errors import IssuerError
 from linkerd2_py.controlplane.identity.certifier import Validity
 from linkerd2_py.controlplane.identity.files import IssuerFiles
 from linkerd2_py.controlplane.identity.identity import Identity, IdentitySettings
-from linkerd2_py.controlplane.identity.issuer import IssuerError
 from linkerd2_py.controlplane.identity.metrics import IssuerEvent
 from linkerd2_py.controlplane.identity.names import TrustDomain
 from linkerd2_py.controlplane.identity.validators.token_review import ReviewedTokens
@@ -24,9 +24,8 @@ from linkerd2_py.controlplane.run.components import (
     serve_proxy_api,
     what_proxies_ask,
 )
-from linkerd2_py.controlplane.run.kubernetes.cluster import ask_api_server
 from linkerd2_py.controlplane.run.kubernetes.events import IssuerEvents
-from linkerd2_py.controlplane.run.kubernetes.process import Process
+from linkerd2_py.controlplane.run.kubernetes.process import Process, ask_api_server
 
 SCHEMES: Final = {
     "linkerd.io/tls": ("crt.pem", "key.pem"),

@@ -16,8 +16,7 @@ from linkerd2_py.controlplane.injector.webhook import Webhook
 from linkerd2_py.controlplane.listen import Listen
 from linkerd2_py.controlplane.public_api.tls import TlsFiles
 from linkerd2_py.controlplane.run.components import serve_webhook
-from linkerd2_py.controlplane.run.kubernetes.cluster import ask_api_server
-from linkerd2_py.controlplane.run.kubernetes.process import Process
+from linkerd2_py.controlplane.run.kubernetes.process import Process, ask_api_server
 
 CREATED_BY: Final = f"linkerd2-py/proxy-injector {__version__}"
 

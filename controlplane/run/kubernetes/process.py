@@ -8,18 +8,18 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from linkerd2_py.controlplane.errors import BindError
-from linkerd2_py.controlplane.identity.issuer import IssuerError
+from linkerd2_py.controlplane.errors import BindError, IssuerError
 from linkerd2_py.controlplane.listen import Listen
 from linkerd2_py.controlplane.public_api.server import WebServer
 from linkerd2_py.controlplane.public_api.tls import CertificateError
-from linkerd2_py.controlplane.run.components import own_metrics
 from linkerd2_py.controlplane.run.kubernetes.admin import admin_app
 from linkerd2_py.controlplane.run.kubernetes.health import Health
-from linkerd2_py.controlplane.sources.kubernetes.api_server import ConfigError
+from linkerd2_py.controlplane.run.own_metrics import own_metrics
+from linkerd2_py.controlplane.sources.kubernetes.api_server import ApiServer, ConfigError, connect
 
 logger = logging.getLogger(__name__)
 
@@ -77,3 +77,10 @@ async def _serve_admin(process: Process, *, listen: Listen) -> AsyncIterator[Non
         yield
     finally:
         await server.stop()
+
+
+async def ask_api_server(process: Process, kubeconfig: Path | None) -> ApiServer:
+    """As the pod's own account where no kubeconfig is given. ConfigError when neither says where it is."""
+    api = await connect(kubeconfig)
+    process.running.push_async_callback(api.close)
+    return api

@@ -21,8 +21,8 @@ from linkerd2_py.controlplane.run.components import (
     serve_public_api,
 )
 from linkerd2_py.controlplane.run.health import health_problem
-from linkerd2_py.controlplane.run.kubernetes.cluster import ask_api_server, follow_cluster
-from linkerd2_py.controlplane.run.kubernetes.process import Process
+from linkerd2_py.controlplane.run.kubernetes.cluster import follow_cluster
+from linkerd2_py.controlplane.run.kubernetes.process import Process, ask_api_server
 from linkerd2_py.controlplane.sources.kubernetes.pods import Identities
 
 

@@ -12,8 +12,8 @@ from linkerd2_py.controlplane.mesh.objects import Namespace, Pod, Service, Workl
 from linkerd2_py.controlplane.public_api.server import WebServer
 from linkerd2_py.controlplane.public_api.tls import CertificateError, TlsFiles
 from linkerd2_py.controlplane.run.components import serve_tap
-from linkerd2_py.controlplane.run.kubernetes.cluster import ask_api_server, follow_cluster
-from linkerd2_py.controlplane.run.kubernetes.process import Process
+from linkerd2_py.controlplane.run.kubernetes.cluster import follow_cluster
+from linkerd2_py.controlplane.run.kubernetes.process import Process, ask_api_server
 from linkerd2_py.controlplane.sources.kubernetes.pods import Identities
 from linkerd2_py.controlplane.tap.aggregated.app import ApiServerOnly, api_app
 from linkerd2_py.controlplane.tap.aggregated.front_proxy import ConfigurationError, FrontProxy

@@ -19,11 +19,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from linkerd2_py.base.clock import ManualClock, SystemClock
+from linkerd2_py.controlplane.errors import IssuerError
 from linkerd2_py.controlplane.identity.ca import throw_away
 from linkerd2_py.controlplane.identity.certifier import Validity
 from linkerd2_py.controlplane.identity.files import IssuerFiles
 from linkerd2_py.controlplane.identity.identity import IdentitySettings
-from linkerd2_py.controlplane.identity.issuer import IssuerError
 from linkerd2_py.controlplane.identity.limits import CertifyLimiter
 from linkerd2_py.controlplane.identity.names import TrustDomain
 from linkerd2_py.controlplane.identity.refusals import Reason

@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
+from linkerd2_py.controlplane.errors import IssuerError
 from linkerd2_py.controlplane.identity.files import ISSUER_NAMES, IssuerFiles
-from linkerd2_py.controlplane.identity.issuer import IssuerError
 from tests.support.certificates import NOW, Signer, openssl
 
 ROOT = Signer("root")

@@ -7,10 +7,10 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 
+from linkerd2_py.controlplane.errors import IssuerError
 from linkerd2_py.controlplane.identity.issuer import (
     LONGEST_PATH,
     Issuer,
-    IssuerError,
     for_signatures,
     make_issuer,
 )
