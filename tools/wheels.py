@@ -1,7 +1,7 @@
 """Wheels to publish: one for each given interpreter, with the libraries in it that the engine is linked with,
 under the oldest manylinux tag that is true.
 
-    python -m tools.wheels [--out DIR] [PYTHON ...]
+    python -m tools.wheels [--out DIR] [PYTHON ...]      (without one: each that is found and supported)
 
 What is grafted is Debian's OpenSSL and libnghttp2, with their licences: whoever publishes such a wheel makes
 a new one when they are mended. Images take the libraries of their distribution instead.
@@ -22,12 +22,30 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parent.parent
+SUPPORTED: Final = ("3.11", "3.12", "3.13")
 GRAFTED: Final = {"libcrypto": "libssl3", "libssl": "libssl3", "libnghttp2": "libnghttp2-14"}
 """Libraries in a wheel, and the Debian package whose licence is theirs."""
 
 
 class WheelError(Exception):
     """Why there is no wheel, in one line."""
+
+
+def interpreter(version: str) -> str | None:
+    """One of that version with headers to compile against; None where there is none."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
+    named = [shutil.which(f"python{version}"), *map(str, pyenv.glob(f"{version}.*/bin/python"))]
+    # A name on the PATH may stand for one that is not installed.
+    program = (
+        "import pathlib, sys, sysconfig as s; v = sys.version_info;"
+        " print(f'{v[0]}.{v[1]}', (pathlib.Path(s.get_path('include')) / 'Python.h').exists())"
+    )
+    for found in filter(None, named):
+        words = (found, "-c", program)
+        asked = subprocess.run(words, capture_output=True, text=True, check=False)
+        if asked.stdout.split() == [version, "True"]:
+            return found
+    return None
 
 
 def make(python: str, sdist: Path, out: Path) -> Path:
@@ -88,14 +106,18 @@ def _run(*words: str, folder: Path | None = None) -> None:
 def main(words: Sequence[str]) -> int:
     """0, or one line and 1."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("pythons", nargs="*", default=[sys.executable], metavar="PYTHON")
+    parser.add_argument("pythons", nargs="*", metavar="PYTHON")
     parser.add_argument("--out", type=Path, default=ROOT / "dist", metavar="DIR")
     given = parser.parse_args(words)
+    found = {version: interpreter(version) for version in SUPPORTED}
+    missing = [version for version, python in found.items() if python is None]
+    if not given.pythons and missing:
+        print(f"wheels: no Python {', '.join(missing)} with headers is here", file=sys.stderr)
     try:
         with tempfile.TemporaryDirectory() as scratch:
             _run(sys.executable, "-m", "build", "--sdist", "--outdir", scratch, folder=ROOT)
             (sdist,) = Path(scratch).glob("*.tar.gz")
-            for python in given.pythons:
+            for python in given.pythons or filter(None, found.values()):
                 print(make(python, sdist, given.out))
     except WheelError as error:
         print(f"wheels: {error}", file=sys.stderr)

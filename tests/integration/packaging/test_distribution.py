@@ -23,7 +23,7 @@ import pytest
 
 from tests.support.processes import assert_gone
 from tests.support.wait import eventually
-from tools.wheels import GRAFTED, graft, libraries
+from tools.wheels import GRAFTED, SUPPORTED, graft, interpreter, libraries, make
 
 ROOT = Path(__file__).parents[3]
 # What is made beside the sources; folders of these names elsewhere are sources.
@@ -106,6 +106,28 @@ def distribution(tmp_path_factory: pytest.TempPathFactory) -> Distribution:
     return Distribution(sdist, wheel, published, home / "venv", elsewhere)
 
 
+OURS = f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+@pytest.fixture(scope="module", params=[version for version in SUPPORTED if version != OURS])
+def other(
+    request: pytest.FixtureRequest,
+    distribution: Distribution,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Distribution:
+    """The same for another interpreter that is supported, where it is here."""
+    python = interpreter(request.param)
+    if python is None:
+        pytest.skip(f"no Python {request.param} with headers is here")
+    home = tmp_path_factory.mktemp("other")
+    published = make(python, distribution.sdist, home / "published")
+    run([python, "-m", "venv", home / "venv"], home)
+    run([home / "venv/bin/pip", "install", "-q", f"{published}[fast]"], home)
+    elsewhere = home / "elsewhere"
+    elsewhere.mkdir()
+    return Distribution(distribution.sdist, published, published, home / "venv", elsewhere)
+
+
 LOADED = """
 from pathlib import Path
 import linkerd2_py._ext.tls.credentials, linkerd2_py._ext.http2.server
@@ -182,6 +204,26 @@ def test_the_console_script_answers(distribution: Distribution) -> None:
 
 
 def test_a_local_mesh_runs_and_stops_outside_the_checkout(distribution: Distribution) -> None:
+    run_a_mesh(distribution)
+
+
+def test_other_interpreters_have_a_wheel_that_runs_a_mesh(other: Distribution) -> None:
+    version = other.run(
+        "python", "-c", "import sys; print('cp%d%d' % sys.version_info[:2])"
+    ).strip()
+    assert f"-{version}-{version}-manylinux_2_34_" in other.published.name
+    assert libraries(other.published) == GRAFTED.keys()
+    with zipfile.ZipFile(other.published) as archive:
+        compiled = {name.split(".")[0] for name in archive.namelist() if name.endswith(".so")}
+    assert {f"linkerd2_py/{path.relative_to(ROOT).with_suffix('')}" for path in ENGINE} <= compiled
+    loaded = other.run("python", "-c", LOADED).split()
+    assert all(str(other.venv) in path for path in loaded)
+    run_a_mesh(other)
+
+
+def run_a_mesh(distribution: Distribution) -> None:
+    """From its start until somebody has asked somebody, to its end."""
+
     def has_traffic() -> bool:
         rows = json.loads(distribution.run("linkerd2-py", "stat", "deploy", "-A", "-o", "json"))
         return any(row["rps"] for row in rows)
