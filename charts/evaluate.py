@@ -229,7 +229,7 @@ def _(expression: Without, known: Roots) -> Object:
 @value.register
 def _(expression: WebhookCertificate, known: Roots) -> Object:
     given = value(Ref(expression.at), known)
-    if given["externalSecret"]:
+    if given["externalSecret"] or not given.get("enabled", True):
         return {"crt": "", "key": "", "ca": given["caBundle"].strip()}
     certificate, key = given["crtPEM"].strip(), given["keyPEM"].strip()
     if not (certificate and key):

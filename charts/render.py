@@ -24,7 +24,7 @@ _ORDER: Final = (
         "DaemonSet",
         "Deployment",
     ),
-    *("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"),
+    *("APIService", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"),
 )
 """Whatever needs something comes after it; webhooks come last, when somebody is there to answer."""
 
@@ -33,8 +33,8 @@ def render(values: Mapping[str, Any], *, namespace: str = "linkerd") -> list[Obj
     """The control plane's objects, in the order in which they are applied. Raises `ValuesError`.
 
     The values are whole, as `values.values_of` makes them. Helm makes certificates of webhooks that are
-    not given; here they must be (`proxyInjector.crtPEM`, `policyValidator.crtPEM` … with their keys), as
-    the issuer's.
+    not given; here they must be (`proxyInjector.crtPEM`, `policyValidator.crtPEM`, `tap.crtPEM` with their
+    keys), as the issuer's.
     """
     known = roots(values, namespace=namespace)
     made = [one for manifest in MANIFESTS for one in objects(manifest, known)]

@@ -120,6 +120,15 @@ InjectorNamespace = Annotated[
         what="Where this control plane lives.",
     ),
 ]
+TapNamespace = Annotated[
+    str,
+    _value(
+        "--api-namespace",
+        "--controller-namespace",
+        metavar="NAMESPACE",
+        what="Where this control plane lives.",
+    ),
+]
 ConfigDir = Annotated[
     Path, _value("--config", metavar="DIR", what="Where the values of the installation are.")
 ]

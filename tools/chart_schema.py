@@ -167,6 +167,7 @@ SAID: Final[Mapping[str, Schema]] = {
     "destinationController.meshedHttp2ClientProtobuf": _OBJECT,
     "destinationController.podAnnotations": _TEXTS,
     "publicAPI.podAnnotations": _TEXTS,
+    "tap.podAnnotations": _TEXTS,
     "prometheusUrl": _URL,
     "prometheus.image.name": _IMAGE,
     "prometheus.image.pullPolicy": _words("", *_PULL),

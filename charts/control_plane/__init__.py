@@ -15,6 +15,7 @@ from linkerd2_py.charts.control_plane.network_policies import NETWORK_POLICIES
 from linkerd2_py.charts.control_plane.prometheus import PROMETHEUS
 from linkerd2_py.charts.control_plane.proxy_injector import INJECTOR
 from linkerd2_py.charts.control_plane.public_api import PUBLIC_API
+from linkerd2_py.charts.control_plane.tap import TAP
 from linkerd2_py.charts.nodes import Manifest
 
 MANIFESTS: tuple[Manifest, ...] = (
@@ -23,6 +24,7 @@ MANIFESTS: tuple[Manifest, ...] = (
     IDENTITY,
     DESTINATION,
     PUBLIC_API,
+    TAP,
     PROMETHEUS,
     GRAFANA,
     INJECTOR,

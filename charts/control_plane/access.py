@@ -61,13 +61,23 @@ def _allowed(
 
 
 def binding(
-    kind: str, name: Operand, component: str, *, subjects: Tree, to: Operand = None
+    kind: str,
+    name: Operand,
+    component: str,
+    *,
+    subjects: Tree,
+    to: Operand = None,
+    namespace: str = "",
 ) -> Tree:
-    """Who has a role, which is called like this unless something else is said."""
+    """Who has a role, which is called like this unless something else is said, and is in the control plane's
+    namespace unless another one is.
+    """
+    named = metadata(name, component, cluster_wide=kind == "ClusterRole")
+    place: dict[str, Tree] = {"namespace": namespace} if namespace else {}
     return {
         "apiVersion": f"{_RBAC}/v1",
         "kind": f"{kind}Binding",
-        "metadata": metadata(name, component, cluster_wide=kind == "ClusterRole"),
+        "metadata": {**named, **place},
         "roleRef": {"apiGroup": _RBAC, "kind": kind, "name": name if to is None else to},
         "subjects": subjects,
     }

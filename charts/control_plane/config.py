@@ -19,6 +19,7 @@ from linkerd2_py.charts.nodes import (
 
 SECRET: Final = (
     *("identity.issuer.tls.keyPEM", "proxyInjector.keyPEM", "policyValidator.keyPEM"),
+    "tap.keyPEM",
     # Helm's, and of no chart.
     "global",
 )

@@ -11,6 +11,7 @@ from linkerd2_py.charts.control_plane.pods import Component
 from linkerd2_py.charts.control_plane.prometheus import PROMETHEUS_COMPONENT
 from linkerd2_py.charts.control_plane.proxy_injector import INJECTOR_COMPONENT
 from linkerd2_py.charts.control_plane.public_api import PUBLIC_API_COMPONENT
+from linkerd2_py.charts.control_plane.tap import TAP_COMPONENT
 from linkerd2_py.charts.nodes import Manifest, Ref, Tree, When
 
 
@@ -51,6 +52,7 @@ NETWORK_POLICIES: Final = Manifest(
                 INJECTOR_COMPONENT,
             )
         ),
+        When(Ref("tap.enabled"), _policy(TAP_COMPONENT)),
         When(Ref("prometheus.enabled"), _policy(PROMETHEUS_COMPONENT)),
     ),
 )

@@ -13,6 +13,7 @@ from linkerd2_py.charts.nodes import (
     Function,
     Let,
     Not,
+    Operand,
     Ref,
     Refusal,
     Tree,
@@ -28,11 +29,12 @@ RENEW_AFTER: Final = "linkerd2-py/renew-after"
 
 
 def certificate(
-    at: str, *, service: str, secret: str, component: str
+    at: str, *, service: str, secret: str, component: str, only: Operand = True
 ) -> tuple[Refusal | Let | When, ...]:
-    """The Secret of a webhook, whose values stand `at` a path; from here on `$certificate` is what is in
-    it.
+    """The Secret of whoever API servers ask, whose values stand `at` a path, where it is wanted at all; from
+    here on `$certificate` is what is in it.
     """
+    made = Not(Ref(f"{at}.externalSecret"))
     return (
         *_sound(at),
         Let(
@@ -40,7 +42,7 @@ def certificate(
             WebhookCertificate(at=at, secret=secret, host=text(service, ".", NAMESPACE, ".svc")),
         ),
         When(
-            Not(Ref(f"{at}.externalSecret")),
+            made if only is True else every(only, made),
             {
                 "apiVersion": "v1",
                 "kind": "Secret",
@@ -58,6 +60,16 @@ def certificate(
             },
         ),
     )
+
+
+def injected(at: str) -> Operand:
+    """Whether somebody else writes by what API servers verify."""
+    return some(Ref(f"{at}.injectCaFrom"), Ref(f"{at}.injectCaFromSecret"))
+
+
+def bundle() -> Expression:
+    """By what they verify `$certificate`."""
+    return _base64("ca")
 
 
 def _base64(name: str) -> Expression:
@@ -119,13 +131,12 @@ def webhook(
     name: str, *, at: str, service: str, rules: Sequence[Tree], **others: Tree
 ) -> Mapping[str, Tree]:
     """A question to a service."""
-    injected = some(Ref(f"{at}.injectCaFrom"), Ref(f"{at}.injectCaFromSecret"))
     return {
         "name": name,
         **others,
         "clientConfig": {
             "service": {"name": service, "namespace": NAMESPACE, "path": "/"},
-            "caBundle": When(Not(injected), _base64("ca")),
+            "caBundle": When(Not(injected(at)), bundle()),
         },
         "failurePolicy": Ref("webhookFailurePolicy"),
         "admissionReviewVersions": ["v1"],

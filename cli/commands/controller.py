@@ -290,3 +290,32 @@ def web(
     run_until_told(
         process.compose, admin=flags.listen(metrics_addr, flag="--metrics-addr or --admin-addr")
     )
+
+
+@app.command("tap", cls=Command)
+def tap(
+    apiserver_addr: Annotated[
+        str, flags.address("--apiserver-addr", what="Where API servers ask, by TLS.")
+    ] = ":8089",
+    metrics_addr: Annotated[str, flags.admin("--metrics-addr", "--admin-addr")] = ":9998",
+    kubeconfig: flags.Kubeconfig = None,
+    api_namespace: flags.TapNamespace = "linkerd",
+    identity_trust_domain: flags.TrustDomainName = "cluster.local",
+    tls: flags.TlsDir = flags.TLS,
+    log_level: flags.LogLevel = "info",
+    log_format: flags.LogFormat = "plain",
+) -> None:
+    """Tell what passes through proxies, to whom the cluster's rules let watch."""
+    prepare(log_level, log_format=log_format)
+    from linkerd2_py.controlplane.public_api.tls import TlsFiles
+    from linkerd2_py.controlplane.run.kubernetes.tap import TapProcess
+
+    process = TapProcess(
+        listen=flags.listen(apiserver_addr, flag="--apiserver-addr"),
+        tls=TlsFiles(tls / "tls.crt", tls / "tls.key"),
+        identities=flags.identities(identity_trust_domain, namespace=api_namespace),
+        kubeconfig=kubeconfig,
+    )
+    run_until_told(
+        process.compose, admin=flags.listen(metrics_addr, flag="--metrics-addr or --admin-addr")
+    )

@@ -56,7 +56,8 @@ class Left:
         """
         turns = {"CustomResourceDefinition": _LATE, "Namespace": _LAST}
         turn = turns.get(self.kind.name, _MIDDLE)
-        if self.kind.name.endswith("WebhookConfiguration"):
+        # While such an API has nobody behind it, no namespace can be taken away.
+        if self.kind.name.endswith(("WebhookConfiguration", "APIService")):
             turn = _FIRST
         return (turn, self.kind.name, self.namespace, self.name)
 

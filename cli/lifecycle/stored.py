@@ -24,7 +24,7 @@ ROTATION: Final = "linkerd-identity-rotation"
 _BUNDLE: Final = "linkerd-identity-trust-roots"
 _ISSUER: Final = "linkerd-identity-issuer"
 _WITH_HELM: Final = "meta.helm.sh/release-name"
-_WEBHOOKS: Final = ("proxyInjector", "policyValidator")
+_WEBHOOKS: Final = ("proxyInjector", "policyValidator", "tap")
 _SECRETS: Final = (
     *("cliVersion", "identityTrustAnchorsPEM", "identity.issuer.tls"),
     *(f"{webhook}.{name}" for webhook in _WEBHOOKS for name in ("crtPEM", "keyPEM")),

@@ -34,6 +34,8 @@ class Webhook:
 WEBHOOKS: Final = (
     Webhook("proxyInjector", "linkerd-proxy-injector"),
     Webhook("policyValidator", "linkerd-policy-validator"),
+    # What API servers pass requests on to has the same needs.
+    Webhook("tap", "linkerd-tap"),
 )
 
 

@@ -80,7 +80,7 @@ class Given:
     def webhooks(self) -> dict[str, Any]:
         made = make_certificate("localhost", now=SystemClock().wall())
         pair = {"crtPEM": made.certificate, "keyPEM": made.key}
-        return {"proxyInjector": pair, "policyValidator": pair}
+        return {"proxyInjector": pair, "policyValidator": pair, "tap": pair}
 
 
 @pytest.fixture(scope="module")

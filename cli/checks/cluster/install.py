@@ -18,6 +18,7 @@ CLUSTER_WIDE: Final = (
     ("clusterroles", "rbac.authorization.k8s.io"),
     ("clusterrolebindings", "rbac.authorization.k8s.io"),
     ("customresourcedefinitions", "apiextensions.k8s.io"),
+    ("apiservices", "apiregistration.k8s.io"),
     ("mutatingwebhookconfigurations", "admissionregistration.k8s.io"),
     ("validatingwebhookconfigurations", "admissionregistration.k8s.io"),
 )

@@ -22,6 +22,7 @@ GIVEN: dict[str, Any] = {
     "identity": {"issuer": {"tls": {"crtPEM": PEM, "keyPEM": KEY}}},
     "proxyInjector": {"crtPEM": PEM, "keyPEM": KEY},
     "policyValidator": {"crtPEM": PEM, "keyPEM": KEY},
+    "tap": {"crtPEM": PEM, "keyPEM": KEY},
 }
 """What `install` makes and Helm is given."""
 CASES: dict[str, Layers] = {
@@ -146,7 +147,7 @@ def test_helm_makes_the_objects_of_install(helm: Helm, tmp_path: Path, case: str
 def test_in_another_namespace(helm: Helm, tmp_path: Path) -> None:
     helms = helm.template(CHART, *_flags(Layers(), tmp_path), namespace="mesh")
     ours = _ours(Layers(), namespace="mesh")
-    assert {namespace for _, namespace, _ in ours} == {"mesh", ""}
+    assert {namespace for _, namespace, _ in ours} == {"mesh", "kube-system", ""}
     _compare(ours, by_name(helms))
 
 

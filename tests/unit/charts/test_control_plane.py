@@ -26,6 +26,7 @@ GIVEN = as_yaml(
             "identity": {"issuer": {"tls": {"crtPEM": "crt", "keyPEM": "secret-1"}}},
             "proxyInjector": {"crtPEM": "crt", "keyPEM": "secret-2"},
             "policyValidator": {"crtPEM": "crt", "keyPEM": "secret-3"},
+            "tap": {"crtPEM": "crt", "keyPEM": "secret-4"},
         }
     ]
 )
@@ -86,7 +87,7 @@ def test_secrets_stand_in_secrets_alone():
             assert "secret-" not in as_yaml([one]), one["metadata"]["name"]
 
 
-@pytest.mark.parametrize("name", ["proxyInjector", "policyValidator"])
+@pytest.mark.parametrize("name", ["proxyInjector", "policyValidator", "tap"])
 def test_webhooks_without_a_certificate_are_refused_here(name):
     with pytest.raises(ValuesError, match=rf"{name}\.crtPEM and {name}\.keyPEM are not set"):
         rendered(f"{name}.crtPEM=,{name}.keyPEM=")
@@ -147,7 +148,8 @@ def test_a_service_says_which_of_its_ports_lead_to_an_opaque_one():
         if one["kind"] == "Service"
         and {port["targetPort"] for port in one["spec"]["ports"]} & opaque
     }
-    assert said == {"linkerd-policy-validator": "443", "linkerd-proxy-injector": "443"}
+    names = ("linkerd-policy-validator", "linkerd-proxy-injector", "linkerd-tap")
+    assert said == dict.fromkeys(names, "443")
 
 
 def test_those_that_proxies_ask_are_there():
@@ -176,6 +178,7 @@ def test_high_availability():
         "linkerd-destination": 3,
         "linkerd-proxy-injector": 3,
         "linkerd-public-api": 1,
+        "linkerd-tap": 3,
     }
     budgets = {one["metadata"]["name"] for one in objects if one["kind"] == "PodDisruptionBudget"}
     assert budgets == set(replicas)
@@ -220,4 +223,4 @@ def test_processes_take_the_arguments_of_their_manifests(said):
                 asked_at = taken.get("metrics_addr") or taken["admin_addr"]
                 assert asked_at == f":{container['readinessProbe']['httpGet']['port']}"
                 started.append(name)
-    assert started == ["identity", "proxy-api", "destination", "public-api", "injector"]
+    assert started == ["identity", "proxy-api", "destination", "public-api", "tap", "injector"]

@@ -24,6 +24,7 @@ GIVEN = as_yaml(
             "identity": {"issuer": {"tls": {"crtPEM": "crt", "keyPEM": "secret-1"}}},
             "proxyInjector": {"crtPEM": "crt", "keyPEM": "secret-2"},
             "policyValidator": {"crtPEM": "crt", "keyPEM": "secret-3"},
+            "tap": {"crtPEM": "crt", "keyPEM": "secret-4"},
         }
     ]
 )

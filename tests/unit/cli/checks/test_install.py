@@ -22,6 +22,7 @@ def test_each_kind_of_the_chart_is_asked_about_and_no_other() -> None:
         "identity": {"issuer": {"tls": {"crtPEM": pem, "keyPEM": key}}},
         "proxyInjector": hook,
         "policyValidator": hook,
+        "tap": hook,
     }
     objects = render(values_of(Layers(files=[yaml.safe_dump(given)])))
     made = {(f"{one['kind'].lower()}s", group_of(one["apiVersion"])) for one in objects}

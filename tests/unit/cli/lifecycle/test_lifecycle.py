@@ -93,10 +93,10 @@ async def test_no_key_is_printed_twice() -> None:
     made = await install_beside(Said({}))
     secrets = [decoded(one) for one in made if one["kind"] == "Secret"]
     keys = [one[name] for one in secrets for name in ("key.pem", "tls.key") if name in one]
-    assert len(keys) == 3
+    assert len(keys) == 4
     text = json.dumps(made)
     assert "PRIVATE KEY" not in text
-    assert [text.count(encoded(key)) for key in keys] == [1, 1, 1]
+    assert [text.count(encoded(key)) for key in keys] == [1, 1, 1, 1]
 
 
 async def test_an_upgrade_of_the_same_version_changes_nothing() -> None:
