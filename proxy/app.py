@@ -18,6 +18,7 @@ from linkerd2_py.proxy.build.control import (
 from linkerd2_py.proxy.build.inbound import build_inbound
 from linkerd2_py.proxy.build.outbound import build_outbound
 from linkerd2_py.proxy.build.parts import Parts
+from linkerd2_py.proxy.build.tap import build_tap
 from linkerd2_py.proxy.config.types import Config
 from linkerd2_py.proxy.drain import drain
 from linkerd2_py.proxy.log_level import LogLevel
@@ -94,6 +95,8 @@ class Proxy:
             return
         for server in self.parts.servers:
             server.start()
+        if self.parts.tap_server is not None:
+            self.parts.tap_server.start()
         self.ready = True
 
     async def _drain(self) -> None:
@@ -116,6 +119,7 @@ def build(config: Config, *, log_level: LogLevel) -> Proxy:
         )
         lookups = build_lookups(parts)
         build_identity(parts, lookups)
+        build_tap(parts)
         api = build_policy(parts, lookups)
         asking = with_destination(parts, lookups)._replace(policies=api)
         guard_admin(parts, build_inbound(parts, api, lookups=asking))

@@ -100,6 +100,7 @@ class Listening:
         self.outbound_static: list[tuple[SocketAddr, str]] = []
         self.inbound_static: list[tuple[SocketAddr, str]] = []
         self.admin: SocketAddr | None = None
+        self.tap: SocketAddr | None = None
 
     def outbound_addresses(self) -> list[SocketAddr]:
         """Where the workload's calls come in."""
@@ -128,6 +129,7 @@ class Listening:
             "outbound_static": _static(self.outbound_static),
             "inbound_static": _static(self.inbound_static),
             "admin": str(self.admin),
+            **({} if self.tap is None else {"tap": str(self.tap)}),
         }
 
     def __str__(self) -> str:
@@ -135,6 +137,7 @@ class Listening:
         parts = [f"outbound={_joined(self.outbound)}", f"inbound={_joined(self.inbound)}"]
         parts += [f"outbound-static={address}={to}" for address, to in self.outbound_static]
         parts += [f"inbound-static={address}={to}" for address, to in self.inbound_static]
+        parts += [] if self.tap is None else [f"tap={self.tap}"]
         return " ".join([*parts, f"admin={self.admin}"])
 
 

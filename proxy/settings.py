@@ -17,6 +17,12 @@ CONTROL_BACKOFF: Final = BackoffRange(min_s=0.1, max_s=5.0, jitter=1.0)
 ADMIN_DETECT_S: Final = 10.0
 """For each step until a client of the admin server has said what it speaks, and who it is."""
 
+TAP_DETECT_S: Final = 10.0
+"""The same for who taps."""
+TAP_CONNECTIONS: Final = 64
+TAP_CALLS: Final = 128
+TAP_IDLE_S: Final = 300.0
+
 _TUNINGS_MAX: Final = 64
 """A control plane has one for all; what is forgotten is another object, and its endpoints connect anew."""
 _ADMIN_HEAD_S: Final = 10.0
@@ -108,6 +114,11 @@ def admin_limits() -> Limits:
         keepalive_idle_ns=ns(_ADMIN_IDLE_S),
         max_concurrent_streams=_ADMIN_STREAMS,
     )
+
+
+def tap_limits() -> Limits:
+    """Who taps has a call for each tap, over one connection."""
+    return Limits(head_timeout_ns=ns(_ADMIN_HEAD_S), max_concurrent_streams=TAP_CALLS)
 
 
 def control_pool_settings() -> PoolSettings:

@@ -10,6 +10,7 @@ from linkerd2_py._ext.balance.p2c cimport Candidate
 from linkerd2_py._ext.core.fault cimport FaultKind
 from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.head cimport Head
+from linkerd2_py._ext.exchange.observe cimport Seeker
 from linkerd2_py._ext.exchange.plan cimport Plan
 from linkerd2_py._ext.exchange.stream cimport Dispatch, Peer, Stream
 from linkerd2_py._ext.io.actor cimport Actor
@@ -91,6 +92,7 @@ cdef class Router(Dispatch):
     cdef bint outbound
     cdef bint informational          # emit l5d-proxy-error / l5d-proxy-connection
     cdef bint accept_orig_proto      # honour l5d-orig-proto of HTTP/2 clients
+    cdef Seeker seeker               # who looks for exchanges to see; never None
     # Finds the logical of this request. None: answered through on_unavailable already.
     cdef Logical logical_for(self, Waiter exchange, Head head)
     # What was decided about this request, before a backend is chosen for it. None: nothing.

@@ -2,6 +2,7 @@
 break, and of the queue of waiters."""
 
 from linkerd2_py._ext.core.debug cimport L5D_DEBUG, check
+from linkerd2_py._ext.exchange.observe cimport NOBODY
 
 
 cdef class Waiter(Peer):
@@ -93,6 +94,9 @@ cdef class Logical(Actor):
 
 
 cdef class Router(Dispatch):
+    def __cinit__(self):
+        self.seeker = NOBODY
+
     cdef Peer new_exchange(self, Stream half):
         raise NotImplementedError("Router.new_exchange")
 

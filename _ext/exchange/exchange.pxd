@@ -22,7 +22,7 @@ and ends the process where they are not kept. Only within a call may an exchange
 """
 
 from cython cimport final
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from linkerd2_py._ext.core.byte_queue cimport ByteQueue
 from linkerd2_py._ext.core.fault cimport FaultKind
 from linkerd2_py._ext.core.types cimport Span
@@ -71,8 +71,10 @@ cdef class Exchange(Waiter):
     cdef Logical logical              # owned while it may still choose
     cdef Backend backend              # owned from on_backend
     cdef HttpMetrics metrics          # owned; None until dispatched
-    # Owned; None where nothing was decided, before that is asked, and when over.
+    # Owned; None where nothing was decided and nobody looks on, before that is asked, and when over.
     cdef Plan plan
+    # Owned; who looks on beside the observers of the plan; None: nobody, as where there is no plan
+    cdef tuple onlookers
     # Borrowed from the server half until release_request; while it is here, `backlog` holds the whole body
     # so far.
     cdef Head request
@@ -91,6 +93,7 @@ cdef class Exchange(Waiter):
     cdef bint over
     cdef bint counted                 # admitted by the router, which is to hear of the end
     cdef bint pending                 # backend.begin() was called and not yet completed
+    cdef bint sought                  # the router's seeker was asked, or nobody looked for anything
     cdef bint unjudged                # `backend` was given this exchange and has not heard what became of it
     cdef double blame                 # how much of a failure its answer is: 0 to 1
     cdef int64_t hold_ns              # how long it asked to be left alone
@@ -99,6 +102,8 @@ cdef class Exchange(Waiter):
     cdef Span required                # whom: l5d-require-id, borrowed from the request
     cdef int attempts, status, grpc_status
     cdef ResponseError error          # why the proxy made the response itself, or why it broke
+    cdef uint32_t reset_code          # of END_BROKEN and END_CANCELLED: HTTP/2's, also where none was sent
+    cdef uint64_t response_bytes      # of the endpoint's body
     cdef int64_t started, dispatched  # loop ns
     cdef int64_t latency              # ns; -1 until the first response body frame
 
@@ -123,6 +128,11 @@ cdef class Exchange(Waiter):
     cdef int accept_connect(self, Transport server_side) except -1
     cdef int send_again(self, bint fresh) except -1
     cdef bint may_repeat(self, FaultKind kind, uint32_t code) noexcept
+    # ---- who looks on
+    cdef int show(self) except -1
+    cdef int show_response(self, Head head) except -1
+    cdef int show_trailers(self, Head trailers) except -1
+    cdef int show_end(self, End why) except -1
     # ---- the response
     cdef int open_tunnel(self, Head head) except -1
     cdef int response_ended(self) except -1

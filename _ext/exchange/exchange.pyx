@@ -25,10 +25,10 @@ from linkerd2_py._ext.exchange.head cimport (
     METHOD_OPTIONS, METHOD_PUT, METHOD_TRACE, Field, Head, Method, drop_head, take_head,
 )
 from linkerd2_py._ext.exchange.observe cimport (
-    END_ANSWERED, END_BROKEN, END_CANCELLED, END_FAILED, END_TUNNELLED, End, tell_end, tell_request,
-    tell_response,
+    END_ANSWERED, END_BROKEN, END_CANCELLED, END_FAILED, END_TUNNELLED, End, Seeker, tell_end, tell_request,
+    tell_response, tell_trailers,
 )
-from linkerd2_py._ext.exchange.plan cimport ResponseClasses
+from linkerd2_py._ext.exchange.plan cimport Plan, ResponseClasses
 from linkerd2_py._ext.exchange.stream cimport Stream
 from linkerd2_py._ext.exchange.translation cimport (
     RESET_CANCEL, RESET_INTERNAL_ERROR, RESET_NO_ERROR, RESET_REFUSED_STREAM, can_explain, fit_interim,
@@ -55,6 +55,9 @@ cdef enum:
     # Of all such bodies, so that they cannot fill the memory; later ones are not kept.
     KEPT_IN_ALL = 67108864
     LEAST_FAILURE = 429       # no status below it is a failure of the endpoint
+
+# Of exchanges about which nothing was decided, and which somebody sees.
+cdef Plan SEEN = Plan()
 
 cdef Shelf resting
 cdef size_t kept_in_all = 0
@@ -112,13 +115,14 @@ cdef class Exchange(Waiter):
         self.router = router
         self.backlog_end = self.request_done = self.over = self.counted = self.pending = False
         self.server_held = self.client_held = False
-        self.repeated = self.wants_fresh = self.unjudged = False
+        self.repeated = self.wants_fresh = self.unjudged = self.sought = False
         self.blame = 0
         self.hold_ns = 0
         self.response = RESPONSE_NONE
         self.is_demanding = False
         self.attempts = 0
         self.status = 0
+        self.response_bytes = 0
         self.latency = -1
         self.error = ERROR_NONE
         self.grpc_status = NO_GRPC_STATUS
@@ -212,8 +216,11 @@ cdef class Exchange(Waiter):
         hears_end(self)
         if self.over:
             return 0
+        self.reset_code = code if code else RESET_CANCEL
         if self.client is not None:
-            self.client.reset(kind, code if code else RESET_CANCEL)
+            self.client.reset(kind, self.reset_code)
+        elif self.router.seeker.wanting:
+            self.show()
         self.error = ERROR_CANCELLED
         return self.finish(END_CANCELLED)
 
@@ -366,6 +373,8 @@ cdef class Exchange(Waiter):
             half.reset(FAULT_LOCAL, RESET_CANCEL)
             return 0
         self.client = half
+        if self.router.seeker.wanting:
+            self.show()
         fit_request(&self.translation, head, half)
         if L5D_METRICS and self.metrics is None:
             self.count_request()
@@ -392,6 +401,8 @@ cdef class Exchange(Waiter):
         cdef Transport client_side
         cdef Router router = self.router
         cdef Logical logical = self.logical
+        if router.seeker.wanting:
+            self.show()
         send_connected(self.server)
         client_side = self.server.into_tunnel()
         self.status = 200
@@ -448,7 +459,7 @@ cdef class Exchange(Waiter):
         self.response = RESPONSE_HEAD
         fit_response(&self.translation, head, self.backend, self.router.outbound)
         if self.plan is not None:
-            tell_response(self.plan.observers, self.router.loop, self, head)
+            self.show_response(head)
         if opens_tunnel(&self.translation, head.status):
             return self.open_tunnel(head)
         if head.end:
@@ -476,6 +487,7 @@ cdef class Exchange(Waiter):
         if self.over:
             return 0
         self.first_byte()
+        self.response_bytes += n
         if end:
             self.response = RESPONSE_DONE
         if self.server.send_body(p, n, end) == SEND_FULL and not end:
@@ -489,6 +501,8 @@ cdef class Exchange(Waiter):
         self.note_grpc_status(trailers)
         if self.grpc_status > 0:
             self.note_failure(trailers)
+        if self.plan is not None:
+            self.show_trailers(trailers)
         self.first_byte()
         self.response = RESPONSE_DONE
         self.server.send_trailers(trailers)
@@ -527,10 +541,11 @@ cdef class Exchange(Waiter):
     cdef int break_off(self, FaultKind kind, uint32_t code) except -1:
         """The endpoint is gone amid its response: a gRPC client learns why, others see it cut short."""
         self.error = error_of_break(kind, code)
+        self.reset_code = code if code else RESET_INTERNAL_ERROR
         if can_explain(&self.translation, self.server, kind):
             self.grpc_status = send_error_trailers(self.server, response_to_fault(kind))
         else:
-            self.server.reset(kind, code if code else RESET_INTERNAL_ERROR)
+            self.server.reset(kind, self.reset_code)
         return self.finish(END_BROKEN)
 
     cdef double weight_of_reset(self, FaultKind kind, uint32_t code, bint repeatable) noexcept:
@@ -570,14 +585,55 @@ cdef class Exchange(Waiter):
             return self.fail(request_refused())
         if stays_reset(&self.translation, self.server, kind, code):
             self.error = ERROR_RESET
+            self.reset_code = code
             self.server.reset(kind, code)
             return self.finish(END_BROKEN)
         return self.fail(response_to_fault(kind))
+
+    # ---- who looks on
+
+    cdef int show(self) except -1:
+        """Asks, once, who wants to see it whatever its plan is. Who does is told of the rest behind the test
+        for a plan, which then there is."""
+        cdef Seeker seeker = self.router.seeker
+        if self.sought or self.request is None:
+            return 0
+        self.sought = True
+        try:
+            self.onlookers = seeker.seek(self, self.request)
+        except Exception as error:
+            return self.router.loop.blame(error, seeker)
+        if self.onlookers is None:
+            return 0
+        if self.plan is None:
+            self.plan = SEEN
+        return tell_request(self.onlookers, self.router.loop, self, self.request)
+
+    cdef int show_response(self, Head head) except -1:
+        tell_response(self.plan.observers, self.router.loop, self, head)
+        if self.onlookers is not None:
+            tell_response(self.onlookers, self.router.loop, self, head)
+        return 0
+
+    cdef int show_trailers(self, Head trailers) except -1:
+        tell_trailers(self.plan.observers, self.router.loop, self, trailers)
+        if self.onlookers is not None:
+            tell_trailers(self.onlookers, self.router.loop, self, trailers)
+        return 0
+
+    cdef int show_end(self, End why) except -1:
+        tell_end(self.plan.observers, self.router.loop, self, why)
+        if self.onlookers is not None:
+            tell_end(self.onlookers, self.router.loop, self, why)
+            self.onlookers = None
+        return 0
 
     # ---- ends
 
     cdef int fail(self, ErrorResponse answer) except -1:
         """Answers with an error of our own; only before a response head was sent."""
+        if self.router.seeker.wanting:
+            self.show()
         self.status = answer.status
         self.error = answer.error
         self.response = RESPONSE_DONE
@@ -598,6 +654,7 @@ cdef class Exchange(Waiter):
         if self.over:
             return 0
         self.error = ERROR_UNEXPECTED
+        self.reset_code = RESET_INTERNAL_ERROR
         if self.client is not None:
             self.client.reset(FAULT_LOCAL, RESET_INTERNAL_ERROR)
         self.server.reset(FAULT_LOCAL, RESET_INTERNAL_ERROR)
@@ -612,7 +669,7 @@ cdef class Exchange(Waiter):
         self.record()
         self.judge()
         if self.plan is not None:
-            tell_end(self.plan.observers, self.router.loop, self, why)
+            self.show_end(why)
             self.plan = None
         self.drop_kept()
         if self.logical is not None and self.client is None:

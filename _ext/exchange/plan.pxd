@@ -26,3 +26,5 @@ cdef class Plan:
     # Owned, or None: its requests and their responses, beside what their endpoints have.
     cdef HttpMetrics metrics
     cdef readonly ResponseClasses classes   # of its responses; None: the usual ones
+    # Of its route, for who looks on: ((name, value), ...); None: it is of none
+    cdef readonly tuple labels

@@ -17,10 +17,14 @@ class Plan:
     def observers(self) -> tuple[Observer, ...]: ...
     @property
     def classes(self) -> ResponseClasses | None: ...
+    @property
+    def labels(self) -> tuple[tuple[str, str], ...] | None:
+        """Of its route, for whoever looks on; None: it is of none."""
     def __init__(
         self,
         *,
         observers: Iterable[Observer] = (),
         metrics: HttpMetrics | None = None,
         classes: ResponseClasses | None = None,
+        labels: tuple[tuple[str, str], ...] | None = None,
     ) -> None: ...

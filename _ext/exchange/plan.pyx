@@ -25,13 +25,16 @@ cdef class ResponseClasses:
 
 
 cdef class Plan:
-    def __init__(self, *, observers=(), HttpMetrics metrics=None, ResponseClasses classes=None):
+    def __init__(
+        self, *, observers=(), HttpMetrics metrics=None, ResponseClasses classes=None, tuple labels=None,
+    ):
         self.observers = tuple(observers)
         for observer in self.observers:
             if not isinstance(observer, Observer):
                 raise TypeError(f"{observer!r} is no Observer")
         self.metrics = metrics
         self.classes = classes
+        self.labels = labels
 
     def __repr__(self):
         return f"<Plan observers={len(self.observers)}>"

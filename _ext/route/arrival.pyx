@@ -23,6 +23,7 @@ from linkerd2_py._ext.detect.transport_header cimport (
 )
 from linkerd2_py._ext.io.original_dst cimport original_dst
 from linkerd2_py._ext.route.asked_name cimport ASKED_MORE, ASKED_US, Asked, who_is_asked
+from linkerd2_py._ext.tls.party cimport TAKES_HEADER, TAKES_NOTHING
 from linkerd2_py._ext.tls.credentials cimport Credentials
 from linkerd2_py._ext.tls.transport cimport TlsTransport
 
@@ -141,7 +142,8 @@ cdef class Arrival(Securing):
             return self.transport.abort()
         self.stage = STAGE_HANDSHAKE
         return (<TlsTransport> self.transport).secure(
-            credentials, self.target is None, self, self.server.detect_timeout_ns,
+            credentials, TAKES_HEADER if self.target is None else TAKES_NOTHING, self,
+            self.server.detect_timeout_ns,
         )
 
     cdef int on_secured(self) except -1:

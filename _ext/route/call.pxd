@@ -19,13 +19,14 @@ cdef class Calls(Dispatch):
     cdef size_t request_bytes             # of a request message, at most
     cdef size_t queue_bytes               # that wait behind others for a caller, at most
     cdef int64_t request_timeout_ns       # from its head to its end
-    cdef Call new_call(self, Address peer)
+    cdef Call new_call(self, Address peer, str identity)
 
 cdef class Call(Peer):
     """Held by its half while that lives, and by whoever answers it."""
     cdef Calls calls                      # owned
     cdef Http2Half half                   # owned until the call is over: breaks the cycle
     cdef readonly Address peer            # of the caller
+    cdef readonly str identity            # what the caller has proven to be; None: nobody
     cdef bytes path                       # both owned until Python is asked
     cdef list headers
     cdef list chunks                      # of the request; None once Python was asked

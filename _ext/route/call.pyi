@@ -9,6 +9,8 @@ class Call:
     """A caller that waits for messages and a status. Whatever is done to one that has gone does nothing."""
 
     peer: Address
+    identity: str | None
+    """What the caller has proven to be, where it came over TLS and with a certificate."""
     on_gone: Callable[[], object] | None
     """Called once when the caller has gone, or waits no longer, before `finish`."""
     @property

@@ -77,10 +77,11 @@ def send_all(object calls not None, object messages not None):
 
 
 cdef class Calls(Dispatch):
-    cdef Call new_call(self, Address peer):
+    cdef Call new_call(self, Address peer, str identity):
         cdef Call call = Call.__new__(Call)
         call.calls = self
         call.peer = peer
+        call.identity = identity
         self.open += 1
         return call
 

@@ -24,7 +24,7 @@ cdef class CallServer(Calls):
     cdef bint draining
     # callable() or None: it drains, and the last connection has ended. Called from the loop.
     cdef public object on_empty
-    cdef int admit(self, Transport transport, bint proven) except -1
+    cdef int admit(self, Transport transport, bytes identity) except -1
     cdef Py_ssize_t count(self) except -1
     cdef bint make_room(self) except -1
     cdef int forget(self, CallSession session) except -1
@@ -35,5 +35,6 @@ cdef class CallDoor(Entry):
 cdef class CallSession(Http2Server):
     cdef CallServer server                # owned
     cdef Address peer                     # of the client
+    cdef str identity                     # what it has proven to be; None: nobody
     cdef Timer idle                       # armed while it has no calls
     cdef int rest(self) except -1

@@ -10,6 +10,7 @@ from linkerd2_py._ext.io.address cimport SocketOptions
 from linkerd2_py._ext.io.listener cimport Listener
 from linkerd2_py._ext.io.loop cimport Loop
 from linkerd2_py._ext.io.transport cimport Transport
+from linkerd2_py._ext.route.client cimport name_of
 from linkerd2_py._ext.tls.identity cimport LocalIdentity
 
 cdef enum:
@@ -77,10 +78,11 @@ cdef class CallServer(Calls):
         for session in list(self.sessions):
             (<CallSession> session).shut()
 
-    cdef int admit(self, Transport transport, bint proven) except -1:
-        cdef CallSession session = CallSession(self, self.limits, proven=proven)
+    cdef int admit(self, Transport transport, bytes identity) except -1:
+        cdef CallSession session = CallSession(self, self.limits, proven=identity is not None)
         session.server = self
         session.peer = transport.peer_address()
+        session.identity = name_of(identity)
         self.sessions[session] = None
         transport.attach(session)
         if self.draining:
@@ -116,7 +118,7 @@ cdef class CallServer(Calls):
     cdef Peer new_exchange(self, Stream half):
         cdef CallSession session = <CallSession> (<Http2Half> half).session
         self.loop.disarm(session.idle)
-        return self.new_call(session.peer)
+        return self.new_call(session.peer, session.identity)
 
 
 cdef class CallDoor(Entry):
@@ -124,7 +126,7 @@ cdef class CallDoor(Entry):
         return self.server.make_room()
 
     cdef int admit(self, Transport transport, Protocol protocol, bint secured, bytes peer) except -1:
-        return self.server.admit(transport, peer is not None)
+        return self.server.admit(transport, peer)
 
 
 cdef class CallSession(Http2Server):

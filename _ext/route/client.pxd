@@ -18,6 +18,8 @@ cdef class Client:
     # Owned, or None until needed: its connections of which no more is said
     cdef TcpMetrics tcp
 
+# As text, for whoever is told; None stays None.
+cdef str name_of(bytes identity)
 # One over TLS that nobody counts; `identity` None: who proved nothing.
 cdef Client client_over_tls(bytes identity)
 

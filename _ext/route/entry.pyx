@@ -12,6 +12,7 @@ from linkerd2_py._ext.detect.detect cimport (
 )
 from linkerd2_py._ext.route.asked_name cimport ASKED_MORE, ASKED_US, Asked, who_is_asked
 from linkerd2_py._ext.tls.credentials cimport Credentials
+from linkerd2_py._ext.tls.party cimport TAKES_HTTP2
 from linkerd2_py._ext.tls.transport cimport TlsTransport
 
 
@@ -98,7 +99,7 @@ cdef class Entering(Securing):
         if credentials is None:
             return self.refuse()
         self.handshaking = True
-        return (<TlsTransport> self.transport).secure(credentials, False, self, self.entry.patience_ns)
+        return (<TlsTransport> self.transport).secure(credentials, TAKES_HTTP2, self, self.entry.patience_ns)
 
     cdef int on_secured(self) except -1:
         self.handshaking = False

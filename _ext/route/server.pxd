@@ -2,6 +2,7 @@
 
 from linkerd2_py._ext.core.limits cimport Limits
 from linkerd2_py._ext.detect.detect cimport Protocol
+from linkerd2_py._ext.exchange.observe cimport Seeker
 from linkerd2_py._ext.io.listener cimport Accepting
 from linkerd2_py._ext.io.transport cimport Session, Transport
 from linkerd2_py._ext.route.client cimport Client, Permission
@@ -14,6 +15,7 @@ cdef class ProxyServer(Relay):
     cdef int default_port
     cdef bint outbound, orig_proto, informational, authority_labels, tells_names
     cdef list listeners
+    cdef public Seeker seeker         # who looks for exchanges to see, or None; before connections come
     # callable(listener) or None: one of the listeners had nothing left to accept with
     cdef public object on_exhausted
     cdef int serve(self, Transport transport, Target target, Client client, Protocol protocol) except -1

@@ -2,6 +2,7 @@ from collections.abc import Callable
 from typing import Any
 
 from linkerd2_py._ext.core.limits import Limits
+from linkerd2_py._ext.exchange.observe import Seeker
 from linkerd2_py._ext.io.address import Address, SocketOptions
 from linkerd2_py._ext.io.listener import Listener
 from linkerd2_py._ext.io.loop import Loop
@@ -27,6 +28,8 @@ class ProxyServer:
     table: TargetTable
     on_exhausted: Callable[[Listener], object] | None
     on_stranger: Callable[[Address | None], object] | None
+    seeker: Seeker | None
+    """Who looks for exchanges to see, set before connections come."""
     def __init__(
         self,
         loop: Loop,

@@ -118,6 +118,8 @@ cdef class ProxyServer(Relay):
         router.default_port = self.default_port
         router.authority_labels = self.authority_labels
         router.tells_names = self.tells_names
+        if self.seeker is not None:
+            router.seeker = self.seeker
         return router
 
     # ---- listeners

@@ -4,7 +4,7 @@ through calls. No socket, no session."""
 from libc.stdint cimport uint32_t
 from linkerd2_py._ext.tls.credentials cimport Credentials
 from linkerd2_py._ext.tls.openssl cimport X509_STORE_CTX
-from linkerd2_py._ext.tls.party cimport Party
+from linkerd2_py._ext.tls.party cimport Party, Takes
 
 cdef enum ChannelOutcome:
     CHANNEL_MORE = -2         # the ciphertext that is here has been used up
@@ -48,5 +48,5 @@ cdef enum:
     RECORD_EXTRA = 22         # header, content type and tag of TLS 1.3, RFC 8446 5.2
 
 # The two ends. `server_name` is what SNI says, `expected` whom the certificate must name.
-cdef Channel serving(Credentials credentials, bint takes_header)
+cdef Channel serving(Credentials credentials, Takes takes)
 cdef Channel calling(Credentials credentials, bytes server_name, bytes expected, bint offers_header)

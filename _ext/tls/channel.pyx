@@ -199,12 +199,12 @@ cdef Channel begun(Channel channel, Credentials credentials, SSL_CTX* ctx):
     return channel
 
 
-cdef Channel serving(Credentials credentials, bint takes_header):
+cdef Channel serving(Credentials credentials, Takes takes):
     cdef Channel channel
     if credentials.server == NULL:
         raise ValueError("nobody can be served without a certificate")
     channel = begun(Channel.__new__(Channel), credentials, credentials.server)
-    channel.takes_header = takes_header
+    channel.takes = takes
     SSL_set_accept_state(channel.ssl)
     return channel
 

@@ -10,6 +10,7 @@ cdef enum:
     PARTY = 0       # the index of application data in every SSL
 
 cdef const char* ALPN_HEADER = b"\x13transport.l5d.io/v1"
+cdef const char* ALPN_HTTP2 = b"\x02h2"
 
 
 cdef class Party:
@@ -48,12 +49,14 @@ cdef int on_alpn(
     void* argument,
 ) noexcept:
     cdef Party party = <Party> SSL_get_ex_data(ssl, PARTY)
+    cdef const char* wanted = ALPN_HTTP2 if party.takes == TAKES_HTTP2 else ALPN_HEADER
+    cdef size_t length = ALPN_HTTP2_BYTES if party.takes == TAKES_HTTP2 else ALPN_HEADER_BYTES
     cdef unsigned int i = 0
-    if not party.takes_header:
+    if party.takes == TAKES_NOTHING:
         return SSL_TLSEXT_ERR_NOACK
     while i < count:
         # OpenSSL has checked that each length stays inside.
-        if offered[i] == ALPN_HEADER_BYTES - 1 and memcmp(&offered[i], ALPN_HEADER, ALPN_HEADER_BYTES) == 0:
+        if offered[i] == length - 1 and memcmp(&offered[i], wanted, length) == 0:
             chosen[0] = &offered[i + 1]
             size[0] = offered[i]
             return SSL_TLSEXT_ERR_OK

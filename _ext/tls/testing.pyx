@@ -30,6 +30,7 @@ from linkerd2_py._ext.tls.openssl cimport (
     SSL_KEY_UPDATE_REQUESTED,
     SSL_key_update,
 )
+from linkerd2_py._ext.tls.party cimport TAKES_HEADER, TAKES_NOTHING
 from linkerd2_py._ext.tls.transport cimport Securing, TlsTransport, connect_tls
 
 OUTCOMES = {
@@ -63,7 +64,7 @@ cdef class MemoryChannel:
         self.room = room
         self.waits = self.says = b""
         if server_name is None:
-            self.channel = serving(credentials, header)
+            self.channel = serving(credentials, TAKES_HEADER if header else TAKES_NOTHING)
         else:
             self.channel = calling(
                 credentials, server_name.encode(), (expected or server_name).encode(), header,
@@ -191,7 +192,8 @@ cdef class FirstBytes(Session):
         cdef SecureThen session = SecureThen.__new__(SecureThen)
         session.door = self.door
         return (<TlsTransport?> self.transport).secure(
-            self.door.credentials(), self.door.takes_header, session, self.door.timeout_ns,
+            self.door.credentials(), TAKES_HEADER if self.door.takes_header else TAKES_NOTHING, session,
+            self.door.timeout_ns,
         )
 
     cdef int on_read_eof(self) except -1:

@@ -17,6 +17,7 @@ from linkerd2_py._ext.io.transport cimport Connecting, Session, Transport
 from linkerd2_py._ext.metrics.tcp cimport TcpMetrics
 from linkerd2_py._ext.tls.channel cimport Channel
 from linkerd2_py._ext.tls.credentials cimport Credentials
+from linkerd2_py._ext.tls.party cimport Takes
 
 cdef class Securing(Session):
     """The session while a server's handshake runs: exactly one of on_secured and on_fault is called, once."""
@@ -46,7 +47,7 @@ cdef class TlsTransport(Transport):
     # As a server, from the first bytes on: what is in the inbox is the client's hello. `session` hears of the
     # end within `timeout_ns`.
     cdef int secure(
-        self, Credentials credentials, bint takes_header, Securing session, int64_t timeout_ns,
+        self, Credentials credentials, Takes takes, Securing session, int64_t timeout_ns,
     ) except -1
     cdef str failure(self)              # why the handshake or the connection broke; None
 

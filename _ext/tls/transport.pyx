@@ -55,9 +55,9 @@ cdef class TlsTransport(Transport):
         self.drop_ciphertext()
 
     cdef int secure(
-        self, Credentials credentials, bint takes_header, Securing session, int64_t timeout_ns,
+        self, Credentials credentials, Takes takes, Securing session, int64_t timeout_ns,
     ) except -1:
-        self.channel = serving(credentials, takes_header)
+        self.channel = serving(credentials, takes)
         self.handshaking = True
         self.arrived = self.inbox
         self.inbox = None

@@ -12,9 +12,11 @@ from linkerd2_py import __version__
 from linkerd2_py._ext.io.actor import Actor
 from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.metrics.registry import Registry
+from linkerd2_py._ext.route.call_server import CallServer
 from linkerd2_py._ext.route.local_server import LocalServer
 from linkerd2_py._ext.route.server import ProxyServer
 from linkerd2_py._ext.route.target_table import TargetTable
+from linkerd2_py._ext.tap.taps import Taps
 from linkerd2_py._ext.tls.identity import LocalIdentity
 from linkerd2_py.base.event_loop import leave
 from linkerd2_py.base.tasks import FAILURES, FAILURES_HELP, count_failures
@@ -64,6 +66,9 @@ class Parts:
         self.renewal: Renewal | None = None
         self.listening = Listening()
         self.admin: LocalServer | None = None
+        self.taps: Taps | None = None
+        """Who watches what passes both directions; None: nobody may."""
+        self.tap_server: CallServer | None = None
         self.tables: list[TargetTable] = []
         self.servers: list[ProxyServer] = []
         self.discoveries: list[Asking] = []

@@ -89,6 +89,7 @@ def build_server(
         tells_names=parts.config.outbound_tells_names and not inbound,
         no_tls=no_tls(inbound=inbound, identity=identity),
     )
+    server.seeker = parts.taps
     server.on_stranger = stranger_log(logger, clock=SystemClock())
     server.on_exhausted = exhaustion_log(logger, table.registry, direction=table.direction)
     parts.add_server(server)

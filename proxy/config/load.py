@@ -25,6 +25,7 @@ from linkerd2_py.proxy.config.types import (
     Side,
     SocketTuning,
     StreamLimits,
+    TapSettings,
 )
 
 
@@ -61,7 +62,7 @@ def load(environ: Mapping[str, str]) -> Config:
     if problems:
         raise ConfigError((*problems, *_unknown(environ)))
     plain = starmap(_problem, identity.plain_services(values))
-    warnings = (*plain, *_missed(values), *_unknown(environ))
+    warnings = (*plain, *_missed(values), *_not_tapped(values), *_unknown(environ))
     return _build(values, warnings=tuple(map(str, warnings)), not_used_yet=_not_used_yet(environ))
 
 
@@ -124,6 +125,11 @@ def _missed(values: Values) -> Iterator[Problem]:
     for one in table.SETTINGS.values():
         if one.fate == "missed" and values[one]:
             yield _problem(one, f"not used yet: {one.meaning.replace('`', '')}")
+
+
+def _not_tapped(values: Values) -> Iterator[Problem]:
+    if values[table.TAP_SVC_NAME] and values[table.IDENTITY_DISABLED]:
+        yield _problem(table.TAP_SVC_NAME, "nobody can tap this proxy, for it has no identity")
 
 
 def _contradictions(values: Values) -> list[Problem]:
@@ -210,6 +216,7 @@ def _build(values: Values, *, warnings: tuple[str, ...], not_used_yet: tuple[str
             token_file=values[table.ADMIN_TOKEN_FILE],
             shows_metrics=values[table.ADMIN_SHOWS_METRICS],
         ),
+        tap=_tap(values),
         destination=_destination(values),
         dns=Dns(
             resolv_conf=values[table.RESOLV_CONF],
@@ -274,6 +281,13 @@ def _http2(values: Values, side: table.SideSettings) -> Http2Server:
         stream_window=stream or values[table.HTTP2_INITIAL_STREAM_WINDOW_SIZE],
         connection_window=connection or values[table.HTTP2_INITIAL_CONNECTION_WINDOW_SIZE],
     )
+
+
+def _tap(values: Values) -> TapSettings | None:
+    client = values[table.TAP_SVC_NAME]
+    if not client or values[table.IDENTITY_DISABLED]:
+        return None
+    return TapSettings(values[table.CONTROL_LISTEN_ADDR], client)
 
 
 def _policy(values: Values) -> PolicyService | None:

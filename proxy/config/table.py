@@ -150,7 +150,13 @@ ADMIN_SHOWS_METRICS: Final = setting(
     "ours: `/metrics` is open to everybody, as `/live` and `/ready` are, whomever inbound policy lets in to"
     " the admin port",
 )
-CONTROL_LISTEN_ADDR: Final = ignored("CONTROL_LISTEN_ADDR", parse.socket_addr)
+CONTROL_LISTEN_ADDR: Final = setting(
+    "CONTROL_LISTEN_ADDR",
+    parse.socket_addr,
+    "0.0.0.0:4190",
+    "where this proxy is asked what passes it (`Tap.Observe`), over mutual TLS; nobody listens there without"
+    " `TAP_SVC_NAME`",
+)
 
 
 # Each direction.
@@ -521,7 +527,10 @@ OUTBOUND_TELL_NAMES: Final = setting(
 LOG: Final = setting("LOG", parse.log_filter, "warn,linkerd=info", "levels by module")
 LOG_FORMAT: Final = setting("LOG_FORMAT", parse.log_format, "plain", "or `json`")
 ACCESS_LOG: Final = missed("ACCESS_LOG", parse.one_of("apache", "json"), "no access log is written")
-TAP_SVC_NAME: Final = missed("TAP_SVC_NAME", parse.identity, "nobody can tap this proxy")
+TAP_SVC_NAME: Final = _identity(
+    "TAP_SVC_NAME",
+    "the identity that may tap this proxy; without it, and without an identity of its own, nobody can",
+)
 OUTBOUND_METRICS_HOSTNAME_LABELS: Final = ignored("OUTBOUND_METRICS_HOSTNAME_LABELS", parse.switch)
 TRACE_COLLECTOR_SVC_ADDR: Final = missed(
     "TRACE_COLLECTOR_SVC_ADDR", parse.authority, "no spans are sent"

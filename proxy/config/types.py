@@ -167,8 +167,17 @@ class AdminSettings(NamedTuple):
     shows_metrics: bool
 
 
+class TapSettings(NamedTuple):
+    """Where this proxy is asked what passes it, and the identity of whoever may ask."""
+
+    listen: SocketAddr
+    client: str
+
+
 class Config(NamedTuple):
-    """The whole configuration of a sidecar. No `identity`: everything is plain text."""
+    """The whole configuration of a sidecar. No `identity`: everything is plain text. No `tap`: nobody can
+    tap it.
+    """
 
     outbound: Side
     inbound: Side
@@ -181,6 +190,7 @@ class Config(NamedTuple):
     policy: PolicyService | None
     identity: Identity | None
     admin: AdminSettings
+    tap: TapSettings | None
     destination: Destination
     dns: Dns
     logs: Logs

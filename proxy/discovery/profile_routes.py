@@ -109,8 +109,10 @@ async def compile_routes(routes: Routes, *, dst: Labels, registry: Registry) -> 
         if steps > _STEPS_MAX:
             _complain(dst, "too many conditions: the routes that are left mean no requests")
             break
-        labels = tuple((f"rt_{name}", value) for name, value in labels_of(route.metrics_labels))
-        rules.append((condition, _plan((*dst, *labels), classes=classes, registry=registry)))
+        own = tuple(labels_of(route.metrics_labels))
+        labels = tuple((f"rt_{name}", value) for name, value in own)
+        plan = _plan((*dst, *labels), classes=classes, registry=registry, own=own)
+        rules.append((condition, plan))
     return RouteTable(rules, otherwise=_plan(dst, classes=None, registry=registry))
 
 
@@ -166,8 +168,15 @@ class _Patterns:
         return found
 
 
-def _plan(labels: Labels, *, classes: ResponseClasses | None, registry: Registry) -> Plan:
-    return Plan(metrics=registry.requests("route_", labels), classes=classes)
+def _plan(
+    labels: Labels,
+    *,
+    classes: ResponseClasses | None,
+    registry: Registry,
+    own: Labels | None = None,
+) -> Plan:
+    """`own`: the labels of its route, for whoever taps."""
+    return Plan(metrics=registry.requests("route_", labels), classes=classes, labels=own)
 
 
 def _method(said: http_types.HttpMethod) -> str:

@@ -200,7 +200,6 @@ MISSED = [
     ("INBOUND_GATEWAY_SUFFIXES", "svc.cluster.local.", "it is no gateway"),
     ("ACCESS_LOG", "apache", "no access log is written"),
     ("ACCESS_LOG", "json", "no access log is written"),
-    ("TAP_SVC_NAME", "tap.linkerd-viz", "nobody can tap this proxy"),
     ("TRACE_COLLECTOR_SVC_ADDR", "collector.tracing:4317", "no spans are sent"),
     ("INGRESS_MODE", "true", "whatever l5d-dst-override says"),
 ]

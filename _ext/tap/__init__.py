@@ -1,0 +1,1 @@
+"""Tap: who watches exchanges as they pass. Matchers, events in protobuf, and the taps that join them."""

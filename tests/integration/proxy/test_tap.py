@@ -1,0 +1,114 @@
+"""Tap.Observe of whole proxies, asked by gRPC's own client over mutual TLS."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+
+from linkerd2_py.proto.gen.tap_pb2 import ObserveRequest, TapEvent
+from tests.support.certified import Certified, certified, name_in
+from tests.support.origin import origin, talk
+from tests.support.sidecar import InProcess, address_of, sidecar
+from tests.support.tapped import (
+    TAP_IDENTITY,
+    as_client,
+    asked,
+    observing,
+    refusal,
+    tap_channel,
+)
+
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+GET = b"GET /path?secret=1 HTTP/1.1\r\nHost: web.test\r\nConnection: close\r\n\r\n"
+
+
+@asynccontextmanager
+async def tapped(
+    mesh: Certified, workload: tuple[str, int], **variables: str
+) -> AsyncIterator[InProcess]:
+    """An inbound proxy before that workload, which may be tapped."""
+    async with sidecar(
+        INBOUND_STATIC_PORTS=f"127.0.0.1:0={workload[0]}:{workload[1]}",
+        CONTROL_LISTEN_ADDR="127.0.0.1:0",
+        TAP_SVC_NAME=TAP_IDENTITY,
+        **{**mesh.with_key("web"), **variables},
+    ) as proxy:
+        yield proxy
+
+
+def tap_of(proxy: InProcess) -> tuple[str, int]:
+    return address_of(proxy.listeners["tap"])
+
+
+async def test_a_request_is_told_of_from_its_beginning_to_its_end(tmp_path: Path) -> None:
+    async with (
+        certified(tmp_path) as mesh,
+        origin(lambda *_: OK) as server,
+        tapped(mesh, server.address) as proxy,
+        tap_channel(
+            tap_of(proxy), name=name_in("web"), credentials=as_client(mesh, TAP_IDENTITY)
+        ) as channel,
+        observing(channel, asked()) as watching,
+    ):
+        await talk(proxy.static(direction="inbound"), GET, until=b"ok")
+        await watching.until(lambda events: len(events) == 3)
+        assert watching.kinds() == ["request_init", "response_init", "response_end"]
+        begun, answered, ended = watching.events
+        assert len(watching.stories()) == 1
+        assert begun.proxy_direction == TapEvent.INBOUND
+        assert begun.destination.port == server.address[1]
+        assert begun.destination.ip.ipv4 == begun.source.ip.ipv4 == 0x7F000001
+        assert begun.source_meta.labels == {"tls": "no_tls_from_remote"}
+        assert begun.http.request_init.authority == "web.test"
+        assert begun.http.request_init.path == "/path"
+        assert answered.http.response_init.http_status == 200
+        assert ended.http.response_end.response_bytes == 2
+        assert not ended.http.response_end.eos.WhichOneof("end")
+        assert not begun.http.request_init.HasField("headers")
+
+
+@pytest.mark.parametrize("who", ["plain", "nobody", "another"])
+async def test_nobody_but_one_identity_may_tap(tmp_path: Path, who: str) -> None:
+    async with (
+        certified(tmp_path) as mesh,
+        origin(lambda *_: OK) as server,
+        tapped(mesh, server.address) as proxy,
+    ):
+        credentials = {
+            "plain": None,
+            "nobody": grpc.ssl_channel_credentials(mesh.anchors),
+            "another": as_client(mesh, name_in("web")),
+        }[who]
+        async with tap_channel(
+            tap_of(proxy), name=name_in("web"), credentials=credentials
+        ) as channel:
+            code, words = await refusal(channel, asked())
+        assert code == grpc.StatusCode.UNAUTHENTICATED
+        assert words.startswith("Unauthorized client")
+
+
+async def test_what_cannot_be_matched_is_refused(tmp_path: Path) -> None:
+    async with (
+        certified(tmp_path) as mesh,
+        origin(lambda *_: OK) as server,
+        tapped(mesh, server.address) as proxy,
+        tap_channel(
+            tap_of(proxy), name=name_in("web"), credentials=as_client(mesh, TAP_IDENTITY)
+        ) as channel,
+    ):
+        assert await refusal(channel, asked(limit=0)) == (
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "limit must be positive",
+        )
+        code, words = await refusal(channel, asked(ObserveRequest.Match()))
+        assert code == grpc.StatusCode.INVALID_ARGUMENT
+        assert "empty" in words
+
+
+async def test_without_an_identity_nobody_listens() -> None:
+    async with sidecar(TAP_SVC_NAME=TAP_IDENTITY, CONTROL_LISTEN_ADDR="127.0.0.1:0") as proxy:
+        assert "tap" not in proxy.listeners
+        (warning,) = proxy.proxy.parts.config.warnings
+        assert "nobody can tap this proxy" in warning
