@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -29,6 +30,7 @@ from tests.support.cluster.control_plane import ControlPlane
 from tests.support.cluster.controller import START_S, Controller
 from tests.support.cluster.kubectl import Kubectl
 from tests.support.helm import Helm
+from tests.support.prometheus import needs_prometheus, prometheus
 from tests.support.wait import eventually
 
 pytestmark = pytest.mark.timeout(300)
@@ -40,6 +42,7 @@ ACCOUNTS = (
     "linkerd-destination",
     "linkerd-public-api",
     "linkerd-proxy-injector",
+    "linkerd-prometheus",
 )
 
 
@@ -93,6 +96,12 @@ CASES = {
     "ha": Layers(ha=True),
     "cni": Layers(set=("cniEnabled=true,networkPolicies=true,disableIPv6=false",)),
     "classic": Layers(set=("proxy.nativeSidecar=false,proxy.waitBeforeExitSeconds=3",)),
+    "prometheus": Layers(
+        set=(
+            "prometheus.enabled=true,prometheus.persistence.size=1Gi,networkPolicies=true",
+            "grafana.url=grafana.grafana:3000",
+        )
+    ),
     "by-others": Layers(
         set=(
             "identity.issuer.scheme=kubernetes.io/tls,identity.externalCA=true",
@@ -201,7 +210,8 @@ def installed(kubectl: Kubectl, given: Given) -> Iterator[None]:
     kubectl(*apply, stdin=as_yaml(render_crds()))
     for one in render_crds():
         kubectl("wait", "--for=condition=established", f"crd/{one['metadata']['name']}")
-    made = [one for one in objects(given) if not one["kind"].endswith("WebhookConfiguration")]
+    everything = objects(given, Layers(set=("prometheus.enabled=true",)))
+    made = [one for one in everything if not one["kind"].endswith("WebhookConfiguration")]
     kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
     kubectl(*apply, stdin=as_yaml(made))
     yield
@@ -274,6 +284,7 @@ MAY = {
         ),
     ],
     "linkerd-public-api": FOLLOW,
+    "linkerd-prometheus": [(verb, "", "pods", "") for verb in ("get", "list", "watch")],
     "linkerd-proxy-injector": [
         ("get", "", "namespaces", ""),
         ("get", "apps", "replicasets", ""),
@@ -362,6 +373,38 @@ def test_a_process_that_follows_the_cluster_is_in_no_trouble_as_its_account(
         # Kinds of Gateway API are not there, which is no trouble.
         assert running.ask("/ready") == (200, "ok\n")
         assert not re.search("(?i)forbidden", running.child.output())
+
+
+def self_check(address: str) -> dict[str, str]:
+    """What public-api says of the Prometheus that it was told of."""
+    url = f"http://{address}/api/v1/self-check"
+    results = httpx2.get(url, trust_env=False, timeout=START_S).json()["results"]
+    return {
+        one["description"]: one["message"]
+        for one in results
+        if one["category"] == "linkerd-prometheus"
+    }
+
+
+@needs_prometheus
+async def test_public_api_asks_the_prometheus_that_its_manifest_names(
+    installed: None, cluster: ControlPlane, tmp_path: Path
+) -> None:
+    account = ("--kubeconfig", as_account(cluster, "linkerd-public-api"))
+    async with prometheus(tmp_path, {}) as running:
+        words = (*account, "--prometheus-url", running.url)
+        with Controller("public-api", *words, folder=tmp_path) as api:
+            api.wait_ready()
+            assert self_check(api.address) == {
+                "Prometheus can be asked": "",
+                "Prometheus can scrape every proxy": "",
+            }
+            running.child.kill()
+            (told,) = self_check(api.address).values()
+            assert told.startswith(f"Prometheus at {running.url} does not answer")
+            url = f"http://{api.address}/api/v1/stat?type=deploy"
+            answer = httpx2.get(url, trust_env=False, timeout=START_S)
+            assert (answer.status_code, answer.json()["error"]) == (503, told)
 
 
 def test_identity_is_ready_as_its_account(

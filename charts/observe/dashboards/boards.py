@@ -29,7 +29,6 @@ _PROXIES: Final = f'{_STARTED}{{job="{PROXY_JOB}"}}'
 _NAMESPACE: Final = Variable("namespace", _PROXIES, "namespace")
 _HERE: Final = 'namespace="$namespace"'
 _INBOUND: Final = f'direction="inbound", {NOT_ADMIN}'
-_ROUTES: Final = "ServiceProfiles, whose routes are called"
 _OF_POLICY: Final = "routes of a policy for what is called"
 _REFUSED: Final = "policies that refuse callers"
 
@@ -226,7 +225,7 @@ def _route() -> Dashboard:
         (
             Row(
                 "Routes of ServiceProfiles",
-                golden(named, by=route, legend=legend, prefix="route_", needs=_ROUTES),
+                golden(named, by=route, legend=legend, prefix="route_"),
             ),
             Row(
                 "Routes of policies",

@@ -78,6 +78,43 @@ CASES: dict[str, Layers] = {
         set_string=("podAnnotations.note=1e3",),
     ),
     "security": Layers(set=("proxy.securityContext.runAsUser=5,networkValidator.timeout=1s",)),
+    "prometheus": Layers(set=("prometheus.enabled=true,networkPolicies=true",)),
+    "prometheus-of-others": Layers(
+        set=(
+            "prometheusUrl=https://mimir.example/prometheus",
+            "grafana.externalUrl=https://grafana.example,grafana.uidPrefix=prod-",
+        )
+    ),
+    "prometheus-with-more": Layers(
+        set=("prometheus.enabled=true,grafana.url=grafana.grafana:3000,prometheus.logFormat=json",),
+        files=(
+            as_yaml(
+                [
+                    {
+                        "prometheus": {
+                            "args": {
+                                "web.enable-lifecycle": None,
+                                "storage.tsdb.retention.size": "1GB",
+                            },
+                            "globalConfig": {"external_labels": {"cluster": 'a: "b" {{ c }}'}},
+                            "scrapeConfigs": [
+                                {"job_name": "x", "static_configs": [{"targets": ["a:1"]}]}
+                            ],
+                            "metricRelabelConfigs": [],
+                            "remoteWrite": [{"url": "http://mimir/api/v1/push"}],
+                            "alertmanagers": [{"static_configs": [{"targets": ["b:9093"]}]}],
+                            "ruleConfigMapMounts": [
+                                {"name": "m", "configMap": "mine", "subPath": "my_rules.yml"}
+                            ],
+                            "persistence": {"size": "20Gi", "storageClass": "fast"},
+                            "resources": {"memory": {"limit": "2Gi"}},
+                            "podAnnotations": {"note": "1e3"},
+                        }
+                    }
+                ]
+            ),
+        ),
+    ),
 }
 
 

@@ -208,7 +208,9 @@ def test_no_role_lets_anybody_do_everything():
             assert "secrets" not in rule["resources"]
 
 
-@pytest.mark.parametrize("said", [(), ("cniEnabled=true,disableIPv6=false",)])
+@pytest.mark.parametrize(
+    "said", [(), ("cniEnabled=true,disableIPv6=false",), ("prometheus.enabled=true",)]
+)
 def test_processes_take_the_arguments_of_their_manifests(said):
     group = get_command(controller.app)
     started = []
