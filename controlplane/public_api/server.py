@@ -92,6 +92,9 @@ class WebServer:
         self._serving = None
 
     def _load(self) -> None:
+        # A start at a port that is taken may be followed by one at another.
+        if self._config.loaded:
+            return
         try:
             self._config.load()
         except OSError as error:
