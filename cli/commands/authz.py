@@ -39,8 +39,8 @@ def authz(
 ) -> None:
     """List the authorizations of a resource: what lets anybody call its pods, and where.
 
-    What their default policies let in is not among them; see diagnostics policy. With --stats it is, where there
-    was traffic.
+    What their default policies let in is not among them; see diagnostics policy. With --stats it is,
+    where there was traffic.
 
     \b
     Examples:

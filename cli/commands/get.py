@@ -48,7 +48,7 @@ def get(
         list[str],
         typer.Argument(
             metavar="RESOURCE",
-            help="TYPE, TYPE NAME or TYPE/NAME; types: deploy po svc all, what else owns pods, or several: svc,po.",
+            help="TYPE, TYPE NAME or TYPE/NAME; types: deploy sts … po svc all, or several: svc,po.",
             autocompletion=completing.resources("deploy", "po", "svc", "all"),
         ),
     ],

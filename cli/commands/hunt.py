@@ -41,8 +41,8 @@ def hunt(
 ) -> None:
     """Find what is wrong: failing routes, slow or bad replicas, crashes, ports, policies, certificates …
 
-    The most likely cause comes first, each with the commands that show it. Exit status 0 if nothing was found, 1 if
-    something was.
+    The most likely cause comes first, each with the commands that show it. Exit status 0 if nothing was
+    found, 1 if something was.
 
     \b
     Examples:

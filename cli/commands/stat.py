@@ -103,8 +103,8 @@ def stat(
 ) -> None:
     """Show success rate, requests per second and latency of resources.
 
-    Types are what owns pods (deploy sts ds rs rc job cj), po, svc, ns, au (what clients name), srv, saz, ap and
-    httproute (what policies let in and refuse), ts (services that are split), and all.
+    Types are what owns pods (deploy sts ds rs rc job cj), po, svc, ns, au (what clients name), srv, saz,
+    ap and httproute (what policies let in and refuse), ts (services that are split), and all.
 
     \b
     Examples:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from linkerd2_py.base.logs import printable
 from linkerd2_py.cli.render.paint import PLAIN, Paint
 
+_ROUTES: Final = "; its other routes are well"
 _OTHERS: Final = ("kubectl",)
 """Programs that a command may begin with; all others are words for ours."""
 
@@ -17,8 +18,8 @@ Found = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class HuntStyle:
-    """How findings are shown: `program` is what a person types to call us, `namespace` the one that commands ask
-    about without being told.
+    """How findings are shown: `program` is what a person types to call us, `namespace` the one that
+    commands ask about without being told.
     """
 
     program: str
@@ -30,10 +31,12 @@ def finding_lines(findings: Sequence[Found], *, style: HuntStyle) -> list[str]:
     """A sentence for each with its rank, and below it what shows it."""
     lines = []
     width = len(str(len(findings)))
-    only = "; everything else is well" if len(findings) == 1 else ""
     for rank, one in enumerate(findings, start=1):
         head = f"{rank:>{width}}  "
-        lines.append(f"{style.paint.bold(head)}{printable(one['sentence'])}{only}")
+        sentence = one["sentence"]
+        if len(findings) == 1:
+            sentence = f"{sentence.removesuffix(_ROUTES)}; everything else is well"
+        lines.append(f"{style.paint.bold(head)}{printable(sentence)}")
         commands = (command(words, of=one["namespace"], style=style) for words in one["commands"])
         lines += [f"{' ' * len(head)}$ {printable(each)}" for each in commands]
     return lines

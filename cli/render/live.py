@@ -18,7 +18,8 @@ FAULT_HUNT: Final = (
         "how? (2 is UNKNOWN)",
         "diagnostics proxy-metrics deploy/voting | grep 'grpc_status=\"2\"'",
     ),
-    ("which method?", "local logs deploy/voting -c app --tail 3"),
+    ("which method?", "routes deploy/voting"),
+    ("or all of it at once", "hunt"),
 )
 STOP_HINT: Final = "Ctrl-C stops everything."
 

@@ -21,7 +21,9 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class RoutesStyle:
-    """What to show; `actual` is also what retries made of it, `outbound` whether calls to others are shown."""
+    """What to show; `actual` is also what retries made of it, `outbound` whether calls to others are
+    shown.
+    """
 
     actual: bool = False
     outbound: bool = False

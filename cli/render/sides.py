@@ -1,5 +1,5 @@
-"""What proxies saw on one side, by route: tables and JSON of `stat-inbound`, `stat-outbound` and `authz --stats`;
-the layouts are Linkerd's.
+"""What proxies saw on one side, by route: tables and JSON of `stat-inbound`, `stat-outbound` and `authz
+--stats`; the layouts are Linkerd's.
 """
 
 from __future__ import annotations

@@ -72,9 +72,10 @@ class Minute(NamedTuple):
 class Evidence:
     """All of one moment, `now` by the calendar. What no proxy tells is empty.
 
-    `history` are earlier windows, the newest first, as far back as samples are kept. `resolved` are questions to DNS
-    by their result, `opened` connections to ports of services, `guessed` those whose protocol was not known in time,
-    `retries` the share of calls that proxies made again, `clocks` what proxies say the time is.
+    `history` are earlier windows, the newest first, as far back as samples are kept. `resolved` are
+    questions to DNS by their result, `opened` connections to ports of services, `guessed` those whose
+    protocol was not known in time, `retries` the share of calls that proxies made again, `clocks` what
+    proxies say the time is.
     """
 
     mesh: Mesh

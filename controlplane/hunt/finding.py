@@ -34,8 +34,8 @@ class Finding:
     """One thing that is wrong: with a `resource` (`deploy/web`, or `mesh` where it is with all of them), in a
     sentence.
 
-    `impact` is the share of requests that suffer, from 0 to 1. `about` are workloads that whoever asks for one of them
-    wants to hear of it, too; `commands` are words after the program's name.
+    `impact` is the share of requests that suffer, from 0 to 1. `about` are workloads that whoever asks
+    for one of them wants to hear of it, too; `commands` are words after the program's name.
     """
 
     kind: Weight

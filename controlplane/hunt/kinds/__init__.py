@@ -1,4 +1,6 @@
-"""One module for each kind of fault: `find` is a pure function from evidence to what it finds of that kind."""
+"""One module for each kind of fault: `find` is a pure function from evidence to what it finds of that
+kind.
+"""
 
 from collections.abc import Callable, Iterable
 from typing import Final

@@ -23,8 +23,8 @@ def find(evidence: Evidence) -> Iterator[Finding]:
             node = evidence.mesh.pods[pod].node
             where = f" (its node is {node})" if node else ""
             sentence = (
-                f"{name}: the clock of {pod.name}{where} is {ago(abs(off))} {side} that of the others, so certificates "
-                "look expired or not yet valid there"
+                f"{name}: the clock of {pod.name}{where} is {ago(abs(off))} {side} that of the others, so "
+                "certificates look expired or not yet valid there"
             )
             commands = (f"diagnostics proxy-metrics po/{pod.name}", f"identity {pod.name}")
             where = resource_of(pod, evidence=evidence)

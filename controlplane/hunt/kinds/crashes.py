@@ -5,7 +5,7 @@ from typing import Final
 
 from linkerd2_py.controlplane.hunt.evidence import Evidence
 from linkerd2_py.controlplane.hunt.finding import Finding, Weight
-from linkerd2_py.controlplane.hunt.words import ago, listed, owners, resource_of
+from linkerd2_py.controlplane.hunt.words import ago, listed, name_of, owners, resource_of
 from linkerd2_py.controlplane.mesh.objects import Pod
 
 _MOST_OFTEN: Final = 2
@@ -26,8 +26,8 @@ def find(evidence: Evidence) -> Iterator[Finding]:
         failing = sum(call.recent for call in calls if call.outcome.is_failure)
         suffers = "; calls to it fail" if failing else ""
         sentence = (
-            f"{pod.owner.name if pod.owner else pod.name}: {listed([one.name for one in pods])} crashes again and again, "
-            f"{pod.restarts} times so far, last {ago(since)} ago: {pod.last_exit}{suffers}"
+            f"{name_of(pod.key, evidence=evidence)}: {listed([one.name for one in pods])} crashes again and "
+            f"again, {pod.restarts} times so far, last {ago(since)} ago: {pod.last_exit}{suffers}"
         )
         where = resource_of(pod.key, evidence=evidence)
         commands = ("get po", _logs(where, evidence=evidence))

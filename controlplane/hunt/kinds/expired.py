@@ -17,8 +17,8 @@ def find(evidence: Evidence) -> Iterator[Finding]:
     if evidence.trust_ends is not None and evidence.trust_ends <= evidence.now:
         since = evidence.now - evidence.trust_ends
         sentence = (
-            f"the mesh's issuer, or its trust anchor, has expired {ago(since)} ago: no proxy gets a new certificate, and "
-            f"those of {len(ended)} of {len(known)} proxies have ended"
+            f"the mesh's issuer, or its trust anchor, has expired {ago(since)} ago: no proxy gets a new "
+            f"certificate, and those of {len(ended)} of {len(known)} proxies have ended"
         )
         yield Finding(Weight.EXPIRED, "", "mesh", sentence, ("check", *_COMMANDS), since_s=since)
         return
@@ -28,8 +28,8 @@ def find(evidence: Evidence) -> Iterator[Finding]:
         if pod != others[0]:
             continue
         sentence = (
-            f"{name_of(pod, evidence=evidence)}: the certificate of {listed([one.name for one in others])} has expired "
-            f"{ago(since)} ago, so nobody trusts it"
+            f"{name_of(pod, evidence=evidence)}: the certificate of "
+            f"{listed([one.name for one in others])} has expired {ago(since)} ago, so nobody trusts it"
         )
         commands = (f"identity {pod.name}", "check --proxy")
         where = resource_of(pod, evidence=evidence)

@@ -25,8 +25,8 @@ def find(evidence: Evidence) -> Iterator[Finding]:
             else "DNS does not know the names that it asks for"
         )
         sentence = (
-            f"{name_of(pod, evidence=evidence)}: {why}: {percent(failed, of=total)} of the questions of {pod.name}'s proxy "
-            "fail"
+            f"{name_of(pod, evidence=evidence)}: {why}: {percent(failed, of=total)} of the questions of "
+            f"{pod.name}'s proxy fail"
         )
         where = resource_of(pod, evidence=evidence)
         commands = (

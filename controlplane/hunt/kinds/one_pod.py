@@ -27,7 +27,8 @@ def find(evidence: Evidence) -> Iterator[Finding]:
         names = [pod.name for pod in sorted(bad)]
         sentence = (
             f"{owner.name}: {listed(names)} alone fails, {percent(failed, of=own)} of its requests, with "
-            f"{statuses(bad, evidence=evidence)}; the other {len(pods) - len(bad)} of {len(pods)} replicas are well"
+            f"{statuses(bad, evidence=evidence)}; the other {len(pods) - len(bad)} of {len(pods)} replicas "
+            "are well"
             f"{_since(bad, evidence=evidence)}"
         )
         commands = (

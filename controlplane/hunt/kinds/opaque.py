@@ -1,5 +1,5 @@
-"""Ports whose bytes are looked at though their server speaks first: each connection waits for words that do not
-come.
+"""Ports whose bytes are looked at though their server speaks first: each connection waits for words that
+do not come.
 """
 
 from collections.abc import Iterator
@@ -35,8 +35,8 @@ def _finding(service: Service, port: int, *, evidence: Evidence) -> Finding:
     pods = evidence.behind(service)
     where = resource_of(pods[0].key, evidence=evidence) if pods else f"svc/{service.name}"
     sentence = (
-        f"{service.name}: its port {port} is not marked opaque, but its server speaks first: each connection waits until "
-        "the proxy gives up guessing the protocol"
+        f"{service.name}: its port {port} is not marked opaque, but its server speaks first: each "
+        "connection waits until the proxy gives up guessing the protocol"
     )
     commands = (
         f"diagnostics profile {service_authority(service.name, namespace=service.namespace, port=port)}",

@@ -47,7 +47,8 @@ def _finding(
     service: Service, spec: PortSpec, problem: str, *, pods: list[Pod], evidence: Evidence
 ) -> Finding:
     where = resource_of(pods[0].key, evidence=evidence)
-    sentence = f"{service.name}: its port {spec.port} leads to {spec.target_port}, where no program listens: {problem}"
+    leads = f"its port {spec.port} leads to {spec.target_port}, where no program listens"
+    sentence = f"{service.name}: {leads}: {problem}"
     name = service_authority(service.name, namespace=service.namespace, port=spec.port)
     callers = [call.client for call in evidence.calls_to(pods) if call.outcome.is_failure]
     commands = (

@@ -12,7 +12,8 @@ def find(evidence: Evidence) -> Iterator[Finding]:
     for pod, why in sorted(evidence.silent.items()):
         found = evidence.mesh.pods.get(pod)
         if found is not None and found.serving:
-            sentence = f"{name_of(pod, evidence=evidence)}: the metrics of {pod.name}'s proxy cannot be read: {why}"
+            name = name_of(pod, evidence=evidence)
+            sentence = f"{name}: the metrics of {pod.name}'s proxy cannot be read: {why}"
             where = resource_of(pod, evidence=evidence)
             commands = (f"diagnostics proxy-metrics po/{pod.name}", "check --proxy")
             yield Finding(Weight.SILENT, pod.namespace, where, sentence, commands)

@@ -14,7 +14,9 @@ _MORE_MS: Final = 50.0
 _FEWEST: Final = 3.0
 """Requests that say something of a pod."""
 _STARVED: Final = 0.1
-"""Fewer, in proportion to its siblings, gets only whom balancers avoid: then little is enough, if it says much."""
+"""Fewer, in proportion to its siblings, gets only whom balancers avoid: then little is enough, if it says
+much.
+"""
 _MUCH: Final = 2.5
 
 
@@ -24,8 +26,8 @@ def find(evidence: Evidence) -> Iterator[Finding]:
         for pod, others_ms in _slow(owner, evidence=evidence):
             latency = evidence.latencies[pod]
             sentence = (
-                f"{owner.name}: {pod.name} is slow: half of its requests take {latency.p50:.0f}ms and more, those of its "
-                f"siblings {others_ms:.0f}ms"
+                f"{owner.name}: {pod.name} is slow: half of its requests take {latency.p50:.0f}ms and "
+                f"more, those of its siblings {others_ms:.0f}ms"
             )
             where = resource(owner)
             pods = evidence.mesh.pods_of(owner)

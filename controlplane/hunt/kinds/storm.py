@@ -45,8 +45,8 @@ def _finding(
     for_what = f"while it is asked {asked:.1f} times" if asked else "with nobody asking it"
     where = resource_of(client, evidence=evidence)
     sentence = (
-        f"{where.partition('/')[2]}: a storm of retries: {client.name} calls {service.name} {rps:.0f} times a second, "
-        f"{for_what}, though {percent(share, of=1.0)} of it fails"
+        f"{where.partition('/')[2]}: a storm of retries: {client.name} calls {service.name} {rps:.0f} times "
+        f"a second, {for_what}, though {percent(share, of=1.0)} of it fails"
     )
     commands = (f"stat au --from {where}", f"stat svc/{service.name}")
     servers = owners([call.server for call in calls], evidence=evidence)

@@ -1,4 +1,6 @@
-"""Services that proxies have given up: no endpoint lets itself be reached, so calls fail before they are made."""
+"""Services that proxies have given up: no endpoint lets itself be reached, so calls fail before they are
+made.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -12,15 +14,17 @@ from linkerd2_py.controlplane.hunt.words import listed, name_of, owners, percent
 from linkerd2_py.controlplane.mesh.objects import Endpoint, Pod, Service
 
 _GIVEN_UP: Final = frozenset({"failfast", "loadshed", "connect", "connect timeout"})
-"""What proxies say where no endpoint was ready in time, where they did not even wait for one, and where one was not
-reached.
+"""What proxies say where no endpoint was ready in time, where they did not even wait for one, and where
+one was not reached.
 """
 _FEWEST: Final = 2.0
 _SHARE: Final = 0.2
 
 
 def find(evidence: Evidence) -> Iterator[Finding]:
-    """Where it is not known already why: a program that crashes or listens elsewhere is told by another kind."""
+    """Where it is not known already why: a program that crashes or listens elsewhere is told by another
+    kind.
+    """
     by_authority: defaultdict[str, list[Called]] = defaultdict(list)
     for call in evidence.called:
         by_authority[call.authority].append(call)

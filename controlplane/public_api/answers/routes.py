@@ -68,7 +68,9 @@ class RoutesAsked:
 
 
 class RouteStats(ListedRequests):
-    """Requests as clients see them; `actual` is with every retry of a proxy, null where nobody counts that."""
+    """Requests as clients see them; `actual` is with every retry of a proxy, null where nobody counts
+    that.
+    """
 
     actual_success_rate: float | None
     actual_rps: float | None

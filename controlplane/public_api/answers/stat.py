@@ -52,8 +52,8 @@ class ListedStats(ListedRequests):
 class Row(TypedDict):
     """One thing; counts of pods are null where it has none of its own, stats where it had no traffic.
 
-    `server` is that of an HTTPRoute, `refused_rps` what it or a Server turned away each second; `apex`, `leaf` and
-    `weight` are those of a TrafficSplit, which has a row for each of its leaves.
+    `server` is that of an HTTPRoute, `refused_rps` what it or a Server turned away each second; `apex`,
+    `leaf` and `weight` are those of a TrafficSplit, which has a row for each of its leaves.
     """
 
     namespace: str

@@ -1,5 +1,5 @@
-"""`/api/v1/stat-inbound` and `/api/v1/authz`: what the inbound proxies of a resource saw, by the Server and the
-route that a request was for, or by what let it in.
+"""`/api/v1/stat-inbound` and `/api/v1/authz`: what the inbound proxies of a resource saw, by the Server
+and the route that a request was for, or by what let it in.
 """
 
 import asyncio
@@ -84,7 +84,9 @@ class StatInbound(TypedDict):
 
 
 class AuthzRow(TypedDict):
-    """What one authorization let in, or what none did: then its name is empty, and it has a rate of refusals."""
+    """What one authorization let in, or what none did: then its name is empty, and it has a rate of
+    refusals.
+    """
 
     route: Named
     server: Named

@@ -1,5 +1,5 @@
-"""`/api/v1/stat-outbound`: what the outbound proxies of a resource saw, by the route of a service that a request
-followed, and below each by the backends that it went to.
+"""`/api/v1/stat-outbound`: what the outbound proxies of a resource saw, by the route of a service that a
+request followed, and below each by the backends that it went to.
 
 It is made of the families of routes that today's proxies have, for HTTP and for gRPC.
 """
@@ -43,7 +43,9 @@ class BackendRow(TypedDict):
 
 
 class OutboundRow(TypedDict):
-    """One route of one service, as one thing calls it. The rate of retries is null where nobody counts them."""
+    """One route of one service, as one thing calls it. The rate of retries is null where nobody counts
+    them.
+    """
 
     namespace: str
     name: str

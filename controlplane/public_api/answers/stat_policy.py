@@ -1,5 +1,5 @@
-"""The rows of `stat` about policies: what their proxies let in and refused, by the names of Servers, routes and
-authorizations that requests are labelled with.
+"""The rows of `stat` about policies: what their proxies let in and refused, by the names of Servers,
+routes and authorizations that requests are labelled with.
 """
 
 import asyncio

@@ -46,8 +46,8 @@ def _other_kind(description: str) -> Parameter:
     return kind_parameter(description, names=[name for name in KIND_NAMES if name != Kind.ALL])
 
 
-# Neither what the administration of a proxy is asked (metrics, probes), which linkerd2-proxy counts as inbound,
-# nor what a kubelet asks to know whether a pod is well, is traffic of the workload.
+# Neither what the administration of a proxy is asked (metrics, probes), which linkerd2-proxy counts as
+# inbound, nor what a kubelet asks to know whether a pod is well, is traffic of the workload.
 _ADMINISTRATION: Final = {"target_port": "4191", "route_name": "probe"}
 MINUTE: Final = Length(60.0, "1m")
 WINDOW: Final = Parameter("how far back, e.g. 30s or 1m (the default)", parse_length)

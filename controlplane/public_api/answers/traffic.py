@@ -1,4 +1,6 @@
-"""Requests of a selection, as people ask for them: how many ended well, how many did not, how long they took."""
+"""Requests of a selection, as people ask for them: how many ended well, how many did not, how long they
+took.
+"""
 
 import asyncio
 import math
