@@ -17,6 +17,8 @@ from linkerd2_py.controlplane.metrics.embedded.store import EmbeddedStore
 from linkerd2_py.controlplane.public_api.answers.edges import edges
 from linkerd2_py.controlplane.public_api.answers.pods import pods
 from linkerd2_py.controlplane.public_api.answers.stat import Row, stat
+from linkerd2_py.controlplane.public_api.answers.workloads import workloads
+from linkerd2_py.controlplane.public_api.errors import InvalidQueryError
 from linkerd2_py.controlplane.public_api.kinds import SHORT, WORKLOADS
 from linkerd2_py.controlplane.public_api.operations import Parts
 
@@ -83,6 +85,27 @@ async def test_each_kind_has_stats_by_all_its_names(kind: str) -> None:
         assert (row["type"], row["meshed"], row["running"]) == (kind, 2, 2)
         assert row["stats"] is not None
         assert row["stats"]["rps"] == pytest.approx(2, rel=0.02)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_each_kind_is_listed(kind: str) -> None:
+    of = parts([pod_of(kind, "db"), pod_of("deployment", "web")], lines=[])
+    operation = workloads(of.mesh)
+
+    async def listed(query: str) -> list[tuple[str, str]]:
+        answer = await operation.run(operation.declaration.read(QueryParams(query)))
+        found: list[dict[str, str]] = answer["workloads"]  # type: ignore[assignment]
+        return [(one["kind"], one["name"]) for one in found]
+
+    assert (kind, "db") in await listed(f"type={SHORT[kind]}&namespace={NS}")  # type: ignore[index]
+    assert await listed("") == sorted([(kind, "db"), ("deployment", "web")])
+    assert await listed("namespace=elsewhere") == []
+
+
+async def test_what_owns_no_pods_is_no_workload() -> None:
+    operation = workloads(parts([], lines=[]).mesh)
+    with pytest.raises(InvalidQueryError, match="owns no pods"):
+        await operation.run(operation.declaration.read(QueryParams("type=svc")))
 
 
 async def test_workloads_that_share_a_name_are_told_apart() -> None:
