@@ -158,29 +158,54 @@ class Actor:
     async def _restart_workloads(self, found: Look) -> str:
         if not self.restarts:
             return ""
-        done = []
-        now = datetime.fromtimestamp(SystemClock().wall(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        for kind, name, namespace in _workloads(found.next.waits_for):
-            pods = [
-                found.meshed(proxy)
-                for proxy in found.next.waits_for
-                if (proxy.namespace, proxy.workload) == (namespace, f"{kind}/{name}")
-            ]
-            if await self._restart(kind, name, namespace, pods, now=now):
-                done.append(f"{kind}/{name} in {namespace}")
+        done = await self._restart_each(found, found.next.waits_for, for_anchors=True)
         return f"restarted: {', '.join(done)}" if done else ""
 
+    async def _renew(self, found: Look) -> str:
+        """A proxy that begins anew asks for a certificate at once. One that does not say what it presents may
+        be one that has just begun.
+        """
+        if not self.restarts:
+            return ""
+        known = [proxy for proxy in found.next.waits_for if proxy.issuer is not None]
+        annotations = {ISSUER_ANNOTATION: found.seen.issuer}
+        done = [
+            f"{kind}/{name} in {namespace}"
+            for kind, name, namespace in _workloads([one for one in known if one.component])
+            if await self._annotate(kind, name, namespace, annotations)
+        ]
+        others = [proxy for proxy in known if not proxy.component]
+        done += await self._restart_each(found, others, for_anchors=False)
+        return f"restarted: {', '.join(done)}" if done else ""
+
+    async def _restart_each(
+        self, found: Look, proxies: Sequence[Proxy], *, for_anchors: bool
+    ) -> list[str]:
+        """The workloads that were told to replace the pods of these proxies."""
+        done = []
+        now = datetime.fromtimestamp(SystemClock().wall(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        for kind, name, namespace in _workloads(proxies):
+            pods = [
+                found.meshed(proxy)
+                for proxy in proxies
+                if (proxy.namespace, proxy.workload) == (namespace, f"{kind}/{name}")
+            ]
+            workload = await find(self.api, _workload_path(kind, name, namespace))
+            # A template that has a proxy keeps it, with its anchors.
+            if workload is None or (for_anchors and carries_proxy(workload)):
+                continue
+            if await self._restart(workload, (kind, name, namespace), pods, now=now):
+                done.append(f"{kind}/{name} in {namespace}")
+        return done
+
     async def _restart(
-        self, kind: str, name: str, namespace: str, pods: Sequence[Meshed], *, now: str
+        self, workload: Json, named: tuple[str, str, str], pods: Sequence[Meshed], *, now: str
     ) -> bool:
-        """Unless it is under way, or would change nothing: a template that has a proxy keeps it."""
-        workload = await find(self.api, _workload_path(kind, name, namespace))
-        if workload is None or carries_proxy(workload):
-            return False
+        """Unless it is under way."""
         newest = _annotations(workload).get(RESTARTED_ANNOTATION, "")
         if all(pod.restarted != newest for pod in pods):
             return False
-        return await self._annotate(kind, name, namespace, {RESTARTED_ANNOTATION: now})
+        return await self._annotate(*named, {RESTARTED_ANNOTATION: now})
 
     async def _annotate(self, kind: str, name: str, namespace: str, said: dict[str, str]) -> bool:
         """The pods of a template are replaced when something changes there; False where nothing does."""
@@ -191,9 +216,6 @@ class Actor:
         template = {"template": {"metadata": {"annotations": said}}}
         await self.api.patch(path, {"spec": template}, form=_MERGE)
         return True
-
-    async def _renew(self, _found: Look) -> str:
-        return ""
 
     async def _finish(self, found: Look) -> str:
         version = str((found.rotation or {})["metadata"]["resourceVersion"])

@@ -38,7 +38,7 @@ def status_lines(found: Look, *, manual: Mapping[str, str]) -> Iterator[str]:
         yield from _restart_lines(waits_for, manual=manual)
     elif step is Step.RENEW:
         yield "certificates are renewed by themselves when 70 % of their time is over;"
-        yield "pods that are restarted get theirs at once"
+        yield f"pods that are restarted get theirs at once: `{_command('--apply --restart')}`"
     elif step is Step.REPLACE_ISSUER and found.external:
         yield "the issuer is somebody else's: let them sign it by the new anchor"
         yield "(Secret linkerd-identity-rotation, ca.crt)"

@@ -46,6 +46,15 @@ def test_who_is_waited_for_and_what_helps() -> None:
     ]
 
 
+def test_certificates_are_waited_for_or_asked_for_by_a_restart() -> None:
+    presents_old = Proxy("shop", "web-1", "deploy/web", BOTH, issuer="old")
+    assert list(status_lines(seen(BOTH, presents_old, issuer="new"), manual={}))[3:] == [
+        "certificates are renewed by themselves when 70 % of their time is over;",
+        "pods that are restarted get theirs at once: `linkerd2-py identity rotate-anchors --apply --restart`",
+        "then: `linkerd2-py identity rotate-anchors --apply`",
+    ]
+
+
 def test_the_plan_shows_where_it_stands() -> None:
     assert all(line.startswith(" ") for line in [*plan_lines(seen(OLD, begun=False))][1:])
     marks = [line[0] for line in plan_lines(seen(BOTH, *WORKLOADS))]
