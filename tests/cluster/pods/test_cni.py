@@ -14,6 +14,8 @@ import yaml
 from linkerd2_py import __version__
 from linkerd2_py.charts.cni import cni_values, render_cni
 from linkerd2_py.charts.values import Layers
+from tests.support.cluster.node import workloads
+from tests.support.cluster.node.mesh import Mesh
 from tests.support.cluster.node.node import Node
 from tests.support.wait import eventually
 
@@ -52,6 +54,9 @@ def manifest() -> str:
 def namespace(with_images: Node) -> Iterator[Node]:
     """A namespace with the programs of pods; whatever a test left of the plugin is gone afterwards."""
     kubectl = with_images.kubectl
+    # Those of an earlier test may still be going; what never was is gone at once.
+    for name in (NAMESPACE, "linkerd-cni"):
+        kubectl.try_("wait", "--for=delete", f"namespace/{name}", f"--timeout={LONG_S:.0f}s")
     kubectl("create", "namespace", NAMESPACE)
     kubectl("create", "configmap", "programs", f"--from-file={PROGRAMS}", "-n", NAMESPACE)
     yield with_images
@@ -182,3 +187,27 @@ def test_from_the_installation_to_the_end(namespace: Node) -> None:
     kubectl("delete", "-f", "-", f"--timeout={LONG_S:.0f}s", stdin=manifest())
     assert own(node) == before
     assert json.loads(before[0])["plugins"][-1]["type"] != "linkerd-cni"
+
+
+def test_a_mesh_has_no_init_containers(namespace: Node) -> None:
+    """Not in the control plane either, whose pods are the first that ask the plugin."""
+    namespace.kubectl("apply", "-f", "-", stdin=manifest())
+    mesh = Mesh(namespace)
+    if mesh.installed():
+        mesh.uninstall()
+    mesh.install("--linkerd-cni-enabled")
+    try:
+        assert "Status check results are √" in mesh.cli("check")
+        with mesh.namespace("meshed-by-cni") as place:
+            spec = workloads.pod_spec(workloads.server("http_server.py"))
+            place.apply(workloads.deployment("web", spec), workloads.service("web"))
+            place.wait_rolled("deployment/web")
+            (answer,) = place.ask("http", "http://web:8080/")
+            assert answer["headers"]["l5d-client-id"].startswith("default.meshed-by-cni.")
+            pods = [*place.pods("web"), *namespace.items("pods", "--namespace=linkerd")]
+        for pod in pods:
+            names = [one["name"] for one in pod["spec"]["initContainers"]]
+            assert "linkerd-network-validator" in names
+            assert "linkerd-init" not in names
+    finally:
+        mesh.uninstall()

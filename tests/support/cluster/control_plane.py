@@ -23,7 +23,7 @@ import psutil
 
 from tests.support.cluster import programs
 from tests.support.cluster.keys import SERVICE_RANGE, Keys
-from tests.support.wait import eventually_async
+from tests.support.wait import eventually_async, patience
 
 # On a machine with thirty others at work the API server takes most of a minute.
 START_LIMIT_S: Final = 180.0
@@ -199,7 +199,7 @@ class ControlPlane:
     def _wait(
         self, running: subprocess.Popen[bytes], *, name: str, ready: Callable[[], bool]
     ) -> None:
-        deadline = time.monotonic() + START_LIMIT_S
+        deadline = time.monotonic() + START_LIMIT_S * patience()
         while not ready():
             if running.poll() is not None:
                 raise StartError(f"{name} ended with {running.returncode}:\n{self._end_of(name)}")

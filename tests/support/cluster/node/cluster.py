@@ -31,6 +31,7 @@ from tests.support.cluster.node.machine import (
     MachineError,
     has_ipv6,
 )
+from tests.support.wait import patience
 
 PAUSE: Final = "linkerd2-py.test/pause:1"
 COREDNS: Final = "linkerd2-py.test/coredns:1"
@@ -147,7 +148,7 @@ class NodeCluster:
         )
 
     def _until(self, program: str, ready: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + START_LIMIT_S
+        deadline = time.monotonic() + START_LIMIT_S * patience()
         while not ready():
             if time.monotonic() > deadline:
                 said = _end_of(self.root / "log" / f"{program}.log")
