@@ -39,6 +39,7 @@ COMMANDS: Final = {
     "sample": "app",
     "stat": "stat",
     "tap": "tap",
+    "top": "top",
     "stat-inbound": "stat_inbound",
     "stat-outbound": "stat_outbound",
     "uninject": "uninject",

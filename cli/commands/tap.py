@@ -8,9 +8,9 @@ from contextlib import aclosing
 from functools import partial
 from typing import Annotated, Any, Final
 
-from linkerd2_py.base.logs import printable
 from linkerd2_py.cli import jsonpath, output, tap_options
 from linkerd2_py.cli.errors import CliError, bad_usage
+from linkerd2_py.cli.notes import Notes
 from linkerd2_py.cli.options import Globals, Selector, output_option
 from linkerd2_py.cli.render import tap as render
 from linkerd2_py.cli.watching import Asked, Told, Watching, question, watching
@@ -74,29 +74,6 @@ async def _show(source: Watching, asked: Asked, *, write: Write) -> None:
                 output.write(line)
             # Whoever reads a pipe wants each as it comes.
             sys.stdout.flush()
-
-
-class Notes:
-    """What is said beside the events, on stderr: once, unless it changes."""
-
-    def __init__(self) -> None:
-        self._troubles: set[str] = set()
-
-    def hear(self, told: Told) -> None:
-        """Of a notice."""
-        match told.get("notice"):
-            case "watching":
-                found = {
-                    f"{one.get('namespace')}/{one.get('pod')} cannot be watched: {one.get('reason')}"
-                    for one in told.get("troubles") or ()
-                }
-                for line in sorted(found - self._troubles):
-                    output.note(printable(line))
-                self._troubles = found
-            case "lost":
-                output.note(f"{int(told.get('events') or 0)} events were lost: there were too many")
-            case "ended":
-                output.note(printable(f"the watch has ended: {told.get('reason')}"))
 
 
 def _writer(form: str) -> Write:
