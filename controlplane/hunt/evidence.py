@@ -113,6 +113,11 @@ class Evidence:
 
     def service(self, authority: str) -> Service | None:
         """The service that an authority names."""
+        if authority not in self._named:
+            self._named[authority] = self._service(authority)
+        return self._named[authority]
+
+    def _service(self, authority: str) -> Service | None:
         host = authority.rpartition(":")[0] or authority
         name, _, rest = host.partition(".")
         namespace, _, suffix = rest.partition(".")
@@ -125,14 +130,40 @@ class Evidence:
     def calls_to(self, pods: Iterable[Pod]) -> Iterator[Called]:
         """The calls to services that any of these pods is behind."""
         services = {found.key for pod in pods for found in self.mesh.services_selecting(pod)}
-        for call in self.called:
-            found = self.service(call.authority)
-            if found is not None and found.key in services:
-                yield call
+        return (call for service in sorted(services) for call in self._calls.get(service, ()))
 
     def arrived(self, pod: Key) -> Minute:
         """What arrived at a pod in the window."""
         return self._arrived.get(pod, Minute(0.0, 0.0))
+
+    def answers_of(self, pods: Iterable[Key]) -> Iterator[Answered]:
+        """What arrived at any of these pods."""
+        return (one for pod in pods for one in self._answers.get(pod, ()))
+
+    def routes_of(self, pods: Iterable[Key]) -> Iterator[Answered]:
+        """The same by route."""
+        return (one for pod in pods for one in self._by_route.get(pod, ()))
+
+    @cached_property
+    def _named(self) -> dict[str, Service | None]:
+        return {}
+
+    @cached_property
+    def _calls(self) -> Mapping[Key, list[Called]]:
+        found: defaultdict[Key, list[Called]] = defaultdict(list)
+        for call in self.called:
+            service = self.service(call.authority)
+            if service is not None:
+                found[service.key].append(call)
+        return found
+
+    @cached_property
+    def _answers(self) -> Mapping[Key, list[Answered]]:
+        return _by_pod(self.answered)
+
+    @cached_property
+    def _by_route(self) -> Mapping[Key, list[Answered]]:
+        return _by_pod(self.by_route)
 
     @cached_property
     def _arrived(self) -> Mapping[Key, Minute]:
@@ -150,3 +181,10 @@ class Evidence:
             for service in self.mesh.services_selecting(pod):
                 found[service.key].append(pod)
         return found
+
+
+def _by_pod(answers: Iterable[Answered]) -> Mapping[Key, list[Answered]]:
+    found: defaultdict[Key, list[Answered]] = defaultdict(list)
+    for one in answers:
+        found[one.pod].append(one)
+    return found

@@ -57,8 +57,8 @@ def status(outcome: Outcome) -> str:
 def statuses(pods: Collection[Key], *, evidence: Evidence) -> str:
     """What failures of these pods say, the most frequent first."""
     counts: defaultdict[str, float] = defaultdict(float)
-    for one in evidence.answered:
-        if one.pod in pods and one.outcome.is_failure:
+    for one in evidence.answers_of(pods):
+        if one.outcome.is_failure:
             counts[status(one.outcome)] += one.times
     return listed(sorted(counts, key=lambda code: -counts[code]))
 

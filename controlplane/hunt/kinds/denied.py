@@ -1,7 +1,7 @@
 """Requests and connections that a policy turns away."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from linkerd2_py.controlplane.hunt.evidence import Evidence, Refused
@@ -26,7 +26,7 @@ def find(evidence: Evidence) -> Iterator[Finding]:
             continue
         pod = refused[0].pod
         who = listed(sorted({_client(one.client) for one in refused}))
-        let_in = sum(evidence.arrived(one).well for one in {each.pod for each in refused})
+        let_in = _let_in({one.pod for one in refused}, evidence=evidence)
         policy = (
             f"its default policy {server}"
             if refused[0].server_kind == "default"
@@ -45,6 +45,15 @@ def find(evidence: Evidence) -> Iterator[Finding]:
         about = frozenset().union(*(_accounts(one.client, evidence) for one in refused))
         share = count / (count + let_in)
         yield Finding(Weight.DENIED, pod.namespace, where, sentence, commands, share, about)
+
+
+def _let_in(pods: Collection[Key], *, evidence: Evidence) -> float:
+    """What these pods answered themselves: a refusal is an answer of their proxies."""
+    return sum(
+        one.times
+        for one in evidence.answers_of(pods)
+        if one.outcome.status != "403" and one.outcome.grpc_status != "7"
+    )
 
 
 def _client(identity: str) -> str:

@@ -34,7 +34,7 @@ def find(evidence: Evidence) -> Iterator[Finding]:
     """One for each workload, but where only some of its pods fail, which is another kind."""
     for owner in sorted(evidence.mesh.workloads):
         pods = {pod.key for pod in evidence.mesh.pods_of(owner)}
-        mine = [one for one in evidence.answered if one.pod in pods]
+        mine = list(evidence.answers_of(pods))
         failed = [one for one in mine if one.outcome.is_failure]
         count, total = _sum(failed), _sum(mine)
         is_over = not sum(one.recent for one in failed)
@@ -86,11 +86,10 @@ def _finding(
 def _routes(pods: Collection[Key], *, evidence: Evidence) -> tuple[list[Failing], bool]:
     """The routes that fail, if it is some of them, and whether any is well."""
     by_route: dict[str, Minute] = {}
-    for one in evidence.by_route:
-        if one.pod in pods:
-            well, failed = by_route.get(one.route, Minute(0, 0))
-            bad = one.times if one.outcome.is_failure else 0.0
-            by_route[one.route] = Minute(well + one.times - bad, failed + bad)
+    for one in evidence.routes_of(pods):
+        well, failed = by_route.get(one.route, Minute(0, 0))
+        bad = one.times if one.outcome.is_failure else 0.0
+        by_route[one.route] = Minute(well + one.times - bad, failed + bad)
     failing = [
         Failing(route, minute)
         for route, minute in by_route.items()
