@@ -48,6 +48,7 @@ BOUNDS = ("1", "2", "3", "4", "5", "10", "20", "50", "100", "1000", "+Inf")
 PODS = ("web-0", "web-1")
 ODD = 'a"b\\c\n{}:80'
 OUTBOUND = f'direction="outbound",authority={json.dumps(ODD)},dst_namespace="default",dst_deployment="voting"'
+ROUTE = 'direction="outbound",dst="web.shop:80"'
 FAMILIES = "linkerd2_py.controlplane.metrics.embedded.ring.FAMILIES"
 REQUESTS = Selection({"direction": "inbound"}, ("namespace", "deployment", "classification", "tls"))
 BY_POD = Selection({"direction": "inbound"}, ("namespace", "pod"))
@@ -86,6 +87,8 @@ class Pod:
             f'tcp_read_bytes_total{{direction="inbound",peer="src"}} {age * 1000.5}',
             f'response_total{{direction="outbound",classification="success",dst_service="x"}} {age}',
             f'response_total{{{OUTBOUND},tls="true",classification="success"}} {age * 3}',
+            f'route_response_total{{{ROUTE},rt_route="GET /",classification="success"}} {age * 2}',
+            f'route_response_total{{{ROUTE},classification="failure"}} {age // 3}',
             f"process_start_time_seconds {1_700_000_000 + turn - age}",
             'proxy_build_info{version="1"} 1',
             *self._edges(turn),
@@ -231,6 +234,8 @@ async def compare(both: Both, *, at: float, length_s: float) -> None:
         ("response_total", Selection({"authority": ODD}, ("pod", "authority"))),
         ("tcp_read_bytes_total", CONNECTIONS),
         ("nothing_total", BY_POD),
+        ("route_response_total", Selection(group_by=("pod", "dst", "rt_route", "classification"))),
+        ("route_response_total", Selection(group_by=("dst",), present=("rt_route",))),
     ):
         await both.sum_increase(family, selection=selection, window=window)
     wanted = (0.01, 0.5, 0.95, 0.99, 1.0)
@@ -290,7 +295,7 @@ async def test_answers_are_those_of_prometheus(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # `up` stands for the scrape itself, so that failed ones have their place in the timeline.
-    kept = {"response_total", "response_latency_ms_bucket", "tcp_open_connections", "tcp_read_bytes_total", "up", BUILD, STARTED}  # fmt: skip
+    kept = {"response_total", "response_latency_ms_bucket", "route_response_total", "tcp_open_connections", "tcp_read_bytes_total", "up", BUILD, STARTED}  # fmt: skip
     monkeypatch.setattr(FAMILIES, frozenset(kept))
     pods = {name: Pod(seed=number) for number, name in enumerate(PODS, start=1)}
     async with within(55), scraped(tmp_path, pods) as running:
