@@ -11,10 +11,12 @@ import typer
 from linkerd2_py.base.names import DEFAULT_NAMESPACE
 from linkerd2_py.cli import completing, output
 from linkerd2_py.cli.api import check_namespace
+from linkerd2_py.cli.durations import parse_duration
 from linkerd2_py.cli.errors import CliError, bad_usage
 from linkerd2_py.cli.find import cluster
 from linkerd2_py.cli.options import Globals, output_option
 from linkerd2_py.cli.profiles.profile import (
+    Route,
     Service,
     profile_of,
     read_input,
@@ -42,6 +44,18 @@ def profile(
     proto: Annotated[
         str, typer.Option("--proto", metavar="FILE", help="From the services of a .proto file.")
     ] = "",
+    tap: Annotated[
+        str,
+        typer.Option(
+            "--tap", metavar="RESOURCE", help="From the live traffic to this, as deploy/web."
+        ),
+    ] = "",
+    tap_duration: Annotated[
+        str, typer.Option("--tap-duration", metavar="DURATION", help="How long it is watched.")
+    ] = "5s",
+    tap_route_limit: Annotated[
+        int, typer.Option("--tap-route-limit", metavar="NUMBER", help="How many routes, at most.")
+    ] = 20,
     ignore_cluster: Annotated[
         bool, typer.Option("--ignore-cluster", help="Do not ask a cluster what its names end with.")
     ] = False,
@@ -55,15 +69,22 @@ def profile(
     Examples:
       profile -n emojivoto --open-api web.swagger web-svc | kubectl apply -f -
       profile -n emojivoto --proto Voting.proto voting-svc
+      profile -n emojivoto --tap deploy/web --tap-duration 30s web-svc
     """
     output.one_of(form, allowed=_FORMS)
     check_namespace(given)
-    if sum((template, bool(open_api), bool(proto))) != 1:
-        raise bad_usage("give one of --template, --open-api FILE or --proto FILE")
+    if sum((template, bool(open_api), bool(proto), bool(tap))) != 1:
+        raise bad_usage("give one of --template, --open-api FILE, --proto FILE or --tap RESOURCE")
+    seconds = parse_duration(tap_duration, flag="--tap-duration")
+    if tap_route_limit < 1 or seconds <= 0:
+        raise bad_usage("--tap-duration and --tap-route-limit must be more than nothing")
     if not _NAME.match(service):
         raise bad_usage(f"{service!r} is not the name of a service: write it without its namespace")
     meant = _service(service, given, ignore_cluster=ignore_cluster)
-    if template:
+    if tap:
+        routes = _watched(tap, given, seconds=seconds, limit=tap_route_limit)
+        _show(profile_of(meant, routes), form=form)
+    elif template:
         _show_template(template_of(meant), form=form)
     elif open_api:
         from linkerd2_py.cli.profiles.openapi import openapi_routes
@@ -75,6 +96,18 @@ def profile(
 
         routes = protobuf_routes(read_input(proto), source=proto)
         _show(profile_of(meant, routes), form=form)
+
+
+def _watched(resource: str, given: Globals, *, seconds: float, limit: int) -> list[Route]:
+    from linkerd2_py.cli.profiles.live import live_routes
+    from linkerd2_py.cli.watching import question, watching
+
+    source = watching(given)
+    try:
+        asked = question([resource], namespace=source.namespace)
+        return source.run(live_routes(source, asked, seconds=seconds, limit=limit))
+    finally:
+        source.close()
 
 
 def _service(name: str, given: Globals, *, ignore_cluster: bool) -> Service:

@@ -85,7 +85,7 @@ def test_one_to_be_filled_in_is_one(profile: Profile) -> None:
 @pytest.mark.parametrize(
     ("words", "status", "message"),
     [
-        ("web-svc", 2, "give one of --template, --open-api FILE or --proto FILE"),
+        ("web-svc", 2, "give one of --template, --open-api FILE, --proto FILE or --tap RESOURCE"),
         ("web-svc --template --proto voting.proto", 2, "give one of --template"),
         ("web.shop --template", 2, "'web.shop' is not the name of a service"),
         ("Web --template", 2, "'Web' is not the name of a service"),
