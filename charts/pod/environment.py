@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from linkerd2_py.base.tap import SERVICE_ACCOUNT
 from linkerd2_py.charts.nodes import (
     NAMESPACE,
     Applied,
     Choice,
     Equal,
     Function,
+    Not,
     Operand,
     Ref,
     Text,
     Tree,
     When,
+    every,
     spread,
     text,
 )
@@ -206,6 +209,10 @@ def _identity(pod: Meshed) -> list[Tree]:
         _variable("IDENTITY_SVC_NAME", text("linkerd-identity.", NAMESPACE, *domain)),
         _variable("DESTINATION_SVC_NAME", destination),
         _variable("POLICY_SVC_NAME", destination),
+        When(
+            every(Ref("tap.enabled"), Not(Ref("proxy.disableTap"))),
+            _variable("TAP_SVC_NAME", text(SERVICE_ACCOUNT, ".", NAMESPACE, *domain)),
+        ),
     ]
 
 

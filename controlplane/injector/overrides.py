@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from linkerd2_py.base.durations import parse_duration
 from linkerd2_py.base.quantities import read_quantity, whole_cores
+from linkerd2_py.base.tap import DISABLED_ANNOTATION
 from linkerd2_py.charts.paths import look_up, put
 from linkerd2_py.controlplane.injector import names
 from linkerd2_py.controlplane.injector.names import ALPHA, BETA, CONFIG
@@ -178,6 +179,7 @@ OVERRIDES: Final = (
     Override(f"{CONFIG}skip-subnets", "proxyInit.skipSubnets", _text),
     Override(f"{CONFIG}proxy-await", "proxy.await", _is_enabled),
     Override(f"{CONFIG}default-inbound-policy", "proxy.defaultInboundPolicy", _policy),
+    Override(DISABLED_ANNOTATION, "proxy.disableTap", is_true),
     Override(f"{CONFIG}access-log", "proxy.accessLog", _text),
     Override(names.CLOSE_WAIT, "proxyInit.closeWaitTimeoutSecs", whole_seconds),
 )

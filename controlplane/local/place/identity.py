@@ -14,6 +14,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Final, NamedTuple
 
+from linkerd2_py.base.tap import SERVICE_ACCOUNT
 from linkerd2_py.controlplane.identity.names import TrustDomain
 from linkerd2_py.controlplane.identity.tokens import WorkloadTokens
 from linkerd2_py.controlplane.local.state import owned
@@ -114,6 +115,7 @@ class PodIdentities:
             "IDENTITY_DIR": str(folder),
             "IDENTITY_TOKEN_FILE": str(folder / TOKEN_FILE),
             "IDENTITY_LOCAL_NAME": name,
+            "TAP_SVC_NAME": domain.identity(SERVICE_ACCOUNT, namespace=domain.control_namespace),
             "ADMIN_TOKEN_FILE": str(folder / ADMIN_TOKEN_FILE),
         }
 

@@ -46,7 +46,8 @@ class PodPlan:
     the proxy's own, by their names without the prefix; none where there is no proxy. The
     placements say where and as whom proxy and program run. `skipped_ports` are those of an
     intercepted pod that its proxy does not get. `inbound_port` is where its proxy's own inbound listener
-    is reached; 0 where there is no proxy. `identity` is the name that its proxy proves.
+    is reached, `tap_port` where it tells what passes; 0 where there is no proxy. `identity` is the name that
+    its proxy proves.
     """
 
     spec: WorkloadSpec
@@ -58,6 +59,7 @@ class PodPlan:
     settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     admin_port: int = 0
     inbound_port: int = 0
+    tap_port: int = 0
     identity: str = ""
     ip6: str = ""
     listen_host: str = ""
@@ -110,6 +112,11 @@ class PodPlan:
     @property
     def admin_addr(self) -> str | None:
         return f"{self.ip}:{self.admin_port}" if self.spec.meshed else None
+
+    @property
+    def tap_addr(self) -> str:
+        """Empty where nobody can tap it: without an identity there is no proof of who asks."""
+        return f"{self.ip}:{self.tap_port}" if self.identity and self.tap_port else ""
 
     @property
     def probe_port(self) -> int | None:

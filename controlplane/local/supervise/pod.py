@@ -99,6 +99,7 @@ class PodRunner:
             ready=self.ready,
             meshed=self.plan.spec.meshed,
             admin_addr=self.plan.admin_addr,
+            tap_addr=self.plan.tap_addr,
             status=self._status(),
             restarts=sum(one.restarts for _, one in self._all()),
             started=self._started,

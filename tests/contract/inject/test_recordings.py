@@ -88,6 +88,19 @@ def anchors(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+def without_tap(found: Any) -> Any:
+    """Linkerd's tap is an extension with an injector of its own."""
+    if isinstance(found, dict):
+        return {key: without_tap(each) for key, each in found.items()}
+    if isinstance(found, list):
+        return [without_tap(each) for each in found if not is_of_tap(each)]
+    return found
+
+
+def is_of_tap(found: Any) -> bool:
+    return isinstance(found, dict) and found.get("name") == "LINKERD2_PROXY_TAP_SVC_NAME"
+
+
 @pytest.mark.parametrize("case", CASES, ids=[f"{one.way}-{one.name}" for one in CASES])
 def test_manifest_is_as_recorded_or_listed(
     case: Case, anchors: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -97,7 +110,7 @@ def test_manifest_is_as_recorded_or_listed(
     status = run(case.arguments + (own if case.way == "manual" else []))
     out, told = capfd.readouterr()
 
-    ours = [*leaves(documents(out)), *told_lines(told)]
+    ours = [*leaves(without_tap(documents(out))), *told_lines(told)]
     theirs = [*leaves(documents(case.result)), *told_lines(case.report)]
     assert set(compared(ours, theirs)) == expected(case)
     assert status == case.status

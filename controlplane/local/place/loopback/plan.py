@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
+from linkerd2_py.base.tap import TAP_PORT
 from linkerd2_py.controlplane.local.place.loopback.addresses import PortPicker
 from linkerd2_py.controlplane.local.place.plan import (
     ADMIN_PORT,
@@ -43,7 +44,7 @@ def plan_pod(spec: WorkloadSpec, *, name: str, ip: str, door: DoorFinder) -> Pod
         f"{ip}:{ports[target]}={ip}:{serve[target]}{'/opaque' if opaque else ''}"
         for target, opaque in spec.target_ports.items()
     ]
-    admin_port, inbound_port = pick(ADMIN_PORT), pick(INBOUND_PORT)
+    admin_port, inbound_port, tap_port = pick(ADMIN_PORT), pick(INBOUND_PORT), pick(TAP_PORT)
     settings = static_settings(
         ip,
         pick=pick,
@@ -61,10 +62,12 @@ def plan_pod(spec: WorkloadSpec, *, name: str, ip: str, door: DoorFinder) -> Pod
         calls={out.variable: address for address, out in pairs},
         admin_port=admin_port,
         inbound_port=inbound_port,
+        tap_port=tap_port,
     )
     guarded = plan.numbers(spec.require_identity_ports)
     policy = policy_settings(spec, guarded=guarded, networks=NETWORK)
-    return replace(plan, settings=settings | policy)
+    tap = {"CONTROL_LISTEN_ADDR": f"{ip}:{tap_port}"}
+    return replace(plan, settings=settings | policy | tap)
 
 
 def static_settings(

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from linkerd2_py.base.tap import TAP_PORT
 from linkerd2_py.controlplane.local.place.placement import LAUNCH, Placement
 from linkerd2_py.controlplane.local.place.plan import (
     ADMIN_PORT,
@@ -22,8 +23,7 @@ from linkerd2_py.controlplane.sources.local.mesh_spec import WorkloadSpec
 
 PROXY_UID: Final = 2102  # Linkerd's
 NOBODY: Final = 65534
-_TAP_PORT: Final = 4190
-_SKIPPED: Final = (_TAP_PORT, ADMIN_PORT)
+_SKIPPED: Final = (TAP_PORT, ADMIN_PORT)
 """Never redirected: whoever asks there wants the proxy itself."""
 _CHECKED_PORT: Final = 1404
 _ALL_FAMILIES: Final = "[::]"
@@ -47,6 +47,7 @@ def plan_in_namespace(
         settings=_settings(spec, ips=ips, subnet=subnet) if spec.meshed else {},
         admin_port=ADMIN_PORT if spec.meshed else 0,
         inbound_port=INBOUND_PORT if spec.meshed else 0,
+        tap_port=TAP_PORT if spec.meshed else 0,
         skipped_ports=frozenset(_SKIPPED) if spec.meshed else frozenset(),
         inits=_inits(netns, subnet=subnet) if spec.meshed else (),
         proxy_placement=inside,
@@ -60,6 +61,7 @@ def _settings(spec: WorkloadSpec, *, ips: tuple[str, str], subnet: Subnet) -> di
     return {
         "OUTBOUND_LISTEN_ADDRS": f"127.0.0.1:{OUTBOUND_PORT},[::1]:{OUTBOUND_PORT}",
         "INBOUND_LISTEN_ADDR": f"{_ALL_FAMILIES}:{INBOUND_PORT}",
+        "CONTROL_LISTEN_ADDR": f"0.0.0.0:{TAP_PORT}",
         # The supervisor reads metrics from outside, and proves nothing.
         "ADMIN_LISTEN_ADDR": f"0.0.0.0:{ADMIN_PORT}",
         "ADMIN_SHOWS_METRICS": "true",

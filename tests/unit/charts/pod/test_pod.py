@@ -99,6 +99,20 @@ def test_values_that_the_proxy_is_told(values: dict[str, Any], shown: dict[str, 
     assert {name: found[PREFIX + name] for name in shown} == shown
 
 
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({}, True),
+        ({"tap": {"enabled": False}}, False),
+        ({"proxy": {"disableTap": True}}, False),
+    ],
+)
+def test_one_identity_may_tap_where_tap_is_there(values: dict[str, Any], *, said: bool) -> None:
+    name = environment(**values).get(f"{PREFIX}TAP_SVC_NAME")
+    wanted = "linkerd-tap.mesh.serviceaccount.identity.mesh.cluster.local"
+    assert name == (wanted if said else None)
+
+
 def test_pods_of_the_control_plane_ask_themselves() -> None:
     found = environment(Meshed(serves_destination=True))
     assert found[f"{PREFIX}DESTINATION_SVC_ADDR"] == "localhost.:8086"

@@ -69,6 +69,7 @@ async def test_a_proxy_is_told_who_it_is_and_how_to_prove_it(issued: Issued) -> 
         "IDENTITY_DIR": str(folder),
         "IDENTITY_TOKEN_FILE": str(folder / "token"),
         "IDENTITY_LOCAL_NAME": WEB,
+        "TAP_SVC_NAME": "linkerd-tap.linkerd.serviceaccount.identity.linkerd.cluster.local",
         "ADMIN_TOKEN_FILE": str(folder / "admin-token"),
     }
     assert len((folder / "admin-token").read_text()) == 64
