@@ -168,6 +168,8 @@ SAID: Final[Mapping[str, Schema]] = {
     "destinationController.podAnnotations": _TEXTS,
     "publicAPI.podAnnotations": _TEXTS,
     "tap.podAnnotations": _TEXTS,
+    "dashboard.replicas": _NUMBER,
+    "dashboard.podAnnotations": _TEXTS,
     "prometheusUrl": _URL,
     "prometheus.image.name": _IMAGE,
     "prometheus.image.pullPolicy": _words("", *_PULL),

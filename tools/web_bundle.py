@@ -1,5 +1,5 @@
-"""Builds the page of the dashboard: `controlplane/web/app` (TypeScript) becomes `controlplane/web/bundle`, which
-the wheel, the sdist and the images contain and git does not.
+"""Builds the page of the dashboard: `controlplane/web/app` (TypeScript) becomes `controlplane/web/bundle`,
+which the wheel, the sdist and the images contain and git does not.
 
     python tools/web_bundle.py [--optional] [--types]
 

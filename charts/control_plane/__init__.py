@@ -16,6 +16,7 @@ from linkerd2_py.charts.control_plane.prometheus import PROMETHEUS
 from linkerd2_py.charts.control_plane.proxy_injector import INJECTOR
 from linkerd2_py.charts.control_plane.public_api import PUBLIC_API
 from linkerd2_py.charts.control_plane.tap import TAP
+from linkerd2_py.charts.control_plane.web import WEB
 from linkerd2_py.charts.nodes import Manifest
 
 MANIFESTS: tuple[Manifest, ...] = (
@@ -27,6 +28,7 @@ MANIFESTS: tuple[Manifest, ...] = (
     TAP,
     PROMETHEUS,
     GRAFANA,
+    WEB,
     INJECTOR,
     NETWORK_POLICIES,
 )

@@ -12,6 +12,7 @@ from linkerd2_py.charts.control_plane.prometheus import PROMETHEUS_COMPONENT
 from linkerd2_py.charts.control_plane.proxy_injector import INJECTOR_COMPONENT
 from linkerd2_py.charts.control_plane.public_api import PUBLIC_API_COMPONENT
 from linkerd2_py.charts.control_plane.tap import TAP_COMPONENT
+from linkerd2_py.charts.control_plane.web import WEB_COMPONENT
 from linkerd2_py.charts.nodes import Manifest, Ref, Tree, When
 
 
@@ -49,6 +50,7 @@ NETWORK_POLICIES: Final = Manifest(
                 IDENTITY_COMPONENT,
                 DESTINATION_COMPONENT,
                 PUBLIC_API_COMPONENT,
+                WEB_COMPONENT,
                 INJECTOR_COMPONENT,
             )
         ),

@@ -1,5 +1,5 @@
-"""`controller destination`, `proxy-api`, `identity`, `public-api`, `injector`, `web`: the processes of a control
-plane in a cluster."""
+"""`controller destination`, `proxy-api`, `identity`, `public-api`, `injector`, `web`: the processes of a
+control plane in a cluster."""
 
 from __future__ import annotations
 

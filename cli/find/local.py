@@ -50,5 +50,15 @@ def of(state: State) -> ControlPlane:
 
 
 def dashboard_of(state: State) -> str:
-    """The address that a browser is to be given; nothing where an older version runs."""
-    return f"{state.dashboard}/" if state.dashboard else ""
+    """The address that a browser is to be given; nothing where an older version runs.
+
+    Behind the `#` is what lets the page watch calls: no browser sends that to anybody, and the page takes it
+    out. A mesh of somebody else's keeps it to itself.
+    """
+    if not state.dashboard:
+        return ""
+    try:
+        token = state_dir().tap_token.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        token = ""
+    return f"{state.dashboard}/#token={token}" if token else f"{state.dashboard}/"

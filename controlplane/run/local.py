@@ -38,6 +38,7 @@ from linkerd2_py.controlplane.run.own_metrics import own_metrics
 from linkerd2_py.controlplane.tap.door import tap_route
 from linkerd2_py.controlplane.tap.service import TapService
 from linkerd2_py.controlplane.web.app import Page
+from linkerd2_py.controlplane.web.tap import holder_of, websocket_route
 
 
 @dataclass(slots=True)
@@ -140,7 +141,10 @@ async def build_embedded(
         )
         browsers_ask = await running(
             serve_dashboard(
-                api=operation_routes(operations(parts)), page=Page("local"), listen=dashboard
+                api=operation_routes(operations(parts)),
+                page=Page("local"),
+                listen=dashboard,
+                further=[websocket_route(tap, admit=holder_of(tap_token))],
             )
         )
         # Else those who watch would be waited for.

@@ -41,6 +41,7 @@ ACCOUNTS = (
     "linkerd-identity",
     "linkerd-destination",
     "linkerd-public-api",
+    "linkerd-web",
     "linkerd-proxy-injector",
     "linkerd-prometheus",
 )
@@ -285,6 +286,7 @@ MAY = {
     ],
     "linkerd-public-api": FOLLOW,
     "linkerd-prometheus": [(verb, "", "pods", "") for verb in ("get", "list", "watch")],
+    "linkerd-web": [],
     "linkerd-proxy-injector": [
         ("get", "", "namespaces", ""),
         ("get", "apps", "replicasets", ""),

@@ -179,6 +179,7 @@ def test_high_availability():
         "linkerd-proxy-injector": 3,
         "linkerd-public-api": 1,
         "linkerd-tap": 3,
+        "linkerd-web": 1,
     }
     budgets = {one["metadata"]["name"] for one in objects if one["kind"] == "PodDisruptionBudget"}
     assert budgets == set(replicas)
@@ -225,4 +226,7 @@ def test_processes_take_the_arguments_of_their_manifests(said):
                 asked_at = taken.get("metrics_addr") or taken["admin_addr"]
                 assert asked_at == f":{container['readinessProbe']['httpGet']['port']}"
                 started.append(name)
-    assert started == ["identity", "proxy-api", "destination", "public-api", "tap", "injector"]
+    assert started == [
+        *("identity", "proxy-api", "destination", "public-api", "tap"),
+        *("web", "injector"),
+    ]

@@ -181,7 +181,6 @@ export function Graph({
               key={node.key}
               class={kind}
               href={to}
-              aria-label={`${node.over} ${node.name}, ${node.under}`}
               onClick={(event: MouseEvent) => {
                 if (event.metaKey || event.ctrlKey || event.shiftKey) return;
                 event.preventDefault();

@@ -21,6 +21,7 @@ interface Sum {
   destination: string;
   method: string;
   path: string;
+  route: string;
   count: number;
   failures: number;
   best: number;
@@ -30,19 +31,43 @@ interface Sum {
 
 type How = "top" | "tap";
 
-export function LiveCalls({ thing }: { thing: Thing }): JSX.Element | null {
+/** With a `route`, calls of it alone are shown, and watched at once; `leave` shows all again. */
+export function LiveCalls({
+  thing,
+  route,
+  leave,
+}: {
+  thing: Thing;
+  route: string;
+  leave: () => void;
+}): JSX.Element | null {
   const page = usePoll("page", pageFacts, 60_000);
   const [how, setHow] = useState<How>("top");
   const [filter, setFilter] = useState({ method: "", path: "" });
   const live = useLive({ ...thing, ...filter });
+  const place = useRef<HTMLDivElement>(null);
+  const watchable = page.data?.tap ?? false;
+  useEffect(() => {
+    if (!route || !watchable) return;
+    if (!live.watching) live.start();
+    place.current?.scrollIntoView({ block: "start", behavior: "instant" });
+  }, [route, watchable]);
   if (!page.data) return null;
   const words = [how, `${short(thing.type)}/${thing.name}`, "-n", thing.namespace];
   if (filter.method) words.push("--method", filter.method);
   if (filter.path) words.push("--path", filter.path);
+  const ofRoute = <Made extends { route: string }>(all: readonly Made[]): readonly Made[] =>
+    route ? all.filter((one) => one.route === (route === "[DEFAULT]" ? "" : route)) : all;
   return (
+    <div ref={place} class="anchor">
     <Section title="Live calls" command={words}>
       {!page.data.tap ? (
-        <Nothing title="Calls cannot be watched here.">This dashboard was started without tap.</Nothing>
+        <Nothing title="Calls are not watched from this page in a cluster yet.">
+          As somebody who may, watch them in a terminal:{" "}
+          <code>
+            linkerd2-py tap {short(thing.type)}/{thing.name} -n {thing.namespace}
+          </code>
+        </Nothing>
       ) : (
         <>
           <form
@@ -80,6 +105,14 @@ export function LiveCalls({ thing }: { thing: Thing }): JSX.Element | null {
                 onInput={(event) => setFilter({ ...filter, path: event.currentTarget.value.trim() })}
               />
             </label>
+            {route && (
+              <span class="choice">
+                <button type="button" class="plain" aria-pressed="true" onClick={leave}>
+                  only {route} <span aria-hidden="true">×</span>
+                  <span class="visually-hidden">: show all routes</span>
+                </button>
+              </span>
+            )}
             {live.watching && <span class="dim">{live.said}</span>}
             {live.lost > 0 && <span class="warn-text">{live.lost} events were left out</span>}
           </form>
@@ -89,13 +122,14 @@ export function LiveCalls({ thing }: { thing: Thing }): JSX.Element | null {
             </p>
           )}
           {how === "top" ? (
-            <Top sums={live.sums} watching={live.watching} />
+            <Top sums={ofRoute(live.sums)} watching={live.watching} />
           ) : (
-            <Tap calls={live.calls} watching={live.watching} />
+            <Tap calls={ofRoute(live.calls)} watching={live.watching} />
           )}
         </>
       )}
     </Section>
+    </div>
   );
 }
 
@@ -194,6 +228,7 @@ function count(sums: Map<string, Sum>, call: Call): void {
     destination: call.destination,
     method: call.method,
     path,
+    route: call.route,
     count: 0,
     failures: 0,
     best: took,

@@ -1,7 +1,7 @@
 // One thing of the mesh: how it is, who calls it, what it calls, its routes, its pods, its live calls.
 
 import type { JSX } from "preact";
-import { useMemo } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { get, rows, type Point, type Pod, type Row } from "../api";
 import { health, ms, percent, rps, since } from "../format";
 import { keyOf, kindOf, pathOf, short, type Thing, WORKLOADS } from "../kinds";
@@ -17,6 +17,8 @@ import { StatTable, rateOf } from "../parts/stat";
 import { Answered, Nothing } from "../parts/states";
 import { LiveCalls } from "./live";
 import { nodeOf } from "./namespace";
+import { LetInSection } from "./policy";
+import { Routes } from "./routes";
 
 interface Around {
   self: Row | undefined;
@@ -27,6 +29,7 @@ interface Around {
 export function ResourceView({ thing }: { thing: Thing }): JSX.Element {
   const { namespace, type, name } = thing;
   const of = { namespace, type, name };
+  const [route, setRoute] = useState("");
   const around = usePoll<Around>(`resource ${keyOf(thing)}`, async (signal) => {
     const to = { to_type: type, to_name: name, to_namespace: namespace, all_namespaces: true };
     const from = { from_type: type, from_name: name, from_namespace: namespace, all_namespaces: true };
@@ -67,10 +70,12 @@ export function ResourceView({ thing }: { thing: Thing }): JSX.Element {
                   />
                 }
               />
+              <Routes thing={thing} open={setRoute} />
               <Neighbours self={self} callers={callers} called={called} />
               <History thing={thing} />
-              <LiveCalls thing={thing} />
+              <LiveCalls thing={thing} route={route} leave={() => setRoute("")} />
               {WORKLOADS.includes(type) && <Replicas thing={thing} />}
+              {type !== "service" && <LetInSection thing={thing} />}
             </>
           ) : (
             <Nothing title={`There is no ${kindOf(type)?.name ?? type} ${name} in ${namespace}.`}>
@@ -158,10 +163,10 @@ function History({ thing }: { thing: Thing }): JSX.Element {
     (signal) =>
       get<{ points: Point[]; rate_window_s: number }>(
         "/api/v1/history",
-        { ...thing, window: "5m", points: "60" },
+        { ...thing, window: "5m", points: "30" },
         signal,
       ),
-    5000,
+    10_000,
   );
   return (
     <Section
