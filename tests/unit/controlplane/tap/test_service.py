@@ -56,7 +56,7 @@ def pod(name: str, *, at: str = "", ip: str = "127.0.0.1", **said: Any) -> Pod:
 class Shop:
     """A mesh with a tap."""
 
-    def __init__(self, **limits: int) -> None:
+    def __init__(self, **limits: Any) -> None:
         self.store = MeshStore()
         self.service = TapService(
             self.store, proxies=Proxies(), metrics=CollectorRegistry(), **limits
