@@ -59,7 +59,9 @@ class DoorProxy:
         identity = self._around.identities.issue(
             self._identity, service_account=SERVICE_ACCOUNT, namespace=CONTROL_PLANE_NAMESPACE
         )
-        return self.plan.secured(identity)
+        secured = self.plan.secured(identity)
+        # It has no address for it: it would take the port of everybody else's.
+        return replace(secured, settings={**secured.settings, "TAP_SVC_NAME": ""})
 
     async def stop(self) -> None:
         """May be repeated."""
