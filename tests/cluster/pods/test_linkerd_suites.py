@@ -14,12 +14,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.cluster import programs as programs_of_cluster
+from tests.support.cluster.crds import install_crds
+from tests.support.cluster.node import images
 from tests.support.cluster.node.mesh import Mesh
 
 pytestmark = pytest.mark.timeout(1800)
 
 # `e2e_*` run programs of images that come from registries.
 POLICY = re.compile(r"((?:admit|inbound|outbound)_\w+)-[0-9a-f]{16}")
+PAUSE = "registry.k8s.io/pause:3.2"
 FOLDER = os.environ.get("L5D_POLICY_TEST", "")
 
 
@@ -38,11 +42,22 @@ def each() -> Iterator[object]:
         yield pytest.param(path, id=name)
 
 
+@pytest.fixture(scope="module")
+def ready(installed: Mesh, tmp_path_factory: pytest.TempPathFactory) -> Mesh:
+    """With the kinds of Gateway API, and the image that the suite's pods have."""
+    install_crds(installed.node.kubectl)
+    archive = tmp_path_factory.mktemp("pause") / "pause.tar"
+    program = programs_of_cluster.TOOLS.folder() / "pause"
+    images.write(archive, PAUSE, {"pause": program}, entry=["/pause"])
+    installed.node.load(archive)
+    return installed
+
+
 @pytest.mark.parametrize("program", [*each()])
-def test_policies_are_as_linkerd_s_suite_expects(installed: Mesh, program: Path) -> None:
+def test_policies_are_as_linkerd_s_suite_expects(ready: Mesh, program: Path) -> None:
     done = subprocess.run(
         [program, "--test-threads=4"],
-        env={**os.environ, "KUBECONFIG": str(installed.node.kubeconfig)},
+        env={**os.environ, "KUBECONFIG": str(ready.node.kubeconfig)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
