@@ -82,6 +82,9 @@ class Watching:
     async def until(self, truth: Callable[[list[TapEvent]], object], *, what: str = "") -> None:
         await eventually_async(lambda: truth(self.events), what=what or "events of a tap")
 
+    def has_ended(self) -> bool:
+        return self.ended
+
     def kinds(self) -> list[str]:
         return [kind_of(event) for event in self.events]
 

@@ -1,7 +1,7 @@
 """Tap.Observe of whole proxies, asked by gRPC's own client over mutual TLS."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import grpc
@@ -10,15 +10,19 @@ import pytest
 from linkerd2_py.proto.gen.tap_pb2 import ObserveRequest, TapEvent
 from tests.support.certified import Certified, certified, name_in
 from tests.support.origin import origin, talk
+from tests.support.ports import free_address
 from tests.support.sidecar import InProcess, address_of, sidecar
 from tests.support.tapped import (
     TAP_IDENTITY,
     as_client,
     asked,
+    id_of,
+    kind_of,
     observing,
     refusal,
     tap_channel,
 )
+from tests.support.wait import eventually_async
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 GET = b"GET /path?secret=1 HTTP/1.1\r\nHost: web.test\r\nConnection: close\r\n\r\n"
@@ -112,3 +116,68 @@ async def test_without_an_identity_nobody_listens() -> None:
         assert "tap" not in proxy.listeners
         (warning,) = proxy.proxy.parts.config.warnings
         assert "nobody can tap this proxy" in warning
+
+
+async def test_everybody_who_watches_hears_all_and_one_more_is_refused(tmp_path: Path) -> None:
+    async with (
+        AsyncExitStack() as watchers,
+        certified(tmp_path) as mesh,
+        origin(lambda *_: OK) as server,
+        tapped(mesh, server.address) as proxy,
+        tap_channel(
+            tap_of(proxy), name=name_in("web"), credentials=as_client(mesh, TAP_IDENTITY)
+        ) as channel,
+    ):
+        watching = [
+            await watchers.enter_async_context(observing(channel, asked(limit=1)))
+            for _ in range(100)
+        ]
+        code, words = await refusal(channel, asked())
+        assert (code, words) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "Too many active taps")
+        await talk(proxy.static(direction="inbound"), GET, until=b"ok")
+        for one in watching:
+            await one.until(lambda events: len(events) == 3)
+            # Each has had what it wanted.
+            await eventually_async(one.has_ended)
+        assert len({id_of(one.events[0])[0] for one in watching}) == 100
+        await watchers.aclose()
+
+
+async def test_headers_are_told_where_they_are_asked_for_and_secrets_never(tmp_path: Path) -> None:
+    answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nset-cookie: s3cret\r\nx-app: \xff\r\n\r\nok"
+    get = b"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: s3cret\r\nX-Api-Key: s3cret\r\nX-One: 1\r\n\r\n"
+    async with (
+        certified(tmp_path) as mesh,
+        origin(lambda *_: answer) as server,
+        tapped(mesh, server.address) as proxy,
+        tap_channel(
+            tap_of(proxy), name=name_in("web"), credentials=as_client(mesh, TAP_IDENTITY)
+        ) as channel,
+        observing(channel, asked(headers=True)) as watching,
+    ):
+        await talk(proxy.static(direction="inbound"), get, until=b"ok")
+        await watching.until(lambda events: len(events) == 3)
+        fields = {
+            one.name.lower(): one.value
+            for event in watching.events[:2]
+            for one in getattr(event.http, kind_of(event)).headers.headers
+        }
+        assert fields["x-one"] == b"1"
+        assert fields["authorization"] == fields["x-api-key"] == fields["set-cookie"]
+        assert fields["authorization"] == b"[redacted]"
+        assert b"s3cret" not in b"".join(event.SerializeToString() for event in watching.events)
+
+
+async def test_an_answer_of_the_proxys_own_is_told_of(tmp_path: Path) -> None:
+    async with (
+        certified(tmp_path) as mesh,
+        tapped(mesh, free_address()) as proxy,
+        tap_channel(
+            tap_of(proxy), name=name_in("web"), credentials=as_client(mesh, TAP_IDENTITY)
+        ) as channel,
+        observing(channel, asked()) as watching,
+    ):
+        await talk(proxy.static(direction="inbound"), GET, until=b"\r\n\r\n")
+        await watching.until(lambda events: len(events) == 3)
+        assert watching.kinds() == ["request_init", "response_init", "response_end"]
+        assert watching.events[1].http.response_init.http_status == 502
