@@ -1,4 +1,4 @@
-"""The admin server: metrics, health, log level, shutdown, and where we listen.
+"""The admin server: metrics, health, log level, shutdown, where we listen, and what we were told.
 
 Paths and statuses are Linkerd's; `/listeners` is ours. What changes the proxy is for clients on loopback
 only, with a token where one was set, and shutting down has to be switched on. It answers to addresses and
@@ -108,6 +108,7 @@ class Admin:
         render: Callable[[], Iterator[bytes]],
         ready: Callable[[], bool],
         listeners: Callable[[], Mapping[str, Any]],
+        environment: Callable[[], Mapping[str, str]],
         log_level: LogLevel,
         shut_down: Callable[[], None] | None,
         admission: Admission,
@@ -115,6 +116,7 @@ class Admin:
         self._render = render
         self._ready = ready
         self._listeners = listeners
+        self._environment = environment
         self._log_level = log_level
         self._shut_down = shut_down
         self._admission = admission
@@ -123,6 +125,7 @@ class Admin:
             b"/ready": {b"GET": self._readiness},
             b"/live": {b"GET": lambda _: _text(200, "live\n")},
             b"/listeners": {b"GET": self._list},
+            b"/env.json": {b"GET": self._tell_environment},
             b"/proxy-log-level": {b"GET": self._level, b"PUT": self._set_level},
             b"/shutdown": {b"POST": self._shutdown} if shut_down is not None else {},
         }
@@ -155,6 +158,18 @@ class Admin:
         import json  # noqa: PLC0415  # 0.1 MiB that few proxies need
 
         return Response(200, (_JSON,), json.dumps(self._listeners()).encode() + b"\n")
+
+    def _tell_environment(self, request: AdminRequest) -> Response:
+        """All variables, or those that the query names, with null for one that is not set."""
+        import json  # noqa: PLC0415  # as above
+
+        query = request.path.partition(b"?")[2].decode("latin-1")
+        if "=" in query:
+            error = "env.json takes names of variables only: /env.json?NAME&NAME"
+            return Response(400, (_JSON,), json.dumps({"error": error, "status": 400}).encode())
+        found = self._environment()
+        asked = {name: found.get(name) for name in query.split("&")} if query else found
+        return Response(200, (_JSON,), json.dumps(asked).encode() + b"\n")
 
     def _level(self, request: AdminRequest) -> Response:
         if not is_loopback(request.peer.host):

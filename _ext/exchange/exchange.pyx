@@ -167,7 +167,8 @@ cdef class Exchange(Waiter):
         if self.plan is not None:
             if L5D_METRICS and self.plan.metrics is not None:
                 self.plan.metrics.request(self.router.loop.now)
-            tell_request(self.plan.observers, self.router.loop, self, head)
+            if self.plan.watched:
+                tell_request(self.plan.observers, self.router.loop, self, head)
         if self.router.is_forward_proxy():
             if self.translation.is_connect:
                 return self.logical.await_profile(self)
@@ -610,19 +611,22 @@ cdef class Exchange(Waiter):
         return tell_request(self.onlookers, self.router.loop, self, self.request)
 
     cdef int show_response(self, Head head) except -1:
-        tell_response(self.plan.observers, self.router.loop, self, head)
+        if self.plan.watched:
+            tell_response(self.plan.observers, self.router.loop, self, head)
         if self.onlookers is not None:
             tell_response(self.onlookers, self.router.loop, self, head)
         return 0
 
     cdef int show_trailers(self, Head trailers) except -1:
-        tell_trailers(self.plan.observers, self.router.loop, self, trailers)
+        if self.plan.watched:
+            tell_trailers(self.plan.observers, self.router.loop, self, trailers)
         if self.onlookers is not None:
             tell_trailers(self.onlookers, self.router.loop, self, trailers)
         return 0
 
     cdef int show_end(self, End why) except -1:
-        tell_end(self.plan.observers, self.router.loop, self, why)
+        if self.plan.watched:
+            tell_end(self.plan.observers, self.router.loop, self, why)
         if self.onlookers is not None:
             tell_end(self.onlookers, self.router.loop, self, why)
             self.onlookers = None

@@ -23,6 +23,7 @@ cdef class Plan:
     who has none pays nothing.
     """
     cdef readonly tuple observers     # of Observer, told in this order; may be empty, never None
+    cdef bint watched                 # there are some
     # Owned, or None: its requests and their responses, beside what their endpoints have.
     cdef HttpMetrics metrics
     cdef readonly ResponseClasses classes   # of its responses; None: the usual ones

@@ -32,6 +32,7 @@ cdef class Plan:
         for observer in self.observers:
             if not isinstance(observer, Observer):
                 raise TypeError(f"{observer!r} is no Observer")
+        self.watched = len(self.observers) > 0
         self.metrics = metrics
         self.classes = classes
         self.labels = labels

@@ -24,6 +24,7 @@ cdef extern from "<time.h>" nogil:
 
 cdef enum:
     ENTRIES_PER_STEP = 256    # about a microsecond each
+    THREADS_FIELD = 20        # proc(5): num_threads in /proc/self/stat
     START_FIELD = 22          # proc(5): starttime in /proc/self/stat, in clock ticks since boot
 
 
@@ -68,16 +69,28 @@ cdef class ProcessSample:
         cdef timespec cpu
         cdef rlimit files
         cdef uint64_t pages[2]
+        cdef uint64_t threads
         cdef uint64_t page = sysconf(_SC_PAGESIZE)
         write_seconds(
             text, b"process_start_time_seconds", b"gauge",
             b"When the process started, in seconds since 1970.", STARTED,
+        )
+        write_seconds(
+            text, b"process_clock_time_seconds", b"gauge",
+            b"The time by the system's clock, in seconds since 1970.", seconds_of(CLOCK_REALTIME),
+        )
+        write_seconds(
+            text, b"process_uptime_seconds_total", b"counter",
+            b"How long the process has been running, in seconds.",
+            AGE + seconds_of(CLOCK_BOOTTIME) - READ_AT,
         )
         clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu)
         write_seconds(
             text, b"process_cpu_seconds_total", b"counter",
             b"CPU time used, user and system, in seconds.", cpu.tv_sec + cpu.tv_nsec / 1e9,
         )
+        if stat_field(THREADS_FIELD, &threads):
+            write_number(text, b"process_threads", b"Threads of the process.", threads)
         if self.open_fds >= 0:
             write_number(text, b"process_open_fds", b"File descriptors open now.", self.open_fds)
         if getrlimit(RLIMIT_NOFILE, &files) == 0 and files.rlim_cur != RLIM_INFINITY:
@@ -126,28 +139,35 @@ cdef bint read_pages(uint64_t* pages) noexcept nogil:
     return True
 
 
-cdef double start_time_seconds() noexcept:
+cdef bint stat_field(int wanted, uint64_t* value) noexcept nogil:
+    """proc(5) stat: one of the numbers behind the name."""
     cdef char line[1024]
     cdef char* at
-    cdef timespec wall
-    cdef timespec since_boot
     cdef int field = 2
     if read_small(b"/proc/self/stat", line, sizeof(line)) <= 0:
-        return 0
+        return False
     # Field 2, the name in parentheses, may hold spaces and parentheses: count from the last one.
     at = strrchr(line, c')')
-    while at != NULL and field < START_FIELD:
+    while at != NULL and field < wanted:
         at = strchr(at + 1, c' ')
         field += 1
     if at == NULL:
+        return False
+    value[0] = strtoull(at + 1, NULL, 10)
+    return True
+
+
+cdef double seconds_of(int clock) noexcept nogil:
+    cdef timespec now
+    clock_gettime(clock, &now)
+    return now.tv_sec + now.tv_nsec / 1e9
+
+
+cdef double start_time_seconds() noexcept:
+    cdef uint64_t ticks
+    if not stat_field(START_FIELD, &ticks):
         return 0
-    clock_gettime(CLOCK_REALTIME, &wall)
-    clock_gettime(CLOCK_BOOTTIME, &since_boot)
-    return (
-        (wall.tv_sec - since_boot.tv_sec)
-        + (wall.tv_nsec - since_boot.tv_nsec) / 1e9
-        + strtoull(at + 1, NULL, 10) / <double> sysconf(_SC_CLK_TCK)
-    )
+    return seconds_of(CLOCK_REALTIME) - seconds_of(CLOCK_BOOTTIME) + ticks / <double> sysconf(_SC_CLK_TCK)
 
 
 cdef void write_head(Text* text, const char* name, const char* kind, const char* help) noexcept:
@@ -182,3 +202,7 @@ cdef void write_seconds(
 
 # Read once: it must not move with the wall clock, nor vanish when descriptors run out.
 cdef double STARTED = start_time_seconds()
+# How old the process was when that was read, and when that was since the machine's start: steps of the wall
+# clock make nobody older.
+cdef double READ_AT = seconds_of(CLOCK_BOOTTIME)
+cdef double AGE = seconds_of(CLOCK_REALTIME) - STARTED if STARTED else 0

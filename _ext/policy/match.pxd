@@ -26,6 +26,13 @@ cdef struct Step:
     uint32_t name_length
     uint32_t text_length
 
+# What the paths of all requests begin with for which a condition holds, or are, where `whole`. Told apart by
+# that, most conditions need no look.
+cdef struct Beginning:
+    const char* text              # borrowed from the condition
+    uint32_t length               # 0: nothing is known
+    bint whole
+
 # What conditions look at of one head, found once for all of them.
 cdef struct Line:
     Span path                     # without the query
@@ -39,5 +46,6 @@ cdef class Condition:
     cdef int depth
     cdef list kept                # owns what the steps point to
 
+cdef Beginning beginning_of(const Step* steps) noexcept
 cdef Line line_of(Head head) noexcept
 cdef bint holds(const Step* steps, Head head, const Line* line) noexcept

@@ -65,6 +65,8 @@ cdef Condition valued(StepKind exact, StepKind by_regex, object value, bytes nam
         return leaf(exact, regex.exact, name)
     made = leaf(by_regex, b"", name)
     made.steps[0].dfa = &regex.dfa
+    made.steps[0].text = PyBytes_AS_STRING(regex.prefix)
+    made.steps[0].text_length = <uint32_t> PyBytes_GET_SIZE(regex.prefix)
     made.kept.append(regex)
     return made
 
@@ -124,6 +126,31 @@ def query(bytes name not None, value not None):
 
 
 # ---- holding them against a head
+
+cdef Beginning beginning_of(const Step* steps) noexcept:
+    """Of a condition on the path, or of the first of several that all must hold."""
+    cdef Beginning found
+    cdef const Step* step = steps
+    cdef uint32_t at = 1
+    found.text = ""
+    found.length = 0
+    found.whole = False
+    if steps.kind == STEP_ALL:
+        while at < steps.after and not is_on_path(&steps[at]):
+            at = steps[at].after
+        if at >= steps.after:
+            return found
+        step = &steps[at]
+    if is_on_path(step):
+        found.text = step.text
+        found.length = step.text_length
+        found.whole = step.kind == STEP_PATH
+    return found
+
+
+cdef bint is_on_path(const Step* step) noexcept:
+    return step.kind == STEP_PATH or step.kind == STEP_PREFIX or step.kind == STEP_PATH_REGEX
+
 
 cdef Line line_of(Head head) noexcept:
     cdef Line line

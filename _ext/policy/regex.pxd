@@ -19,6 +19,8 @@ cdef class Regex:
     """Immutable."""
     cdef readonly bytes pattern
     cdef readonly bytes exact     # the one text that it matches; None: others, too, and `dfa` says which
+    # What all texts that it matches begin with; may be empty.
+    cdef readonly bytes prefix
     cdef Dfa dfa
     cdef bytes table, classes     # owned, what `dfa` points to; None where there is `exact`
 

@@ -449,6 +449,17 @@ cdef bytes exact_text(tuple tree):
     return b"".join(found)
 
 
+cdef bytes prefix_of(tuple tree):
+    """What a tree begins with that is one text."""
+    cdef list found = []
+    for each in tree[1] if tree[0] == CAT else [tree]:
+        text = exact_text(each)
+        if text is None:
+            break
+        found.append(text)
+    return b"".join(found)
+
+
 cdef class Regex:
     def __init__(self, bytes pattern not None):
         cdef Positions positions
@@ -457,7 +468,9 @@ cdef class Regex:
         check_anchors(tree, True, True)
         self.exact = exact_text(tree)
         if self.exact is not None:
+            self.prefix = self.exact
             return
+        self.prefix = prefix_of(tree)
         positions = Positions()
         whole = positions.build(tree)
         self.table, self.classes, self.dfa.start, self.dfa.accepting = tabulate(positions, whole)

@@ -5,10 +5,11 @@ from cython cimport final
 from libc.stdint cimport uint32_t, uint64_t
 from linkerd2_py._ext.exchange.head cimport Head
 from linkerd2_py._ext.exchange.plan cimport Plan
-from linkerd2_py._ext.policy.match cimport Step
+from linkerd2_py._ext.policy.match cimport Beginning, Step
 
 cdef struct Rule:
-    const Step* steps             # both borrowed from `kept`
+    Beginning beginning           # all borrowed from `kept`
+    const Step* steps
     PyObject* plan
 
 @final

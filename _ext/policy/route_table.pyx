@@ -2,8 +2,10 @@
 """Ordered rules, each a condition with the plan of its requests."""
 
 from libc.stdlib cimport free, malloc
+from libc.string cimport memcmp
 
-from linkerd2_py._ext.policy.match cimport Condition, Line, holds, line_of
+from linkerd2_py._ext.core.types cimport Span
+from linkerd2_py._ext.policy.match cimport Condition, Line, beginning_of, holds, line_of
 
 RULES_MAX = 1000
 
@@ -21,7 +23,9 @@ cdef class RouteTable:
         if self.rules == NULL:
             raise MemoryError
         for at, (condition, plan) in enumerate(self.kept):
-            self.rules[<Py_ssize_t> at] = Rule(condition.steps, <PyObject*> plan)
+            self.rules[<Py_ssize_t> at] = Rule(
+                beginning_of(condition.steps), condition.steps, <PyObject*> plan,
+            )
 
     def __dealloc__(self):
         free(self.rules)
@@ -32,9 +36,19 @@ cdef class RouteTable:
         if self.count:
             line = line_of(head)
             for i in range(self.count):
-                if holds(self.rules[i].steps, head, &line):
+                if may_hold(&self.rules[i].beginning, line.path) and holds(self.rules[i].steps, head, &line):
                     return <Plan> self.rules[i].plan
         return self.otherwise
+
+
+cdef inline bint may_hold(const Beginning* beginning, Span path) noexcept:
+    cdef uint32_t length = beginning.length
+    if path.len < length or beginning.whole and path.len != length:
+        return False
+    # Their last bytes tell more of them apart than their first.
+    return length == 0 or (
+        path.ptr[length - 1] == beginning.text[length - 1] and memcmp(path.ptr, beginning.text, length) == 0
+    )
 
 
 cdef class NamedRoutes:

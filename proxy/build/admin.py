@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import Final
@@ -9,6 +10,7 @@ from typing import Final
 from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.route.client import Client, Permission
 from linkerd2_py._ext.route.local_server import LocalServer
+from linkerd2_py.base.names import PROXY_ENV_PREFIX
 from linkerd2_py.proxy.admin import Admin, Admission, own_names
 from linkerd2_py.proxy.build.parts import Parts
 from linkerd2_py.proxy.build.server import no_tls
@@ -38,6 +40,7 @@ def build_admin(
         render=lambda: registry.render(time.monotonic_ns()),
         ready=ready,
         listeners=parts.listening.as_json,
+        environment=_environment,
         log_level=log_level,
         shut_down=shut_down if parts.config.shutdown_endpoint else None,
         admission=Admission(settings.hosts | own_names(), token_file=settings.token_file),
@@ -52,6 +55,17 @@ def build_admin(
     )
     parts.closers.append(server.drain)
     parts.listening.admin = listen(server.listen, settings.listen, setting=ADMIN_LISTEN_ADDR)
+
+
+def _environment() -> dict[str, str]:
+    """What this proxy was told. Its secrets are in files; other variables of the process are nobody's
+    business.
+    """
+    return {
+        name: value
+        for name, value in sorted(os.environ.items())
+        if name.startswith(PROXY_ENV_PREFIX)
+    }
 
 
 def guard_admin(parts: Parts, policies: InboundPolicies) -> None:

@@ -2,19 +2,45 @@
 what tells it.
 """
 
+import textwrap
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yaml
 
 from linkerd2_py.controlplane.mesh.objects import Family, of_family
 from linkerd2_py.controlplane.mesh.store import MeshStore
+from linkerd2_py.controlplane.sources.local.mesh_file import parse_mesh
 from linkerd2_py.controlplane.sources.local.mesh_spec import ServiceSpec
 from linkerd2_py.controlplane.sources.local.replica import Replica
 from linkerd2_py.controlplane.sources.local.source import LocalSource
 from tests.contract.source import described
 from tests.contract.source.described import NAMESPACE, DescribedPod, DescribedService
 from tests.support.as_listed import listed
+
+# As people write it, here and there.
+PROFILE_SPEC = """
+routes:
+  - name: GET /books
+    condition: {all: [{method: GET}, {pathRegex: '/books/[^/]*'}]}
+    responseClasses:
+      - {condition: {status: {min: 500, max: 599}}, isFailure: true}
+    isRetryable: true
+    timeout: 300ms
+  - {name: others, condition: {not: {pathRegex: /private.*}}}
+retryBudget: {retryRatio: 0.5, minRetriesPerSecond: 5, ttl: 20s}
+"""
+MESH_YAML = f"""
+namespace: {NAMESPACE}
+services:
+  web: {{workload: web}}
+workloads:
+  web: {{command: [web]}}
+profiles:
+  web:
+{textwrap.indent(PROFILE_SPEC, "    ")}
+"""
 
 
 def local() -> MeshStore:
@@ -27,6 +53,7 @@ def local() -> MeshStore:
             for one in described.SERVICES
         ],
         workloads=[described.workload(name) for name in described.WORKLOADS],
+        profiles=parse_mesh(MESH_YAML, source="mesh.yaml").profiles,
     )
     for one in described.PODS:
         source.put(_replica(one))
@@ -64,6 +91,14 @@ def kubernetes() -> MeshStore:
     for service in described.SERVICES:
         found.append(_service(service))
         found += [_slice(service, family=family) for family in (4, 6)]
+    found.append(
+        {
+            "kind": "ServiceProfile",
+            "apiVersion": "linkerd.io/v1alpha2",
+            "metadata": {"namespace": NAMESPACE, "name": described.PROFILE.name},
+            "spec": yaml.safe_load(PROFILE_SPEC),
+        }
+    )
     return listed(found)
 
 

@@ -2,7 +2,7 @@
 
 A shop of two workloads. `web` has a proxy beside every pod, one of which is not ready; `db` has none. Every
 service has addresses of both families; every pod has the label `app` with its workload's name and serves its
-ports under their own numbers.
+ports under their own numbers. Requests to the service `web` have routes.
 """
 
 from dataclasses import dataclass, replace
@@ -19,6 +19,15 @@ from linkerd2_py.controlplane.mesh.objects import (
     PortSpec,
     Service,
     Workload,
+)
+from linkerd2_py.controlplane.mesh.service_profiles import (
+    RequestMatch,
+    ResponseClass,
+    ResponseMatch,
+    RetryBudget,
+    Route,
+    ServiceProfile,
+    StatusRange,
 )
 
 NAMESPACE = "shop"
@@ -63,6 +72,21 @@ PODS = (
     DescribedPod("db-0", "db", ("10.1.0.20", "fd00::20"), (5432,)),
 )
 WORKLOADS = {"web": 3, "db": 1}
+PROFILE = ServiceProfile(
+    NAMESPACE,
+    f"web.{NAMESPACE}.svc.cluster.local",
+    routes=(
+        Route(
+            "GET /books",
+            RequestMatch(all=(RequestMatch(method="GET"), RequestMatch(path="/books/[^/]*"))),
+            (ResponseClass(ResponseMatch(status=StatusRange(500, 599)), is_failure=True),),
+            is_retryable=True,
+            timeout_s=0.3,
+        ),
+        Route("others", RequestMatch(inverse=RequestMatch(path="/private.*"))),
+    ),
+    budget=RetryBudget(0.5, 5, 20.0),
+)
 
 
 def service(described: DescribedService) -> Service:

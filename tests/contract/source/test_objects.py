@@ -42,3 +42,7 @@ def test_every_declared_port_has_the_endpoints_of_all_its_pods(store: MeshStore)
 def test_namespaces_are_there_and_everything_is_listed(store: MeshStore) -> None:
     assert dict(store.mesh.namespaces) == {NAMESPACE: Namespace(NAMESPACE)}
     assert store.mesh.unsynced == []
+
+
+def test_profiles_say_what_their_owners_wrote(store: MeshStore) -> None:
+    assert list(store.mesh.service_profiles.values()) == [described.PROFILE]

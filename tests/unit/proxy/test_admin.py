@@ -50,6 +50,7 @@ class Setup:
             render=lambda: iter([b"a 1\n", b"b 2\n"]),
             ready=lambda: ready,
             listeners=lambda: {"admin": "127.0.0.1:4191"},
+            environment=lambda: {"LINKERD2_PROXY_LOG": "warn", "LINKERD2_PROXY_CORES": "1"},
             log_level=self.level,
             shut_down=self._shut_down if shutdown else None,
             admission=admission,
@@ -89,7 +90,18 @@ def test_listeners() -> None:
     assert json.loads(asked.answer) == {"admin": "127.0.0.1:4191"}
 
 
-@pytest.mark.parametrize("path", ["/", "", "*", "/metrics/", "/env.json", "/shutdown"])
+def test_the_environment_whole_or_by_name() -> None:
+    asked = Setup().ask("GET", "/env.json", peer=REMOTE)
+    assert asked.fields[b"content-type"] == b"application/json"
+    assert json.loads(asked.answer) == {"LINKERD2_PROXY_LOG": "warn", "LINKERD2_PROXY_CORES": "1"}
+    asked = Setup().ask("GET", "/env.json?LINKERD2_PROXY_LOG&PATH")
+    assert json.loads(asked.answer) == {"LINKERD2_PROXY_LOG": "warn", "PATH": None}
+    asked = Setup().ask("GET", "/env.json?LINKERD2_PROXY_LOG=debug")
+    assert (asked.status, json.loads(asked.answer)["status"]) == (400, 400)
+    assert Setup().ask("POST", "/env.json").status == 405
+
+
+@pytest.mark.parametrize("path", ["/", "", "*", "/metrics/", "/shutdown"])
 def test_other_paths_are_not_found(path: str) -> None:
     assert Setup().ask("POST", path).status == 404
 

@@ -2,6 +2,7 @@
 
 import os
 import resource
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -20,6 +21,17 @@ def numbers() -> dict[str, float]:
 def test_the_start_time_is_the_kernel_s() -> None:
     started = psutil.Process().create_time()
     assert numbers()["process_start_time_seconds"] == pytest.approx(started, abs=2)
+
+
+def test_the_clock_the_age_and_the_threads_are_the_kernel_s() -> None:
+    found = numbers()
+    assert found["process_clock_time_seconds"] == pytest.approx(
+        datetime.now(UTC).timestamp(), abs=30
+    )
+    age = found["process_clock_time_seconds"] - found["process_start_time_seconds"]
+    assert found["process_uptime_seconds_total"] == pytest.approx(age, abs=2)
+    assert found["process_threads"] >= 1
+    assert numbers()["process_uptime_seconds_total"] >= found["process_uptime_seconds_total"]
 
 
 def test_cpu_time_never_goes_back() -> None:

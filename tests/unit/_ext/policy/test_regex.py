@@ -92,6 +92,21 @@ def test_a_pattern_that_is_a_text_needs_no_table() -> None:
 
 
 @pytest.mark.parametrize(
+    ("pattern", "prefix"),
+    [
+        ("/a/[^/]*", "/a/"),
+        ("^/a$", "/a"),
+        ("/a|/b", ""),
+        (".*", ""),
+        ("^(/a)b*", "/a"),
+        ("/a?b", "/"),
+    ],
+)
+def test_what_all_texts_begin_with_is_known(pattern: str, prefix: str) -> None:
+    assert Regex(pattern.encode()).prefix == prefix.encode()
+
+
+@pytest.mark.parametrize(
     "pattern", [b"(?:a|b)*a(?:a|b){20}", b"(((){1000}){1000}){1000}", b"(a?){1000}a{1000}"]
 )
 def test_compiling_takes_a_bounded_time(pattern: bytes) -> None:
