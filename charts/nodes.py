@@ -212,8 +212,8 @@ class Each(Branch):
 
 @dataclass(frozen=True)
 class Pairs(Branch):
-    """Items of the list in which it stands: one for each entry of a mapping of values, by its keys, to which they refer
-    by `Ref("", of=f"{name}Key")` and `Ref("", of=f"{name}Value")`.
+    """Items of the list in which it stands: one for each entry of a mapping of values, by its keys, to
+    which they refer by `Ref("", of=f"{name}Key")` and `Ref("", of=f"{name}Value")`.
     """
 
     name: str

@@ -22,7 +22,7 @@ MOST = 10  # lines of each list
 WIDEST = 110  # columns of a line: two files fit side by side
 CODE = ("*.py", "*.pyx", "*.pxd", "*.pyi")
 # The tables of tests hold what goes over the wire and what people read, a row each, however wide.
-NARROW = tuple(folder for folder in (*FOLDERS, "bench", "image") if folder != "tests")
+NARROW = tuple(folder for folder in (*FOLDERS, "bench", "charts", "image") if folder != "tests")
 
 CYTHON_DEF = re.compile(
     r"^(\s*)(?:async\s+)?(?:c?p?def|cpdef)\s+(?!enum|struct|class|extern|union)[^=]*?(\w+)\s*\("

@@ -401,8 +401,8 @@ cdef class Loop:
         return 0
 
     cdef int turn_wheel(self) except -1:
-        """To the moment at which events were fetched last, and not while some of those wait: however long this
-        process was not let run, what came before a deadline is heard before the deadline is."""
+        """To the moment at which events were fetched last, and not while some of those wait: however long
+        this process was not let run, what came before a deadline is heard before the deadline is."""
         if self.cursor < self.ready:
             return 0
         self.wheel.turn(self.fetched_at)

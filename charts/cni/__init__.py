@@ -23,7 +23,9 @@ def cni_defaults() -> Object:
 
 
 def cni_values(layers: Layers, *, over: Mapping[str, Any] | None = None) -> Object:
-    """The chart's defaults, what is laid `over` them, and the layers over both, checked. Raises `ValuesError`."""
+    """The chart's defaults, what is laid `over` them, and the layers over both, checked. Raises
+    `ValuesError`.
+    """
     made = laid_over(laid_over(cni_defaults(), over or {}), given(layers))
     check(made, schema())
     return made

@@ -1,5 +1,6 @@
-"""What a Grafana of the cluster, or one outside, is given: dashboards and where their data is, as ConfigMaps that
-Grafana's chart picks up by their labels. There is no Grafana here: who has one says where, and gets them.
+"""What a Grafana of the cluster, or one outside, is given: dashboards and where their data is, as
+ConfigMaps that Grafana's chart picks up by their labels. There is no Grafana here: who has one says where,
+and gets them.
 """
 
 from __future__ import annotations

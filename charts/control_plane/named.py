@@ -59,8 +59,8 @@ def service(
     headless: bool = False,
     opaque: bool = False,
 ) -> dict[str, Tree]:
-    """By which a component is reached. `opaque`: what is spoken there is none of the proxies' business, as the
-    TLS between an API server and a webhook.
+    """By which a component is reached. `opaque`: what is spoken there is none of the proxies' business, as
+    the TLS between an API server and a webhook.
     """
     port_name, number = port
     kind: dict[str, Tree] = {"clusterIP": "None"} if headless else {"type": "ClusterIP"}

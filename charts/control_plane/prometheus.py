@@ -1,5 +1,5 @@
-"""Prometheus: samples of all proxies and of the control plane, for as long as it keeps them. Not installed unless
-asked for: public-api then has samples of its own.
+"""Prometheus: samples of all proxies and of the control plane, for as long as it keeps them. Not installed
+unless asked for: public-api then has samples of its own.
 
 The image is Prometheus' own. It scrapes through the proxy beside it, by mutual TLS.
 """

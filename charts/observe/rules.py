@@ -1,8 +1,8 @@
 """What a Prometheus computes of a mesh ahead of time, and what it warns of.
 
-A line of `recorded` has Linkerd's golden metrics by workload, so that graphs over days are quick. Alerts name the
-thing that suffers and the command that shows more; their thresholds are those of most services, and are
-there to be changed.
+A line of `recorded` has Linkerd's golden metrics by workload, so that graphs over days are quick. Alerts
+name the thing that suffers and the command that shows more; their thresholds are those of most services,
+and are there to be changed.
 """
 
 from __future__ import annotations
@@ -159,8 +159,8 @@ def _of_proxies() -> Sequence[Alert]:
             f"{left} < 0.2 * ({ends} - control_identity_cert_refresh_timestamp_seconds) and {grown}",
             "15m",
             f"the certificate of {_POD} ends soon",
-            f"The certificate of {_POD} is valid for {{{{ $value | humanizeDuration }}}} more, and should have "
-            "been renewed. `linkerd2-py check` says whether identity answers.",
+            f"The certificate of {_POD} is valid for {{{{ $value | humanizeDuration }}}} more, and should "
+            "have been renewed. `linkerd2-py check` says whether identity answers.",
         ),
         Alert(
             "LinkerdCertificateExpired",
@@ -190,7 +190,8 @@ def _of_proxies() -> Sequence[Alert]:
             f'sum(increase(task_failures_total{{job="{PROXY_JOB}"}}[15m])) by (namespace, pod, task) > 3',
             "0m",
             f"a task of the proxy of {_POD} keeps failing",
-            "Task {{ $labels.task }} failed {{ $value | humanize }} times. The log of the proxy has the reason.",
+            "Task {{ $labels.task }} failed {{ $value | humanize }} times. The log of the proxy has the "
+            "reason.",
         ),
         Alert(
             "LinkerdListenerExhausted",
@@ -209,7 +210,8 @@ def _of_control_plane() -> Sequence[Alert]:
             f'up{{job="{CONTROLLER_JOB}"}} == 0',
             "5m",
             "a component of the control plane does not answer",
-            "{{ $labels.component }} of {{ $labels.instance }} cannot be read. `linkerd2-py check` says more.",
+            "{{ $labels.component }} of {{ $labels.instance }} cannot be read. `linkerd2-py check` says "
+            "more.",
             "critical",
         ),
         Alert(
@@ -217,8 +219,8 @@ def _of_control_plane() -> Sequence[Alert]:
             f'sum(increase(task_failures_total{{job="{CONTROLLER_JOB}"}}[15m])) by (component, task) > 3',
             "0m",
             "a task of the control plane keeps failing",
-            "Task {{ $labels.task }} of {{ $labels.component }} failed {{ $value | humanize }} times. Its log has "
-            "the reason.",
+            "Task {{ $labels.task }} of {{ $labels.component }} failed {{ $value | humanize }} times. Its "
+            "log has the reason.",
         ),
     ]
 

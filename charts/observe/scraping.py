@@ -21,7 +21,8 @@ _POD_LABEL: Final = f"{META}pod_label_"
 _OUR_OWN: Final = "|".join(
     (
         *("authority", "backend_.*", "classification", "client_id", "direction", "dst", "dst_.*", "error.*"),
-        *("authz_.*", "grpc_status", "instance", "job", "k8s_job", "le", "method", "namespace", "no_tls_reason"),
+        *("authz_.*", "grpc_status", "instance", "job", "k8s_job", "le", "method", "namespace"),
+        "no_tls_reason",
         *("parent_.*", "peer", "pod", "quantile", "result", "route_.*", "rt_route", "server_id", "srv_.*"),
         *("status_code", "target_.*", "tls", "__.*"),
     )

@@ -28,7 +28,7 @@ def hunt(
     resource: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[RESOURCE]",
+            metavar="RESOURCE",
             help="Only about TYPE/NAME and its clients: po, svc, or what owns pods.",
             autocompletion=completing.resources("deploy", "po", "svc"),
         ),

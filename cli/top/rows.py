@@ -18,7 +18,9 @@ BEGUN_MAX: Final = 10_000
 ROWS_MAX: Final = 2_000
 """Of what nobody can read any more, what was quiet longest makes room."""
 _FAILURES: Final = frozenset({2, 4, 13, 14, 15})
-"""Statuses of gRPC that are the server's fault: Unknown, DeadlineExceeded, Internal, Unavailable, DataLoss."""
+"""Statuses of gRPC that are the server's fault: Unknown, DeadlineExceeded, Internal, Unavailable and
+DataLoss.
+"""
 
 
 @dataclass(slots=True)

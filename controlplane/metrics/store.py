@@ -15,8 +15,9 @@ It reads groups from the labels of the result, a missing one as "", and `now_ms`
 says: a scrape configuration adds them. It also writes the port 80 into an `authority` that has none, for
 proxies of one mesh may differ in that.
 
-Sums leave out what is beyond 64 bits, infinity and NaN: `increase(F{M}[W]) <= 2^64`, and so for the others. The
-embedded store passes over such a sample alone, a Prometheus over the series for as long as the window has it.
+Sums leave out what is beyond 64 bits, infinity and NaN: `increase(F{M}[W]) <= 2^64`, and so for the others.
+The embedded store passes over such a sample alone, a Prometheus over the series for as long as the window
+has it.
 
 A store that cannot be asked raises `StoreError`.
 

@@ -81,10 +81,11 @@ async def build_embedded(
     further_checks: Callable[[], Sequence[CheckResult]] = tuple,
     dashboard: Sequence[Listen] = (LOOPBACK,),
 ) -> EmbeddedControlPlane:
-    """Start destination, policy, identity if given, proxy-api, scraper, tap, public-api and web over `store`,
-    for pods in `networks`. Where the URL of a Prometheus is given, that scrapes. Who has `tap_token` may watch
-    what passes through proxies; nobody may without one. `further_checks` are those of whoever fills that
-    store: they end the self-check. `dashboard` is where a browser asks: the first that is free.
+    """Start destination, policy, identity if given, proxy-api, scraper, tap, public-api and web over
+    `store`, for pods in `networks`. Where the URL of a Prometheus is given, that scrapes. Who has
+    `tap_token` may watch what passes through proxies; nobody may without one. `further_checks` are those of
+    whoever fills that store: they end the self-check. `dashboard` is where a browser asks: the first that
+    is free.
 
     Raises `BindError` when an address cannot be listened on, `IssuerError` when the identity's files
     cannot be used; nothing is left running then.

@@ -1,5 +1,5 @@
-"""The dashboards: of the whole mesh, of a namespace, of each kind of workload, of pods, services, authorities and
-routes, of policy, of proxies and of the control plane.
+"""The dashboards: of the whole mesh, of a namespace, of each kind of workload, of pods, services,
+authorities and routes, of policy, of proxies and of the control plane.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Questions that several dashboards ask: success, requests and latency of some series, and their connections."""
+"""Questions that several dashboards ask: success, requests and latency of some series, and their
+connections.
+"""
 
 from __future__ import annotations
 

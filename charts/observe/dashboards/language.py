@@ -1,7 +1,7 @@
 """Dashboards, rows, panels and variables, and how Grafana has them as JSON.
 
-What is said here holds from Grafana 8.3 on (`schemaVersion` 33): panels of today's kinds, a data source chosen by a
-variable, no plug-ins.
+What is said here holds from Grafana 8.3 on (`schemaVersion` 33): panels of today's kinds, a data source
+chosen by a variable, no plug-ins.
 """
 
 from __future__ import annotations

@@ -44,8 +44,8 @@ PREFERRED_PORT: Final = 9090
 INTERVAL_S: Final = 2
 """As often as the scraper of the embedded store, so that the same windows have the same samples."""
 LOOKBACK: Final = "15s"
-"""How old the newest value of a gauge may be. What the last mesh of this folder has left behind is nobody's any more
-after that.
+"""How old the newest value of a gauge may be. What the last mesh of this folder has left behind is nobody's
+any more after that.
 """
 RETENTION: Final = ("--storage.tsdb.retention.time=15d", "--storage.tsdb.retention.size=1GB")
 _GRACE_S: Final = 5.0
@@ -54,9 +54,9 @@ logger = logging.getLogger(__name__)
 
 
 class ScrapeFiles:
-    """`prometheus.yml`, `rules.yml` and the targets for the Prometheus at `url`, and the dashboards of a Grafana that
-    has its data from there, in a folder of the state directory; from `open` to `close` the targets are those
-    of the mesh.
+    """`prometheus.yml`, `rules.yml` and the targets for the Prometheus at `url`, and the dashboards of a
+    Grafana that has its data from there, in a folder of the state directory; from `open` to `close` the
+    targets are those of the mesh.
     """
 
     def __init__(self, folder: Path, *, store: MeshStore, url: str) -> None:

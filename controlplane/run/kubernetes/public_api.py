@@ -1,4 +1,6 @@
-"""`public-api`: what people ask of the mesh, with the samples of a Prometheus, or those that it scrapes itself."""
+"""`public-api`: what people ask of the mesh, with the samples of a Prometheus, or those that it scrapes
+itself.
+"""
 
 from __future__ import annotations
 

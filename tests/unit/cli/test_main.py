@@ -64,7 +64,10 @@ def _no_mesh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("identity x/web", "unknown resource type 'x'"),
         ("identity -o json", "-o: 'json'"),
         ("get secrets", "unknown resource type 'secrets'"),
-        ("get au", "'authority' cannot be listed: use deploy, po, svc or all"),
+        (
+            "get au",
+            "'authority' cannot be listed: use deploy, po, svc, what else owns pods, or all",
+        ),
         ("get", "Missing argument 'RESOURCE"),
         ("get svc,po web", "names cannot be given for several types: svc,po web"),
         ("get all web", "names cannot be given for several types"),
@@ -276,7 +279,7 @@ def test_bash_completes_commands(tmp_path: Path) -> None:
     command.chmod(0o755)
     script = (
         "source <(linkerd2-py completion bash)\n"
-        "COMP_WORDS=(linkerd2-py st) COMP_CWORD=1\n"
+        "COMP_WORDS=(linkerd2-py ed) COMP_CWORD=1\n"
         "_linkerd2_py_completion linkerd2-py st linkerd2-py\n"
         'printf "%s\\n" "${COMPREPLY[@]}"'
     )
@@ -285,7 +288,7 @@ def test_bash_completes_commands(tmp_path: Path) -> None:
     done = subprocess.run(
         argv, capture_output=True, text=True, env=env, timeout=30 * patience(), check=False
     )
-    assert done.stdout.split() == ["stat"], done.stderr
+    assert done.stdout.split() == ["edges"], done.stderr
 
 
 # What Python itself, `-c` and the environment have loaded is not counted; all of this is ours or costs next

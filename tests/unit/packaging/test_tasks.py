@@ -101,6 +101,9 @@ SPAWNED_LOOPS = {
     ("controlplane/local/names/server.py", "_serve"),
     # For as long as the one connection that a command makes to a pod.
     ("cli/forward.py", "_send"),
+    # For as long as one watch of live traffic, whose end is its own.
+    ("cli/top/plain.py", "_listen"),
+    ("controlplane/web/tap.py", "_until_gone"),
 }
 
 
