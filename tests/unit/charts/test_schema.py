@@ -78,8 +78,9 @@ def test_whatever_is_changed_is_judged_as_the_standard_judges_it(
 FREE = (
     *("namespaceSelector.", "objectSelector.", "securityContext.", "capabilities."),
     *("nodeSelector.", "deploymentStrategy.", "meshedHttp2ClientProtobuf."),
+    *("prometheus.args.", "prometheus.globalConfig."),
 )
-"""Below these a user says what Kubernetes, or destination, understands."""
+"""Below these a user says what Kubernetes, destination or Prometheus understands."""
 
 
 def test_a_value_may_be_left_out_nowhere() -> None:

@@ -167,13 +167,11 @@ async def test_what_helm_installed_is_helms() -> None:
 
 async def test_values_that_are_gone_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     made = await install_beside(Said({}))
-    older = yaml.safe_dump(
-        {"prometheus": {"enabled": True}, "proxy": {"logLevel": "trace", "x": 1}}
-    )
+    older = yaml.safe_dump({"disableHeartBeat": True, "proxy": {"logLevel": "trace", "x": 1}})
     named(made, OVERRIDES)["data"]["linkerd-config-overrides"] = encoded(older)
     again = await upgrade_of(made)
     assert capsys.readouterr().err == (
-        "Values that this version does not have are left out: prometheus, proxy.x\n"
+        "Values that this version does not have are left out: disableHeartBeat, proxy.x\n"
     )
     kept = decoded(named(again, OVERRIDES))["linkerd-config-overrides"]
     assert yaml.safe_load(kept) == {"proxy": {"logLevel": "trace"}}
