@@ -48,6 +48,7 @@ CASES: dict[str, Layers] = {
             "proxyInjector.externalSecret=true,proxyInjector.injectCaFrom=linkerd/injector",
             "policyValidator.externalSecret=true",
             "policyValidator.injectCaFromSecret=linkerd/policy",
+            "tap.externalSecret=true,tap.injectCaFrom=linkerd/tap",
         )
     ),
     "webhooks-by-a-bundle": Layers(
@@ -132,6 +133,7 @@ def _switches(values: dict[str, Any], path: str = "") -> list[tuple[str, bool]]:
 MORE = {
     "proxyInjector.externalSecret": ("proxyInjector.caBundle=x",),
     "policyValidator.externalSecret": ("policyValidator.caBundle=x",),
+    "tap.externalSecret": ("tap.caBundle=x",),
 }
 """What goes with a switch."""
 for _path, _value in _switches(defaults()):
