@@ -38,11 +38,12 @@ cdef class Clients:
     cdef TcpMetrics counted(self, Client client, bytes address, Permission permission)
 
 cdef class OpenPath:
-    """Requests that a refusal does not concern. Value object."""
+    """Requests of which policy says more than of the others. Value object."""
     cdef bytes method                   # None: all
     cdef bytes path                     # without query, and without the slash at its end where `below`
     cdef bint below                     # what lies below it, too, to whatever server
     cdef Counter requests               # owned, or None: those that were let in
+    cdef bytes labels                   # for the series of these requests, as text; may be empty
     cdef bint leads(self, Head head) noexcept
 
 cdef class Permission:
@@ -50,7 +51,8 @@ cdef class Permission:
     it."""
     cdef bytes refusal                  # why it is not let in; None: it is
     cdef int status                     # that goes with it
-    cdef tuple paths                    # of OpenPath: what it may ask for all the same
+    # Of OpenPath: what it may ask for in spite of a refusal; where there is none, what is counted apart
+    cdef tuple paths
     cdef bint refuses_opaque            # what is no HTTP is not let in
     cdef bytes labels                   # for the series of its requests, as text; may be empty
     cdef bytes server                   # for those of its connections, as text: some of them; may be empty
@@ -60,5 +62,6 @@ cdef class Permission:
     cdef object on_terminated
     cdef int count_request(self) noexcept
     cdef int count_connection(self) noexcept
-    # Whether this one request is let in though there is a refusal; counts it either way.
-    cdef bint pardon(self, Head head) noexcept
+    cdef OpenPath path_of(self, Head head)       # None: none of `paths`
+    # Whether this one request is let in; counts it either way.
+    cdef bint admits(self, Head head) except -1

@@ -108,11 +108,15 @@ cdef bint hides_dot_or_slash(const char* p, const char* end) noexcept:
 
 
 cdef class OpenPath:
-    def __init__(self, bytes path not None, *, bytes method=None, bint below=False, Counter requests=None):
+    def __init__(
+        self, bytes path not None, *, bytes method=None, bint below=False, Counter requests=None,
+        tuple labels=(),
+    ):
         self.path = path.removesuffix(b"/") if below else path
         self.method = method
         self.below = below
         self.requests = requests
+        self.labels = make_labels(labels)
 
     cdef bint leads(self, Head head) noexcept:
         cdef Span path = head.path
@@ -148,15 +152,21 @@ cdef class Permission:
         self.connections = connections
         self.on_terminated = on_terminated
 
-    cdef bint pardon(self, Head head) noexcept:
+    cdef OpenPath path_of(self, Head head):
         cdef OpenPath path
         for path in self.paths:
             if path.leads(head):
-                if path.requests is not None:
-                    path.requests.count += 1
-                return True
-        self.count_request()
-        return False
+                return path
+        return None
+
+    cdef bint admits(self, Head head) except -1:
+        cdef OpenPath path = self.path_of(head) if self.paths else None
+        if path is None:
+            self.count_request()
+            return self.refusal is None
+        if path.requests is not None:
+            path.requests.count += 1
+        return True
 
     cdef int count_request(self) noexcept:
         if self.requests is not None:

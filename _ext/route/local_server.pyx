@@ -217,10 +217,7 @@ cdef class Request(Peer):
         if self.server.authorize is None:
             return None
         permission = self.server.authorize(self.client, self.peer)
-        if permission.refusal is None:
-            permission.count_request()
-            return None
-        return None if permission.pardon(head) else permission
+        return None if permission.admits(head) else permission
 
     cdef int refuse(self, Permission permission) except -1:
         fields = [(b"content-type", b"text/plain")]

@@ -10,7 +10,7 @@ from linkerd2_py._ext.io.transport cimport Transport
 from linkerd2_py._ext.metrics.http cimport HttpMetrics
 from linkerd2_py._ext.metrics.tcp cimport TcpMetrics
 from linkerd2_py._ext.policy.route_table cimport NamedRoutes, RouteTable
-from linkerd2_py._ext.route.client cimport Client, Permission
+from linkerd2_py._ext.route.client cimport Client, OpenPath, Permission
 from linkerd2_py._ext.route.target cimport Target
 from linkerd2_py._ext.route.target_table cimport TargetTable
 
@@ -45,9 +45,11 @@ cdef class ConnectionRouter(Router):
     # The last authority seen and what it led to, so that a keep-alive connection does not hash it again.
     cdef Target last
     cdef bytes last_authority         # as sent; None at first
-    # Inbound: of labelled_backend with labelled_authority (empty: not by authority) for this client
+    # Inbound: of labelled_backend and labelled_path (None: no path of its permission) with labelled_authority
+    # (empty: not by authority) for this client
     cdef HttpMetrics labelled
     cdef Backend labelled_backend
+    cdef OpenPath labelled_path
     cdef bytes labelled_authority
     # Inbound: whose tables requests follow, by what they name; None: nobody's
     cdef NamedRoutes named
@@ -58,6 +60,6 @@ cdef class ConnectionRouter(Router):
     cdef Target by_authority(self, Head head)
     cdef RouteTable named_routes(self, Head head)
     cdef int forget(self) except -1   # without `fixed`: the next request's target is asked about anew
-    cdef HttpMetrics label(self, Backend backend, Span name)
+    cdef HttpMetrics label(self, Backend backend, OpenPath path, Span name)
     cdef int stamp_client(self, Head head) except -1
     cdef bint is_shareable(self) noexcept

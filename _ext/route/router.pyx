@@ -89,12 +89,9 @@ cdef class ConnectionRouter(Router):
             if target is None:
                 exchange.on_unavailable(UNAVAILABLE_REJECTED, 400, b"request has no usable authority")
                 return None
-        if self.permission is not None:
-            if self.permission.refusal is None:
-                self.permission.count_request()
-            elif not self.permission.pardon(head):
-                exchange.on_unavailable(UNAVAILABLE_REJECTED, self.permission.status, self.permission.refusal)
-                return None
+        if self.permission is not None and not self.permission.admits(head):
+            exchange.on_unavailable(UNAVAILABLE_REJECTED, self.permission.status, self.permission.refusal)
+            return None
         if self.table.in_flight >= self.table.settings.max_in_flight:
             exchange.on_unavailable(UNAVAILABLE_SHED, 503, b"too many requests in flight")
             return None
@@ -153,10 +150,12 @@ cdef class ConnectionRouter(Router):
     cdef int forget(self) except -1:
         self.last = None
         self.labelled_backend = None
+        self.labelled_path = None
         return 0
 
     cdef HttpMetrics metrics_for(self, Logical logical, Backend backend, Head head):
         cdef Span name
+        cdef OpenPath path = None
         if backend is None:
             return (<Target> logical).unplaced(self.client.labels)
         if backend.http is not None:
@@ -167,22 +166,28 @@ cdef class ConnectionRouter(Router):
             name = named(head, self.client.identity is not None)
             if name.len > AUTHORITY_ROOM:
                 name.len = 0
-        if backend is self.labelled_backend and is_text(self.labelled_authority, name):
-            return self.labelled
-        return self.label(backend, name)
+        if self.permission is not None and self.permission.paths and head is not None:
+            path = self.permission.path_of(head)
+        if backend is self.labelled_backend and path is self.labelled_path:
+            if is_text(self.labelled_authority, name):
+                return self.labelled
+        return self.label(backend, path, name)
 
-    cdef HttpMetrics label(self, Backend backend, Span name):
-        """The endpoint's series for this client, and by authority where that is wanted; resolved once, then
-        remembered."""
+    cdef HttpMetrics label(self, Backend backend, OpenPath path, Span name):
+        """The endpoint's series for this client, by what policy says of the path, and by authority where that
+        is wanted; resolved once, then remembered."""
         authority = name.ptr[:name.len]
         labels = backend.http_labels + b"," + make_labels(self.client.labels)
-        if self.permission is not None and self.permission.labels:
+        if path is not None and path.labels:
+            labels += b"," + path.labels
+        elif self.permission is not None and self.permission.labels:
             labels += b"," + self.permission.labels
         if authority:
             name_label = make_labels([("authority", authority.decode("ascii", "replace").lower())])
             labels = name_label + b"," + labels
         self.labelled = self.table.registry.http(self.table.metrics_prefix, labels)
         self.labelled_backend = backend
+        self.labelled_path = path
         self.labelled_authority = authority
         return self.labelled
 

@@ -70,7 +70,7 @@ class InboundPolicies:
         return Permission(
             refusal=None if refusal is None else refusal.text,
             status=403 if refusal is None else refusal.status,
-            paths=tuple(self._path(one, counted) for one in verdict.opened),
+            paths=tuple(self._path(one, counted, server) for one in verdict.opened),
             refuses_opaque=not verdict.opaque,
             server=server,
             labels=_granted(verdict.route, verdict.authorization),
@@ -91,7 +91,7 @@ class InboundPolicies:
         by = () if verdict.authorization is None else verdict.authorization.labels("authz")
         return self._counter(f"inbound_tcp_authz_{result}_total", (*counted, *by))
 
-    def _path(self, opened: Opened, counted: Labels) -> OpenPath:
+    def _path(self, opened: Opened, counted: Labels, server: Labels) -> OpenPath:
         granted = _granted(opened.route, opened.authorization)
         rule = opened.rule
         return OpenPath(
@@ -99,6 +99,7 @@ class InboundPolicies:
             method=rule.method.encode() or None,
             below=rule.below,
             requests=self._counter("inbound_http_authz_allow_total", (*counted, *granted)),
+            labels=(*server, *granted),
         )
 
     def _counter(self, name: str, labels: Labels) -> Counter:

@@ -8,7 +8,8 @@ route means (hosts, headers, queries, patterns) never lets anybody in.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from linkerd2_py._ext.io.address import Address
@@ -34,6 +35,9 @@ NOT_AUTHORIZED: Final = "inbound policy does not let this client in"
 NO_ROUTE: Final = "no route of inbound policy matches"
 INVALID_POLICY: Final = "invalid inbound policy"
 
+APART_MAX: Final = 16
+"""Each is compared with each request to that port."""
+
 
 class Refusal(NamedTuple):
     """Why a client is not let in, and the status that says so."""
@@ -43,7 +47,9 @@ class Refusal(NamedTuple):
 
 
 class Opened(NamedTuple):
-    """What a client may ask for though it is refused: by which route, and what lets it in."""
+    """What a client may ask for though it is refused, or, where it is not, what is counted apart: by which
+    route, and what lets it in.
+    """
 
     rule: PathRule
     route: Reference
@@ -71,8 +77,11 @@ def judge(policy: ServerPolicy, client: Client, peer: Address | None) -> Verdict
         return Verdict(policy.reference, None, Refusal(INVALID_POLICY, 500), route, opaque=False)
     found = LOCALHOST if host in _LOCALHOST else _authorized(policy.authorizations, client, host)
     if found is not None:
-        opened = () if _covers_all(policy.routes) else tuple(_all_paths(policy.routes, found))
-        refusal = None if _covers_all(policy.routes) else Refusal(NO_ROUTE, 404)
+        if _covers_all(policy.routes):
+            opened = tuple(itertools.islice(_apart(policy.routes, found), APART_MAX))
+            return Verdict(policy.reference, found, None, route, opaque=True, opened=opened)
+        opened = tuple(_all_paths(policy.routes, found))
+        refusal = Refusal(NO_ROUTE, 404)
         return Verdict(policy.reference, found, refusal, route, opaque=True, opened=opened)
     opened = tuple(_opened(policy.routes, client, host))
     refusal = Refusal(_reason(policy.authorizations, client, host))
@@ -124,6 +133,15 @@ def _all_paths(routes: tuple[Route, ...], authorization: Reference) -> Iterator[
             yield Opened(rule, route.reference, authorization)
 
 
+def _apart(routes: tuple[Route, ...], authorization: Reference) -> Iterator[Opened]:
+    """Whole paths that one of several routes means beyond doubt: probes above all, which are no traffic."""
+    for route in routes if len(routes) > 1 else ():
+        others = [rule for other in routes if other is not route for rule in other.rules]
+        for rule in route.rules:
+            if not rule.below and _is_beyond_doubt(rule, others):
+                yield Opened(rule, route.reference, authorization)
+
+
 def _opened(routes: tuple[Route, ...], client: Client, host: str) -> Iterator[Opened]:
     """What routes mean beyond doubt, for somebody whom only they let in."""
     found = [(route, _authorized(route.authorizations, client, host)) for route in routes]
@@ -132,8 +150,13 @@ def _opened(routes: tuple[Route, ...], client: Client, host: str) -> Iterator[Op
         if by is None:
             continue
         for rule in route.rules:
-            if not rule.conditional and not any(_may_claim(other, rule) for other in others):
+            if _is_beyond_doubt(rule, others):
                 yield Opened(rule, route.reference, by)
+
+
+def _is_beyond_doubt(rule: PathRule, others: Sequence[PathRule]) -> bool:
+    """Whether its path and method alone say that a request belongs to its route."""
+    return not rule.conditional and not any(_may_claim(other, rule) for other in others)
 
 
 def _may_claim(other: PathRule, rule: PathRule) -> bool:

@@ -14,6 +14,7 @@ import h2.connection
 import h2.events
 import pytest
 
+from linkerd2_py._ext.route.client import OpenPath, Permission
 from linkerd2_py.proxy.addresses import parse_network
 from linkerd2_py.proxy.config.types import InboundPolicy
 from linkerd2_py.proxy.policy.inbound import InboundPolicies
@@ -75,6 +76,25 @@ async def connection(
         yield reader, writer
     finally:
         writer.close()
+
+
+async def test_requests_of_a_path_with_a_route_of_its_own_are_counted_apart() -> None:
+    """The kubelet's probes, in a connection of its own or among others."""
+    probe = (("route_kind", "default"), ("route_name", "probe"))
+    asked = (b"/live", b"/", b"/live?verbose", b"/live", b"/lively")
+    async with engine() as made, origin(lambda _head, _body: OK) as server:
+        paths = (OpenPath(b"/live", method=b"GET", labels=probe),)
+        let_in = Permission(paths=paths, labels=(("route_name", "default"),))
+        address = made.inbound(server.address, authorize=lambda *_: let_in)
+        async with connection(address) as (reader, writer):
+            for path in asked:
+                writer.write(b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % path)
+                await reader.readuntil(b"ok")
+        told = made.metrics()
+    for family in ("request_total", "response_total"):
+        lines = [line for line in told.splitlines() if line.startswith(f"{family}{{")]
+        counts = {"probe" if 'route_name="probe"' in line else "": line[-1] for line in lines}
+        assert counts == {"probe": "3", "": "2"}, family
 
 
 async def ask(

@@ -18,6 +18,7 @@ from linkerd2_py.proxy.policy.server import (
     ServerPolicy,
 )
 from linkerd2_py.proxy.policy.verdict import (
+    APART_MAX,
     DENIED,
     NEEDS_IDENTITY,
     NEEDS_TLS,
@@ -139,6 +140,21 @@ def test_whom_the_server_lets_in_goes_wherever_a_route_may_lead() -> None:
     assert paths(add("a", EXACT._replace(conditional=True))) == ["/ready"]
     assert paths(add("a", EXACT), DEFAULT_ROUTE) is None
     assert paths(add("a", PathRule(conditional=True, anywhere=True))) is None
+
+
+def test_whole_paths_of_one_route_are_counted_apart_for_whom_the_server_lets_in() -> None:
+    def apart(*routes: Route) -> list[str]:
+        found = judge(ServerPolicy(SERVER, authorizations=(EVERYBODY,), routes=routes), WEB, HERE)
+        assert (found.refusal, found.route.name) == (None, "default")
+        assert {one.authorization.name for one in found.opened} <= {"everybody"}
+        return [f"{one.route.name} {one.rule.path}" for one in found.opened]
+
+    assert apart(add("probe", EXACT), DEFAULT_ROUTE) == ["probe /ready"]
+    assert apart(add("probe", EXACT, BELOW), DEFAULT_ROUTE) == ["probe /ready"]
+    assert apart(add("probe", EXACT._replace(conditional=True)), DEFAULT_ROUTE) == []
+    assert apart(add("probe", EXACT), add("other", EXACT), DEFAULT_ROUTE) == []
+    many = (EXACT._replace(path=f"/{number}") for number in range(APART_MAX + 1))
+    assert len(apart(add("many", *many), DEFAULT_ROUTE)) == APART_MAX
 
 
 def test_localhost_needs_no_authorization_but_a_route() -> None:
