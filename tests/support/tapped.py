@@ -1,9 +1,10 @@
-"""Who taps a proxy, with gRPC's own client and a certificate of the mesh."""
+"""Whole proxies that may be tapped, and who taps them, with gRPC's own client and a certificate of the mesh."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -17,7 +18,8 @@ from linkerd2_py.controlplane.identity.certifier import certify
 from linkerd2_py.proto.gen.tap_pb2 import ObserveRequest, TapEvent
 from linkerd2_py.proto.gen.tap_pb2_grpc import TapStub
 from tests.support.certificates import new_key
-from tests.support.certified import DOMAIN, Certified
+from tests.support.certified import DOMAIN, Certified, certified, name_in
+from tests.support.sidecar import InProcess, address_of, sidecar
 from tests.support.wait import eventually_async
 
 TAP_IDENTITY = DOMAIN.identity(SERVICE_ACCOUNT, namespace=DOMAIN.control_namespace)
@@ -25,6 +27,26 @@ EVERYTHING = ObserveRequest.Match(all=ObserveRequest.Match.Seq())
 HEADERS = ObserveRequest.Extract(
     http=ObserveRequest.Extract.Http(headers=ObserveRequest.Extract.Http.Headers())
 )
+
+
+@asynccontextmanager
+async def tapped(
+    mesh: Certified, workload: tuple[str, int], **variables: str
+) -> AsyncIterator[InProcess]:
+    """A proxy before that workload, in either direction, which may be tapped."""
+    static = f"127.0.0.1:0={workload[0]}:{workload[1]}"
+    async with sidecar(
+        INBOUND_STATIC_PORTS=static,
+        OUTBOUND_STATIC_PORTS=static,
+        CONTROL_LISTEN_ADDR="127.0.0.1:0",
+        TAP_SVC_NAME=TAP_IDENTITY,
+        **{**mesh.with_key("web"), **variables},
+    ) as proxy:
+        yield proxy
+
+
+def tap_of(proxy: InProcess) -> tuple[str, int]:
+    return address_of(proxy.listeners["tap"])
 
 
 def asked(
@@ -57,9 +79,11 @@ async def tap_channel(
 ) -> AsyncIterator[grpc.aio.Channel]:
     """To the proxy that proves `name`; without credentials in plain text."""
     at = f"{address[0]}:{address[1]}"
-    options = [("grpc.ssl_target_name_override", name)]
+    # How much may be on its way to who does not read is then HTTP/2's first window, and no guess at the network.
+    options: list[tuple[str, str | int]] = [("grpc.http2.bdp_probe", 0)]
+    options += [("grpc.ssl_target_name_override", name)]
     if credentials is None:
-        channel = grpc.aio.insecure_channel(at)
+        channel = grpc.aio.insecure_channel(at, options=options[:1])
     else:
         channel = grpc.aio.secure_channel(at, credentials, options=options)
     async with channel:
@@ -125,6 +149,28 @@ async def observing(
     finally:
         call.cancel()
         await asyncio.wait([listening])
+
+
+@asynccontextmanager
+async def entitled(proxy: InProcess, mesh: Certified) -> AsyncIterator[grpc.aio.Channel]:
+    """To that proxy's tap, from who may."""
+    credentials = as_client(mesh, TAP_IDENTITY)
+    async with tap_channel(tap_of(proxy), name=name_in("web"), credentials=credentials) as channel:
+        yield channel
+
+
+@asynccontextmanager
+async def watched(
+    folder: Path, workload: tuple[str, int], *, headers: bool = False, **variables: str
+) -> AsyncIterator[tuple[InProcess, Watching]]:
+    """A proxy before that workload, and a tap of all that passes it."""
+    async with (
+        certified(folder) as mesh,
+        tapped(mesh, workload, **variables) as proxy,
+        entitled(proxy, mesh) as channel,
+        observing(channel, asked(headers=headers)) as watching,
+    ):
+        yield proxy, watching
 
 
 async def refusal(

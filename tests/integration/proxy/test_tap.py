@@ -1,17 +1,16 @@
 """Tap.Observe of whole proxies, asked by gRPC's own client over mutual TLS."""
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import grpc
 import pytest
 
 from linkerd2_py.proto.gen.tap_pb2 import ObserveRequest, TapEvent
-from tests.support.certified import Certified, certified, name_in
+from tests.support.certified import certified, name_in
 from tests.support.origin import origin, talk
 from tests.support.ports import free_address
-from tests.support.sidecar import InProcess, address_of, sidecar
+from tests.support.sidecar import sidecar
 from tests.support.tapped import (
     TAP_IDENTITY,
     as_client,
@@ -21,29 +20,13 @@ from tests.support.tapped import (
     observing,
     refusal,
     tap_channel,
+    tap_of,
+    tapped,
 )
 from tests.support.wait import eventually_async
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 GET = b"GET /path?secret=1 HTTP/1.1\r\nHost: web.test\r\nConnection: close\r\n\r\n"
-
-
-@asynccontextmanager
-async def tapped(
-    mesh: Certified, workload: tuple[str, int], **variables: str
-) -> AsyncIterator[InProcess]:
-    """An inbound proxy before that workload, which may be tapped."""
-    async with sidecar(
-        INBOUND_STATIC_PORTS=f"127.0.0.1:0={workload[0]}:{workload[1]}",
-        CONTROL_LISTEN_ADDR="127.0.0.1:0",
-        TAP_SVC_NAME=TAP_IDENTITY,
-        **{**mesh.with_key("web"), **variables},
-    ) as proxy:
-        yield proxy
-
-
-def tap_of(proxy: InProcess) -> tuple[str, int]:
-    return address_of(proxy.listeners["tap"])
 
 
 async def test_a_request_is_told_of_from_its_beginning_to_its_end(tmp_path: Path) -> None:
