@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 import typer
@@ -82,8 +83,8 @@ def profile(
         raise bad_usage(f"{service!r} is not the name of a service: write it without its namespace")
     meant = _service(service, given, ignore_cluster=ignore_cluster)
     if tap:
-        routes = _watched(tap, given, seconds=seconds, limit=tap_route_limit)
-        _show(profile_of(meant, routes), form=form)
+        routes, where = _watched(tap, given, seconds=seconds, limit=tap_route_limit)
+        _show(profile_of(replace(meant, namespace=where), routes), form=form)
     elif template:
         _show_template(template_of(meant), form=form)
     elif open_api:
@@ -98,14 +99,18 @@ def profile(
         _show(profile_of(meant, routes), form=form)
 
 
-def _watched(resource: str, given: Globals, *, seconds: float, limit: int) -> list[Route]:
+def _watched(
+    resource: str, given: Globals, *, seconds: float, limit: int
+) -> tuple[list[Route], str]:
+    """The routes that were seen, and in which namespace."""
     from linkerd2_py.cli.profiles.live import live_routes
     from linkerd2_py.cli.watching import question, watching
 
     source = watching(given)
     try:
         asked = question([resource], namespace=source.namespace)
-        return source.run(live_routes(source, asked, seconds=seconds, limit=limit))
+        found = source.run(live_routes(source, asked, seconds=seconds, limit=limit))
+        return found, source.namespace
     finally:
         source.close()
 

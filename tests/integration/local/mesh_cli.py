@@ -9,7 +9,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,23 @@ class MeshCli:
 
     def json(self, *words: str) -> Any:
         return json.loads(self.ok(*words, "-o", "json"))
+
+    @contextlib.contextmanager
+    def lines(self, *words: str) -> Iterator[Iterator[str]]:
+        """What a command that goes on for ever says, until the block ends."""
+        with subprocess.Popen(
+            [*ENTRY, *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=self.env,
+            cwd=self.root,
+        ) as going:
+            assert going.stdout is not None
+            try:
+                yield iter(going.stdout)
+            finally:
+                going.terminate()
 
     def logs(self) -> str:
         """The ends of all logs, for a failure's message."""

@@ -4,6 +4,7 @@ addresses and in network namespaces alike.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
@@ -127,6 +128,49 @@ def test_the_tools_find_the_fault(cli: MeshCli) -> None:
         r'^response_total\{[^}]*classification="failure"[^}]*grpc_status="2"', metrics, re.MULTILINE
     )
     assert "VoteDoughnut failed: UNKNOWN" in cli.ok("local", "logs", "deploy/voting", "-c", "app")
+
+
+def test_routes_and_hunt_name_the_method(cli: MeshCli) -> None:
+    def failing() -> set[str]:
+        (table,) = cli.json("routes", "deploy/voting").values()
+        return {row["route"] for row in table if row["rps"] and row["success"] < 1}
+
+    found = eventually(failing, deadline_s=TRAFFIC_S, what="requests of every route")
+    assert found == {"VoteDoughnut"}
+    hunted = cli.run("hunt", "deploy/voting", "-o", "json")
+    assert hunted.status == 1
+    first = json.loads(hunted.out)["findings"][0]
+    assert "VoteDoughnut fails with UNKNOWN on both replicas" in first["sentence"]
+
+
+def test_live_calls_are_seen(cli: MeshCli) -> None:
+    """By tap, each call in three events; by top, all that are alike in one row."""
+    path = "/emojivoto.v1.VotingService/VoteDoughnut"
+    with cli.lines("tap", "deploy/voting", "--path", path) as lines:
+        told = list(itertools.islice(lines, 3))
+    assert [line.split()[0] for line in told] == ["req", "rsp", "end"], told
+    assert f":path={path}" in told[0]
+    assert "tls=true" in told[0]
+    assert "grpc-status=Unknown" in told[2]
+    with cli.lines("top", "deploy/voting") as lines:
+        row = next(line for line in lines if path in line)
+    assert row.split()[1].startswith("voting-")
+    assert row.split()[-1] == "0.00%"
+
+
+def test_a_profile_is_learned_from_live_calls(cli: MeshCli) -> None:
+    words = ("--tap", "deploy/voting", "--tap-duration", "5s")
+    learned = yaml.safe_load(cli.ok("profile", "voting-svc", *words))
+    assert learned["metadata"]["name"] == "voting-svc.emojivoto.svc.cluster.local"
+    assert {route["condition"]["method"] for route in learned["spec"]["routes"]} == {"POST"}
+
+
+def test_the_dashboard_is_served(cli: MeshCli) -> None:
+    url, _, token = cli.ok("dashboard", "--show", "url").strip().partition("#token=")
+    assert len(token) == 64
+    page = httpx2.get(url, trust_env=False, timeout=10 * patience())
+    assert page.status_code == 200
+    assert "default-src 'none'" in page.headers["content-security-policy"]
 
 
 def test_the_websocket_and_the_feed_work(cli: MeshCli) -> None:
