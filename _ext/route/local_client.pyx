@@ -10,6 +10,7 @@ from linkerd2_py._ext.exchange.head cimport (
     FORM_ORIGIN,
     H_CONTENT_LENGTH,
     H_CONTENT_TYPE,
+    H_L5D_REQUIRE_ID,
     HTTP_2,
     HTTP_11,
     drop_head,
@@ -95,6 +96,9 @@ cdef class LocalRequest(Stream):
 
     cdef int add_field(self, bytes name, bytes value) except -1:
         cdef int known = field_id(name, len(name))
+        if known == H_L5D_REQUIRE_ID:
+            # Of whoever carries our traffic: we choose our own endpoints, and know who must answer there.
+            known = 0
         self.head.add(name, len(name), value, len(value), known, 0)
         if known == H_CONTENT_TYPE and value.startswith(b"application/grpc"):
             self.head.is_grpc = True

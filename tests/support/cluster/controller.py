@@ -16,10 +16,14 @@ START_S: Final = 30.0
 
 
 class Controller:
-    """`controller NAME`, on free ports unless `port` is given; ended by `stop`, or with the block."""
+    """`controller NAME`, on free ports unless `port` is given, where its flag `addr` says; ended by `stop`, or
+    with the block.
+    """
 
-    def __init__(self, name: str, *words: str | Path, folder: Path, port: int = 0) -> None:
-        listen = ("--addr", f"127.0.0.1:{port}", "--admin-addr", "127.0.0.1:0")
+    def __init__(
+        self, name: str, *words: str | Path, folder: Path, port: int = 0, addr: str = "--addr"
+    ) -> None:
+        listen = (addr, f"127.0.0.1:{port}", "--admin-addr", "127.0.0.1:0")
         log = folder / f"{name}-{len(list(folder.glob(f'{name}-*')))}.log"
         self.child = Child.start([*PROGRAM, name, *listen, *words], log=log)
         found = self.child.wait_for_line(r"admin listens on (\S+)", deadline_s=START_S)

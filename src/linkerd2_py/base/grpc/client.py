@@ -45,7 +45,7 @@ class GrpcClient:
         self._target = target
         self._authority = authority.encode()
         self.on_answer: Callable[[], None] | None = None
-        """Called once, when somebody answers."""
+        """Called once, when somebody answers, unless with nothing but a status."""
 
     def answered(self) -> None:
         """Somebody did."""
@@ -157,11 +157,12 @@ class ResponseStream:
     # From the engine's loop.
 
     def on_head(self, status: int, fields: Fields) -> None:
-        self._client.answered()
         found = dict(fields)
         self._early = status_of(found.items())
         if self._early is None and not _is_grpc(found):
             self._fail(status_of_http(status))
+        elif self._early is None:
+            self._client.answered()
 
     def on_body(self, chunk: bytes) -> None:
         if self._end is not None:

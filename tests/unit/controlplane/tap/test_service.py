@@ -21,7 +21,9 @@ from linkerd2_py.controlplane.mesh.objects import (
 )
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.public_api.kinds import Kind
+from linkerd2_py.controlplane.tap.observation import Observation
 from linkerd2_py.controlplane.tap.proxies import Proxies
+from linkerd2_py.controlplane.tap.question import share_of
 from linkerd2_py.controlplane.tap.refusals import (
     BadRequestError,
     NotAllowedError,
@@ -104,6 +106,52 @@ async def heard(watch: Watcher, *, until: str) -> list[Any]:
             if until in one:
                 return told
     raise AssertionError(f"ended after {told}")
+
+
+async def test_whoever_carries_our_traffic_is_told_who_must_answer(shop: Shop) -> None:
+    """In a cluster that is the proxy beside us; this process itself proves nobody's name."""
+    identity = "web.shop.serviceaccount.identity.linkerd.cluster.local"
+    shop.list(pod("web-0", at=shop.address, identity=identity))
+    async with aclosing(await shop.begin()) as watch:
+        await eventually_async(lambda: shop.proxy.open == 1)
+        assert shop.proxy.metadata[0]["l5d-require-id"] == identity
+        assert shop.proxy.tell() == 1
+        *notices, _ = await heard(watch, until="requestInitEvent")
+        assert [one["troubles"] for one in notices] == [[]]
+
+
+class Recorder:
+    """Hears of what is wrong with proxies."""
+
+    def __init__(self) -> None:
+        self.troubles: list[str] = []
+
+    def event(self, pod: Pod, told: Any, *, call: str) -> None:
+        raise AssertionError
+
+    def trouble(self, pod: Pod, reason: str) -> None:
+        self.troubles.append(reason)
+
+    def lost(self, events: int) -> None:
+        raise AssertionError
+
+
+async def test_a_refusal_is_no_answer(shop: Shop, running: AsyncExitStack) -> None:
+    """Else the pause before the next try would be the shortest each time, and the trouble over and back."""
+    shop.proxy.refusal = (grpc.StatusCode.PERMISSION_DENIED, "not you")
+    proxies, heard_of = Proxies(), Recorder()
+    proxies.start()
+    running.push_async_callback(proxies.stop)
+    observation = Observation(
+        pod("web-0", at=shop.address),
+        WEB,
+        proxies=proxies,
+        share=lambda: share_of(WEB.max_rps, proxies=1),
+        hears=heard_of,
+    )
+    running.push_async_callback(observation.stop)
+    await eventually_async(lambda: len(heard_of.troubles) == 3, deadline_s=20)
+    assert set(heard_of.troubles) == {"PERMISSION_DENIED: not you"}
 
 
 async def test_a_watcher_hears_who_is_watched_and_then_what_passes(shop: Shop) -> None:
