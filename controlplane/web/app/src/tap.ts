@@ -124,9 +124,14 @@ export const outcome = (call: Call): string => {
 const millis = (span: Span | undefined): number | null =>
   span ? (span.seconds ?? 0) * 1000 + (span.nanos ?? 0) / 1e6 : null;
 
+// Pods that share an address are told apart by what their certificates prove: account and namespace.
+const proven = (identity: string | undefined): string | undefined =>
+  identity?.split(".serviceaccount.", 1)[0];
+
 const endName = (end: End | undefined): string => {
   const told = end?.metadata ?? {};
-  return told["pod"] ?? told["deployment"] ?? (end?.ip ? `${end.ip}:${end.port ?? ""}` : "?");
+  const identity = proven(told["client_id"] ?? told["server_id"]);
+  return told["pod"] ?? told["deployment"] ?? identity ?? (end?.ip ? `${end.ip}:${end.port ?? ""}` : "?");
 };
 
 /** Joins the events of each call; the newest calls first. */

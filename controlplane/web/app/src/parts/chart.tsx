@@ -47,6 +47,7 @@ export function Chart({
       {
         width: here.clientWidth || 300,
         height: HEIGHT,
+        padding: [10, 14, 0, 0],
         legend: { show: false },
         cursor: { y: false, points: { size: 5 } },
         scales: {
@@ -58,8 +59,9 @@ export function Chart({
             ...axis,
             grid: { show: false },
             ticks: { show: false },
-            space: 70,
-            size: 24,
+            space: 48,
+            size: 26,
+            gap: 7,
             values: (_plot, all) => all.map(clock),
           },
           {
@@ -67,7 +69,7 @@ export function Chart({
             grid,
             ticks: { show: false },
             size: 56,
-            values: (_plot, all) => all.map(say),
+            values: (_plot, all) => all.map((value) => say(value).replace(/\.00\b/, "")),
             ...(most === undefined ? {} : { splits: [0, most / 2, most] }),
           },
         ],

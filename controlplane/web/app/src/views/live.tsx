@@ -60,7 +60,7 @@ export function LiveCalls({
     route ? all.filter((one) => one.route === (route === "[DEFAULT]" ? "" : route)) : all;
   return (
     <div ref={place} class="anchor">
-    <Section title="Live calls" command={words}>
+    <Section title="Live calls" note={live.watching ? live.said : undefined} command={words}>
       {!page.data.tap ? (
         <Nothing title="Calls are not watched from this page in a cluster yet.">
           As somebody who may, watch them in a terminal:{" "}
@@ -113,7 +113,6 @@ export function LiveCalls({
                 </button>
               </span>
             )}
-            {live.watching && <span class="dim">{live.said}</span>}
             {live.lost > 0 && <span class="warn-text">{live.lost} events were left out</span>}
           </form>
           {live.problem && (

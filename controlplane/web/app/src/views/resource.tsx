@@ -194,7 +194,7 @@ function Charts({ points }: { points: Point[] }): JSX.Element {
   }, [points]);
   return (
     <div class="charts">
-      <Chart title="Success rate" times={drawn.times} series={drawn.success} say={(v) => percent(v).replace(".00", "")} most={1} />
+      <Chart title="Success rate" times={drawn.times} series={drawn.success} say={percent} most={1} />
       <Chart title="Requests per second" times={drawn.times} series={drawn.rate} say={rps} />
       <Chart title="Latency" times={drawn.times} series={drawn.latency} say={ms} />
     </div>
