@@ -145,7 +145,7 @@ cdef class Exchange(Waiter):
     cdef int finish(self, End why) except -1
     cdef int count_request(self) except -1
     cdef int record(self) except -1
-    cdef int record_in_route(self, int64_t latency, int64_t now) except -1
+    cdef int record_in_route(self) except -1
     cdef Classification class_of_error(self) noexcept
     cdef int release_request(self) except -1
     cdef int hold_server(self) except -1

@@ -670,9 +670,11 @@ cdef class Exchange(Waiter):
             return 0
         self.over = True
         self.response = RESPONSE_DONE
-        self.record()
         self.judge()
-        if self.plan is not None:
+        if self.plan is None:
+            self.record()
+        else:
+            self.record_in_route()
             self.show_end(why)
             self.plan = None
         self.drop_kept()
@@ -702,11 +704,7 @@ cdef class Exchange(Waiter):
         cdef int64_t now = self.router.loop.now
         cdef int64_t latency = now - self.started if self.latency < 0 else self.latency
         cdef Classification found
-        if self.status == 0 or not L5D_METRICS:
-            return 0
-        if self.plan is not None:
-            return self.record_in_route(latency, now)
-        if self.metrics is None:
+        if self.metrics is None or self.status == 0:
             return 0
         if self.error == ERROR_NONE:
             found = classify(self.status, self.grpc_status, self.translation.is_grpc)
@@ -717,12 +715,16 @@ cdef class Exchange(Waiter):
         )
         return 0
 
-    cdef int record_in_route(self, int64_t latency, int64_t now) except -1:
+    cdef int record_in_route(self) except -1:
         """The same, and for its route, whose profile may say what a status counts as: then that decides, and
         gRPC's status is not looked at (linkerd2-proxy)."""
         cdef ResponseClasses classes = self.plan.classes
+        cdef int64_t now = self.router.loop.now
+        cdef int64_t latency = now - self.started if self.latency < 0 else self.latency
         cdef Classification found
         cdef int grpc_status = self.grpc_status
+        if self.status == 0 or not L5D_METRICS:
+            return 0
         if self.error != ERROR_NONE:
             found = self.class_of_error()
         elif classes is None:

@@ -118,7 +118,6 @@ cdef class Loop:
     cdef bint next_batch(self) except -1
     cdef bint poll(self) except -1
     cdef bint fetched(self, int ready) except -1
-    cdef int turn_wheel(self) except -1
     cdef bint wait_busily(self) except -1
     cdef bint sleep(self) except -1
     cdef bint has_work(self) noexcept

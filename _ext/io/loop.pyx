@@ -388,7 +388,11 @@ cdef class Loop:
             self.enter(PHASE_DEFERRED)
         if self.phase == PHASE_DEFERRED:
             self.run_deferred()
-            self.turn_wheel()
+            # To the moment at which events were fetched last, and not while some of those wait: however
+            # long this process was not let run, what came before a deadline is heard before the deadline.
+            if self.cursor >= self.ready:
+                self.wheel.turn(self.fetched_at)
+                self.follow_wheel()
             self.enter(PHASE_TIMERS)
         if self.phase == PHASE_TIMERS:
             self.run_timers()
@@ -399,14 +403,6 @@ cdef class Loop:
             self.run_flushes()
             self.phase = PHASE_DONE
         return 0
-
-    cdef int turn_wheel(self) except -1:
-        """To the moment at which events were fetched last, and not while some of those wait: however long
-        this process was not let run, what came before a deadline is heard before the deadline is."""
-        if self.cursor < self.ready:
-            return 0
-        self.wheel.turn(self.fetched_at)
-        return self.follow_wheel()
 
     cdef int run_events(self) except -1:
         cdef epoll_event* event

@@ -4,6 +4,7 @@ from libc.stdint cimport uint64_t
 from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.backend cimport Backend, Logical, Router, Waiter
 from linkerd2_py._ext.exchange.head cimport Head
+from linkerd2_py._ext.exchange.plan cimport Plan
 from linkerd2_py._ext.exchange.stream cimport Peer, Stream
 from linkerd2_py._ext.io.address cimport Address
 from linkerd2_py._ext.io.transport cimport Transport
@@ -58,6 +59,7 @@ cdef class ConnectionRouter(Router):
     cdef RouteTable routed
     cdef uint64_t routed_version
     cdef Target by_authority(self, Head head)
+    cdef Plan plan_by_name(self, Head head)
     cdef RouteTable named_routes(self, Head head)
     cdef int forget(self) except -1   # without `fixed`: the next request's target is asked about anew
     cdef HttpMetrics label(self, Backend backend, OpenPath path, Span name)

@@ -103,25 +103,27 @@ cdef class ConnectionRouter(Router):
         return target
 
     cdef Plan plan_for(self, Logical logical, Head head):
-        cdef RouteTable routes = (<Target> logical).routes
-        if routes is None:
-            if self.named is None:
-                return None
-            routes = self.named_routes(head)
-            if routes is None:
-                return None
-        return routes.plan_for(head)
+        if (<Target> logical).routes is not None:
+            return (<Target> logical).routes.plan_for(head)
+        return None if self.named is None else self.plan_by_name(head)
+
+    cdef Plan plan_by_name(self, Head head):
+        cdef RouteTable routes = self.named_routes(head)
+        return None if routes is None else routes.plan_for(head)
 
     cdef RouteTable named_routes(self, Head head):
         cdef Span name = named(head, self.client.identity is not None)
+        cdef bytes given
         if self.routed_name is not None and is_text(self.routed_name, name):
             if self.routed_version == self.named.version:
                 return self.routed
         if name.len == 0 or name.len > AUTHORITY_ROOM:
             return None
-        self.routed_name = name.ptr[:name.len]
-        key = canonical(self.routed_name, self.default_port)
+        given = name.ptr[:name.len]
+        key = canonical(given, self.default_port)
+        # Whoever is asked about a name may fail: then the last one still stands with what it led to.
         self.routed = None if key is None else self.named.of(key)
+        self.routed_name = given
         self.routed_version = self.named.version
         return self.routed
 
