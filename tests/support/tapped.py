@@ -1,4 +1,4 @@
-"""Whole proxies that may be tapped, and who taps them, with gRPC's own client and a certificate of the mesh."""
+"""Whole proxies that may be tapped, and who taps them: gRPC's own client with a certificate of the mesh."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -79,7 +79,7 @@ async def tap_channel(
 ) -> AsyncIterator[grpc.aio.Channel]:
     """To the proxy that proves `name`; without credentials in plain text."""
     at = f"{address[0]}:{address[1]}"
-    # How much may be on its way to who does not read is then HTTP/2's first window, and no guess at the network.
+    # What may be on its way to who does not read is then HTTP/2's first window, no guess at the network.
     options: list[tuple[str, str | int]] = [("grpc.http2.bdp_probe", 0)]
     options += [("grpc.ssl_target_name_override", name)]
     if credentials is None:
