@@ -349,6 +349,7 @@ async def test_a_tap_that_goes_while_exchanges_are_under_way(
             asking = spawn(ask(address, (request(method="GET"), b"")), name="asking")
             await first.until(lambda events: len(events) == 2)
         taps = proxy.proxy.parts.taps
+        assert taps is not None
         await eventually_async(lambda: taps.open == 0)
         go_on.set()
         (outcome,) = await asking
