@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.cluster.control_plane import StartError
 from tests.support.cluster.node.cluster import NodeCluster
 from tests.support.cluster.node.images import ImageError
 from tests.support.cluster.node.machine import has_ipv6
@@ -59,20 +60,27 @@ def test_what_ends_starts_again_and_pods_go_on(node: Node) -> None:
     assert containers() == before
 
 
-def test_another_runs_beside_it_and_leaves_nothing(node: Node, tmp_path: Path) -> None:
-    before = rules()
-    with contextlib.closing(NodeCluster(tmp_path / "other")):
-        other = Node(tmp_path / "other")
+def test_another_runs_beside_it_and_leaves_nothing(
+    node: Node, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    before, root = rules(), tmp_path_factory.mktemp("other")
+    with contextlib.closing(NodeCluster(root)):
+        other = Node(root)
         other.kubectl("create", "namespace", "only-there")
         assert other.items("pods", "--namespace=kube-system")
         inside = other.processes()
-        cgroups = (tmp_path / "other" / "cgroups").read_text().splitlines()
+        cgroups = (root / "cgroups").read_text().splitlines()
         assert inside and cgroups
     assert "only-there" not in node.kubectl("get", "namespaces")
     assert_gone(*(one.pid for one in inside))
     assert not [one for one in cgroups if Path(one).exists()]
-    assert str(tmp_path) not in Path("/proc/self/mounts").read_text()
+    assert str(root) not in Path("/proc/self/mounts").read_text()
     assert rules() == before
+
+
+def test_a_path_that_is_too_long_for_its_sockets_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StartError, match="too long a path for the sockets of a kubelet"):
+        NodeCluster(tmp_path / ("x" * 100))
 
 
 def test_who_may_not_run_one_is_told_so(tmp_path: Path) -> None:

@@ -38,6 +38,10 @@ COREDNS: Final = "linkerd2-py.test/coredns:1"
 _POLL_S: Final = 0.1
 
 
+LONGEST_ROOT: Final = 107 - len("/kubelet/pod-resources/1234567890")
+"""A kubelet whose socket has a longer path than the kernel takes ends and is started again, for ever."""
+
+
 class NodeCluster:
     """Runs below `root` until closed. Raises `StartError` or `BuildError`, with nothing left running."""
 
@@ -58,6 +62,10 @@ class NodeCluster:
         self._running.close()
 
     def _start(self) -> None:
+        if len(str(self.root)) > LONGEST_ROOT:
+            raise StartError(
+                f"{self.root} is too long a path for the sockets of a kubelet: at most {LONGEST_ROOT} bytes"
+            )
         kubernetes, tools = programs.build(), programs.TOOLS.build()
         self._forget()
         _lay_out_cni(self.root)

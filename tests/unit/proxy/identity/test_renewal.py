@@ -147,11 +147,10 @@ async def test_a_service_that_is_away_is_asked_again_and_told_of_once(
         await run.becomes(1)
         run.service.failure = "nobody there"
         run.clock.advance(700)
-        with caplog.at_level(logging.WARNING):
-            await eventually_async(lambda: run.service.asked >= 5)
-        assert [record.getMessage() for record in caplog.records] == [
-            "no certificate: nobody there"
-        ]
+        await eventually_async(lambda: run.service.asked >= 5)
+        # Other tests of this process may have asked for more to be told than warnings.
+        told = [one.getMessage() for one in caplog.records if one.levelno >= logging.WARNING]
+        assert told == ["no certificate: nobody there"]
         # What was in force stays.
         assert run.identity.credentials is WEB
         assert run.metric('control_identity_cert_refreshes_total{result="error"}') >= 4
