@@ -36,9 +36,11 @@ VIEWS: Final = {
 """Every view, by an address of it."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium. Root has no sandbox of its own there."""
+    """Debian's Chromium. Root has no sandbox of its own there. For as long as a browser can be driven from plain
+    functions, no other event loop can run in their thread: it ends before tests of another file begin.
+    """
     if not Path(CHROMIUM).exists():
         pytest.skip(f"needs {CHROMIUM}: apt-get install chromium")
     assert is_current(), "the page is older than its sources, or was not built: ./mesh build"
