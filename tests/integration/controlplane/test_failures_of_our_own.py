@@ -15,6 +15,7 @@ from linkerd2_py.base.clock import ManualClock
 from linkerd2_py.base.tasks import spawn
 from linkerd2_py.controlplane.checks.control_plane import control_plane_checks
 from linkerd2_py.controlplane.checks.result import CheckResult
+from linkerd2_py.controlplane.checks.samples import samples_checks
 from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.metrics.embedded.ring import SampleStore
 from linkerd2_py.controlplane.metrics.embedded.scraper import Scraper
@@ -50,14 +51,7 @@ async def test_self_check_shows_what_the_proxy_api_lacks() -> None:
     async def problem() -> str:
         return "127.0.0.1:1: connection refused"
 
-    local_mesh, samples, clock = LocalMesh(), SampleStore(), ManualClock()
-    results = await control_plane_checks(
-        local_mesh.mesh,
-        metrics=EmbeddedStore(samples, clock=clock),
-        reports=Scraper(local_mesh.store, store=samples, clock=clock),
-        clock=clock,
-        proxy_api_problem=problem,
-    )
+    results = await control_plane_checks(LocalMesh().mesh, proxy_api_problem=problem)
     assert results[1] == CheckResult(
         description="control plane can talk to the proxy-api",
         status="error",
@@ -80,12 +74,12 @@ async def test_a_proxy_that_is_new_is_not_late_yet() -> None:
     messages = []
     for later_s in (1, 59):
         clock.advance(later_s)
-        results = await control_plane_checks(
+        results = await samples_checks(
             local_mesh.mesh,
             metrics=EmbeddedStore(samples, clock=clock),
             reports=scraper,
             clock=clock,
-            proxy_api_problem=problem,
+            prometheus_problem=None,
         )
         messages.append(results[-1].message)
     await scraper.stop()

@@ -197,13 +197,18 @@ def test_each_controller_tells_its_usage(controller: Container, process: str) ->
     assert f"controller {process}" in done.stdout
 
 
+WITHOUT = ("linkerd2_py.cli.top.page",)
+"""What needs an extra that no image has: nobody looks at a live table in a pod."""
+
+
 def test_every_module_of_ours_can_be_imported(controller: Container) -> None:
     source = (
-        "import importlib, pkgutil, linkerd2_py\n"
+        "import importlib, pkgutil, sys, linkerd2_py\n"
         "for one in pkgutil.walk_packages(linkerd2_py.__path__, 'linkerd2_py.'):\n"
-        "    if not one.name.endswith('__main__'): importlib.import_module(one.name)\n"
+        "    if one.name.endswith('__main__') or one.name in sys.argv: continue\n"
+        "    importlib.import_module(one.name)\n"
     )
-    done = controller.run(PYTHON, "-I", "-c", source, uid=CONTROLLER_UID)
+    done = controller.run(PYTHON, "-I", "-c", source, *WITHOUT, uid=CONTROLLER_UID)
     assert done.returncode == 0, done.stderr
 
 
