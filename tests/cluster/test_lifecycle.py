@@ -56,6 +56,8 @@ def _clean(kubectl: Kubectl) -> None:
 def sweep(kubectl: Kubectl) -> None:
     label = "--selector=linkerd.io/control-plane-ns"
     for kinds in (
+        # First: while an API has no server, no namespace goes.
+        "apiservices",
         "validatingwebhookconfigurations,mutatingwebhookconfigurations",
         "clusterroles,clusterrolebindings",
         "namespaces",
