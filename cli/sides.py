@@ -2,20 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Final
 
+import typer
+
+from linkerd2_py.cli import completing, output
 from linkerd2_py.cli.api import connect
 from linkerd2_py.cli.errors import bad_usage
 from linkerd2_py.cli.options import Globals, checked_window
 from linkerd2_py.cli.resources import WITH_PODS, parse_resources
 
+FORMS: Final = ("table", "json")
+WithProxies = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="RESOURCE",
+        help="TYPE, TYPE NAME or TYPE/NAME: po, ns, or what owns pods.",
+        autocompletion=completing.resources("deploy", "po", "ns"),
+    ),
+]
+Rows = Sequence[Mapping[str, Any]]
+
 _OF: Final = WITH_PODS | {"namespace"}
 
 
-def rows_of(
-    path: str, words: Sequence[str], *, window: str, given: Globals
-) -> Sequence[Mapping[str, Any]]:
+def show(rows: Rows, *, form: str, json: Callable[[Rows], Any], table: Callable[..., str]) -> None:
+    """Rows of traffic as one of FORMS, by whoever writes it so."""
+    if form == "json":
+        output.write_json(json(rows))
+    elif rows:
+        output.write(table(rows, paint=output.paint_for(sys.stdout)))
+    else:
+        output.note("No traffic found.")
+
+
+def rows_of(path: str, words: Sequence[str], *, window: str, given: Globals) -> Rows:
     """The rows of an answer about the resource that `words` name. CliError for what has no proxies."""
     checked_window(window)
     wanted = parse_resources(words)
@@ -24,7 +47,7 @@ def rows_of(
             "one resource that has proxies is needed, e.g. deploy/web, or deploy, or ns"
         )
     with connect(given) as api:
-        rows: Sequence[Mapping[str, Any]] = api.get(
+        rows: Rows = api.get(
             path,
             type=wanted[0].kind,
             name=wanted[0].name,

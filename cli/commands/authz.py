@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
@@ -15,7 +14,7 @@ from linkerd2_py.cli.options import Globals, TimeWindow, output_option
 from linkerd2_py.cli.render import sides
 from linkerd2_py.cli.render.table import Column, render_table
 from linkerd2_py.cli.resources import WITH_PODS, parse_resources
-from linkerd2_py.cli.sides import rows_of
+from linkerd2_py.cli.sides import FORMS, rows_of, show
 
 _COLUMNS: Final = ("route", "server", "authorization_policy", "server_authorization")
 
@@ -33,7 +32,7 @@ def authz(
         bool, typer.Option("--stats", help="With the requests that each let in, and refused ones.")
     ] = False,
     window: TimeWindow = "1m",
-    form: Annotated[str, output_option("table", "json")] = "table",
+    form: Annotated[str, output_option(*FORMS)] = "table",
     *,
     given: Globals,
 ) -> None:
@@ -47,9 +46,10 @@ def authz(
       authz deploy/web
       authz deploy/web --stats -t 5m
     """
-    output.one_of(form, allowed=("table", "json"))
+    output.one_of(form, allowed=FORMS)
     if stats:
-        _show_stats(rows_of("/authz", resource, window=window, given=given), form=form)
+        traffic = rows_of("/authz", resource, window=window, given=given)
+        show(traffic, form=form, json=sides.authz_json, table=sides.authz_table)
         return
     wanted = parse_resources(resource)
     if len(wanted) > 1 or wanted[0].kind not in WITH_PODS:
@@ -67,15 +67,6 @@ def authz(
         output.note("No authorizations found.")
     else:
         output.write(authorization_table(rows))
-
-
-def _show_stats(rows: Sequence[Mapping[str, Any]], *, form: str) -> None:
-    if form == "json":
-        output.write_json(sides.authz_json(rows))
-    elif rows:
-        output.write(sides.authz_table(rows, paint=output.paint_for(sys.stdout)))
-    else:
-        output.note("No traffic found.")
 
 
 def authorization_table(rows: Sequence[Mapping[str, Any]]) -> str:

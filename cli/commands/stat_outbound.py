@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
-import typer
-
-from linkerd2_py.cli import completing, output
+from linkerd2_py.cli import output
 from linkerd2_py.cli.options import Globals, TimeWindow, output_option
 from linkerd2_py.cli.render import sides as render
-from linkerd2_py.cli.sides import rows_of
+from linkerd2_py.cli.sides import FORMS, WithProxies, rows_of, show
 
 
 def stat_outbound(
-    resource: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="RESOURCE",
-            help="TYPE, TYPE NAME or TYPE/NAME: po, ns, or what owns pods.",
-            autocompletion=completing.resources("deploy", "po", "ns"),
-        ),
-    ],
+    resource: WithProxies,
     window: TimeWindow = "1m",
-    form: Annotated[str, output_option("table", "json")] = "table",
+    form: Annotated[str, output_option(*FORMS)] = "table",
     *,
     given: Globals,
 ) -> None:
@@ -36,11 +26,6 @@ def stat_outbound(
       stat-outbound deploy/web
       stat-outbound ns
     """
-    output.one_of(form, allowed=("table", "json"))
+    output.one_of(form, allowed=FORMS)
     rows = rows_of("/stat-outbound", resource, window=window, given=given)
-    if form == "json":
-        output.write_json(render.outbound_json(rows))
-    elif rows:
-        output.write(render.outbound_table(rows, paint=output.paint_for(sys.stdout)))
-    else:
-        output.note("No traffic found.")
+    show(rows, form=form, json=render.outbound_json, table=render.outbound_table)

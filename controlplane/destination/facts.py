@@ -3,12 +3,6 @@
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
-from linkerd2_py.base.names import (
-    LABEL_CONTROL_PLANE_NS,
-    LABEL_POD,
-    LABEL_SERVICE_ACCOUNT,
-    owner_label,
-)
 from linkerd2_py.controlplane.destination.settings import Settings
 from linkerd2_py.controlplane.mesh.objects import (
     ContainerPort,
@@ -17,6 +11,7 @@ from linkerd2_py.controlplane.mesh.objects import (
     Labels,
     Pod,
 )
+from linkerd2_py.controlplane.mesh.pod_labels import labels_of
 from linkerd2_py.controlplane.mesh.policy import Server
 from linkerd2_py.controlplane.mesh.store import Mesh
 
@@ -27,8 +22,6 @@ LABEL_ZONE_LOCALITY: Final = "zone_locality"
 LABEL_EXTERNAL_WORKLOAD: Final = "external_workload"
 OPAQUE: Final = "opaque"
 """The protocol of a Server whose bytes are not parsed."""
-# Which revision of its Deployment a pod is of.
-_TEMPLATE_HASH: Final = "pod-template-hash"
 
 
 class PeerIdentity(NamedTuple):
@@ -72,7 +65,7 @@ def of_pod(
     its own.
     """
     ip, port = address
-    labels = {**_labels(pod), **labels}
+    labels = {**labels_of(pod), **labels}
     if not pod.meshed or port not in pod.proxied:
         # Where the program itself answers, nobody could prove who it is.
         return EndpointFacts(ip, port, labels)
@@ -144,14 +137,3 @@ def _means(server: Server, *, port: int, ports: tuple[ContainerPort, ...]) -> bo
 def _selects(server: Server, workload: Pod | ExternalWorkload) -> bool:
     selector = server.pods if isinstance(workload, Pod) else server.external_workloads
     return selector is not None and selector.selects(workload.labels)
-
-
-def _labels(pod: Pod) -> dict[str, str]:
-    labels = {LABEL_POD: pod.name, LABEL_SERVICE_ACCOUNT: pod.service_account}
-    if pod.owner:
-        labels[owner_label(pod.owner.kind)] = pod.owner.name
-    if pod.meshed:
-        labels[LABEL_CONTROL_PLANE_NS] = pod.control_plane
-    if revision := pod.labels.get(_TEMPLATE_HASH):
-        labels["pod_template_hash"] = revision
-    return labels

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from linkerd2_py.base.names import (
-    LABEL_CONTROL_PLANE_NS,
     LABEL_NAMESPACE,
     LABEL_POD,
     LABEL_SERVICE,
-    LABEL_SERVICE_ACCOUNT,
-    owner_label,
 )
 from linkerd2_py.controlplane.mesh.objects import Pod
+from linkerd2_py.controlplane.mesh.pod_labels import labels_of
 from linkerd2_py.controlplane.mesh.store import Mesh
 from linkerd2_py.controlplane.tap.events import Peer, TapEvent
-
-_TEMPLATE_HASH: Final = "pod-template-hash"
 
 
 def enrich(event: TapEvent, *, told_by: Pod, mesh: Mesh) -> None:
@@ -41,18 +35,7 @@ def enrich(event: TapEvent, *, told_by: Pod, mesh: Mesh) -> None:
 def _add(peer: Peer, *, pod: Pod | None) -> None:
     if pod is None:
         return
-    labels = {
-        LABEL_POD: pod.name,
-        LABEL_NAMESPACE: pod.namespace,
-        LABEL_SERVICE_ACCOUNT: pod.service_account,
-    }
-    if pod.owner:
-        labels[owner_label(pod.owner.kind)] = pod.owner.name
-    if pod.meshed:
-        labels[LABEL_CONTROL_PLANE_NS] = pod.control_plane
-    if revision := pod.labels.get(_TEMPLATE_HASH):
-        labels["pod_template_hash"] = revision
-    peer["metadata"] |= labels
+    peer["metadata"] |= {LABEL_NAMESPACE: pod.namespace, **labels_of(pod)}
 
 
 def _add_service(peer: Peer, *, pod: Pod, mesh: Mesh) -> None:

@@ -7,13 +7,13 @@ from typing import Final, NamedTuple
 
 from linkerd2_py.base.selectors import parse_selector
 from linkerd2_py.controlplane.mesh.objects import Key, Pod, WorkloadKey
+from linkerd2_py.controlplane.mesh.pod_labels import TEMPLATE_HASH
 from linkerd2_py.controlplane.mesh.store import Mesh
 from linkerd2_py.controlplane.public_api.kinds import Kind
 from linkerd2_py.controlplane.tap.refusals import BadRequestError, NotFoundError
 from linkerd2_py.controlplane.tap.request import TapRequest
 
 _NAMED_MOST: Final = 5
-_TEMPLATE_HASH: Final = "pod-template-hash"
 _JOB_LABELS: Final = ("batch.kubernetes.io/job-name", "job-name")
 
 
@@ -82,7 +82,7 @@ def _owner_of(pod: Pod, *, kind: Kind) -> str:
     owner = pod.owner
     if owner and owner.kind == kind:
         return owner.name
-    if kind is Kind.REPLICASET and owner and (revision := pod.labels.get(_TEMPLATE_HASH)):
+    if kind is Kind.REPLICASET and owner and (revision := pod.labels.get(TEMPLATE_HASH)):
         return f"{owner.name}-{revision}"
     if kind is Kind.JOB:
         return next((pod.labels[label] for label in _JOB_LABELS if label in pod.labels), "")
