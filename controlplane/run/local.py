@@ -6,10 +6,14 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_network
+from typing import NamedTuple
+
+from prometheus_client import CollectorRegistry
 
 from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.base.tap import SERVICE_ACCOUNT
 from linkerd2_py.controlplane.checks.result import CheckResult
+from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.identity.identity import Identity, IdentitySettings
 from linkerd2_py.controlplane.identity.names import TrustDomain
 from linkerd2_py.controlplane.listen import LOOPBACK, Listen
@@ -94,20 +98,14 @@ async def build_embedded(
     async with AsyncExitStack() as starting:
         running = starting.enter_async_context
         metrics = starting.enter_context(own_metrics())
-        destination = starting.enter_context(serve_destination(store, metrics=metrics))
-        policy = starting.enter_context(
-            serve_policy(store, settings=_policy_settings(networks, identity), metrics=metrics)
+        asked = await _serve_proxies(
+            starting,
+            store,
+            listen=proxy_api,
+            networks=networks,
+            identity=identity,
+            metrics=metrics,
         )
-        certifying = await running(serve_identity(identity, metrics=metrics)) if identity else None
-        own = await running(certified_by(certifying)) if certifying else None
-        addresses = await running(
-            serve_proxy_api(
-                what_proxies_ask(destination=destination, policy=policy, identity=certifying),
-                listen=[proxy_api, LOOPBACK] if proxy_api.secured else [proxy_api],
-                identity=own,
-            )
-        )
-        proxies_ask, local_api = addresses[0], addresses[-1]
         samples = await running(
             ask_prometheus(prometheus, store=store, interval_s=scrape_interval_s, clock=clock)
             if prometheus
@@ -116,22 +114,17 @@ async def build_embedded(
         changes = starting.enter_context(follow_changes(store, clock=clock))
         parts = Parts(
             mesh=store.mesh,
-            destination=destination,
+            destination=asked.destination,
             metrics=samples.metrics,
             reports=samples.reports,
             prometheus_problem=samples.prometheus_problem,
             clock=clock,
-            proxy_api_problem=partial(health_problem, local_api),
-            trust=certifying.trust if certifying else None,
+            proxy_api_problem=partial(health_problem, asked.local_api),
+            trust=asked.identity.trust if asked.identity else None,
             further_checks=further_checks,
             changes=lambda: changes.kept,
         )
-        watcher = (
-            await running(certified_by(certifying, service_account=SERVICE_ACCOUNT))
-            if certifying
-            else None
-        )
-        tap = await running(serve_tap(store, metrics=metrics, identity=watcher))
+        tap = await _watch_proxies(starting, store, identity=asked.identity, metrics=metrics)
         people_ask = await running(
             serve_public_api(
                 parts,
@@ -151,14 +144,64 @@ async def build_embedded(
         # Else those who watch would be waited for.
         starting.push_async_callback(tap.stop)
         return EmbeddedControlPlane(
-            proxies_ask,
-            local_api,
+            asked.proxy_api,
+            asked.local_api,
             people_ask,
             browsers_ask,
             tap,
-            certifying,
+            asked.identity,
             starting.pop_all(),
         )
+
+
+class _ProxiesAsk(NamedTuple):
+    """Who answers proxies, and where they and programs of this machine ask."""
+
+    destination: Destination
+    identity: Identity | None
+    proxy_api: str
+    local_api: str
+
+
+async def _serve_proxies(
+    starting: AsyncExitStack,
+    store: MeshStore,
+    *,
+    listen: Listen,
+    networks: Sequence[str],
+    identity: IdentitySettings | None,
+    metrics: CollectorRegistry,
+) -> _ProxiesAsk:
+    running = starting.enter_async_context
+    destination = starting.enter_context(serve_destination(store, metrics=metrics))
+    policy = starting.enter_context(
+        serve_policy(store, settings=_policy_settings(networks, identity), metrics=metrics)
+    )
+    certifying = await running(serve_identity(identity, metrics=metrics)) if identity else None
+    own = await running(certified_by(certifying)) if certifying else None
+    addresses = await running(
+        serve_proxy_api(
+            what_proxies_ask(destination=destination, policy=policy, identity=certifying),
+            listen=[listen, LOOPBACK] if listen.secured else [listen],
+            identity=own,
+        )
+    )
+    return _ProxiesAsk(destination, certifying, addresses[0], addresses[-1])
+
+
+async def _watch_proxies(
+    starting: AsyncExitStack,
+    store: MeshStore,
+    *,
+    identity: Identity | None,
+    metrics: CollectorRegistry,
+) -> TapService:
+    """As the account that proxies let watch them."""
+    running = starting.enter_async_context
+    own = (
+        await running(certified_by(identity, service_account=SERVICE_ACCOUNT)) if identity else None
+    )
+    return await running(serve_tap(store, metrics=metrics, identity=own))
 
 
 def _policy_settings(networks: Sequence[str], identity: IdentitySettings | None) -> PolicySettings:
