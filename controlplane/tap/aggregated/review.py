@@ -43,7 +43,7 @@ class Reviews:
         logger.info("%s may not watch %s%s", user.name, what, where)
         raise NotAllowedError(
             f"tap authorization failed: {user.name} cannot watch {what}.{GROUP}{where};"
-            " bind the ClusterRole linkerd-tap-admin, or one for less"
+            " bind the ClusterRole that its install has made (linkerd-…-tap-admin), or one for less"
         )
 
 
