@@ -59,6 +59,11 @@ def _parts(text: str) -> Iterator[tuple[str, int]]:
     yield text[start:], line
 
 
+def _is_merge(event: Any) -> bool:
+    """Of a key. In quotes it is a name as any other."""
+    return isinstance(event, yaml.ScalarEvent) and event.value == _MERGE and event.implicit[0]
+
+
 class _Node:
     """A mapping or a list that is being read."""
 
@@ -66,6 +71,8 @@ class _Node:
         self.value: Any = [] if is_list else {}
         self.anchor = anchor
         self.key: str | None = None
+        # What the key says.
+        self.merges = False
         self.merged: list[dict[str, Any]] = []
         self.size = 1
 
@@ -140,7 +147,8 @@ class _Reading:
             node.value.append(value)
         elif node.key is None:
             node.key = self._key(value, event)
-        elif node.key == _MERGE:
+            node.merges = _is_merge(event)
+        elif node.merges:
             node.merged += self._mappings(value, event)
             node.key = None
         else:

@@ -30,6 +30,8 @@ _FLOAT: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0
 _BASES: Final = {"two": 2, "sixteen": 16, "eight": 8, "ten": 10}
 _BASE_60: Final = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?", re.ASCII)
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt ].*)?", re.ASCII)
+_SIGNS: Final = ("<<", "=")
+"""Plain, the first merges, and the second is a type of its own in YAML 1.1."""
 _LONGEST_NUMBER: Final = 64
 """Beyond any that is meant as one, and any that takes long to read."""
 
@@ -67,7 +69,7 @@ def is_plain(text: str) -> bool:
     """Whether a text may stand without quotes: it means itself, to all who read YAML."""
     if not text or not isinstance(meaning_of(text), str):
         return False
-    return not (_BASE_60.fullmatch(text) or _DAY.fullmatch(text))
+    return not (text in _SIGNS or _BASE_60.fullmatch(text) or _DAY.fullmatch(text))
 
 
 def spelling_of(value: Scalar) -> str:

@@ -51,12 +51,34 @@ def test_numbers_keep_their_spelling(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["80", "true", "y", "", "~", "1e3", "0x1f", "2026-01-01", "12:30", "a: b", "# a", "-"]
+    "text",
+    [
+        "80",
+        "true",
+        "y",
+        "",
+        "~",
+        "1e3",
+        "0x1f",
+        "2026-01-01",
+        "12:30",
+        "a: b",
+        "# a",
+        "-",
+        "<<",
+        "=",
+    ],
 )
 def test_texts_stay_texts_to_everybody(text: str) -> None:
-    written = to_yaml({"a": text})
-    assert read(written) == [{"a": text}]
-    assert yaml.safe_load(written) == {"a": text}
+    value = {"a": text, text: {"b": 1}}
+    written = to_yaml(value)
+    assert read(written) == [value]
+    assert yaml.safe_load(written) == value
+
+
+@pytest.mark.parametrize("text", ['"<<": {b: 1}', "'<<': 1", '? &m "<<"\n: 1', "a: &m <<\n*m : 1"])
+def test_a_merge_is_said_without_quotes(text: str) -> None:
+    assert "<<" in read(text)[0]
 
 
 VALUES = st.recursive(
