@@ -1,6 +1,7 @@
 // All namespaces and workloads, what needs a look first.
 
 import type { JSX } from "preact";
+import { useRef } from "preact/hooks";
 import { rows, type Row, type Stats } from "../api";
 import { health, percent, rps } from "../format";
 import { keyOf, pathOf, short } from "../kinds";
@@ -101,10 +102,22 @@ function Whole({ all }: { all: readonly Row[] }): JSX.Element {
   );
 }
 
+/** The red before the orange; among equals, who was there before keeps the place, for somebody may be about to
+ * click there, and the rates of two that fail alike change order with every answer.
+ */
+function useSettled(found: readonly Row[]): readonly Row[] {
+  const places = useRef(new Map<string, number>());
+  const before = places.current;
+  const grade = (row: Row) => (health(rateOf(row.stats)) === "bad" ? 0 : 1);
+  const place = (row: Row) => before.get(keyOf(row)) ?? before.size;
+  const settled = [...found].sort((a, b) => grade(a) - grade(b) || place(a) - place(b));
+  places.current = new Map(settled.map((row, at) => [keyOf(row), at]));
+  return settled;
+}
+
 export function Attention({ all }: { all: readonly Row[] }): JSX.Element | null {
-  const worst = all
-    .filter((row) => ["warn", "bad"].includes(health(rateOf(row.stats))) || row.failed > 0)
-    .sort((a, b) => (rateOf(a.stats) ?? 2) - (rateOf(b.stats) ?? 2));
+  const ill = all.filter((row) => ["warn", "bad"].includes(health(rateOf(row.stats))) || row.failed > 0);
+  const worst = useSettled(ill.sort((a, b) => (rateOf(a.stats) ?? 2) - (rateOf(b.stats) ?? 2)));
   if (!worst.length) return null;
   return (
     <section class="attention" aria-label="Needs a look">
