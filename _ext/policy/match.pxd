@@ -14,6 +14,7 @@ cdef enum StepKind:
     STEP_ALL, STEP_ANY, STEP_NOT      # of the steps up to `after`
     STEP_PATH, STEP_PREFIX, STEP_PATH_REGEX
     STEP_METHOD
+    STEP_HOST, STEP_HOST_BELOW
     STEP_HEADER, STEP_HEADER_REGEX
     STEP_QUERY, STEP_QUERY_REGEX
 
@@ -21,7 +22,7 @@ cdef struct Step:
     StepKind kind
     uint32_t after                # of an array: the step behind it and its parts
     const char* name              # of a header, in lower case, or of a parameter
-    const char* text
+    const char* text              # of a host, in lower case
     const Dfa* dfa
     uint32_t name_length
     uint32_t text_length

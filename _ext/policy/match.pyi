@@ -24,6 +24,12 @@ def path_prefix(text: bytes) -> Condition:
     """The path begins with these segments; one slash at the end does not count."""
 
 def path_regex(regex: Regex) -> Condition: ...
+def host(text: bytes) -> Condition:
+    """The authority, without its port, is this, whatever its case; a dot at its end does not count."""
+
+def host_below(text: bytes) -> Condition:
+    """The authority is some name below this domain; not the domain itself."""
+
 def method(name: bytes) -> Condition: ...
 def header(name: bytes, value: bytes | Regex) -> Condition:
     """Some field of this name, whatever its case, has this value."""

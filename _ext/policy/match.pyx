@@ -113,6 +113,14 @@ def path_regex(Regex regex not None):
     return valued(STEP_PATH, STEP_PATH_REGEX, regex)
 
 
+def host(bytes text not None):
+    return leaf(STEP_HOST, text.lower().removesuffix(b"."))
+
+
+def host_below(bytes text not None):
+    return leaf(STEP_HOST_BELOW, b"." + text.lower().removesuffix(b"."))
+
+
 def method(bytes name not None):
     return leaf(STEP_METHOD, name)
 
@@ -187,6 +195,8 @@ cdef bint step_holds(const Step* steps, uint32_t at, Head head, const Line* line
         return parts_hold(steps, at, head, line)
     if step.kind == STEP_HEADER or step.kind == STEP_HEADER_REGEX:
         return some_header(step, head)
+    if step.kind == STEP_HOST or step.kind == STEP_HOST_BELOW:
+        return is_host(host_of(head.authority), step)
     return some_parameter(step, line.query)
 
 
@@ -209,6 +219,30 @@ cdef bint begins_with(Span path, const Step* step) noexcept:
     if path.len < step.text_length or memcmp(path.ptr, step.text, step.text_length):
         return False
     return path.len == step.text_length or path.ptr[step.text_length] == c"/"
+
+
+cdef Span host_of(Span authority) noexcept:
+    """Without its port, and without the dot at its end."""
+    cdef Span host = authority
+    while host.len and c"0" <= host.ptr[host.len - 1] <= c"9":
+        host.len -= 1
+    if host.len and host.ptr[host.len - 1] == c":":
+        host.len -= 1
+    else:
+        host.len = authority.len
+    if host.len and host.ptr[host.len - 1] == c".":
+        host.len -= 1
+    return host
+
+
+cdef bint is_host(Span host, const Step* step) noexcept:
+    cdef size_t length = step.text_length
+    if step.kind == STEP_HOST_BELOW and host.len > length:
+        host.ptr += host.len - length
+        host.len = length
+    elif step.kind == STEP_HOST_BELOW:
+        return False
+    return equals_lower(host.ptr, host.len, step.text, length)
 
 
 cdef bint some_header(const Step* step, Head head) noexcept:

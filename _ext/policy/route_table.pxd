@@ -1,25 +1,17 @@
 """Which plan the requests to one target follow."""
 
-from cpython.ref cimport PyObject
 from cython cimport final
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint64_t
 from linkerd2_py._ext.exchange.head cimport Head
 from linkerd2_py._ext.exchange.plan cimport Plan
-from linkerd2_py._ext.policy.match cimport Beginning, Step
-
-cdef struct Rule:
-    Beginning beginning           # all borrowed from `kept`
-    const Step* steps
-    PyObject* plan
+from linkerd2_py._ext.policy.rules cimport Rules
 
 @final
-cdef class RouteTable:
+cdef class RouteTable(Rules):
     """Immutable: the shell replaces a target's table whole, so no request sees half of an old and half of a
     new one."""
     cdef readonly Plan otherwise      # of requests that no rule means; None: they have no plan
-    cdef Rule* rules                  # owned, freed in __dealloc__; the first that holds decides
-    cdef readonly Py_ssize_t count
-    cdef list kept
+    cdef list plans                   # of Plan, one for each rule
     cdef Plan plan_for(self, Head head)    # None: the request has no plan
 
 @final

@@ -2,18 +2,14 @@ from collections.abc import Callable, Iterable
 
 from linkerd2_py._ext.exchange.plan import Plan
 from linkerd2_py._ext.policy.match import Condition
+from linkerd2_py._ext.policy.rules import Rules
 
-RULES_MAX: int
-"""In one table. Each may cost each request a look."""
-
-class RouteTable:
+class RouteTable(Rules):
     """Which plan the requests to one target follow: that of the first of `rules` whose condition holds, else
     `otherwise`; where that is None they have none. Immutable; ValueError for more than RULES_MAX rules."""
 
     @property
     def otherwise(self) -> Plan | None: ...
-    @property
-    def count(self) -> int: ...
     def __init__(
         self, rules: Iterable[tuple[Condition, Plan]] = (), *, otherwise: Plan | None = None
     ) -> None: ...

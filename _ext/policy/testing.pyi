@@ -8,7 +8,11 @@ from linkerd2_py._ext.policy.route_table import RouteTable
 Fields: TypeAlias = Iterable[tuple[bytes, bytes]]
 
 def holds(
-    condition: Condition, path: bytes = b"/", method: bytes = b"GET", fields: Fields = ()
+    condition: Condition,
+    path: bytes = b"/",
+    method: bytes = b"GET",
+    fields: Fields = (),
+    authority: bytes = b"",
 ) -> bool: ...
 def plan_for(
     table: RouteTable, path: bytes = b"/", method: bytes = b"GET", fields: Fields = ()

@@ -21,10 +21,15 @@ cdef Head head_of(bytes method, bytes path, list fields):
     return head
 
 
-def holds(Condition condition not None, bytes path=b"/", bytes method=b"GET", object fields=()):
+def holds(
+    Condition condition not None, bytes path=b"/", bytes method=b"GET", object fields=(),
+    bytes authority=b"",
+):
     cdef list kept = list(fields)
     cdef Head head = head_of(method, path, kept)
     cdef Line line = line_of(head)
+    head.authority.ptr = authority
+    head.authority.len = len(authority)
     try:
         return condition_holds(condition.steps, head, &line)
     finally:

@@ -18,7 +18,8 @@ from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.policy import match
 from linkerd2_py._ext.policy.match import Condition
 from linkerd2_py._ext.policy.regex import Regex
-from linkerd2_py._ext.policy.route_table import RULES_MAX, RouteTable
+from linkerd2_py._ext.policy.route_table import RouteTable
+from linkerd2_py._ext.policy.rules import RULES_MAX
 from linkerd2_py.base.tasks import spawn
 from linkerd2_py.proto.gen import destination_pb2 as destination
 from linkerd2_py.proto.gen import http_types_pb2 as http_types

@@ -11,7 +11,8 @@ from linkerd2_py._ext.exchange.plan import Plan, ResponseClasses
 from linkerd2_py._ext.policy import match
 from linkerd2_py._ext.policy.match import Condition
 from linkerd2_py._ext.policy.regex import Regex
-from linkerd2_py._ext.policy.route_table import RULES_MAX, NamedRoutes, RouteTable
+from linkerd2_py._ext.policy.route_table import NamedRoutes, RouteTable
+from linkerd2_py._ext.policy.rules import RULES_MAX
 from linkerd2_py._ext.policy.testing import counts_as, holds, plan_for
 
 YES, NO = match.all_of([]), match.any_of([])
@@ -45,6 +46,32 @@ def test_the_request_line(condition: Condition, path: bytes, expected: bool) -> 
 def test_the_method_is_compared_whole() -> None:
     assert holds(match.method(b"PROPFIND"), method=b"PROPFIND")
     assert not holds(match.method(b"PUT"), method=b"P")
+
+
+@pytest.mark.parametrize(
+    ("authority", "is_web", "is_below"),
+    [
+        (b"web.shop", True, True),
+        (b"WEB.shop:80", True, True),
+        (b"web.shop.", True, True),
+        (b"web.shop.:8080", True, True),
+        (b"a.web.shop", False, True),
+        (b"shop:80", False, False),
+        (b".shop", False, False),
+        (b"webshop", False, False),
+        (b"web.shop1", False, False),
+        (b"10.0.0.1", False, False),
+        (b"[::1]:80", False, False),
+        (b":80", False, False),
+        (b"", False, False),
+    ],
+)
+def test_hosts_are_names_without_ports(authority: bytes, is_web: bool, is_below: bool) -> None:
+    assert holds(match.host(b"Web.Shop."), authority=authority) is is_web
+    assert holds(match.host_below(b"Shop"), authority=authority) is is_below
+    assert holds(match.host(authority.partition(b":")[0] or b"x"), authority=authority) is (
+        authority[:1] not in {b"[", b":", b""}
+    )
 
 
 def test_some_field_of_a_name_has_the_value() -> None:
