@@ -103,6 +103,13 @@ EnforcedHost = Annotated[
         what="Under which Host the page is served, as a regular expression (empty: under any).",
     ),
 ]
+LiveCalls = Annotated[
+    str,
+    _boolean(
+        "--live-calls",
+        what="Whoever reaches the page watches calls that this account may watch, by the cluster's tap.",
+    ),
+]
 GrafanaUrl = Annotated[
     str,
     _value(

@@ -145,11 +145,11 @@ _NO_TAP: Final = "; has this cluster's control plane a tap? `linkerd2-py check` 
 
 def path_of(asked: Asked) -> str:
     """Where an API server takes the question: its rules are about what is in the path."""
-    root = "/apis/tap.linkerd.io/v1alpha1/watch/namespaces"
-    kind, name = asked["type"], asked.get("name", "")
-    if kind == "namespace":
-        return f"{root}/{name}/tap"
-    return f"{root}/{asked.get('namespace', '')}/{kind}s/{name}/tap"
+    from linkerd2_py.controlplane.tap.aggregated.paths import watch_path
+
+    return watch_path(
+        asked["type"], name=asked.get("name", ""), namespace=asked.get("namespace", "")
+    )
 
 
 def _read(line: str | bytes) -> Told:

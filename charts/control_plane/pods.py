@@ -94,7 +94,8 @@ class Container:
     resources: str
     mounts: Mapping[str, str] = field(default_factory=dict)
     """Volumes, by where they are."""
-    asks_api_server: bool = True
+    asks_api_server: Operand = True
+    """Whether it gets a token for that."""
     other: OtherProgram | None = None
     """Where the program is none of ours."""
 
@@ -270,7 +271,6 @@ def _affinity(component: Component) -> When:
 
 
 def _container(made: Container) -> Tree:
-    token: list[Tree] = [{"name": _TOKEN, "mountPath": _TOKEN_DIR, "readOnly": True}]
     mounts: list[Tree] = [
         {"name": name, "mountPath": path, "readOnly": True} for path, name in made.mounts.items()
     ]
@@ -309,9 +309,16 @@ def _container(made: Container) -> Tree:
         "volumeMounts": [
             *mounts,
             *(other.mounts if other else ()),
-            *(token if made.asks_api_server else []),
+            *_token_mounts(made.asks_api_server),
         ],
     }
+
+
+def _token_mounts(asks: Operand) -> list[Tree]:
+    mount: Tree = {"name": _TOKEN, "mountPath": _TOKEN_DIR, "readOnly": True}
+    if isinstance(asks, bool):
+        return [mount] if asks else []
+    return [When(asks, mount)]
 
 
 def _arguments(made: Container) -> list[Tree]:

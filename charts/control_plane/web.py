@@ -1,10 +1,12 @@
-"""Web: the dashboard. It may nothing in the cluster: all that it shows it asks of public-api."""
+"""Web: the dashboard. All that it shows it asks of public-api, but for live calls: unless its privileges are
+restricted it may watch those of everything, for whoever reaches the page. It may nothing else in the cluster.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
-from linkerd2_py.charts.control_plane.access import account
+from linkerd2_py.charts.control_plane.access import account, binding
 from linkerd2_py.charts.control_plane.named import service
 from linkerd2_py.charts.control_plane.pods import (
     Component,
@@ -12,12 +14,22 @@ from linkerd2_py.charts.control_plane.pods import (
     deployment,
     disruption_budget,
 )
-from linkerd2_py.charts.nodes import NAMESPACE, Default, Manifest, Ref, When, text
+from linkerd2_py.charts.nodes import (
+    NAMESPACE,
+    Default,
+    Manifest,
+    Not,
+    Ref,
+    When,
+    every,
+    text,
+)
 from linkerd2_py.charts.pod.kinds import Meshed
 
 _NAME: Final = "linkerd-web"
 _COMPONENT: Final = "web"
 _GRAFANA: Final = Ref("grafana.externalUrl")
+_WATCHES: Final = every(Ref("tap.enabled"), Not(Ref("dashboard.restrictPrivileges")))
 # A page of a stranger's, whose name was made to lead to the dashboard, sends that name.
 _HOSTS: Final = Default(
     Ref("dashboard.enforcedHostRegexp"),
@@ -44,12 +56,13 @@ WEB_COMPONENT: Final = Component(
                 text("--controller-namespace=", NAMESPACE),
                 text("--enforced-host=", _HOSTS),
                 When(_GRAFANA, text("--grafana-external-addr=", _GRAFANA)),
+                When(_WATCHES, "--live-calls=true"),
             ),
             ports={"http": 8084, "web-admin": 9994},
             admin=9994,
             probes="dashboard",
             resources="dashboard.resources",
-            asks_api_server=False,
+            asks_api_server=_WATCHES,
         ),
     ),
     meshed=Meshed(
@@ -68,6 +81,16 @@ WEB: Final = Manifest(
     "web.yaml",
     (
         account(_NAME, _COMPONENT),
+        When(
+            _WATCHES,
+            binding(
+                "ClusterRole",
+                text("linkerd-", NAMESPACE, "-web-admin"),
+                _COMPONENT,
+                subjects=[{"kind": "ServiceAccount", "name": _NAME, "namespace": NAMESPACE}],
+                to=text("linkerd-", NAMESPACE, "-tap-admin"),
+            ),
+        ),
         service(_NAME, _COMPONENT, port=("http", 8084), target=8084),
         disruption_budget(WEB_COMPONENT),
         deployment(WEB_COMPONENT),

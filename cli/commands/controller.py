@@ -272,6 +272,8 @@ def web(
     ] = _PUBLIC_API,
     enforced_host: flags.EnforcedHost = flags.DASHBOARD_HOSTS,
     grafana_external_addr: flags.GrafanaUrl = "",
+    live_calls: flags.LiveCalls = "false",
+    kubeconfig: flags.Kubeconfig = None,
     controller_namespace: flags.ControllerNamespace = "linkerd",
     log_level: flags.LogLevel = "info",
     log_format: flags.LogFormat = "plain",
@@ -286,6 +288,8 @@ def web(
         hosts=flags.pattern(enforced_host, flag="--enforced-host"),
         grafana=flags.web_url(grafana_external_addr, flag="--grafana-external-addr"),
         namespace=controller_namespace,
+        live_calls=flags.is_true(live_calls, flag="--live-calls"),
+        kubeconfig=kubeconfig,
     )
     run_until_told(
         process.compose, admin=flags.listen(metrics_addr, flag="--metrics-addr or --admin-addr")

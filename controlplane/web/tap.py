@@ -46,6 +46,11 @@ def holder_of(token: str) -> Admit:
     return admit
 
 
+def anybody(_given: str) -> User:
+    """Whoever reaches the page: for a tap that lets watch what this process may, and no more."""
+    return User("dashboard")
+
+
 def websocket_route(tap: Tap, *, admit: Admit) -> WebSocketRoute:
     """For browsers that `admit` knows. The guard before it has seen that the page is ours."""
 

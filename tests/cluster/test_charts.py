@@ -293,7 +293,12 @@ MAY = {
         ("create", "authentication.k8s.io", "tokenreviews", ""),
     ],
     "linkerd-prometheus": [(verb, "", "pods", "") for verb in ("get", "list", "watch")],
-    "linkerd-web": [],
+    # In the role of people who may watch everything.
+    "linkerd-web": [
+        *(("watch", "tap.linkerd.io", f"{kind}/tap", "") for kind in ("deployments", "pods")),
+        ("watch", "tap.linkerd.io", "tap", "emojivoto"),
+        ("list", "", "namespaces", ""),
+    ],
     "linkerd-proxy-injector": [
         ("get", "", "namespaces", ""),
         ("get", "apps", "replicasets", ""),
@@ -334,12 +339,12 @@ ONE_ONLY = {
         ("update", "coordination.k8s.io", "leases", NAMESPACE),
     ],
     "linkerd-proxy-injector": [("patch", "", "events", ""), ("get", "", "namespaces", "")],
+    "linkerd-web": [("watch", "tap.linkerd.io", "pods/tap", "")],
 }
 """What an account may do, and others may not but for those whose work it is, too."""
 
 
-# Web asks nothing of the API server.
-@pytest.mark.parametrize("account", [one for one in ACCOUNTS if MAY[one]])
+@pytest.mark.parametrize("account", ACCOUNTS)
 def test_an_account_may_do_what_its_component_does(
     installed: None, kubectl: Kubectl, account: str
 ) -> None:

@@ -10,12 +10,14 @@ import json
 import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from websockets.asyncio.client import connect
 
 from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.charts.render import render
@@ -32,7 +34,7 @@ from tests.support.cluster.outside import NODE, make_namespace, own_address
 from tests.support.ports import free_port
 from tests.support.processes import Child
 from tests.support.tapped_proxy import TappedProxy, tapped
-from tests.support.wait import eventually, eventually_async
+from tests.support.wait import eventually, eventually_async, in_time
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -43,6 +45,7 @@ LABEL = "linkerd.io/control-plane-component"
 ENTRY = (sys.executable, "-m", "linkerd2_py.cli.main")
 # What runs its pods, and what would find its programs, which are processes of this machine.
 NOT_HERE = ("Deployment", "PodDisruptionBudget", "Service")
+WEB_ADMIN = f"linkerd-{NAMESPACE}-web-admin"
 RBAC = {"apiVersion": "rbac.authorization.k8s.io/v1"}
 Object = dict[str, Any]
 Said = tuple[int, str, str]
@@ -58,7 +61,9 @@ class Tapping:
 
 
 def objects(folder: Path) -> list[Object]:
-    """Those of the chart's tap; its certificate lies in `folder`, as it is mounted."""
+    """Those of the chart's tap, and what lets the dashboard watch; its certificate lies in `folder`, as it is
+    mounted.
+    """
     now = SystemClock().wall()
     root = Signer("root.linkerd.cluster.local", starts=now - 60)
     issuer = Signer("identity.linkerd.cluster.local", by=root, starts=now - 60)
@@ -76,7 +81,8 @@ def objects(folder: Path) -> list[Object]:
     return [
         one
         for one in everything
-        if one["metadata"].get("labels", {}).get(LABEL) == "tap" and one["kind"] not in NOT_HERE
+        if one["metadata"].get("labels", {}).get(LABEL) in {"tap", "web"}
+        and one["kind"] not in NOT_HERE
     ]
 
 
@@ -320,3 +326,71 @@ async def test_events_come_through_the_api_server_as_they_happen(
         watching.kill()
     # Whoever is gone is not told any more, through the API server, too.
     await eventually_async(lambda: shop.open == 0, deadline_s=START_S)
+
+
+@pytest.fixture
+def dashboard(tapping: Tapping, control_plane: ControlPlane, tmp_path: Path) -> Iterator[str]:
+    """Where a browser asks: web, as its account."""
+    account = control_plane.kubeconfig_of(f"system:serviceaccount:{NAMESPACE}:linkerd-web")
+    words = ("--live-calls=true", "--kubeconfig", account, "--public-api-addr", "127.0.0.1:1")
+    with Controller("web", *words, folder=tmp_path) as process:
+        process.wait_ready()
+        yield process.child.wait_for_line(r"web listens on (\S+)", deadline_s=START_S)[1]
+
+
+async def live(address: str, **asked: Any) -> AsyncIterator[Object]:
+    """What a page is told that asks this."""
+    headers = {"origin": f"http://{address}"}
+    async with connect(f"ws://{address}/api/tap", additional_headers=headers) as socket:
+        await socket.send(json.dumps({"namespace": SHOP, **asked}))
+        async for message in socket:
+            yield json.loads(message)
+
+
+async def first(address: str, **asked: Any) -> Object:
+    """What a page is told at once."""
+    async with aclosing(live(address, **asked)) as told:
+        return await in_time(anext(told), START_S)
+
+
+async def told_at_last(address: str, word: str) -> Any:
+    """What it says of this, as soon as it does: what holds is heard of in a moment."""
+
+    async def told() -> Any:
+        return (await first(address, type="pod", name="web-0")).get(word)
+
+    return await eventually_async(told, deadline_s=START_S, what=word)
+
+
+async def test_whoever_reaches_the_dashboard_watches_calls(
+    dashboard: str, shop: TappedProxy
+) -> None:
+    page = httpx2.get(f"http://{dashboard}/api/page", trust_env=False).json()
+    assert (page["source"], page["tap"]) == ("kubernetes", True)
+    await told_at_last(dashboard, "pods")
+    async with aclosing(live(dashboard, type="pod", name="web-0", path="/v")) as told:
+        assert (await anext(told))["notice"] == "watching"
+        await eventually_async(lambda: shop.open == 1, deadline_s=START_S)
+        assert shop.tell(path="/v", stream=1) == 1
+        event = await in_time(anext(told), START_S)
+        assert event["requestInitEvent"]["path"] == "/v"
+        assert event["destination"]["metadata"]["pod"] == "web-0"
+    # Whoever closes the page is not told any more.
+    await eventually_async(lambda: shop.open == 0, deadline_s=START_S)
+    gone = await first(dashboard, type="deploy", name="gone")
+    assert (gone["notice"], "there is no such deployment" in gone["reason"]) == ("ended", True)
+
+
+async def test_a_dashboard_that_may_not_says_so_in_one_line(
+    dashboard: str, tapping: Tapping, shop: TappedProxy, kubectl: Kubectl
+) -> None:
+    (binding,) = (one for one in tapping.made if one["metadata"]["name"] == WEB_ADMIN)
+    await asyncio.to_thread(kubectl, "delete", "clusterrolebinding", WEB_ADMIN)
+    try:
+        reason = await told_at_last(dashboard, "reason")
+    finally:
+        await asyncio.to_thread(kubectl.apply, binding)
+    user = f"system:serviceaccount:{NAMESPACE}:linkerd-web"
+    assert reason.startswith('not allowed to watch calls: pods.tap.linkerd.io "web-0" is forbidden')
+    assert f'User "{user}" cannot watch resource "pods/tap"' in reason
+    assert "\n" not in reason

@@ -102,7 +102,7 @@ async def scripted_api_server() -> AsyncIterator[tuple[ScriptedApiServer, ApiSer
     """One that runs, and who asks it."""
     server = ScriptedApiServer()
     app = web.Application()
-    app.router.add_get("/{path:.*}", server.answer)
+    app.router.add_route("*", "/{path:.*}", server.answer)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -16,14 +16,18 @@ from starlette.routing import Route
 from linkerd2_py import __version__
 from linkerd2_py.controlplane.public_api.kinds import Kind
 from linkerd2_py.controlplane.tap.aggregated.front_proxy import FrontProxy
-from linkerd2_py.controlplane.tap.aggregated.review import GROUP, VERSION, plural
+from linkerd2_py.controlplane.tap.aggregated.paths import (
+    GROUP,
+    GROUP_VERSION,
+    ROOT,
+    VERSION,
+    plural,
+)
 from linkerd2_py.controlplane.tap.door import WatchResponse, body_of
 from linkerd2_py.controlplane.tap.refusals import BadRequestError, NotFoundError, TapRefusedError
 from linkerd2_py.controlplane.tap.request import TARGETS, TapRequest
 from linkerd2_py.controlplane.tap.tap import Tap
 
-GROUP_VERSION: Final = f"{GROUP}/{VERSION}"
-ROOT: Final = f"/apis/{GROUP_VERSION}"
 _KINDS: Final = {plural(kind): kind for kind in sorted(TARGETS)}
 _VERSION: Final = {"groupVersion": GROUP_VERSION, "version": VERSION}
 _OK: Final = ("/healthz", "/healthz/log", "/healthz/ping", "/livez", "/readyz")

@@ -7,20 +7,14 @@ from typing import Final
 
 from linkerd2_py.controlplane.kubernetes_api import ApiError, Json, KubernetesApi
 from linkerd2_py.controlplane.public_api.kinds import Kind
+from linkerd2_py.controlplane.tap.aggregated.paths import GROUP, VERSION, plural
 from linkerd2_py.controlplane.tap.refusals import NotAllowedError, NotReadyError
 from linkerd2_py.controlplane.tap.request import TapRequest
 from linkerd2_py.controlplane.tap.tap import User
 
-GROUP: Final = "tap.linkerd.io"
-VERSION: Final = "v1alpha1"
 PATH: Final = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 
 logger = logging.getLogger(__name__)
-
-
-def plural(kind: Kind) -> str:
-    """What a kind is called in paths and in rules."""
-    return f"{kind.value}s"
 
 
 class Reviews:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.integration.web.conftest import (
     NARROW,
@@ -124,6 +124,29 @@ def test_without_a_token_it_is_said_how_calls_are_watched(page: Page, big_mesh: 
     shown(page)
     page.get_by_role("button", name="Watch", exact=True).click()
     expect(page.get_by_role("alert")).to_contain_text("linkerd2-py dashboard")
+
+
+@pytest.mark.parametrize("watches", [True, False])
+def test_in_a_cluster_the_command_is_named_where_the_page_may_not(
+    page: Page, big_mesh: str, watches: bool
+) -> None:
+    def told(route: Route) -> None:
+        facts = route.fetch().json()
+        route.fulfill(json={**facts, "source": "kubernetes", "tap": watches})
+
+    page.route("**/api/page", told)
+    page.goto(f"{big_mesh}{RESOURCE}")
+    shown(page)
+    live = page.get_by_role("region", name="Live calls", exact=True)
+    if watches:
+        page.get_by_role("button", name="Watch", exact=True).click()
+        live = live.get_by_role("alert")
+        expect(live).to_contain_text("not allowed to watch calls")
+    else:
+        expect(live).to_contain_text("This dashboard may not watch calls.")
+    name = RESOURCE.rpartition("/")[2]
+    command = f"linkerd2-py tap deploy/{name} -n "
+    expect(live.locator("code", has_text=command).first).to_be_visible()
 
 
 def test_something_is_found_and_opened_with_the_keyboard_alone(page: Page, big_mesh: str) -> None:

@@ -230,3 +230,36 @@ def test_processes_take_the_arguments_of_their_manifests(said):
         *("identity", "proxy-api", "destination", "public-api", "tap"),
         *("web", "injector"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "watches"),
+    [
+        ((), True),
+        (("dashboard.restrictPrivileges=true",), False),
+        (("tap.enabled=false",), False),
+    ],
+)
+def test_the_dashboard_watches_calls_unless_it_is_restricted(
+    said: tuple[str, ...], watches: bool
+) -> None:
+    objects = rendered(*said)
+    (container,) = (
+        one
+        for one in found(objects, "Deployment", "linkerd-web")["spec"]["template"]["spec"][
+            "containers"
+        ]
+        if one["name"] == "web"
+    )
+    assert ("--live-calls=true" in container["args"]) is watches
+    # Nor has one that is restricted anything to ask an API server with.
+    mounts = [one["name"] for one in container["volumeMounts"] or ()]
+    assert mounts == (["kube-api-access"] if watches else [])
+    bound = [
+        (one["metadata"]["name"], one["roleRef"]["name"])
+        for one in objects
+        if any(who["name"] == "linkerd-web" for who in one.get("subjects", ()))
+    ]
+    assert bound == (
+        [("linkerd-linkerd-web-admin", "linkerd-linkerd-tap-admin")] if watches else []
+    )

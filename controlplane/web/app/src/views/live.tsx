@@ -62,11 +62,8 @@ export function LiveCalls({
     <div ref={place} class="anchor">
     <Section title="Live calls" note={live.watching ? live.said : undefined} command={words}>
       {!page.data.tap ? (
-        <Nothing title="Calls are not watched from this page in a cluster yet.">
-          As somebody who may, watch them in a terminal:{" "}
-          <code>
-            linkerd2-py tap {short(thing.type)}/{thing.name} -n {thing.namespace}
-          </code>
+        <Nothing title="This dashboard may not watch calls.">
+          <InTerminal thing={thing} />
         </Nothing>
       ) : (
         <>
@@ -117,7 +114,7 @@ export function LiveCalls({
           </form>
           {live.problem && (
             <p class="problem" role="alert">
-              {live.problem}. {advice(live.problem)}
+              {live.problem}. <Advice problem={live.problem} thing={thing} local={page.data.source === "local"} />
             </p>
           )}
           {how === "top" ? (
@@ -132,14 +129,28 @@ export function LiveCalls({
   );
 }
 
-const advice = (problem: string): JSX.Element | string =>
-  /token|allowed|authori|forbidden/i.test(problem) ? (
+function Advice({ problem, thing, local }: { problem: string; thing: Thing; local: boolean }): JSX.Element {
+  if (!/token|allowed|authori|forbidden/i.test(problem))
+    return <>Watch again; linkerd2-py check says what is wrong with the mesh.</>;
+  if (!local) return <InTerminal thing={thing} />;
+  return (
     <>
       Open this page with <code>linkerd2-py dashboard</code>: its address carries what is needed to watch calls.
     </>
-  ) : (
-    "Watch again; linkerd2-py check says what is wrong with the mesh."
   );
+}
+
+/** What whoever may can do where this page may not. */
+function InTerminal({ thing }: { thing: Thing }): JSX.Element {
+  return (
+    <>
+      As somebody who may, watch them in a terminal:{" "}
+      <code>
+        linkerd2-py tap {short(thing.type)}/{thing.name} -n {thing.namespace}
+      </code>
+    </>
+  );
+}
 
 function Choice({ name, now, set, text }: { name: How; now: How; set: (how: How) => void; text: string }) {
   return (
