@@ -1,5 +1,5 @@
-"""`web`: the dashboard. What it shows it asks of public-api, by HTTP; live calls, where it may, of the cluster's
-API of tap.
+"""`web`: the dashboard. What it shows it asks of public-api, by HTTP; live calls, where it may, of the
+cluster's API of tap.
 """
 
 from __future__ import annotations
