@@ -17,7 +17,7 @@ cdef enum FamilyKind:
     FAMILY_REQUESTS, FAMILY_RESPONSES, FAMILY_LATENCIES
     FAMILY_TCP_OPENS, FAMILY_TCP_OPEN_NOW, FAMILY_TCP_READ, FAMILY_TCP_WRITE
     FAMILY_TCP_CLOSES, FAMILY_TCP_DURATIONS
-    FAMILY_COUNTER, FAMILY_GAUGE
+    FAMILY_COUNTER, FAMILY_GAUGE, FAMILY_DISTRIBUTION
 
 cdef class Family:
     """One family of a rendering: its head and a snapshot of its series (list of Series of the class that

@@ -23,7 +23,7 @@ from linkerd2_py._ext.metrics.http cimport (
     response_error_text,
 )
 from linkerd2_py._ext.metrics.process cimport ProcessSample
-from linkerd2_py._ext.metrics.series cimport Counter, Gauge, Series
+from linkerd2_py._ext.metrics.series cimport Counter, Distribution, Gauge, Series
 from linkerd2_py._ext.metrics.tcp cimport CloseCell, TcpMetrics
 from linkerd2_py._ext.metrics.text cimport (
     Text,
@@ -124,6 +124,9 @@ cdef class Rendering:
         if kind == FAMILY_TCP_CLOSES or kind == FAMILY_TCP_DURATIONS:
             return self.write_close(family, series)
         self.head(family)
+        if kind == FAMILY_DISTRIBUTION:
+            put_distribution(&self.text, <Distribution> series, family.name)
+            return self.next_series()
         open_line(&self.text, family.name, b"", series.labels)
         text_put_z(&self.text, b" " if PyBytes_GET_SIZE(series.labels) == 0 else b"} ")
         if kind == FAMILY_GAUGE:
@@ -213,7 +216,7 @@ cdef class Rendering:
 
 
 cdef const char* type_name(FamilyKind kind) noexcept nogil:
-    if kind == FAMILY_LATENCIES or kind == FAMILY_TCP_DURATIONS:
+    if kind in (FAMILY_LATENCIES, FAMILY_TCP_DURATIONS, FAMILY_DISTRIBUTION):
         return b" histogram\n"
     if kind == FAMILY_TCP_OPEN_NOW or kind == FAMILY_GAUGE:
         return b" gauge\n"
@@ -306,6 +309,31 @@ cdef void open_histogram_line(Text* text, bytes name, const char* suffix, bytes 
     open_line(text, name, suffix, labels)
     put_separator(text, PyBytes_GET_SIZE(labels) > 0)
     text_put(text, own.ptr, own.len)
+
+
+cdef int put_distribution(Text* text, Distribution series, bytes name) except -1:
+    """All buckets, the sum and the count."""
+    cdef const char* rest = b" " if PyBytes_GET_SIZE(series.labels) == 0 else b"} "
+    cdef uint64_t below = 0
+    cdef int at
+    for at in range(series.bound_count + 1):
+        below += series.counts[at]
+        open_line(text, name, b"_bucket", series.labels)
+        put_separator(text, PyBytes_GET_SIZE(series.labels) > 0)
+        text_put_z(text, b'le="')
+        put_bytes(text, <bytes> series.texts[at])
+        text_put_z(text, b'"} ')
+        text_put_number(text, below % EXACT)
+        text_put_z(text, b"\n")
+    open_line(text, name, b"_sum", series.labels)
+    text_put_z(text, rest)
+    put_double(text, series.sum)
+    text_put_z(text, b"\n")
+    open_line(text, name, b"_count", series.labels)
+    text_put_z(text, rest)
+    text_put_number(text, below % EXACT)
+    text_put_z(text, b"\n")
+    return 0
 
 
 cdef int put_double(Text* text, double value) except -1:

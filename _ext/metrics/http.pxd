@@ -9,8 +9,8 @@ from linkerd2_py._ext.metrics.series cimport Series
 cdef enum Classification:
     CLASS_SUCCESS, CLASS_FAILURE
 
-# The closed set of texts of the `error` label: why the proxy itself made the response, or why the response
-# broke.
+# The closed set of texts of the `error` label: why the proxy itself made the response, why the response
+# broke, or why a connection was given up.
 cdef enum ResponseError:
     ERROR_NONE             # no label
     ERROR_FAILFAST         # no ready endpoint for the fail-fast time
@@ -26,6 +26,10 @@ cdef enum ResponseError:
     ERROR_RESET            # the stream was reset by the server
     ERROR_CANCELLED        # the client went away
     ERROR_UNEXPECTED
+    ERROR_IDENTITY         # the application asks for another than who answers (l5d-require-id)
+    ERROR_TLS_DETECTION    # nothing came that says whether a connection is TLS, or the handshake stalled
+    ERROR_GATEWAY          # a peer takes us for a gateway
+    ERROR_DENIED           # policy does not let the client in, and counts it itself
     RESPONSE_ERRORS
 
 cdef enum:

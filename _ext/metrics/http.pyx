@@ -21,10 +21,11 @@ cdef enum:
     LATENCIES_MAX = 64
 
 # Linkerd's words where it has one.
-cdef const char* ERROR_TEXTS[14]
+cdef const char* ERROR_TEXTS[18]
 ERROR_TEXTS[:] = [
     b"", b"failfast", b"loadshed", b"connect", b"connect timeout", b"tls", b"i/o", b"response timeout",
-    b"protocol", b"no route", b"loop", b"reset", b"cancelled", b"unexpected",
+    b"protocol", b"no route", b"loop", b"reset", b"cancelled", b"unexpected", b"identity required",
+    b"tls detection timeout", b"gateway domain invalid", b"denied",
 ]
 
 

@@ -9,12 +9,12 @@ Python: see registry.pyi.
 
 from libc.stdint cimport int64_t
 from linkerd2_py._ext.metrics.http cimport HttpMetrics
-from linkerd2_py._ext.metrics.series cimport Counter, Series
+from linkerd2_py._ext.metrics.series cimport Counter, Distribution, Gauge, Series
 from linkerd2_py._ext.metrics.tcp cimport TcpMetrics
 
 cdef class Handles:
     """The handles of one kind, by label text. A handle is owned here and by whoever counts with it."""
-    cdef type kind                # HttpMetrics, TcpMetrics, Counter or Gauge
+    cdef type kind                # HttpMetrics, TcpMetrics, Counter, Gauge or Distribution
     cdef dict by_labels           # bytes -> Series, in insertion order
     cdef Series overflow          # shared by all label sets beyond the bound; None until needed
     cdef Counter overflowed       # lookups that got `overflow`; None until needed
@@ -23,8 +23,11 @@ cdef class Handles:
     cdef int64_t newest(self) except -1
 
 cdef class ScalarFamily(Handles):
-    """A family of counters or gauges that the shell names."""
+    """A family of counters, gauges or distributions, by whatever name whoever counts gives it."""
     cdef bytes help               # escaped
+    # Of distributions; None of others
+    cdef tuple bounds             # floats, rising
+    cdef tuple texts              # the same as labels say them, with +Inf
 
 cdef class Registry:
     cdef readonly Py_ssize_t max_series
@@ -42,6 +45,11 @@ cdef class Registry:
     cdef TcpMetrics tcp(self, bytes labels)
     cdef Series admit(self, Handles handles, bytes labels, bytes family)
     cdef Series overflow_of(self, Handles handles, bytes family)
+    cdef Series make(self, Handles handles, bytes labels)
     cdef ScalarFamily scalar_family(self, type kind, bytes name, bytes help)
     cdef Series scalar(self, type kind, bytes name, bytes help, bytes labels)
+    # `labels`: label text, as above.
+    cdef Counter counted(self, bytes name, bytes help, bytes labels)
+    cdef Gauge gauged(self, bytes name, bytes help, bytes labels)
+    cdef Distribution spread(self, bytes name, bytes help, tuple bounds, bytes labels)
     cdef list plan(self)

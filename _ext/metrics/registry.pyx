@@ -11,6 +11,7 @@ from libc.stdint cimport int64_t
 from linkerd2_py._ext.core.clock cimport now_ns
 from linkerd2_py._ext.metrics.exposition cimport (
     FAMILY_COUNTER,
+    FAMILY_DISTRIBUTION,
     FAMILY_GAUGE,
     FAMILY_LATENCIES,
     FAMILY_REQUESTS,
@@ -27,7 +28,7 @@ from linkerd2_py._ext.metrics.exposition cimport (
 from linkerd2_py._ext.metrics.http cimport HttpMetrics
 from linkerd2_py._ext.metrics.labels cimport LABEL_TEXT_MAX, make_labels
 from linkerd2_py._ext.metrics.process cimport ProcessSample
-from linkerd2_py._ext.metrics.series cimport Counter, Gauge, Series
+from linkerd2_py._ext.metrics.series cimport Counter, Distribution, Gauge, Series
 from linkerd2_py._ext.metrics.tcp cimport TcpMetrics
 
 cdef enum:
@@ -35,6 +36,9 @@ cdef enum:
     SWEEP_EVERY = 64
 
 cdef int64_t TEN_MINUTES_NS = 600_000_000_000
+cdef dict KINDS = {
+    Counter: FAMILY_COUNTER, Gauge: FAMILY_GAUGE, Distribution: FAMILY_DISTRIBUTION,
+}
 # Counted by route of a profile, not by endpoint.
 cdef bytes ROUTE = b"route_"
 cdef bytes OUTBOUND = b'direction="outbound"'
@@ -85,7 +89,7 @@ cdef class Handles:
 
 
 cdef class ScalarFamily(Handles):
-    """A family of counters or gauges that the shell names."""
+    """A family by the name that whoever counts gives it."""
 
 
 cdef class Registry:
@@ -129,14 +133,21 @@ cdef class Registry:
                 handles.sweep(self.latest_ns, self.retain_idle_ns)
             if len(handles.by_labels) >= self.max_series:
                 return self.overflow_of(handles, family)
-        series = handles.kind.__new__(handles.kind, labels)
+        series = self.make(handles, labels)
         handles.by_labels[labels] = series
+        return series
+
+    cdef Series make(self, Handles handles, bytes labels):
+        cdef Series series = handles.kind.__new__(handles.kind, labels)
+        if handles.kind is Distribution:
+            family = <ScalarFamily> handles
+            (<Distribution> series).divide(family.bounds, family.texts)
         return series
 
     cdef Series overflow_of(self, Handles handles, bytes family):
         cdef Handles counters
         if handles.overflow is None:
-            handles.overflow = handles.kind.__new__(handles.kind, OVERFLOW_LABELS)
+            handles.overflow = self.make(handles, OVERFLOW_LABELS)
             counters = self.scalar_family(
                 Counter,
                 b"proxy_metrics_overflow_total",
@@ -164,6 +175,23 @@ cdef class Registry:
     cdef Series scalar(self, type kind, bytes name, bytes help, bytes labels):
         return self.admit(self.scalar_family(kind, name, help), labels, name)
 
+    cdef Counter counted(self, bytes name, bytes help, bytes labels):
+        return <Counter> self.scalar(Counter, name, help, labels)
+
+    cdef Gauge gauged(self, bytes name, bytes help, bytes labels):
+        return <Gauge> self.scalar(Gauge, name, help, labels)
+
+    cdef Distribution spread(self, bytes name, bytes help, tuple bounds, bytes labels):
+        cdef ScalarFamily family = self.scalar_family(Distribution, name, help)
+        if family.bounds is None:
+            if not bounds or any(one >= other for one, other in zip(bounds, bounds[1:])):
+                raise ValueError(f"metric {name.decode()}: the bounds {bounds} do not rise")
+            family.bounds = bounds
+            family.texts = (*(repr(float(bound)).encode() for bound in bounds), b"+Inf")
+        elif family.bounds != bounds:
+            raise ValueError(f"metric {name.decode()} has the bounds {family.bounds} already")
+        return <Distribution> self.admit(family, labels, name)
+
     def requests(self, str prefix, labels):
         """What PREFIXrequest_total and its siblings count of these labels, for who counts in C."""
         return self.http(prefix.encode(), make_labels(labels))
@@ -179,6 +207,10 @@ cdef class Registry:
     def gauge(self, str name, str help_text, labels = ()):
         """As `counter`."""
         return self.scalar(Gauge, name.encode(), help_text.encode(), make_labels(labels))
+
+    def distribution(self, str name, str help_text, tuple bounds not None, labels = ()):
+        """A histogram with these bounds, as `counter`; all of a family have the same."""
+        return self.spread(name.encode(), help_text.encode(), bounds, make_labels(labels))
 
     def info(self, str name, str help_text, labels):
         """A constant 1 whose labels are the message, such as proxy_build_info; it stays."""
@@ -209,8 +241,7 @@ cdef class Registry:
                 families += actual_families(handles.snapshot())
         families += tcp_families(self.tcp_handles.snapshot())
         for name, scalar in self.scalars.items():
-            kind = FAMILY_COUNTER if scalar.kind is Counter else FAMILY_GAUGE
-            families.append(family_of(kind, name, scalar.help, scalar.snapshot()))
+            families.append(family_of(KINDS[scalar.kind], name, scalar.help, scalar.snapshot()))
         return families
 
 

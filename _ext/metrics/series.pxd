@@ -1,5 +1,5 @@
-"""What the registry can hold: a base with label text and idle time, and the plain counters and gauges of the
-shell."""
+"""What the registry can hold: a base with label text and idle time, and plain counters, gauges and
+distributions."""
 
 from libc.stdint cimport int64_t, uint64_t
 
@@ -26,3 +26,16 @@ cdef class Counter(Series):
 cdef class Gauge(Series):
     cdef double level
     cdef double settled           # level at the last settle
+
+cdef class Distribution(Series):
+    """How values are spread over a few buckets, such as seconds over 0.001 and 0.1: a histogram."""
+    cdef tuple texts              # of `le`, one for each bucket; shared by its family
+    cdef double* bounds           # owned, freed in __dealloc__; in order, without +Inf
+    cdef uint64_t* counts         # owned, freed in __dealloc__; one more than bounds, not cumulative
+    cdef int bound_count
+    cdef double sum
+    cdef uint64_t settled         # how many there were at the last settle
+    cdef uint64_t total(self) noexcept
+    cdef int observe(self, double value) noexcept
+    # Once, by the registry. MemoryError.
+    cdef int divide(self, tuple bounds, tuple texts) except -1

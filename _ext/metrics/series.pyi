@@ -12,3 +12,6 @@ class Gauge(Series):
     def add(self, amount: float) -> None: ...
     @property
     def value(self) -> float: ...
+
+class Distribution(Series):
+    """A histogram, counted in C."""

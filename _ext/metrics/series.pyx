@@ -1,7 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""Plain series for what the shell counts. Made by Registry; whoever holds one may change it at any time."""
+"""Plain series. Made by Registry; whoever holds one may change it at any time."""
 
 from libc.stdint cimport int64_t, uint64_t
+from libc.stdlib cimport calloc, free
 
 
 cdef class Series:
@@ -48,5 +49,47 @@ cdef class Gauge(Series):
     cdef int settle(self, int64_t now) noexcept:
         if self.level != self.settled:
             self.settled = self.level
+            self.touched_ns = now
+        return 0
+
+
+cdef class Distribution(Series):
+    """Counts of values by bucket, and their sum."""
+
+    def __dealloc__(self):
+        free(self.bounds)
+        free(self.counts)
+
+    cdef int divide(self, tuple bounds, tuple texts) except -1:
+        cdef int at
+        self.bounds = <double*> calloc(len(bounds), sizeof(double))
+        self.counts = <uint64_t*> calloc(len(bounds) + 1, sizeof(uint64_t))
+        if self.bounds == NULL or self.counts == NULL:
+            raise MemoryError
+        self.texts = texts
+        self.bound_count = <int> len(bounds)
+        for at in range(self.bound_count):
+            self.bounds[at] = bounds[at]
+        return 0
+
+    cdef int observe(self, double value) noexcept:
+        cdef int at = 0
+        while at < self.bound_count and self.bounds[at] < value:
+            at += 1
+        self.counts[at] += 1
+        self.sum += value
+        return 0
+
+    cdef uint64_t total(self) noexcept:
+        cdef uint64_t found = 0
+        cdef int at
+        for at in range(self.bound_count + 1):
+            found += self.counts[at]
+        return found
+
+    cdef int settle(self, int64_t now) noexcept:
+        cdef uint64_t total = self.total()
+        if total != self.settled:
+            self.settled = total
             self.touched_ns = now
         return 0

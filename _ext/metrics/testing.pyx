@@ -4,6 +4,9 @@
 from libc.stdint cimport int64_t
 from libc.string cimport memset
 
+from linkerd2_py._ext.metrics.balancer cimport BalancerMetrics, balancer_metrics
+from linkerd2_py._ext.metrics.detection cimport Detected, Detections, detections
+from linkerd2_py._ext.metrics.errors cimport error_word, http_errors
 from linkerd2_py._ext.metrics.histogram cimport BUCKETS, Histogram, bucket_of, record
 from linkerd2_py._ext.metrics.http cimport (
     CLASS_FAILURE,
@@ -19,6 +22,7 @@ from linkerd2_py._ext.metrics.http cimport (
 )
 from linkerd2_py._ext.metrics.process cimport ProcessSample, opendir_fds
 from linkerd2_py._ext.metrics.registry cimport Registry
+from linkerd2_py._ext.metrics.series cimport Distribution
 from linkerd2_py._ext.metrics.tcp cimport CloseCell, TcpMetrics
 
 
@@ -71,6 +75,38 @@ def opened(TcpMetrics handle, *, now = 0):
 
 def closed(TcpMetrics handle, int code = 0, *, long long duration_ns = 0, now = 0):
     handle.closed(code, duration_ns, now)
+
+
+def observe(Distribution handle, double value):
+    handle.observe(value)
+
+
+def error_words():
+    return [error_word(<ResponseError> error).decode() for error in range(<int> RESPONSE_ERRORS)]
+
+
+def count_error(Registry registry, bytes direction, bytes labels, int error):
+    http_errors(registry, direction, labels).count(<ResponseError> error)
+
+
+def detect(Registry registry, bytes direction, bytes labels, int result, long long took_ns):
+    cdef Detections found = detections(registry, direction, labels)
+    found.observe(<Detected> result, took_ns)
+    return found
+
+
+cdef class Balancer:
+    """Tells what it is told."""
+    cdef BalancerMetrics metrics
+
+    def __init__(self, Registry registry, bytes prefix, bytes labels):
+        self.metrics = balancer_metrics(registry, prefix, labels)
+
+    def tell(self, ready, endpoints, length):
+        self.metrics.tell(ready, endpoints, length)
+
+    def waited(self, long long took_ns):
+        self.metrics.waited(took_ns)
 
 
 def carried(TcpMetrics handle, *, read, write):
