@@ -17,7 +17,7 @@ from linkerd2_py._ext.io.actor cimport Actor
 from linkerd2_py._ext.io.address cimport Address
 from linkerd2_py._ext.io.loop cimport Loop
 from linkerd2_py._ext.io.transport cimport Transport
-from linkerd2_py._ext.metrics.http cimport HttpMetrics
+from linkerd2_py._ext.metrics.http cimport HttpMetrics, ResponseError
 
 # Why a target gives no backend (how it is answered: docs/life-of-a-request.md).
 cdef enum Unavailable:
@@ -26,6 +26,7 @@ cdef enum Unavailable:
     UNAVAILABLE_REJECTED       # the shell rejected the target: its own status and text
     UNAVAILABLE_CLOSED         # the target went away while waiting: 503
     UNAVAILABLE_LOOP           # the target is this proxy: 502 outbound, 403 inbound
+    UNAVAILABLE_DENIED         # inbound policy does not let the client in: its own status and text
 
 cdef class WaiterQueue
 
@@ -103,6 +104,8 @@ cdef class Router(Dispatch):
     cdef HttpMetrics metrics_for(self, Logical logical, Backend backend, Head head)
     # Before the request head goes to `backend` for the first time: our own l5d-* fields in or out.
     cdef int stamp(self, Logical logical, Backend backend, Head head) except -1
+    # The proxy answers a request itself, or has to break it off: once an exchange.
+    cdef int count_error(self, ResponseError error) except -1
     # An exchange that logical_for admitted is over.
     cdef int ended(self, Logical logical) except -1
     # CONNECT to us as a forward proxy was accepted: what follows on the transport is a new connection to

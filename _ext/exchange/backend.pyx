@@ -115,6 +115,9 @@ cdef class Router(Dispatch):
     cdef int stamp(self, Logical logical, Backend backend, Head head) except -1:
         return 0
 
+    cdef int count_error(self, ResponseError error) except -1:
+        return 0
+
     cdef int ended(self, Logical logical) except -1:
         return 0
 

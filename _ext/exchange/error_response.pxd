@@ -31,6 +31,9 @@ cdef ErrorResponse request_refused() noexcept
 # The endpoint has not proven to be whom the application asks for.
 cdef ErrorResponse identity_not_met() noexcept
 
+# Of a connection that is given up for it.
+cdef ResponseError error_of_fault(FaultKind kind) noexcept
+cdef ResponseError error_of_unavailable(Unavailable why, int status) noexcept
 # Why a response that had begun did not end: with an HTTP/2 error code the endpoint's stream was reset.
 cdef ResponseError error_of_break(FaultKind kind, uint32_t code) noexcept
 cdef int grpc_status_of(int status) noexcept

@@ -10,15 +10,16 @@ from linkerd2_py._ext.core.fault cimport (
 )
 from linkerd2_py._ext.core.http_date cimport HTTP_DATE_ROOM, put_http_date
 from linkerd2_py._ext.exchange.backend cimport (
-    UNAVAILABLE_CLOSED, UNAVAILABLE_FAILFAST, UNAVAILABLE_LOOP, UNAVAILABLE_REJECTED, UNAVAILABLE_SHED,
+    UNAVAILABLE_CLOSED, UNAVAILABLE_DENIED, UNAVAILABLE_FAILFAST, UNAVAILABLE_LOOP, UNAVAILABLE_REJECTED,
+    UNAVAILABLE_SHED,
 )
 from linkerd2_py._ext.exchange.head cimport (
     H_CONTENT_LENGTH, H_CONTENT_TYPE, H_DATE, H_GRPC_MESSAGE, H_GRPC_STATUS, H_L5D_PROXY_CONNECTION,
     H_L5D_PROXY_ERROR, HTTP_11, Head, drop_head, take_head,
 )
 from linkerd2_py._ext.metrics.http cimport (
-    ERROR_CONNECT, ERROR_CONNECT_TIMEOUT, ERROR_FAILFAST, ERROR_IO, ERROR_LOAD_SHED, ERROR_LOOP,
-    ERROR_NO_ROUTE, ERROR_NONE, ERROR_PROTOCOL, ERROR_RESET, ERROR_TIMEOUT, ERROR_TLS, ERROR_UNEXPECTED,
+    ERROR_CONNECT, ERROR_CONNECT_TIMEOUT, ERROR_DENIED, ERROR_FAILFAST, ERROR_IDENTITY, ERROR_IO,
+    ERROR_LOAD_SHED, ERROR_LOOP, ERROR_NO_ROUTE, ERROR_NONE, ERROR_PROTOCOL, ERROR_RESET, ERROR_TIMEOUT, ERROR_TLS, ERROR_UNEXPECTED,
 )
 
 cdef enum:
@@ -53,7 +54,7 @@ cdef ErrorResponse response_to_fault(FaultKind kind) noexcept:
 cdef ErrorResponse response_to_unavailable(Unavailable why, int status, bytes text) noexcept:
     """Only a rejection is about this one request; the others say that the client should look for another
     proxy or come back later."""
-    cdef bint close = why != UNAVAILABLE_REJECTED or status == 502
+    cdef bint close = why != UNAVAILABLE_REJECTED and why != UNAVAILABLE_DENIED or status == 502
     return answer_of(status, text, close, error_of_unavailable(why, status))
 
 
@@ -71,7 +72,7 @@ cdef ErrorResponse request_refused() noexcept:
 
 
 cdef ErrorResponse identity_not_met() noexcept:
-    return answer_of(502, "the endpoint does not have the required identity", True, ERROR_TLS)
+    return answer_of(502, "the endpoint does not have the required identity", True, ERROR_IDENTITY)
 
 
 # ---- what response_total says of it
@@ -100,6 +101,8 @@ cdef ResponseError error_of_unavailable(Unavailable why, int status) noexcept:
         return ERROR_LOAD_SHED
     if why == UNAVAILABLE_LOOP:
         return ERROR_LOOP
+    if why == UNAVAILABLE_DENIED:
+        return ERROR_DENIED
     return ERROR_NO_ROUTE if status == 404 else ERROR_UNEXPECTED
 
 

@@ -641,8 +641,10 @@ cdef class Exchange(Waiter):
         self.status = answer.status
         self.error = answer.error
         self.response = RESPONSE_DONE
-        if L5D_METRICS and self.metrics is None and self.logical is not None:
-            self.count_request()
+        if L5D_METRICS:
+            if self.metrics is None and self.logical is not None:
+                self.count_request()
+            self.router.count_error(answer.error)
         send_error_response(self.server, answer, self.translation.is_grpc, self.router.informational)
         return self.finish(END_FAILED)
 
@@ -659,6 +661,7 @@ cdef class Exchange(Waiter):
             return 0
         self.error = ERROR_UNEXPECTED
         self.reset_code = RESET_INTERNAL_ERROR
+        self.router.count_error(self.error)
         if self.client is not None:
             self.client.reset(FAULT_LOCAL, RESET_INTERNAL_ERROR)
         self.server.reset(FAULT_LOCAL, RESET_INTERNAL_ERROR)

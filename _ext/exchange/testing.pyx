@@ -6,7 +6,8 @@ from libc.stdint cimport uint32_t
 from linkerd2_py._ext.core.fault cimport FAULT_LOCAL, FaultKind
 from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.backend cimport (
-    UNAVAILABLE_CLOSED, UNAVAILABLE_FAILFAST, UNAVAILABLE_LOOP, UNAVAILABLE_REJECTED, UNAVAILABLE_SHED,
+    UNAVAILABLE_CLOSED, UNAVAILABLE_DENIED, UNAVAILABLE_FAILFAST, UNAVAILABLE_LOOP, UNAVAILABLE_REJECTED,
+    UNAVAILABLE_SHED,
     Backend, Logical, Router, Waiter, WaiterQueue,
 )
 from linkerd2_py._ext.exchange.error_response cimport (
@@ -44,12 +45,12 @@ FAULTS = (
 UNAVAILABLE = {
     "failfast": <int> UNAVAILABLE_FAILFAST, "shed": <int> UNAVAILABLE_SHED,
     "rejected": <int> UNAVAILABLE_REJECTED, "closed": <int> UNAVAILABLE_CLOSED,
-    "loop": <int> UNAVAILABLE_LOOP,
+    "loop": <int> UNAVAILABLE_LOOP, "denied": <int> UNAVAILABLE_DENIED,
 }
 # As metrics/http has them.
 ERRORS = (
     "none", "failfast", "load_shed", "connect", "connect_timeout", "tls", "io", "timeout", "protocol",
-    "no_route", "loop", "reset", "cancelled", "unexpected",
+    "no_route", "loop", "reset", "cancelled", "unexpected", "identity", "tls_detection", "gateway", "denied",
 )
 VERSIONS = {"1.0": <int> HTTP_10, "1.1": <int> HTTP_11, "2": <int> HTTP_2}
 FORMS = {"origin": <int> FORM_ORIGIN, "absolute": <int> FORM_ABSOLUTE}

@@ -11,6 +11,8 @@ from linkerd2_py._ext.io.actor cimport Timer
 from linkerd2_py._ext.io.address cimport Address
 from linkerd2_py._ext.io.loop cimport Loop
 from linkerd2_py._ext.io.transport cimport Transport
+from linkerd2_py._ext.metrics.detection cimport Detected
+from linkerd2_py._ext.metrics.http cimport ResponseError
 from linkerd2_py._ext.route.client cimport Client, Clients, Permission
 from linkerd2_py._ext.route.router cimport Tunnels
 from linkerd2_py._ext.route.target cimport Target
@@ -43,6 +45,8 @@ cdef class Reception(Tunnels):
     cdef int detect(self, Transport transport, Target target, Client client) except -1
     # What it is counted as is known; idempotent. `permission` may be None: nobody decided, or not yet.
     cdef int count(self, Transport transport, Target target, Client client, Permission permission) except -1
+    # It is given up before anybody serves it; `target` may be None: what it is addressed to is not known.
+    cdef int failed(self, Transport transport, Target target, ResponseError error) except -1
     # -- filled in above
     # It is known
     cdef int dispatch(self, Transport transport, Target target, Client client, Protocol protocol) except -1
@@ -62,6 +66,7 @@ cdef class Arrival(Securing):
     cdef Stage stage
     cdef bint began_hello                 # its first bytes are those of a ClientHello
     cdef Timer timeout
+    cdef int64_t began                    # loop ns: to look at what it speaks
     cdef int wait(self) except -1
     cdef int look(self) except -1
     cdef int look_for_protocol(self) except -1
@@ -69,9 +74,10 @@ cdef class Arrival(Securing):
     cdef int secure(self) except -1
     cdef int look_for_header(self) except -1
     cdef int follow_header(self, const TransportHeader* header) except -1
+    cdef int note(self, Detected result) except -1
     cdef int settle(self, Protocol found) except -1
-    cdef int refuse(self) except -1
-    cdef int refuse_stranger(self) except -1  # ... and tell
+    cdef int refuse(self, ResponseError why) except -1
+    cdef int refuse_stranger(self, ResponseError why) except -1  # ... and tell
     cdef int close(self) except -1
     cdef int hasten(self) except -1
     cdef bint is_empty(self) noexcept     # nothing came yet

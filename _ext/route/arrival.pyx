@@ -3,7 +3,7 @@
 detection, TLS that is for us."""
 
 from linkerd2_py._ext.core.buffer cimport Buffer
-from linkerd2_py._ext.core.fault cimport FaultKind
+from linkerd2_py._ext.core.fault cimport FAULT_TIMEOUT, FaultKind
 from linkerd2_py._ext.detect.detect cimport (
     PROTO_HTTP1,
     PROTO_HTTP2,
@@ -21,11 +21,30 @@ from linkerd2_py._ext.detect.transport_header cimport (
     HeaderState,
     read_transport_header,
 )
+from linkerd2_py._ext.exchange.error_response cimport error_of_fault
 from linkerd2_py._ext.io.original_dst cimport original_dst
+from linkerd2_py._ext.metrics.detection cimport (
+    DETECTED_ERROR,
+    DETECTED_HTTP1,
+    DETECTED_HTTP2,
+    DETECTED_NOT_HTTP,
+    DETECTED_TIMEOUT,
+)
+from linkerd2_py._ext.metrics.http cimport (
+    ERROR_GATEWAY,
+    ERROR_IO,
+    ERROR_PROTOCOL,
+    ERROR_TLS,
+    ERROR_TLS_DETECTION,
+    ERROR_UNEXPECTED,
+)
+from linkerd2_py._ext.route.tally cimport Tally, new_tally, target_labels
 from linkerd2_py._ext.route.asked_name cimport ASKED_MORE, ASKED_US, Asked, who_is_asked
 from linkerd2_py._ext.tls.party cimport TAKES_HEADER, TAKES_NOTHING
 from linkerd2_py._ext.tls.credentials cimport Credentials
 from linkerd2_py._ext.tls.transport cimport TlsTransport
+
+from linkerd2_py._ext.metrics.labels import make_labels
 
 cdef enum:
     # What a client sent before we began to drain is here within that time; one that has sent nothing holds up
@@ -55,9 +74,14 @@ cdef class Reception(Tunnels):
     cdef int begin(self, Transport transport, Target target) except -1:
         if self.opaque and target is not None:
             return self.relay(transport, target, self.clients.skipped)
-        if target is None or (target.configured and not target.opaque):
-            return self.detect(transport, target, self.clients.plain)
-        return self.await_profile(transport, target)
+        if target is None:
+            return self.detect(transport, None, self.clients.plain)
+        if not target.configured:
+            return self.await_profile(transport, target)
+        target.counts().came()
+        if target.opaque:
+            return self.relay(transport, target, self.clients.skipped)
+        return self.detect(transport, target, self.clients.plain)
 
     cdef int detect(self, Transport transport, Target target, Client client) except -1:
         cdef Arrival arrival = Arrival.__new__(Arrival)
@@ -80,6 +104,16 @@ cdef class Reception(Tunnels):
             return 0
         return transport.count_as(self.clients.counted(client, address, permission))
 
+    cdef int failed(self, Transport transport, Target target, ResponseError error) except -1:
+        cdef Address local
+        cdef bytes address = b""
+        if target is not None:
+            return target.counts().tcp_failed(error)
+        local = transport.local_address()
+        if local is not None:
+            address = make_labels(target_labels(local))
+        return new_tally(self.table.registry, self.table.direction, b"", address, b"").tcp_failed(error)
+
     cdef Permission permit(self, Target target, Client client, Address peer):
         return None if self.authorize is None else self.authorize(client, peer, target.port)
 
@@ -99,6 +133,7 @@ cdef class Arrival(Securing):
         if self.stage == STAGE_HANDSHAKE:
             return 0
         self.timeout = Timer(self, 0)
+        self.began = self.server.loop.now
         self.wait()
         return self.look()
 
@@ -122,7 +157,21 @@ cdef class Arrival(Securing):
         if found == PROTO_TLS and self.server.identity is not None and not self.client.secured:
             self.began_hello = True
             return self.look_for_name()
-        return 0 if found == PROTO_MORE else self.settle(found)
+        if found == PROTO_MORE:
+            return 0
+        self.note(
+            DETECTED_HTTP1 if found == PROTO_HTTP1 else
+            DETECTED_HTTP2 if found == PROTO_HTTP2 else DETECTED_NOT_HTTP
+        )
+        return self.settle(found)
+
+    cdef int note(self, Detected result) except -1:
+        """What it speaks has been found out; where a header says so nobody looks."""
+        cdef Tally tally
+        if self.stage != STAGE_DETECT:
+            return 0
+        tally = self.server.table.unaddressed if self.target is None else self.target.counts()
+        return tally.detected(result, self.server.loop.now - self.began)
 
     # ---- TLS that may be for us
 
@@ -130,7 +179,10 @@ cdef class Arrival(Securing):
         cdef Asked asked = who_is_asked(self.transport.inbox, self.server.identity)
         if asked == ASKED_MORE:
             return self.transport.widen_inbox()
-        return self.secure() if asked == ASKED_US else self.settle(PROTO_OPAQUE)
+        if asked == ASKED_US:
+            return self.secure()
+        self.note(DETECTED_NOT_HTTP)
+        return self.settle(PROTO_OPAQUE)
 
     cdef int secure(self) except -1:
         cdef LocalIdentity identity = self.server.identity
@@ -139,6 +191,7 @@ cdef class Arrival(Securing):
         # While the socket still knows: a failure is told with who it was.
         self.transport.peer_address()
         if credentials is None:
+            self.server.failed(self.transport, self.target, ERROR_TLS)
             return self.transport.abort()
         self.stage = STAGE_HANDSHAKE
         return (<TlsTransport> self.transport).secure(
@@ -155,7 +208,8 @@ cdef class Arrival(Securing):
             self.stage = STAGE_HEADER
         else:
             # To our own port, and it does not say where to, or who it is.
-            return self.refuse_stranger()
+            return self.refuse_stranger(ERROR_UNEXPECTED)
+        self.began = self.server.loop.now
         self.wait()
         return self.look()
 
@@ -166,9 +220,11 @@ cdef class Arrival(Securing):
         cdef HeaderState state = read_transport_header(inbox.head(), inbox.size(), &header)
         if state == HEADER_MORE:
             return transport.widen_inbox()
-        # A name is meant for a gateway, which this is not.
-        if state != HEADER_OK or header.name.len:
-            return self.refuse()
+        if state != HEADER_OK:
+            return self.refuse(ERROR_PROTOCOL)
+        if header.name.len:
+            # It is meant for a gateway, which this is not.
+            return self.refuse(ERROR_GATEWAY)
         return self.follow_header(&header)
 
     cdef int follow_header(self, const TransportHeader* header) except -1:
@@ -178,6 +234,7 @@ cdef class Arrival(Securing):
         if local is None:
             return self.close()
         transport.inbox.skip(header.size)
+        self.server.clients.headed(self.client, header.port, header.protocol)
         self.target = self.server.table.find(str(Address(local.host, header.port)).encode())
         if header.protocol == SESSION_HTTP1:
             protocol = PROTO_HTTP1
@@ -185,15 +242,16 @@ cdef class Arrival(Securing):
             protocol = PROTO_HTTP2
         return self.settle(protocol)
 
-    cdef int refuse(self) except -1:
+    cdef int refuse(self, ResponseError why) except -1:
         self.server.loop.disarm(self.timeout)
+        self.server.failed(self.transport, self.target, why)
         self.server.count(self.transport, self.target, self.client, None)
         return self.transport.abort()
 
-    cdef int refuse_stranger(self) except -1:
+    cdef int refuse_stranger(self, ResponseError why) except -1:
         if self.server.on_stranger is not None:
             self.server.on_stranger(self.transport.peer_address())
-        return self.refuse()
+        return self.refuse(why)
 
     # ---- the rest
 
@@ -209,7 +267,7 @@ cdef class Arrival(Securing):
                 found = PROTO_HTTP1
         elif server.identity is not None:
             # Our own port: what comes there is secured and has a header.
-            return self.refuse_stranger()
+            return self.refuse_stranger(ERROR_TLS_DETECTION if self.is_empty() else ERROR_UNEXPECTED)
         return server.dispatch(self.transport, self.target, self.client, found)
 
     cdef int on_readable(self) except -1:
@@ -219,7 +277,9 @@ cdef class Arrival(Securing):
         """A client that sends nothing and says so may still want to hear the server: it goes where it was
         addressed, end and all."""
         if self.stage == STAGE_HEADER or (self.is_empty() and (self.target is None or self.server.draining)):
+            self.note(DETECTED_ERROR)
             return self.close()
+        self.note(DETECTED_NOT_HTTP)
         return self.settle(PROTO_OPAQUE)
 
     cdef bint may_ask(self) noexcept:
@@ -237,10 +297,11 @@ cdef class Arrival(Securing):
         if self.server.draining and self.is_empty():
             return self.close()
         if self.stage == STAGE_HEADER:
-            return self.refuse()
+            return self.refuse(ERROR_IO)
         if self.began_hello and not self.client.secured:
             # A hello that stalls is no protocol where the server speaks first.
-            return self.refuse()
+            return self.refuse(ERROR_TLS_DETECTION)
+        self.note(DETECTED_TIMEOUT)
         return self.settle(PROTO_HTTP1 if self.may_ask() else PROTO_OPAQUE)
 
     cdef int hasten(self) except -1:
@@ -252,7 +313,12 @@ cdef class Arrival(Securing):
 
     cdef int on_fault(self, FaultKind kind, int code) except -1:
         self.server.loop.disarm(self.timeout)
+        self.note(DETECTED_ERROR)
         if self.stage == STAGE_HANDSHAKE:
+            late = kind == FAULT_TIMEOUT
+            self.server.failed(
+                self.transport, self.target, ERROR_TLS_DETECTION if late else error_of_fault(kind),
+            )
             failure = (<TlsTransport> self.transport).failure()
             self.server.identity.tell_failure(True, self.transport.peer_address(), failure)
         return 0

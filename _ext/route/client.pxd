@@ -1,6 +1,7 @@
 """Who is at the other end of a server's connections, what that is counted as, and whether policy lets them
 in."""
 
+from linkerd2_py._ext.detect.transport_header cimport SessionProtocol
 from linkerd2_py._ext.exchange.head cimport Head
 from linkerd2_py._ext.metrics.registry cimport Registry
 from linkerd2_py._ext.metrics.series cimport Counter
@@ -17,6 +18,8 @@ cdef class Client:
     cdef bytes text                     # the same with those of its server, as text
     # Owned, or None until needed: its connections of which no more is said
     cdef TcpMetrics tcp
+    # Owned, or None until needed: (port, protocol) of transport headers that it has sent -> Counter; bounded
+    cdef dict headers
 
 # As text, for whoever is told; None stays None.
 cdef str name_of(bytes identity)
@@ -36,6 +39,9 @@ cdef class Clients:
     # What a connection is counted as: of whom, to which address (labels as text; empty: nobody says), and
     # under what policy (None: nobody decided). Whoever counts holds it: idle series are forgotten.
     cdef TcpMetrics counted(self, Client client, bytes address, Permission permission)
+
+    # It has said in a transport header which port of the workload a connection is for, and what it speaks.
+    cdef int headed(self, Client client, int port, SessionProtocol protocol) except -1
 
 cdef class OpenPath:
     """Requests of which policy says more than of the others. Value object."""

@@ -5,6 +5,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.string cimport memchr, memcmp
 
 from linkerd2_py._ext.core.types cimport Span
+from linkerd2_py._ext.detect.transport_header cimport SESSION_HTTP1, SESSION_HTTP2
 from linkerd2_py._ext.metrics.labels import make_labels
 
 SKIPPED = (("tls", "no_identity"), ("no_tls_reason", "port_skipped"))
@@ -13,6 +14,10 @@ cdef enum:
     # A mesh has fewer identities. Peers choose what they prove, so this bounds what they can make us keep;
     # beyond it all are resolved anew.
     CLIENTS_MAX = 4096
+    # The ports of a workload are few; a peer may name others.
+    HEADERS_MAX = 64
+
+cdef dict PROTOCOLS = {<int> SESSION_HTTP1: "http/1", <int> SESSION_HTTP2: "http/2"}
 
 
 cdef class Client:
@@ -71,6 +76,24 @@ cdef class Clients:
         if permission is not None and permission.server:
             parts.append(permission.server)
         return self.registry.tcp(b",".join(parts))
+
+    cdef int headed(self, Client client, int port, SessionProtocol protocol) except -1:
+        cdef Counter counter
+        if client.headers is None or len(client.headers) >= HEADERS_MAX:
+            client.headers = {}
+        counter = client.headers.get((port, <int> protocol))
+        if counter is None:
+            labels = make_labels([
+                ("session_protocol", PROTOCOLS.get(<int> protocol, "")), ("target_port", str(port)),
+                ("target_name", ""), ("client_id", client.identity or ""),
+            ])
+            counter = self.registry.counted(
+                b"inbound_tcp_transport_header_connections_total",
+                b"Connections whose transport header says where they go.", labels,
+            )
+            client.headers[port, <int> protocol] = counter
+        counter.count += 1
+        return 0
 
 
 cdef bint begins_with(Span span, bytes text) noexcept:

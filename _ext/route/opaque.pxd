@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t
 from linkerd2_py._ext.exchange.backend cimport Backend, Waiter
 from linkerd2_py._ext.io.pump cimport Pump, PumpOwner
 from linkerd2_py._ext.io.transport cimport Session, Transport
+from linkerd2_py._ext.metrics.http cimport ResponseError
 from linkerd2_py._ext.route.arrival cimport Reception
 from linkerd2_py._ext.route.client cimport Client, Permission
 from linkerd2_py._ext.route.target cimport Target
@@ -30,7 +31,7 @@ cdef class OpaqueConnection(Waiter):
     cdef int admit(self) except -1
     cdef int ask_again(self) except -1    # policy has changed: it may be over
     cdef int join(self, Transport transport) except -1
-    cdef int fail(self) except -1
+    cdef int fail(self, ResponseError why) except -1   # why it is given up, as errors are counted
     cdef int end(self) except -1
     cdef int tell_end(self, int64_t now) except -1
 

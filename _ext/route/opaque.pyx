@@ -3,8 +3,10 @@
 
 from linkerd2_py._ext.core.fault cimport FaultKind, is_ours
 from linkerd2_py._ext.exchange.backend cimport WANTS_TRANSPORT, Unavailable
+from linkerd2_py._ext.exchange.error_response cimport error_of_fault, error_of_unavailable
 from linkerd2_py._ext.io.pump cimport pump_between
 from linkerd2_py._ext.io.transport cimport PAUSE_PARKED
+from linkerd2_py._ext.metrics.http cimport ERROR_DENIED, ERROR_UNEXPECTED
 
 cdef enum:
     # Of endpoints, for one connection: as often as an exchange is chosen again. Its client waits meanwhile,
@@ -49,6 +51,7 @@ cdef class OpaqueConnection(Waiter):
         cdef Transport transport = self.client
         if self.over:
             return 0
+        target.counts().came()
         if opaque:
             return self.admit()
         self.end()
@@ -62,7 +65,7 @@ cdef class OpaqueConnection(Waiter):
         if permission is not None:
             permission.count_connection()
             if permission.refuses_opaque:
-                return self.fail()
+                return self.fail(ERROR_DENIED)
         self.permission = permission
         return self.target.choose(self)
 
@@ -74,7 +77,7 @@ cdef class OpaqueConnection(Waiter):
         if permission.refuses_opaque:
             if permission.on_terminated is not None:
                 permission.on_terminated()
-            return self.fail()
+            return self.fail(ERROR_DENIED)
         self.permission = permission
         return 0
 
@@ -89,7 +92,7 @@ cdef class OpaqueConnection(Waiter):
         return backend.serve(self, WANTS_TRANSPORT)
 
     cdef int on_unavailable(self, Unavailable why, int status, bytes text) except -1:
-        return self.fail()
+        return self.fail(error_of_unavailable(why, status))
 
     cdef int on_backend_failed(self, FaultKind kind, int code) except -1:
         if self.over:
@@ -99,7 +102,7 @@ cdef class OpaqueConnection(Waiter):
         if not is_ours(kind):
             self.backend.fail(1.0, self.dispatched, 0, self.server.loop.now)
         if self.backend.alone or self.attempts >= MAX_ATTEMPTS:
-            return self.fail()
+            return self.fail(error_of_fault(kind))
         self.backend = None
         return self.target.choose(self)
 
@@ -121,14 +124,15 @@ cdef class OpaqueConnection(Waiter):
         return self.pump.start()
 
     cdef int on_broken(self) except -1:
-        return self.fail()
+        return self.fail(ERROR_UNEXPECTED)
 
-    cdef int fail(self) except -1:
+    cdef int fail(self, ResponseError why) except -1:
         """No byte was answered: the client sees RST."""
         cdef Transport client = self.client
         cdef Pump pump = self.pump
         if self.over:
             return 0
+        self.target.counts().tcp_failed(why)
         self.end()
         if pump is not None:
             return pump.stop()

@@ -5,7 +5,7 @@ explicit port)."""
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.string cimport memcmp
 
-from linkerd2_py._ext.exchange.backend cimport UNAVAILABLE_REJECTED, UNAVAILABLE_SHED
+from linkerd2_py._ext.exchange.backend cimport UNAVAILABLE_DENIED, UNAVAILABLE_REJECTED, UNAVAILABLE_SHED
 from linkerd2_py._ext.exchange.exchange cimport take_exchange
 from linkerd2_py._ext.exchange.head cimport (
     FIELD_LOWER,
@@ -17,6 +17,7 @@ from linkerd2_py._ext.exchange.head cimport (
 )
 from linkerd2_py._ext.exchange.plan cimport Plan
 from linkerd2_py._ext.policy.route_table cimport RouteTable
+from linkerd2_py._ext.metrics.http cimport ResponseError
 from linkerd2_py._ext.metrics.labels import make_labels
 
 
@@ -90,7 +91,7 @@ cdef class ConnectionRouter(Router):
                 exchange.on_unavailable(UNAVAILABLE_REJECTED, 400, b"request has no usable authority")
                 return None
         if self.permission is not None and not self.permission.admits(head):
-            exchange.on_unavailable(UNAVAILABLE_REJECTED, self.permission.status, self.permission.refusal)
+            exchange.on_unavailable(UNAVAILABLE_DENIED, self.permission.status, self.permission.refusal)
             return None
         if self.table.in_flight >= self.table.settings.max_in_flight:
             exchange.on_unavailable(UNAVAILABLE_SHED, 503, b"too many requests in flight")
@@ -126,6 +127,13 @@ cdef class ConnectionRouter(Router):
         self.routed_name = given
         self.routed_version = self.named.version
         return self.routed
+
+    cdef int count_error(self, ResponseError error) except -1:
+        cdef Target target = self.last if self.fixed is None else self.fixed
+        if self.table.addr is not None:
+            # The proxy asks something itself: nobody's request fails.
+            return 0
+        return (self.table.unaddressed if target is None else target.counts()).http_failed(error)
 
     cdef int ended(self, Logical logical) except -1:
         cdef Target target = <Target> logical

@@ -9,6 +9,7 @@ from linkerd2_py._ext.io.address cimport SocketOptions
 from linkerd2_py._ext.io.listener cimport Listener
 from linkerd2_py._ext.io.loop cimport Loop
 from linkerd2_py._ext.route.arrival cimport Arrival
+from linkerd2_py._ext.metrics.http cimport ERROR_NONE, ERROR_NO_ROUTE
 from linkerd2_py._ext.route.client cimport Clients
 from linkerd2_py._ext.route.opaque cimport OpaqueConnection
 from linkerd2_py._ext.route.target_table cimport TargetTable
@@ -63,6 +64,7 @@ cdef class ProxyServer(Relay):
             return self.serve(transport, target, client, protocol)
         if target is None:
             # Bytes that name no target, to a port that has none: there is nowhere to send them.
+            self.failed(transport, None, ERROR_NO_ROUTE)
             return transport.abort()
         return self.relay(transport, target, client)
 
@@ -174,7 +176,7 @@ cdef class ProxyServer(Relay):
     def abort_all(self):
         """Ends what the grace period did not; exchanges under way are told."""
         for connection in list(self.opaque_connections):
-            (<OpaqueConnection> connection).fail()
+            (<OpaqueConnection> connection).fail(ERROR_NONE)
         for session in self.sessions():
             (<Session> session).transport.on_broken()
 

@@ -6,12 +6,14 @@ from linkerd2_py._ext.exchange.backend cimport Unavailable, Waiter, WaiterQueue
 from linkerd2_py._ext.io.actor cimport Actor, Timer
 from linkerd2_py._ext.io.address cimport Address
 from linkerd2_py._ext.io.loop cimport Loop
+from linkerd2_py._ext.metrics.balancer cimport BalancerMetrics
 from linkerd2_py._ext.metrics.http cimport HttpMetrics
 from linkerd2_py._ext.metrics.registry cimport Registry
 from linkerd2_py._ext.policy.route_table cimport NamedRoutes, RouteTable
 from linkerd2_py._ext.pool.endpoint cimport Endpoint, Roster
 from linkerd2_py._ext.pool.settings cimport PoolSettings
 from linkerd2_py._ext.route.endpoint_spec cimport EndpointSpec
+from linkerd2_py._ext.route.tally cimport Tally
 from linkerd2_py._ext.tls.identity cimport LocalIdentity
 
 cdef class Side(Actor):
@@ -22,6 +24,12 @@ cdef class Side(Actor):
     cdef readonly PoolSettings settings
     cdef readonly LocalIdentity identity   # None: no connection of this side is secured
     cdef public bytes metrics_prefix       # b"control_" for the proxy's own clients
+    # Of these: what all their series have instead of names and addresses of endpoints; None: these
+    cdef public str addr
+    # What names of families of balancers begin with; None: what its direction and protocol say
+    cdef public str balances_as
+    # Of what is addressed to no target, or to none yet
+    cdef Tally unaddressed
     cdef public NamedRoutes named          # what targets without routes of their own follow; None: nothing
 
 cdef class Target(Roster):
@@ -62,6 +70,19 @@ cdef class Target(Roster):
     cdef object last_router
     # Tls labels -> exchanges that failed before they had an endpoint; made on first use
     cdef dict http
+    # As text: whose it is (parent, or server of policy), whose its endpoints are, and its protocol, as labels
+    cdef bytes owner, backend, protocol
+    # Owned, or None: not needed yet; None after a change of those
+    cdef Tally tally
+    # Owned; None where nothing was balanced yet, or is
+    cdef BalancerMetrics balancing
+    cdef int belong(self, bytes owner, bytes backend, bytes protocol) except -1
+    cdef Tally counts(self)
+    cdef int note_balance(self) except -1
+    cdef int balance(self) except -1
+    cdef int unbalance(self) except -1
+    cdef Py_ssize_t take_in(self, list specs) except -1
+    cdef Py_ssize_t let_out(self, object addresses) except -1
     cdef Endpoint make(self, EndpointSpec spec, bint alone)
     cdef HttpMetrics unplaced(self, tuple tls)
     cdef int expect_ready(self) except -1

@@ -26,9 +26,14 @@ class Target:
         logical: bytes | None = None,
         labels: Labels = (),
         detect_timeout_ns: int = 0,
+        owner: Labels = (),
+        backend: Labels = (),
+        protocol: str = "",
     ) -> None:
         """The profile is known: connections parked for it go on. `http`: what is no HTTP is refused, never
-        carried as opaque. `detect_timeout_ns`: how long it may be silent; 0: as long as the server says."""
+        carried as opaque. `detect_timeout_ns`: how long it may be silent; 0: as long as the server says.
+        What is counted of the target itself has the labels `owner`, its balancer those of `backend`, too;
+        `protocol` is the word for what discovery says is spoken there."""
     def replace(self, specs: list[EndpointSpec]) -> None:
         """Makes the set exactly `specs`; endpoints that stay keep connections and load. None: what waits
         fails when the fail-fast period ends."""

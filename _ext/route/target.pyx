@@ -18,18 +18,15 @@ from linkerd2_py._ext.exchange.backend cimport (
     WaiterQueue,
 )
 
+from linkerd2_py._ext.metrics.balancer cimport balancer_metrics
+from linkerd2_py._ext.metrics.series cimport L5D_METRICS
+from linkerd2_py._ext.route.tally cimport key_labels, new_tally, target_labels
+
 from linkerd2_py._ext.metrics.labels import make_labels
 
 
 cdef class Side(Actor):
     pass
-
-
-cdef tuple target_labels(Address address):
-    """Of an endpoint."""
-    return (
-        ("target_addr", str(address)), ("target_ip", address.host), ("target_port", str(address.port)),
-    )
 
 
 cdef class Target(Roster):
@@ -46,6 +43,8 @@ cdef class Target(Roster):
         self.port = int(key.rpartition(b":")[2])
         self.logical = key
         self.labels = ()
+        self.owner = self.backend = b""
+        self.protocol = b'protocol="detect"'
         self.endpoints = {}
         self.specs = {}
         self.parked = WaiterQueue.__new__(WaiterQueue)
@@ -82,7 +81,11 @@ cdef class Target(Roster):
             return waiter.on_backend(endpoint)
         if self.gate_shut or self.queue.count >= self.side.settings.queue_capacity:
             return waiter.on_unavailable(UNAVAILABLE_SHED, 503, b"service unavailable: no endpoint is ready")
+        waiter.since = self.side.loop.now
         self.queue.append(waiter)
+        self.balance()
+        if self.balancing is not None:
+            self.balancing.requests.count += 1
         return self.expect_ready()
 
     cdef int await_profile(self, Waiter waiter) except -1:
@@ -97,6 +100,7 @@ cdef class Target(Roster):
 
     cdef int withdraw(self, Waiter waiter) except -1:
         waiter.leave()
+        self.note_balance()
         return 0 if self.is_awaited() else self.side.loop.disarm(self.failfast)
 
     cdef bint is_awaited(self) noexcept:
@@ -117,6 +121,8 @@ cdef class Target(Roster):
             # They are being let go.
             return self.expect_ready()
         self.gate_shut = self.queue.count > 0
+        if self.gate_shut and self.balancing is not None:
+            self.balancing.shuts.count += 1
         return self.fail_waiting(UNAVAILABLE_FAILFAST, 504, b"logical service in fail-fast")
 
     cdef int fail_waiting(self, Unavailable why, int status, bytes text) except -1:
@@ -128,6 +134,7 @@ cdef class Target(Roster):
         self.given_up_why = why
         self.given_up_status = status
         self.given_up_text = text
+        self.note_balance()
         return self.side.loop.defer(self)
 
     cdef int on_broken(self) except -1:
@@ -148,8 +155,10 @@ cdef class Target(Roster):
             except Exception as error:
                 loop.blame(error, waiter)
             if loop.is_spent():
+                self.note_balance()
                 return loop.defer(self)
             waiter = self.next_to_go()
+        self.note_balance()
         # Where an endpoint failed meanwhile, the wait begins anew.
         return self.expect_ready() if self.is_awaited() else loop.disarm(self.failfast)
 
@@ -167,7 +176,11 @@ cdef class Target(Roster):
         if left is self.parked:
             return waiter.on_profile(self.opaque)
         endpoint = self.pick()
-        return self.choose(waiter) if endpoint is None else waiter.on_backend(endpoint)
+        if endpoint is None:
+            return self.choose(waiter)
+        if self.balancing is not None:
+            self.balancing.waited(self.side.loop.now - waiter.since)
+        return waiter.on_backend(endpoint)
 
     # ---- from endpoints
 
@@ -175,12 +188,16 @@ cdef class Target(Roster):
         if self.closed or endpoint.removed:
             return 0
         self.ready.add(endpoint, self.side.loop.now)
+        self.note_balance()
         return self.release_queue()
 
     cdef int on_failing(self, Endpoint endpoint) except -1:
-        return self.ready.remove(endpoint)
+        self.ready.remove(endpoint)
+        return self.note_balance()
 
     cdef int release_queue(self) except -1:
+        if self.gate_shut and self.balancing is not None:
+            self.balancing.opens.count += 1
         self.gate_shut = False
         if self.parked.count == 0:
             self.side.loop.disarm(self.failfast)
@@ -190,6 +207,7 @@ cdef class Target(Roster):
 
     def configure(
         self, *, bint opaque=False, bint http=False, bytes logical=None, tuple labels=(), detect_timeout_ns=0,
+        tuple owner=(), tuple backend=(), str protocol="",
     ):
         """The profile is known: connections parked for it go on. May be called again when it changes (new
         connections follow it)."""
@@ -202,6 +220,8 @@ cdef class Target(Roster):
         self.http = {}
         if logical is not None:
             self.logical = logical
+        protocol = protocol or ("opaq" if opaque else "detect")
+        self.belong(make_labels(owner), make_labels(backend), make_labels([("protocol", protocol)]))
         if self.queue.count == 0:
             self.side.loop.disarm(self.failfast)
         if self.parked.count:
@@ -209,42 +229,66 @@ cdef class Target(Roster):
 
     def replace(self, list specs not None):
         """Makes the set exactly `specs`; endpoints that stay keep their connections and load."""
+        cdef Py_ssize_t changed
         wanted = {(<EndpointSpec> spec).address for spec in specs}
-        self.add(specs)
-        self.remove([address for address in self.endpoints if address not in wanted])
+        changed = self.take_in(specs)
+        changed += self.let_out([address for address in self.endpoints if address not in wanted])
+        if self.balancing is not None and changed:
+            self.balancing.resets.count += 1
 
     def add(self, list specs not None):
-        self.side.loop.now = now_ns()
+        cdef Py_ssize_t changed = self.take_in(specs)
+        if self.balancing is not None:
+            self.balancing.adds.count += changed
+
+    def remove(self, list addresses not None):
+        cdef Py_ssize_t changed = self.let_out(addresses)
+        if self.balancing is not None:
+            self.balancing.removes.count += changed
+
+    cdef Py_ssize_t take_in(self, list specs) except -1:
+        """How many are new, or something else than they were."""
         cdef EndpointSpec spec
         cdef Endpoint known
+        cdef Py_ssize_t changed = 0
+        self.side.loop.now = now_ns()
         self.unreject()
         self.drop_single()
+        self.balance()
         for spec in specs:
             known = self.endpoints.get(spec.address)
             if known is not None:
                 if spec.same(self.specs[spec.address]) and known.opaque == (self.opaque or spec.opaque):
                     continue
-                self.remove([spec.address])
+                self.let_out([spec.address])
+            changed += 1
             self.specs[spec.address] = spec
             self.endpoints[spec.address] = self.make(spec, False)
             (<Endpoint> self.endpoints[spec.address]).open()
+        self.note_balance()
+        return changed
 
-    def remove(self, list addresses not None):
+    cdef Py_ssize_t let_out(self, object addresses) except -1:
+        """How many there were."""
         cdef Endpoint endpoint
+        cdef Py_ssize_t found = 0
         self.side.loop.now = now_ns()
         for address in addresses:
             endpoint = self.endpoints.pop(address, None)
             if endpoint is not None:
+                found += 1
                 self.specs.pop(address, None)
                 self.ready.remove(endpoint)
                 endpoint.close()
+        self.note_balance()
+        return found
 
     def forward(self, EndpointSpec spec not None):
         """One endpoint without balancing; connect errors are answered at once."""
-        self.side.loop.now = now_ns()
-        self.remove(list(self.endpoints))
+        self.let_out(list(self.endpoints))
         self.drop_single()
         self.unreject()
+        self.unbalance()
         if self.side.direction == "inbound":
             self.address_labels = make_labels(target_labels(spec.address))
         self.single = self.make(spec, True)
@@ -284,8 +328,9 @@ cdef class Target(Roster):
         self.fail_waiting(UNAVAILABLE_CLOSED, 503, b"target closed")
         self.routers = WeakValueDictionary()
         self.last_router = None
-        self.remove(list(self.endpoints))
+        self.let_out(list(self.endpoints))
         self.drop_single()
+        self.unbalance()
 
     @property
     def in_use(self):
@@ -328,13 +373,17 @@ cdef class Target(Roster):
         endpoint.pings_idle = spec.pings_idle
         if not endpoint.in_pod:
             endpoint.http = self.side.registry.http(self.side.metrics_prefix, endpoint.http_labels)
-        labels = [("direction", self.side.direction), ("peer", "dst"), *spec.tls, *self.dst_labels(spec)]
+        addr = () if self.side.addr is None else (("addr", self.side.addr),)
+        labels = [("direction", self.side.direction), ("peer", "dst"), *addr, *spec.tls]
+        labels += self.dst_labels(spec)
         endpoint.tcp = self.side.registry.tcp(make_labels(labels))
         return endpoint
 
     def endpoint_labels(self, EndpointSpec spec):
         """The labels of request_total and its siblings for one endpoint, in Linkerd's order. Inbound, those
         of the client follow (`Client.labels`)."""
+        if self.side.addr is not None:
+            return [("addr", self.side.addr), *spec.tls]
         inbound = self.side.direction == "inbound"
         name = () if inbound else (("authority", self.logical.decode("ascii", "replace")),)
         tls = () if inbound else spec.tls
@@ -342,6 +391,56 @@ cdef class Target(Roster):
             ("direction", self.side.direction), *name, *target_labels(spec.address), *tls,
             *self.dst_labels(spec),
         ]
+
+    # ---- what is counted of it, rather than of its endpoints
+
+    cdef int belong(self, bytes owner, bytes backend, bytes protocol) except -1:
+        """Whose it is, and whose its endpoints are; both as text."""
+        if owner == self.owner and backend == self.backend and protocol == self.protocol:
+            return 0
+        self.owner, self.backend, self.protocol = owner, backend, protocol
+        self.tally = None
+        if self.balancing is not None:
+            self.unbalance()
+            self.balance()
+        return 0
+
+    cdef Tally counts(self):
+        cdef bytes address
+        if self.tally is None:
+            address = key_labels(self.key) if self.address_labels is None else self.address_labels
+            self.tally = new_tally(
+                self.side.registry, self.side.direction, self.owner, address, self.protocol,
+            )
+        return self.tally
+
+    cdef int balance(self) except -1:
+        """There is a choice to be made: outbound, where nobody said that there is but one endpoint."""
+        cdef str prefix = self.side.balances_as
+        if self.balancing is not None or self.single is not None or not L5D_METRICS or self.closed:
+            return 0
+        if prefix is None:
+            if self.side.direction != "outbound":
+                return 0
+            prefix = "outbound_tcp" if self.opaque else "outbound_http"
+        labels = b",".join([text for text in (self.owner, self.backend) if text])
+        if self.side.addr is not None:
+            labels = make_labels([("addr", self.side.addr)])
+        self.balancing = balancer_metrics(self.side.registry, prefix.encode(), labels)
+        return self.note_balance()
+
+    cdef int unbalance(self) except -1:
+        if self.balancing is not None:
+            self.balancing.tell(0, 0, 0)
+            self.balancing = None
+        return 0
+
+    cdef int note_balance(self) except -1:
+        if self.balancing is None:
+            return 0
+        return self.balancing.tell(self.ready.size(), len(self.endpoints), self.queue.count)
+
+    # ---- labels
 
     cdef tuple dst_labels(self, EndpointSpec spec):
         return tuple((f"dst_{name}", value) for name, value in (*self.labels, *spec.labels))
@@ -353,5 +452,7 @@ cdef class Target(Roster):
             name = self.logical.decode("ascii", "replace")
             labels = [("direction", self.side.direction), ("authority", name), *tls]
             labels += [(f"dst_{name}", value) for name, value in self.labels]
+            if self.side.addr is not None:
+                labels = [("addr", self.side.addr), *tls]
             found = self.http[tls] = self.side.registry.http(self.side.metrics_prefix, make_labels(labels))
         return found

@@ -16,6 +16,10 @@ class TargetTable:
     direction: str
     settings: PoolSettings
     metrics_prefix: bytes
+    # Of the proxy's own clients, whose series have this address instead of names and endpoints; None: of others.
+    addr: str | None
+    # What families of its balancers are called by; None: outbound_http or outbound_tcp, or inbound none.
+    balances_as: str | None
     identity: LocalIdentity | None
     in_flight: int
     # By what requests name, for targets without routes of their own. Set before anybody connects.

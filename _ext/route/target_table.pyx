@@ -5,6 +5,7 @@ from linkerd2_py._ext.core.clock cimport now_ns
 from linkerd2_py._ext.io.loop cimport Loop
 from linkerd2_py._ext.metrics.registry cimport Registry
 from linkerd2_py._ext.pool.settings cimport PoolSettings
+from linkerd2_py._ext.route.tally cimport new_tally
 from linkerd2_py._ext.tls.identity cimport LocalIdentity
 
 
@@ -26,6 +27,7 @@ cdef class TargetTable(Side):
         self.by_key = {}
         self.metrics_prefix = metrics_prefix
         self.sweep = Timer(self, 0)
+        self.unaddressed = new_tally(registry, direction, b"", b"", b'protocol="detect"')
 
     cdef Target find(self, bytes key):
         cdef Target target = self.by_key.get(key)

@@ -153,7 +153,7 @@ def test_answers_of_our_own() -> None:
             502,
             b"the endpoint does not have the required identity",
             True,
-            "tls",
+            "identity",
         ),
     }
     assert own_answers() == expected
