@@ -14,7 +14,8 @@ cdef enum Detected:
     DETECTIONS
 
 cdef class Detections:
-    """Of one label set. All results are there from the start, so that the first of a kind is seen to happen."""
+    """Of one label set. All results are there from the start, so that the first of a kind is seen to
+    happen."""
     cdef list results         # of Counter, by Detected
     cdef Distribution durations
     cdef int observe(self, Detected result, int64_t took_ns) noexcept

@@ -21,7 +21,8 @@ cdef Detections detections(Registry registry, bytes direction, bytes labels):
     cdef bytes prefix = direction + b"_tcp_detect_http_"
     rest = b"," + labels if labels else b""
     found.results = [
-        registry.counted(prefix + b"results_total", RESULTS, b'result="%s"%s' % (word, rest)) for word in WORDS
+        registry.counted(prefix + b"results_total", RESULTS, b'result="%s"%s' % (word, rest))
+        for word in WORDS
     ]
     found.durations = registry.spread(prefix + b"duration_seconds", DURATIONS, BOUNDS_S, labels)
     return found

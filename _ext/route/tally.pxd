@@ -1,5 +1,5 @@
-"""What is counted of a target itself rather than of its endpoints: what its connections speak, and what could not
-be served."""
+"""What is counted of a target itself rather than of its endpoints: what its connections speak, and what could
+not be served."""
 
 from libc.stdint cimport int64_t
 from linkerd2_py._ext.io.address cimport Address

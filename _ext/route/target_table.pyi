@@ -16,7 +16,8 @@ class TargetTable:
     direction: str
     settings: PoolSettings
     metrics_prefix: bytes
-    # Of the proxy's own clients, whose series have this address instead of names and endpoints; None: of others.
+    # Of the proxy's own clients, whose series have this address instead of names and endpoints; None: of
+    # others.
     addr: str | None
     # What families of its balancers are called by; None: outbound_http or outbound_tcp, or inbound none.
     balances_as: str | None
