@@ -36,8 +36,9 @@ cdef class Waiter(Peer):
     cdef Waiter before, behind                                  # owned links of that queue; None outside
     # Loop ns: it stands in an endpoint's queue for so long.
     cdef int64_t since
-    # Sent again after a kept connection had ended: only one made for it will do.
-    cdef bint wants_fresh
+    # Loop ns; 0: any will do. Sent again after a kept connection had ended: only one that was connected
+    # since will do.
+    cdef int64_t fresh_since
     cdef int leave(self) except -1                              # the queue it stands in, if any
     cdef int on_backend(self, Backend backend) except -1
     cdef int on_unavailable(self, Unavailable why, int status, bytes text) except -1

@@ -115,7 +115,8 @@ cdef class Exchange(Waiter):
         self.router = router
         self.backlog_end = self.request_done = self.over = self.counted = self.pending = False
         self.server_held = self.client_held = False
-        self.repeated = self.wants_fresh = self.unjudged = self.sought = False
+        self.repeated = self.unjudged = self.sought = False
+        self.fresh_since = 0
         self.blame = 0
         self.hold_ns = 0
         self.response = RESPONSE_NONE
@@ -560,7 +561,7 @@ cdef class Exchange(Waiter):
     cdef int send_again(self, bint fresh) except -1:
         """The client waits meanwhile: what it goes on sending would have to be kept."""
         self.repeated = self.repeated or fresh
-        self.wants_fresh = fresh
+        self.fresh_since = self.router.loop.now if fresh else 0
         self.backend = None
         # The response will be of another attempt, maybe another endpoint's: this one stays a request
         # without one.

@@ -1,5 +1,6 @@
 """The HTTP/2 client codec over libnghttp2: one connection to an endpoint, many exchanges."""
 
+from libc.stdint cimport int64_t
 from linkerd2_py._ext.exchange.stream cimport ConnectionOwner, Peer, Stream
 from linkerd2_py._ext.http2.block cimport Block
 from linkerd2_py._ext.http2.half cimport Http2Half
@@ -31,6 +32,8 @@ cdef class Http2Client(Http2Session):
     cdef bint greeted                       # the peer's first byte was looked at
     # The endpoint is this pod's workload: a stream begins with the first window only.
     cdef bint in_pod
+    # Loop ns. Set by its owner
+    cdef int64_t connected_at
     # Streams before SETTINGS; its owner may know that fewer are allowed.
     cdef int first_flight
     cdef int room(self) noexcept            # streams that may be opened now; 0 when retired

@@ -1,6 +1,7 @@
 """An endpoint with its connections: HTTP/1 keep-alive stack, HTTP/2 connections, a spare that proves it
 reachable, and back-off while it is not."""
 
+from libc.stdint cimport int64_t
 from linkerd2_py._ext.core.fault cimport FaultKind
 from linkerd2_py._ext.core.limits cimport Limits
 from linkerd2_py._ext.exchange.backend cimport Logical, Waiter, WaiterQueue, Wants
@@ -61,6 +62,8 @@ cdef class Endpoint(Dialer):
     cdef bint needs_http2(self)
     cdef int dial_for_others(self, Wants wants) except -1
     cdef bint has_room_http2(self)
+    cdef bint keeps_older(self, int64_t since)
+    cdef Http2Client newer(self, int64_t since)
     cdef int give_waiter(self, Dial dial, Transport transport) except -1
     cdef int fail_all(self, WaiterQueue waiters, FaultKind kind, int code) except -1
     cdef int fail_next(self) except -1

@@ -95,7 +95,7 @@ cdef class Endpoint(Dialer):
     cdef int serve(self, Waiter waiter, Wants wants) except -1:
         if self.removed:
             return waiter.on_backend_failed(FAULT_LOCAL, 0)
-        if waiter.wants_fresh and wants != WANTS_TRANSPORT:
+        if waiter.fresh_since and wants != WANTS_TRANSPORT:
             return self.serve_fresh(waiter, wants)
         if wants == WANTS_HTTP1:
             return self.serve_http1(waiter)
@@ -125,14 +125,37 @@ cdef class Endpoint(Dialer):
         return self.dial_http2()
 
     cdef int serve_fresh(self, Waiter waiter, Wants wants) except -1:
-        """What a kept connection lost goes over one that is made for it: the others may have ended like the
-        first. Over HTTP/2 one that all share is as good where none is kept."""
-        waiter.wants_fresh = False
-        if wants == WANTS_HTTP2 and (self.multiplexed or self.has_spare(wants)) and self.has_room_http2():
-            return self.dial(WANTS_HTTP2, waiter, False)
+        """What a kept connection lost goes over one that was made since: the others may have ended like the
+        first. Over HTTP/2 those that lost the same one share it, whenever each of them comes; beside an older
+        one that is kept, each that comes before it is there makes its own, within the bound."""
+        cdef Http2Client client
+        cdef int64_t since = waiter.fresh_since
+        waiter.fresh_since = 0
+        if wants == WANTS_HTTP2 and self.keeps_older(since):
+            client = self.newer(since)
+            if client is not None:
+                return self.hand_out(client.open_stream(waiter), client.served, waiter)
+            if self.has_room_http2():
+                return self.dial(WANTS_HTTP2, waiter, False)
         if wants == WANTS_HTTP1 and self.dialing_http1 < self.settings.max_dials:
             return self.dial(WANTS_HTTP1, waiter, False)
         return self.serve(waiter, wants)
+
+    cdef bint keeps_older(self, int64_t since):
+        """Whoever waits for any connection might get one that was made before."""
+        cdef Http2Client client
+        for client in self.multiplexed:
+            if client.connected_at < since:
+                return True
+        return self.has_spare(WANTS_HTTP2) and self.spare.transport.opened_at < since
+
+    cdef Http2Client newer(self, int64_t since):
+        """One that was made since and has a stream to give; None: there is none."""
+        cdef Http2Client client
+        for client in self.multiplexed:
+            if client.connected_at >= since and client.room() > 0:
+                return client
+        return None
 
     cdef bint has_room_http2(self):
         return len(self.multiplexed) + self.dialing_http2 < self.settings.http2_max_connections
@@ -367,6 +390,7 @@ cdef class Endpoint(Dialer):
         client.keepalive = self.h2
         client.pings_idle = self.pings_idle
         client.in_pod = self.in_pod
+        client.connected_at = transport.opened_at
         if 0 <= self.streams_allowed < client.first_flight:
             client.first_flight = self.streams_allowed
         self.multiplexed.append(client)

@@ -1,7 +1,7 @@
 # cython: language_level=3
 """Python doors to endpoints and their connections; not part of a wheel."""
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int64_t, uint32_t
 from linkerd2_py._ext.core.fault cimport FAULT_LOCAL, FaultKind, fault_text
 from linkerd2_py._ext.exchange.backend cimport (
     WANTS_HTTP1,
@@ -146,10 +146,13 @@ cdef class Door:
     def close(self):
         self.endpoint.close()
 
-    def ask(self, str wants="http1", *, bint fresh=False):
+    def now(self):
+        return self.endpoint.loop.now
+
+    def ask(self, str wants="http1", *, int64_t fresh_since=0):
         cdef Asker asker = Asker.__new__(Asker)
         cdef int wanted = WANTED[wants]
-        asker.wants_fresh = fresh
+        asker.fresh_since = fresh_since
         self.endpoint.serve(asker, <Wants> wanted)
         return asker
 

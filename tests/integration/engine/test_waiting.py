@@ -10,7 +10,7 @@ import pytest
 
 from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.route.endpoint_spec import EndpointSpec
-from linkerd2_py.base.tasks import spawn
+from linkerd2_py.base.tasks import cancel_all, spawn
 from tests.support.engine import MS, engine
 from tests.support.http2_script import (
     ACK,
@@ -35,6 +35,7 @@ OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 FIRST_FLIGHT = 1
 SYN_SENT = "02"
+HOUR = 3_600_000 * MS
 
 
 class Limited:
@@ -198,19 +199,37 @@ async def test_connects_under_way_are_bounded() -> None:
             for taken in (first, second):
                 taken.setblocking(False)
                 taken.connect_ex(("127.0.0.1", port))
+            before = connecting(port)
+            # Nothing ends on its own while the sockets are counted.
+            async with engine(max_dials=4, connect_timeout_ns=HOUR, failfast_ns=HOUR) as made:
+                table = made.table("inbound")
+                target = table.install(b"workload:80")
+                target.configure()
+                target.forward(EndpointSpec(Address("127.0.0.1", port)))
+                _server, address = made.server(table, target=target)
+                asking = {spawn(talk(address, GET), name="asks") for _ in range(30)}
+                await eventually_async(
+                    lambda: target.endpoints_state()[0]["pending"] == 30, what="all of them wait"
+                )
+                assert connecting(port) - before == 4
+                await cancel_all(asking)
+
+
+async def test_who_waits_for_a_connect_that_is_late_is_answered() -> None:
+    """Those whose connects are under way, and those that wait behind them."""
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        with socket.socket() as first, socket.socket() as second:
+            for taken in (first, second):
+                taken.setblocking(False)
+                taken.connect_ex(full.getsockname())
             async with engine(max_dials=4, connect_timeout_ns=400 * MS) as made:
-                address = made.inbound(("127.0.0.1", port))
-                asking = [
-                    spawn(talk(address, GET, until=b"\r\n\r\n"), name="asks") for _ in range(30)
-                ]
-                most = 0
-                while not all(task.done() for task in asking):
-                    most = max(most, connecting(port))
-                    await asyncio.sleep(0.01)
-                answers = [task.result() for task in asking]
+                address = made.inbound(full.getsockname())
+                answers = await asyncio.gather(
+                    *(talk(address, GET, until=b"\r\n\r\n") for _ in range(30))
+                )
     assert {answer.split()[1] for answer in answers} == {b"504"}
-    # Beside the two that fill the queue.
-    assert 4 <= most <= 6
 
 
 def connecting(port: int) -> int:

@@ -2,10 +2,22 @@
 
 import socket
 
+from linkerd2_py._ext.pool.testing import Asker, Door
 from tests.support.endpoint_rig import MS, Rig, arrived
-from tests.support.http2_script import ACK, SETTINGS, frame, settings
+from tests.support.http2_script import (
+    ACK,
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    SETTINGS,
+    frame,
+    settings,
+)
 from tests.support.raw_socket import RawListener
+from tests.support.turns import settle
 
+# In HPACK
+STATUS_200 = b"\x88"
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 
@@ -107,7 +119,7 @@ def test_who_asks_for_a_fresh_one_gets_no_kept_one(rig: Rig, listener: RawListen
     first = door.ask()
     rig.until(lambda: first.events)
     rig.answer(first, rig.accept(listener))
-    again = door.ask(fresh=True)
+    again = door.ask(fresh_since=door.now())
     assert again.events == []
     rig.until(lambda: again.events)
     assert again.events == [("stream", "new")]
@@ -242,6 +254,58 @@ def test_another_connection_is_made_when_the_streams_allowed_are_all_in_use(
     rig.until(lambda: askers[1].events)
     assert door.state()["shared"] == 2
     rig.accept(listener)
+
+
+def test_those_that_one_connection_lost_share_what_was_made_since_whenever_they_come(
+    rig: Rig, listener: RawListener
+) -> None:
+    """One turn may have no time for all of them: some come when the new connection is already there."""
+    door = rig.door(listener, alone=True)
+    greeted(rig, door, listener)
+    link = rig.links[-1]
+    lost_at = door.now()
+    link.close()
+    rig.until(lambda: door.state()["shared"] == 0)
+    early = door.ask("http2", fresh_since=lost_at)
+    rig.until(lambda: early.events)
+    early.get()
+    rig.accept(listener).send(settings(streams=10) + frame(SETTINGS, ACK))
+    rig.until(lambda: door.ask("http2").events)
+    late = [door.ask("http2", fresh_since=lost_at) for _ in range(3)]
+    assert [asker.events[0][0] for asker in late] == ["stream"] * 3
+    assert (door.state()["shared"], door.state()["dialing"]) == (1, 0)
+
+
+def test_beside_one_that_was_kept_the_fresh_one_is_made_once(
+    rig: Rig, listener: RawListener
+) -> None:
+    door = rig.door(listener, alone=True)
+    greeted(rig, door, listener)
+    lost_at = door.now()
+    early = door.ask("http2", fresh_since=lost_at)
+    assert (early.events, door.state()["dialing"]) == ([], 1)
+    rig.until(lambda: early.events)
+    assert early.events == [("stream", "new")]
+    early.get()
+    settle(rig.loop)
+    fresh = rig.accept(listener)
+    answer = frame(HEADERS, END_HEADERS | END_STREAM, 1, STATUS_200)
+    fresh.send(settings(streams=10) + frame(SETTINGS, ACK) + answer)
+    rig.until(lambda: ("head", 200) in early.events)
+    late = door.ask("http2", fresh_since=lost_at)
+    assert late.events == [("stream", "kept")]
+    assert (door.state()["shared"], door.state()["dialing"]) == (2, 0)
+
+
+def greeted(rig: Rig, door: Door, listener: RawListener) -> Asker:
+    """Who was given a stream of a connection that has said how many it takes."""
+    asker = door.ask("http2")
+    rig.until(lambda: asker.events)
+    asker.get()
+    rig.accept(listener).send(settings(streams=10) + frame(SETTINGS, ACK))
+    other = door.ask("http2")
+    rig.until(lambda: other.events)
+    return asker
 
 
 def test_what_answers_with_http1_is_remembered_by_failing_who_waits(
