@@ -100,7 +100,7 @@ def pods() -> int:
     """What only real pods can show; a quarter of an hour of its own."""
     compile_in_place()
     web_page(needed=True)
-    step("cluster programs", module("tests.support.cluster", "build"))
+    step("cluster programs", module("tests.support.cluster", "build", "--pods"))
     step("images", module("image"))
     run = stages.Run()
     run.stage(stages.PODS)

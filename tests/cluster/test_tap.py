@@ -23,7 +23,12 @@ from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.charts.render import render
 from linkerd2_py.charts.values import Layers, values_of
 from linkerd2_py.charts.written import as_yaml
+from linkerd2_py.cli.checks.cluster.asked import Asked, Where
+from linkerd2_py.cli.checks.cluster.tap import TapChecks
+from linkerd2_py.cli.checks.run import run_checks
+from linkerd2_py.cli.cluster import Cluster
 from linkerd2_py.cli.main import run
+from linkerd2_py.cli.options import Globals
 from linkerd2_py.controlplane.injector.certificates import make_certificate
 from tests.support.certificates import Signer
 from tests.support.cluster.control_plane import ControlPlane
@@ -394,3 +399,100 @@ async def test_a_dashboard_that_may_not_says_so_in_one_line(
     assert reason.startswith('not allowed to watch calls: pods.tap.linkerd.io "web-0" is forbidden')
     assert f'User "{user}" cannot watch resource "pods/tap"' in reason
     assert "\n" not in reason
+
+
+@pytest.fixture
+def installed(tapping: Tapping, kubectl: Kubectl) -> Iterator[Kubectl]:
+    """The values that it was installed with are written down; its API is what it was, whatever a test does."""
+    configure(kubectl, enabled=True)
+    yield kubectl
+    (api,) = (one for one in tapping.made if one["kind"] == "APIService")
+    kubectl.apply(api)
+    kubectl("wait", f"apiservice/{API}", "--for=condition=Available", "--timeout=60s")
+
+
+def configure(kubectl: Kubectl, *, enabled: bool) -> None:
+    about = {"name": "linkerd-config", "namespace": NAMESPACE}
+    data = {"values": json.dumps({"tap": {"enabled": enabled}})}
+    kubectl.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": about, "data": data})
+
+
+def checked(control_plane: ControlPlane, *, wait_s: float = 0.0) -> dict[str, str]:
+    """What each check of tap found: nothing where it is well."""
+    cluster = Cluster(control_plane.kubeconfig, Globals())
+    try:
+        checks = TapChecks(Asked(lambda: cluster, where=Where(NAMESPACE, "")))
+        asked = [*checks.of_certificate(), *checks.checks()]
+        found = run_checks(asked, wait_s=wait_s, on_wait=lambda _: None)
+        return {one.description: f"{one.outcome}: {one.message}".rstrip(": ") for one in found}
+    finally:
+        cluster.close()
+
+
+VALID = "tap API server has valid cert"
+LASTING = "tap API server cert is valid for at least 60 days"
+RUNNING = "tap API service is running"
+ASKED = "tap API service can be asked"
+WELL = dict.fromkeys((VALID, LASTING, RUNNING, ASKED), "success")
+
+
+def test_check_finds_a_tap_that_works(control_plane: ControlPlane, installed: Kubectl) -> None:
+    assert checked(control_plane) == WELL
+
+
+def test_check_says_nothing_where_tap_was_not_installed(
+    control_plane: ControlPlane, installed: Kubectl
+) -> None:
+    configure(installed, enabled=False)
+    assert checked(control_plane) == {}
+
+
+def test_check_finds_a_bundle_by_which_nobody_trusts_it(
+    control_plane: ControlPlane, tapping: Tapping, installed: Kubectl
+) -> None:
+    """Whether an API is there the API server finds out without a look at its certificate."""
+    other = base64.b64encode(Signer("other", starts=SystemClock().wall() - 60).pem).decode()
+    change_api(tapping, installed, caBundle=other)
+    found = eventually(
+        lambda: found if (found := checked(control_plane))[ASKED] != "success" else None,
+        deadline_s=START_S,
+    )
+    assert found[VALID].startswith("error: cert is not issued by the trust anchor")
+    assert found[LASTING] == "success"
+    assert found[ASKED].startswith("warning: the API server gets no answer of tap: ")
+
+
+def test_check_finds_a_certificate_that_ends_soon(
+    control_plane: ControlPlane, tapping: Tapping, installed: Kubectl
+) -> None:
+    (secret,) = (one for one in tapping.made if one["kind"] == "Secret")
+    now = SystemClock().wall()
+    signer = Signer("soon", starts=now - 60, lifetime_s=50 * 86_400.0)
+    pem = base64.b64encode(signer.pem).decode()
+    installed.apply({**secret, "data": {**secret["data"], "tls.crt": pem}})
+    try:
+        found = checked(control_plane)
+    finally:
+        installed.apply(secret)
+    assert found[LASTING].startswith("warning: certificate will expire on 20")
+    assert (
+        found[VALID]
+        == f"error: the certificate is not for linkerd-tap.{NAMESPACE}.svc, but for nobody"
+    )
+
+
+def test_check_finds_another_tap_and_none(
+    control_plane: ControlPlane, tapping: Tapping, installed: Kubectl
+) -> None:
+    change_api(tapping, installed, service={"name": "tap", "namespace": "linkerd-viz", "port": 443})
+    found = checked(control_plane)
+    assert found[VALID].startswith(
+        f"error: APIService {API} leads to the service tap in linkerd-viz"
+    )
+    installed("delete", "apiservice", API)
+    assert checked(control_plane)[RUNNING] == f"warning: there is no APIService {API}"
+
+
+def change_api(tapping: Tapping, kubectl: Kubectl, **spec: Any) -> None:
+    (api,) = (one for one in tapping.made if one["kind"] == "APIService")
+    kubectl.apply({**api, "spec": {**api["spec"], **spec}})

@@ -12,6 +12,7 @@ from linkerd2_py.cli.checks.cluster.existence import Existence
 from linkerd2_py.cli.checks.cluster.identity import IdentityChecks
 from linkerd2_py.cli.checks.cluster.install import Install
 from linkerd2_py.cli.checks.cluster.reach import Reach
+from linkerd2_py.cli.checks.cluster.tap import TapChecks
 from linkerd2_py.cli.checks.cluster.webhooks import Webhooks
 from linkerd2_py.cli.checks.run import Check
 
@@ -30,6 +31,7 @@ class ClusterChecks:
         self._is_cni_said = cni
         self._identity = IdentityChecks(asked)
         self._webhooks = Webhooks(asked)
+        self._tap = TapChecks(asked)
         self.control_plane = ControlPlaneChecks(asked)
         self._data_plane = DataPlane(asked)
 
@@ -48,6 +50,7 @@ class ClusterChecks:
             *self._installed(),
             *self.control_plane.version(),
             *self.control_plane.proxies(),
+            *self._tap.checks(),
             *further,
             *self.control_plane.ha(),
             *self.control_plane.extensions(),
@@ -72,4 +75,5 @@ class ClusterChecks:
             *self._cni.checks(),
             *self._identity.checks(),
             *self._webhooks.checks(),
+            *self._tap.of_certificate(),
         ]

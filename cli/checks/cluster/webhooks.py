@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from linkerd2_py.cli.checks.cluster.asked import ADMISSION, Asked
 from linkerd2_py.cli.checks.cluster.config import INJECTOR_CONFIG, POLICY_CONFIG
-from linkerd2_py.cli.checks.cluster.identity import decoded, secret
+from linkerd2_py.cli.checks.cluster.served import (
+    anchors_in,
+    require_lasting,
+    require_trusted,
+    served_by,
+)
 from linkerd2_py.cli.checks.hints import linkerd
 from linkerd2_py.cli.checks.run import Check, SkippedError
 from linkerd2_py.cli.errors import CliError
@@ -71,22 +75,11 @@ class Webhooks:
 
     def _valid(self, webhook: _Webhook) -> None:
         anchors, leaf = self._bundle(webhook), self._leaf(webhook)
-        _require_valid("certificate", leaf)
         name = f"{self._service(webhook)}.{self._asked.where.control_plane}.svc"
-        if name not in _names(leaf):
-            raise CliError(f"the certificate is not for {name}, but for {', '.join(_names(leaf))}")
-        issuers = [one for one in anchors if one == leaf or _is_issued(leaf, by=one)]
-        if not issuers:
-            raise CliError("cert is not issued by the trust anchor: the caBundle has none that did")
-        for one in issuers:
-            _require_valid("anchor", one)
+        require_trusted(leaf, anchors=anchors, name=name)
 
     def _lasting(self, webhook: _Webhook) -> None:
-        from linkerd2_py.controlplane.checks.trust import SOON
-
-        ends = self._leaf(webhook).not_valid_after_utc
-        if datetime.now(UTC) < ends < datetime.now(UTC) + SOON:
-            raise CliError(f"certificate will expire on {ends:%Y-%m-%dT%H:%M:%SZ}")
+        require_lasting(self._leaf(webhook))
 
     def _registered(self, webhook: _Webhook) -> Mapping[str, Any]:
         """As API servers know it."""
@@ -104,48 +97,8 @@ class Webhooks:
         return said or f"linkerd-{webhook.name}"
 
     def _bundle(self, webhook: _Webhook) -> list[x509.Certificate]:
-        where = f"{webhook.config}: caBundle"
         said = text(self._registered(webhook), "clientConfig", "caBundle")
-        if not said:
-            raise CliError(f"{where} is empty: API servers trust nobody there")
-        return _certificates(decoded(said, where=where), where=where)
+        return anchors_in(said, where=f"{webhook.config}: caBundle")
 
     def _leaf(self, webhook: _Webhook) -> x509.Certificate:
-        name = f"{self._service(webhook)}-k8s-tls"
-        found = secret(self._asked, name, "tls.crt")
-        return _certificates(found["tls.crt"], where=f"{name}: tls.crt")[0]
-
-
-def _certificates(pem: bytes, *, where: str) -> list[x509.Certificate]:
-    from linkerd2_py.controlplane.errors import IssuerError
-    from linkerd2_py.controlplane.identity.files import certificates_in
-
-    try:
-        return certificates_in(pem, where=where)
-    except IssuerError as error:
-        raise CliError(str(error)) from error
-
-
-def _require_valid(what: str, certificate: x509.Certificate) -> None:
-    now = datetime.now(UTC)
-    starts, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    if now >= ends:
-        raise CliError(f"{what} is not valid anymore. Expired on {ends:%Y-%m-%dT%H:%M:%SZ}")
-    if now < starts:
-        raise CliError(f"{what} is not valid before: {starts:%Y-%m-%dT%H:%M:%SZ}")
-
-
-def _names(certificate: x509.Certificate) -> Sequence[str]:
-    from cryptography import x509
-
-    try:
-        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
-        return ()
-    return [str(name) for name in found.value.get_values_for_type(x509.DNSName)]
-
-
-def _is_issued(leaf: x509.Certificate, *, by: x509.Certificate) -> bool:
-    from linkerd2_py.controlplane.identity.issuer import is_issued
-
-    return is_issued(leaf, by=by)
+        return served_by(self._asked, f"{self._service(webhook)}-k8s-tls")

@@ -37,7 +37,10 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="./mesh cluster", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("build", help="build its programs, and nothing else")
+    build = commands.add_parser("build", help="build its programs, and nothing else")
+    build.add_argument(
+        "--pods", action="store_true", help="those that only tests in pods need, too: Prometheus"
+    )
     up = commands.add_parser("up", help="start it: a control plane, and a node that runs pods")
     up.add_argument(
         "--no-node", action="store_true", help="only the control plane: pods stay pending"
@@ -50,8 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _build(_root: Path, _given: argparse.Namespace) -> int:
-    for module in (programs.KUBERNETES, programs.TOOLS):
+def _build(_root: Path, given: argparse.Namespace) -> int:
+    further = (programs.PROMETHEUS,) if given.pods else ()
+    for module in (programs.KUBERNETES, programs.TOOLS, *further):
         print(module.build())
     return 0
 

@@ -104,7 +104,7 @@ class Module:
         done = subprocess.run(command, cwd=self.source, env=environment, check=False)
         if done.returncode != 0:
             raise BuildError(f"{command[0]} build in {self.source} ended with {done.returncode}")
-        if len(self.packages) == 1:
+        if len(self.packages) < len(self.names):
             made = next(into.iterdir()).rename(into / "kube")
             for name in self.names:
                 (into / name).symlink_to(made.name)
@@ -114,6 +114,10 @@ KUBERNETES: Final = Module("kubernetes", ["."], NAMES)
 # What Debian has not, or not as new: Helm, a cluster's names, and what every pod stands on.
 TOOLS: Final = Module(
     "tools", ["./coredns", "./pause", "helm.sh/helm/v3/cmd/helm"], ["coredns", "pause", "helm"]
+)
+# The version that the chart installs. Debian's has no discovery of a cluster's pods.
+PROMETHEUS: Final = Module(
+    "prometheus", ["github.com/prometheus/prometheus/cmd/prometheus"], ["prometheus"]
 )
 
 
