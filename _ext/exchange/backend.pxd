@@ -99,6 +99,10 @@ cdef class Router(Dispatch):
     cdef Logical logical_for(self, Waiter exchange, Head head)
     # What was decided about this request, before a backend is chosen for it. None: nothing.
     cdef Plan plan_for(self, Logical logical, Head head)
+    # A request that was admitted to one target takes a way to another: it uses that one, too, until it
+    # leaves.
+    cdef int enter(self, Logical way) except -1
+    cdef int leave_way(self, Logical way) except -1
     # CONNECT is addressed to us, not to the target.
     cdef bint is_forward_proxy(self) noexcept
     # backend is None when the exchange failed before one was found. May be None: not counted.

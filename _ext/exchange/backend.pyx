@@ -106,6 +106,12 @@ cdef class Router(Dispatch):
     cdef Plan plan_for(self, Logical logical, Head head):
         return None
 
+    cdef int enter(self, Logical way) except -1:
+        raise NotImplementedError("Router.enter")
+
+    cdef int leave_way(self, Logical way) except -1:
+        raise NotImplementedError("Router.leave_way")
+
     cdef bint is_forward_proxy(self) noexcept:
         return False
 

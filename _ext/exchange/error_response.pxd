@@ -7,6 +7,7 @@ beside them. """
 from libc.stdint cimport uint32_t
 from linkerd2_py._ext.core.fault cimport FaultKind
 from linkerd2_py._ext.exchange.backend cimport Unavailable
+from linkerd2_py._ext.exchange.plan cimport Refusal
 from linkerd2_py._ext.exchange.stream cimport Stream
 from linkerd2_py._ext.metrics.http cimport ResponseError
 
@@ -23,6 +24,8 @@ cdef struct ErrorResponse:
 cdef ErrorResponse response_to_fault(FaultKind kind) noexcept
 # `status` and `text` are the target's.
 cdef ErrorResponse response_to_unavailable(Unavailable why, int status, bytes text) noexcept
+# A route says so.
+cdef ErrorResponse response_to_refusal(Refusal refusal) noexcept
 cdef ErrorResponse head_too_large() noexcept
 # More body came than is held for a request that has nobody to take it yet.
 cdef ErrorResponse early_body_too_large() noexcept

@@ -59,6 +59,11 @@ cdef ErrorResponse response_to_unavailable(Unavailable why, int status, bytes te
     return answer_of(status, text, close, error_of_unavailable(why, status))
 
 
+cdef ErrorResponse response_to_refusal(Refusal refusal) noexcept:
+    cdef ResponseError error = error_of_unavailable(UNAVAILABLE_REJECTED, refusal.status)
+    return answer_of(refusal.status, refusal.text, False, error)
+
+
 cdef ErrorResponse head_too_large() noexcept:
     return answer_of(431, "request header fields too large", False, ERROR_NONE)
 

@@ -69,6 +69,8 @@ cdef class Exchange(Waiter):
     cdef Stream server                # owned; None when over
     cdef Stream client                # owned once dispatched; None before and when over
     cdef Logical logical              # owned while it may still choose
+    # Owned while it takes a way: the target that it was admitted to; None: `logical` is that one.
+    cdef Logical home
     cdef Backend backend              # owned from on_backend
     cdef HttpMetrics metrics          # owned; None until dispatched
     # Owned; None where nothing was decided and nobody looks on, before that is asked, and when over.
@@ -111,6 +113,10 @@ cdef class Exchange(Waiter):
     cdef State state(self) noexcept                               # looked at by debug builds alone
     # ---- the request
     cdef int route(self, Head head) except -1
+    cdef int follow(self, Head head) except -1
+    cdef int steer(self) except -1
+    cdef int take_way(self) except -1
+    cdef int leave_way(self) except -1
     cdef int take_requirement(self, Head head) except -1
     # ---- its body, kept
     cdef int keep_body(self, const char* p, size_t n, bint end) except -1

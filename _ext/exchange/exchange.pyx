@@ -18,7 +18,7 @@ from linkerd2_py._ext.core.shelf cimport Shelf, shelf_keep, shelf_take
 from linkerd2_py._ext.exchange.backend cimport UNAVAILABLE_FAILFAST, Backend, Router, Unavailable, Waiter
 from linkerd2_py._ext.exchange.error_response cimport (
     ErrorResponse, early_body_too_large, error_of_break, identity_not_met, request_refused, response_to_fault,
-    response_to_unavailable, send_error_response, send_error_trailers,
+    response_to_refusal, response_to_unavailable, send_error_response, send_error_trailers,
 )
 from linkerd2_py._ext.exchange.head cimport (
     FIELD_DROPPED, FORM_ABSOLUTE, H_GRPC_STATUS, H_L5D_REQUIRE_ID, METHOD_DELETE, METHOD_GET, METHOD_HEAD,
@@ -36,6 +36,7 @@ from linkerd2_py._ext.exchange.translation cimport (
     shows_http1, stays_reset, to_origin_form, wants_of,
 )
 from linkerd2_py._ext.exchange.verdict cimport hold_asked, weight_of_answer
+from linkerd2_py._ext.exchange.ways cimport Split, Way
 from linkerd2_py._ext.io.transport cimport SEND_FULL, Transport
 from linkerd2_py._ext.metrics.http cimport (
     CLASS_FAILURE, ERROR_CANCELLED, ERROR_NONE, ERROR_NO_ROUTE, ERROR_RESET, ERROR_UNEXPECTED, NO_GRPC_STATUS,
@@ -164,18 +165,54 @@ cdef class Exchange(Waiter):
         if self.logical is None:
             return 0
         self.counted = True
+        return self.follow(head)
+
+    cdef int follow(self, Head head) except -1:
+        """As its plan says, or else to its target."""
+        cdef bint steers = False
         self.plan = self.router.plan_for(self.logical, head)
         if self.plan is not None:
+            steers = self.plan.steers
             if L5D_METRICS and self.plan.metrics is not None:
                 self.plan.metrics.request(self.router.loop.now)
             if self.plan.watched:
                 tell_request(self.plan.observers, self.router.loop, self, head)
         if self.router.is_forward_proxy():
             if self.translation.is_connect:
+                # What comes through the tunnel is routed.
                 return self.logical.await_profile(self)
             if head.form == FORM_ABSOLUTE:
                 to_origin_form(head)
+        return self.steer() if steers else self.logical.choose(self)
+
+    cdef int steer(self) except -1:
+        cdef Plan plan = self.plan
+        if plan.pending:
+            self.plan = None
+            return self.logical.await_profile(self)
+        if plan.refusal is not None and plan.refusal.means():
+            return self.fail(response_to_refusal(plan.refusal))
+        return self.logical.choose(self) if plan.ways is None else self.take_way()
+
+    cdef int take_way(self) except -1:
+        cdef Way way = (<Split> self.plan.ways).pick()
+        if way.refusal is not None and way.refusal.means():
+            return self.fail(response_to_refusal(way.refusal))
+        if way.logical is not None:
+            self.home = self.logical
+            self.logical = way.logical
+            self.router.enter(way.logical)
         return self.logical.choose(self)
+
+    cdef int leave_way(self) except -1:
+        cdef Logical way = self.logical
+        if self.client is None:
+            way.withdraw(self)
+            if self.backend is not None:
+                self.backend.withdraw(self)
+        self.logical = self.home
+        self.home = None
+        return self.router.leave_way(way)
 
     cdef int take_requirement(self, Head head) except -1:
         """The application names who must answer (l5d-require-id); the header is for us alone. An empty one
@@ -343,10 +380,12 @@ cdef class Exchange(Waiter):
 
     cdef int on_profile(self, bint opaque) except -1:
         """CONNECT to us: opaque targets are connected before the answer, others are detected inside the
-        tunnel."""
+        tunnel. Other requests waited for their plan."""
         hears(self, HEARS_DISPATCH, b"a profile was told to an exchange that did not wait")
         if self.over:
             return 0
+        if not (self.translation.is_connect and self.router.is_forward_proxy()):
+            return self.follow(self.request)
         if opaque:
             return self.logical.choose(self)
         return self.accept_connect(None)
@@ -681,6 +720,8 @@ cdef class Exchange(Waiter):
             self.record_in_route()
             self.show_end(why)
             self.plan = None
+            if self.home is not None:
+                self.leave_way()
         self.drop_kept()
         if self.logical is not None and self.client is None:
             self.logical.withdraw(self)

@@ -1,6 +1,7 @@
 """What the shell decided about the exchanges of one route."""
 
 from cython cimport final
+from libc.stdint cimport uint32_t
 from linkerd2_py._ext.metrics.http cimport Classification, HttpMetrics
 
 @final
@@ -10,6 +11,18 @@ cdef class ResponseClasses:
     # Whether somebody said it of that status, and what.
     cdef bint says(self, int status) noexcept
     cdef Classification of(self, int status) noexcept
+
+@final
+cdef class Refusal:
+    """What is answered where an endpoint's response would be. Immutable."""
+    cdef readonly int status
+    cdef readonly bytes text          # header-safe
+    # How many of so many requests it means, drawn for each; `share` is at least `of`: all of them.
+    cdef readonly uint32_t share, of
+    cdef bint means(self) noexcept
+
+cdef class Ways:
+    """Where the requests of a route may go (`exchange/ways`, which knows backends; a plan does not)."""
 
 @final
 cdef class Plan:
@@ -29,3 +42,10 @@ cdef class Plan:
     cdef readonly ResponseClasses classes   # of its responses; None: the usual ones
     # Of its route, for who looks on: ((name, value), ...); None: it is of none
     cdef readonly tuple labels
+    # Nothing is decided yet: its requests wait for the profile of their target, and are routed anew.
+    cdef bint pending
+    # Owned, or None: its requests go no further.
+    cdef readonly Refusal refusal
+    # Owned, or None: where its requests go, chosen for each; None: to their target.
+    cdef readonly Ways ways
+    cdef bint steers                  # one of the three

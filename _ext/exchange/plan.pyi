@@ -9,12 +9,33 @@ class ResponseClasses:
 
     def __init__(self, *, told: int, failures: int) -> None: ...
 
+class Refusal:
+    """What is answered in an endpoint's place to `share` of `of` requests, drawn for each. ValueError for a
+    status that no final response has."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def text(self) -> bytes: ...
+    @property
+    def share(self) -> int: ...
+    @property
+    def of(self) -> int: ...
+    def __init__(self, status: int, text: str, *, share: int = 1, of: int = 1) -> None: ...
+
+class Ways:
+    """Where the requests of a route may go; see `exchange.ways`."""
+
 class Plan:
     """What the shell decided about the exchanges of one route. Immutable; TypeError for what is no
     observer."""
 
     @property
     def observers(self) -> tuple[Observer, ...]: ...
+    @property
+    def refusal(self) -> Refusal | None: ...
+    @property
+    def ways(self) -> Ways | None: ...
     @property
     def classes(self) -> ResponseClasses | None: ...
     @property
@@ -27,4 +48,9 @@ class Plan:
         metrics: HttpMetrics | None = None,
         classes: ResponseClasses | None = None,
         labels: tuple[tuple[str, str], ...] | None = None,
-    ) -> None: ...
+        pending: bool = False,
+        refusal: Refusal | None = None,
+        ways: Ways | None = None,
+    ) -> None:
+        """`pending`: nothing is decided yet, and requests wait for the profile of their target. `refusal`:
+        they go no further. `ways`: where they go; None: to their target."""

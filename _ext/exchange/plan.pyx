@@ -2,11 +2,16 @@
 """Plans are made once per route and read by each exchange: here is how they are made."""
 
 from cpython.bytes cimport PyBytes_AS_STRING
+from libc.stdint cimport uint32_t
+from linkerd2_py._ext.core.random cimport random_below
 from linkerd2_py._ext.exchange.observe cimport Observer
 from linkerd2_py._ext.metrics.http cimport CLASS_FAILURE, CLASS_SUCCESS
 
 cdef enum:
     STATUSES = 1000
+
+# Control characters in a text that becomes a field
+cdef bytes SPACES = bytes(32 if byte < 32 or byte == 127 else byte for byte in range(256))
 
 
 cdef class ResponseClasses:
@@ -24,9 +29,27 @@ cdef class ResponseClasses:
         return CLASS_SUCCESS
 
 
+cdef class Refusal:
+    def __init__(self, int status, str text not None, *, uint32_t share=1, uint32_t of=1):
+        if not 200 <= status < STATUSES or of == 0:
+            raise ValueError(f"Refusal: status {status}, {share} of {of} requests")
+        self.status = status
+        self.text = bytes(text.encode("ascii", "replace")).translate(SPACES)
+        self.share = share
+        self.of = of
+
+    cdef bint means(self) noexcept:
+        return self.share >= self.of or random_below(self.of) < self.share
+
+
+cdef class Ways:
+    pass
+
+
 cdef class Plan:
     def __init__(
         self, *, observers=(), HttpMetrics metrics=None, ResponseClasses classes=None, tuple labels=None,
+        bint pending=False, Refusal refusal=None, Ways ways=None,
     ):
         self.observers = tuple(observers)
         for observer in self.observers:
@@ -36,6 +59,10 @@ cdef class Plan:
         self.metrics = metrics
         self.classes = classes
         self.labels = labels
+        self.pending = pending
+        self.refusal = refusal
+        self.ways = ways
+        self.steers = pending or refusal is not None or ways is not None
 
     def __repr__(self):
         return f"<Plan observers={len(self.observers)}>"

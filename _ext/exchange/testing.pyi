@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 
 from linkerd2_py._ext.exchange.observe import Observer
 from linkerd2_py._ext.exchange.plan import Plan
+from linkerd2_py._ext.exchange.ways import Split
 from linkerd2_py._ext.io.loop import Loop
 
 FAULTS: tuple[str, ...]
@@ -148,3 +149,5 @@ class Line:
     def pop(self) -> Named | None: ...
     def take_all(self, other: Line) -> None: ...
     def __len__(self) -> int: ...
+
+def picks(split: Split, times: int) -> list[int]: ...

@@ -36,6 +36,7 @@ from linkerd2_py._ext.exchange.translation cimport (
     note_request, opens_tunnel, send_connected, shows_http1, stays_reset, to_origin_form, wants_of,
 )
 from linkerd2_py._ext.exchange.verdict cimport hold_asked, weight_of_answer
+from linkerd2_py._ext.exchange.ways cimport Split
 from linkerd2_py._ext.io.loop cimport Loop
 
 FAULTS = (
@@ -557,3 +558,9 @@ cdef class Line:
 
     def __len__(self):
         return self.queue.count
+
+
+def picks(Split split not None, int times):
+    """Which of its ways so many requests take."""
+    cdef list ways = list(split.ways)
+    return [ways.index(split.pick()) for _ in range(times)]

@@ -17,6 +17,7 @@ cdef enum StepKind:
     STEP_HOST, STEP_HOST_BELOW
     STEP_HEADER, STEP_HEADER_REGEX
     STEP_QUERY, STEP_QUERY_REGEX
+    STEP_HTTP2
 
 cdef struct Step:
     StepKind kind

@@ -34,5 +34,8 @@ def method(name: bytes) -> Condition: ...
 def header(name: bytes, value: bytes | Regex) -> Condition:
     """Some field of this name, whatever its case, has this value."""
 
+def http2() -> Condition:
+    """The request came over HTTP/2."""
+
 def query(name: bytes, value: bytes | Regex) -> Condition:
     """Some parameter of this name has this value, both decoded."""

@@ -6,7 +6,7 @@ from libc.stdint cimport uint8_t, uint16_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memchr, memcmp, memcpy
 
-from linkerd2_py._ext.exchange.head cimport FIELD_DROPPED, Field, equals_lower
+from linkerd2_py._ext.exchange.head cimport FIELD_DROPPED, HTTP_2, Field, equals_lower
 from linkerd2_py._ext.policy.regex cimport Regex, dfa_matches
 
 cdef enum:
@@ -133,6 +133,10 @@ def query(bytes name not None, value not None):
     return valued(STEP_QUERY, STEP_QUERY_REGEX, value, name)
 
 
+def http2():
+    return leaf(STEP_HTTP2, b"")
+
+
 # ---- holding them against a head
 
 cdef Beginning beginning_of(const Step* steps) noexcept:
@@ -197,6 +201,8 @@ cdef bint step_holds(const Step* steps, uint32_t at, Head head, const Line* line
         return some_header(step, head)
     if step.kind == STEP_HOST or step.kind == STEP_HOST_BELOW:
         return is_host(host_of(head.authority), step)
+    if step.kind == STEP_HTTP2:
+        return head.version == HTTP_2
     return some_parameter(step, line.query)
 
 

@@ -9,13 +9,15 @@ from linkerd2_py._ext.policy.match cimport holds as condition_holds
 from linkerd2_py._ext.policy.route_table cimport RouteTable
 
 
-cdef Head head_of(bytes method, bytes path, list fields):
+cdef Head head_of(bytes method, bytes path, list fields, bytes authority):
     cdef Head head = take_head()
     cdef bytes name, value
     head.method.ptr = method
     head.method.len = len(method)
     head.path.ptr = path
     head.path.len = len(path)
+    head.authority.ptr = authority
+    head.authority.len = len(authority)
     for name, value in fields:
         head.add(name, len(name), value, len(value), field_id(name, len(name)), 0)
     return head
@@ -26,19 +28,19 @@ def holds(
     bytes authority=b"",
 ):
     cdef list kept = list(fields)
-    cdef Head head = head_of(method, path, kept)
+    cdef Head head = head_of(method, path, kept, authority)
     cdef Line line = line_of(head)
-    head.authority.ptr = authority
-    head.authority.len = len(authority)
     try:
         return condition_holds(condition.steps, head, &line)
     finally:
         drop_head(head)
 
 
-def plan_for(RouteTable table not None, bytes path=b"/", bytes method=b"GET", object fields=()):
+def plan_for(
+    RouteTable table not None, bytes path=b"/", bytes method=b"GET", object fields=(), bytes authority=b"",
+):
     cdef list kept = list(fields)
-    cdef Head head = head_of(method, path, kept)
+    cdef Head head = head_of(method, path, kept, authority)
     try:
         return table.plan_for(head)
     finally:

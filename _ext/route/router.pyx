@@ -142,6 +142,18 @@ cdef class ConnectionRouter(Router):
         target.last_used = self.loop.now
         return 0
 
+    cdef int enter(self, Logical way) except -1:
+        (<Target> way).live += 1
+        return 0
+
+    cdef int leave_way(self, Logical way) except -1:
+        cdef Target target = <Target> way
+        target.live -= 1
+        target.last_used = self.loop.now
+        if target.retired and target.live == 0:
+            target.close()
+        return 0
+
     cdef Target by_authority(self, Head head):
         cdef size_t length = head.authority.len
         if self.last is not None and not self.last.closed and is_text(self.last_authority, head.authority):

@@ -54,6 +54,7 @@ cdef class Target(Roster):
     cdef int given_up_status
     cdef bytes given_up_text
     cdef bint configured, opaque, gate_shut, closed
+    cdef bint retired                   # no route leads here any more: it closes with its last exchange
     # Nothing but HTTP is spoken there: what is none is refused, never carried as opaque
     cdef bint only_http
     cdef int64_t detect_timeout_ns      # of its connections; 0: the server's

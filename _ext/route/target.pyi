@@ -34,6 +34,12 @@ class Target:
         carried as opaque. `detect_timeout_ns`: how long it may be silent; 0: as long as the server says.
         What is counted of the target itself has the labels `owner`, its balancer those of `backend`, too;
         `protocol` is the word for what discovery says is spoken there."""
+    def await_routes(self) -> None:
+        """Requests that come before `configure` wait for it, and then follow the `routes` of that moment."""
+    def sibling(self, key: bytes) -> Target:
+        """Another of the same side, which only routes lead to. Whoever asks for it retires it."""
+    def retire(self) -> None:
+        """No route leads here any more: it is closed as soon as no exchange uses it. Idempotent."""
     def replace(self, specs: list[EndpointSpec]) -> None:
         """Makes the set exactly `specs`; endpoints that stay keep connections and load. None: what waits
         fails when the fail-fast period ends."""

@@ -22,7 +22,12 @@ from linkerd2_py._ext.metrics.balancer cimport balancer_metrics
 from linkerd2_py._ext.metrics.series cimport L5D_METRICS
 from linkerd2_py._ext.route.tally cimport key_labels, new_tally, target_labels
 
+from linkerd2_py._ext.exchange.plan cimport Plan
 from linkerd2_py._ext.metrics.labels import make_labels
+from linkerd2_py._ext.policy.route_table cimport RouteTable
+
+# Of a target whose routes are asked for: its requests wait for them as connections wait for its profile.
+cdef RouteTable AWAITED = RouteTable(otherwise=Plan(pending=True))
 
 
 cdef class Side(Actor):
@@ -212,6 +217,9 @@ cdef class Target(Roster):
         """The profile is known: connections parked for it go on. May be called again when it changes (new
         connections follow it)."""
         self.side.loop.now = now_ns()
+        if self.routes is AWAITED:
+            # Who waited for them goes on now, with those that were given before this or with none.
+            self.routes = None
         self.configured = True
         self.opaque = opaque
         self.only_http = http
@@ -226,6 +234,21 @@ cdef class Target(Roster):
             self.side.loop.disarm(self.failfast)
         if self.parked.count:
             self.side.loop.defer(self)
+
+    def await_routes(self):
+        """Requests that come before `configure` wait for it, and then follow the routes of that moment."""
+        if not self.configured:
+            self.routes = AWAITED
+
+    def sibling(self, bytes key not None):
+        """A target of the same side that traffic does not find by its key: only routes lead there."""
+        return Target(self.side, key)
+
+    def retire(self):
+        """No route leads here any more: it is closed as soon as no exchange uses it."""
+        self.retired = True
+        if self.live == 0:
+            self.close()
 
     def replace(self, list specs not None):
         """Makes the set exactly `specs`; endpoints that stay keep their connections and load."""

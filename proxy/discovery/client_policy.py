@@ -1,9 +1,10 @@
 """What the policy API says of a target that the workload calls, as far as it can be done.
 
-Requests are not matched against routes yet. One route that means everything, with one backend, is done as it
-stands. Anything richer leads to the service itself, and what is left out is said. What refuses is never left
-out: as nobody can tell which requests a refusing rule means, it refuses all. ValueError for what Linkerd's
-proxy does not accept either.
+Requests are matched against `routes`. Where nobody can (opaque bytes, TLS, and names outside the mesh,
+whose addresses have a policy each), one route that means everything, with one backend, is done as it
+stands; anything richer leads to the service itself. What refuses is never left out: where nobody can tell
+which requests a refusing rule means, it refuses all. ValueError for what Linkerd's proxy does not accept
+either.
 """
 
 from __future__ import annotations
@@ -15,7 +16,16 @@ from linkerd2_py.proto.gen import meta_pb2 as meta
 from linkerd2_py.proto.gen import outbound_pb2 as outbound
 from linkerd2_py.proxy.addresses import Authority, is_host_name, split_host_port
 from linkerd2_py.proxy.discovery import messages
-from linkerd2_py.proxy.discovery.messages import Endpoint
+from linkerd2_py.proxy.discovery.outbound_routes import (
+    Destination,
+    HttpRoutes,
+    Injected,
+    Routes,
+    Rule,
+    object_ref,
+    steps,
+)
+from linkerd2_py.proxy.discovery.ways import Balanced, Direct, Refused, Way
 from linkerd2_py.proxy.policy.messages import grpc_rule, http_rule, reference, seconds
 
 _NO_ROUTE: Final = "no route matches"
@@ -25,41 +35,23 @@ _FORBIDDEN: Final = "outbound policy forbids it"
 _STATUS_OF_CODE: Final = {4: 504, 5: 404, 7: 403, 8: 429, 14: 503}
 
 
-class Balanced(NamedTuple):
-    """Among the endpoints of a name."""
-
-    name: Authority
-
-
-class Direct(NamedTuple):
-    """To one endpoint."""
-
-    endpoint: Endpoint
-
-
-class Refused(NamedTuple):
-    """Nowhere; with a status where HTTP is spoken."""
-
-    status: int
-    text: str
-
-
-Way = Balanced | Direct | Refused
-
-
 class ClientPolicy(NamedTuple):
-    """Where traffic goes that is HTTP, and where what is not; None: there is none of it. `ignored`: what is
-    left out, a line each.
+    """Where traffic goes that is HTTP, as far as can be said without a look at its requests, and where what
+    is not; None: there is none of it. `routes`: where each request goes. `own`: the way to the service
+    itself, None where it is not known. `ignored`: what is left out, a line each.
     """
 
     http: Way | None
     opaque: Way | None
+    routes: HttpRoutes | None = None
+    own: Way | None = None
     detect_timeout_s: float = 0.0
     ignored: tuple[str, ...] = ()
 
 
 class _Backend(NamedTuple):
     way: Way
+    weight: int
     reference: meta.Metadata
 
 
@@ -68,11 +60,16 @@ class _Rule(NamedTuple):
     has several backends. `extras`: what else it asks for.
     """
 
-    route: str
+    route: meta.Metadata
     means_all: bool
     backends: tuple[_Backend, ...]
+    injected: Injected | None
     way: Way | None
     extras: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return str(reference(self.route))
 
 
 def client_policy(message: outbound.OutboundPolicy) -> ClientPolicy:
@@ -84,14 +81,17 @@ def client_policy(message: outbound.OutboundPolicy) -> ClientPolicy:
         raise ValueError("a policy without a protocol")
     protocol, own = getattr(message.protocol, kind), _Own(message)
     if kind == "detect":
-        return _detected(protocol, own)
+        return _detected(protocol, own, parent=message.metadata)
     found = _Decided(tuple(_rules(protocol.routes)), own, protocol)
     if kind in {"opaque", "tls"}:
-        return ClientPolicy(None, found.way, ignored=found.ignored)
-    return ClientPolicy(found.way, None, ignored=found.ignored)
+        return ClientPolicy(None, found.way, own=own.way(), ignored=found.ignored)
+    routes = HttpRoutes(_routes(protocol, found.rules, parent=message.metadata))
+    return ClientPolicy(found.way, None, routes=routes, own=own.way(), ignored=found.ignored)
 
 
-def _detected(protocol: outbound.ProxyProtocol.Detect, own: _Own) -> ClientPolicy:
+def _detected(
+    protocol: outbound.ProxyProtocol.Detect, own: _Own, *, parent: meta.Metadata
+) -> ClientPolicy:
     for name in ("http1", "http2", "opaque"):
         if not protocol.HasField(name):
             raise ValueError(f"detection without {name}")
@@ -101,18 +101,32 @@ def _detected(protocol: outbound.ProxyProtocol.Detect, own: _Own) -> ClientPolic
     )
     http = http2.way if isinstance(http2.way, Refused) else http1.way
     ignored = [*http1.ignored, *http2.ignored, *opaque.ignored]
-    if len({http, http2.way, opaque.way} - _refusals(http, http2.way, opaque.way)) > 1:
-        ignored.append("what is no HTTP/1 goes the same way, not where its own route leads")
+    of_http1 = _routes(protocol.http1, http1.rules, parent=parent)
+    of_http2 = _routes(protocol.http2, http2.rules, parent=parent)
     return ClientPolicy(
         http,
         opaque.way,
+        routes=HttpRoutes(of_http1, None if of_http2 == of_http1 else of_http2),
+        own=own.way(),
         detect_timeout_s=seconds(protocol, "timeout"),
         ignored=tuple(dict.fromkeys(ignored)),
     )
 
 
-def _refusals(*ways: Way) -> set[Way]:
-    return {way for way in ways if isinstance(way, Refused)}
+def _routes(protocol: Any, rules: tuple[_Rule, ...], *, parent: meta.Metadata) -> Routes:
+    made = tuple(
+        Rule(
+            object_ref(one.route),
+            tuple(
+                Destination(each.way, each.weight, object_ref(each.reference))
+                for each in one.backends
+            ),
+            injected=one.injected,
+        )
+        for one in rules
+    )
+    grpc = isinstance(protocol, outbound.ProxyProtocol.Grpc)
+    return Routes(object_ref(parent), made, steps(protocol.routes), grpc=grpc)
 
 
 # ---- the decision
@@ -156,13 +170,17 @@ class _Decided:
     """What becomes of the traffic of one protocol."""
 
     def __init__(self, rules: tuple[_Rule, ...], own: _Own, protocol: Any) -> None:
+        self.rules = rules
+        matched = not isinstance(
+            protocol, outbound.ProxyProtocol.Opaque | outbound.ProxyProtocol.Tls
+        )
         refusing = [rule for rule in rules if isinstance(rule.way, Refused)]
         lines: list[str] = []
         if not rules:
             self.way: Way = Refused(404, _NO_ROUTE)
         elif refusing:
             self.way = refusing[0].way or Refused(500, _NO_BACKEND)
-            if len(rules) > 1:
+            if len(rules) > 1 and not matched:
                 names = _names(refusing)
                 lines.append(
                     f"{names} refuses some requests: routes are not matched yet, all are refused"
@@ -171,11 +189,12 @@ class _Decided:
             self.way = rules[0].way
         else:
             self.way = own.way() or Refused(500, _NO_BACKEND)
-            lines.append(
-                f"{_names(rules)}: routes are not matched yet; all goes to the service itself"
-            )
+            if not matched:
+                lines.append(
+                    f"{_names(rules)}: routes are not matched yet; all goes to the service itself"
+                )
         lines += [
-            f"{rule.route}: not done yet: {', '.join(rule.extras)}" for rule in rules if rule.extras
+            f"{rule.name}: not done yet: {', '.join(rule.extras)}" for rule in rules if rule.extras
         ]
         if "failure_accrual" in protocol.DESCRIPTOR.fields_by_name and protocol.HasField(
             "failure_accrual"
@@ -185,7 +204,7 @@ class _Decided:
 
 
 def _names(rules: Iterable[_Rule]) -> str:
-    return ", ".join(dict.fromkeys(rule.route for rule in rules))
+    return ", ".join(dict.fromkeys(rule.name for rule in rules))
 
 
 # ---- reading
@@ -207,22 +226,22 @@ def _is_detect(protocol: Any) -> bool:
 def _rules(routes: Iterable[Any]) -> Iterator[_Rule]:
     for route in routes:
         _check_resource(route.metadata)
-        name = str(reference(route.metadata))
         if not route.rules:
-            raise ValueError(f"{name} has no rules")
+            raise ValueError(f"{reference(route.metadata)} has no rules")
         chosen = bool(getattr(route, "hosts", ()) or getattr(route, "snis", ()))
         for rule in route.rules:
-            yield _rule(name, rule, means_all=not chosen and _means_all(rule))
+            yield _rule(route.metadata, rule, means_all=not chosen and _means_all(rule))
 
 
-def _rule(name: str, rule: Any, *, means_all: bool) -> _Rule:
+def _rule(route: meta.Metadata, rule: Any, *, means_all: bool) -> _Rule:
     backends = tuple(_backends(rule.backends))
-    refused, extras = _filtered(rule.filters)
+    injected, extras = _filtered(rule.filters)
     if _says(rule, "retry"):
         extras.append("retries")
     if _says(rule, "requestTimeout") or (_says(rule, "timeouts") and rule.timeouts.ListFields()):
         extras.append("timeouts")
-    return _Rule(name, means_all, backends, refused or _way_of(backends), tuple(extras))
+    way = _always(injected) or _way_of(backends)
+    return _Rule(route, means_all, backends, injected, way, tuple(extras))
 
 
 def _way_of(backends: tuple[_Backend, ...]) -> Way | None:
@@ -253,18 +272,21 @@ def _backends(distribution: Any) -> Iterator[_Backend]:
         raise ValueError("a rule with an empty list of backends")
     for one in several:
         weighted = kind == "random_available"
-        found = _backend(one.backend if weighted else one)
-        if not weighted or one.weight:
+        found = _backend(one.backend if weighted else one, weight=one.weight if weighted else 1)
+        if found.weight:
             yield found
+        if not weighted:
+            # The others are for when the first is not available, which is for its balancer to say.
+            return
 
 
-def _backend(message: Any) -> _Backend:
+def _backend(message: Any, *, weight: int) -> _Backend:
     backend: outbound.Backend = message.backend
     reference(backend.metadata)
     _check_resource(backend.metadata)
     seconds(backend.queue, "failfast_timeout")
-    refused, _ = _filtered(message.filters)
-    return _Backend(refused or _way(backend), backend.metadata)
+    injected, _ = _filtered(message.filters)
+    return _Backend(_always(injected) or _way(backend), weight, backend.metadata)
 
 
 def _way(backend: outbound.Backend) -> Way:
@@ -291,25 +313,38 @@ def _balanced(balancer: outbound.Backend.BalanceP2c) -> Authority:
     return Authority(host.lower(), port)
 
 
-def _filtered(filters: Iterable[Any]) -> tuple[Refused | None, list[str]]:
-    """Whether all is refused, and what is not done."""
-    refused, extras = None, []
+def _filtered(filters: Iterable[Any]) -> tuple[Injected | None, list[str]]:
+    """What is refused, and what is not done."""
+    found: Injected | None = None
+    extras = []
     for one in filters:
         kind = one.WhichOneof("kind")
         if kind is None:
             raise ValueError("a filter without a kind")
         if kind in {"forbidden", "invalid"}:
-            refused = refused or Refused(403, _FORBIDDEN)
-        elif kind == "failure_injector" and _is_always(one.failure_injector):
-            refused = refused or _injected(one.failure_injector)
+            injected = Injected(Refused(403, _FORBIDDEN))
+        elif kind == "failure_injector":
+            injected = _shared(one.failure_injector)
         else:
             extras.append(kind.replace("_", " "))
-    return refused, extras
+            continue
+        if found is None or (_always(found) is None and _always(injected) is not None):
+            found = injected
+    return found, extras
 
 
-def _is_always(injector: Any) -> bool:
+def _shared(injector: Any) -> Injected:
     ratio = injector.ratio
-    return not injector.HasField("ratio") or 0 < ratio.denominator <= ratio.numerator
+    if not injector.HasField("ratio"):
+        return Injected(_injected(injector))
+    if not ratio.denominator:
+        raise ValueError("a failure for a share of no requests")
+    return Injected(_injected(injector), ratio.numerator, ratio.denominator)
+
+
+def _always(injected: Injected | None) -> Refused | None:
+    """What all requests are refused with."""
+    return injected.refused if injected is not None and injected.share >= injected.of else None
 
 
 def _injected(injector: Any) -> Refused:

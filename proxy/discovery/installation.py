@@ -63,6 +63,8 @@ class Installation:
         self._endpoints: dict[SocketAddr, Endpoint] = {}
         self._forwarded: Endpoint | None = None
         self._install: Callable[[], None] | None = None
+        self._of_profile: RouteTable | None = None
+        self._of_policy: RouteTable | None = None
         self._routes = (
             None
             if registry is None
@@ -79,8 +81,17 @@ class Installation:
         if self._routes is not None:
             self._routes.follow(routes, name=name)
 
+    def install_routes(self, table: RouteTable | None) -> None:
+        """Those of outbound policy. Where a profile has routes, too, requests follow those."""
+        self._of_policy = table
+        self._show_routes()
+
     def _set_routes(self, table: RouteTable | None) -> None:
-        self.target.routes = table
+        self._of_profile = table
+        self._show_routes()
+
+    def _show_routes(self) -> None:
+        self.target.routes = self._of_profile or self._of_policy
 
     def configure(
         self,

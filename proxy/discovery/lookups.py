@@ -8,6 +8,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from linkerd2_py._ext.metrics.registry import Registry
+from linkerd2_py._ext.route.target import Target
 from linkerd2_py._ext.tls.identity import ServerIdentity
 from linkerd2_py.base.grpc.client import GrpcClient
 from linkerd2_py.base.tasks import supervise
@@ -15,7 +16,7 @@ from linkerd2_py.proto.gen import destination_pb2 as destination
 from linkerd2_py.proxy.addresses import Authority, SocketAddr
 from linkerd2_py.proxy.backoff import BackoffMaker
 from linkerd2_py.proxy.config.types import Destination
-from linkerd2_py.proxy.discovery.installation import LeadsBack, Tuning, no_tuning
+from linkerd2_py.proxy.discovery.installation import Installation, LeadsBack, Tuning, no_tuning
 from linkerd2_py.proxy.discovery.messages import Endpoint
 from linkerd2_py.proxy.dns.follow import NameListener, TtlBounds, follow_name
 from linkerd2_py.proxy.dns.resolver import Resolver
@@ -51,6 +52,19 @@ class Lookups(NamedTuple):
         """Until everything that was cancelled has let go of what it held in the engine."""
         if self.running:
             await asyncio.wait(self.running)
+
+    def installation(self, target: Target, *, counts: bool = True) -> Installation:
+        """How `target` becomes what is found out. `counts`: its requests are counted by the routes of
+        profiles.
+        """
+        return Installation(
+            target,
+            leads_back=self.leads_back,
+            own_ips=self.own_ips,
+            secures=self.secures,
+            tuning=self.tuning,
+            registry=self.registry if counts else None,
+        )
 
     def at(self, address: SocketAddr) -> Endpoint:
         """What is known of an address that nobody was asked about."""

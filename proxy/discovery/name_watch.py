@@ -12,11 +12,12 @@ from typing import Final
 
 from linkerd2_py.base.grpc.status import Code
 from linkerd2_py.proxy.addresses import Authority, SocketAddr, is_loopback
-from linkerd2_py.proxy.discovery.client_policy import ClientPolicy, Refused, Way
+from linkerd2_py.proxy.discovery.client_policy import ClientPolicy
 from linkerd2_py.proxy.discovery.installation import Installation
 from linkerd2_py.proxy.discovery.lookups import Lookups
 from linkerd2_py.proxy.discovery.messages import Emptied, Replaced
 from linkerd2_py.proxy.discovery.policy_follower import NOT_HAD, PolicyFollower
+from linkerd2_py.proxy.discovery.ways import Refused, Way
 from linkerd2_py.proxy.dns.follow import NameListener
 from linkerd2_py.proxy.policy.api import UNKNOWN, PolicyApi
 

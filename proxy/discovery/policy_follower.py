@@ -9,14 +9,15 @@ from typing import Final, Protocol
 from linkerd2_py.base.grpc.status import Code
 from linkerd2_py.proto.gen import outbound_pb2 as outbound
 from linkerd2_py.proxy.addresses import Authority, SocketAddr
-from linkerd2_py.proxy.discovery.client_policy import ClientPolicy, Refused, client_policy
+from linkerd2_py.proxy.discovery.client_policy import ClientPolicy, client_policy
+from linkerd2_py.proxy.discovery.ways import Refused
 from linkerd2_py.proxy.grpc.follow import FINAL
 from linkerd2_py.proxy.policy.api import UNKNOWN, PolicyApi
 
 logger = logging.getLogger(__name__)
 
 NOT_HAD: Final = Refused(502, "outbound policy cannot be had")
-_INVALID: Final = ClientPolicy(Refused(500, "invalid outbound policy"), None)
+INVALID: Final = Refused(500, "invalid outbound policy")
 
 
 class Watching(Protocol):
@@ -48,7 +49,7 @@ class PolicyFollower:
             policy = client_policy(message)
         except ValueError as error:
             logger.warning("%s: invalid policy, all is refused: %s", self._subject, error)
-            policy = _INVALID
+            policy = ClientPolicy(INVALID, None)
         self._watch.on_policy(policy)
 
     def on_failed(self) -> None:

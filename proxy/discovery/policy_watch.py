@@ -1,30 +1,38 @@
 """The watches of a target that the policy API is asked about: its policy and its profile at once, then the
-endpoints that the policy leads to.
+endpoints that the policy leads to, by the routes of requests and for all that is no HTTP.
 
 Nothing goes anywhere before the policy is known. Where there is none for the target (or none for any), the
-target is followed as without a policy controller.
+target is followed as without a policy controller. Routes are compiled beside traffic, which follows those
+of the policy before until then.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import Protocol
 
+from linkerd2_py._ext.exchange.plan import Plan
+from linkerd2_py._ext.policy.route_table import RouteTable
+from linkerd2_py._ext.route.target import Target
 from linkerd2_py.base.grpc.status import Code
+from linkerd2_py.base.tasks import spawn
 from linkerd2_py.proxy.addresses import Authority, SocketAddr
-from linkerd2_py.proxy.discovery.client_policy import (
-    Balanced,
-    ClientPolicy,
-    Direct,
-    Refused,
-    Way,
-)
+from linkerd2_py.proxy.discovery.client_policy import ClientPolicy
 from linkerd2_py.proxy.discovery.followers import NamedEndpoints, ProfileFollower
 from linkerd2_py.proxy.discovery.installation import Installation
 from linkerd2_py.proxy.discovery.lookups import Lookups
 from linkerd2_py.proxy.discovery.messages import Change, Profile
-from linkerd2_py.proxy.discovery.policy_follower import NOT_HAD, PolicyFollower
+from linkerd2_py.proxy.discovery.outbound_routes import HttpRoutes, Routes, Rule
+from linkerd2_py.proxy.discovery.outbound_tables import (
+    compile_table,
+    leads_to,
+    rule_plan,
+)
+from linkerd2_py.proxy.discovery.policy_follower import INVALID, NOT_HAD, PolicyFollower
+from linkerd2_py.proxy.discovery.way_targets import WayTargets
+from linkerd2_py.proxy.discovery.ways import Balanced, Direct, Refused, Way
 from linkerd2_py.proxy.policy.api import UNKNOWN, PolicyApi
 
 logger = logging.getLogger(__name__)
@@ -54,6 +62,9 @@ class PolicyWatch:
         self._policy: ClientPolicy | None = None
         self._opaque: bool | None = None if with_profile else False
         self._endpoints = NamedEndpoints(watch=self, lookups=lookups)
+        self._ways = WayTargets(installation.target, lookups=lookups)
+        self._compiling: asyncio.Task[None] | None = None
+        installation.target.await_routes()
         self._plain: _Watch | None = None
         self._profile = (
             ProfileFollower(subject, watch=self, lookups=lookups) if with_profile else None
@@ -66,6 +77,8 @@ class PolicyWatch:
         if self._plain is not None:
             self._plain.close()
         self._installation.close()
+        self._installation.install_routes(None)
+        self._ways.close()
 
     # The policy.
 
@@ -120,15 +133,46 @@ class PolicyWatch:
         if policy is None or self._opaque is None:
             return
         opaque = self._is_opaque(policy, forced=self._opaque)
-        first, second = (policy.opaque, policy.http) if opaque else (policy.http, policy.opaque)
-        way = first or second
+        if self._compiling is not None:
+            self._compiling.cancel()
+            self._compiling = None
+        if opaque or policy.routes is None:
+            self._follow(policy, None, way=policy.opaque or policy.http, opaque=opaque)
+            return
+        way = _unrouted(policy)
+        self._compiling = spawn(
+            self._compile(policy, policy.routes, way=way), name=f"routes {self._subject}"
+        )
+
+    async def _compile(self, policy: ClientPolicy, routes: HttpRoutes, *, way: Way | None) -> None:
+        def target_of(one: Way) -> Target | None:
+            return None if one == way or isinstance(one, Refused) else self._ways.target(one)
+
+        def plan_of(rule: Rule, _routes: Routes) -> Plan:
+            return rule_plan(rule, target_of=target_of)
+
+        try:
+            table = await compile_table(routes, plan_of=plan_of)
+        except ValueError as error:
+            logger.warning("%s: invalid policy, all is refused: %s", self._subject, error)
+            self._follow(ClientPolicy(INVALID, None), None, way=INVALID, opaque=False)
+        else:
+            self._follow(policy, table, way=way, opaque=False)
+
+    def _follow(
+        self, policy: ClientPolicy, table: RouteTable | None, *, way: Way | None, opaque: bool
+    ) -> None:
+        """From now on; the routes first, for whoever has waited for them asks at once."""
+        routes = policy.routes if table is not None else None
+        self._installation.install_routes(table)
         self._installation.configure(
             opaque=opaque,
-            http=not opaque and (policy.opaque is None or isinstance(policy.opaque, Refused)),
+            http=not opaque and not _is_open(policy.opaque),
             logical=str(way.name) if isinstance(way, Balanced) else "",
             detect_timeout_s=policy.detect_timeout_s,
         )
         self._go(way)
+        self._ways.keep(set() if routes is None else leads_to(routes) - {way})
 
     def _is_opaque(self, policy: ClientPolicy, *, forced: bool) -> bool:
         return policy.http is None or forced or self._subject.port in self._lookups.opaque_ports
@@ -145,6 +189,17 @@ class PolicyWatch:
                 self._installation.reject(status, text=text)
 
     def _close_streams(self) -> None:
+        if self._compiling is not None:
+            self._compiling.cancel()
         self._endpoints.follow(None)
         if self._profile is not None:
             self._profile.close()
+
+
+def _is_open(way: Way | None) -> bool:
+    return way is not None and not isinstance(way, Refused)
+
+
+def _unrouted(policy: ClientPolicy) -> Way | None:
+    """Where all goes that follows no route: what is no HTTP, or requests that a profile's routes mean."""
+    return policy.opaque if _is_open(policy.opaque) else policy.own or policy.http

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from linkerd2_py._ext.exchange.plan import Plan, ResponseClasses
@@ -24,13 +23,13 @@ from linkerd2_py.base.tasks import spawn
 from linkerd2_py.proto.gen import destination_pb2 as destination
 from linkerd2_py.proto.gen import http_types_pb2 as http_types
 from linkerd2_py.proxy.addresses import Authority
+from linkerd2_py.proxy.discovery.gently import gently
 from linkerd2_py.proxy.discovery.messages import Labels, labels_of
 
 logger = logging.getLogger(__name__)
 
 Routes = Sequence[destination.Route]
 
-_SLICE_S: Final = 0.001
 _PATTERNS_MAX: Final = 4 << 20
 """Bytes of the tables of all patterns of one profile."""
 _STEPS_MAX: Final = 20_000
@@ -99,7 +98,7 @@ async def compile_routes(routes: Routes, *, dst: Labels, registry: Registry) -> 
     steps = 0
     if len(routes) > RULES_MAX:
         _complain(dst, f"{len(routes)} routes: those behind the first {RULES_MAX} mean no requests")
-    async for route in _gently(routes[:RULES_MAX]):
+    async for route in gently(routes[:RULES_MAX]):
         try:
             condition = request_condition(route.condition, patterns=patterns)
             classes = response_classes(route.response_classes)
@@ -215,16 +214,6 @@ def _range(lowest: int, highest: int) -> int:
     if not lowest <= highest < _STATUSES:
         raise ValueError(f"no status is from {lowest} to {highest}")
     return _EVERY & ((1 << highest + 1) - (1 << max(lowest, _LOWEST_STATUS)))
-
-
-async def _gently(routes: Routes) -> AsyncIterator[destination.Route]:
-    """One after the other, with a turn of the loop for others after each slice."""
-    until = time.perf_counter() + _SLICE_S
-    for route in routes:
-        if time.perf_counter() > until:
-            await asyncio.sleep(0)
-            until = time.perf_counter() + _SLICE_S
-        yield route
 
 
 def _name_of(route: destination.Route) -> str:

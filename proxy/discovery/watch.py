@@ -42,14 +42,7 @@ class Watch(Protocol):
 
 def start(target: Target, *, decision: Decision, lookups: Lookups) -> Watch | None:
     """Begin to follow `target` in the way that was decided; None when there is nothing to follow."""
-    installation = Installation(
-        target,
-        leads_back=lookups.leads_back,
-        own_ips=lookups.own_ips,
-        secures=lookups.secures,
-        tuning=lookups.tuning,
-        registry=lookups.registry,
-    )
+    installation = lookups.installation(target)
     asked = _asked(decision)
     if lookups.policies is None or asked is None:
         return _follow(decision, installation=installation, lookups=lookups)

@@ -56,6 +56,28 @@ class Rig:
 
         await eventually_async(so)
 
+    async def follows(self, path: str) -> None:
+        """For what is no HTTP, which the policy leads there."""
+
+        async def so() -> bool:
+            return self.destination.count(path) == 1
+
+        await eventually_async(so)
+
+    def tell_profile(self) -> None:
+        """As it is now."""
+        for stream in self.destination.profile_gets:
+            stream.send(self.destination.profiles[SERVICE])
+
+    async def reached(self, other: Origin) -> None:
+        """Requests of others arrive there."""
+        before = len(other.heads)
+
+        async def so() -> bool:
+            return len(other.heads) > before
+
+        await eventually_async(so)
+
     async def reaches(self, other: Origin) -> None:
         """Requests arrive there."""
         before = len(other.heads)
@@ -99,7 +121,7 @@ async def test_the_policy_says_whose_endpoints_are_balanced_among(target: str) -
         (stream,) = made.policy.open(target)
         assert stream.workload == '{"ns":"shop","pod":"web-0"}'
         assert made.destination.count(V2) == 1
-        assert made.destination.count(WEB) == 0
+        await made.follows(WEB)
         made.policy.tell(target, detected(WEB))
         await made.reaches(made.web)
 
@@ -205,16 +227,18 @@ async def test_a_backend_that_fails_does_so_with_its_words() -> None:
         got = await made.ask()
         assert got.startswith(b"HTTP/1.1 500")
         assert b"l5d-proxy-error: Service not found missing" in got
-        # What is no HTTP has another route, but nobody who was told so could hold it apart.
-        assert await talk(made.proxy.static(), b"\x00" * 40) == b""
         assert not made.web.heads
+        # What is no HTTP has another route.
+        got = await talk(made.proxy.static(), b"\x00 no HTTP at all\r\n\r\n", until=b"ok")
+        assert got == OK
 
 
 async def test_a_backend_may_be_one_address() -> None:
     async with rig(target=OUTSIDE) as made:
         made.policy.tell(OUTSIDE, detected(WEB, outbound_route(backend(made.v2.address))))
         assert await made.status() == 200
-        assert not made.destination.gets
+        await made.follows(WEB)
+        assert {one.path for one in made.destination.gets} == {WEB}
         made.policy.tell(OUTSIDE, detected(WEB, outbound_route(backend(made.web.address))))
         await made.reaches(made.web)
 
@@ -230,12 +254,123 @@ async def test_what_is_refused_and_then_allowed_goes_where_it_went() -> None:
         await made.becomes(200)
 
 
-async def test_routes_that_are_not_matched_yet_are_named(caplog: pytest.LogCaptureFixture) -> None:
+def at(path: str) -> bytes:
+    return GET.replace(b"GET /", b"GET " + path.encode())
+
+
+@pytest.mark.parametrize("target", [SERVICE, WEB])
+async def test_each_request_follows_the_route_that_means_it(target: str) -> None:
     canary = outbound_route(backend(V2), name="canary", path="/v2")
-    async with rig(detected(WEB, canary, outbound_route(backend(WEB), name="rest"))) as made:
+    gone = outbound_route(backend(None), name="gone", path="/gone")
+    rest = outbound_route(backend(WEB), name="rest", path="/web")
+    async with rig(detected(WEB, canary, gone, rest), target=target) as made:
+        for path in ("/v2", "/web", "/v2/a", "/web?a"):
+            assert (await made.ask(at(path))).startswith(b"HTTP/1.1 200 ")
+        lines = [[one.split(b"\r\n")[0] for one in seen.heads] for seen in (made.web, made.v2)]
+        assert lines == [
+            [b"GET /web HTTP/1.1", b"GET /web?a HTTP/1.1"],
+            [b"GET /v2 HTTP/1.1", b"GET /v2/a HTTP/1.1"],
+        ]
+        assert (await made.ask(at("/gone"))).startswith(b"HTTP/1.1 500 ")
+        for path in ("/", "/v22", "/webb"):
+            got = await made.ask(at(path))
+            assert got.startswith(b"HTTP/1.1 404 ")
+            assert b"l5d-proxy-error: no route matches\r\n" in got
+
+
+async def test_requests_are_spread_by_weight() -> None:
+    split = outbound_route(backend(V2), backend(WEB))
+    split.rules[0].backends.random_available.backends[0].weight = 3
+    async with rig(detected(WEB, split)) as made:
+        for _ in range(40):
+            assert await made.status() == 200
+        assert len(made.web.heads) + len(made.v2.heads) == 40
+        assert 0 < len(made.web.heads) < len(made.v2.heads)
+
+
+async def test_http2_may_have_routes_of_its_own() -> None:
+    made_of = detected(WEB, outbound_route(backend(WEB)))
+    del made_of.protocol.detect.http2.routes[:]
+    made_of.protocol.detect.http2.routes.append(
+        outbound_route(backend(V2), failure="not over HTTP/2")
+    )
+    async with rig(made_of) as made:
         assert await made.status() == 200
-        assert (len(made.web.heads), len(made.v2.heads)) == (1, 0)
-    assert f"{SERVICE}: canary, rest: routes are not matched yet" in caplog.text
+        address = "{}:{}".format(*made.proxy.static())
+        async with grpc.aio.insecure_channel(address) as channel:
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await channel.unary_unary("/a.B/C")(b"")
+        assert refused.value.details() == "not over HTTP/2"
+
+
+async def test_what_no_route_leads_to_any_more_is_let_go_of() -> None:
+    canary = outbound_route(backend(V2), name="canary", path="/v2")
+    rest = outbound_route(backend(WEB), name="rest")
+    async with rig(detected(WEB, canary, rest)) as made:
+        assert (await made.ask(at("/v2"))).startswith(b"HTTP/1.1 200 ")
+        assert made.destination.open_gets(V2)
+        made.policy.tell(SERVICE, detected(WEB))
+
+        async def ended() -> bool:
+            return not made.destination.open_gets(V2)
+
+        await eventually_async(ended)
+        assert (await made.ask(at("/v2"))).startswith(b"HTTP/1.1 200 ")
+        assert len(made.v2.heads) == 1
+
+
+async def test_routes_change_under_load_without_a_wrong_answer() -> None:
+    """Each policy leads /a and /b to the same of the two, one after the other; none leads them apart. So
+    whoever asks for both at once while a policy holds never sees what only half of one says: that is a 404.
+    """
+
+    def policy(path: str) -> outbound.OutboundPolicy:
+        routes = [outbound_route(backend(path), name=one[1:], path=one) for one in ("/a", "/b")]
+        return detected(WEB, *routes)
+
+    async with rig(policy(WEB)) as made:
+        stop = asyncio.Event()
+        answers: list[bytes] = []
+
+        async def load(path: str) -> None:
+            while not stop.is_set():
+                answers.append((await made.ask(at(path)))[:12])
+
+        tasks = [spawn(load(path), name=path) for path in ("/a", "/b", "/a", "/b")]
+        try:
+            for number in range(12):
+                to = made.web if number % 2 else made.v2
+                made.policy.tell(SERVICE, policy(WEB if number % 2 else V2))
+                await made.reached(to)
+        finally:
+            stop.set()
+            await asyncio.gather(*tasks)
+        assert set(answers) == {b"HTTP/1.1 200"}
+
+
+async def test_a_pattern_that_cannot_be_compiled_refuses_all() -> None:
+    wrong = outbound_route(backend(WEB))
+    wrong.rules[0].matches[0].path.regex = "/(a"
+    async with rig(detected(WEB, wrong)) as made:
+        assert await made.status() == 500
+        made.policy.tell(SERVICE, detected(WEB))
+        await made.becomes(200)
+
+
+async def test_routes_of_a_profile_come_first() -> None:
+    """They are counted; policy's are not looked at."""
+    async with rig(detected(WEB, outbound_route(backend(V2), path="/v2"))) as made:
+        await made.becomes(404)
+        route = made.destination.profiles[SERVICE].routes.add()
+        route.condition.path.regex = "/"
+        route.metrics_labels["route"] = "root"
+        made.tell_profile()
+        await made.becomes(200)
+        assert made.web.heads
+        assert b'rt_route="root"' in await made.proxy.ask_admin("GET", "/metrics")
+        del made.destination.profiles[SERVICE].routes[:]
+        made.tell_profile()
+        await made.becomes(404)
 
 
 @pytest.mark.parametrize("by", ["policy", "profile"])

@@ -1,0 +1,21 @@
+"""The ways of a route: targets to which its requests are spread by weight."""
+
+from cython cimport final
+from libc.stdint cimport uint64_t
+from linkerd2_py._ext.exchange.backend cimport Logical
+from linkerd2_py._ext.exchange.plan cimport Refusal, Ways
+
+@final
+cdef class Way:
+    """One of them. Immutable."""
+    cdef readonly Logical logical     # owned; None: the target that the request is addressed to
+    cdef readonly Refusal refusal     # owned; None: it leads somewhere
+    cdef readonly uint64_t weight
+    cdef uint64_t until               # its weight and those of all before it
+
+@final
+cdef class Split(Ways):
+    """Immutable. Each request takes one of the ways, as often as its weight says."""
+    cdef readonly tuple ways          # of Way; never empty
+    cdef uint64_t total
+    cdef Way pick(self)

@@ -1,0 +1,141 @@
+"""Routes of outbound policy as a table that the engine follows. Compiling gives way to traffic after each
+millisecond.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from linkerd2_py._ext.exchange.plan import Plan, Refusal
+from linkerd2_py._ext.exchange.ways import Split
+from linkerd2_py._ext.exchange.ways import Way as EngineWay
+from linkerd2_py._ext.policy import match
+from linkerd2_py._ext.policy.match import Condition
+from linkerd2_py._ext.policy.regex import Regex
+from linkerd2_py._ext.policy.route_table import RouteTable
+from linkerd2_py._ext.route.target import Target
+from linkerd2_py.proxy.discovery.gently import gently
+from linkerd2_py.proxy.discovery.outbound_routes import (
+    Destination,
+    HttpRoutes,
+    Match,
+    Routes,
+    Rule,
+    Value,
+)
+from linkerd2_py.proxy.discovery.ways import Balanced, Direct, Refused, Way
+
+PlanOf = Callable[[Rule, Routes], Plan]
+TargetOf = Callable[[Way], Target | None]
+"""The target that a way leads to; None: the one that requests are addressed to."""
+
+_NO_ROUTE: Final = Refused(404, "no route matches")
+_NO_BACKEND: Final = Refused(500, "the route has no backend")
+_PATTERNS_MAX: Final = 4 << 20
+"""Bytes of the tables of all patterns of one policy."""
+
+
+async def compile_table(routes: HttpRoutes, *, plan_of: PlanOf) -> RouteTable:
+    """Its requests follow the plan of their rule; those that no rule means are refused. ValueError for a
+    pattern that cannot be compiled.
+    """
+    patterns = _Patterns()
+    rules = []
+    if routes.of_http2 is not None:
+        of_http2 = match.http2()
+        async for condition, plan in gently(_rules(routes.of_http2, patterns, plan_of)):
+            rules.append((match.all_of([of_http2, condition]), plan))
+        rules.append((of_http2, refusing(_NO_ROUTE)))
+    rules += [rule async for rule in gently(_rules(routes.routes, patterns, plan_of))]
+    return RouteTable(rules, otherwise=refusing(_NO_ROUTE))
+
+
+def refusing(refused: Refused) -> Plan:
+    """All requests."""
+    return Plan(refusal=Refusal(refused.status, refused.text))
+
+
+def leads_to(routes: HttpRoutes) -> set[Balanced | Direct]:
+    """All ways of all rules that lead somewhere."""
+    both = (routes.routes, routes.of_http2)
+    rules = [rule for one in both if one is not None for rule in one.rules]
+    ways = [one.way for rule in rules for one in rule.destinations]
+    return {way for way in ways if not isinstance(way, Refused)}
+
+
+def _rules(
+    routes: Routes, patterns: _Patterns, plan_of: PlanOf
+) -> Iterable[tuple[Condition, Plan]]:
+    plans = [plan_of(rule, routes) for rule in routes.rules]
+    for step in routes.steps:
+        yield condition_of(step.match, patterns=patterns), plans[step.rule]
+
+
+def rule_plan(rule: Rule, *, target_of: TargetOf) -> Plan:
+    """Its requests go to one of its backends, or are refused."""
+    refusal = None
+    if rule.injected is not None:
+        refused, share, of = rule.injected
+        refusal = Refusal(refused.status, refused.text, share=share, of=of)
+    if not rule.destinations:
+        return Plan(refusal=refusal or Refusal(*_NO_BACKEND))
+    ways = [_way(one, target_of) for one in rule.destinations]
+    if len(ways) == 1 and ways[0].logical is None and ways[0].refusal is None:
+        return Plan(refusal=refusal)
+    return Plan(refusal=refusal, ways=Split(ways))
+
+
+def _way(destination: Destination, target_of: TargetOf) -> EngineWay:
+    way = destination.way
+    if isinstance(way, Refused):
+        return EngineWay(weight=destination.weight, refusal=Refusal(way.status, way.text))
+    return EngineWay(target_of(way), weight=destination.weight)
+
+
+# ---- conditions
+
+
+def condition_of(said: Match, *, patterns: _Patterns) -> Condition:
+    """ValueError for a pattern that cannot be compiled."""
+    found = [*_path(said, patterns=patterns)]
+    if said.method:
+        found.append(match.method(said.method.encode()))
+    if said.host.startswith("*."):
+        found.append(match.host_below(said.host[2:].encode()))
+    elif said.host:
+        found.append(match.host(said.host.encode()))
+    found += [match.header(one.name.encode(), patterns.value(one)) for one in said.headers]
+    found += [match.query(one.name.encode(), patterns.value(one)) for one in said.parameters]
+    return found[0] if len(found) == 1 else match.all_of(found)
+
+
+def _path(said: Match, *, patterns: _Patterns) -> Iterable[Condition]:
+    path = said.path.encode()
+    if said.path_kind == "exact":
+        yield match.path(path)
+    elif said.path_kind == "prefix":
+        yield match.path_prefix(path)
+    elif said.path_kind == "regex":
+        yield match.path_regex(patterns.compiled(path))
+
+
+class _Patterns:
+    """The patterns of one policy: each is compiled once, and all together are bounded."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, Regex] = {}
+        self._size = 0
+
+    def value(self, said: Value) -> bytes | Regex:
+        return self.compiled(said.value) if said.is_regex else said.value
+
+    def compiled(self, pattern: bytes) -> Regex:
+        found = self._known.get(pattern)
+        if found is None:
+            found = Regex(pattern)
+            self._size += found.size
+            if self._size > _PATTERNS_MAX:
+                raise ValueError("the patterns of the policy are too large together")
+            self._known[pattern] = found
+        return found

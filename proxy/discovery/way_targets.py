@@ -1,0 +1,77 @@
+"""The targets that routes of one target lead to, each followed while some route does."""
+
+from __future__ import annotations
+
+from linkerd2_py._ext.route.target import Target
+from linkerd2_py.base.grpc.status import Code
+from linkerd2_py.proxy.discovery.followers import NamedEndpoints
+from linkerd2_py.proxy.discovery.installation import Installation
+from linkerd2_py.proxy.discovery.lookups import Lookups
+from linkerd2_py.proxy.discovery.messages import Change, Profile
+from linkerd2_py.proxy.discovery.ways import Balanced, Direct
+
+
+class WayTargets:
+    """Beside `parent`, which traffic is addressed to."""
+
+    def __init__(self, parent: Target, *, lookups: Lookups) -> None:
+        self._parent = parent
+        self._lookups = lookups
+        self._followed: dict[Balanced | Direct, _Followed] = {}
+
+    def target(self, way: Balanced | Direct) -> Target:
+        """The one that leads there; from now on it is followed."""
+        found = self._followed.get(way)
+        if found is None:
+            found = self._followed[way] = _Followed(way, self._parent, lookups=self._lookups)
+        return found.target
+
+    def keep(self, ways: set[Balanced | Direct]) -> None:
+        """No route leads anywhere else any more. What is on its way there gets there."""
+        for gone in self._followed.keys() - ways:
+            self._followed.pop(gone).close()
+
+    def close(self) -> None:
+        """No route leads anywhere any more. Idempotent."""
+        self.keep(set())
+
+
+class _Followed:
+    """One of them."""
+
+    def __init__(self, way: Balanced | Direct, parent: Target, *, lookups: Lookups) -> None:
+        self._endpoints = NamedEndpoints(watch=self, lookups=lookups)
+        if isinstance(way, Balanced):
+            self.target = parent.sibling(str(way.name).encode())
+            self._installation = self._configured(lookups, logical=str(way.name))
+            self._endpoints.follow(way.name)
+        else:
+            self.target = parent.sibling(str(way.endpoint.address).encode())
+            self._installation = self._configured(lookups, logical="")
+            self._installation.forward(way.endpoint)
+
+    def close(self) -> None:
+        self._endpoints.follow(None)
+        self._installation.close()
+        self.target.retire()
+
+    def _configured(self, lookups: Lookups, *, logical: str) -> Installation:
+        """Its routes are the parent's."""
+        made = lookups.installation(self.target, counts=False)
+        made.configure(opaque=False, logical=logical)
+        return made
+
+    def on_change(self, change: Change) -> None:
+        self._installation.apply(change)
+
+    def on_rejected(self, _code: Code) -> None:
+        self._installation.reject(502, text="the endpoints of the backend cannot be had")
+
+    def on_failed(self) -> None:
+        """The last known endpoints stay."""
+
+    def on_profile(self, profile: Profile) -> None:
+        """Nobody asks for one."""
+
+    def on_no_profile(self) -> None:
+        """Nobody asks for one."""
