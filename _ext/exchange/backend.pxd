@@ -11,6 +11,7 @@ from linkerd2_py._ext.core.fault cimport FaultKind
 from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.head cimport Head
 from linkerd2_py._ext.exchange.observe cimport Seeker
+from linkerd2_py._ext.exchange.passage cimport Passage
 from linkerd2_py._ext.exchange.plan cimport Plan
 from linkerd2_py._ext.exchange.stream cimport Dispatch, Peer, Stream
 from linkerd2_py._ext.io.actor cimport Actor
@@ -26,7 +27,7 @@ cdef enum Unavailable:
     UNAVAILABLE_REJECTED       # the shell rejected the target: its own status and text
     UNAVAILABLE_CLOSED         # the target went away while waiting: 503
     UNAVAILABLE_LOOP           # the target is this proxy: 502 outbound, 403 inbound
-    UNAVAILABLE_DENIED         # inbound policy does not let the client in: its own status and text
+    UNAVAILABLE_DENIED         # inbound policy does not let the request in: its own status and text
 
 cdef class WaiterQueue
 
@@ -39,6 +40,8 @@ cdef class Waiter(Peer):
     # Loop ns; 0: any will do. Sent again after a kept connection had ended: only one that was connected
     # since will do.
     cdef int64_t fresh_since
+    # Inbound: what policy said when it let the exchange in; None: nobody decided.
+    cdef Passage passage
     cdef int leave(self) except -1                              # the queue it stands in, if any
     cdef int on_backend(self, Backend backend) except -1
     cdef int on_unavailable(self, Unavailable why, int status, bytes text) except -1
@@ -105,8 +108,9 @@ cdef class Router(Dispatch):
     cdef int leave_way(self, Logical way) except -1
     # CONNECT is addressed to us, not to the target.
     cdef bint is_forward_proxy(self) noexcept
-    # backend is None when the exchange failed before one was found. May be None: not counted.
-    cdef HttpMetrics metrics_for(self, Logical logical, Backend backend, Head head)
+    # backend is None when the exchange failed before one was found; passage: under which it was let in. May
+    # be None: not counted.
+    cdef HttpMetrics metrics_for(self, Logical logical, Backend backend, Head head, Passage passage)
     # Before the request head goes to `backend` for the first time: our own l5d-* fields in or out.
     cdef int stamp(self, Logical logical, Backend backend, Head head) except -1
     # The proxy answers a request itself, or has to break it off: once an exchange.

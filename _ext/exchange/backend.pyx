@@ -115,7 +115,7 @@ cdef class Router(Dispatch):
     cdef bint is_forward_proxy(self) noexcept:
         return False
 
-    cdef HttpMetrics metrics_for(self, Logical logical, Backend backend, Head head):
+    cdef HttpMetrics metrics_for(self, Logical logical, Backend backend, Head head, Passage passage):
         return None if backend is None else backend.http
 
     cdef int stamp(self, Logical logical, Backend backend, Head head) except -1:

@@ -15,7 +15,7 @@ from linkerd2_py._ext.exchange.backend cimport (
 )
 from linkerd2_py._ext.exchange.head cimport (
     H_CONTENT_LENGTH, H_CONTENT_TYPE, H_DATE, H_GRPC_MESSAGE, H_GRPC_STATUS, H_L5D_PROXY_CONNECTION,
-    H_L5D_PROXY_ERROR, HTTP_11, Head, drop_head, take_head,
+    H_L5D_PROXY_ERROR, H_OTHER, HTTP_11, Head, drop_head, take_head,
 )
 from linkerd2_py._ext.metrics.http cimport (
     ERROR_CONNECT, ERROR_CONNECT_TIMEOUT, ERROR_DENIED, ERROR_FAILFAST, ERROR_IDENTITY, ERROR_IO,
@@ -24,6 +24,7 @@ from linkerd2_py._ext.metrics.http cimport (
 )
 
 cdef enum:
+    TOO_MANY_REQUESTS = 429
     GRPC_DEADLINE_EXCEEDED = 4
     GRPC_NOT_FOUND = 5
     GRPC_PERMISSION_DENIED = 7
@@ -121,7 +122,7 @@ cdef int grpc_status_of(int status) noexcept:
         return GRPC_PERMISSION_DENIED
     if status == 404:
         return GRPC_NOT_FOUND
-    if status == 429 or status == 431:
+    if status == TOO_MANY_REQUESTS or status == 431:
         return GRPC_RESOURCE_EXHAUSTED
     return GRPC_ABORTED if status == 508 else GRPC_INTERNAL
 
@@ -148,6 +149,9 @@ cdef int fill(Head head, const ErrorResponse* answer, bint is_grpc, bint informa
     if is_grpc:
         head.add("content-type", 12, "application/grpc", 16, H_CONTENT_TYPE, 0)
         add_grpc_status(head, grpc_status_of(answer.status), answer.text, answer.text_len)
+    elif answer.status == TOO_MANY_REQUESTS:
+        # Limits are in whole requests a second: there is room for one before a second is over.
+        head.add("retry-after", 11, "1", 1, H_OTHER, 0)
     head.add("content-length", 14, "0", 1, H_CONTENT_LENGTH, 0)
     head.put("date", 4, date, put_http_date(date), H_DATE)
     if informational and answer.text_len:

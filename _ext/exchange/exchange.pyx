@@ -689,7 +689,7 @@ cdef class Exchange(Waiter):
         return self.finish(END_FAILED)
 
     cdef int count_request(self) except -1:
-        self.metrics = self.router.metrics_for(self.logical, self.backend, self.request)
+        self.metrics = self.router.metrics_for(self.logical, self.backend, self.request, self.passage)
         if self.metrics is not None:
             self.metrics.request(self.router.loop.now)
         return 0
@@ -722,6 +722,7 @@ cdef class Exchange(Waiter):
             self.plan = None
             if self.home is not None:
                 self.leave_way()
+        self.passage = None
         self.drop_kept()
         if self.logical is not None and self.client is None:
             self.logical.withdraw(self)

@@ -3,9 +3,11 @@ in."""
 
 from linkerd2_py._ext.detect.transport_header cimport SessionProtocol
 from linkerd2_py._ext.exchange.head cimport Head
+from linkerd2_py._ext.exchange.passage cimport Passage
 from linkerd2_py._ext.metrics.registry cimport Registry
 from linkerd2_py._ext.metrics.series cimport Counter
 from linkerd2_py._ext.metrics.tcp cimport TcpMetrics
+from linkerd2_py._ext.policy.rules cimport Rules
 
 cdef class Permission
 
@@ -43,31 +45,22 @@ cdef class Clients:
     # It has said in a transport header which port of the workload a connection is for, and what it speaks.
     cdef int headed(self, Client client, int port, SessionProtocol protocol) except -1
 
-cdef class OpenPath:
-    """Requests of which policy says more than of the others. Value object."""
-    cdef bytes method                   # None: all
-    cdef bytes path                     # without query, and without the slash at its end where `below`
-    cdef bint below                     # what lies below it, too, to whatever server
-    cdef Counter requests               # owned, or None: those that were let in
-    cdef bytes labels                   # for the series of these requests, as text; may be empty
-    cdef bint leads(self, Head head) noexcept
-
 cdef class Permission:
     """What policy says to a client on a port. The shell makes one for each answer it gives; connections share
     it."""
-    cdef bytes refusal                  # why it is not let in; None: it is
-    cdef int status                     # that goes with it
-    # Of OpenPath: what it may ask for in spite of a refusal; where there is none, what is counted apart
-    cdef tuple paths
+    cdef Passage otherwise              # of requests that no rule means
+    cdef Rules rules                    # which routes requests are of; None: there are none
+    cdef tuple passages                 # of Passage, one for each rule
+    # Of requests whose path a server could take for another, where routes differ; None: they do not
+    cdef Passage doubtful
+    cdef tuple limits                   # of Limit: on requests that are let in
+    cdef bint opens                     # some requests may be let in
     cdef bint refuses_opaque            # what is no HTTP is not let in
-    cdef bytes labels                   # for the series of its requests, as text; may be empty
-    cdef bytes server                   # for those of its connections, as text: some of them; may be empty
-    # Owned, or None: requests and opaque connections that were let in, or not.
-    cdef Counter requests, connections
+    cdef bytes server                   # labels for the series of its connections, as text; may be empty
+    cdef Counter connections            # owned, or None: opaque connections that were let in, or not
     # callable(), or None: an opaque connection that was let in under another permission ends under this one
     cdef object on_terminated
-    cdef int count_request(self) noexcept
     cdef int count_connection(self) noexcept
-    cdef OpenPath path_of(self, Head head)       # None: none of `paths`
-    # Whether this one request is let in; counts it either way.
-    cdef bint admits(self, Head head) except -1
+    cdef Passage passage_of(self, Head head)     # never None
+    # The same, and it counts the request as one of those.
+    cdef Passage judge(self, Head head)

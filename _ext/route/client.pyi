@@ -1,6 +1,9 @@
 from collections.abc import Callable
 
+from linkerd2_py._ext.exchange.passage import Passage
 from linkerd2_py._ext.metrics.series import Counter
+from linkerd2_py._ext.policy.rate import Limit
+from linkerd2_py._ext.policy.rules import Rules
 
 class Client:
     """Who is at the other end of a connection: its identity, where that was proven, and whether the
@@ -13,39 +16,28 @@ class Client:
     @property
     def labels(self) -> tuple[tuple[str, str], ...]: ...
 
-class OpenPath:
-    """Requests of which policy says more than of the others: those for `path`, with `below` also for what
-    lies below it; `method` None: with every method. `labels` are for their series, instead of those of the
-    permission."""
-
-    def __init__(
-        self,
-        path: bytes,
-        *,
-        method: bytes | None = None,
-        below: bool = False,
-        requests: Counter | None = None,
-        labels: tuple[tuple[str, str], ...] = (),
-    ) -> None: ...
-
 class Permission:
-    """An answer of policy. `refusal`: why the client is not let in, None lets it in; `status` goes with it,
-    and `paths` are let in all the same; without a refusal they are counted apart. `refuses_opaque`: what is
-    no HTTP is not let in; unless given, where there is a refusal. `server` are labels for the series of its
-    connections and of its requests, `labels` more for the latter. The counters count the requests and the
-    opaque connections it was given for; `on_terminated` is called for each of those connections that were let
-    in at first and end under it."""
+    """An answer of policy to one client on one port.
+
+    Requests are those of the first of `rules` that holds, for each of which there is one of `passages`;
+    where none does, `otherwise` (unless given, all are let in). `doubtful` is of those whose path a server
+    could take for another, with dots or encoded slashes: given where routes differ in whom they let in. What
+    is let in must keep all of `limits`; beyond one it is answered with 429.
+
+    `refuses_opaque`: what is no HTTP is not let in; unless given, where no request is. `server` are labels
+    for the series of its connections. `connections` counts the opaque connections it was given for;
+    `on_terminated` is called for each of those that were let in at first and end under it."""
 
     def __init__(
         self,
         *,
-        refusal: str | None = None,
-        status: int = 403,
-        paths: tuple[OpenPath, ...] = (),
+        otherwise: Passage | None = None,
+        rules: Rules | None = None,
+        passages: tuple[Passage, ...] = (),
+        doubtful: Passage | None = None,
+        limits: tuple[Limit, ...] = (),
         refuses_opaque: bool | None = None,
         server: tuple[tuple[str, str], ...] = (),
-        labels: tuple[tuple[str, str], ...] = (),
-        requests: Counter | None = None,
         connections: Counter | None = None,
         on_terminated: Callable[[], object] | None = None,
     ) -> None: ...

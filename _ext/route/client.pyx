@@ -1,11 +1,10 @@
 # cython: language_level=3
 """Clients and permissions."""
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.string cimport memchr, memcmp
-
 from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.detect.transport_header cimport SESSION_HTTP1, SESSION_HTTP2
+from linkerd2_py._ext.policy.match cimport line_of
+from linkerd2_py._ext.policy.rate cimport Limit
 from linkerd2_py._ext.metrics.labels import make_labels
 
 SKIPPED = (("tls", "no_identity"), ("no_tls_reason", "port_skipped"))
@@ -96,15 +95,6 @@ cdef class Clients:
         return 0
 
 
-cdef bint begins_with(Span span, bytes text) noexcept:
-    cdef size_t length = PyBytes_GET_SIZE(text)
-    return span.len >= length and memcmp(PyBytes_AS_STRING(text), span.ptr, length) == 0
-
-
-cdef bint is_text(Span span, bytes text) noexcept:
-    return span.len == <size_t> PyBytes_GET_SIZE(text) and begins_with(span, text)
-
-
 cdef bint may_lead_out(Span path) noexcept:
     """Whether some server could take what lies below another path for what lies beside it: there is a `..` in
     it, or a byte that may be part of one, or may divide segments, is encoded."""
@@ -130,74 +120,48 @@ cdef bint hides_dot_or_slash(const char* p, const char* end) noexcept:
     return p[1] == c"5" and low == c"c"
 
 
-cdef class OpenPath:
-    def __init__(
-        self, bytes path not None, *, bytes method=None, bint below=False, Counter requests=None,
-        tuple labels=(),
-    ):
-        self.path = path.removesuffix(b"/") if below else path
-        self.method = method
-        self.below = below
-        self.requests = requests
-        self.labels = make_labels(labels)
-
-    cdef bint leads(self, Head head) noexcept:
-        cdef Span path = head.path
-        cdef size_t length = PyBytes_GET_SIZE(self.path)
-        cdef const char* query = NULL
-        if self.method is not None and not is_text(head.method, self.method):
-            return False
-        if path.len:
-            query = <const char*> memchr(path.ptr, c"?", path.len)
-        if query != NULL:
-            path.len = query - path.ptr
-        if not begins_with(path, self.path):
-            return False
-        if path.len == length:
-            return True
-        path.ptr += length
-        path.len -= length
-        return self.below and path.ptr[0] == c"/" and (length == 0 or not may_lead_out(path))
-
-
 cdef class Permission:
     def __init__(
-        self, *, str refusal=None, int status=403, tuple paths=(), refuses_opaque=None, tuple server=(),
-        tuple labels=(), Counter requests=None, Counter connections=None, object on_terminated=None,
+        self, *, Passage otherwise=None, Rules rules=None, tuple passages=(), Passage doubtful=None,
+        tuple limits=(), refuses_opaque=None, tuple server=(), Counter connections=None,
+        object on_terminated=None,
     ):
-        self.refusal = None if refusal is None else refusal.encode("ascii", "replace")
-        self.status = status
-        self.paths = paths
-        self.refuses_opaque = refusal is not None if refuses_opaque is None else refuses_opaque
+        cdef Passage passage
+        cdef Limit limit
+        if len(passages) != (0 if rules is None else rules.count):
+            raise ValueError("each rule has one passage")
+        for limit in limits:
+            if limit is None:
+                raise TypeError("a limit is None")
+        self.otherwise = Passage() if otherwise is None else otherwise
+        self.rules = rules
+        self.passages = passages
+        self.doubtful = doubtful
+        self.limits = limits
+        self.opens = self.otherwise.refusal is None
+        for passage in passages:
+            self.opens = self.opens or passage.refusal is None
+        self.refuses_opaque = not self.opens if refuses_opaque is None else refuses_opaque
         self.server = make_labels(server)
-        self.labels = make_labels([*server, *labels])
-        self.requests = requests
         self.connections = connections
         self.on_terminated = on_terminated
 
-    cdef OpenPath path_of(self, Head head):
-        cdef OpenPath path
-        for path in self.paths:
-            if path.leads(head):
-                return path
-        return None
+    cdef Passage passage_of(self, Head head):
+        cdef Py_ssize_t found
+        if self.rules is None:
+            return self.otherwise
+        found = self.rules.first(head)
+        if self.doubtful is not None and may_lead_out(line_of(head).path):
+            return self.doubtful
+        return self.otherwise if found < 0 else <Passage> self.passages[found]
 
-    cdef bint admits(self, Head head) except -1:
-        cdef OpenPath path = self.path_of(head) if self.paths else None
-        if path is None:
-            self.count_request()
-            return self.refusal is None
-        if path.requests is not None:
-            path.requests.count += 1
-        return True
-
-    cdef int count_request(self) noexcept:
-        if self.requests is not None:
-            self.requests.count += 1
-        return 0
+    cdef Passage judge(self, Head head):
+        cdef Passage passage = self.passage_of(head)
+        if passage.requests is not None:
+            passage.requests.count += 1
+        return passage
 
     cdef int count_connection(self) noexcept:
         if self.connections is not None:
             self.connections.count += 1
         return 0
-

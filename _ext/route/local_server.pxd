@@ -3,10 +3,11 @@ server."""
 
 from linkerd2_py._ext.core.limits cimport Limits
 from linkerd2_py._ext.exchange.head cimport Head
+from linkerd2_py._ext.exchange.passage cimport Passage
 from linkerd2_py._ext.exchange.stream cimport Dispatch, Peer, Stream
 from linkerd2_py._ext.io.address cimport Address
 from linkerd2_py._ext.io.transport cimport Transport
-from linkerd2_py._ext.route.client cimport Client, Permission
+from linkerd2_py._ext.route.client cimport Client
 from linkerd2_py._ext.route.entry cimport Entry
 
 cdef class LocalServer(Entry):
@@ -42,7 +43,7 @@ cdef class Request(Peer):
     cdef int append(self, const char* p, size_t n) except -1
     cdef int ask(self) except -1
     # Why it is not for this client, or None.
-    cdef Permission refusal_of(self, Head head)
-    cdef int refuse(self, Permission permission) except -1
+    cdef Passage refusal_of(self, Head head)
+    cdef int refuse(self, Passage passage) except -1
     cdef int fill(self, Head head, int status, object headers, object body) except -1
     cdef int send_whole(self, bytes body) except -1

@@ -21,7 +21,7 @@ from linkerd2_py._ext.io.address cimport SocketOptions
 from linkerd2_py._ext.io.listener cimport Listener
 from linkerd2_py._ext.io.loop cimport Loop
 from linkerd2_py._ext.io.transport cimport SEND_FULL, Session
-from linkerd2_py._ext.route.client cimport client_over_tls
+from linkerd2_py._ext.route.client cimport Permission, client_over_tls
 from linkerd2_py._ext.route.fields cimport fields_of
 from linkerd2_py._ext.tls.identity cimport LocalIdentity
 
@@ -199,7 +199,7 @@ cdef class Request(Peer):
     # ---- from the codec
 
     cdef int on_request_head(self, Stream half, Head head) except -1:
-        cdef Permission refusal = self.refusal_of(head)
+        cdef Passage refusal = self.refusal_of(head)
         cdef bint end = head.end
         self.half = half
         self.method = head.method.ptr[:head.method.len]
@@ -211,20 +211,22 @@ cdef class Request(Peer):
             return self.refuse(refusal)
         return self.ask() if end else 0
 
-    cdef Permission refusal_of(self, Head head):
-        """Policy is asked for each request: they are few, and it may have changed."""
+    cdef Passage refusal_of(self, Head head):
+        """Policy is asked for each request: they are few, and it may have changed. None: it is let in."""
         cdef Permission permission
+        cdef Passage passage
         if self.server.authorize is None:
             return None
         permission = self.server.authorize(self.client, self.peer)
-        return None if permission.admits(head) else permission
+        passage = permission.judge(head)
+        return None if passage.refusal is None else passage
 
-    cdef int refuse(self, Permission permission) except -1:
+    cdef int refuse(self, Passage passage) except -1:
         fields = [(b"content-type", b"text/plain")]
         if self.client.identity is not None:
             # A stranger learns nothing from our own errors.
-            fields.append((b"l5d-proxy-error", permission.refusal))
-        self.respond(permission.status, fields, permission.refusal + b"\n")
+            fields.append((b"l5d-proxy-error", passage.refusal))
+        self.respond(passage.status, fields, passage.refusal + b"\n")
         return 0
 
     cdef int on_request_body(self, const char* p, size_t n, bint end) except -1:

@@ -4,6 +4,7 @@ from libc.stdint cimport uint64_t
 from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.backend cimport Backend, Logical, Router, Waiter
 from linkerd2_py._ext.exchange.head cimport Head
+from linkerd2_py._ext.exchange.passage cimport Passage
 from linkerd2_py._ext.exchange.plan cimport Plan
 from linkerd2_py._ext.exchange.stream cimport Peer, Stream
 from linkerd2_py._ext.io.address cimport Address
@@ -11,7 +12,7 @@ from linkerd2_py._ext.io.transport cimport Transport
 from linkerd2_py._ext.metrics.http cimport HttpMetrics
 from linkerd2_py._ext.metrics.tcp cimport TcpMetrics
 from linkerd2_py._ext.policy.route_table cimport NamedRoutes, RouteTable
-from linkerd2_py._ext.route.client cimport Client, OpenPath, Permission
+from linkerd2_py._ext.route.client cimport Client, Permission
 from linkerd2_py._ext.route.target cimport Target
 from linkerd2_py._ext.route.target_table cimport TargetTable
 
@@ -46,11 +47,11 @@ cdef class ConnectionRouter(Router):
     # The last authority seen and what it led to, so that a keep-alive connection does not hash it again.
     cdef Target last
     cdef bytes last_authority         # as sent; None at first
-    # Inbound: of labelled_backend and labelled_path (None: no path of its permission) with labelled_authority
-    # (empty: not by authority) for this client
+    # Inbound: of labelled_backend and labelled_passage with labelled_authority (empty: not by authority) for
+    # this client
     cdef HttpMetrics labelled
     cdef Backend labelled_backend
-    cdef OpenPath labelled_path
+    cdef Passage labelled_passage
     cdef bytes labelled_authority
     # Inbound: whose tables requests follow, by what they name; None: nobody's
     cdef NamedRoutes named
@@ -59,9 +60,10 @@ cdef class ConnectionRouter(Router):
     cdef RouteTable routed
     cdef uint64_t routed_version
     cdef Target by_authority(self, Head head)
+    cdef bint let_in(self, Waiter exchange, Head head) except -1      # else it is answered
     cdef Plan plan_by_name(self, Head head)
     cdef RouteTable named_routes(self, Head head)
     cdef int forget(self) except -1   # without `fixed`: the next request's target is asked about anew
-    cdef HttpMetrics label(self, Backend backend, OpenPath path, Span name)
+    cdef HttpMetrics label(self, Backend backend, Passage passage, Span name)
     cdef int stamp_client(self, Head head) except -1
     cdef bint is_shareable(self) noexcept

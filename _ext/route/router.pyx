@@ -15,7 +15,9 @@ from linkerd2_py._ext.exchange.head cimport (
     L5D_FIELDS,
     Field,
 )
+from linkerd2_py._ext.exchange.passage cimport Passage
 from linkerd2_py._ext.exchange.plan cimport Plan
+from linkerd2_py._ext.policy.rate cimport Limit, take_from_all
 from linkerd2_py._ext.policy.route_table cimport RouteTable
 from linkerd2_py._ext.metrics.http cimport ResponseError
 from linkerd2_py._ext.metrics.labels import make_labels
@@ -36,6 +38,7 @@ def canonical(bytes authority, int default_port):
 
 cdef enum:
     HTTPS_LEN = 5
+    TOO_MANY_REQUESTS = 429
 
 
 cdef Span named(Head head, bint proven) noexcept:
@@ -77,7 +80,7 @@ cdef class ConnectionRouter(Router):
     cdef bint is_shareable(self) noexcept:
         if self.fixed is None or self.authority_labels:
             return False
-        return self.permission is None or self.permission.refusal is None or len(self.permission.paths) > 0
+        return self.permission is None or self.permission.opens
 
     cdef Logical logical_for(self, Waiter exchange, Head head):
         cdef Target target = self.fixed
@@ -90,8 +93,7 @@ cdef class ConnectionRouter(Router):
             if target is None:
                 exchange.on_unavailable(UNAVAILABLE_REJECTED, 400, b"request has no usable authority")
                 return None
-        if self.permission is not None and not self.permission.admits(head):
-            exchange.on_unavailable(UNAVAILABLE_DENIED, self.permission.status, self.permission.refusal)
+        if self.permission is not None and not self.let_in(exchange, head):
             return None
         if self.table.in_flight >= self.table.settings.max_in_flight:
             exchange.on_unavailable(UNAVAILABLE_SHED, 503, b"too many requests in flight")
@@ -102,6 +104,20 @@ cdef class ConnectionRouter(Router):
         self.table.in_flight += 1
         target.live += 1
         return target
+
+    cdef bint let_in(self, Waiter exchange, Head head) except -1:
+        cdef Passage passage = self.permission.judge(head)
+        cdef Limit limit
+        if passage.refusal is not None:
+            exchange.on_unavailable(UNAVAILABLE_DENIED, passage.status, passage.refusal)
+            return False
+        if self.permission.limits and passage.limited:
+            limit = take_from_all(self.permission.limits, self.loop.now)
+            if limit is not None:
+                exchange.on_unavailable(UNAVAILABLE_DENIED, TOO_MANY_REQUESTS, limit.refusal)
+                return False
+        exchange.passage = passage
+        return True
 
     cdef Plan plan_for(self, Logical logical, Head head):
         if (<Target> logical).routes is not None:
@@ -172,12 +188,11 @@ cdef class ConnectionRouter(Router):
     cdef int forget(self) except -1:
         self.last = None
         self.labelled_backend = None
-        self.labelled_path = None
+        self.labelled_passage = None
         return 0
 
-    cdef HttpMetrics metrics_for(self, Logical logical, Backend backend, Head head):
+    cdef HttpMetrics metrics_for(self, Logical logical, Backend backend, Head head, Passage passage):
         cdef Span name
-        cdef OpenPath path = None
         if backend is None:
             return (<Target> logical).unplaced(self.client.labels)
         if backend.http is not None:
@@ -188,28 +203,24 @@ cdef class ConnectionRouter(Router):
             name = named(head, self.client.identity is not None)
             if name.len > AUTHORITY_ROOM:
                 name.len = 0
-        if self.permission is not None and self.permission.paths and head is not None:
-            path = self.permission.path_of(head)
-        if backend is self.labelled_backend and path is self.labelled_path:
+        if backend is self.labelled_backend and passage is self.labelled_passage:
             if is_text(self.labelled_authority, name):
                 return self.labelled
-        return self.label(backend, path, name)
+        return self.label(backend, passage, name)
 
-    cdef HttpMetrics label(self, Backend backend, OpenPath path, Span name):
-        """The endpoint's series for this client, by what policy says of the path, and by authority where that
-        is wanted; resolved once, then remembered."""
+    cdef HttpMetrics label(self, Backend backend, Passage passage, Span name):
+        """The endpoint's series for this client, by what policy says of the request, and by authority where
+        that is wanted; resolved once, then remembered."""
         authority = name.ptr[:name.len]
         labels = backend.http_labels + b"," + make_labels(self.client.labels)
-        if path is not None and path.labels:
-            labels += b"," + path.labels
-        elif self.permission is not None and self.permission.labels:
-            labels += b"," + self.permission.labels
+        if passage is not None and passage.labels:
+            labels += b"," + passage.labels
         if authority:
             name_label = make_labels([("authority", authority.decode("ascii", "replace").lower())])
             labels = name_label + b"," + labels
         self.labelled = self.table.registry.http(self.table.metrics_prefix, labels)
         self.labelled_backend = backend
-        self.labelled_path = path
+        self.labelled_passage = passage
         self.labelled_authority = authority
         return self.labelled
 

@@ -1,7 +1,11 @@
 # cython: language_level=3
 """Python doors to the clients of a server. Not part of a wheel."""
 
+from libc.stdint cimport int64_t
+from linkerd2_py._ext.exchange.head cimport Head, drop_head, take_head
+from linkerd2_py._ext.exchange.passage cimport Passage
 from linkerd2_py._ext.metrics.registry cimport Registry
+from linkerd2_py._ext.policy.rate cimport Limit, take_from_all
 from linkerd2_py._ext.route.client cimport Client, Clients, Permission
 
 
@@ -34,12 +38,25 @@ def raw_identity(Client client not None) -> bytes | None:
     return client.raw_identity
 
 
-def refusal(Permission permission not None) -> bytes | None:
-    return permission.refusal
+def answer(Permission permission not None, bytes path=b"/", bytes method=b"GET") -> tuple[int, bytes] | None:
+    """What a request is answered that is not let in, and it is counted; None: it is."""
+    cdef Head head = take_head()
+    cdef Passage passage
+    head.method.ptr = method
+    head.method.len = len(method)
+    head.path.ptr = path
+    head.path.len = len(path)
+    try:
+        passage = permission.judge(head)
+        return None if passage.refusal is None else (passage.status, passage.refusal)
+    finally:
+        drop_head(head)
 
 
-def count_request(Permission permission not None) -> None:
-    permission.count_request()
+def refused(tuple limits not None, int64_t now_ns) -> bytes | None:
+    """What one more request is answered then that is beyond one of the limits; None: it is not."""
+    cdef Limit limit = take_from_all(limits, now_ns)
+    return None if limit is None else limit.refusal
 
 
 def count_connection(Permission permission not None) -> None:

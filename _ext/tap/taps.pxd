@@ -1,6 +1,7 @@
 """All who watch one proxy's exchanges, and what each of them is told."""
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
+from linkerd2_py._ext.core.pace cimport Pace, is_ahead
 from linkerd2_py._ext.exchange.exchange cimport Exchange
 from linkerd2_py._ext.exchange.head cimport Head
 from linkerd2_py._ext.exchange.observe cimport Observer, Seeker
@@ -38,15 +39,14 @@ cdef class Tap(Actor):
     # that one is left out knows that something was lost.
     cdef uint64_t stream
     cdef uint64_t left                      # exchanges that it still wants
-    cdef int64_t interval_ns, burst_ns      # of its exchanges: one in so long, and how much of that at once
-    cdef int64_t due_ns                     # GCRA's theoretical arrival time
+    cdef Pace pace                          # of its exchanges
     cdef bint fields                        # of heads are told
     cdef Py_ssize_t open                    # exchanges that it is told of, whose end it waits for
     # Owned: whole messages with their prefixes, sent as the turn ends
     cdef Wire wire
     # Before it matches anything: it would not take one now.
     cdef inline bint is_sated(self, int64_t now) noexcept:
-        return self.left == 0 or self.due_ns - now > self.burst_ns
+        return self.left == 0 or is_ahead(&self.pace, now)
 
     cdef bint has_room(self, size_t least) noexcept
     cdef Sighting take(self, int64_t now)

@@ -4,6 +4,7 @@ written as the turn goes, and sent when it ends."""
 
 from linkerd2_py._ext.core.clock cimport now_ns
 from linkerd2_py._ext.core.debug cimport L5D_DEBUG, LIVE_SIGHTING, LIVE_TAP, born, gone
+from linkerd2_py._ext.core.pace cimport take_one
 from linkerd2_py._ext.exchange.error_response cimport grpc_status_of
 from linkerd2_py._ext.exchange.exchange cimport Exchange
 from linkerd2_py._ext.exchange.observe cimport (
@@ -88,10 +89,10 @@ cdef class Taps(Seeker):
         tap.base = self.bases
         tap.left = limit
         tap.fields = fields
-        tap.interval_ns = max(1, <int64_t> (NS / max_rps))
+        tap.pace.interval_ns = max(1, <int64_t> (NS / max_rps))
         # What it may have had in a second that it slept through.
-        tap.burst_ns = max(<int64_t> 0, NS - tap.interval_ns)
-        tap.due_ns = now_ns()
+        tap.pace.burst_ns = max(<int64_t> 0, NS - tap.pace.interval_ns)
+        tap.pace.due_ns = now_ns()
         self.bases += 1
         self.taps.append(tap)
         self.wanting += 1
@@ -186,7 +187,7 @@ cdef class Tap(Actor):
     cdef Sighting take(self, int64_t now):
         """One more that it is told of, or None; either way its number is used up."""
         cdef Sighting sighting
-        self.due_ns = max(self.due_ns, now) + self.interval_ns
+        take_one(&self.pace, now)
         self.stream += 1
         if not self.has_room(ROOM_TO_BEGIN):
             self.taps.lost.count += 3

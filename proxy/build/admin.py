@@ -18,11 +18,8 @@ from linkerd2_py.proxy.config.table import ADMIN_LISTEN_ADDR
 from linkerd2_py.proxy.listeners import listen
 from linkerd2_py.proxy.log_level import LogLevel
 from linkerd2_py.proxy.policy.inbound import InboundPolicies
-from linkerd2_py.proxy.policy.server import PathRule, default
-from linkerd2_py.proxy.policy.verdict import Opened
 from linkerd2_py.proxy.settings import ADMIN_DETECT_S, admin_limits, ns
 
-_PROBE: Final = default("probe")
 _PROBED: Final = ("/live", "/ready")
 """What the kubelet asks, who has no identity: open whatever the policy is."""
 
@@ -74,12 +71,9 @@ def guard_admin(parts: Parts, policies: InboundPolicies) -> None:
     if server is None or address is None:
         return
     port, shown = address.port, ("/metrics",) if parts.config.admin.shows_metrics else ()
-    opened = tuple(
-        Opened(PathRule(path, below=False, method="GET"), _PROBE, _PROBE)
-        for path in (*_PROBED, *shown)
-    )
+    policies.open(port, (*_PROBED, *shown))
 
     def authorize(client: Client, peer: Address | None) -> Permission:
-        return policies.permission(client, peer, port, always=opened)
+        return policies.permission(client, peer, port)
 
     server.authorize = authorize

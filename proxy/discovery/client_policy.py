@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from linkerd2_py.proto.gen import meta_pb2 as meta
 from linkerd2_py.proto.gen import outbound_pb2 as outbound
+from linkerd2_py.proxy import matches
 from linkerd2_py.proxy.addresses import Authority, is_host_name, split_host_port
 from linkerd2_py.proxy.discovery import messages
 from linkerd2_py.proxy.discovery.outbound_routes import (
@@ -26,7 +27,7 @@ from linkerd2_py.proxy.discovery.outbound_routes import (
     steps,
 )
 from linkerd2_py.proxy.discovery.ways import Balanced, Direct, Refused, Way
-from linkerd2_py.proxy.policy.messages import grpc_rule, http_rule, reference, seconds
+from linkerd2_py.proxy.policy.messages import reference, seconds
 
 _NO_ROUTE: Final = "no route matches"
 _NO_BACKEND: Final = "the route has no backend"
@@ -255,10 +256,7 @@ def _means_all(rule: Any) -> bool:
     """Without conditions, or with one that everything meets."""
     if "matches" not in rule.DESCRIPTOR.fields_by_name or not rule.matches:
         return True
-    of_grpc = isinstance(rule, outbound.GrpcRoute.Rule)
-    found = map(grpc_rule if of_grpc else http_rule, rule.matches)
-    # All of them, for one that is wrong makes the policy wrong.
-    return sum(one.is_for_all and not one.conditional for one in found) > 0
+    return matches.means_all(rule.matches)
 
 
 def _backends(distribution: Any) -> Iterator[_Backend]:

@@ -16,7 +16,6 @@ from linkerd2_py._ext.exchange.plan import Plan, ResponseClasses
 from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.policy import match
 from linkerd2_py._ext.policy.match import Condition
-from linkerd2_py._ext.policy.regex import Regex
 from linkerd2_py._ext.policy.route_table import RouteTable
 from linkerd2_py._ext.policy.rules import RULES_MAX
 from linkerd2_py.base.tasks import spawn
@@ -25,13 +24,12 @@ from linkerd2_py.proto.gen import http_types_pb2 as http_types
 from linkerd2_py.proxy.addresses import Authority
 from linkerd2_py.proxy.discovery.gently import gently
 from linkerd2_py.proxy.discovery.messages import Labels, labels_of
+from linkerd2_py.proxy.patterns import Patterns
 
 logger = logging.getLogger(__name__)
 
 Routes = Sequence[destination.Route]
 
-_PATTERNS_MAX: Final = 4 << 20
-"""Bytes of the tables of all patterns of one profile."""
 _STEPS_MAX: Final = 20_000
 """Of all its conditions: each request may be held against them."""
 _CLASSES_MAX: Final = 100
@@ -94,7 +92,7 @@ class ProfileRoutes:
 async def compile_routes(routes: Routes, *, dst: Labels, registry: Registry) -> RouteTable:
     """Their table; requests that belong to none are counted without a name of a route."""
     rules: list[tuple[Condition, Plan]] = []
-    patterns = _Patterns()
+    patterns = Patterns()
     steps = 0
     if len(routes) > RULES_MAX:
         _complain(dst, f"{len(routes)} routes: those behind the first {RULES_MAX} mean no requests")
@@ -117,7 +115,7 @@ async def compile_routes(routes: Routes, *, dst: Labels, registry: Registry) -> 
 
 
 def request_condition(
-    said: destination.RequestMatch, *, patterns: _Patterns, depth: int = 0
+    said: destination.RequestMatch, *, patterns: Patterns, depth: int = 0
 ) -> Condition:
     """ValueError for what cannot be understood. One part of it spoils the whole."""
     kind = said.WhichOneof("match")
@@ -148,24 +146,6 @@ def response_classes(said: Iterable[destination.ResponseClass]) -> ResponseClass
         if one.is_failure:
             failures |= statuses
     return ResponseClasses(told=told, failures=failures) if told else None
-
-
-class _Patterns:
-    """The patterns of one profile: each is compiled once, and all together are bounded."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, Regex] = {}
-        self._size = 0
-
-    def compiled(self, pattern: str) -> Regex:
-        found = self._known.get(pattern)
-        if found is None:
-            found = Regex(pattern.encode())
-            self._size += found.size
-            if self._size > _PATTERNS_MAX:
-                raise ValueError("the patterns of the profile are too large together")
-            self._known[pattern] = found
-        return found
 
 
 def _plan(

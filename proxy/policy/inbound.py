@@ -9,14 +9,19 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from linkerd2_py._ext.exchange.passage import Passage
 from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.metrics.series import Counter
-from linkerd2_py._ext.route.client import Client, OpenPath, Permission
-from linkerd2_py.proxy.policy.server import Labels, Reference, ServerPolicy
-from linkerd2_py.proxy.policy.verdict import Opened, Verdict, judge
+from linkerd2_py._ext.route.client import Client, Permission
+from linkerd2_py.proxy.policy.limits import RateLimits
+from linkerd2_py.proxy.policy.server import PROBE, Labels, ServerPolicy, default
+from linkerd2_py.proxy.policy.verdict import NOTHING, Outcome, Refusal, Verdict, judge
 
 logger = logging.getLogger(__name__)
+
+DOUBTFUL: Final = "the path has dots or slashes in disguise, and could be of another route"
+_DOUBTFUL: Final = Outcome(default("default"), None, Refusal(DOUBTFUL))
 
 PERMISSIONS_MAX: Final = 1000
 """Kept at once, each for one client on one port. Clients choose the port, so the number must have an end;
@@ -42,17 +47,20 @@ class InboundPolicies:
     def __init__(self, policy_of: Callable[[int], ServerPolicy], *, registry: Registry) -> None:
         self._policy_of = policy_of
         self._registry = registry
+        self._limits = RateLimits(registry)
         self._permissions: dict[tuple[Verdict, Labels, int], Permission] = {}
+        self._open: dict[int, _Open] = {}
 
-    def permission(
-        self, client: Client, peer: Address | None, port: int, *, always: tuple[Opened, ...] = ()
-    ) -> Permission:
-        """The same object for the same answer to the same client on the same port, while it is remembered.
-        `always`: what is open to everybody there.
-        """
-        verdict = judge(self._policy_of(port), client, peer)
-        if always:
-            verdict = verdict._replace(opened=(*always, *verdict.opened))
+    def open(self, port: int, paths: tuple[str, ...]) -> None:
+        """Everybody may GET these there, whatever the policy is."""
+        self._open[port] = _Open(paths)
+
+    def permission(self, client: Client, peer: Address | None, port: int) -> Permission:
+        """The same object for the same answer to the same client on the same port, while it is remembered."""
+        policy = self._policy_of(port)
+        if port in self._open:
+            policy = self._open[port].added_to(policy)
+        verdict = judge(policy, client, peer)
         # A client's labels are its identity, or why it has none.
         key = verdict, client.labels, port
         found = self._permissions.get(key)
@@ -60,61 +68,79 @@ class InboundPolicies:
             if len(self._permissions) >= PERMISSIONS_MAX:
                 self._permissions.clear()
             _tell(verdict, client, peer, port)
-            found = self._permissions[key] = self._make(verdict, client.labels, port)
+            found = self._permissions[key] = self._make(verdict, client, port)
         return found
 
-    def _make(self, verdict: Verdict, client: Labels, port: int) -> Permission:
-        refusal = verdict.refusal
+    def _make(self, verdict: Verdict, client: Client, port: int) -> Permission:
         server = (*verdict.server.labels("srv"), ("srv_port", str(port)))
-        counted = (("target_port", str(port)), *client, *server)
+        counted = (("target_port", str(port)), *client.labels, *server)
+        passages = [self._passage(one, counted, server) for one in verdict.outcomes]
+        limits = verdict.rate_limit
         return Permission(
-            refusal=None if refusal is None else refusal.text,
-            status=403 if refusal is None else refusal.status,
-            paths=tuple(self._path(one, counted, server) for one in verdict.opened),
+            otherwise=self._passage(verdict.otherwise, counted, server),
+            rules=verdict.order.rules,
+            passages=tuple(passages[number] for number in verdict.order.routes),
+            doubtful=self._passage(_DOUBTFUL, counted, server) if verdict.differs else None,
+            limits=self._limits.of(limits, client, port, labels=counted) if limits else (),
             refuses_opaque=not verdict.opaque,
             server=server,
-            labels=_granted(verdict.route, verdict.authorization),
-            requests=self._requests(verdict, counted),
             connections=self._connections(verdict, counted),
             on_terminated=lambda: self._counter("inbound_tcp_authz_terminate_total", counted).inc(),
         )
 
-    def _requests(self, verdict: Verdict, counted: Labels) -> Counter:
-        if verdict.refusal is not None and verdict.authorization is not None:
-            return self._counter("inbound_http_route_not_found_total", counted)
-        result = "deny" if verdict.authorization is None else "allow"
-        granted = _granted(verdict.route, verdict.authorization)
-        return self._counter(f"inbound_http_authz_{result}_total", (*counted, *granted))
+    def _passage(self, outcome: Outcome, counted: Labels, server: Labels) -> Passage:
+        refusal = outcome.refusal
+        granted = _granted(outcome)
+        if outcome.route == NOTHING:
+            requests = self._counter("inbound_http_route_not_found_total", counted)
+        else:
+            result = "deny" if refusal else "allow"
+            requests = self._counter(f"inbound_http_authz_{result}_total", (*counted, *granted))
+        return Passage(
+            refusal=refusal.text if refusal else None,
+            status=refusal.status if refusal else 0,
+            limited=outcome.route != PROBE,
+            labels=(*server, *granted),
+            requests=requests,
+        )
 
     def _connections(self, verdict: Verdict, counted: Labels) -> Counter:
         result = "allow" if verdict.opaque else "deny"
-        by = () if verdict.authorization is None else verdict.authorization.labels("authz")
-        return self._counter(f"inbound_tcp_authz_{result}_total", (*counted, *by))
-
-    def _path(self, opened: Opened, counted: Labels, server: Labels) -> OpenPath:
-        granted = _granted(opened.route, opened.authorization)
-        rule = opened.rule
-        return OpenPath(
-            rule.path.encode(),
-            method=rule.method.encode() or None,
-            below=rule.below,
-            requests=self._counter("inbound_http_authz_allow_total", (*counted, *granted)),
-            labels=(*server, *granted),
-        )
+        by = verdict.unrouted.authorization
+        labels = () if by is None else by.labels("authz")
+        return self._counter(f"inbound_tcp_authz_{result}_total", (*counted, *labels))
 
     def _counter(self, name: str, labels: Labels) -> Counter:
         return self._registry.counter(name, _HELP[name], labels)
 
 
-def _granted(route: Reference, authorization: Reference | None) -> Labels:
-    by = () if authorization is None else authorization.labels("authz")
-    return (*route.labels("route"), *by)
+class _Open:
+    """Paths of a port that are open to everybody."""
+
+    def __init__(self, paths: tuple[str, ...]) -> None:
+        self._paths = paths
+        self._last: tuple[ServerPolicy, ServerPolicy] | None = None
+
+    def added_to(self, policy: ServerPolicy) -> ServerPolicy:
+        """The same object for the same policy: it is asked for each request."""
+        if self._last is None or self._last[0] is not policy:
+            self._last = policy, policy.opened(self._paths)
+        return self._last[1]
+
+
+def _granted(outcome: Outcome) -> Labels:
+    by = outcome.authorization
+    return (*outcome.route.labels("route"), *(() if by is None else by.labels("authz")))
 
 
 def _tell(verdict: Verdict, client: Client, peer: Address | None, port: int) -> None:
     """Once for each client on each port, while it is remembered."""
     who = client.identity or ("somebody" if peer is None else peer.host)
-    if verdict.authorization is not None and verdict.authorization.is_audit:
-        logger.info("port %d: %s is let in by %s only", port, who, verdict.authorization)
-    elif verdict.refusal is not None:
-        logger.info("port %d: %s gets %s", port, who, verdict.refusal.text)
+    for by in dict.fromkeys(one.authorization for one in verdict.outcomes):
+        if by is not None and by.is_audit:
+            logger.info("port %d: %s is let in by %s only", port, who, by)
+    for one in verdict.outcomes:
+        if one.refusal is not None:
+            where = f" at {one.route}" if verdict.differs else ""
+            logger.info("port %d: %s gets %s%s", port, who, one.refusal.text, where)
+            return

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from google.protobuf.duration_pb2 import Duration
 
-from linkerd2_py.proto.gen import grpc_route_pb2 as grpc_route
-from linkerd2_py.proto.gen import http_route_pb2 as http_route
-from linkerd2_py.proto.gen import http_types_pb2 as http_types
 from linkerd2_py.proto.gen import inbound_pb2 as inbound
 from linkerd2_py.proto.gen import meta_pb2 as meta
 from linkerd2_py.proto.gen import net_pb2 as net
 from linkerd2_py.proxy.addresses import Network, unmapped
+from linkerd2_py.proxy.matches import steps_of
+from linkerd2_py.proxy.policy.order import RouteOrder
 from linkerd2_py.proxy.policy.server import (
     ANYBODY,
-    DEFAULT_ROUTE,
     EVERYWHERE,
     Authorization,
     ClientNetwork,
     Identities,
-    PathRule,
+    Override,
     Protocol,
+    RateLimit,
     Reference,
     Route,
     ServerPolicy,
@@ -39,14 +38,17 @@ def server(message: inbound.Server) -> ServerPolicy:
     if kind is None:
         raise ValueError("a server without a protocol")
     detects = kind == "detect"
-    return ServerPolicy(
+    found = ServerPolicy(
         reference_of(message.labels),
         protocol=Protocol(kind),
         detect_timeout_s=seconds(message.protocol.detect, "timeout") if detects else 0.0,
         authorizations=_authorizations(message.authorizations),
-        routes=_routes(message.protocol) or (DEFAULT_ROUTE,),
-        rate_limited=_is_rate_limited(message.protocol),
+        rate_limit=_rate_limit(message.protocol),
     )
+    routes = _messages(message.protocol)
+    if not routes:
+        return found
+    return found._replace(routes=tuple(map(_route, routes)), order=RouteOrder(steps_of(routes)))
 
 
 def reference(message: meta.Metadata) -> Reference:
@@ -70,19 +72,35 @@ def seconds(message: object, name: str) -> float:
     return found
 
 
-def _routes(protocol: inbound.ProxyProtocol) -> tuple[Route, ...]:
-    """Of the kind that is set; the others are empty."""
+def _messages(protocol: inbound.ProxyProtocol) -> list[Any]:
+    """The routes of the kind that is set; the others are empty."""
     http = (*protocol.detect.http_routes, *protocol.http1.routes, *protocol.http2.routes)
-    return (*map(_http_route, http), *map(_grpc_route, protocol.grpc.routes))
+    return [*http, *protocol.grpc.routes]
 
 
-def _is_rate_limited(protocol: inbound.ProxyProtocol) -> bool:
-    return any(
-        (
-            protocol.detect.HasField("http_local_rate_limit"),
-            protocol.http1.HasField("local_rate_limit"),
-            protocol.http2.HasField("local_rate_limit"),
-        )
+def _rate_limit(protocol: inbound.ProxyProtocol) -> RateLimit | None:
+    for name in ("http_local_rate_limit", "local_rate_limit"):
+        for part in (protocol.detect, protocol.http1, protocol.http2):
+            if name in part.DESCRIPTOR.fields_by_name and part.HasField(name):
+                return rate_limit(getattr(part, name))
+    return None
+
+
+def rate_limit(message: inbound.HttpLocalRateLimit) -> RateLimit:
+    """A limit of 0 is none."""
+    named = message.HasField("metadata")
+    return RateLimit(
+        reference(message.metadata) if named else default("default"),
+        total=message.total.requestsPerSecond,
+        identity=message.identity.requestsPerSecond,
+        overrides=tuple(
+            Override(
+                one.limit.requestsPerSecond,
+                frozenset(identity.name for identity in one.clients.identities),
+            )
+            for one in message.overrides
+            if one.limit.requestsPerSecond
+        ),
     )
 
 
@@ -153,65 +171,11 @@ def packed_ip(ip: net.IPAddress) -> bytes:
 # ---- routes
 
 
-def _http_route(message: inbound.HttpRoute) -> Route:
-    rules = [rule for one in message.rules for rule in map(http_rule, one.matches or _ALL)]
-    return _route(message, rules)
-
-
-def _grpc_route(message: inbound.GrpcRoute) -> Route:
-    rules = [rule for one in message.rules for rule in map(grpc_rule, one.matches or _ALL_RPCS)]
-    return _route(message, rules)
-
-
-def _route(message: inbound.HttpRoute | inbound.GrpcRoute, rules: list[PathRule]) -> Route:
+def _route(message: inbound.HttpRoute | inbound.GrpcRoute) -> Route:
     if not message.rules:
         raise ValueError("a route without rules")
-    if message.hosts:
-        rules = [rule._replace(conditional=True, anywhere=True) for rule in rules]
     return Route(
         reference(message.metadata),
         authorizations=_authorizations(message.authorizations),
-        rules=tuple(rules),
         filtered=any(rule.filters for rule in message.rules),
     )
-
-
-_ALL: Final = (http_route.HttpRouteMatch(),)
-_ALL_RPCS: Final = (grpc_route.GrpcRouteMatch(),)
-
-
-def http_rule(message: http_route.HttpRouteMatch) -> PathRule:
-    """What of a match can be told by method and path."""
-    conditions = (*message.headers, *message.query_params)
-    if any(one.WhichOneof("value") is None for one in conditions):
-        raise ValueError("a match without a value")
-    rule = PathRule(method=_method(message.method), conditional=bool(conditions))
-    if not message.HasField("path"):
-        return rule
-    kind = message.path.WhichOneof("kind")
-    if kind is None:
-        raise ValueError("a path match without a kind")
-    if kind == "regex":
-        return rule._replace(conditional=True, anywhere=True)
-    return rule._replace(path=getattr(message.path, kind) or "/", below=kind == "prefix")
-
-
-def grpc_rule(message: grpc_route.GrpcRouteMatch) -> PathRule:
-    """gRPC's method is a path below that of its service."""
-    service, method = message.rpc.service, message.rpc.method
-    if any(one.WhichOneof("value") is None for one in message.headers):
-        raise ValueError("a match without a value")
-    rule = PathRule(conditional=bool(message.headers))
-    if service and method:
-        return rule._replace(path=f"/{service}/{method}", below=False)
-    if service:
-        return rule._replace(path=f"/{service}")
-    # A method of whatever service.
-    return rule._replace(conditional=True, anywhere=True) if method else rule
-
-
-def _method(message: http_types.HttpMethod) -> str:
-    kind = message.WhichOneof("type")
-    if kind == "unregistered":
-        return message.unregistered
-    return "" if kind is None else http_types.HttpMethod.Registered.Name(message.registered)

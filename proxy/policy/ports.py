@@ -19,7 +19,6 @@ from linkerd2_py.proxy.config.types import InboundPolicy
 from linkerd2_py.proxy.policy import messages
 from linkerd2_py.proxy.policy.api import PolicyApi
 from linkerd2_py.proxy.policy.server import (
-    DEFAULT_ROUTE,
     INVALID,
     Protocol,
     ServerPolicy,
@@ -179,17 +178,8 @@ class _PortFollower:
 
 def shortcomings(policy: ServerPolicy) -> list[str]:
     """What of a policy is not done, each with what is done instead."""
-    found = []
-    for route in policy.routes:
-        if route == DEFAULT_ROUTE:
-            continue
-        if any(rule.conditional for rule in route.rules):
-            found.append(
-                f"{route.reference}: hosts, headers, queries and patterns are not matched yet; what it"
-                " authorizes by them is refused to those whom the server does not let in"
-            )
-        if route.filtered:
-            found.append(f"{route.reference}: its filters are not applied yet")
-    if policy.rate_limited:
-        found.append(f"{policy.reference}: its rate limit is not kept yet")
-    return found
+    return [
+        f"{route.reference}: its filters are not applied yet"
+        for route in policy.routes
+        if route.filtered
+    ]

@@ -1,16 +1,17 @@
-"""What holds for one port of the workload, as values: how its traffic is read, and who may call.
+"""What holds for one port of the workload, as values: how its traffic is read, who may call, and how often.
 
-Routes of HTTP add authorizations of their own to the server's. Requests are not matched against them yet but
-for method and path; `verdict` says what follows from that.
+Routes of HTTP add authorizations of their own to the server's.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from linkerd2_py.proxy.addresses import Network, pack_ip, parse_network, split_zone
+from linkerd2_py.proxy.matches import Match, Paths, Step
+from linkerd2_py.proxy.policy.order import EVERYTHING_FIRST, RouteOrder
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -105,22 +106,6 @@ class Authorization(NamedTuple):
         return packed is not None and any(network.contains(packed) for network in self.networks)
 
 
-class PathRule(NamedTuple):
-    """Requests that a route means. `conditional`: only some of these. `anywhere`: `path` does not say which
-    (a pattern), or this route goes before others whatever the path (it names hosts).
-    """
-
-    path: str = "/"
-    below: bool = True
-    method: str = ""
-    conditional: bool = False
-    anywhere: bool = False
-
-    @property
-    def is_for_all(self) -> bool:
-        return self.below and self.path == "/" and not self.method
-
-
 class Route(NamedTuple):
     """A route of HTTP or gRPC with the authorizations that it adds. `filtered`: what it does to its requests
     is not done.
@@ -128,11 +113,30 @@ class Route(NamedTuple):
 
     reference: Reference
     authorizations: tuple[Authorization, ...] = ()
-    rules: tuple[PathRule, ...] = (PathRule(),)
     filtered: bool = False
 
 
 DEFAULT_ROUTE: Final = Route(default("default"))
+PROBE: Final = default("probe")
+"""What the route of the kubelet's probes is called."""
+
+
+class Override(NamedTuple):
+    """A rate that these clients share."""
+
+    per_second: int
+    identities: frozenset[str]
+
+
+class RateLimit(NamedTuple):
+    """Requests a second that are let in: in all, of each identity, and of some together in place of that. 0:
+    any number.
+    """
+
+    reference: Reference
+    total: int = 0
+    identity: int = 0
+    overrides: tuple[Override, ...] = ()
 
 
 class ServerPolicy(NamedTuple):
@@ -145,7 +149,9 @@ class ServerPolicy(NamedTuple):
     """0: as long as everywhere."""
     authorizations: tuple[Authorization, ...] = ()
     routes: tuple[Route, ...] = (DEFAULT_ROUTE,)
-    rate_limited: bool = False
+    order: RouteOrder = EVERYTHING_FIRST
+    """Which of `routes` a request is of."""
+    rate_limit: RateLimit | None = None
     invalid: bool = False
 
     @property
@@ -155,6 +161,13 @@ class ServerPolicy(NamedTuple):
     @property
     def only_http(self) -> bool:
         return self.protocol in {Protocol.HTTP1, Protocol.HTTP2, Protocol.GRPC}
+
+    def opened(self, paths: Iterable[str]) -> ServerPolicy:
+        """The same, and everybody may GET these paths: they are asked as probes are."""
+        match = Match(paths=Paths.WHOLE, method="GET")
+        first = [Step(match._replace(path=path), 0) for path in paths]
+        probe = Route(PROBE, authorizations=(Authorization(PROBE),))
+        return self._replace(routes=(probe, *self.routes), order=self.order.behind(first, shift=1))
 
     def stricter(self, *, tls: bool, identity: bool) -> ServerPolicy:
         """The same for a port that asks its clients for more. Routes stay: what they add is meant for those

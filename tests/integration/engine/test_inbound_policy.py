@@ -14,7 +14,11 @@ import h2.connection
 import h2.events
 import pytest
 
-from linkerd2_py._ext.route.client import OpenPath, Permission
+from linkerd2_py._ext.exchange.passage import Passage
+from linkerd2_py._ext.policy import match
+from linkerd2_py._ext.policy.rate import Limit, Rate
+from linkerd2_py._ext.policy.rules import Rules
+from linkerd2_py._ext.route.client import Permission
 from linkerd2_py.proxy.addresses import parse_network
 from linkerd2_py.proxy.config.types import InboundPolicy
 from linkerd2_py.proxy.policy.inbound import InboundPolicies
@@ -83,8 +87,11 @@ async def test_requests_of_a_path_with_a_route_of_its_own_are_counted_apart() ->
     probe = (("route_kind", "default"), ("route_name", "probe"))
     asked = (b"/live", b"/", b"/live?verbose", b"/live", b"/lively")
     async with engine() as made, origin(lambda _head, _body: OK) as server:
-        paths = (OpenPath(b"/live", method=b"GET", labels=probe),)
-        let_in = Permission(paths=paths, labels=(("route_name", "default"),))
+        let_in = Permission(
+            rules=Rules([match.path(b"/live")]),
+            passages=(Passage(labels=probe),),
+            otherwise=Passage(labels=(("route_name", "default"),)),
+        )
         address = made.inbound(server.address, authorize=lambda *_: let_in)
         async with connection(address) as (reader, writer):
             for path in asked:
@@ -97,6 +104,32 @@ async def test_requests_of_a_path_with_a_route_of_its_own_are_counted_apart() ->
         assert counts == {"probe": "3", "": "2"}, family
 
 
+@pytest.mark.parametrize("content_type", ["text/plain", "application/grpc"])
+async def test_what_is_beyond_a_limit_is_told_to_come_again(content_type: str) -> None:
+    """In the words of HTTP and of gRPC. What has no limit is let in all the while."""
+    async with engine() as made, origin(lambda _head, _body: OK) as server:
+        permission = Permission(
+            rules=Rules([match.path(b"/live")]),
+            passages=(Passage(limited=False),),
+            limits=(Limit(Rate(1), refusal="enough"),),
+        )
+        address = made.inbound(server.address, authorize=lambda *_: permission)
+        first = await ask_h2(address, content_type=content_type)
+        second = await ask_h2(address, content_type=content_type)
+        live = [await ask_h2(address, path="/live") for _ in range(3)]
+    assert first[":status"] == "200"
+    assert first.get("grpc-message") != "enough"
+    if content_type == "text/plain":
+        assert (second[":status"], second["retry-after"]) == ("429", "1")
+    else:
+        assert (second[":status"], second["grpc-status"]) == ("200", "8")
+        assert second["grpc-message"] == "enough"
+    assert [one[":status"] for one in live] == ["200"] * 3
+    asked = [head.split()[1] for head in server.heads if head.startswith(b"POST ")]
+    assert asked.count(b"/live") == 3
+    assert asked.count(b"/") <= 1
+
+
 async def ask(
     address: tuple[str, int], *, source: str = STRANGER, tls: ssl.SSLContext | None = None
 ) -> bytes:
@@ -106,12 +139,16 @@ async def ask(
 
 
 async def ask_h2(
-    address: tuple[str, int], *, content_type: str = "text/plain", tls: ssl.SSLContext | None = None
+    address: tuple[str, int],
+    *,
+    path: str = "/",
+    content_type: str = "text/plain",
+    tls: ssl.SSLContext | None = None,
 ) -> dict[str, str]:
     """The fields of the answer to one request over HTTP/2."""
     codec = h2.connection.H2Connection()
     codec.initiate_connection()
-    head = {":method": "POST", ":scheme": "http", ":path": "/", ":authority": "a"}
+    head = {":method": "POST", ":scheme": "http", ":path": path, ":authority": "a"}
     codec.send_headers(1, [*head.items(), ("content-type", content_type), ("te", "trailers")])
     codec.end_stream(1)
     async with connection(address, tls=tls) as (reader, writer):

@@ -20,6 +20,7 @@ from tests.support.policy_stub import (
     authz,
     default_route,
     recorded_server,
+    resource,
     route,
     server,
 )
@@ -264,6 +265,8 @@ async def test_nothing_leads_out_of_a_path_that_is_open() -> None:
         await made.becomes(200, "/ready")
         for path in ("/ready/", "/ready/a.b", "/ready/a%20b", "/ready?a=/../b", "/ready/."):
             assert await made.status(path) == 200, path
+        for path in ("/readyz", "/ready;x", "//ready"):
+            assert await made.status(path) == 404, path
         for path in (
             "/ready/../admin",
             "/ready/x/..;/../admin",
@@ -273,16 +276,13 @@ async def test_nothing_leads_out_of_a_path_that_is_open() -> None:
             "/ready/%252e%252e/admin",
             "/ready/..\\admin",
             "/ready/..%5Cadmin",
-            "/readyz",
-            "/ready;x",
-            "//ready",
             "http://a/ready/../admin",
         ):
             assert await made.status(path) == 403, path
         assert await made.status("http://a/ready") == 200
-        assert await made.status("*", method="OPTIONS") == 403
+        assert await made.status("*", method="OPTIONS") == 404
         assert await made.status("/ready", method="CONNECT") == 400
-        assert await made.status("a:80", method="CONNECT") == 403
+        assert await made.status("a:80", method="CONNECT") == 404
 
 
 async def test_where_all_paths_are_open_there_is_no_way_out() -> None:
@@ -298,6 +298,7 @@ async def test_requests_without_a_route_are_not_found() -> None:
         asked = ["/api/x", "/one", "/", "/apix", "/one/", "/ap"]
         assert [await made.status(path) for path in asked] == [200, 200, 404, 404, 404, 404]
         assert await made.status("/api", source=OTHER_STRANGER) == 403
+        assert await made.status("/", source=OTHER_STRANGER) == 404
         series = await made.metrics()
     assert "inbound_http_route_not_found_total{" in series
 
@@ -321,20 +322,92 @@ async def test_audit_lets_in_and_says_so(caplog: pytest.LogCaptureFixture) -> No
     assert f"port {made.port}: {STRANGER} is let in by audit only" in caplog.text
 
 
+def canary() -> inbound.HttpRoute:
+    """For those whom the server does not let in, with everything that a route can ask of a request."""
+    made = route("canary", FROM_STRANGER, path="/")
+    made.hosts.add().suffix.reverse_labels.extend(["shop"])
+    wanted = made.rules[0].matches[0]
+    wanted.path.regex = "/v[0-9]+/.*"
+    wanted.headers.add(name="X-Canary", exact=b"yes")
+    wanted.query_params.add(name="user", regex="[a-z]+")
+    return made
+
+
+async def test_routes_are_matched_by_all_that_they_ask() -> None:
+    well = {"path": "/v2/x?user=ann", "host": "a.shop:80", "canary": "yes"}
+    async with rig(server(NOBODY, routes=[canary(), default_route("default")])) as made:
+
+        async def status(**changes: str) -> int:
+            one = {**well, **changes}
+            async with made.connection() as connection:
+                connection.writer.write(
+                    f"GET {one['path']} HTTP/1.1\r\nHost: {one['host']}\r\n"
+                    f"x-canary: {one['canary']}\r\nConnection: close\r\n\r\n".encode()
+                )
+                return int((await connection.reader.read()).split()[1])
+
+        async def known() -> bool:
+            return await status() == 200
+
+        await eventually_async(known)
+        for changes in (
+            {"path": "/v2/x?user=Ann"},
+            {"path": "/v2?user=ann"},
+            {"path": "/v2/x"},
+            {"host": "shop"},
+            {"host": "a.shop.example"},
+            {"canary": "no"},
+        ):
+            assert await status(**changes) == 403, changes
+        series = await made.metrics()
+    assert 'route_kind="HTTPRoute",route_name="canary",authz_group="policy.linkerd.io"' in series
+
+
 async def test_what_is_not_done_is_said_with_its_route(caplog: pytest.LogCaptureFixture) -> None:
     asking = route("canary", FROM_STRANGER, path="/")
-    asking.rules[0].matches[0].headers.add(name="x-canary", exact=b"yes")
     asking.rules[0].filters.add().redirect.port = 81
     async with rig(server(NOBODY, routes=[asking])) as made:
-        await made.becomes(403)
+        await made.becomes(200)
+    assert "HTTPRoute canary: its filters are not applied yet" in caplog.text
 
-        async def told() -> bool:
-            return "HTTPRoute canary: its filters are not applied yet" in caplog.text
 
-        await eventually_async(told)
-        assert "HTTPRoute canary: hosts, headers, queries and patterns" in caplog.text
-        # It would let in requests with a header: nobody gets that far.
-        assert await made.status() == 403
+def limited(*, total: int = 0, identity: int = 0, name: str = "web") -> inbound.Server:
+    probe = default_route("probe", FROM_STRANGER, path="/ready", exact=True, method="GET")
+    made = server(FROM_STRANGER, routes=[probe, default_route("default")])
+    limit = made.protocol.detect.http_local_rate_limit
+    limit.metadata.CopyFrom(resource("httplocalratelimitpolicy", name))
+    limit.total.requestsPerSecond = total
+    limit.identity.requestsPerSecond = identity
+    return made
+
+
+async def test_a_rate_limit_is_kept_counted_and_outlives_what_else_changes() -> None:
+    async with rig(limited(total=2, identity=1)) as made:
+        await made.becomes(200)
+
+        async def statuses(count: int) -> list[int]:
+            async with made.connection() as connection:
+                return [await connection.ask() for _ in range(count)]
+
+        async def beyond() -> bool:
+            return 429 in await statuses(5)
+
+        await eventually_async(beyond)
+        async with made.connection() as connection:
+            assert [await connection.ask("/ready") for _ in range(5)] == [200] * 5
+        series = await made.metrics()
+        assert (
+            'ratelimit_group="policy.linkerd.io",ratelimit_kind="httplocalratelimitpolicy",'
+            'ratelimit_name="web",ratelimit_scope="identity"'
+        ) in series
+        # Without a limit again, on a connection that is open.
+        async with made.connection() as connection:
+            made.stub.tell(made.port, server(FROM_STRANGER))
+
+            async def free() -> bool:
+                return [await connection.ask() for _ in range(5)] == [200] * 5
+
+            await eventually_async(free)
 
 
 @pytest.mark.skipif(
@@ -350,8 +423,8 @@ async def test_answers_of_linkerds_controller_are_followed() -> None:
         # Its one route is open to everybody, the server to nobody without an identity.
         made.stub.tell(made.port, recorded_server("inbound-server-http-route-ratelimit"))
         await made.becomes(200, "/api/x")
-        assert await made.status("/") == 403
-        assert await made.status("/api", method="POST") == 403
+        assert await made.status("/") == 404
+        assert await made.status("/api", method="POST") == 404
         made.stub.tell(made.port, recorded_server("inbound-server-audit-saz-grpc"))
         await made.becomes(200)
 

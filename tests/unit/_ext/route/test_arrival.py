@@ -2,6 +2,7 @@
 
 import pytest
 
+from linkerd2_py._ext.exchange.passage import Passage
 from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.route.client import Client, Permission
 from linkerd2_py._ext.route.endpoint_spec import EndpointSpec
@@ -133,7 +134,7 @@ def test_policy_is_asked_with_client_peer_and_port(rig: Rig, listener: RawListen
 
     def authorize(client: Client, peer: Address | None, port: int) -> Permission:
         asked.append((client.identity, str(peer), port))
-        return Permission(refusal="not allowed")
+        return Permission(otherwise=Passage(refusal="not allowed"))
 
     table = rig.table("inbound")
     target = table.install(b"127.0.0.1:80")

@@ -2,15 +2,12 @@
 
 import pytest
 
+from linkerd2_py._ext.exchange.passage import Passage
 from linkerd2_py._ext.metrics.registry import Registry
+from linkerd2_py._ext.policy import match
+from linkerd2_py._ext.policy.rules import Rules
 from linkerd2_py._ext.route.client import Permission
-from linkerd2_py._ext.route.testing import (
-    KnownClients,
-    count_connection,
-    count_request,
-    raw_identity,
-    refusal,
-)
+from linkerd2_py._ext.route.testing import KnownClients, answer, count_connection, raw_identity
 
 NO_TLS = (("tls", "no_identity"), ("no_tls_reason", "not_provided_by_remote"))
 NAME = "web.shop.serviceaccount.identity.linkerd.cluster.local"
@@ -74,7 +71,7 @@ def test_one_over_tls_that_proved_nothing_is_secured_and_unknown(clients: KnownC
 def test_a_connection_is_counted_by_what_is_known_of_it(clients: KnownClients) -> None:
     client = clients.secured(NAME.encode())
     address = b'target_addr="127.0.0.1:80",target_ip="127.0.0.1",target_port="80"'
-    permission = Permission(server=(("srv_kind", "default"),), labels=(("route_kind", "default"),))
+    permission = Permission(server=(("srv_kind", "default"),))
     begin, mine = b'direction="inbound",peer="src",', f'tls="true",client_id="{NAME}",'.encode()
     assert clients.tcp_labels(client, address) == begin + address + b"," + mine + b'srv_name="http"'
     assert clients.tcp_labels(client, address, permission) == (
@@ -107,29 +104,84 @@ def test_what_peers_can_make_us_keep_is_bounded(clients: KnownClients) -> None:
     assert first.identity == "0"
 
 
-def test_without_a_refusal_a_client_is_let_in_and_nothing_need_be_counted() -> None:
+def passage(refusal: str | None = None, **options: object) -> Passage:
+    return Passage(refusal=refusal, **options)  # type: ignore[arg-type]  # as above
+
+
+def test_without_anything_said_all_are_let_in_and_nothing_need_be_counted() -> None:
     permission = Permission()
-    assert refusal(permission) is None
-    count_request(permission)
+    assert answer(permission) is None
     count_connection(permission)
 
 
 def test_a_refusal_says_why_in_what_a_head_can_carry() -> None:
-    assert refusal(Permission(refusal="not allowed")) == b"not allowed"
-    assert refusal(Permission(refusal="n\u00e9 permis")) == b"n? permis"
-    # A reason without words refuses too.
-    assert refusal(Permission(refusal="")) == b""
+    for said, heard in (
+        ("not allowed", b"not allowed"),
+        ("n\u00e9 permis", b"n? permis"),
+        ("", b""),
+    ):
+        # A reason without words refuses too.
+        assert answer(Permission(otherwise=passage(said))) == (403, heard)
 
 
-def test_requests_and_connections_are_counted_apart() -> None:
+def test_the_first_rule_that_holds_decides() -> None:
+    rules = Rules([match.path(b"/a"), match.path_prefix(b"/a"), match.method(b"PUT")])
+    passages = (passage(), passage("below", status=404), passage("put"))
+    permission = Permission(otherwise=passage("else"), rules=rules, passages=passages)
+    asked = [(b"/a", b"PUT"), (b"/a/b", b"PUT"), (b"/b", b"PUT"), (b"/b", b"GET")]
+    assert [answer(permission, path, method) for path, method in asked] == [
+        None,
+        (404, b"below"),
+        (403, b"put"),
+        (403, b"else"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "is_doubtful"),
+    [
+        (b"/a/b", False),
+        (b"/a/./b", False),
+        (b"/a/b..c", False),
+        (b"/a?b=/../c", False),
+        (b"/a/..", True),
+        (b"/../a", True),
+        (b"/a/%2e%2E/b", True),
+        (b"/a%2fb", True),
+        (b"/a/%252e/b", True),
+        (b"/a\\..\\b", True),
+        (b"/a/%5Cb", True),
+    ],
+)
+def test_paths_that_could_be_others_are_doubtful_where_routes_differ(
+    path: bytes, is_doubtful: bool
+) -> None:
+    rules = Rules([match.path_prefix(b"/")])
+    permission = Permission(
+        otherwise=passage("else"), rules=rules, passages=(passage(),), doubtful=passage("doubtful")
+    )
+    assert answer(permission, path) == ((403, b"doubtful") if is_doubtful else None)
+    assert answer(Permission(rules=rules, passages=(passage(),)), path) is None
+
+
+def test_requests_are_counted_by_their_route_and_connections_apart() -> None:
     registry = Registry()
-    requests, connections = (registry.counter(name, "As asked.") for name in ("asked", "opened"))
-    permission = Permission(requests=requests, connections=connections)
-    count_request(permission)
-    count_request(permission)
+    names = ("let_in", "refused", "opened")
+    let_in, refused, opened = (registry.counter(name, "As asked.") for name in names)
+    permission = Permission(
+        rules=Rules([match.path(b"/a")]),
+        passages=(passage(requests=let_in),),
+        otherwise=passage("no", requests=refused),
+        connections=opened,
+    )
+    for path in (b"/a", b"/a?b", b"/b"):
+        answer(permission, path)
     count_connection(permission)
-    assert (requests.value, connections.value) == (2, 1)
-    only = Permission(connections=connections)
-    count_request(only)
-    count_connection(only)
-    assert (requests.value, connections.value) == (2, 2)
+    assert (let_in.value, refused.value, opened.value) == (2, 1, 1)
+
+
+def test_each_rule_has_one_passage() -> None:
+    with pytest.raises(ValueError, match="one passage"):
+        Permission(rules=Rules([match.path(b"/a")]))
+    with pytest.raises(ValueError, match="one passage"):
+        Permission(passages=(passage(),))

@@ -14,9 +14,13 @@ import pytest
 
 from linkerd2_py._ext.core.debug import counts
 from linkerd2_py._ext.core.limits import Limits
+from linkerd2_py._ext.exchange.passage import Passage
 from linkerd2_py._ext.io.address import Address
+from linkerd2_py._ext.policy import match
+from linkerd2_py._ext.policy.match import Condition
+from linkerd2_py._ext.policy.rules import Rules
 from linkerd2_py._ext.route.call_server import CallServer
-from linkerd2_py._ext.route.client import Client, OpenPath, Permission
+from linkerd2_py._ext.route.client import Client, Permission
 from linkerd2_py._ext.route.local_server import LocalServer, Request
 from linkerd2_py._ext.tls.identity import LocalIdentity
 from tests.support.call_rig import Calls, message
@@ -236,14 +240,18 @@ def test_a_drain_ends_who_is_still_coming_in(rig: Rig, server: Server, sides: Si
 # ---- what policy says
 
 
-def refusing(rig: Rig, *paths: OpenPath) -> Server:
+def refusing(rig: Rig, *opened: Condition) -> Server:
     server = Server(rig)
-    server.server.authorize = lambda client, peer: Permission(refusal="not you", paths=paths)
+    server.server.authorize = lambda client, peer: Permission(
+        otherwise=Passage(refusal="not you"),
+        rules=Rules(opened),
+        passages=tuple(Passage() for _ in opened),
+    )
     return server
 
 
 def test_policy_refuses_requests_and_leaves_paths_open(rig: Rig) -> None:
-    server = refusing(rig, OpenPath(b"/ready", method=b"GET"))
+    server = refusing(rig, match.path(b"/ready"))
     client = rig.connect(server.address)
     client.send(GET)
     rig.until(lambda: client.take().endswith(b"not you\n"))

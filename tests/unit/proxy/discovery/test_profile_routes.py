@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from linkerd2_py._ext.metrics.registry import Registry
-from linkerd2_py._ext.policy.route_table import RULES_MAX, RouteTable
+from linkerd2_py._ext.policy.route_table import RouteTable
+from linkerd2_py._ext.policy.rules import RULES_MAX
 from linkerd2_py._ext.policy.testing import counts_as, labels_of, plan_for
 from linkerd2_py.base.tasks import spawn
 from linkerd2_py.proto.gen import destination_pb2 as destination

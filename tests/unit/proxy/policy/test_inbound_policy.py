@@ -85,7 +85,7 @@ def verdict(default: InboundPolicy, client: Client, peer: Address | None, port: 
 
 
 def refusal(default: str, client: Client, peer: Address | None, port: int) -> str | None:
-    found = verdict(policy(default), client, peer, port).refusal
+    found = verdict(policy(default), client, peer, port).otherwise.refusal
     return None if found is None else found.text
 
 
@@ -125,7 +125,7 @@ def test_the_cluster_is_where_its_networks_are(host: str, expected: str | None) 
 
 def test_a_network_of_link_local_addresses_counts_without_their_zone() -> None:
     found = verdict(policy(CLUSTER, "fe80::/10"), PLAIN, Address("fe80::1%1", 1), PLAIN_PORT)
-    assert found.refusal is IN
+    assert found.otherwise.refusal is IN
 
 
 def test_a_peer_without_an_address_is_in_no_network() -> None:

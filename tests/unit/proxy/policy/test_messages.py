@@ -4,24 +4,21 @@ from collections.abc import Callable
 
 import pytest
 
-from linkerd2_py.proto.gen import grpc_route_pb2 as grpc_route
-from linkerd2_py.proto.gen import http_route_pb2 as http_route
 from linkerd2_py.proto.gen import inbound_pb2 as inbound
 from linkerd2_py.proto.gen import meta_pb2 as meta
-from linkerd2_py.proxy.policy.messages import grpc_rule, http_rule, server
+from linkerd2_py.proxy.policy.messages import server
 from linkerd2_py.proxy.policy.server import (
     ANYBODY,
     DEFAULT_ROUTE,
     EVERYWHERE,
     Identities,
-    PathRule,
+    Override,
     Protocol,
+    RateLimit,
     Reference,
     default,
 )
 from tests.support import policy_stub as stub
-
-PREFIX = http_route.PathMatch(prefix="/api")
 
 
 def test_a_server_and_what_it_is_called() -> None:
@@ -93,58 +90,56 @@ def test_names_of_older_answers() -> None:
     assert value.authorizations[0].reference == default("all-unauthenticated")
 
 
-@pytest.mark.parametrize(
-    ("match", "rule"),
-    [
-        (http_route.HttpRouteMatch(), PathRule()),
-        (http_route.HttpRouteMatch(path=PREFIX), PathRule("/api")),
-        (http_route.HttpRouteMatch(path=http_route.PathMatch(prefix="")), PathRule()),
-        (http_route.HttpRouteMatch(path=http_route.PathMatch(exact="/a")), PathRule("/a", below=False)),
-        (
-            http_route.HttpRouteMatch(path=http_route.PathMatch(regex="/a.*")),
-            PathRule(conditional=True, anywhere=True),
-        ),
-        (
-            http_route.HttpRouteMatch(path=PREFIX, headers=[http_route.HeaderMatch(name="a", exact=b"b")]),
-            PathRule("/api", conditional=True),
-        ),
-        (
-            http_route.HttpRouteMatch(query_params=[http_route.QueryParamMatch(name="a", regex="b")]),
-            PathRule(conditional=True),
-        ),
-    ],
-)  # fmt: skip
-def test_what_a_match_means(match: http_route.HttpRouteMatch, rule: PathRule) -> None:
-    assert http_rule(match) == rule
+def test_routes_are_numbered_in_the_order_of_their_conditions() -> None:
+    routes = [
+        stub.route("all"),
+        stub.route("api", path="/api"),
+        stub.route("one", path="/one", exact=True),
+    ]
+    found = server(stub.server(kind="http2", routes=routes))
+    assert [one.reference.name for one in found.routes] == ["all", "api", "one"]
+    assert found.order.routes == (2, 1)
+    assert found.order.otherwise == 0
 
 
-def test_methods_known_and_unknown() -> None:
-    match = http_route.HttpRouteMatch()
-    match.method.registered = match.method.Registered.Value("PUT")
-    assert http_rule(match).method == "PUT"
-    match.method.unregistered = "PURGE"
-    assert http_rule(match).method == "PURGE"
+def test_the_same_answer_again_is_the_same_policy() -> None:
+    routes = [stub.route("api", stub.authz("a"), path="/api"), stub.route("all")]
+    made = stub.server(kind="http2", routes=routes)
+    assert server(made) == server(inbound.Server.FromString(made.SerializeToString()))
+    routes[0].rules[0].matches[0].headers.add(name="a", regex="b+")
+    assert server(made) != server(stub.server(kind="http2", routes=routes))
 
 
-@pytest.mark.parametrize(
-    ("service", "method", "rule"),
-    [
-        ("", "", PathRule()),
-        ("a.B", "", PathRule("/a.B")),
-        ("a.B", "C", PathRule("/a.B/C", below=False)),
-        ("", "C", PathRule(conditional=True, anywhere=True)),
-    ],
-)
-def test_grpc_methods_are_paths(service: str, method: str, rule: PathRule) -> None:
-    match = grpc_route.GrpcRouteMatch(rpc=grpc_route.GrpcRpcMatch(service=service, method=method))
-    assert grpc_rule(match) == rule
+def test_a_pattern_that_is_not_supported_makes_the_whole_invalid() -> None:
+    """Whose requests it means could be meant for somebody else."""
+    routed = stub.route("a")
+    routed.rules[0].matches[0].path.regex = "(a"
+    with pytest.raises(ValueError, match="a"):
+        server(stub.server(kind="http2", routes=[routed]))
 
 
-def test_a_route_with_hosts_goes_before_others() -> None:
-    routed = stub.route("a", path="/x", exact=True)
-    routed.hosts.add(exact="a.example")
-    (found,) = server(stub.server(kind="http2", routes=[routed])).routes
-    assert found.rules == (PathRule("/x", below=False, conditional=True, anywhere=True),)
+@pytest.mark.parametrize("kind", ["detect", "http1", "http2"])
+def test_a_rate_limit_and_whom_it_is_for(kind: str) -> None:
+    made = stub.server(kind=kind)
+    part = getattr(made.protocol, kind)
+    limit = part.http_local_rate_limit if kind == "detect" else part.local_rate_limit
+    limit.metadata.resource.CopyFrom(
+        meta.Resource(group="policy.linkerd.io", kind="httplocalratelimitpolicy", name="web")
+    )
+    limit.total.requestsPerSecond = 100
+    limit.identity.requestsPerSecond = 0
+    override = limit.overrides.add()
+    override.limit.requestsPerSecond = 10
+    override.clients.identities.add(name="a.b")
+    # Without a number it says nothing.
+    limit.overrides.add().clients.identities.add(name="c.d")
+    found = server(made).rate_limit
+    assert found == RateLimit(
+        Reference("policy.linkerd.io", "httplocalratelimitpolicy", "web"),
+        total=100,
+        overrides=(Override(10, frozenset({"a.b"})),),
+    )
+    assert server(stub.server(kind=kind)).rate_limit is None
 
 
 def without(*path: str) -> inbound.Server:

@@ -1,0 +1,16 @@
+from linkerd2_py._ext.metrics.series import Counter
+
+class Passage:
+    """`refusal`: why requests of this route are not let in, None lets them in; `status` goes with it.
+    `limited`: the limits on the port's requests hold for these. `labels` are for their series, `requests`
+    counts them."""
+
+    def __init__(
+        self,
+        *,
+        refusal: str | None = None,
+        status: int = 403,
+        limited: bool = True,
+        labels: tuple[tuple[str, str], ...] = (),
+        requests: Counter | None = None,
+    ) -> None: ...

@@ -1,0 +1,15 @@
+# cython: language_level=3
+"""Passages are made once for each answer of policy and read by each request."""
+
+from linkerd2_py._ext.metrics.labels import make_labels
+
+
+cdef class Passage:
+    def __init__(
+        self, *, str refusal=None, int status=403, bint limited=True, tuple labels=(), Counter requests=None,
+    ):
+        self.refusal = None if refusal is None else refusal.encode("ascii", "replace")
+        self.status = status
+        self.limited = limited
+        self.labels = make_labels(labels)
+        self.requests = requests
