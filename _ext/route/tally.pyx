@@ -1,6 +1,6 @@
 # cython: language_level=3
-"""Labels are Linkerd's: by parent what connections speak, by address those that failed; outbound requests that
-failed, by nothing but the reason."""
+"""Labels are Linkerd's: by parent what connections speak, by address those that failed; outbound requests
+that failed, by nothing but the reason."""
 
 from linkerd2_py._ext.metrics.detection cimport detections
 from linkerd2_py._ext.metrics.errors cimport http_errors, tcp_errors
