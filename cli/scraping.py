@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 TIMEOUT_S: Final = 10.0
 # Those of Linkerd whose values say who somebody is, or where.
 _TELLING: Final = re.compile(
-    r'\b((?:authority|client_id|server_id|target_addr|dst_service|dst_namespace)=")((?:\\.|[^"\\])*)"'
+    r"\b((?:authority|client_id|server_id|addr|target_(?:addr|ip|name)|dst_service|dst_namespace"
+    r'|(?:parent|backend)_(?:namespace|name))=")((?:\\.|[^"\\])*)"'
 )
 
 

@@ -135,6 +135,7 @@ def _client(parts: Parts, lookups: Lookups, service: Service, *, what: str) -> G
         metrics_prefix=b"control_",
         identity=parts.caller if service.name else None,
     )
+    table.addr, table.balances_as = str(service.address), f"control_{what}"
     parts.add_table(table)
     parts.add_discovery(discovery)
     target = table.install(str(service.address).encode())

@@ -17,13 +17,13 @@ from linkerd2_py.proto.gen import outbound_pb2 as outbound
 from linkerd2_py.proxy import matches
 from linkerd2_py.proxy.addresses import Authority, is_host_name, split_host_port
 from linkerd2_py.proxy.discovery import messages
+from linkerd2_py.proxy.discovery.object_ref import ObjectRef, object_ref
 from linkerd2_py.proxy.discovery.outbound_routes import (
     Destination,
     HttpRoutes,
     Injected,
     Routes,
     Rule,
-    object_ref,
     steps,
 )
 from linkerd2_py.proxy.discovery.ways import Balanced, Direct, Refused, Way
@@ -48,6 +48,10 @@ class ClientPolicy(NamedTuple):
     own: Way | None = None
     detect_timeout_s: float = 0.0
     ignored: tuple[str, ...] = ()
+    parent: ObjectRef | None = None
+    """What it is of; None where it could not be used."""
+    protocol: str = "detect"
+    """What it says is spoken, as metrics have it."""
 
 
 class _Backend(NamedTuple):

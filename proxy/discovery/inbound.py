@@ -149,6 +149,10 @@ class InboundTargets:
             opaque=named.opaque or policy.is_opaque,
             http=named.http or policy.only_http,
             detect_timeout_ns=ns(policy.detect_timeout_s),
+            owner=(
+                *policy.reference.labels("srv"),
+                ("srv_port", str(named.workload.port)),
+            ),
         )
 
     def in_other_family(self, workload: SocketAddr) -> SocketAddr | None:

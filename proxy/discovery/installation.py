@@ -26,6 +26,7 @@ from linkerd2_py.proxy.discovery.messages import (
     Removed,
     Replaced,
 )
+from linkerd2_py.proxy.discovery.object_ref import ObjectRef, service_named
 from linkerd2_py.proxy.discovery.profile_routes import ProfileRoutes, Routes
 from linkerd2_py.proxy.settings import ns
 
@@ -62,6 +63,8 @@ class Installation:
         self._opaque = self._http = self._requires_http = False
         self._endpoints: dict[SocketAddr, Endpoint] = {}
         self._forwarded: Endpoint | None = None
+        self._parent: ObjectRef | None = None
+        self._protocol = ""
         self._install: Callable[[], None] | None = None
         self._of_profile: RouteTable | None = None
         self._of_policy: RouteTable | None = None
@@ -93,6 +96,12 @@ class Installation:
     def _show_routes(self) -> None:
         self.target.routes = self._of_profile or self._of_policy
 
+    def belong(self, parent: ObjectRef | None, *, protocol: str = "") -> None:
+        """Whose traffic it is, and the word of metrics for what is said of its protocol, from the next
+        `configure` on; None: the service that its name is of.
+        """
+        self._parent, self._protocol = parent, protocol
+
     def configure(
         self,
         *,
@@ -102,11 +111,18 @@ class Installation:
         detect_timeout_s: float = 0.0,
     ) -> None:
         """The profile is known, or it is not going to be. May be called again when it changes."""
+        backend = service_named(logical)
+        parent = self._parent or backend
+        if not logical:
+            backend = parent
         self.target.configure(
             opaque=opaque,
             http=http or self._requires_http,
             logical=logical.encode() or None,
             detect_timeout_ns=ns(detect_timeout_s),
+            owner=parent.labels("parent"),
+            backend=backend.labels("backend"),
+            protocol="opaq" if opaque else self._protocol,
         )
         again = self.configured and opaque != self._opaque
         fresh = not self.configured

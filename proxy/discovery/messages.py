@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from linkerd2_py._ext.tls.identity import ServerIdentity
 from linkerd2_py.proto.gen import destination_pb2 as destination
+from linkerd2_py.proto.gen import meta_pb2 as meta
 from linkerd2_py.proto.gen import net_pb2 as net
 from linkerd2_py.proxy.addresses import (
     SocketAddr,
@@ -53,6 +54,8 @@ class Profile(NamedTuple):
     name: str
     endpoint: Endpoint | None
     routes: tuple[destination.Route, ...] = ()
+    parent: meta.Metadata | None = None
+    """The object that it is the profile of, where that is said."""
 
 
 class Replaced(NamedTuple):
@@ -205,6 +208,7 @@ def profile(message: destination.DestinationProfile) -> Profile:
         name=name if is_host_name(name) else "",
         endpoint=known,
         routes=tuple(message.routes),
+        parent=message.parent_ref if message.parent_ref.WhichOneof("kind") else None,
     )
 
 

@@ -17,33 +17,9 @@ from linkerd2_py._ext.policy.rules import RULES_MAX
 from linkerd2_py.proto.gen import grpc_route_pb2 as grpc_route
 from linkerd2_py.proto.gen import http_route_pb2 as http_route
 from linkerd2_py.proto.gen import http_types_pb2 as http_types
-from linkerd2_py.proto.gen import meta_pb2 as meta
 from linkerd2_py.proto.gen import outbound_pb2 as outbound
-from linkerd2_py.proxy.discovery.messages import Labels
+from linkerd2_py.proxy.discovery.object_ref import ObjectRef
 from linkerd2_py.proxy.discovery.ways import Refused, Way
-
-
-class ObjectRef(NamedTuple):
-    """The object that something was made from, or the name of a default."""
-
-    group: str
-    kind: str
-    namespace: str
-    name: str
-    port: str = ""
-    section: str = ""
-
-    def labels(self, what: str, *, with_port: bool = True) -> Labels:
-        """As metrics name it."""
-        port = ((f"{what}_port", self.port),) if with_port else ()
-        return (
-            (f"{what}_group", self.group),
-            (f"{what}_kind", self.kind),
-            (f"{what}_namespace", self.namespace),
-            (f"{what}_name", self.name),
-            *port,
-            (f"{what}_section_name", self.section),
-        )
 
 
 class Value(NamedTuple):
@@ -110,18 +86,6 @@ class HttpRoutes(NamedTuple):
 
     routes: Routes
     of_http2: Routes | None = None
-
-
-def object_ref(message: meta.Metadata) -> ObjectRef:
-    """ValueError for metadata that say nothing."""
-    kind = message.WhichOneof("kind")
-    if kind is None:
-        raise ValueError("metadata that say nothing")
-    if kind == "default":
-        return ObjectRef("", "default", "", message.default)
-    one = message.resource
-    port = str(one.port) if one.port else ""
-    return ObjectRef(one.group, one.kind, one.namespace, one.name, port, one.section)
 
 
 _Rank = tuple[int, ...]

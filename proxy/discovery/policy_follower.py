@@ -10,6 +10,7 @@ from linkerd2_py.base.grpc.status import Code
 from linkerd2_py.proto.gen import outbound_pb2 as outbound
 from linkerd2_py.proxy.addresses import Authority, SocketAddr
 from linkerd2_py.proxy.discovery.client_policy import ClientPolicy, client_policy
+from linkerd2_py.proxy.discovery.object_ref import object_ref
 from linkerd2_py.proxy.discovery.ways import Refused
 from linkerd2_py.proxy.grpc.follow import FINAL
 from linkerd2_py.proxy.policy.api import UNKNOWN, PolicyApi
@@ -18,6 +19,20 @@ logger = logging.getLogger(__name__)
 
 NOT_HAD: Final = Refused(502, "outbound policy cannot be had")
 INVALID: Final = Refused(500, "invalid outbound policy")
+
+
+_PROTOCOLS: Final = {
+    "http1": "http/1",
+    "http2": "http/2",
+    "grpc": "http/2",
+    "opaque": "opaq",
+    "tls": "tls",
+}
+
+
+def _protocol(message: outbound.OutboundPolicy) -> str:
+    kind = message.protocol.WhichOneof("kind") or ""
+    return _PROTOCOLS.get(kind, "detect")
 
 
 class Watching(Protocol):
@@ -46,7 +61,9 @@ class PolicyFollower:
         # What was forbidden stays so while a controller that begins anew does not know its objects yet.
         self._final -= UNKNOWN
         try:
-            policy = client_policy(message)
+            policy = client_policy(message)._replace(
+                parent=object_ref(message.metadata), protocol=_protocol(message)
+            )
         except ValueError as error:
             logger.warning("%s: invalid policy, all is refused: %s", self._subject, error)
             policy = ClientPolicy(INVALID, None)

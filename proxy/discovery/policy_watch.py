@@ -140,6 +140,7 @@ class PolicyWatch:
             self._follow(policy, None, way=policy.opaque or policy.http, opaque=opaque)
             return
         way = _unrouted(policy)
+        self._ways.parent = policy.parent
         self._compiling = spawn(
             self._compile(policy, policy.routes, way=way), name=f"routes {self._subject}"
         )
@@ -165,6 +166,7 @@ class PolicyWatch:
         """From now on; the routes first, for whoever has waited for them asks at once."""
         routes = policy.routes if table is not None else None
         self._installation.install_routes(table)
+        self._installation.belong(policy.parent, protocol=policy.protocol)
         self._installation.configure(
             opaque=opaque,
             http=not opaque and not _is_open(policy.opaque),

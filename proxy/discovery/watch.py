@@ -25,6 +25,7 @@ from linkerd2_py.proxy.discovery.installation import Installation
 from linkerd2_py.proxy.discovery.lookups import Lookups
 from linkerd2_py.proxy.discovery.messages import Change, Emptied, Endpoint, EndpointSet, Profile
 from linkerd2_py.proxy.discovery.name_watch import NameWatch
+from linkerd2_py.proxy.discovery.object_ref import ObjectRef, object_ref
 from linkerd2_py.proxy.discovery.policy_watch import PolicyWatch
 
 _SPELLED_WAIT_S: Final = 1.0
@@ -92,6 +93,10 @@ def _follow(decision: Decision, *, installation: Installation, lookups: Lookups)
             return AddressWatch(address, installation=installation, lookups=lookups)
 
 
+def _parent(profile: Profile) -> ObjectRef | None:
+    return None if profile.parent is None else object_ref(profile.parent)
+
+
 class ServiceWatch:
     """`Get` and `GetProfile` of one name at once; DNS too for a completed name the mesh does not know."""
 
@@ -116,6 +121,7 @@ class ServiceWatch:
     def on_profile(self, profile: Profile) -> None:
         name = Authority(profile.name, self._service.name.port) if profile.name else None
         opaque = profile.opaque or self._service.name.port in self._lookups.opaque_ports
+        self._installation.belong(_parent(profile))
         self._installation.configure(opaque=opaque, logical=str(name or self._service.name))
         self._installation.follow_routes(profile.routes, name=name or self._service.name)
 
@@ -175,6 +181,7 @@ class AddressWatch:
 
     def on_profile(self, profile: Profile) -> None:
         opaque = profile.opaque or self._address.port in self._lookups.opaque_ports
+        self._installation.belong(_parent(profile))
         if profile.endpoint is not None:
             self._forward(profile.endpoint, opaque=opaque)
         elif profile.name:

@@ -8,6 +8,7 @@ from linkerd2_py.proxy.discovery.followers import NamedEndpoints
 from linkerd2_py.proxy.discovery.installation import Installation
 from linkerd2_py.proxy.discovery.lookups import Lookups
 from linkerd2_py.proxy.discovery.messages import Change, Profile
+from linkerd2_py.proxy.discovery.object_ref import ObjectRef
 from linkerd2_py.proxy.discovery.ways import Balanced, Direct
 
 
@@ -15,7 +16,9 @@ class WayTargets:
     """Beside `parent`, which traffic is addressed to."""
 
     def __init__(self, parent: Target, *, lookups: Lookups) -> None:
-        self._parent = parent
+        self._target = parent
+        self.parent: ObjectRef | None = None
+        """What metrics call it."""
         self._lookups = lookups
         self._followed: dict[Balanced | Direct, _Followed] = {}
 
@@ -23,7 +26,9 @@ class WayTargets:
         """The one that leads there; from now on it is followed."""
         found = self._followed.get(way)
         if found is None:
-            found = self._followed[way] = _Followed(way, self._parent, lookups=self._lookups)
+            found = self._followed[way] = _Followed(
+                way, self._target, belongs_to=self.parent, lookups=self._lookups
+            )
         return found.target
 
     def keep(self, ways: set[Balanced | Direct]) -> None:
@@ -39,7 +44,15 @@ class WayTargets:
 class _Followed:
     """One of them."""
 
-    def __init__(self, way: Balanced | Direct, parent: Target, *, lookups: Lookups) -> None:
+    def __init__(
+        self,
+        way: Balanced | Direct,
+        parent: Target,
+        *,
+        belongs_to: ObjectRef | None,
+        lookups: Lookups,
+    ) -> None:
+        self._belongs_to = belongs_to
         self._endpoints = NamedEndpoints(watch=self, lookups=lookups)
         if isinstance(way, Balanced):
             self.target = parent.sibling(str(way.name).encode())
@@ -58,6 +71,7 @@ class _Followed:
     def _configured(self, lookups: Lookups, *, logical: str) -> Installation:
         """Its routes are the parent's."""
         made = lookups.installation(self.target, counts=False)
+        made.belong(self._belongs_to)
         made.configure(opaque=False, logical=logical)
         return made
 

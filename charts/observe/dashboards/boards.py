@@ -421,20 +421,92 @@ def _proxies() -> Dashboard:
                         needs="tasks that fail",
                     ),
                     by_pod("Listeners that pause", _rates("listener_exhausted_total", own, by="pod")),
-                    by_pod(
-                        "Outbound errors",
-                        _rates("outbound_http_errors_total", own, by="pod, error"),
-                        "ops",
-                        needs="requests that fail at the proxy",
-                    ),
                 ),
             ),
+            _errors(own),
+            _balancers(own),
         ),
         (
             _NAMESPACE,
             Variable("pod", f"{_STARTED}{{{_HERE}}}", "pod", all_of_them=True),
         ),
     )  # fmt: skip
+
+
+def _errors(own: str) -> Row:
+    """What proxies cannot serve, by reason, and what they cannot tell."""
+
+    def panel(title: str, *families: str, needs: str) -> Panel:
+        by = "pod, error"
+        queries = [Query(_rates(family, own, by=by), "{{pod}} {{error}}") for family in families]
+        return Panel(title, queries, "ops", needs=needs)
+
+    fails = "requests that fail at the proxy"
+    gives_up = "connections that the proxy gives up"
+    late = 'result=~"read_timeout|error"'
+    undetected = [
+        Query(
+            _rates(
+                f"{direction}_tcp_detect_http_results_total", f"{late}, {own}", by="pod, result"
+            ),
+            f"{{{{pod}}}} {direction} {{{{result}}}}",
+        )
+        for direction in ("inbound", "outbound")
+    ]
+    return Row(
+        "Errors",
+        (
+            panel("Outbound requests", "outbound_http_errors_total", needs=fails),
+            panel("Inbound requests", "inbound_http_errors_total", needs=fails),
+            panel(
+                "Connections",
+                "outbound_tcp_errors_total",
+                "inbound_tcp_errors_total",
+                needs=gives_up,
+            ),
+            Panel("Protocols that are not found out", undetected, "ops"),
+        ),
+    )
+
+
+def _balancers(own: str) -> Row:
+    """Of what proxies choose among, by service."""
+    by = "parent_namespace, parent_name, parent_port"
+    shown = "{{parent_name}}:{{parent_port}}"
+    http = "outbound_http_balancer"
+    tcp = "outbound_tcp_balancer"
+    named = 'parent_kind="Service"'
+
+    def levels(name: str, more: str = "") -> list[Query]:
+        label = "{{endpoint_state}}" if name == "endpoints" else ""
+        of = f"{by}, endpoint_state" if label else by
+        return [
+            Query(
+                f"sum({one}_{name}{{{named}, {own}}}) by ({of})", f"{shown} {label}{more}".strip()
+            )
+            for one in (http, tcp)
+        ]
+
+    latencies = _rates(f"{http}_queue_latency_seconds_bucket", own, by=f"le, {by}")
+    waits = [Query(f"histogram_quantile(0.95, {latencies})", shown)]
+    return Row(
+        "Balancers",
+        (
+            Panel("Endpoints", levels("endpoints")),
+            Panel("Requests that wait", levels("queue_length")),
+            Panel(
+                "How long they wait, p95", waits, "s", needs="requests that find no endpoint ready"
+            ),
+            Panel(
+                "Gates that shut",
+                [
+                    Query(_rates(f"{one}_queue_gate_shut_total", own, by=by), shown)
+                    for one in (http, tcp)
+                ],
+                "ops",
+            ),
+        ),
+    )
 
 
 def _control_plane() -> Dashboard:
