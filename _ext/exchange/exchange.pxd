@@ -33,6 +33,7 @@ from linkerd2_py._ext.exchange.observe cimport End
 from linkerd2_py._ext.exchange.plan cimport Plan
 from linkerd2_py._ext.exchange.stream cimport Stream
 from linkerd2_py._ext.exchange.translation cimport Translation
+from linkerd2_py._ext.exchange.ways cimport Way
 from linkerd2_py._ext.io.transport cimport Transport
 from linkerd2_py._ext.metrics.http cimport Classification, HttpMetrics, ResponseError
 
@@ -71,6 +72,8 @@ cdef class Exchange(Waiter):
     cdef Logical logical              # owned while it may still choose
     # Owned while it takes a way: the target that it was admitted to; None: `logical` is that one.
     cdef Logical home
+    cdef Way way                      # owned: of those of its plan, or None
+    cdef int64_t flushed              # loop ns: its body came to its end; 0: it had none, or not yet
     cdef Backend backend              # owned from on_backend
     cdef HttpMetrics metrics          # owned; None until dispatched
     # Owned; None where nothing was decided and nobody looks on, before that is asked, and when over.
@@ -152,6 +155,7 @@ cdef class Exchange(Waiter):
     cdef int count_request(self) except -1
     cdef int record(self) except -1
     cdef int record_in_route(self) except -1
+    cdef int record_outbound(self, End why) except -1
     cdef Classification class_of_error(self) noexcept
     cdef int release_request(self) except -1
     cdef int hold_server(self) except -1

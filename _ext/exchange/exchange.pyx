@@ -17,8 +17,9 @@ from linkerd2_py._ext.core.fault cimport (
 from linkerd2_py._ext.core.shelf cimport Shelf, shelf_keep, shelf_take
 from linkerd2_py._ext.exchange.backend cimport UNAVAILABLE_FAILFAST, Backend, Router, Unavailable, Waiter
 from linkerd2_py._ext.exchange.error_response cimport (
-    ErrorResponse, early_body_too_large, error_of_break, identity_not_met, request_refused, response_to_fault,
-    response_to_refusal, response_to_unavailable, send_error_response, send_error_trailers,
+    ErrorResponse, early_body_too_large, error_of_break, grpc_status_of, identity_not_met,
+    request_refused, response_to_fault, response_to_refusal, response_to_unavailable, send_error_response,
+    send_error_trailers,
 )
 from linkerd2_py._ext.exchange.head cimport (
     FIELD_DROPPED, FORM_ABSOLUTE, H_GRPC_STATUS, H_L5D_REQUIRE_ID, METHOD_DELETE, METHOD_GET, METHOD_HEAD,
@@ -125,6 +126,7 @@ cdef class Exchange(Waiter):
         self.attempts = 0
         self.status = 0
         self.response_bytes = 0
+        self.flushed = 0
         self.latency = -1
         self.error = ERROR_NONE
         self.grpc_status = NO_GRPC_STATUS
@@ -196,6 +198,9 @@ cdef class Exchange(Waiter):
 
     cdef int take_way(self) except -1:
         cdef Way way = (<Split> self.plan.ways).pick()
+        self.way = way
+        if L5D_METRICS and way.metrics is not None:
+            way.metrics.requests.count += 1
         if way.refusal is not None and way.refusal.means():
             return self.fail(response_to_refusal(way.refusal))
         if way.logical is not None:
@@ -235,6 +240,7 @@ cdef class Exchange(Waiter):
             self.keep_sent(p, n, end)
         if end:
             self.request_done = True
+            self.flushed = self.router.loop.now
         if self.client.send_body(p, n, end) == SEND_FULL and not end:
             self.hold_server()
         return 0
@@ -246,6 +252,7 @@ cdef class Exchange(Waiter):
         self.request_done = True
         if self.client is None:
             return self.keep_trailers(trailers)
+        self.flushed = self.router.loop.now
         self.stop_keeping()
         self.client.send_trailers(trailers)
         return 0
@@ -718,6 +725,9 @@ cdef class Exchange(Waiter):
             self.record()
         else:
             self.record_in_route()
+            if L5D_METRICS and (self.plan.route is not None or self.way is not None):
+                self.record_outbound(why)
+            self.way = None
             self.show_end(why)
             self.plan = None
             if self.home is not None:
@@ -784,6 +794,26 @@ cdef class Exchange(Waiter):
             self.metrics.failed(self.status, found, grpc_status, self.error, latency, now)
         if self.plan.metrics is not None:
             self.plan.metrics.failed(self.status, found, grpc_status, self.error, latency, now)
+        return 0
+
+    cdef int record_outbound(self, End why) except -1:
+        """Of its route from the head of the request on, of the way that it took from the end of the request
+        on."""
+        cdef bint ours = why == END_FAILED
+        cdef int64_t now = self.router.loop.now
+        cdef int grpc_status = self.grpc_status
+        cdef Way way = self.way
+        if ours:
+            grpc_status = grpc_status_of(self.status)
+        if self.plan.route is not None:
+            self.plan.route.ended(
+                self.status, grpc_status, self.error, self.reset_code, ours, now - self.started,
+            )
+        if way is not None and way.metrics is not None:
+            way.metrics.ended(
+                self.status, grpc_status, self.error, self.reset_code, ours,
+                now - max(self.started, self.flushed) if self.request_done else -1,
+            )
         return 0
 
     cdef Classification class_of_error(self) noexcept:

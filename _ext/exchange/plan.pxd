@@ -3,6 +3,7 @@
 from cython cimport final
 from libc.stdint cimport uint32_t
 from linkerd2_py._ext.metrics.http cimport Classification, HttpMetrics
+from linkerd2_py._ext.metrics.routes cimport RouteMetrics
 
 @final
 cdef class ResponseClasses:
@@ -49,3 +50,5 @@ cdef class Plan:
     # Owned, or None: where its requests go, chosen for each; None: to their target.
     cdef readonly Ways ways
     cdef bint steers                  # one of the three
+    # Owned, or None: what becomes of its requests, as outbound policy's families have it
+    cdef readonly RouteMetrics route

@@ -2,6 +2,7 @@ from collections.abc import Iterable
 
 from linkerd2_py._ext.exchange.observe import Observer
 from linkerd2_py._ext.metrics.http import HttpMetrics
+from linkerd2_py._ext.metrics.routes import RouteMetrics
 
 class ResponseClasses:
     """What responses count as by their status: failures those of `failures`, successes the others of `told`;
@@ -37,6 +38,8 @@ class Plan:
     @property
     def ways(self) -> Ways | None: ...
     @property
+    def route(self) -> RouteMetrics | None: ...
+    @property
     def classes(self) -> ResponseClasses | None: ...
     @property
     def labels(self) -> tuple[tuple[str, str], ...] | None:
@@ -51,6 +54,7 @@ class Plan:
         pending: bool = False,
         refusal: Refusal | None = None,
         ways: Ways | None = None,
+        route: RouteMetrics | None = None,
     ) -> None:
         """`pending`: nothing is decided yet, and requests wait for the profile of their target. `refusal`:
         they go no further. `ways`: where they go; None: to their target."""

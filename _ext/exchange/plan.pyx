@@ -49,7 +49,7 @@ cdef class Ways:
 cdef class Plan:
     def __init__(
         self, *, observers=(), HttpMetrics metrics=None, ResponseClasses classes=None, tuple labels=None,
-        bint pending=False, Refusal refusal=None, Ways ways=None,
+        bint pending=False, Refusal refusal=None, Ways ways=None, RouteMetrics route=None,
     ):
         self.observers = tuple(observers)
         for observer in self.observers:
@@ -62,6 +62,7 @@ cdef class Plan:
         self.pending = pending
         self.refusal = refusal
         self.ways = ways
+        self.route = route
         self.steers = pending or refusal is not None or ways is not None
 
     def __repr__(self):

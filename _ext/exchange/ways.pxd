@@ -4,12 +4,15 @@ from cython cimport final
 from libc.stdint cimport uint64_t
 from linkerd2_py._ext.exchange.backend cimport Logical
 from linkerd2_py._ext.exchange.plan cimport Refusal, Ways
+from linkerd2_py._ext.metrics.routes cimport RouteMetrics
 
 @final
 cdef class Way:
     """One of them. Immutable."""
     cdef readonly Logical logical     # owned; None: the target that the request is addressed to
     cdef readonly Refusal refusal     # owned; None: it leads somewhere
+    # Owned; None: not counted. Its requests and their responses.
+    cdef readonly RouteMetrics metrics
     cdef readonly uint64_t weight
     cdef uint64_t until               # its weight and those of all before it
 

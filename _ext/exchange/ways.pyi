@@ -1,6 +1,7 @@
 from collections.abc import Iterable
 
 from linkerd2_py._ext.exchange.plan import Refusal, Ways
+from linkerd2_py._ext.metrics.routes import RouteMetrics
 from linkerd2_py._ext.route.target import Target
 
 class Way:
@@ -14,7 +15,12 @@ class Way:
     @property
     def weight(self) -> int: ...
     def __init__(
-        self, logical: Target | None = None, *, weight: int = 1, refusal: Refusal | None = None
+        self,
+        logical: Target | None = None,
+        *,
+        weight: int = 1,
+        refusal: Refusal | None = None,
+        metrics: RouteMetrics | None = None,
     ) -> None: ...
 
 class Split(Ways):

@@ -9,10 +9,13 @@ cdef uint64_t WEIGHTS_MAX = <uint64_t> 1 << 32
 
 
 cdef class Way:
-    def __init__(self, Logical logical=None, *, uint64_t weight=1, Refusal refusal=None):
+    def __init__(
+        self, Logical logical=None, *, uint64_t weight=1, Refusal refusal=None, RouteMetrics metrics=None,
+    ):
         self.logical = logical
         self.weight = weight
         self.refusal = refusal
+        self.metrics = metrics
 
 
 cdef class Split(Ways):
@@ -36,7 +39,9 @@ cdef class Split(Ways):
 
 cdef Way make_way(Way given, Split split):
     """A copy, for whoever gave it may give it to another split, too."""
-    cdef Way way = Way(given.logical, weight=given.weight, refusal=given.refusal)
+    cdef Way way = Way(
+        given.logical, weight=given.weight, refusal=given.refusal, metrics=given.metrics,
+    )
     split.total += way.weight
     way.until = split.total
     return way

@@ -1,5 +1,6 @@
 from linkerd2_py._ext.metrics.http import HttpMetrics
 from linkerd2_py._ext.metrics.registry import Registry
+from linkerd2_py._ext.metrics.routes import RouteMetrics
 from linkerd2_py._ext.metrics.series import Distribution
 from linkerd2_py._ext.metrics.tcp import TcpMetrics
 
@@ -49,3 +50,13 @@ def cell_counts(handle: HttpMetrics) -> tuple[int, int]: ...
 def walked_fds() -> tuple[int, int]: ...
 def record_many(times: int) -> int: ...
 def render_many(registry: Registry, times: int, *, now: int) -> int: ...
+def route_ended(
+    made: RouteMetrics,
+    *,
+    status: int,
+    grpc_status: int = -1,
+    error: int = 0,
+    code: int = 0,
+    ours: bool = False,
+    took_ns: int = 0,
+) -> None: ...

@@ -22,6 +22,7 @@ from linkerd2_py._ext.metrics.http cimport (
 )
 from linkerd2_py._ext.metrics.process cimport ProcessSample, opendir_fds
 from linkerd2_py._ext.metrics.registry cimport Registry
+from linkerd2_py._ext.metrics.routes cimport RouteMetrics
 from linkerd2_py._ext.metrics.series cimport Distribution
 from linkerd2_py._ext.metrics.tcp cimport CloseCell, TcpMetrics
 
@@ -173,3 +174,11 @@ def render_many(Registry registry, int times, *, now):
         for piece in registry.render(now):
             written += len(piece)
     return written
+
+
+def route_ended(
+    RouteMetrics made not None, *, int status, int grpc_status=-1, int error=0, int code=0, bint ours=False,
+    took_ns=0,
+):
+    """`error`: a number of ResponseError."""
+    made.ended(status, grpc_status, <ResponseError> error, code, ours, took_ns)

@@ -217,6 +217,8 @@ def all_cases() -> dict[str, Case]:
         Case("exchange-http2", http2_exchanges, EXCHANGES, 100),
         Case("exchange-http1-routes", partial(http1_exchanges, routes=10), EXCHANGES, 100),
         Case("exchange-http2-routes", partial(http2_exchanges, routes=10), EXCHANGES, 100),
+        Case("exchange-http1-policy", partial(http1_exchanges, policy=10), EXCHANGES, 100),
+        Case("exchange-http2-policy", partial(http2_exchanges, policy=10), EXCHANGES, 100),
         Case("leg-plain", partial(leg_exchanges, tls=False), EXCHANGES, 100),
         Case("leg-tls", partial(leg_exchanges, tls=True), EXCHANGES, 100),
         Case("tls-handshake", handshakes, 100, 10),

@@ -14,10 +14,12 @@ from bench.micro import frames
 from bench.micro.messages import BODY, RESPONSE, SIDECAR_REQUEST
 from linkerd2_py._ext.core.limits import Limits
 from linkerd2_py._ext.exchange.plan import Plan
+from linkerd2_py._ext.exchange.ways import Split, Way
 from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.io.testing import exchange_many
 from linkerd2_py._ext.metrics.registry import Registry
+from linkerd2_py._ext.metrics.routes import RouteMetrics
 from linkerd2_py._ext.policy import match
 from linkerd2_py._ext.policy.regex import Regex
 from linkerd2_py._ext.policy.route_table import RouteTable
@@ -60,9 +62,10 @@ class Connection:
 class Proxy:
     """An outbound proxy with one target that has one endpoint, and what speaks with it."""
 
-    def __init__(self, held: ExitStack, *, h2: bool, routes: int = 0) -> None:
+    def __init__(self, held: ExitStack, *, h2: bool, routes: int = 0, policy: int = 0) -> None:
         self.held = held
         self.routes = routes
+        self.policy = policy
         self.errors: list[BaseException] = []
         self.registry = Registry()
         self.loop = held.enter_context(closing(Loop()))
@@ -83,6 +86,8 @@ class Proxy:
         target.configure()
         if self.routes:
             target.routes = self.table_of_routes()
+        if self.policy:
+            target.routes = self.table_of_policy()
         host, port = self.listening.getsockname()
         target.replace([EndpointSpec(Address(host, port), h2=h2)])
         return self.listen(ProxyServer(self.loop, table, direction="outbound", target=target))
@@ -100,6 +105,25 @@ class Proxy:
             labels = {"direction": "outbound", "dst": "web-svc:80", "rt_route": pattern}
             rules.append((condition, Plan(metrics=self.registry.requests("route_", labels))))
         return RouteTable(rules)
+
+    def table_of_policy(self) -> RouteTable:
+        """As of outbound policy: each route has one backend, which is the service itself, and series of its
+        own and of its backend. Prefixes stand twice, as they do there; the last of them means the requests
+        that are sent, on a condition on a field.
+        """
+        paths = [f"/api/{n}st" for n in range(self.policy - 1)]
+        rules = [(match.path(path.encode()), self.plan_of_policy(path)) for path in paths]
+        rules += [(match.path_prefix(path.encode()), self.plan_of_policy(path)) for path in paths]
+        meant = match.all_of(
+            [match.path_prefix(b"/api"), match.header(b"host", b"web-svc.emojivoto:80")]
+        )
+        return RouteTable([*rules, (meant, self.plan_of_policy("list"))])
+
+    def plan_of_policy(self, name: str) -> Plan:
+        labels = {"parent_name": "web-svc", "route_name": name}
+        of_backend = {**labels, "backend_name": "web-svc"}
+        way = Way(metrics=RouteMetrics(self.registry, of_backend, of_backend=True))
+        return Plan(ways=Split([way]), route=RouteMetrics(self.registry, labels))
 
     def listen(self, server: ProxyServer) -> Address:
         """It serves until the end."""
@@ -152,11 +176,14 @@ def counted(proxy: Proxy, exchange: Run) -> Iterator[Run]:
 
 
 @contextmanager
-def http1_exchanges(*, routes: int = 0) -> Iterator[Run]:
+def http1_exchanges(*, routes: int = 0, policy: int = 0) -> Iterator[Run]:
     """GET with a response of 128 bytes, over one kept-alive connection on either side; held against so many
     routes.
     """
-    with ExitStack() as held, http1_through(Proxy(held, h2=False, routes=routes)) as run:
+    with (
+        ExitStack() as held,
+        http1_through(Proxy(held, h2=False, routes=routes, policy=policy)) as run,
+    ):
         yield run
 
 
@@ -187,10 +214,10 @@ def http1_through(proxy: Proxy) -> Iterator[Run]:
 
 
 @contextmanager
-def http2_exchanges(*, routes: int = 0) -> Iterator[Run]:
+def http2_exchanges(*, routes: int = 0, policy: int = 0) -> Iterator[Run]:
     """The same over HTTP/2, each exchange on a stream of its own."""
     with ExitStack() as held:
-        proxy = Proxy(held, h2=True, routes=routes)
+        proxy = Proxy(held, h2=True, routes=routes, policy=policy)
         client = proxy.client()
         stream = 1
         client.send(frames.PREFACE + frames.SETTINGS + frames.WINDOW + frames.request(stream))

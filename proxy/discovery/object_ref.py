@@ -21,16 +21,18 @@ class ObjectRef(NamedTuple):
     port: str = ""
     section: str = ""
 
-    def labels(self, what: str, *, with_port: bool = True) -> Labels:
+    def labels(self, what: str) -> Labels:
         """As metrics name it."""
-        port = ((f"{what}_port", self.port),) if with_port else ()
+        more = ((f"{what}_port", self.port), (f"{what}_section_name", self.section))
+        return (*self.names(what), *more)
+
+    def names(self, what: str) -> Labels:
+        """The same of what has no ports: a route."""
         return (
             (f"{what}_group", self.group),
             (f"{what}_kind", self.kind),
             (f"{what}_namespace", self.namespace),
             (f"{what}_name", self.name),
-            *port,
-            (f"{what}_section_name", self.section),
         )
 
 

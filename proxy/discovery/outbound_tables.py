@@ -10,12 +10,15 @@ from typing import Final
 from linkerd2_py._ext.exchange.plan import Plan, Refusal
 from linkerd2_py._ext.exchange.ways import Split
 from linkerd2_py._ext.exchange.ways import Way as EngineWay
+from linkerd2_py._ext.metrics.registry import Registry
+from linkerd2_py._ext.metrics.routes import RouteMetrics
 from linkerd2_py._ext.policy import match
 from linkerd2_py._ext.policy.match import Condition
 from linkerd2_py._ext.policy.regex import Regex
 from linkerd2_py._ext.policy.route_table import RouteTable
 from linkerd2_py._ext.route.target import Target
 from linkerd2_py.proxy.discovery.gently import gently
+from linkerd2_py.proxy.discovery.messages import Labels
 from linkerd2_py.proxy.discovery.outbound_routes import (
     Destination,
     HttpRoutes,
@@ -72,25 +75,45 @@ def _rules(
         yield condition_of(step.match, patterns=patterns), plans[step.rule]
 
 
-def rule_plan(rule: Rule, *, target_of: TargetOf) -> Plan:
-    """Its requests go to one of its backends, or are refused."""
-    refusal = None
-    if rule.injected is not None:
-        refused, share, of = rule.injected
-        refusal = Refusal(refused.status, refused.text, share=share, of=of)
-    if not rule.destinations:
-        return Plan(refusal=refusal or Refusal(*_NO_BACKEND))
-    ways = [_way(one, target_of) for one in rule.destinations]
-    if len(ways) == 1 and ways[0].logical is None and ways[0].refusal is None:
-        return Plan(refusal=refusal)
-    return Plan(refusal=refusal, ways=Split(ways))
+class RulePlans:
+    """Plans of rules: their requests go to one of their backends, or are refused; and are counted.
+    `registry`: None counts nothing.
+    """
 
+    def __init__(self, *, target_of: TargetOf, registry: Registry | None) -> None:
+        self._target_of = target_of
+        self._registry = registry
 
-def _way(destination: Destination, target_of: TargetOf) -> EngineWay:
-    way = destination.way
-    if isinstance(way, Refused):
-        return EngineWay(weight=destination.weight, refusal=Refusal(way.status, way.text))
-    return EngineWay(target_of(way), weight=destination.weight)
+    def plan(self, rule: Rule, routes: Routes) -> Plan:
+        """Of a rule of these routes."""
+        labels = (*routes.parent.labels("parent"), *rule.route.names("route"))
+        route = self._metrics(labels, routes)
+        refusal = None
+        if rule.injected is not None:
+            refused, share, of = rule.injected
+            refusal = Refusal(refused.status, refused.text, share=share, of=of)
+        if not rule.destinations:
+            return Plan(refusal=refusal or Refusal(*_NO_BACKEND), route=route)
+        ways = [
+            self._way(
+                one,
+                self._metrics((*labels, *one.backend.labels("backend")), routes, of=True),
+            )
+            for one in rule.destinations
+        ]
+        return Plan(refusal=refusal, ways=Split(ways), route=route)
+
+    def _metrics(self, labels: Labels, routes: Routes, *, of: bool = False) -> RouteMetrics | None:
+        if self._registry is None:
+            return None
+        return RouteMetrics(self._registry, labels, grpc=routes.grpc, of_backend=of)
+
+    def _way(self, destination: Destination, metrics: RouteMetrics | None) -> EngineWay:
+        way, weight = destination.way, destination.weight
+        if isinstance(way, Refused):
+            refusal = Refusal(way.status, way.text)
+            return EngineWay(weight=weight, refusal=refusal, metrics=metrics)
+        return EngineWay(self._target_of(way), weight=weight, metrics=metrics)
 
 
 # ---- conditions

@@ -13,7 +13,6 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from linkerd2_py._ext.exchange.plan import Plan
 from linkerd2_py._ext.policy.route_table import RouteTable
 from linkerd2_py._ext.route.target import Target
 from linkerd2_py.base.grpc.status import Code
@@ -24,12 +23,8 @@ from linkerd2_py.proxy.discovery.followers import NamedEndpoints, ProfileFollowe
 from linkerd2_py.proxy.discovery.installation import Installation
 from linkerd2_py.proxy.discovery.lookups import Lookups
 from linkerd2_py.proxy.discovery.messages import Change, Profile
-from linkerd2_py.proxy.discovery.outbound_routes import HttpRoutes, Routes, Rule
-from linkerd2_py.proxy.discovery.outbound_tables import (
-    compile_table,
-    leads_to,
-    rule_plan,
-)
+from linkerd2_py.proxy.discovery.outbound_routes import HttpRoutes
+from linkerd2_py.proxy.discovery.outbound_tables import RulePlans, compile_table, leads_to
 from linkerd2_py.proxy.discovery.policy_follower import INVALID, NOT_HAD, PolicyFollower
 from linkerd2_py.proxy.discovery.way_targets import WayTargets
 from linkerd2_py.proxy.discovery.ways import Balanced, Direct, Refused, Way
@@ -149,11 +144,9 @@ class PolicyWatch:
         def target_of(one: Way) -> Target | None:
             return None if one == way or isinstance(one, Refused) else self._ways.target(one)
 
-        def plan_of(rule: Rule, _routes: Routes) -> Plan:
-            return rule_plan(rule, target_of=target_of)
-
+        plans = RulePlans(target_of=target_of, registry=self._lookups.registry)
         try:
-            table = await compile_table(routes, plan_of=plan_of)
+            table = await compile_table(routes, plan_of=plans.plan)
         except ValueError as error:
             logger.warning("%s: invalid policy, all is refused: %s", self._subject, error)
             self._follow(ClientPolicy(INVALID, None), None, way=INVALID, opaque=False)

@@ -24,6 +24,7 @@ from tests.support.policy_stub import (
     opaque,
     opaque_route,
     outbound_route,
+    resource,
 )
 from tests.support.sidecar import InProcess, sidecar
 from tests.support.wait import eventually_async
@@ -469,3 +470,51 @@ async def test_streams_end_with_their_target() -> None:
         await asyncio.sleep(0)
         # That of the static port stays.
         assert made.policy.open(SERVICE)
+
+
+def series(text: bytes, family: str) -> dict[str, float]:
+    """By what is in braces."""
+    found = {}
+    for line in text.decode().splitlines():
+        if line.startswith(family + "{"):
+            labels, _, value = line.removeprefix(family + "{").rpartition("} ")
+            found[labels] = float(value)
+    return found
+
+
+async def test_requests_are_counted_by_route_and_backend() -> None:
+    canary = outbound_route(backend(V2), name="canary", path="/v2")
+    canary.metadata.CopyFrom(resource("HTTPRoute", "canary", group="gateway.networking.k8s.io"))
+    gone = outbound_route(backend(None), name="gone", path="/gone", failure="no such service")
+    async with rig(detected(WEB, canary, gone, outbound_route(backend(WEB)))) as made:
+        for path, times in (("/v2", 3), ("/gone", 2), ("/else", 1)):
+            for _ in range(times):
+                await made.ask(at(path))
+        text = b"".join(made.proxy.proxy.parts.registry.render())
+    parent = (
+        'parent_group="core",parent_kind="Service",parent_namespace="shop",parent_name="web",'
+        'parent_port="80",parent_section_name=""'
+    )
+    of_canary = (
+        f'{parent},route_group="gateway.networking.k8s.io",route_kind="HTTPRoute",'
+        'route_namespace="shop",route_name="canary"'
+    )
+    default = f'{parent},route_group="",route_kind="default",route_namespace="",route_name='
+    to_v2 = (
+        'backend_group="core",backend_kind="Service",backend_namespace="shop",backend_name="v2",'
+        'backend_port="80",backend_section_name=""'
+    )
+    assert series(text, "outbound_http_route_request_statuses_total") == {
+        f'{of_canary},http_status="200",error=""': 3,
+        f'{default}"gone",http_status="500",error=""': 2,
+        f'{default}"http",http_status="200",error=""': 1,
+    }
+    requests = series(text, "outbound_http_route_backend_requests_total")
+    assert requests[f"{of_canary},{to_v2}"] == 3
+    assert sorted(requests.values()) == [1, 2, 3]
+    statuses = series(text, "outbound_http_route_backend_response_statuses_total")
+    assert statuses[f'{of_canary},{to_v2},http_status="200",error=""'] == 3
+    durations = series(text, "outbound_http_route_request_duration_seconds_count")
+    assert durations[of_canary] == 3
+    responses = series(text, "outbound_http_route_backend_response_duration_seconds_count")
+    assert responses[f"{of_canary},{to_v2}"] == 3

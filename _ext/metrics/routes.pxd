@@ -1,0 +1,27 @@
+"""outbound_{http,grpc}_route_*: what becomes of the requests of one route, or of those that it sent to one
+backend, as Linkerd's proxy counts it."""
+
+from cython cimport final
+from libc.stdint cimport int64_t, uint32_t
+from linkerd2_py._ext.metrics.http cimport ResponseError
+from linkerd2_py._ext.metrics.registry cimport Registry
+from linkerd2_py._ext.metrics.series cimport Counter, Distribution
+
+@final
+cdef class RouteMetrics:
+    """Of one label set. A counter of a status is made when it comes first, and stays."""
+    cdef Registry registry
+    cdef bytes labels             # of all of them, as text; never empty
+    cdef bytes statuses           # the name of their family
+    cdef bint grpc                # statuses are gRPC's
+    cdef Counter requests         # of a backend; None: of a route
+    cdef Distribution durations
+    cdef dict by_key              # what `ended` is told, packed -> Counter
+    cdef uint32_t last_key        # the pair that came last, for nearly always it comes again
+    cdef Counter last             # None at first
+    # `status`: 0 where no response came. `code`: HTTP/2's, of a stream that was reset. `ours`: the proxy made
+    # the response, whose status is one only where a route asks for it. `took_ns`: below 0 is not observed.
+    cdef int ended(
+        self, int status, int grpc_status, ResponseError error, uint32_t code, bint ours, int64_t took_ns,
+    ) except -1
+    cdef Counter counter_of(self, uint32_t key)
