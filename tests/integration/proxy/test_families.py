@@ -6,10 +6,13 @@ from pathlib import Path
 
 from linkerd2_py.proto.gen import destination_pb2 as destination
 from tests.integration.proxy.test_control_plane_by_name import HOST, rig
+from tests.integration.proxy.test_outbound_policy_service import V2
+from tests.integration.proxy.test_outbound_policy_service import WEB as POLICED
+from tests.integration.proxy.test_outbound_policy_service import rig as routed
 from tests.support.destination_messages import add
 from tests.support.destination_stub import DestinationStub
 from tests.support.origin import origin, talk
-from tests.support.policy_stub import PolicyStub, server
+from tests.support.policy_stub import PolicyStub, backend, detected, outbound_route, server
 from tests.support.series import by, series
 from tests.support.sidecar import InProcess, sidecar
 from tests.support.wait import eventually_async
@@ -64,6 +67,25 @@ async def test_a_service_is_named_by_its_profile_or_else_by_its_name() -> None:
     for name in ("web", "other"):
         labels = {*service("parent", name), *service("backend", name), ("endpoint_state", "ready")}
         assert ready[frozenset(labels)] == 1
+
+
+async def test_what_routes_lead_to_is_of_the_parent_that_was_asked_for() -> None:
+    canary = outbound_route(backend(V2), name="canary", path="/v2")
+    rest = outbound_route(backend(POLICED), name="rest", path="/")
+    async with routed(detected(POLICED, canary, rest), target=POLICED) as made:
+        for path in ("/v2", "/web"):
+            got = await made.ask(GET.replace(b"GET /", b"GET " + path.encode()))
+            assert got.startswith(b"HTTP/1.1 200 ")
+        text = told(made.proxy)
+    parent, v2 = (one.partition(".")[0] for one in (POLICED, V2))
+    named = {
+        (dict(labels)["parent_name"], dict(labels)["backend_name"])
+        for labels, count in series(text, "outbound_http_balancer_p2c_endpoints").items()
+        if count
+    }
+    assert named == {(parent, parent), (parent, v2)}
+    spoken = series(text, "outbound_tcp_protocol_connections_total")
+    assert {dict(labels)["parent_name"] for labels in spoken} == {parent}
 
 
 async def test_what_is_no_service_is_told_as_such_and_fails_by_its_reason() -> None:
