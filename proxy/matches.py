@@ -56,10 +56,11 @@ EVERYTHING: Final = Match()
 
 
 class Step(NamedTuple):
-    """Requests, and the number of the route whose they are."""
+    """Requests, and whose they are: the number of the route, and of the rule among those of all routes."""
 
     match: Match
     route: int
+    rule: int = 0
 
 
 def steps_of(routes: Iterable[Any]) -> tuple[Step, ...]:
@@ -67,15 +68,16 @@ def steps_of(routes: Iterable[Any]) -> tuple[Step, ...]:
     what cannot be understood, or is too much.
     """
     ranked: list[tuple[_Rank, Step]] = []
-    for number, route in enumerate(routes):
-        for rule in route.rules:
-            found = _matches(route, rule.matches)
-            for host_rank, host in _hosts(route.hosts):
-                for rank, match in found:
-                    step = Step(match._replace(host=host), number)
-                    ranked.append(((*host_rank, *rank), step))
-            if len(ranked) > RULES_MAX:
-                raise ValueError(f"routes with more than {RULES_MAX} conditions")
+    rules = ((number, route, rule) for number, route in enumerate(routes) for rule in route.rules)
+    for at, (number, route, rule) in enumerate(rules):
+        found = _matches(route, rule.matches)
+        for host_rank, host in _hosts(route.hosts):
+            ranked += [
+                ((*host_rank, *rank), Step(match._replace(host=host), number, at))
+                for rank, match in found
+            ]
+        if len(ranked) > RULES_MAX:
+            raise ValueError(f"routes with more than {RULES_MAX} conditions")
     return tuple(step for _, step in sorted(ranked, key=lambda one: one[0]))
 
 

@@ -24,7 +24,6 @@ from linkerd2_py.proxy.discovery.outbound_routes import (
     Injected,
     Routes,
     Rule,
-    steps,
 )
 from linkerd2_py.proxy.discovery.ways import Balanced, Direct, Refused, Way
 from linkerd2_py.proxy.policy.messages import reference, seconds
@@ -131,7 +130,7 @@ def _routes(protocol: Any, rules: tuple[_Rule, ...], *, parent: meta.Metadata) -
         for one in rules
     )
     grpc = isinstance(protocol, outbound.ProxyProtocol.Grpc)
-    return Routes(object_ref(parent), made, steps(protocol.routes), grpc=grpc)
+    return Routes(object_ref(parent), made, matches.steps_of(protocol.routes), grpc=grpc)
 
 
 # ---- the decision

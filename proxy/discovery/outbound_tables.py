@@ -14,7 +14,6 @@ from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.metrics.routes import RouteMetrics
 from linkerd2_py._ext.policy import match
 from linkerd2_py._ext.policy.match import Condition
-from linkerd2_py._ext.policy.regex import Regex
 from linkerd2_py._ext.policy.route_table import RouteTable
 from linkerd2_py._ext.route.target import Target
 from linkerd2_py.proxy.discovery.gently import gently
@@ -22,12 +21,12 @@ from linkerd2_py.proxy.discovery.messages import Labels
 from linkerd2_py.proxy.discovery.outbound_routes import (
     Destination,
     HttpRoutes,
-    Match,
     Routes,
     Rule,
-    Value,
 )
 from linkerd2_py.proxy.discovery.ways import Balanced, Direct, Refused, Way
+from linkerd2_py.proxy.matches import condition_of
+from linkerd2_py.proxy.patterns import Patterns
 
 PlanOf = Callable[[Rule, Routes], Plan]
 TargetOf = Callable[[Way], Target | None]
@@ -35,15 +34,13 @@ TargetOf = Callable[[Way], Target | None]
 
 _NO_ROUTE: Final = Refused(404, "no route matches")
 _NO_BACKEND: Final = Refused(500, "the route has no backend")
-_PATTERNS_MAX: Final = 4 << 20
-"""Bytes of the tables of all patterns of one policy."""
 
 
 async def compile_table(routes: HttpRoutes, *, plan_of: PlanOf) -> RouteTable:
     """Its requests follow the plan of their rule; those that no rule means are refused. ValueError for a
     pattern that cannot be compiled.
     """
-    patterns = _Patterns()
+    patterns = Patterns()
     rules = []
     if routes.of_http2 is not None:
         of_http2 = match.http2()
@@ -67,9 +64,7 @@ def leads_to(routes: HttpRoutes) -> set[Balanced | Direct]:
     return {way for way in ways if not isinstance(way, Refused)}
 
 
-def _rules(
-    routes: Routes, patterns: _Patterns, plan_of: PlanOf
-) -> Iterable[tuple[Condition, Plan]]:
+def _rules(routes: Routes, patterns: Patterns, plan_of: PlanOf) -> Iterable[tuple[Condition, Plan]]:
     plans = [plan_of(rule, routes) for rule in routes.rules]
     for step in routes.steps:
         yield condition_of(step.match, patterns=patterns), plans[step.rule]
@@ -114,51 +109,3 @@ class RulePlans:
             refusal = Refusal(way.status, way.text)
             return EngineWay(weight=weight, refusal=refusal, metrics=metrics)
         return EngineWay(self._target_of(way), weight=weight, metrics=metrics)
-
-
-# ---- conditions
-
-
-def condition_of(said: Match, *, patterns: _Patterns) -> Condition:
-    """ValueError for a pattern that cannot be compiled."""
-    found = [*_path(said, patterns=patterns)]
-    if said.method:
-        found.append(match.method(said.method.encode()))
-    if said.host.startswith("*."):
-        found.append(match.host_below(said.host[2:].encode()))
-    elif said.host:
-        found.append(match.host(said.host.encode()))
-    found += [match.header(one.name.encode(), patterns.value(one)) for one in said.headers]
-    found += [match.query(one.name.encode(), patterns.value(one)) for one in said.parameters]
-    return found[0] if len(found) == 1 else match.all_of(found)
-
-
-def _path(said: Match, *, patterns: _Patterns) -> Iterable[Condition]:
-    path = said.path.encode()
-    if said.path_kind == "exact":
-        yield match.path(path)
-    elif said.path_kind == "prefix":
-        yield match.path_prefix(path)
-    elif said.path_kind == "regex":
-        yield match.path_regex(patterns.compiled(path))
-
-
-class _Patterns:
-    """The patterns of one policy: each is compiled once, and all together are bounded."""
-
-    def __init__(self) -> None:
-        self._known: dict[bytes, Regex] = {}
-        self._size = 0
-
-    def value(self, said: Value) -> bytes | Regex:
-        return self.compiled(said.value) if said.is_regex else said.value
-
-    def compiled(self, pattern: bytes) -> Regex:
-        found = self._known.get(pattern)
-        if found is None:
-            found = Regex(pattern)
-            self._size += found.size
-            if self._size > _PATTERNS_MAX:
-                raise ValueError("the patterns of the policy are too large together")
-            self._known[pattern] = found
-        return found

@@ -1,6 +1,5 @@
-"""Outbound routes: which rule the engine lets a request follow, beside a model that compares all rules as
-Linkerd's proxy does: the most specific host, then the longest piece of the path, then the most fields,
-parameters and methods, then the first.
+"""Outbound routes: which rule the engine lets a request follow, beside a model that compares all rules as the
+Gateway API says: the most specific host, then path, a method, the most fields and parameters, then the first.
 """
 
 import asyncio
@@ -68,7 +67,7 @@ def model(routes: Iterable[Any], request: Request) -> tuple[int, int] | None:
         for at, rule in enumerate(route.rules):
             of = grpc_rank if isinstance(route, outbound.GrpcRoute) else http_rank
             ranks = [of(one, request) for one in rule.matches]
-            default = (0, 0, 0) if isinstance(route, outbound.GrpcRoute) else (1, 0, 0, False)
+            default = (0, 0, 0) if isinstance(route, outbound.GrpcRoute) else ((0, 0), False, 0, 0)
             found = max((one for one in ranks if one is not None), default=None)
             rank = found if ranks else default
             if rank is not None and (best is None or (host, rank) > best[0]):
@@ -85,33 +84,28 @@ def host_rank(message: http_route.HostMatch, host: str) -> tuple[int, int] | Non
 
 
 def http_rank(message: http_route.HttpRouteMatch, request: Request) -> tuple[Any, ...] | None:
-    length: int | None = 1
+    path: tuple[int, int] | None = (0, 0)
     if message.HasField("path"):
-        length = path_length(message.path, request.path)
-    if length is None or not all(has(one, request.fields) for one in message.headers):
+        path = path_rank(message.path, request.path)
+    if path is None or not all(has(one, request.fields) for one in message.headers):
         return None
     if not all(has(one, request.query, exact_name=True) for one in message.query_params):
         return None
     named = message.HasField("method")
     if named and method_name(message.method) != request.method:
         return None
-    return length, len(message.headers), len(message.query_params), named
+    return path, named, len(message.headers), len(message.query_params)
 
 
-def path_length(message: http_route.PathMatch, path: str) -> int | None:
+def path_rank(message: http_route.PathMatch, path: str) -> tuple[int, int] | None:
+    """A whole path, a pattern, a beginning."""
     kind = message.WhichOneof("kind")
     if kind == "exact":
-        return len(path) if message.exact == path else None
+        return (2, len(path)) if message.exact == path else None
     if kind == "regex":
-        return len(path) if re.fullmatch(message.regex, path) else None
-    if message.prefix == "/":
-        return 1
+        return (1, 0) if re.fullmatch(message.regex, path) else None
     prefix = message.prefix.rstrip("/")
-    trimmed = path.rstrip("/")
-    if not trimmed.startswith(prefix):
-        return None
-    rest = trimmed[len(prefix) :]
-    return len(prefix) if not rest or rest.startswith("/") else None
+    return (0, len(prefix)) if not prefix or f"{path}/".startswith(f"{prefix}/") else None
 
 
 def has(message: Any, values: Iterable[tuple[str, str]], *, exact_name: bool = False) -> bool:
@@ -136,11 +130,16 @@ def method_name(message: Any) -> str:
 
 
 def grpc_rank(message: grpc_route.GrpcRouteMatch, request: Request) -> tuple[int, int, int] | None:
-    parts = request.path.split("/")
     rpc = message.rpc
-    if request.method != "POST" or parts[0] or len(parts) < 3:
-        return None
-    if (rpc.service and rpc.service != parts[1]) or (rpc.method and rpc.method != parts[2]):
+    if not (rpc.service or rpc.method or message.headers):
+        return 0, 0, 0
+    begins = f"{request.path}/".startswith(f"/{rpc.service}/") and not rpc.method
+    _, service, method, *more = [*request.path.split("/"), "", ""]
+    is_call = request.path.count("/") == 2 and service and method and not any(more)
+    named = rpc.service in ("", service) and rpc.method in ("", method)
+    if request.method != "POST" or not (
+        begins if rpc.service and not rpc.method else is_call and named
+    ):
         return None
     if not all(has(one, request.fields) for one in message.headers):
         return None
