@@ -134,6 +134,8 @@ cdef class Arrival(Securing):
             return 0
         self.timeout = Timer(self, 0)
         self.began = self.server.loop.now
+        if self.target is not None:
+            self.target.counts().expect()
         self.wait()
         return self.look()
 

@@ -21,6 +21,8 @@ cdef class Tally:
     cdef Detections detections
     cdef Errors http, tcp
     cdef Counter connections
+    # What a connection speaks is being looked at: from now on the series are there.
+    cdef int expect(self) except -1
     cdef int detected(self, Detected result, int64_t took_ns) except -1
     cdef int http_failed(self, ResponseError error) except -1
     cdef int tcp_failed(self, ResponseError error) except -1

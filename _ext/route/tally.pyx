@@ -13,11 +13,15 @@ cdef bytes CONNECTIONS = b"Connections by what discovery says that they speak; d
 
 cdef class Tally:
     cdef int detected(self, Detected result, int64_t took_ns) except -1:
-        if not L5D_METRICS:
-            return 0
-        if self.detections is None:
+        if L5D_METRICS:
+            self.expect()
+            self.detections.observe(result, took_ns)
+        return 0
+
+    cdef int expect(self) except -1:
+        if self.detections is None and L5D_METRICS:
             self.detections = detections(self.registry, self.direction, self.owner)
-        return self.detections.observe(result, took_ns)
+        return 0
 
     cdef int http_failed(self, ResponseError error) except -1:
         if self.http is None:

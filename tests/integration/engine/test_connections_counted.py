@@ -62,8 +62,11 @@ async def test_http_of_either_version_and_what_is_none() -> None:
 
 async def test_a_client_that_waits_for_its_server() -> None:
     async with engine() as made, echo() as server:
-        address = forwarded(made, server, detect_timeout_ns=150 * MS)
+        address = forwarded(made, server, detect_timeout_ns=1_000 * MS)
         reader, writer = await asyncio.open_connection(*address)
+        # Whoever computes an increase sees the first of them, too.
+        name = f"outbound_{DETECTED}"
+        await eventually_async(lambda: list(series(made.metrics(), name).values()) == [0] * 5)
         await eventually_async(lambda: found(made) == {"read_timeout": 1})
         writer.write(b"late")
         writer.write_eof()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from linkerd2_py._ext.exchange.passage import Passage
 from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.route.client import Permission
 from linkerd2_py._ext.route.endpoint_spec import EndpointSpec
@@ -201,7 +202,7 @@ async def test_an_inbound_error_says_whose_it_is() -> None:
 
 
 async def test_what_policy_refuses_it_counts_itself() -> None:
-    no = Permission(refusal="no")
+    no = Permission(otherwise=Passage(refusal="no"))
     async with engine() as made, origin(lambda _head, _body: OK) as server:
         plain = made.inbound(server.address, authorize=lambda *_: no)
         assert (await talk(plain, GET, until=b"\r\n\r\n")).startswith(b"HTTP/1.1 403 ")
