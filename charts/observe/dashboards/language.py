@@ -139,7 +139,6 @@ def _datasource() -> Json:
         "includeAll": False,
         "multi": False,
         "options": [],
-        "current": {},
         "skipUrlSync": False,
     }
 
@@ -161,7 +160,6 @@ def _variable(one: Variable) -> Json:
         **({"allValue": ".*"} if one.all_of_them else {}),
         "multi": False,
         "options": [],
-        "current": {},
         "skipUrlSync": False,
     }
 
@@ -262,13 +260,20 @@ def _options(panel: Panel) -> Json:
             "justifyMode": "auto",
             "orientation": "auto",
             "textMode": "auto",
+            "wideLayout": True,
+            "showPercentChange": False,
+            "percentChangeColorMode": "standard",
         }
     if panel.kind == "table":
-        return {"showHeader": True, "footer": {"show": False, "reducer": ["sum"], "fields": ""}}
+        return {
+            "frameIndex": 0,
+            "showHeader": True,
+            "footer": {"show": False, "reducer": ["sum"], "fields": ""},
+        }
     if panel.kind == "heatmap":
         return {"calculate": False, "yAxis": {"unit": panel.unit}, "legend": {"show": True}}
     return {
-        "legend": {"displayMode": "list", "placement": "bottom", "calcs": []},
+        "legend": {"showLegend": True, "displayMode": "list", "placement": "bottom", "calcs": []},
         "tooltip": {"mode": "multi", "sort": "desc"},
     }
 

@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _build(_root: Path, given: argparse.Namespace) -> int:
     further = (programs.PROMETHEUS,) if given.pods else ()
-    for module in (programs.KUBERNETES, programs.TOOLS, *further):
+    for module in (programs.KUBERNETES, programs.TOOLS, programs.GRAFANA_SCHEMA, *further):
         print(module.build())
     return 0
 

@@ -119,6 +119,8 @@ TOOLS: Final = Module(
 PROMETHEUS: Final = Module(
     "prometheus", ["github.com/prometheus/prometheus/cmd/prometheus"], ["prometheus"]
 )
+# Grafana's own schema, as a program that judges dashboards: no Grafana is needed for that.
+GRAFANA_SCHEMA: Final = Module("grafana", ["."], ["grafana-schema"])
 
 
 def version() -> str:

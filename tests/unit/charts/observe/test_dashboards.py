@@ -125,7 +125,7 @@ _ROW = _object(
 )
 _VARIABLE = {
     "type": "object",
-    "required": ["name", "type", "query", "refresh", "hide", "multi", "includeAll", "current", "options"],
+    "required": ["name", "type", "query", "refresh", "hide", "multi", "includeAll", "options"],
     "properties": {
         "name": {"type": "string", "pattern": r"^\w+$"},
         "type": {"enum": ["query", "datasource"]},
@@ -135,7 +135,6 @@ _VARIABLE = {
         "multi": {"type": "boolean"},
         "includeAll": {"type": "boolean"},
         "options": _list({}),
-        "current": {"type": "object"},
     },
     "if": {"properties": {"type": {"const": "query"}}},
     "then": {
