@@ -16,8 +16,11 @@ from linkerd2_py._ext.tls.identity cimport LocalIdentity, ServerIdentity
 
 cdef class Dialer(Backend):
     """The part of an endpoint that dials."""
-    # Where the same program may listen instead, or None. A refused connect exchanges it for `address`: later
-    # ones begin with what is left.
+    # Where connects begin: `address`, which is what it is called by wherever it is told of, or where the same
+    # program was found instead.
+    cdef Address at
+    # Where the same program may listen instead, or None. A refused connect exchanges it for `at`: later ones
+    # begin with what is left.
     cdef Address other
     cdef Loop loop
     cdef PoolSettings settings
@@ -40,7 +43,7 @@ cdef class Dialer(Backend):
     cdef int dial_plain(self, Dial dial) except -1
     cdef int dial_secured(self, Dial dial) except -1
     cdef int note_dial(self, Wants wants, int change) except -1
-    # True once a dial, which goes on at `address`
+    # True once a dial, which goes on at `at`
     cdef bint has_another_way(self, Dial dial, FaultKind kind)
     cdef int announce(self, Dial dial, Transport transport) except -1
     cdef int connected(self, Dial dial, Transport transport) except -1

@@ -53,8 +53,8 @@ cdef class Dialer(Backend):
     cdef int dial_plain(self, Dial dial) except -1:
         cdef PoolSettings settings = self.settings
         dial.dialer = self
-        dial.where = self.address
-        connect(self.loop, self.address, dial, settings.connect_timeout_ns, settings.socket, self.tcp)
+        dial.where = self.at
+        connect(self.loop, self.at, dial, settings.connect_timeout_ns, settings.socket, self.tcp)
         return 0
 
     cdef int dial_secured(self, Dial dial) except -1:
@@ -97,8 +97,8 @@ cdef class Dialer(Backend):
             return False
         dial.again = True
         # Of several dials that are refused at once only the first finds it not yet exchanged.
-        if dial.where is self.address:
-            self.address, self.other = self.other, self.address
+        if dial.where is self.at:
+            self.at, self.other = self.other, self.at
         return True
 
     cdef bint was_told(self, Transport transport):

@@ -57,7 +57,7 @@ cdef class Endpoint(Dialer):
         self.settings = settings
         self.http2_limits = settings.limits
         self.pings_idle = True
-        self.address = address
+        self.address = self.at = address
         self.other = other
         self.h2 = h2
         self.alone = alone

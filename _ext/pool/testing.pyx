@@ -162,6 +162,9 @@ cdef class Door:
     def address(self):
         return self.endpoint.address.host, self.endpoint.address.port
 
+    def at(self):
+        return self.endpoint.at.host, self.endpoint.at.port
+
     def state(self):
         cdef Endpoint endpoint = self.endpoint
         return {

@@ -1,5 +1,6 @@
 """Tap.Observe of whole proxies, asked by gRPC's own client over mutual TLS."""
 
+import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.support.tapped import (
     TAP_IDENTITY,
     as_client,
     asked,
+    entitled,
     id_of,
     kind_of,
     observing,
@@ -54,6 +56,33 @@ async def test_a_request_is_told_of_from_its_beginning_to_its_end(tmp_path: Path
         assert ended.http.response_end.response_bytes == 2
         assert not ended.http.response_end.eos.WhichOneof("end")
         assert not begun.http.request_init.HasField("headers")
+
+
+async def test_a_workload_of_the_other_family_is_told_of_as_it_was_called(tmp_path: Path) -> None:
+    """By metrics and by taps alike: as the address that its client called, wherever the proxy found it."""
+
+    async def serve(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(OK)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "::1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with (
+        server,
+        certified(tmp_path) as mesh,
+        tapped(mesh, ("127.0.0.1", port), INBOUND_IPS="127.0.0.1,::1") as proxy,
+        entitled(proxy, mesh) as channel,
+        observing(channel, asked()) as watching,
+    ):
+        for _ in range(2):
+            await talk(proxy.static(direction="inbound"), GET, until=b"ok")
+        await watching.until(lambda events: len(events) == 6)
+        for event in watching.events:
+            assert event.destination.ip.ipv4 == 0x7F000001
+            assert event.destination.port == port
+        text = b"".join(proxy.proxy.parts.registry.render()).decode()
+        told = [line for line in text.splitlines() if line.startswith("response_total{")]
+        assert [f'target_addr="127.0.0.1:{port}"' in line for line in told] == [True]
 
 
 @pytest.mark.parametrize("who", ["plain", "nobody", "another"])
