@@ -143,6 +143,7 @@ cdef class Exchange(Waiter):
     cdef int show_trailers(self, Head trailers) except -1
     cdef int show_end(self, End why) except -1
     # ---- the response
+    cdef int edit_response(self, Head head) except -1
     cdef int open_tunnel(self, Head head) except -1
     cdef int response_ended(self) except -1
     cdef int first_byte(self) except -1

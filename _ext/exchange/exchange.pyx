@@ -194,6 +194,8 @@ cdef class Exchange(Waiter):
             return self.logical.await_profile(self)
         if plan.refusal is not None and plan.refusal.means():
             return self.fail(response_to_refusal(plan.refusal))
+        if plan.request_edits is not None:
+            plan.request_edits.apply(self.request)
         return self.logical.choose(self) if plan.ways is None else self.take_way()
 
     cdef int take_way(self) except -1:
@@ -203,6 +205,8 @@ cdef class Exchange(Waiter):
             way.metrics.requests.count += 1
         if way.refusal is not None and way.refusal.means():
             return self.fail(response_to_refusal(way.refusal))
+        if way.request_edits is not None:
+            way.request_edits.apply(self.request)
         if way.logical is not None:
             self.home = self.logical
             self.logical = way.logical
@@ -507,6 +511,7 @@ cdef class Exchange(Waiter):
         self.response = RESPONSE_HEAD
         fit_response(&self.translation, head, self.backend, self.router.outbound)
         if self.plan is not None:
+            self.edit_response(head)
             self.show_response(head)
         if opens_tunnel(&self.translation, head.status):
             return self.open_tunnel(head)
@@ -517,6 +522,13 @@ cdef class Exchange(Waiter):
             return self.response_ended()
         if self.server.send_head(head) == SEND_FULL:
             self.hold_client()
+        return 0
+
+    cdef int edit_response(self, Head head) except -1:
+        if self.way is not None and self.way.response_edits is not None:
+            self.way.response_edits.apply(head)
+        if self.plan.response_edits is not None:
+            self.plan.response_edits.apply(head)
         return 0
 
     cdef int open_tunnel(self, Head head) except -1:

@@ -2,6 +2,7 @@
 
 from cython cimport final
 from libc.stdint cimport uint32_t
+from linkerd2_py._ext.exchange.edits cimport Edits
 from linkerd2_py._ext.metrics.http cimport Classification, HttpMetrics
 from linkerd2_py._ext.metrics.routes cimport RouteMetrics
 
@@ -49,6 +50,8 @@ cdef class Plan:
     cdef readonly Refusal refusal
     # Owned, or None: where its requests go, chosen for each; None: to their target.
     cdef readonly Ways ways
-    cdef bint steers                  # one of the three
+    # Owned, or None: what is changed of its requests before they take a way, and of servers' responses
+    cdef readonly Edits request_edits, response_edits
+    cdef bint steers                  # there is something of the above but for responses
     # Owned, or None: what becomes of its requests, as outbound policy's families have it
     cdef readonly RouteMetrics route

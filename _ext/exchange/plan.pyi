@@ -1,5 +1,6 @@
 from collections.abc import Iterable
 
+from linkerd2_py._ext.exchange.edits import Edits
 from linkerd2_py._ext.exchange.observe import Observer
 from linkerd2_py._ext.metrics.http import HttpMetrics
 from linkerd2_py._ext.metrics.routes import RouteMetrics
@@ -55,6 +56,8 @@ class Plan:
         refusal: Refusal | None = None,
         ways: Ways | None = None,
         route: RouteMetrics | None = None,
+        request_edits: Edits | None = None,
+        response_edits: Edits | None = None,
     ) -> None:
         """`pending`: nothing is decided yet, and requests wait for the profile of their target. `refusal`:
         they go no further. `ways`: where they go; None: to their target."""

@@ -50,6 +50,7 @@ cdef class Plan:
     def __init__(
         self, *, observers=(), HttpMetrics metrics=None, ResponseClasses classes=None, tuple labels=None,
         bint pending=False, Refusal refusal=None, Ways ways=None, RouteMetrics route=None,
+        Edits request_edits=None, Edits response_edits=None,
     ):
         self.observers = tuple(observers)
         for observer in self.observers:
@@ -63,7 +64,11 @@ cdef class Plan:
         self.refusal = refusal
         self.ways = ways
         self.route = route
-        self.steers = pending or refusal is not None or ways is not None
+        self.request_edits = request_edits
+        self.response_edits = response_edits
+        self.steers = (
+            pending or refusal is not None or ways is not None or request_edits is not None
+        )
 
     def __repr__(self):
         return f"<Plan observers={len(self.observers)}>"

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
+from linkerd2_py._ext.exchange.edits import Edits
 from linkerd2_py._ext.exchange.observe import Observer
 from linkerd2_py._ext.exchange.plan import Plan
 from linkerd2_py._ext.exchange.ways import Split
@@ -151,3 +152,4 @@ class Line:
     def __len__(self) -> int: ...
 
 def picks(split: Split, times: int) -> list[int]: ...
+def edited(edits: Edits, fields: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]: ...

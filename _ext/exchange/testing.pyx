@@ -10,6 +10,7 @@ from linkerd2_py._ext.exchange.backend cimport (
     UNAVAILABLE_SHED,
     Backend, Logical, Router, Waiter, WaiterQueue,
 )
+from linkerd2_py._ext.exchange.edits cimport Edits
 from linkerd2_py._ext.exchange.error_response cimport (
     ErrorResponse, early_body_too_large, error_of_break, head_too_large, identity_not_met, request_refused,
     response_to_fault, response_to_unavailable, send_error_response, send_error_trailers,
@@ -564,3 +565,21 @@ def picks(Split split not None, int times):
     """Which of its ways so many requests take."""
     cdef list ways = list(split.ways)
     return [ways.index(split.pick()) for _ in range(times)]
+
+
+def edited(Edits edits not None, list fields not None):
+    """The fields of a head that were these, after that."""
+    cdef Head head = take_head()
+    cdef Field* field
+    cdef bytes name, value
+    cdef int i
+    try:
+        for name, value in fields:
+            head.add(name, len(name), value, len(value), field_id(name, len(name)), 0)
+        edits.apply(head)
+        return [
+            (head.fields[i].name[:head.fields[i].name_len], head.fields[i].value[:head.fields[i].value_len])
+            for i in range(head.count) if not head.fields[i].flags & FIELD_DROPPED
+        ]
+    finally:
+        drop_head(head)

@@ -3,6 +3,7 @@
 from cython cimport final
 from libc.stdint cimport uint64_t
 from linkerd2_py._ext.exchange.backend cimport Logical
+from linkerd2_py._ext.exchange.edits cimport Edits
 from linkerd2_py._ext.exchange.plan cimport Refusal, Ways
 from linkerd2_py._ext.metrics.routes cimport RouteMetrics
 
@@ -13,6 +14,9 @@ cdef class Way:
     cdef readonly Refusal refusal     # owned; None: it leads somewhere
     # Owned; None: not counted. Its requests and their responses.
     cdef readonly RouteMetrics metrics
+    # Owned, or None: what is changed of its requests, behind what their plan changes, and of its responses,
+    # before that
+    cdef readonly Edits request_edits, response_edits
     cdef readonly uint64_t weight
     cdef uint64_t until               # its weight and those of all before it
 

@@ -1,5 +1,6 @@
 from collections.abc import Iterable
 
+from linkerd2_py._ext.exchange.edits import Edits
 from linkerd2_py._ext.exchange.plan import Refusal, Ways
 from linkerd2_py._ext.metrics.routes import RouteMetrics
 from linkerd2_py._ext.route.target import Target
@@ -21,6 +22,8 @@ class Way:
         weight: int = 1,
         refusal: Refusal | None = None,
         metrics: RouteMetrics | None = None,
+        request_edits: Edits | None = None,
+        response_edits: Edits | None = None,
     ) -> None: ...
 
 class Split(Ways):

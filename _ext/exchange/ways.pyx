@@ -11,11 +11,14 @@ cdef uint64_t WEIGHTS_MAX = <uint64_t> 1 << 32
 cdef class Way:
     def __init__(
         self, Logical logical=None, *, uint64_t weight=1, Refusal refusal=None, RouteMetrics metrics=None,
+        Edits request_edits=None, Edits response_edits=None,
     ):
         self.logical = logical
         self.weight = weight
         self.refusal = refusal
         self.metrics = metrics
+        self.request_edits = request_edits
+        self.response_edits = response_edits
 
 
 cdef class Split(Ways):
@@ -41,6 +44,7 @@ cdef Way make_way(Way given, Split split):
     """A copy, for whoever gave it may give it to another split, too."""
     cdef Way way = Way(
         given.logical, weight=given.weight, refusal=given.refusal, metrics=given.metrics,
+        request_edits=given.request_edits, response_edits=given.response_edits,
     )
     split.total += way.weight
     way.until = split.total

@@ -17,6 +17,7 @@ from linkerd2_py.proto.gen import outbound_pb2 as outbound
 from linkerd2_py.proxy import matches
 from linkerd2_py.proxy.addresses import Authority, is_host_name, split_host_port
 from linkerd2_py.proxy.discovery import messages
+from linkerd2_py.proxy.discovery.modifiers import Modifiers, modifier
 from linkerd2_py.proxy.discovery.object_ref import ObjectRef, object_ref
 from linkerd2_py.proxy.discovery.outbound_routes import (
     Destination,
@@ -31,6 +32,10 @@ from linkerd2_py.proxy.policy.messages import reference, seconds
 _NO_ROUTE: Final = "no route matches"
 _NO_BACKEND: Final = "the route has no backend"
 _FORBIDDEN: Final = "outbound policy forbids it"
+_MODIFIED: Final = {
+    "request_header_modifier": "of_requests",
+    "response_header_modifier": "of_responses",
+}
 # What is answered to gRPC's codes; all others: 500.
 _STATUS_OF_CODE: Final = {4: 504, 5: 404, 7: 403, 8: 429, 14: 503}
 
@@ -57,6 +62,8 @@ class _Backend(NamedTuple):
     way: Way
     weight: int
     reference: meta.Metadata
+    modifiers: Modifiers
+    extras: tuple[str, ...]
 
 
 class _Rule(NamedTuple):
@@ -68,6 +75,7 @@ class _Rule(NamedTuple):
     means_all: bool
     backends: tuple[_Backend, ...]
     injected: Injected | None
+    modifiers: Modifiers
     way: Way | None
     extras: tuple[str, ...]
 
@@ -122,10 +130,11 @@ def _routes(protocol: Any, rules: tuple[_Rule, ...], *, parent: meta.Metadata) -
         Rule(
             object_ref(one.route),
             tuple(
-                Destination(each.way, each.weight, object_ref(each.reference))
+                Destination(each.way, each.weight, object_ref(each.reference), each.modifiers)
                 for each in one.backends
             ),
             injected=one.injected,
+            modifiers=one.modifiers,
         )
         for one in rules
     )
@@ -239,13 +248,15 @@ def _rules(routes: Iterable[Any]) -> Iterator[_Rule]:
 
 def _rule(route: meta.Metadata, rule: Any, *, means_all: bool) -> _Rule:
     backends = tuple(_backends(rule.backends))
-    injected, extras = _filtered(rule.filters)
+    injected, modifiers, extras = _filtered(rule.filters)
+    extras += [extra for one in backends for extra in one.extras]
     if _says(rule, "retry"):
         extras.append("retries")
     if _says(rule, "requestTimeout") or (_says(rule, "timeouts") and rule.timeouts.ListFields()):
         extras.append("timeouts")
     way = _always(injected) or _way_of(backends)
-    return _Rule(route, means_all, backends, injected, way, tuple(extras))
+    extras = list(dict.fromkeys(extras))
+    return _Rule(route, means_all, backends, injected, modifiers, way, tuple(extras))
 
 
 def _way_of(backends: tuple[_Backend, ...]) -> Way | None:
@@ -286,8 +297,11 @@ def _backend(message: Any, *, weight: int) -> _Backend:
     reference(backend.metadata)
     _check_resource(backend.metadata)
     seconds(backend.queue, "failfast_timeout")
-    injected, _ = _filtered(message.filters)
-    return _Backend(_always(injected) or _way(backend), weight, backend.metadata)
+    injected, modifiers, extras = _filtered(message.filters)
+    if injected is not None and _always(injected) is None:
+        extras.append("failures of a share of one backend's requests")
+    way = _always(injected) or _way(backend)
+    return _Backend(way, weight, backend.metadata, modifiers, tuple(extras))
 
 
 def _way(backend: outbound.Backend) -> Way:
@@ -314,9 +328,10 @@ def _balanced(balancer: outbound.Backend.BalanceP2c) -> Authority:
     return Authority(host.lower(), port)
 
 
-def _filtered(filters: Iterable[Any]) -> tuple[Injected | None, list[str]]:
-    """What is refused, and what is not done."""
+def _filtered(filters: Iterable[Any]) -> tuple[Injected | None, Modifiers, list[str]]:
+    """What is refused, what is changed, and what is not done."""
     found: Injected | None = None
+    modifiers = Modifiers()
     extras = []
     for one in filters:
         kind = one.WhichOneof("kind")
@@ -326,12 +341,17 @@ def _filtered(filters: Iterable[Any]) -> tuple[Injected | None, list[str]]:
             injected = Injected(Refused(403, _FORBIDDEN))
         elif kind == "failure_injector":
             injected = _shared(one.failure_injector)
+        elif kind in _MODIFIED and getattr(modifiers, _MODIFIED[kind]) is None:
+            made, left_out = modifier(getattr(one, kind))
+            modifiers = modifiers._replace(**{_MODIFIED[kind]: made})
+            extras += left_out
+            continue
         else:
             extras.append(kind.replace("_", " "))
             continue
         if found is None or (_always(found) is None and _always(injected) is not None):
             found = injected
-    return found, extras
+    return found, modifiers, extras
 
 
 def _shared(injector: Any) -> Injected:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from linkerd2_py.proxy.discovery.modifiers import UNCHANGED, Modifiers
 from linkerd2_py.proxy.discovery.object_ref import ObjectRef
 from linkerd2_py.proxy.discovery.ways import Refused, Way
 from linkerd2_py.proxy.matches import Step
@@ -17,6 +18,7 @@ class Destination(NamedTuple):
     way: Way
     weight: int
     backend: ObjectRef
+    modifiers: Modifiers = UNCHANGED
 
 
 class Injected(NamedTuple):
@@ -33,6 +35,7 @@ class Rule(NamedTuple):
     route: ObjectRef
     destinations: tuple[Destination, ...]
     injected: Injected | None = None
+    modifiers: Modifiers = UNCHANGED
 
 
 class Routes(NamedTuple):

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from linkerd2_py._ext.exchange.edits import Edits
 from linkerd2_py._ext.exchange.plan import Plan, Refusal
 from linkerd2_py._ext.exchange.ways import Split
 from linkerd2_py._ext.exchange.ways import Way as EngineWay
@@ -18,6 +19,7 @@ from linkerd2_py._ext.policy.route_table import RouteTable
 from linkerd2_py._ext.route.target import Target
 from linkerd2_py.proxy.discovery.gently import gently
 from linkerd2_py.proxy.discovery.messages import Labels
+from linkerd2_py.proxy.discovery.modifiers import Modifier
 from linkerd2_py.proxy.discovery.outbound_routes import (
     Destination,
     HttpRoutes,
@@ -96,7 +98,13 @@ class RulePlans:
             )
             for one in rule.destinations
         ]
-        return Plan(refusal=refusal, ways=Split(ways), route=route)
+        return Plan(
+            refusal=refusal,
+            ways=Split(ways),
+            route=route,
+            request_edits=_edits(rule.modifiers.of_requests),
+            response_edits=_edits(rule.modifiers.of_responses),
+        )
 
     def _metrics(self, labels: Labels, routes: Routes, *, of: bool = False) -> RouteMetrics | None:
         if self._registry is None:
@@ -108,4 +116,14 @@ class RulePlans:
         if isinstance(way, Refused):
             refusal = Refusal(way.status, way.text)
             return EngineWay(weight=weight, refusal=refusal, metrics=metrics)
-        return EngineWay(self._target_of(way), weight=weight, metrics=metrics)
+        return EngineWay(
+            self._target_of(way),
+            weight=weight,
+            metrics=metrics,
+            request_edits=_edits(destination.modifiers.of_requests),
+            response_edits=_edits(destination.modifiers.of_responses),
+        )
+
+
+def _edits(said: Modifier | None) -> Edits | None:
+    return None if said is None else said.edits()

@@ -482,6 +482,34 @@ def series(text: bytes, family: str) -> dict[str, float]:
     return found
 
 
+async def test_fields_of_requests_and_responses_are_changed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    route = outbound_route(backend(V2))
+    rule = route.rules[0]
+    request = rule.filters.add().request_header_modifier
+    request.add.headers.add(name="X-Added", value=b"rule")
+    request.set.headers.add(name="User-Agent", value=b"set")
+    request.remove.append("x-secret")
+    request.set.headers.add(name="host", value=b"elsewhere")
+    response = rule.filters.add().response_header_modifier
+    response.set.headers.add(name="x-route", value=b"canary")
+    of_backend = rule.backends.random_available.backends[0].backend.filters.add()
+    of_backend.request_header_modifier.add.headers.add(name="x-added", value=b"backend")
+    async with rig(detected(WEB, route)) as made:
+        got = await made.ask(
+            GET.replace(b"\r\n\r\n", b"\r\nX-Secret: 1\r\nuser-agent: curl\r\n\r\n")
+        )
+        assert b"\r\nx-route: canary\r\n" in got
+        (head,) = made.v2.heads
+        assert b"x-secret" not in head.lower()
+        assert b"curl" not in head
+        assert b"\r\nuser-agent: set\r\n" in head
+        assert head.index(b"x-added: rule\r\n") < head.index(b"x-added: backend\r\n")
+        assert b"elsewhere" not in head
+    assert "host is not a route's to change" in caplog.text
+
+
 async def test_requests_are_counted_by_route_and_backend() -> None:
     canary = outbound_route(backend(V2), name="canary", path="/v2")
     canary.metadata.CopyFrom(resource("HTTPRoute", "canary", group="gateway.networking.k8s.io"))

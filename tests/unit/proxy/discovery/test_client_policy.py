@@ -47,7 +47,7 @@ OUTSIDE = Direct(Endpoint(SocketAddr("203.0.113.99", 80)))
         ("crossns", to("web"), to("crossns"), []),
         ("grpcsvc", to("grpcsvc"), None, []),
         ("tlssvc", None, to("tlssvc"), ["TLSRoute tls: routes are not matched"]),
-        ("routed", Refused(500, "Service not found missing"), to("routed"), ["request header modifier"]),
+        ("routed", Refused(500, "Service not found missing"), to("routed"), ["retries, timeouts"]),
     ],
 )  # fmt: skip
 def test_policies_of_linkerds_controller(

@@ -1,0 +1,69 @@
+# cython: language_level=3
+"""Few fields, each found by a look at all of a head."""
+
+import re
+
+from linkerd2_py._ext.exchange.head cimport (
+    FIELD_DROPPED, FIELD_LOWER, H_CONNECTION, H_CONTENT_LENGTH, H_EXPECT, H_HOST, H_HTTP2_SETTINGS,
+    H_KEEP_ALIVE, H_PROXY_CONNECTION, H_TE, H_TRAILER, H_TRANSFER_ENCODING, H_UPGRADE, L5D_FIELDS, Field,
+    equals_lower, field_id,
+)
+
+cdef object NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]{1,256}\Z")
+cdef object VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]{0,4096}\Z")
+cdef enum:
+    # What frames a message, says where it goes, or is ours.
+    FIXED = (
+        1 << H_CONNECTION | 1 << H_CONTENT_LENGTH | 1 << H_EXPECT | 1 << H_HOST | 1 << H_HTTP2_SETTINGS
+        | 1 << H_KEEP_ALIVE | 1 << H_PROXY_CONNECTION | 1 << H_TE | 1 << H_TRAILER
+        | 1 << H_TRANSFER_ENCODING | 1 << H_UPGRADE | L5D_FIELDS
+    )
+
+
+cdef class Edits:
+    def __init__(self, *, add=(), set=(), remove=()):
+        self.added = tuple([valued(name, value) for name, value in add])
+        self.put = tuple([valued(name, value) for name, value in set])
+        self.removed = tuple([named(name) for name in remove])
+
+    cdef int apply(self, Head head) except -1:
+        for name, value, number in self.added:
+            append(head, name, value, number)
+        for name, value, number in self.put:
+            drop(head, name)
+            append(head, name, value, number)
+        for name in self.removed:
+            drop(head, name)
+        return 0
+
+
+cdef bytes named(bytes name):
+    cdef bytes lower = name.lower()
+    if NAME.match(lower) is None:
+        raise ValueError(f"{name!r} is no name of a field")
+    if (FIXED >> field_id(lower, len(lower))) & 1:
+        raise ValueError(f"{lower.decode()} is not a route's to change")
+    return lower
+
+
+cdef tuple valued(bytes name, bytes value):
+    cdef bytes lower = named(name)
+    if VALUE.match(value) is None:
+        raise ValueError(f"{value[:100]!r} is no value of a field")
+    return lower, value.strip(b" \t"), field_id(lower, len(lower))
+
+
+cdef int append(Head head, bytes name, bytes value, int number) except -1:
+    return head.add(name, len(name), value, len(value), number, FIELD_LOWER)
+
+
+cdef int drop(Head head, bytes name) except -1:
+    cdef Field* field
+    cdef const char* text = name
+    cdef size_t length = len(name)
+    cdef int i
+    for i in range(head.count):
+        field = &head.fields[i]
+        if equals_lower(field.name, field.name_len, text, length):
+            field.flags |= FIELD_DROPPED
+    return 0
