@@ -93,7 +93,7 @@ def observed(
 def images_of_all(node: Node, images: None, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Ours, and one of the Prometheus that the chart installs."""
     if not programs.PROMETHEUS.built():
-        pytest.skip("Prometheus is not built: python -m tests.support.cluster build --pods")
+        pytest.skip("Prometheus is not built: ./mesh cluster build --pods")
     load_prometheus(node, tmp_path_factory.mktemp("prometheus"))
 
 
