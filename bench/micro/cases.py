@@ -10,6 +10,7 @@ from bench.micro.frames import PREFACE
 from bench.micro.messages import BROWSER_REQUEST, RESPONSE, SIDECAR_REQUEST
 from bench.micro.proxied import http1_exchanges, http2_exchanges
 from bench.micro.secured import handshakes, leg_exchanges
+from bench.micro.tapped import untapped_exchanges, watched_exchanges
 from linkerd2_py._ext.balance import testing as balance
 from linkerd2_py._ext.balance.p2c import Candidate
 from linkerd2_py._ext.detect.testing import detect_many
@@ -219,6 +220,9 @@ def all_cases() -> dict[str, Case]:
         Case("exchange-http2-routes", partial(http2_exchanges, routes=10), EXCHANGES, 100),
         Case("exchange-http1-policy", partial(http1_exchanges, policy=10), EXCHANGES, 100),
         Case("exchange-http2-policy", partial(http2_exchanges, policy=10), EXCHANGES, 100),
+        Case("exchange-http1-untapped", untapped_exchanges, EXCHANGES, 100),
+        Case("exchange-http1-watched", partial(watched_exchanges, told=False), EXCHANGES, 100),
+        Case("exchange-http1-told", partial(watched_exchanges, told=True), EXCHANGES, 100),
         Case("leg-plain", partial(leg_exchanges, tls=False), EXCHANGES, 100),
         Case("leg-tls", partial(leg_exchanges, tls=True), EXCHANGES, 100),
         Case("tls-handshake", handshakes, 100, 10),

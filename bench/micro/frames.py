@@ -12,9 +12,10 @@ _ACK = END_STREAM = 1
 END_HEADERS = 4
 LARGEST_WINDOW = 2**31 - 1
 _FIRST_WINDOW = 65535
+_INITIAL_WINDOW_SIZE = 4
 
-# Names in HPACK's static table (RFC 7541 appendix A); the first three are whole fields.
-_GET, _HTTP, _OK = 2, 6, 8
+# Names in HPACK's static table (RFC 7541 appendix A); the first four are whole fields.
+_GET, _POST, _HTTP, _OK = 2, 3, 6, 8
 _AUTHORITY, _PATH, _ACCEPT, _CONTENT_LENGTH, _CONTENT_TYPE, _DATE, _SERVER, _USER_AGENT = (
     1, 4, 19, 28, 31, 33, 54, 58,
 )  # fmt: skip
@@ -42,6 +43,23 @@ WINDOW = frame(_WINDOW_UPDATE, 0, 0, (LARGEST_WINDOW - _FIRST_WINDOW).to_bytes(4
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 # What a HEADERS frame of a request without body shows after its length.
 FIRST_REQUEST = bytes([_HEADERS, END_HEADERS | END_STREAM]) + (1).to_bytes(4)
+
+
+def initial_window(size: int) -> bytes:
+    """SETTINGS by which each stream may bring so much."""
+    return frame(_SETTINGS, 0, 0, _INITIAL_WINDOW_SIZE.to_bytes(2) + size.to_bytes(4))
+
+
+def call(stream: int, path: bytes) -> bytes:
+    """A call of gRPC with an empty message."""
+    block = (
+        indexed(_POST, _HTTP)
+        + literal(_PATH, path)
+        + literal(_AUTHORITY, b"tap:4190")
+        + literal(_CONTENT_TYPE, b"application/grpc")
+    )
+    head = frame(_HEADERS, END_HEADERS, stream, block)
+    return head + frame(_DATA, END_STREAM, stream, bytes(5))
 
 
 def request(stream: int) -> bytes:

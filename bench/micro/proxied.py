@@ -90,7 +90,8 @@ class Proxy:
             target.routes = self.table_of_policy()
         host, port = self.listening.getsockname()
         target.replace([EndpointSpec(Address(host, port), h2=h2)])
-        return self.listen(ProxyServer(self.loop, table, direction="outbound", target=target))
+        self.server_made = ProxyServer(self.loop, table, direction="outbound", target=target)
+        return self.listen(self.server_made)
 
     def table_of_routes(self) -> RouteTable:
         """As of a profile, each with series of its own; the last of them means the requests that are sent.
@@ -133,8 +134,12 @@ class Proxy:
         return server.listen(LOOPBACK, 0)
 
     def client(self) -> Connection:
-        address = (self.address.host, self.address.port)
-        return Connection(self.held.enter_context(socket.create_connection(address)), self.loop)
+        return self.connect(self.address)
+
+    def connect(self, address: Address) -> Connection:
+        """To whatever listens on this loop."""
+        to = (address.host, address.port)
+        return Connection(self.held.enter_context(socket.create_connection(to)), self.loop)
 
     def server(self) -> Connection:
         """What the proxy connects to once there is a request."""

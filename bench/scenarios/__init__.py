@@ -11,6 +11,7 @@ from bench.scenarios import (
     idle,
     metrics,
     start,
+    tap,
     tls,
     tunnels,
 )
@@ -23,6 +24,7 @@ _FAMILIES = (
     tls,
     balancing,
     metrics,
+    tap,
     idle,
     start,
     control_plane,

@@ -4,17 +4,14 @@ Everywhere TLS 1.3, P-256 certificates below one issuer, and both ends prove who
 says otherwise.
 """
 
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from statistics import mean
 
 from bench.errors import BenchError, Unavailable
 from bench.programs import Answering, Load
 from bench.results import Sample
 from bench.scenarios.idle import Idle
 from bench.scenarios.scenario import TRAFFIC_COLUMNS, Rig, Scenario
-from bench.scenarios.traffic import Traffic, TrafficStand, new_certificates
+from bench.scenarios.traffic import Traffic, TrafficStand, new_certificates, with_difference
 from bench.subjects.subject import Running, Subject
 
 _MIB = 1 << 20
@@ -62,21 +59,6 @@ class LegStand(TrafficStand):
         between = self.measure(secured)
         after = self.measure(plain, share=0.5)
         return with_difference(between, (before, after))
-
-
-def with_difference(secured: Sample, plain: Sequence[Sample]) -> Sample:
-    """`secured`, and what it costs more than the mean of the plain ones. Errors are those of all."""
-    figures = dict(secured.figures)
-    for unit in ("us_per_exchange", "ms_per_gb"):
-        key = f"cpu_{unit}"
-        costs = [sample.figures[key] for sample in plain if key in sample.figures]
-        if key in figures and costs:
-            figures[f"plain_{unit}"] = mean(costs)
-            figures[f"added_{unit}"] = figures[key] - mean(costs)
-    kinds: Counter[str] = Counter()
-    for sample in (secured, *plain):
-        kinds.update(sample.error_kinds)
-    return Sample(figures, errors=kinds.total(), error_kinds=dict(kinds))
 
 
 _LEG_COLUMNS = (

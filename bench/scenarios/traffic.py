@@ -1,8 +1,10 @@
 """Scenarios of traffic: one load through every subject, in turn, while all of them are up."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from statistics import mean
 
 from bench.accounting import memory_of
 from bench.certificates import Certificates, make_certificates
@@ -160,3 +162,18 @@ def share_of(index: int, *, before: Sequence[int], after: Sequence[int]) -> floa
     counts = [late - early for early, late in zip(before, after, strict=True)]
     total = sum(counts)
     return counts[index] / total if total else 0.0
+
+
+def with_difference(costly: Sample, plain: Sequence[Sample]) -> Sample:
+    """`costly`, and what it costs more than the mean of the plain ones. Errors are those of all."""
+    figures = dict(costly.figures)
+    for unit in ("us_per_exchange", "ms_per_gb"):
+        key = f"cpu_{unit}"
+        costs = [sample.figures[key] for sample in plain if key in sample.figures]
+        if key in figures and costs:
+            figures[f"plain_{unit}"] = mean(costs)
+            figures[f"added_{unit}"] = figures[key] - mean(costs)
+    kinds: Counter[str] = Counter()
+    for sample in (costly, *plain):
+        kinds.update(sample.error_kinds)
+    return Sample(figures, errors=kinds.total(), error_kinds=dict(kinds))

@@ -9,7 +9,7 @@ from bench.subjects.envoy import Envoy, EnvoyPair
 from bench.subjects.haproxy import Haproxy
 from bench.subjects.nghttpx import Nghttpx
 from bench.subjects.nginx import Nginx
-from bench.subjects.ours import Given, Ours, OursInbound, OursPair
+from bench.subjects.ours import Given, Ours, OursInbound, OursPair, OursTapped
 from bench.subjects.pair import Pair
 from bench.subjects.relay import Relay
 from bench.subjects.subject import Subject
@@ -21,6 +21,7 @@ _ALL: tuple[Subject, ...] = (
     Ours("ours-unmetered", package=ROOT / "build" / "unmetered"),
     OursInbound(),
     OursInbound("ours-scraped"),
+    OursTapped(),
     OursPair(),
     Nginx(),
     Nginx("nginx-least", balance="random two least_conn;"),

@@ -5,11 +5,12 @@ metrics, headers.
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.children import Child
 from bench.discovery import AUTHORITY, PORT
+from bench.errors import BenchError
 from bench.native import ROOT
 from bench.subjects.control_plane import control_plane
 from bench.subjects.subject import Family, Running, Site, Subject, free_address, version_of
@@ -103,6 +104,33 @@ class OursInbound(Subject):
         plane = control_plane(site, servers=(), certificates=tls)
         settings = labels | _AUTHENTICATED | plane.identity_of(tls.server)
         return launch_inbound(self.name, site, addresses=addresses, settings=settings)
+
+
+@dataclass(frozen=True, slots=True)
+class OursTapped(Subject):
+    """The inbound side before the servers, which the client of its certificates may tap."""
+
+    name: str = "ours-tapped"
+    family: Family = "ours"
+
+    def missing(self) -> str | None:
+        """Never."""
+        return None
+
+    def version(self) -> str:
+        """Of this tree."""
+        return __version__
+
+    def launch(self, site: Site) -> Running:
+        """A site without certificates has nobody who could tap it. Traffic is in plain text all the same."""
+        if (tls := site.pair_tls) is None:
+            raise BenchError("nobody can prove who taps it")
+        plane = control_plane(site, servers=(), certificates=tls)
+        addresses, tap = free_addresses(site), free_address()
+        settings = {"CONTROL_LISTEN_ADDR": tap, "TAP_SVC_NAME": tls.client.name}
+        settings |= plane.identity_of(tls.server)
+        running = launch_inbound(self.name, site, addresses=addresses, settings=settings)
+        return replace(running, tap=tap)
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,8 @@ class Running:
     targets: tuple[str, ...]
     children: tuple[Child, ...] = ()
     admin: str = ""
+    tap: str = ""
+    """Where it may be tapped."""
 
     @property
     def pids(self) -> tuple[int, ...]:

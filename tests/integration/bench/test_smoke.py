@@ -30,6 +30,7 @@ SCENARIOS = {
     "slow-1-of-10": {"ours", "nginx", "nginx-least", "haproxy", "haproxy-least"},
     "discovery-churn": {"ours", "ours-changing"},
     "scrape-full": {"ours-scraped", "ours-inbound"},
+    "tap-cost": {"ours-tapped"},
     "idle": {"ours", "nginx", "haproxy"},
     "control-plane": {"ours"},
     "start": {"ours", "nginx", "haproxy"},

@@ -2,13 +2,14 @@
 
 import pytest
 
+from bench.errors import BenchError
 from bench.goals import Figure
 from bench.programs import LoadResult
 from bench.results import Sample
 from bench.scenarios import ALL, cross_check
 from bench.scenarios.scenario import Scenario, figures_of
-from bench.scenarios.tls import with_difference
-from bench.scenarios.traffic import Traffic, share_of
+from bench.scenarios.tap import with_told
+from bench.scenarios.traffic import Traffic, share_of, with_difference
 from bench.subjects import PEERS, subjects
 
 
@@ -94,6 +95,28 @@ def test_what_tls_adds_is_the_difference_to_the_mean_of_the_plain_passes() -> No
 def test_where_nothing_was_measured_there_is_no_difference() -> None:
     assert with_difference(Sample({}), (Sample({"cpu_us_per_exchange": 1.0}),)) == Sample({})
     assert with_difference(Sample({"cpu_ms_per_gb": 1.0}), ()) == Sample({"cpu_ms_per_gb": 1.0})
+
+
+def test_what_a_tap_adds_is_told_for_each_request_and_for_one_in_a_hundred() -> None:
+    figures = {
+        "plain_us_per_exchange": 20.0,
+        "added_us_per_exchange": 3.0,
+        "exchanges_per_s": 10_000.0,
+    }
+    found = with_told(Sample(figures, errors=1), [1000.0])
+    assert found.errors == 1
+    assert found.figures == {
+        **figures,
+        "told_per_s": 1000.0,
+        "added_us_per_told": 30.0,
+        "added_percent": 1.5,
+    }
+
+
+@pytest.mark.parametrize("told", [[], [0.0]])
+def test_a_tap_that_hears_nothing_has_measured_nothing(told: list[float]) -> None:
+    with pytest.raises(BenchError, match="told of nothing"):
+        with_told(Sample({}), told)
 
 
 def test_the_share_of_one_server() -> None:
