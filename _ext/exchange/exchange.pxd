@@ -117,6 +117,7 @@ cdef class Exchange(Waiter):
     # ---- the request
     cdef int route(self, Head head) except -1
     cdef int follow(self, Head head) except -1
+    cdef int begin_plan(self, Head head) except -1
     cdef int steer(self) except -1
     cdef int take_way(self) except -1
     cdef int leave_way(self) except -1

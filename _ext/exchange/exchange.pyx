@@ -167,28 +167,37 @@ cdef class Exchange(Waiter):
         if self.logical is None:
             return 0
         self.counted = True
-        return self.follow(head)
-
-    cdef int follow(self, Head head) except -1:
-        """As its plan says, or else to its target."""
-        cdef bint steers = False
         self.plan = self.router.plan_for(self.logical, head)
         if self.plan is not None:
-            steers = self.plan.steers
-            if L5D_METRICS and self.plan.metrics is not None:
-                self.plan.metrics.request(self.router.loop.now)
-            if self.plan.watched:
-                tell_request(self.plan.observers, self.router.loop, self, head)
+            self.begin_plan(head)
         if self.router.is_forward_proxy():
             if self.translation.is_connect:
                 # What comes through the tunnel is routed.
                 return self.logical.await_profile(self)
             if head.form == FORM_ABSOLUTE:
                 to_origin_form(head)
-        return self.steer() if steers else self.logical.choose(self)
+        return self.logical.choose(self) if self.plan is None else self.steer()
+
+    cdef int follow(self, Head head) except -1:
+        """It waited for its plan; there may be none."""
+        self.plan = self.router.plan_for(self.logical, head)
+        if self.plan is None:
+            return self.logical.choose(self)
+        self.begin_plan(head)
+        return self.steer()
+
+    cdef int begin_plan(self, Head head) except -1:
+        if L5D_METRICS and self.plan.metrics is not None:
+            self.plan.metrics.request(self.router.loop.now)
+        if self.plan.watched:
+            tell_request(self.plan.observers, self.router.loop, self, head)
+        return 0
 
     cdef int steer(self) except -1:
+        """Where its plan says."""
         cdef Plan plan = self.plan
+        if not plan.steers:
+            return self.logical.choose(self)
         if plan.pending:
             self.plan = None
             return self.logical.await_profile(self)
