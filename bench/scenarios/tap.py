@@ -1,7 +1,7 @@
 """What it costs to be watched.
 
-A tap is asked for as much as it may have, so that what it costs stands out of what else the machine does. From
-the cost of one request that it is told of follows what it would cost to be told of one in a hundred.
+A tap is asked for as much as it may have, so that what it costs stands out of what else the machine does.
+From the cost of one request that it is told of follows what it would cost to be told of one in a hundred.
 """
 
 import json
@@ -97,8 +97,8 @@ def with_told(sample: Sample, told: list[float]) -> Sample:
 SCENARIOS: tuple[Scenario, ...] = (
     TappedTraffic(
         "tap-cost",
-        "HTTP/1 keep-alive, 64 connections, 128 B, before, while and after one tap is told of 1,000 requests a "
-        "second over mutual TLS; added CPU % is for one request in 100",
+        "HTTP/1 keep-alive, 64 connections, 128 B, before, while and after one tap is told of 1,000 requests "
+        "a second over mutual TLS; added CPU % is for one request in 100",
         ("ours-tapped",),
         cost="added_us_per_told",
         columns=(

@@ -1,4 +1,4 @@
-"""A real terminal: a program in tmux, which keeps the screen as a person sees it, and what was written to it."""
+"""A real terminal: a program in tmux, which keeps the screen as a person sees it, and all that was written."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ COLUMNS, ROWS = 160, 30
 
 @dataclass(frozen=True, slots=True)
 class Tmux:
-    """One pane of a server of its own. `written` holds every byte that the program wrote to it, `status` how it
-    ended.
+    """One pane of a server of its own. `written` holds every byte that the program wrote to it, `status` how
+    it ended.
     """
 
     socket: Path

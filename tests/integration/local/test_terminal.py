@@ -1,4 +1,6 @@
-"""`top` and `tap` in a real terminal: keys do what they say, and what strangers write into requests is text."""
+"""`top` and `tap` in a real terminal: keys do what they say, and what strangers write into requests is
+text.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,8 @@ workloads:
     outbound: [web-svc]
     env: {{CALLS: "WEB_SVC_ADDR /often 0.05; WEB_SVC_ADDR /seldom 0.5"}}
 """
-# Each would do something if it came to a terminal as it is: a title, a clear screen, a colour by one byte, markup.
+# Each would do something if it came to a terminal as it is: a title, a clear screen, a colour by one byte,
+# markup.
 HOSTILE = {
     b"/title\x1b]2;stolen\x07": "",
     b"/clear\x1b[2J\x1b[H": "",
