@@ -1,4 +1,4 @@
-"""A real terminal: a program in tmux, which keeps the screen as a person sees it, and all that was written."""
+"""A real terminal: a program in tmux, which keeps the screen as a person sees it, and what was written."""
 
 from __future__ import annotations
 

@@ -11,7 +11,8 @@ ROOT = Path(__file__).parents[3]
 IMPORTS = """
 import sys
 import tools.front
-print(*{name.partition('.')[0] for name in sys.modules} & {'pytest', 'hypothesis', 'mypy', 'psutil', 'pexpect'})
+loaded = {name.partition('.')[0] for name in sys.modules}
+print(*loaded & {'pytest', 'hypothesis', 'mypy', 'psutil', 'pexpect'})
 """
 
 
