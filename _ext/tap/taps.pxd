@@ -41,6 +41,7 @@ cdef class Tap(Actor):
     cdef uint64_t left                      # exchanges that it still wants
     cdef Pace pace                          # of its exchanges
     cdef bint fields                        # of heads are told
+    cdef uint64_t missing                   # events that were lost since it was told how many
     cdef Py_ssize_t open                    # exchanges that it is told of, whose end it waits for
     # Owned: whole messages with their prefixes, sent as the turn ends
     cdef Wire wire
@@ -50,6 +51,7 @@ cdef class Tap(Actor):
 
     cdef bint has_room(self, size_t least) noexcept
     cdef Sighting take(self, int64_t now)
+    cdef int lose(self, uint64_t events) noexcept
     cdef size_t begin_event(self) noexcept
     cdef int end_event(self, size_t at) except -1
     cdef int settle(self) except -1         # it ends where nothing more is to come

@@ -31,6 +31,7 @@ cdef enum:
     ROOM_TO_BEGIN = 98304
     ROOM_TO_END = 131072
     TRAILERS_MOST = 16384
+    LOST_FIELD = 1000          # of a TapEvent
     OK = 0
     NS = 1000000000
 
@@ -190,7 +191,7 @@ cdef class Tap(Actor):
         take_one(&self.pace, now)
         self.stream += 1
         if not self.has_room(ROOM_TO_BEGIN):
-            self.taps.lost.count += 3
+            self.lose(3)
             return None
         self.left -= 1
         if self.left == 0:
@@ -204,6 +205,11 @@ cdef class Tap(Actor):
         sighting.answered = -1
         return sighting
 
+    cdef int lose(self, uint64_t events) noexcept:
+        self.missing += events
+        self.taps.lost.count += events
+        return 0
+
     cdef size_t begin_event(self) noexcept:
         cdef size_t at = self.wire.size
         self.wire.raw("\0\0\0\0", PREFIX)
@@ -212,10 +218,12 @@ cdef class Tap(Actor):
     cdef int end_event(self, size_t at) except -1:
         cdef Wire wire = self.wire
         cdef size_t length
+        if self.missing:
+            wire.number(LOST_FIELD, self.missing)
         if wire.full or not self.has_room(ROOM_TO_END):
             wire.take_back(at)
-            self.taps.lost.count += 1
-            return 0
+            return self.lose(1)
+        self.missing = 0
         length = wire.size - at - PREFIX
         wire.start[at + 1] = <char> (length >> 24)
         wire.start[at + 2] = <char> (length >> 16)

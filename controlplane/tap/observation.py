@@ -123,6 +123,8 @@ class Observation:
                     async for raw in messages:
                         told = TapEventMessage.FromString(raw)
                         begun += told.http.WhichOneof("event") == "request_init"
+                        if told.lost:
+                            self._hears.lost(told.lost)
                         self._hears.event(self.pod, told, call=name)
                         if begun >= share.limit:
                             full.set()

@@ -113,7 +113,7 @@ class Eos(_message.Message):
     def __init__(self, grpc_status_code: _Optional[int] = ..., reset_error_code: _Optional[int] = ...) -> None: ...
 
 class TapEvent(_message.Message):
-    __slots__ = ("source", "destination", "http", "destination_meta", "source_meta", "proxy_direction", "route_meta")
+    __slots__ = ("source", "destination", "http", "destination_meta", "source_meta", "proxy_direction", "route_meta", "lost")
     class ProxyDirection(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         UNKNOWN: _ClassVar[TapEvent.ProxyDirection]
@@ -210,6 +210,7 @@ class TapEvent(_message.Message):
     SOURCE_META_FIELD_NUMBER: _ClassVar[int]
     PROXY_DIRECTION_FIELD_NUMBER: _ClassVar[int]
     ROUTE_META_FIELD_NUMBER: _ClassVar[int]
+    LOST_FIELD_NUMBER: _ClassVar[int]
     source: _net_pb2.TcpAddress
     destination: _net_pb2.TcpAddress
     http: TapEvent.Http
@@ -217,4 +218,5 @@ class TapEvent(_message.Message):
     source_meta: TapEvent.EndpointMeta
     proxy_direction: TapEvent.ProxyDirection
     route_meta: TapEvent.RouteMeta
-    def __init__(self, source: _Optional[_Union[_net_pb2.TcpAddress, _Mapping]] = ..., destination: _Optional[_Union[_net_pb2.TcpAddress, _Mapping]] = ..., http: _Optional[_Union[TapEvent.Http, _Mapping]] = ..., destination_meta: _Optional[_Union[TapEvent.EndpointMeta, _Mapping]] = ..., source_meta: _Optional[_Union[TapEvent.EndpointMeta, _Mapping]] = ..., proxy_direction: _Optional[_Union[TapEvent.ProxyDirection, str]] = ..., route_meta: _Optional[_Union[TapEvent.RouteMeta, _Mapping]] = ...) -> None: ...
+    lost: int
+    def __init__(self, source: _Optional[_Union[_net_pb2.TcpAddress, _Mapping]] = ..., destination: _Optional[_Union[_net_pb2.TcpAddress, _Mapping]] = ..., http: _Optional[_Union[TapEvent.Http, _Mapping]] = ..., destination_meta: _Optional[_Union[TapEvent.EndpointMeta, _Mapping]] = ..., source_meta: _Optional[_Union[TapEvent.EndpointMeta, _Mapping]] = ..., proxy_direction: _Optional[_Union[TapEvent.ProxyDirection, str]] = ..., route_meta: _Optional[_Union[TapEvent.RouteMeta, _Mapping]] = ..., lost: _Optional[int] = ...) -> None: ...

@@ -50,15 +50,25 @@ class TappedProxy(TapServicer):
         finally:
             del self._calls[queue]
 
-    def tell(self, *, path: str = "/", stream: int = 1, ends: bool = True, source: int = 9) -> int:
-        """One request, with its end. How many calls heard of it."""
+    def tell(
+        self,
+        *,
+        path: str = "/",
+        stream: int = 1,
+        ends: bool = True,
+        source: int = 9,
+        lost: int = 0,
+    ) -> int:
+        """One request, with its end, and that others were lost before. How many calls heard of it."""
         told = 0
         for queue, left in tuple(self._calls.items()):
             if left == 0:
                 continue
             told += 1
             self._calls[queue] = left - 1
-            for event in request_of(path, stream=stream, ends=ends, source=source):
+            first, *others = request_of(path, stream=stream, ends=ends, source=source)
+            first.lost = lost
+            for event in (first, *others):
                 queue.put_nowait(event)
             if left == 1 and ends:
                 queue.put_nowait(None)

@@ -278,7 +278,9 @@ async def test_a_tunnel_that_the_client_asks_the_proxy_for(tmp_path: Path) -> No
 
 
 async def test_traffic_does_not_wait_for_who_does_not_read(tmp_path: Path) -> None:
-    """What waits for such a watcher has a bound, and whatever it was told of has its end."""
+    """What waits for such a watcher has a bound, and whatever it was told of has its end. What was lost is
+    said with the next event.
+    """
     filler = 4 * (b"x-filler: " + 3900 * b"a" + b"\r\n")
     many = b"GET / HTTP/1.1\r\nHost: a\r\n" + filler + b"\r\n"
     async with (
@@ -310,6 +312,9 @@ async def test_traffic_does_not_wait_for_who_does_not_read(tmp_path: Path) -> No
         await talk(proxy.static(), GET, until=b"ok")
         (event,) = await heard_by(call, 1)
         assert id_of(event)[1] > id_of(heard[-1])[1] + 100
+        # How many, it is told as well.
+        assert sum(one.lost for one in (*heard, event)) == lost(proxy)
+        assert event.lost >= 300
         call.cancel()
 
 

@@ -120,6 +120,14 @@ async def test_whoever_carries_our_traffic_is_told_who_must_answer(shop: Shop) -
         assert [one["troubles"] for one in notices] == [[]]
 
 
+async def test_what_a_proxy_had_no_room_for_is_told_to_who_watches(shop: Shop) -> None:
+    async with aclosing(await shop.begin()) as watch:
+        await eventually_async(lambda: shop.proxy.open == 1)
+        shop.proxy.tell(lost=7)
+        told = await heard(watch, until="requestInitEvent")
+    assert {"notice": "lost", "events": 7} in told
+
+
 class Recorder:
     """Hears of what is wrong with proxies."""
 
