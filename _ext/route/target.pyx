@@ -328,14 +328,15 @@ cdef class Target(Roster):
         self.refuse(UNAVAILABLE_LOOP, status, b"request loop: the target is this proxy")
 
     def endpoints_state(self):
-        """One dict an endpoint: address, ready, pending, rtt_ms, and failing, the share of its recent
-        exchanges that failed as it is believed now."""
+        """One dict an endpoint: address, at (where it is dialled), ready, pending, rtt_ms, and failing, the
+        share of its recent exchanges that failed as it is believed now."""
         cdef Endpoint endpoint
         self.side.loop.now = now_ns()
         singles = [] if self.single is None else [self.single]
         return [
             {
-                "address": str(endpoint.address), "ready": endpoint.alone or endpoint.position >= 0,
+                "address": str(endpoint.address), "at": str(endpoint.at),
+                "ready": endpoint.alone or endpoint.position >= 0,
                 "pending": endpoint.pending, "rtt_ms": endpoint.ewma.estimate_ns / 1e6,
                 "failing": round(endpoint.failing(self.side.loop.now), 3),
             }

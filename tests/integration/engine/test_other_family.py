@@ -44,7 +44,9 @@ async def test_the_way_that_worked_is_the_first_one_from_then_on() -> None:
         table, address = workload(made, in_ipv6(server.address), other=Address(*server.address))
         await talk(address, GET)
         (state,) = table.lookup(b"workload:80").endpoints_state()
-    assert state["address"] == str(Address(*server.address))
+    assert state["at"] == str(Address(*server.address))
+    # It goes on being called what it was called.
+    assert state["address"] == str(in_ipv6(server.address))
 
 
 async def test_opaque_connections_too() -> None:
