@@ -27,6 +27,7 @@ from linkerd2_py.controlplane.mesh.objects import Pod
 
 REQUIRE_ID: Final = b"l5d-require-id"
 _S: Final = 1_000_000_000
+_END_S: Final = 0.1
 _SETTINGS: Final = PoolSettings(
     failfast_ns=3 * _S,
     connect_timeout_ns=2 * _S,
@@ -49,6 +50,31 @@ class _Known:
     used: int = field(default=0)
 
 
+class _Engine:
+    """What calls are made with."""
+
+    def __init__(self, identity: LocalIdentity | None) -> None:
+        self.loop = Loop(busy_wait=False)
+        self.loop.on_error = _report
+        self.table = TargetTable(
+            self.loop,
+            Registry(),
+            direction="control",
+            settings=_SETTINGS,
+            on_unknown_target=_unknown,
+            identity=identity,
+        )
+        self.client = LocalClient(self.table)
+        self.known: dict[str, _Known] = {}
+
+    def close(self) -> None:
+        self.table.close()
+        leave(self.loop, asyncio.get_running_loop())
+        # What was told to end does so: resets are written, streams let go of their sessions.
+        self.loop.work_off(_END_S)
+        self.loop.close()
+
+
 class Proxies:
     """From `start` to `stop`. With an `identity` TLS is spoken here; without one it is whoever carries our
     traffic, a proxy beside us, that speaks it, and is told who must answer.
@@ -56,55 +82,45 @@ class Proxies:
 
     def __init__(self, *, identity: LocalIdentity | None = None) -> None:
         self._identity = identity
-        self._engine = Loop(busy_wait=False)
-        self._engine.on_error = _report
-        self._table = TargetTable(
-            self._engine,
-            Registry(),
-            direction="control",
-            settings=_SETTINGS,
-            on_unknown_target=_unknown,
-            identity=identity,
-        )
-        self._local = LocalClient(self._table)
-        self._known: dict[str, _Known] = {}
-        self._running = False
+        self._engine: _Engine | None = None
 
     def start(self) -> None:
         """From now on somebody can be called."""
-        run_inside(self._engine, asyncio.get_running_loop())
-        self._running = True
+        self._engine = _Engine(self._identity)
+        run_inside(self._engine.loop, asyncio.get_running_loop())
 
     async def stop(self) -> None:
         """Whoever calls has ended its calls. May be repeated."""
-        if not self._running:
-            return
-        self._running = False
-        self._table.close()
-        leave(self._engine, asyncio.get_running_loop())
-        self._engine.close()
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.close()
 
     @contextmanager
     def at(self, pod: Pod) -> Iterator[Called]:
-        """The proxy of a pod that has a `tap_addr`. ValueError for one that is no address."""
-        known = self._use(pod)
+        """The proxy of a pod that has a `tap_addr`. ValueError for one that is no address, RuntimeError
+        before `start` and after `stop`.
+        """
+        engine = self._engine
+        if engine is None:
+            raise RuntimeError("nobody can be called: not started, or stopped")
+        known = self._use(engine, pod)
         known.used += 1
         try:
-            client = GrpcClient(self._local, target=known.target, authority=pod.tap_addr)
+            client = GrpcClient(engine.client, target=known.target, authority=pod.tap_addr)
             named = pod.identity and self._identity is None
             yield Called(client, ((REQUIRE_ID, pod.identity.encode()),) if named else ())
         finally:
             known.used -= 1
-            if not known.used and self._known.get(pod.tap_addr) is known:
-                del self._known[pod.tap_addr]
-                self._table.remove(known.target)
+            if not known.used and engine.known.get(pod.tap_addr) is known:
+                del engine.known[pod.tap_addr]
+                engine.table.remove(known.target)
 
-    def _use(self, pod: Pod) -> _Known:
+    def _use(self, engine: _Engine, pod: Pod) -> _Known:
         spec = self._spec(pod)
-        known = self._known.get(pod.tap_addr)
+        known = engine.known.get(pod.tap_addr)
         if known is None:
-            target = self._table.install(pod.tap_addr.encode())
-            known = self._known[pod.tap_addr] = _Known(target, spec)
+            target = engine.table.install(pod.tap_addr.encode())
+            known = engine.known[pod.tap_addr] = _Known(target, spec)
             target.configure(http=True)
             target.forward(spec)
         elif (known.spec.address, known.spec.peer) != (spec.address, spec.peer):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from linkerd2_py.base.tasks import spawn
 from linkerd2_py.controlplane.mesh.objects import Pod
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.tap.fan_in import FanIn
@@ -48,6 +50,7 @@ class TapService:
         self._watches_max = watches_max
         self._questions_max = questions_max
         self._asked: dict[TapRequest, FanIn] = {}
+        self._ending: set[asyncio.Task[None]] = set()
         self._watches = 0
         self._ended = ""
         self._events = Counter("tap_events", "Events that proxies told of", registry=metrics)
@@ -68,6 +71,8 @@ class TapService:
         self._ended = "the control plane is being stopped"
         for fan_in in tuple(self._asked.values()):
             await fan_in.close(self._ended)
+        # Calls end before that by which they are made.
+        await asyncio.gather(*self._ending)
         await self._proxies.stop()
 
     async def watch(self, request: TapRequest, *, user: User) -> Watcher:
@@ -101,7 +106,12 @@ class TapService:
         return found
 
     def _forget(self, request: TapRequest) -> None:
-        self._asked.pop(request, None)
+        """Nobody asks it any more; its calls take a moment to end."""
+        fan_in = self._asked.pop(request, None)
+        if fan_in is not None:
+            ending = spawn(fan_in.close(""), name="tap-end")
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
 
     def _left(self) -> None:
         self._watches -= 1
