@@ -50,7 +50,9 @@ cdef class Permission:
     it."""
     cdef Passage otherwise              # of requests that no rule means
     cdef Rules rules                    # which routes requests are of; None: there are none
-    cdef tuple passages                 # of Passage, one for each rule
+    cdef tuple routes                   # the number of a route, one for each rule
+    cdef object passage                 # callable(number of a route) -> Passage, asked once for each
+    cdef dict passages                  # number of a route -> Passage, of those that some request was of
     # Of requests whose path a server could take for another, where routes differ; None: they do not
     cdef Passage doubtful
     cdef tuple limits                   # of Limit: on requests that are let in
@@ -62,5 +64,6 @@ cdef class Permission:
     cdef object on_terminated
     cdef int count_connection(self) noexcept
     cdef Passage passage_of(self, Head head)     # never None
+    cdef Passage passage_of_rule(self, Py_ssize_t number)
     # The same, and it counts the request as one of those.
     cdef Passage judge(self, Head head)

@@ -19,12 +19,13 @@ class Client:
 class Permission:
     """An answer of policy to one client on one port.
 
-    Requests are those of the first of `rules` that holds, for each of which there is one of `passages`;
-    where none does, `otherwise` (unless given, all are let in). `doubtful` is of those whose path a server
-    could take for another, with dots or encoded slashes: given where routes differ in whom they let in. What
-    is let in must keep all of `limits`; beyond one it is answered with 429.
+    Requests are of the route of the first of `rules` that holds: `routes` has the number of that route for
+    each rule, and `passage` says what follows for this client, asked once for each route. Where none holds,
+    `otherwise` (unless given, all are let in). `doubtful` is of those whose path a server could take for
+    another, with dots or encoded slashes: given where routes differ in whom they let in. What is let in must
+    keep all of `limits`; beyond one it is answered with 429.
 
-    `refuses_opaque`: what is no HTTP is not let in; unless given, where no request is. `server` are labels
+    `refuses_opaque`: what is no HTTP is not let in; unless given, where no request can be. `server` are labels
     for the series of its connections. `connections` counts the opaque connections it was given for;
     `on_terminated` is called for each of those that were let in at first and end under it."""
 
@@ -33,7 +34,8 @@ class Permission:
         *,
         otherwise: Passage | None = None,
         rules: Rules | None = None,
-        passages: tuple[Passage, ...] = (),
+        routes: tuple[int, ...] = (),
+        passage: Callable[[int], Passage] | None = None,
         doubtful: Passage | None = None,
         limits: tuple[Limit, ...] = (),
         refuses_opaque: bool | None = None,

@@ -122,25 +122,24 @@ cdef bint hides_dot_or_slash(const char* p, const char* end) noexcept:
 
 cdef class Permission:
     def __init__(
-        self, *, Passage otherwise=None, Rules rules=None, tuple passages=(), Passage doubtful=None,
-        tuple limits=(), refuses_opaque=None, tuple server=(), Counter connections=None,
-        object on_terminated=None,
+        self, *, Passage otherwise=None, Rules rules=None, tuple routes=(), object passage=None,
+        Passage doubtful=None, tuple limits=(), refuses_opaque=None, tuple server=(),
+        Counter connections=None, object on_terminated=None,
     ):
-        cdef Passage passage
         cdef Limit limit
-        if len(passages) != (0 if rules is None else rules.count):
-            raise ValueError("each rule has one passage")
+        if len(routes) != (0 if rules is None else rules.count):
+            raise ValueError("each rule is one of a route")
         for limit in limits:
             if limit is None:
                 raise TypeError("a limit is None")
         self.otherwise = Passage() if otherwise is None else otherwise
         self.rules = rules
-        self.passages = passages
+        self.routes = routes
+        self.passage = passage
+        self.passages = {}
         self.doubtful = doubtful
         self.limits = limits
-        self.opens = self.otherwise.refusal is None
-        for passage in passages:
-            self.opens = self.opens or passage.refusal is None
+        self.opens = self.otherwise.refusal is None or rules is not None
         self.refuses_opaque = not self.opens if refuses_opaque is None else refuses_opaque
         self.server = make_labels(server)
         self.connections = connections
@@ -153,7 +152,15 @@ cdef class Permission:
         found = self.rules.first(head)
         if self.doubtful is not None and may_lead_out(line_of(head).path):
             return self.doubtful
-        return self.otherwise if found < 0 else <Passage> self.passages[found]
+        return self.otherwise if found < 0 else self.passage_of_rule(found)
+
+    cdef Passage passage_of_rule(self, Py_ssize_t number):
+        """A policy may have hundreds of routes, and a client asks for few."""
+        cdef object route = self.routes[number]
+        cdef Passage passage = self.passages.get(route)
+        if passage is None:
+            passage = self.passages[route] = self.passage(route)
+        return passage
 
     cdef Passage judge(self, Head head):
         cdef Passage passage = self.passage_of(head)

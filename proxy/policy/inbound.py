@@ -74,12 +74,12 @@ class InboundPolicies:
     def _make(self, verdict: Verdict, client: Client, port: int) -> Permission:
         server = (*verdict.server.labels("srv"), ("srv_port", str(port)))
         counted = (("target_port", str(port)), *client.labels, *server)
-        passages = [self._passage(one, counted, server) for one in verdict.outcomes]
         limits = verdict.rate_limit
         return Permission(
             otherwise=self._passage(verdict.otherwise, counted, server),
             rules=verdict.order.rules,
-            passages=tuple(passages[number] for number in verdict.order.routes),
+            routes=verdict.order.routes,
+            passage=lambda route: self._passage(verdict.outcomes[route], counted, server),
             doubtful=self._passage(_DOUBTFUL, counted, server) if verdict.differs else None,
             limits=self._limits.of(limits, client, port, labels=counted) if limits else (),
             refuses_opaque=not verdict.opaque,

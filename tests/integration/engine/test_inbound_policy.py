@@ -89,7 +89,8 @@ async def test_requests_of_a_path_with_a_route_of_its_own_are_counted_apart() ->
     async with engine() as made, origin(lambda _head, _body: OK) as server:
         let_in = Permission(
             rules=Rules([match.path(b"/live")]),
-            passages=(Passage(labels=probe),),
+            routes=(0,),
+            passage=lambda _: Passage(labels=probe),
             otherwise=Passage(labels=(("route_name", "default"),)),
         )
         address = made.inbound(server.address, authorize=lambda *_: let_in)
@@ -110,7 +111,8 @@ async def test_what_is_beyond_a_limit_is_told_to_come_again(content_type: str) -
     async with engine() as made, origin(lambda _head, _body: OK) as server:
         permission = Permission(
             rules=Rules([match.path(b"/live")]),
-            passages=(Passage(limited=False),),
+            routes=(0,),
+            passage=lambda _: Passage(limited=False),
             limits=(Limit(Rate(1), refusal="enough"),),
         )
         address = made.inbound(server.address, authorize=lambda *_: permission)

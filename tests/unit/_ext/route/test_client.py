@@ -127,7 +127,9 @@ def test_a_refusal_says_why_in_what_a_head_can_carry() -> None:
 def test_the_first_rule_that_holds_decides() -> None:
     rules = Rules([match.path(b"/a"), match.path_prefix(b"/a"), match.method(b"PUT")])
     passages = (passage(), passage("below", status=404), passage("put"))
-    permission = Permission(otherwise=passage("else"), rules=rules, passages=passages)
+    permission = Permission(
+        otherwise=passage("else"), rules=rules, routes=(0, 1, 2), passage=passages.__getitem__
+    )
     asked = [(b"/a", b"PUT"), (b"/a/b", b"PUT"), (b"/b", b"PUT"), (b"/b", b"GET")]
     assert [answer(permission, path, method) for path, method in asked] == [
         None,
@@ -158,10 +160,15 @@ def test_paths_that_could_be_others_are_doubtful_where_routes_differ(
 ) -> None:
     rules = Rules([match.path_prefix(b"/")])
     permission = Permission(
-        otherwise=passage("else"), rules=rules, passages=(passage(),), doubtful=passage("doubtful")
+        otherwise=passage("else"),
+        rules=rules,
+        routes=(0,),
+        passage=lambda _: passage(),
+        doubtful=passage("doubtful"),
     )
     assert answer(permission, path) == ((403, b"doubtful") if is_doubtful else None)
-    assert answer(Permission(rules=rules, passages=(passage(),)), path) is None
+    same = Permission(rules=rules, routes=(0,), passage=lambda _: passage())
+    assert answer(same, path) is None
 
 
 def test_requests_are_counted_by_their_route_and_connections_apart() -> None:
@@ -170,7 +177,8 @@ def test_requests_are_counted_by_their_route_and_connections_apart() -> None:
     let_in, refused, opened = (registry.counter(name, "As asked.") for name in names)
     permission = Permission(
         rules=Rules([match.path(b"/a")]),
-        passages=(passage(requests=let_in),),
+        routes=(0,),
+        passage=lambda _: passage(requests=let_in),
         otherwise=passage("no", requests=refused),
         connections=opened,
     )
@@ -180,8 +188,23 @@ def test_requests_are_counted_by_their_route_and_connections_apart() -> None:
     assert (let_in.value, refused.value, opened.value) == (2, 1, 1)
 
 
-def test_each_rule_has_one_passage() -> None:
-    with pytest.raises(ValueError, match="one passage"):
+def test_what_a_client_never_asks_for_is_not_made() -> None:
+    """A policy may have hundreds of routes, each with series of its own for each client."""
+    rules = Rules([match.path(b"/a"), match.path(b"/b"), match.path(b"/c")])
+    asked: list[int] = []
+
+    def made(route: int) -> Passage:
+        asked.append(route)
+        return passage()
+
+    permission = Permission(rules=rules, routes=(7, 8, 7), passage=made)
+    for path in (b"/a", b"/c", b"/a", b"/else"):
+        assert answer(permission, path) is None
+    assert asked == [7]
+
+
+def test_each_rule_is_one_of_a_route() -> None:
+    with pytest.raises(ValueError, match="each rule"):
         Permission(rules=Rules([match.path(b"/a")]))
-    with pytest.raises(ValueError, match="one passage"):
-        Permission(passages=(passage(),))
+    with pytest.raises(ValueError, match="each rule"):
+        Permission(routes=(0,))

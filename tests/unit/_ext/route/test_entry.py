@@ -245,7 +245,8 @@ def refusing(rig: Rig, *opened: Condition) -> Server:
     server.server.authorize = lambda client, peer: Permission(
         otherwise=Passage(refusal="not you"),
         rules=Rules(opened),
-        passages=tuple(Passage() for _ in opened),
+        routes=tuple(0 for _ in opened),
+        passage=lambda _: Passage(),
     )
     return server
 
