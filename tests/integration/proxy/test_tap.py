@@ -155,6 +155,25 @@ async def test_everybody_who_watches_hears_all_and_one_more_is_refused(tmp_path:
         await watchers.aclose()
 
 
+async def test_who_wants_few_requests_a_second_is_told_of_no_more(tmp_path: Path) -> None:
+    async with (
+        certified(tmp_path) as mesh,
+        origin(lambda *_: OK) as server,
+        tapped(mesh, server.address) as proxy,
+        tap_channel(
+            tap_of(proxy), name=name_in("web"), credentials=as_client(mesh, TAP_IDENTITY)
+        ) as channel,
+        observing(channel, asked()) as all_of_them,
+        # One in a hundred seconds, longer than this test takes.
+        observing(channel, asked(), l5d_tap_max_rps="0.01") as few,
+    ):
+        for _ in range(5):
+            await talk(proxy.static(direction="inbound"), GET, until=b"ok")
+        await all_of_them.until(lambda events: len(events) == 15)
+        await few.until(lambda events: len(events) >= 3)
+        assert len(few.stories()) == 1
+
+
 async def test_headers_are_told_where_they_are_asked_for_and_secrets_never(tmp_path: Path) -> None:
     answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nset-cookie: s3cret\r\nx-app: \xff\r\n\r\nok"
     get = b"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: s3cret\r\nX-Api-Key: s3cret\r\nX-One: 1\r\n\r\n"
