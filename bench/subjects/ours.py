@@ -24,8 +24,20 @@ _NOBODY = {"IDENTITY_DISABLED": "1"}
 _AUTHENTICATED = {"INBOUND_DEFAULT_POLICY": "all-authenticated"}
 
 
+class OfThisTree(Subject):
+    """A proxy of this checkout."""
+
+    def missing(self) -> str | None:
+        """Never."""
+        return None
+
+    def version(self) -> str:
+        """Of this tree."""
+        return __version__
+
+
 @dataclass(frozen=True, slots=True)
-class Ours(Subject):
+class Ours(OfThisTree):
     """The outbound side before the servers, which it finds through the destination API.
 
     `updates`: changes of the set a second. `package`: a folder with another build of the package.
@@ -41,10 +53,6 @@ class Ours(Subject):
         if self.package is not None and not (self.package / "linkerd2_py").is_dir():
             return f"there is no build in {self.package.relative_to(ROOT)}"
         return None
-
-    def version(self) -> str:
-        """Of this tree."""
-        return __version__
 
     def launch(self, site: Site) -> Running:
         """One local port that leads to the one service."""
@@ -81,19 +89,11 @@ class Given(Subject):
 
 
 @dataclass(frozen=True, slots=True)
-class OursInbound(Subject):
+class OursInbound(OfThisTree):
     """The inbound side before the servers; it labels requests with the host they ask for."""
 
     name: str = "ours-inbound"
     family: Family = "ours"
-
-    def missing(self) -> str | None:
-        """Never."""
-        return None
-
-    def version(self) -> str:
-        """Of this tree."""
-        return __version__
 
     def launch(self, site: Site) -> Running:
         """One local port for each server. A control plane only where there is somebody to certify."""
@@ -107,19 +107,11 @@ class OursInbound(Subject):
 
 
 @dataclass(frozen=True, slots=True)
-class OursTapped(Subject):
+class OursTapped(OfThisTree):
     """The inbound side before the servers, which the client of its certificates may tap."""
 
     name: str = "ours-tapped"
     family: Family = "ours"
-
-    def missing(self) -> str | None:
-        """Never."""
-        return None
-
-    def version(self) -> str:
-        """Of this tree."""
-        return __version__
 
     def launch(self, site: Site) -> Running:
         """A site without certificates has nobody who could tap it. Traffic is in plain text all the same."""
@@ -134,21 +126,13 @@ class OursTapped(Subject):
 
 
 @dataclass(frozen=True, slots=True)
-class OursPair(Subject):
+class OursPair(OfThisTree):
     """Two of our proxies in a row, as between two pods of a mesh: HTTP/1 to the first, HTTP/2 between them,
     over TLS where the site says so.
     """
 
     name: str = "ours-pair"
     family: Family = "ours"
-
-    def missing(self) -> str | None:
-        """Never."""
-        return None
-
-    def version(self) -> str:
-        """Of this tree."""
-        return __version__
 
     def launch(self, site: Site) -> Running:
         """The far one first: its ports are the endpoints that the near one discovers."""

@@ -4,6 +4,8 @@ no more connections than serve him.
 
 import asyncio
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -189,46 +191,45 @@ async def test_connections_made_in_vain_are_not_made_again_and_again(name: str) 
         assert server.connections <= 20
 
 
-async def test_connects_under_way_are_bounded() -> None:
-    """Towards a host that drops SYNs."""
-    with socket.socket() as full:
+@contextmanager
+def dropping() -> Iterator[tuple[str, int]]:
+    """An address whose queue is full: connects there get no answer."""
+    with socket.socket() as full, socket.socket() as first, socket.socket() as second:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
-        port = full.getsockname()[1]
-        with socket.socket() as first, socket.socket() as second:
-            for taken in (first, second):
-                taken.setblocking(False)
-                taken.connect_ex(("127.0.0.1", port))
-            before = connecting(port)
-            # Nothing ends on its own while the sockets are counted.
-            async with engine(max_dials=4, connect_timeout_ns=HOUR, failfast_ns=HOUR) as made:
-                table = made.table("inbound")
-                target = table.install(b"workload:80")
-                target.configure()
-                target.forward(EndpointSpec(Address("127.0.0.1", port)))
-                _server, address = made.server(table, target=target)
-                asking = {spawn(talk(address, GET), name="asks") for _ in range(30)}
-                await eventually_async(
-                    lambda: target.endpoints_state()[0]["pending"] == 30, what="all of them wait"
-                )
-                assert connecting(port) - before == 4
-                await cancel_all(asking)
+        for taken in (first, second):
+            taken.setblocking(False)
+            taken.connect_ex(full.getsockname())
+        yield full.getsockname()
+
+
+async def test_connects_under_way_are_bounded() -> None:
+    """Towards a host that drops SYNs."""
+    with dropping() as (host, port):
+        before = connecting(port)
+        # Nothing ends on its own while the sockets are counted.
+        async with engine(max_dials=4, connect_timeout_ns=HOUR, failfast_ns=HOUR) as made:
+            table = made.table("inbound")
+            target = table.install(b"workload:80")
+            target.configure()
+            target.forward(EndpointSpec(Address(host, port)))
+            _server, address = made.server(table, target=target)
+            asking = {spawn(talk(address, GET), name="asks") for _ in range(30)}
+            await eventually_async(
+                lambda: target.endpoints_state()[0]["pending"] == 30, what="all of them wait"
+            )
+            assert connecting(port) - before == 4
+            await cancel_all(asking)
 
 
 async def test_who_waits_for_a_connect_that_is_late_is_answered() -> None:
     """Those whose connects are under way, and those that wait behind them."""
-    with socket.socket() as full:
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        with socket.socket() as first, socket.socket() as second:
-            for taken in (first, second):
-                taken.setblocking(False)
-                taken.connect_ex(full.getsockname())
-            async with engine(max_dials=4, connect_timeout_ns=400 * MS) as made:
-                address = made.inbound(full.getsockname())
-                answers = await asyncio.gather(
-                    *(talk(address, GET, until=b"\r\n\r\n") for _ in range(30))
-                )
+    with dropping() as full:
+        async with engine(max_dials=4, connect_timeout_ns=400 * MS) as made:
+            address = made.inbound(full)
+            answers = await asyncio.gather(
+                *(talk(address, GET, until=b"\r\n\r\n") for _ in range(30))
+            )
     assert {answer.split()[1] for answer in answers} == {b"504"}
 
 
@@ -267,21 +268,15 @@ async def test_who_waits_for_a_removed_endpoint_is_sent_to_another() -> None:
 
 
 async def test_an_opaque_connection_outlives_the_endpoint_that_it_was_connecting_to() -> None:
-    with socket.socket() as full:
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        with socket.socket() as first, socket.socket() as second:
-            for taken in (first, second):
-                taken.setblocking(False)
-                taken.connect_ex(full.getsockname())
-            async with (
-                engine(connect_timeout_ns=500 * MS) as made,
-                origin(lambda _h, _b: OK) as good,
-            ):
-                target, address = made.outbound(full.getsockname(), opaque=True)
-                asking = spawn(talk(address, GET, until=b"ok"), name="opaque")
-                await eventually_async(
-                    lambda: target.endpoints_state()[0]["pending"] == 1, what="it connects"
-                )
-                target.replace([EndpointSpec(Address(*good.address))])
-                assert (await asking).startswith(b"HTTP/1.1 200 ")
+    with dropping() as full:
+        async with (
+            engine(connect_timeout_ns=500 * MS) as made,
+            origin(lambda _h, _b: OK) as good,
+        ):
+            target, address = made.outbound(full, opaque=True)
+            asking = spawn(talk(address, GET, until=b"ok"), name="opaque")
+            await eventually_async(
+                lambda: target.endpoints_state()[0]["pending"] == 1, what="it connects"
+            )
+            target.replace([EndpointSpec(Address(*good.address))])
+            assert (await asking).startswith(b"HTTP/1.1 200 ")
