@@ -19,15 +19,15 @@ class Client:
 class Permission:
     """An answer of policy to one client on one port.
 
-    Requests are of the route of the first of `rules` that holds: `routes` has the number of that route for
-    each rule, and `passage` says what follows for this client, asked once for each route. Where none holds,
-    `otherwise` (unless given, all are let in). `doubtful` is of those whose path a server could take for
-    another, with dots or encoded slashes: given where routes differ in whom they let in. What is let in must
-    keep all of `limits`; beyond one it is answered with 429.
+    Requests are of the route of the first of `rules` that holds: `routes` has the number of that route
+    for each rule, and `passage` says what follows for this client, asked once for each route. Where none
+    holds, `otherwise` (unless given, all are let in). `doubtful` is of those whose path a server could
+    take for another, with dots or encoded slashes: given where routes differ in whom they let in. What is
+    let in must keep all of `limits`; beyond one it is answered with 429.
 
-    `refuses_opaque`: what is no HTTP is not let in; unless given, where no request can be. `server` are labels
-    for the series of its connections. `connections` counts the opaque connections it was given for;
-    `on_terminated` is called for each of those that were let in at first and end under it."""
+    `refuses_opaque`: what is no HTTP is not let in; unless given, where no request can be. `server` are
+    labels for the series of its connections. `connections` counts the opaque connections it was given
+    for; `on_terminated` is called for each of those that were let in at first and end under it."""
 
     def __init__(
         self,

@@ -19,7 +19,9 @@ def to_yaml(value: Any) -> str:
     """One document, with a newline at its end."""
     out = io.StringIO()
     yaml.emit(_events(value), out, Dumper=yaml.CSafeDumper, width=-1, allow_unicode=True)
-    return out.getvalue().removesuffix("...\n")
+    written = out.getvalue()
+    # The mark of a document's end stands at the margin; a text that ends with three dots is indented.
+    return written.removesuffix("...\n") if written.endswith("\n...\n") else written
 
 
 def to_json(value: Any) -> str:

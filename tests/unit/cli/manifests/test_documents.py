@@ -67,6 +67,11 @@ def test_numbers_keep_their_spelling(text: str) -> None:
         "-",
         "<<",
         "=",
+        "...",
+        "...\n",
+        "a\n...\n",
+        "---\n",
+        "a\n\n",
     ],
 )
 def test_texts_stay_texts_to_everybody(text: str) -> None:
