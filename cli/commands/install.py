@@ -185,6 +185,11 @@ def _trust(values: Values, files: TrustFiles, *, namespace: str, there: Stored) 
             f"the Secret linkerd-identity-issuer is in the namespace {namespace!r}, and nothing says"
             " which anchor vouches for it: delete it, or give anchor and issuer as files"
         )
+    if not there.issuer.certificate:
+        raise CliError(
+            f"the Secret linkerd-identity-issuer in the namespace {namespace!r} is made by somebody else:"
+            " say --identity-external-issuer, or delete it"
+        )
     check_trust(there.issuer)
     output.note("An install stopped halfway here: its trust anchor and its issuer are kept.")
     return there.issuer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,24 +15,49 @@ if TYPE_CHECKING:
     from linkerd2_py.controlplane.kubernetes_api import Json
     from linkerd2_py.controlplane.sources.kubernetes.api_server import ApiServer
 
+_ESTABLISHED_S: Final = 15.0
+"""A cluster serves a kind some seconds after its definition came, longer where it had one of that name."""
+_PAUSE_S: Final = 0.2
 _REVIEWS: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
 async def check_kinds(api: ApiServer, *, command: str) -> None:
-    """CliError where kinds of a mesh are not known yet."""
+    """CliError where kinds of a mesh are not known. Those that were applied a moment ago are waited for."""
+    deadline = time.monotonic() + _ESTABLISHED_S
+    missing = await _not_served(api)
+    while missing and time.monotonic() < deadline and await _is_there(api, next(iter(missing))):
+        await asyncio.sleep(_PAUSE_S)
+        missing = await _not_served(api)
+    if missing:
+        raise CliError(
+            f"Linkerd CRDs must be installed first. Run {shown_program()} {command} with the --crds flag"
+            f" (missing: {', '.join(sorted(missing.values()))})"
+        )
+
+
+async def _not_served(api: ApiServer) -> dict[str, str]:
+    """The kinds of a mesh that the cluster cannot make objects of now, by the names of what defines them."""
     from linkerd2_py.charts.render import render_crds
 
     wanted = {
-        (str(one["spec"]["group"]), str(one["spec"]["names"]["kind"])) for one in render_crds()
+        str(one["metadata"]["name"]): (str(one["spec"]["group"]), str(one["spec"]["names"]["kind"]))
+        for one in render_crds()
     }
-    served = {
-        (kind.group, kind.name) for kind in await kinds_of(api, {group for group, _ in wanted})
-    }
-    if missing := sorted(name for group, name in wanted if (group, name) not in served):
-        raise CliError(
-            f"Linkerd CRDs must be installed first. Run {shown_program()} {command} with the --crds flag"
-            f" (missing: {', '.join(missing)})"
-        )
+    groups = {group for group, _ in wanted.values()}
+    served = {(kind.group, kind.name) for kind in await kinds_of(api, groups)}
+    return {name: kind[1] for name, kind in wanted.items() if kind not in served}
+
+
+async def _is_there(api: ApiServer, name: str) -> bool:
+    """The definition was applied, and is not going; False where one may not look."""
+    from linkerd2_py.controlplane.kubernetes_api import ApiError
+
+    path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}"
+    try:
+        found = await find(api, path)
+    except ApiError:
+        return False
+    return found is not None and "deletionTimestamp" not in found["metadata"]
 
 
 async def check_rights(api: ApiServer, objects: Iterable[Json]) -> None:

@@ -176,9 +176,8 @@ def test_from_install_to_nothing(cli: Cli, kubectl: Kubectl) -> None:
 
 @pytest.mark.parametrize("share", [0.25, 0.6, 0.95])
 def test_an_apply_that_stops_halfway(cli: Cli, kubectl: Kubectl, share: float) -> None:
-    """Whatever was applied, the next install goes on with the same anchor."""
+    """Whatever was applied, the next install goes on with the same anchor. It waits for its kinds itself."""
     apply(kubectl, cli("install", "--crds")[1])
-    kubectl("wait", "--for=condition=Established", "--all", "--timeout=60s", "crds")
     made = objects(cli("install")[1])
     kubectl("apply", "--filename=-", stdin=listed(made[: int(len(made) * share)]))
     status, out, err = cli("install")

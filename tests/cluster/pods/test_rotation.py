@@ -126,13 +126,18 @@ class Issuing:
     def write(self) -> None:
         """A new issuer, by the anchor of now."""
         issuer = make_issuer_below(self.anchor, DOMAIN, now=self._now)
+        # A second apply of it would take away the labels by which it is known to be of the installation.
+        if self._mesh.node.kubectl.try_("get", f"namespace/{NAMESPACE}").returncode != 0:
+            about = {"name": NAMESPACE}
+            self._mesh.node.kubectl.apply(
+                {"apiVersion": "v1", "kind": "Namespace", "metadata": about}
+            )
         data = {
             "tls.crt": issuer.certificate_pem,
             "tls.key": issuer.key_pem,
             "ca.crt": self.anchor.certificate_pem,
         }
         self._mesh.node.kubectl.apply(
-            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
             {
                 "apiVersion": "v1",
                 "kind": "Secret",

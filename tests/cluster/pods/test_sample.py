@@ -11,6 +11,7 @@ import pytest
 
 from linkerd2_py import __version__
 from linkerd2_py.controlplane.local.sample.manifest import PROGRAMS, manifest
+from tests.support.cluster.node.mesh import Mesh
 from tests.support.cluster.node.node import Node
 from tests.support.wait import eventually
 
@@ -30,6 +31,10 @@ def running(node: Node) -> Iterator[Node]:
     if not (folder / ARCHIVE).exists():
         pytest.skip(f"{folder / ARCHIVE} is not there: ./mesh image")
     node.load(folder / ARCHIVE)
+    # Its profiles are of a kind that a mesh brings.
+    Mesh(node).apply_kinds()
+    established = ("--for=condition=Established", "--timeout=60s")
+    node.kubectl("wait", *established, "crd/serviceprofiles.linkerd.io")
     text = manifest(namespace=NAMESPACE, image=IMAGE, pull_policy="Never")
     node.kubectl("apply", "-f", "-", stdin=text)
     yield node

@@ -50,9 +50,13 @@ class Mesh:
 
     def install(self, *words: str) -> None:
         """What is printed is applied, as the README says; then wait until it is ready."""
-        self.apply(self.cli("install", "--crds"))
+        self.apply_kinds()
         self.apply(self.cli("install", *words))
         self.wait_ready()
+
+    def apply_kinds(self) -> None:
+        """The kinds of a mesh are there."""
+        self.apply(self.cli("install", "--crds"))
 
     def uninstall(self) -> None:
         """What is printed is deleted, as the README says."""

@@ -132,6 +132,16 @@ async def test_wherever_an_apply_stops_there_is_one_anchor(
         await install_beside(Said({}), *made)
 
 
+async def test_an_issuer_that_somebody_else_makes() -> None:
+    made = await install_beside(Said({}))
+    issuer = named(made, ISSUER)
+    own = {"crt.pem": "tls.crt", "key.pem": "tls.key"}
+    data = {own.get(name, name): text for name, text in issuer["data"].items()}
+    others = {**issuer, "type": "kubernetes.io/tls", "data": data}
+    with pytest.raises(CliError, match="somebody else: say --identity-external-issuer"):
+        await install_beside(Said({}), named(made, BUNDLE), others)
+
+
 async def test_an_issuer_whose_anchor_is_nowhere() -> None:
     made = await install_beside(Said({}))
     with pytest.raises(CliError, match="nothing says which anchor vouches for it"):
