@@ -8,6 +8,7 @@ import logging
 from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.base.event_loop import leave, run_inside
 from linkerd2_py.base.tasks import cancel_all, spawn, supervise
+from linkerd2_py.proxy.build.access_log import build_access_log
 from linkerd2_py.proxy.build.admin import build_admin, guard_admin
 from linkerd2_py.proxy.build.control import (
     build_identity,
@@ -120,6 +121,7 @@ def build(config: Config, *, log_level: LogLevel) -> Proxy:
         lookups = build_lookups(parts)
         build_identity(parts, lookups)
         build_tap(parts)
+        build_access_log(parts)
         api = build_policy(parts, lookups)
         asking = with_destination(parts, lookups)._replace(policies=api)
         guard_admin(parts, build_inbound(parts, api, lookups=asking))

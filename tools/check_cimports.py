@@ -24,7 +24,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("http1", "http2", "policy"),
     ("pool",),
     ("route",),
-    ("tap",),
+    ("tap", "observers"),
 )
 FORBIDDEN = re.compile(
     r"^\s*(?:from|c?import)\s+(asyncio|grpc|google|kubernetes|linkerd2_py\.(?!_ext\b)\w+)\b"

@@ -71,7 +71,7 @@ cdef extern from "<sys/socket.h>" nogil:
     ssize_t sendmsg(int fd, const msghdr* message, int flags)
     enum: AF_INET, AF_INET6, SOCK_STREAM, SOCK_NONBLOCK, SOCK_CLOEXEC
     enum: SOL_SOCKET, SO_ERROR, SO_LINGER, SO_KEEPALIVE, SO_REUSEADDR
-    enum: MSG_NOSIGNAL, MSG_PEEK, SHUT_WR
+    enum: MSG_DONTWAIT, MSG_NOSIGNAL, MSG_PEEK, SHUT_WR
 
 cdef extern from "<poll.h>" nogil:
     struct pollfd:
@@ -79,7 +79,7 @@ cdef extern from "<poll.h>" nogil:
         short events
         short revents
     int poll(pollfd* asked, unsigned long count, int timeout_ms)
-    enum: POLLRDHUP, POLLHUP, POLLERR
+    enum: POLLOUT, POLLRDHUP, POLLHUP, POLLERR
 
 cdef extern from "<netinet/in.h>" nogil:
     struct in_addr:

@@ -10,15 +10,14 @@ from linkerd2_py._ext.exchange.exchange cimport Exchange
 from linkerd2_py._ext.exchange.observe cimport (
     END_ANSWERED, END_BROKEN, END_CANCELLED, END_FAILED, END_TUNNELLED, End,
 )
-from linkerd2_py._ext.exchange.stream cimport Peer, Stream
-from linkerd2_py._ext.http1.session cimport Http1Half
-from linkerd2_py._ext.http2.half cimport Http2Half
+from linkerd2_py._ext.exchange.stream cimport Peer
 from linkerd2_py._ext.io.transport cimport Transport
 from linkerd2_py._ext.metrics.http cimport NO_GRPC_STATUS
 from linkerd2_py._ext.metrics.registry cimport Registry
 from linkerd2_py._ext.route.endpoint_spec cimport EndpointSpec
 from linkerd2_py._ext.route.router cimport ConnectionRouter
 from linkerd2_py._ext.route.target cimport Target
+from linkerd2_py._ext.route.whence cimport transport_of
 from linkerd2_py._ext.tap.events cimport (
     EVENT_ENDED, EVENT_ENDED_IN_GRPC, EVENT_RESET, Ending, put_end, put_ends, put_fields, put_request,
     put_response,
@@ -34,15 +33,6 @@ cdef enum:
     LOST_FIELD = 1000          # of a TapEvent
     OK = 0
     NS = 1000000000
-
-
-cdef Transport transport_of(Stream half):
-    """That of a server half; None where it is gone, or has none."""
-    if isinstance(half, Http1Half):
-        return None if (<Http1Half> half).session is None else (<Http1Half> half).session.transport
-    if isinstance(half, Http2Half):
-        return None if (<Http2Half> half).session is None else (<Http2Half> half).session.transport
-    return None
 
 
 cdef EndpointSpec spec_of(Exchange exchange):

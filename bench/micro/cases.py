@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from bench.micro.frames import PREFACE
+from bench.micro.logged import logged_exchanges
 from bench.micro.messages import BROWSER_REQUEST, RESPONSE, SIDECAR_REQUEST
 from bench.micro.proxied import http1_exchanges, http2_exchanges
 from bench.micro.secured import handshakes, leg_exchanges
@@ -223,6 +224,8 @@ def all_cases() -> dict[str, Case]:
         Case("exchange-http1-untapped", untapped_exchanges, EXCHANGES, 100),
         Case("exchange-http1-watched", partial(watched_exchanges, told=False), EXCHANGES, 100),
         Case("exchange-http1-told", partial(watched_exchanges, told=True), EXCHANGES, 100),
+        Case("exchange-http1-apache", partial(logged_exchanges, json=False), EXCHANGES, 100),
+        Case("exchange-http1-json", partial(logged_exchanges, json=True), EXCHANGES, 100),
         Case("leg-plain", partial(leg_exchanges, tls=False), EXCHANGES, 100),
         Case("leg-tls", partial(leg_exchanges, tls=True), EXCHANGES, 100),
         Case("tls-handshake", handshakes, 100, 10),

@@ -12,6 +12,7 @@ from linkerd2_py import __version__
 from linkerd2_py._ext.io.actor import Actor
 from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.metrics.registry import Registry
+from linkerd2_py._ext.observers.access_log import AccessLog
 from linkerd2_py._ext.route.call_server import CallServer
 from linkerd2_py._ext.route.local_server import LocalServer
 from linkerd2_py._ext.route.server import ProxyServer
@@ -69,6 +70,8 @@ class Parts:
         self.taps: Taps | None = None
         """Who watches what passes both directions; None: nobody may."""
         self.tap_server: CallServer | None = None
+        self.access_log: AccessLog | None = None
+        """Who writes down what the inbound servers are asked; None: nobody."""
         self.tables: list[TargetTable] = []
         self.servers: list[ProxyServer] = []
         self.discoveries: list[Asking] = []

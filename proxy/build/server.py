@@ -7,7 +7,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
 
+from linkerd2_py._ext.exchange.observe import Seeker
 from linkerd2_py._ext.io.address import Address
+from linkerd2_py._ext.observers.several import Several
 from linkerd2_py._ext.route.client import Client, Permission
 from linkerd2_py._ext.route.endpoint_spec import DISABLED, NO_TLS, NOT_FROM_REMOTE
 from linkerd2_py._ext.route.server import ProxyServer
@@ -89,11 +91,23 @@ def build_server(
         tells_names=parts.config.outbound_tells_names and not inbound,
         no_tls=no_tls(inbound=inbound, identity=identity),
     )
-    server.seeker = parts.taps
+    server.seeker = _seeker(parts, inbound=inbound)
     server.on_stranger = stranger_log(logger, clock=SystemClock())
     server.on_exhausted = exhaustion_log(logger, table.registry, direction=table.direction)
     parts.add_server(server)
     return server
+
+
+def _seeker(parts: Parts, *, inbound: bool) -> Seeker | None:
+    """Who looks on at its exchanges; taps ask for nothing while nobody taps, the others always do."""
+    seekers: list[Seeker] = []
+    if parts.access_log is not None and inbound:
+        seekers.append(parts.access_log)
+    if not seekers:
+        return parts.taps
+    if parts.taps is not None:
+        seekers.append(parts.taps)
+    return seekers[0] if len(seekers) == 1 else Several(parts.engine, seekers)
 
 
 def bind(

@@ -223,7 +223,11 @@ def _build(values: Values, *, warnings: tuple[str, ...], not_used_yet: tuple[str
             min_ttl_s=values[table.DNS_MIN_TTL],
             max_ttl_s=values[table.DNS_MAX_TTL],
         ),
-        logs=Logs(filter_text=values[table.LOG], style=values[table.LOG_FORMAT]),
+        logs=Logs(
+            filter_text=values[table.LOG],
+            style=values[table.LOG_FORMAT],
+            access=values[table.ACCESS_LOG],
+        ),
         metrics_retain_idle_s=values[table.METRICS_RETAIN_IDLE],
         shutdown_grace_s=values[table.SHUTDOWN_GRACE_PERIOD],
         shutdown_endpoint=values[table.SHUTDOWN_ENDPOINT_ENABLED],

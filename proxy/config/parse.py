@@ -20,7 +20,7 @@ from linkerd2_py.proxy.addresses import (
     parse_port,
     split_host_port,
 )
-from linkerd2_py.proxy.config.types import StaticInbound, StaticOutbound
+from linkerd2_py.proxy.config.types import AccessLog, StaticInbound, StaticOutbound
 
 T = TypeVar("T")
 
@@ -235,6 +235,15 @@ def log_format(text: str) -> Literal["plain", "json"]:
     if text.lower() == "json":
         return "json"
     raise ValueError(f"must be plain or json, not {text!r}")
+
+
+def access_log(text: str) -> AccessLog:
+    """The format of the access log."""
+    if text.lower() == "apache":
+        return "apache"
+    if text.lower() == "json":
+        return "json"
+    raise ValueError(f"must be apache or json, not {text!r}")
 
 
 def workload_namespace(text: str) -> str:

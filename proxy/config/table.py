@@ -19,6 +19,7 @@ from linkerd2_py.proxy.config.setting import (
     refused,
     setting,
 )
+from linkerd2_py.proxy.config.types import AccessLog
 
 _WINDOW_MAX: Final = 2**31 - 1  # RFC 9113 section 6.9.1
 _MANY: Final = 1_000_000
@@ -526,7 +527,12 @@ OUTBOUND_TELL_NAMES: Final = setting(
 )
 LOG: Final = setting("LOG", parse.log_filter, "warn,linkerd=info", "levels by module")
 LOG_FORMAT: Final = setting("LOG_FORMAT", parse.log_format, "plain", "or `json`")
-ACCESS_LOG: Final = missed("ACCESS_LOG", parse.one_of("apache", "json"), "no access log is written")
+ACCESS_LOG: Final[Setting[AccessLog]] = Setting(
+    "ACCESS_LOG",
+    parse.access_log,
+    "",
+    "`apache` or `json`: a line on stderr for each request that comes in, in that format",
+)
 TAP_SVC_NAME: Final = _identity(
     "TAP_SVC_NAME",
     "the identity that may tap this proxy; without it, and without an identity of its own, nobody can",

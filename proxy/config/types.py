@@ -9,6 +9,9 @@ from typing import Literal, NamedTuple
 from linkerd2_py.base.backoff import BackoffRange
 from linkerd2_py.proxy.addresses import Authority, Network, SocketAddr
 
+AccessLog = Literal["", "apache", "json"]
+"""The format of an access log; "": there is none."""
+
 
 class StaticOutbound(NamedTuple):
     """A local port that stands for one logical target."""
@@ -150,10 +153,11 @@ class Dns(NamedTuple):
 
 
 class Logs(NamedTuple):
-    """Log filter and line format."""
+    """Log filter and line format, and the format of the access log; "": there is none."""
 
     filter_text: str
     style: Literal["plain", "json"]
+    access: AccessLog
 
 
 class AdminSettings(NamedTuple):

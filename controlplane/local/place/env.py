@@ -22,7 +22,9 @@ DRAIN_S: Final = 5
 # Makes the proxy's key, and becomes the proxy.
 PROXY_ARGV: Final = (sys.executable, "-m", "linkerd2_py.proxy.pod.identity")
 # What a person may set for every proxy of a mesh; anything else with the prefix is ours to decide.
-_PASSED_ON: Final = frozenset({f"{PROXY_ENV_PREFIX}LOG", f"{PROXY_ENV_PREFIX}LOG_FORMAT"})
+PASSED_ON: Final = frozenset(
+    PROXY_ENV_PREFIX + name for name in ("LOG", "LOG_FORMAT", "ACCESS_LOG")
+)
 # A workload that obeyed these would send its calls past its proxy.
 _DROPPED: Final = frozenset({"http_proxy", "https_proxy", "all_proxy"})
 
@@ -65,7 +67,7 @@ def proxy_env(plan: PodPlan, *, base: Mapping[str, str], proxy_api: str) -> dict
         "SHUTDOWN_GRACE_PERIOD": f"{DRAIN_S}s",
     }
     named = {PROXY_ENV_PREFIX + name: value for name, value in settings.items() if value}
-    passed = {name: os.environ[name] for name in _PASSED_ON & os.environ.keys()}
+    passed = {name: os.environ[name] for name in PASSED_ON & os.environ.keys()}
     # A crash leaves the Python stack in the proxy's log.
     return {**base, "PYTHONFAULTHANDLER": "1", **passed, **named}
 

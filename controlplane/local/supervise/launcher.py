@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from linkerd2_py.controlplane.local import sample
-from linkerd2_py.controlplane.local.place.env import base_env
+from linkerd2_py.controlplane.local.place.env import PASSED_ON, base_env
 from linkerd2_py.controlplane.local.programs.process import launch_argv
 from linkerd2_py.controlplane.local.state import owned
 from linkerd2_py.controlplane.local.state.owned import StateError
@@ -76,7 +76,7 @@ class Supervising:
         with os.fdopen(owned.open_file(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as log:
             self._process = subprocess.Popen(
                 argv,
-                env=base_env() | _proxy_log_settings(),
+                env=base_env() | _proxy_settings(),
                 cwd=launch.state_dir.root,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -170,6 +170,6 @@ def _argv(launch: Launch, *, report_fd: int) -> list[str]:
     ]
 
 
-def _proxy_log_settings() -> dict[str, str]:
-    names = ("LINKERD2_PROXY_LOG", "LINKERD2_PROXY_LOG_FORMAT")
-    return {name: os.environ[name] for name in names if name in os.environ}
+def _proxy_settings() -> dict[str, str]:
+    """What a person says of every proxy, on its way to them."""
+    return {name: os.environ[name] for name in sorted(PASSED_ON) if name in os.environ}

@@ -51,12 +51,14 @@ def test_a_bad_environment_is_all_named_at_once_with_status_64() -> None:
 
 
 def test_what_it_does_not_know_or_not_have_yet_is_a_warning_each(tmp_path: Path) -> None:
-    with sidecar_process(tmp_path / "log", NO_SUCH="1", ACCESS_LOG="json") as (_, child):
+    with sidecar_process(
+        tmp_path / "log", NO_SUCH="1", INBOUND_GATEWAY_SUFFIXES="svc.cluster.local."
+    ) as (_, child):
         found = [line.partition(" WARN ")[2] for line in child.output().splitlines()]
-    assert [line for line in found if PREFIX in line] == [
-        f"linkerd2_py.proxy.run: {PREFIX}ACCESS_LOG: not used yet: no access log is written",
-        f"linkerd2_py.proxy.run: {PREFIX}NO_SUCH: unknown variable",
-    ]
+    missed, unknown = (line for line in found if PREFIX in line)
+    start = f"linkerd2_py.proxy.run: {PREFIX}"
+    assert missed.startswith(f"{start}INBOUND_GATEWAY_SUFFIXES: not used yet: it is no gateway: ")
+    assert unknown == f"{start}NO_SUCH: unknown variable"
 
 
 def test_without_identity_disabled_it_does_not_start() -> None:

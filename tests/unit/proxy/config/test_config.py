@@ -198,8 +198,6 @@ def test_bad_networks_are_refused(value: str) -> None:
 
 MISSED = [
     ("INBOUND_GATEWAY_SUFFIXES", "svc.cluster.local.", "it is no gateway"),
-    ("ACCESS_LOG", "apache", "no access log is written"),
-    ("ACCESS_LOG", "json", "no access log is written"),
     ("TRACE_COLLECTOR_SVC_ADDR", "collector.tracing:4317", "no spans are sent"),
     ("INGRESS_MODE", "true", "whatever l5d-dst-override says"),
 ]
@@ -319,10 +317,13 @@ def test_switches_and_formats() -> None:
     found = config(
         SHUTDOWN_ENDPOINT_ENABLED="true",
         LOG_FORMAT="json",
+        ACCESS_LOG="Apache",
         OUTBOUND_DISABLE_INFORMATIONAL_HEADERS="1",
     )
     assert found.shutdown_endpoint
     assert found.logs.style == "json"
+    assert found.logs.access == "apache"
+    assert config().logs.access == ""
     assert not found.informational_headers
     assert config(INBOUND_IPS="127.0.0.1,::ffff:10.0.0.1").inbound_ips == {
         bytes([127, 0, 0, 1]),

@@ -132,8 +132,10 @@ def test_children_inherit_nothing_that_leads_past_the_mesh(
 def test_log_level_of_proxies_is_passed_on(monkeypatch: pytest.MonkeyPatch, web: PodPlan) -> None:
     monkeypatch.setenv("LINKERD2_PROXY_LOG", "debug")
     monkeypatch.setenv("LINKERD2_PROXY_ADMIN_LISTEN_ADDR", "0.0.0.0:1")
+    monkeypatch.setenv("LINKERD2_PROXY_ACCESS_LOG", "json")
     env = proxy_env(web, base={}, proxy_api="127.0.0.1:8086")
     assert env["LINKERD2_PROXY_LOG"] == "debug"
+    assert env["LINKERD2_PROXY_ACCESS_LOG"] == "json"
     assert env["LINKERD2_PROXY_ADMIN_LISTEN_ADDR"] == web.admin_addr
 
 
