@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
+from typing import Final
 
 from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.base.event_loop import leave, run_inside
@@ -20,11 +22,14 @@ from linkerd2_py.proxy.build.inbound import build_inbound
 from linkerd2_py.proxy.build.outbound import build_outbound
 from linkerd2_py.proxy.build.parts import Parts
 from linkerd2_py.proxy.build.tap import build_tap
+from linkerd2_py.proxy.build.tracing import build_tracing
 from linkerd2_py.proxy.config.types import Config
 from linkerd2_py.proxy.drain import drain
 from linkerd2_py.proxy.log_level import LogLevel
 
 logger = logging.getLogger(__name__)
+
+_FLUSH_S: Final = 2.0
 
 
 class Proxy:
@@ -45,14 +50,17 @@ class Proxy:
         run_inside(engine, loop)
         logger.info("listening %s", self.parts.listening)
         renewing = self._renew()
+        exporting = self._export()
         try:
             await self._certified()
             self._serve()
             await self.ending.wait()
             self.ready = False
             await self._drain()
+            await cancel_all(exporting)
+            await self._flush()
         finally:
-            await cancel_all(renewing)
+            await cancel_all([*renewing, *exporting])
             # From here on nothing happens in the engine by itself: only what is closed below.
             leave(engine, loop)
             for discovery in self.parts.discoveries:
@@ -73,6 +81,19 @@ class Proxy:
             supervise(renewal.run, name="identity"),
             supervise(renewal.warn, name="identity-warning"),
         ]
+
+    def _export(self) -> list[asyncio.Task[None]]:
+        """Begin to send spans, where somebody collects them."""
+        exporter = self.parts.exporter
+        return [] if exporter is None else [supervise(exporter.run, name="trace-collector")]
+
+    async def _flush(self) -> None:
+        """The spans of what was drained; not for longer than it is worth."""
+        exporter = self.parts.exporter
+        if exporter is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_FLUSH_S):
+                    await exporter.flush()
 
     async def _certified(self) -> None:
         """Nothing is served before there is something to prove ourselves with; whoever connects waits in
@@ -122,6 +143,7 @@ def build(config: Config, *, log_level: LogLevel) -> Proxy:
         build_identity(parts, lookups)
         build_tap(parts)
         build_access_log(parts)
+        build_tracing(parts, lookups)
         api = build_policy(parts, lookups)
         asking = with_destination(parts, lookups)._replace(policies=api)
         guard_admin(parts, build_inbound(parts, api, lookups=asking))

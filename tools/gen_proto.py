@@ -28,8 +28,9 @@ MESSAGES = (
     "outbound",
     "tap",
     "transport_header",
+    "otlp_trace",
 )
-SERVICES = ("destination", "identity", "inbound", "outbound", "tap")
+SERVICES = ("destination", "identity", "inbound", "outbound", "tap", "otlp_trace")
 
 
 def compile_protos(*, output: Path) -> None:

@@ -11,7 +11,7 @@ cdef extern from *:
 cdef enum Kind:
     LIVE_BUFFER, LIVE_TRANSPORT, LIVE_SESSION, LIVE_STREAM, LIVE_EXCHANGE, LIVE_PUMP, LIVE_ENDPOINT
     LIVE_TARGET, LIVE_TIMER, LIVE_LISTENER, LIVE_CREDENTIALS, LIVE_CHANNEL, LIVE_CALL, LIVE_TAP, LIVE_SIGHTING
-    LIVE_ENTRY
+    LIVE_ENTRY, LIVE_SPAN
     LIVE_KINDS
 
 # In __cinit__ / __dealloc__: `born(LIVE_X)` / `gone(LIVE_X)`. Recycled objects count as live only while

@@ -4,13 +4,49 @@
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 from linkerd2_py._ext.core.types cimport Span
-from linkerd2_py._ext.exchange.head cimport HTTP_2, HTTP_11, Head, field_id, method_id
+from linkerd2_py._ext.exchange.head cimport HTTP_2, HTTP_11, Field, Head, field_id, method_id
 from linkerd2_py._ext.io.address cimport Address
 from linkerd2_py._ext.io.loop cimport Loop
 from linkerd2_py._ext.observers.access_log cimport AccessLog, Entry
 from linkerd2_py._ext.observers.lines cimport LINE_MOST as LINE, Lines
+from linkerd2_py._ext.observers.trace_context cimport Trace, read_trace, write_span
 
 LINE_MOST = LINE
+
+
+cdef Head head_of(fields, list kept):
+    cdef bytes name, value
+    cdef Head head = Head()
+    for name, value in fields:
+        kept += [name, value]
+        head.add(name, len(name), value, len(value), field_id(name, len(name)), 0)
+    return head
+
+
+def read(fields):
+    """The trace's id, the sender's span and whether it is sampled; None: it says nothing."""
+    cdef Trace trace
+    kept = []
+    if not read_trace(head_of(fields, kept), &trace):
+        return None
+    return bytes(trace.trace_id[:16]), bytes(trace.parent_id[:8]), bool(trace.sampled)
+
+
+def renamed(fields, bytes span_id not None):
+    """The fields as they go on with that span; None: they say nothing."""
+    cdef Trace trace
+    cdef Field* field
+    cdef int i
+    kept = []
+    cdef Head head = head_of(fields, kept)
+    if not read_trace(head, &trace):
+        return None
+    write_span(head, &trace, span_id)
+    found = []
+    for i in range(head.count):
+        field = &head.fields[i]
+        found.append((field.name[:field.name_len], field.value[:field.value_len]))
+    return found
 
 
 def put(Lines lines not None, bytes text not None) -> bool:

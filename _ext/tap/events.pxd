@@ -3,7 +3,7 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from linkerd2_py._ext.exchange.head cimport Head
 from linkerd2_py._ext.tap.match cimport Facts
-from linkerd2_py._ext.tap.wire cimport Wire
+from linkerd2_py._ext.core.wire cimport Wire
 
 # Joins the events of one exchange that one tap sees.
 cdef struct EventId:

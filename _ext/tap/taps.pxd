@@ -13,7 +13,7 @@ from linkerd2_py._ext.route.call cimport Call
 from linkerd2_py._ext.route.endpoint_spec cimport EndpointSpec
 from linkerd2_py._ext.tap.events cimport EventId
 from linkerd2_py._ext.tap.match cimport Facts, Matcher
-from linkerd2_py._ext.tap.wire cimport Wire
+from linkerd2_py._ext.core.wire cimport Wire
 
 cdef class Taps(Seeker):
     """One for the routers of a proxy. `wanting` are the taps that have not reached their limits."""

@@ -10,7 +10,7 @@ from linkerd2_py._ext.tap.events cimport (
     put_request, put_response,
 )
 from linkerd2_py._ext.tap.match cimport Facts, Matcher
-from linkerd2_py._ext.tap.wire cimport Wire
+from linkerd2_py._ext.core.wire cimport Wire
 
 cdef dict ENDS = {"ended": EVENT_ENDED, "grpc": EVENT_ENDED_IN_GRPC, "reset": EVENT_RESET}
 

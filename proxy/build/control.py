@@ -60,7 +60,7 @@ def with_destination(parts: Parts, lookups: Lookups) -> Lookups:
     service = parts.config.destination.service
     if service is None:
         return lookups
-    return lookups._replace(client=_client(parts, lookups, service, what="destination"))
+    return lookups._replace(client=client_of(parts, lookups, service, what="destination"))
 
 
 def build_policy(parts: Parts, lookups: Lookups) -> PolicyApi | None:
@@ -69,7 +69,7 @@ def build_policy(parts: Parts, lookups: Lookups) -> PolicyApi | None:
     if config is None:
         return None
     return PolicyApi(
-        _client(parts, lookups, config.service, what="policy"),
+        client_of(parts, lookups, config.service, what="policy"),
         workload=config.workload,
         streams=lookups.rules.streams,
         make_backoff=lookups.make_backoff,
@@ -84,7 +84,7 @@ def build_identity(parts: Parts, lookups: Lookups) -> None:
         return
     caller = parts.caller = _caller(config)
     caller.on_failure = handshake_log(logger, clock=clock)
-    client = _client(parts, lookups, config.service, what="identity")
+    client = client_of(parts, lookups, config.service, what="identity")
     certifier = Certifier(client, config=config, clock=clock)
 
     async def certify() -> Certificate:
@@ -117,7 +117,7 @@ def _caller(config: Identity) -> LocalIdentity:
     return caller
 
 
-def _client(parts: Parts, lookups: Lookups, service: Service, *, what: str) -> GrpcClient:
+def client_of(parts: Parts, lookups: Lookups, service: Service, *, what: str) -> GrpcClient:
     """The control plane is a target like any other, found by DNS or at an address; who answers there proves
     the name that we were given.
     """

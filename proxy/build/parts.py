@@ -13,6 +13,7 @@ from linkerd2_py._ext.io.actor import Actor
 from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.observers.access_log import AccessLog
+from linkerd2_py._ext.observers.spans import Spans
 from linkerd2_py._ext.route.call_server import CallServer
 from linkerd2_py._ext.route.local_server import LocalServer
 from linkerd2_py._ext.route.server import ProxyServer
@@ -30,6 +31,16 @@ logger = logging.getLogger(__name__)
 
 # Of a loop that is closed: what was put off is done, but not for ever.
 _LAST_WORK_S: Final = 1.0
+
+
+class Exporter(Protocol):
+    """Sends what was noted to who collects it."""
+
+    async def run(self) -> None:
+        """For as long as the proxy serves."""
+
+    async def flush(self) -> None:
+        """After that: what is left, once."""
 
 
 class Asking(Protocol):
@@ -70,6 +81,9 @@ class Parts:
         self.taps: Taps | None = None
         """Who watches what passes both directions; None: nobody may."""
         self.tap_server: CallServer | None = None
+        self.spans: Spans | None = None
+        """Who notes spans of both directions; None: nobody collects them."""
+        self.exporter: Exporter | None = None
         self.access_log: AccessLog | None = None
         """Who writes down what the inbound servers are asked; None: nobody."""
         self.tables: list[TargetTable] = []

@@ -101,6 +101,8 @@ def build_server(
 def _seeker(parts: Parts, *, inbound: bool) -> Seeker | None:
     """Who looks on at its exchanges; taps ask for nothing while nobody taps, the others always do."""
     seekers: list[Seeker] = []
+    if parts.spans is not None:
+        seekers.append(parts.spans)
     if parts.access_log is not None and inbound:
         seekers.append(parts.access_log)
     if not seekers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import starmap
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from linkerd2_py.base.backoff import BackoffRange
 from linkerd2_py.base.names import PROXY_ENV_PREFIX
@@ -26,7 +26,11 @@ from linkerd2_py.proxy.config.types import (
     SocketTuning,
     StreamLimits,
     TapSettings,
+    Tracing,
 )
+
+OTEL_ATTRIBUTES: Final = "OTEL_RESOURCE_ATTRIBUTES"
+"""OpenTelemetry's own name, as all that speaks OTLP knows it."""
 
 
 class Problem(NamedTuple):
@@ -63,7 +67,12 @@ def load(environ: Mapping[str, str]) -> Config:
         raise ConfigError((*problems, *_unknown(environ)))
     plain = starmap(_problem, identity.plain_services(values))
     warnings = (*plain, *_missed(values), *_not_tapped(values), *_unknown(environ))
-    return _build(values, warnings=tuple(map(str, warnings)), not_used_yet=_not_used_yet(environ))
+    return _build(
+        values,
+        warnings=tuple(map(str, warnings)),
+        not_used_yet=_not_used_yet(environ),
+        otel_attributes=environ.get(OTEL_ATTRIBUTES, ""),
+    )
 
 
 def is_identity_disabled(environ: Mapping[str, str]) -> bool:
@@ -189,7 +198,13 @@ def _not_used_yet(environ: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(sorted(name for name in names if environ.get(name, "").strip()))
 
 
-def _build(values: Values, *, warnings: tuple[str, ...], not_used_yet: tuple[str, ...]) -> Config:
+def _build(
+    values: Values,
+    *,
+    warnings: tuple[str, ...],
+    not_used_yet: tuple[str, ...],
+    otel_attributes: str,
+) -> Config:
     outbound_listen = values[table.OUTBOUND_LISTEN_ADDRS] or (values[table.OUTBOUND_LISTEN_ADDR],)
     return Config(
         outbound=_side(values, table.OUTBOUND, listen=outbound_listen),
@@ -217,6 +232,7 @@ def _build(values: Values, *, warnings: tuple[str, ...], not_used_yet: tuple[str
             shows_metrics=values[table.ADMIN_SHOWS_METRICS],
         ),
         tap=_tap(values),
+        tracing=_tracing(values, otel_attributes=otel_attributes),
         destination=_destination(values),
         dns=Dns(
             resolv_conf=values[table.RESOLV_CONF],
@@ -292,6 +308,17 @@ def _tap(values: Values) -> TapSettings | None:
     if not client or values[table.IDENTITY_DISABLED]:
         return None
     return TapSettings(values[table.CONTROL_LISTEN_ADDR], client)
+
+
+def _tracing(values: Values, *, otel_attributes: str) -> Tracing | None:
+    collector = identity.service(values, table.TRACE_COLLECTOR_SVC_ADDR)
+    return collector and Tracing(
+        collector,
+        service_name=values[table.TRACE_SERVICE_NAME],
+        attributes_path=values[table.TRACE_ATTRIBUTES_PATH],
+        extra_attributes=values[table.TRACE_EXTRA_ATTRIBUTES],
+        otel_attributes=otel_attributes,
+    )
 
 
 def _policy(values: Values) -> PolicyService | None:

@@ -538,14 +538,27 @@ TAP_SVC_NAME: Final = _identity(
     "the identity that may tap this proxy; without it, and without an identity of its own, nobody can",
 )
 OUTBOUND_METRICS_HOSTNAME_LABELS: Final = ignored("OUTBOUND_METRICS_HOSTNAME_LABELS", parse.switch)
-TRACE_COLLECTOR_SVC_ADDR: Final = missed(
-    "TRACE_COLLECTOR_SVC_ADDR", parse.authority, "no spans are sent"
+TRACE_COLLECTOR_SVC_ADDR: Final = optional(
+    "TRACE_COLLECTOR_SVC_ADDR",
+    parse.authority,
+    "`host:port` of a collector that speaks OTLP over gRPC; without it no spans are sent",
 )
-TRACE_COLLECTOR_SVC_NAME: Final = ignored("TRACE_COLLECTOR_SVC_NAME")
-TRACE_PROTOCOL: Final = ignored("TRACE_PROTOCOL")
-TRACE_SERVICE_NAME: Final = ignored("TRACE_SERVICE_NAME")
-TRACE_ATTRIBUTES_PATH: Final = ignored("TRACE_ATTRIBUTES_PATH")
-TRACE_EXTRA_ATTRIBUTES: Final = ignored("TRACE_EXTRA_ATTRIBUTES")
+TRACE_COLLECTOR_SVC_NAME: Final = _identity("TRACE_COLLECTOR_SVC_NAME", _CONTROL_NAME)
+TRACE_PROTOCOL: Final = setting(
+    "TRACE_PROTOCOL", parse.one_of("opentelemetry"), "opentelemetry", "and no other"
+)
+TRACE_SERVICE_NAME: Final = _text(
+    "TRACE_SERVICE_NAME", "the `service.name` of spans, where no label or attribute gives another"
+)
+TRACE_ATTRIBUTES_PATH: Final = _text(
+    "TRACE_ATTRIBUTES_PATH",
+    "a file with more attributes of whoever makes the spans, a line `key=value` for each: the pod's labels",
+)
+TRACE_EXTRA_ATTRIBUTES: Final = _text(
+    "TRACE_EXTRA_ATTRIBUTES",
+    "the same as text; those of `OTEL_RESOURCE_ATTRIBUTES`, which has no prefix, win over both",
+)
+TRACE_ANNOTATIONS_PATH: Final = ignored("TRACE_ANNOTATIONS_PATH")
 OUTBOUND_DISABLE_INFORMATIONAL_HEADERS: Final = setting(
     "OUTBOUND_DISABLE_INFORMATIONAL_HEADERS",
     parse.switch,

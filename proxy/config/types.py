@@ -178,9 +178,21 @@ class TapSettings(NamedTuple):
     client: str
 
 
+class Tracing(NamedTuple):
+    """Who collects spans, and what they say of their proxy: texts of lines `key=value`, one of them in a
+    file.
+    """
+
+    collector: Service
+    service_name: str
+    attributes_path: str
+    extra_attributes: str
+    otel_attributes: str
+
+
 class Config(NamedTuple):
     """The whole configuration of a sidecar. No `identity`: everything is plain text. No `tap`: nobody can
-    tap it.
+    tap it. No `tracing`: nobody collects spans.
     """
 
     outbound: Side
@@ -195,6 +207,7 @@ class Config(NamedTuple):
     identity: Identity | None
     admin: AdminSettings
     tap: TapSettings | None
+    tracing: Tracing | None
     destination: Destination
     dns: Dns
     logs: Logs

@@ -23,7 +23,14 @@ DRAIN_S: Final = 5
 PROXY_ARGV: Final = (sys.executable, "-m", "linkerd2_py.proxy.pod.identity")
 # What a person may set for every proxy of a mesh; anything else with the prefix is ours to decide.
 PASSED_ON: Final = frozenset(
-    PROXY_ENV_PREFIX + name for name in ("LOG", "LOG_FORMAT", "ACCESS_LOG")
+    PROXY_ENV_PREFIX + name
+    for name in (
+        "LOG",
+        "LOG_FORMAT",
+        "ACCESS_LOG",
+        "TRACE_COLLECTOR_SVC_ADDR",
+        "TRACE_SERVICE_NAME",
+    )
 )
 # A workload that obeyed these would send its calls past its proxy.
 _DROPPED: Final = frozenset({"http_proxy", "https_proxy", "all_proxy"})

@@ -4,10 +4,11 @@ a test plays.
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -25,6 +26,7 @@ GET = b"GET / HTTP/1.1\r\nHost: voting-svc\r\nConnection: close\r\n\r\n"
 UPGRADE = (
     b"GET /chat HTTP/1.1\r\nHost: voting-svc\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 )
+NOTHING: Mapping[str, str] = MappingProxyType({})
 REFRESHES = 'control_identity_cert_refreshes_total{result="ok"}'
 
 
@@ -55,7 +57,9 @@ class Pair:
 
 
 @asynccontextmanager
-async def pair(folder: Path, *, renew: str = "24h", **callee: str) -> AsyncIterator[Pair]:
+async def pair(
+    folder: Path, *, renew: str = "24h", caller: Mapping[str, str] = NOTHING, **callee: str
+) -> AsyncIterator[Pair]:
     often = {"IDENTITY_MAX_REFRESH": renew}
     async with (
         certified(folder) as mesh,
@@ -72,7 +76,7 @@ async def pair(folder: Path, *, renew: str = "24h", **callee: str) -> AsyncItera
         async with sidecar(
             OUTBOUND_STATIC_PORTS=f"127.0.0.1:0={NAME}",
             DESTINATION_SVC_ADDR=stub.address,
-            **{**mesh.with_key("web"), **often},
+            **{**mesh.with_key("web"), **often, **caller},
         ) as web:
             yield Pair(mesh, server, voting, web, stub)
 

@@ -198,7 +198,6 @@ def test_bad_networks_are_refused(value: str) -> None:
 
 MISSED = [
     ("INBOUND_GATEWAY_SUFFIXES", "svc.cluster.local.", "it is no gateway"),
-    ("TRACE_COLLECTOR_SVC_ADDR", "collector.tracing:4317", "no spans are sent"),
     ("INGRESS_MODE", "true", "whatever l5d-dst-override says"),
 ]
 
@@ -293,6 +292,8 @@ def test_a_range_must_rise(low: str, high: str) -> None:
         ("ACCESS_LOG", "common"),
         ("POLICY_SVC_ADDR", "policy"),
         ("TRACE_COLLECTOR_SVC_ADDR", "collector:0"),
+        ("TRACE_COLLECTOR_SVC_NAME", "The Collector"),
+        ("TRACE_PROTOCOL", "opencensus"),
         ("INBOUND_GATEWAY_SUFFIXES", "a..b"),
         ("DESTINATION_SVC_NAME", "Linkerd Destination"),
         ("TAP_SVC_NAME", "tap viz"),
@@ -311,6 +312,23 @@ def test_a_range_must_rise(low: str, high: str) -> None:
 )
 def test_bad_values_name_their_variable(name: str, value: str) -> None:
     assert rejected(**{name: value})[0].startswith(f"{PREFIX}{name}: ")
+
+
+def test_who_collects_spans_and_what_they_say_of_their_proxy() -> None:
+    assert config(TRACE_SERVICE_NAME="web").tracing is None
+    variables = {
+        "IDENTITY_DISABLED": "1",
+        "TRACE_COLLECTOR_SVC_ADDR": "127.0.0.1:4317",
+        "TRACE_SERVICE_NAME": "web",
+        "TRACE_ATTRIBUTES_PATH": "/labels",
+        "TRACE_EXTRA_ATTRIBUTES": "a=b\nc=d",
+    }
+    prefixed = {PREFIX + name: value for name, value in variables.items()}
+    found = load({**prefixed, "OTEL_RESOURCE_ATTRIBUTES": "e=f,g=h"}).tracing
+    assert found is not None
+    assert str(found.collector.address) == "127.0.0.1:4317"
+    assert found.collector.name == ""
+    assert found[1:] == ("web", "/labels", "a=b\nc=d", "e=f,g=h")
 
 
 def test_switches_and_formats() -> None:

@@ -1,0 +1,1 @@
+"""Spans of what passes, on their way to a collector."""
