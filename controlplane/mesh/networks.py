@@ -26,10 +26,11 @@ class Network:
 
     def overlaps(self, other: Cidr) -> bool:
         """Whether it may have an address of `other`: unless all of that is excluded."""
-        return self.cidr.overlaps(other) and not any(_within(other, one) for one in self.excluded)
+        return self.cidr.overlaps(other) and not any(is_within(other, one) for one in self.excluded)
 
 
-def _within(inner: Cidr, outer: Cidr) -> bool:
+def is_within(inner: Cidr, outer: Cidr) -> bool:
+    """Whether all of one is a part of the other."""
     if isinstance(inner, IPv4Network) and isinstance(outer, IPv4Network):
         return inner.subnet_of(outer)
     return (

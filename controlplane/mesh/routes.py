@@ -107,7 +107,19 @@ class UnsupportedFilter:
     type: str
 
 
-Filter = HeaderModifier | Redirect | UnsupportedFilter
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A share of the requests fails on purpose, `of` how many `share` do: with a status of HTTP, or with a
+    code of gRPC where calls are meant.
+    """
+
+    status: int
+    message: str
+    share: int = 1
+    of: int = 1
+
+
+Filter = HeaderModifier | Redirect | Failure | UnsupportedFilter
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 from linkerd2_py.controlplane.mesh.egress import EgressNetwork
 from linkerd2_py.controlplane.mesh.networks import Network
-from linkerd2_py.controlplane.mesh.objects import Key
+from linkerd2_py.controlplane.mesh.objects import Key, Service
 from linkerd2_py.controlplane.mesh.routes import Object, Route
 from linkerd2_py.controlplane.mesh.status import Condition, Parent
 from linkerd2_py.controlplane.mesh.store import Mesh
@@ -46,7 +46,7 @@ def attachment(route: Route, parent: Parent, *, mesh: Mesh, cluster: Cluster) ->
     match parent.kind:
         case "Service":
             service = mesh.services.get(key)
-            missing = _NO_PARENT if service is None else None if service.ips else _HEADLESS
+            missing = _missing_service(service)
         case "EgressNetwork":
             network = mesh.egress_networks.get(key)
             missing = _missing_network(network, cluster=cluster)
@@ -95,6 +95,13 @@ def _is_about(named: Parent, parent: Object, *, port: int) -> bool:
         return False
     # Of egress networks only routes that name the port are about it, as Linkerd has it.
     return named.port == port or (named.port == 0 and named.kind == "Service")
+
+
+def _missing_service(service: Service | None) -> Condition | None:
+    if service is None:
+        return _NO_PARENT
+    # A mesh on loopback addresses has services without an address that are reached by their name.
+    return _HEADLESS if service.headless or service.alias else None
 
 
 def _missing_network(network: EgressNetwork | None, *, cluster: Cluster) -> Condition | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from linkerd2_py.controlplane.mesh.routes import (
+    Failure,
     GRPCMatch,
     HeaderModifier,
     HTTPMatch,
@@ -106,6 +107,13 @@ def redirect(found: Redirect) -> http_route.RequestRedirect:
         port=found.port,
         status=found.status or _FOUND,
     )
+
+
+def failing_share(found: Failure) -> http_route.Ratio | None:
+    """None for all requests."""
+    if found.share >= found.of:
+        return None
+    return http_route.Ratio(numerator=found.share, denominator=found.of)
 
 
 def hosts(hostnames: tuple[str, ...]) -> list[http_route.HostMatch]:

@@ -36,7 +36,11 @@ def build_inbound(parts: Parts, api: PolicyApi | None, *, lookups: Lookups) -> I
         profiles = NamedProfiles(lookups, registry=parts.registry)
         parts.add_discovery(profiles)
         table.named = profiles.tables
-    policies = InboundPolicies(ports.of, registry=parts.registry)
+    policies = InboundPolicies(
+        ports.of,
+        registry=parts.registry,
+        judges_localhost=config.inbound_policy.judges_localhost,
+    )
     authorize = _authorize(policies, targets)
     server = build_server(parts, table, side=side, target=None, authorize=authorize)
     changes.servers.append(server)

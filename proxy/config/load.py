@@ -221,6 +221,7 @@ def _build(
             cluster_networks=values[table.POLICY_CLUSTER_NETWORKS],
             require_identity=values[table.INBOUND_PORTS_REQUIRE_IDENTITY],
             require_tls=values[table.INBOUND_PORTS_REQUIRE_TLS],
+            judges_localhost=values[table.INBOUND_JUDGES_LOCALHOST],
         ),
         inbound_ports=values[table.INBOUND_PORTS],
         policy=_policy(values),

@@ -464,6 +464,13 @@ INBOUND_DEFAULT_POLICY: Final = setting(
     "who is let in: `all-unauthenticated`, `all-authenticated`, `cluster-authenticated`,"
     " `cluster-unauthenticated`, `audit` (all, and the log names them), `deny`; localhost always",
 )
+INBOUND_JUDGES_LOCALHOST: Final = setting(
+    "INBOUND_JUDGES_LOCALHOST",
+    parse.switch,
+    "false",
+    "ours: clients from localhost are let in as all others are, and not always: where pods are addresses"
+    " on loopback",
+)
 POLICY_CLUSTER_NETWORKS: Final = listed(
     "POLICY_CLUSTER_NETWORKS",
     parse.networks,

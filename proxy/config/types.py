@@ -136,12 +136,15 @@ class KeyRequest(NamedTuple):
 
 
 class InboundPolicy(NamedTuple):
-    """Who is let in where nothing else is said, and the ports where more is asked of them."""
+    """Who is let in where nothing else is said, and the ports where more is asked of them. Who comes from
+    localhost is let in, unless that is judged like other addresses.
+    """
 
     default: str
     cluster_networks: tuple[Network, ...]
     require_identity: frozenset[int]
     require_tls: frozenset[int]
+    judges_localhost: bool = False
 
 
 class Dns(NamedTuple):

@@ -1,6 +1,6 @@
 """Who is let in to the workload: decided for each connection by what holds for its port, and counted.
 
-Whoever comes from localhost is the workload's own pod and always let in.
+Whoever comes from localhost is the workload's own pod and always let in, unless pods are on loopback.
 """
 
 from __future__ import annotations
@@ -44,8 +44,15 @@ class InboundPolicies:
     port now.
     """
 
-    def __init__(self, policy_of: Callable[[int], ServerPolicy], *, registry: Registry) -> None:
+    def __init__(
+        self,
+        policy_of: Callable[[int], ServerPolicy],
+        *,
+        registry: Registry,
+        judges_localhost: bool = False,
+    ) -> None:
         self._policy_of = policy_of
+        self._judges_localhost = judges_localhost
         self._registry = registry
         self._limits = RateLimits(registry)
         self._permissions: dict[tuple[Verdict, Labels, int], Permission] = {}
@@ -60,7 +67,7 @@ class InboundPolicies:
         policy = self._policy_of(port)
         if port in self._open:
             policy = self._open[port].added_to(policy)
-        verdict = judge(policy, client, peer)
+        verdict = judge(policy, client, peer, judges_localhost=self._judges_localhost)
         # A client's labels are its identity, or why it has none.
         key = verdict, client.labels, port
         found = self._permissions.get(key)

@@ -73,10 +73,15 @@ class Verdict(NamedTuple):
         return any(found) and not all(found)
 
 
-def judge(policy: ServerPolicy, client: Client, peer: Address | None) -> Verdict:
-    """Whether this client may talk to a port for which `policy` holds. Pure."""
+def judge(
+    policy: ServerPolicy, client: Client, peer: Address | None, *, judges_localhost: bool = False
+) -> Verdict:
+    """Whether this client may talk to a port for which `policy` holds; from localhost it always may, unless
+    that is judged, too. Pure.
+    """
     host = "" if peer is None else peer.host
-    found = LOCALHOST if host in _LOCALHOST else _authorized(policy.authorizations, client, host)
+    at_home = host in _LOCALHOST and not judges_localhost
+    found = LOCALHOST if at_home else _authorized(policy.authorizations, client, host)
     if policy.invalid:
         found = None
 

@@ -62,12 +62,16 @@ def workload_env(plan: PodPlan, *, base: Mapping[str, str]) -> dict[str, str]:
 
 def proxy_env(plan: PodPlan, *, base: Mapping[str, str], proxy_api: str) -> dict[str, str]:
     """The proxy's environment, its only configuration."""
+    own = json.dumps({"ns": plan.spec.namespace, "pod": plan.name})
     settings = {
         **plan.settings,
         "DESTINATION_SVC_ADDR": proxy_api,
         # Who answers on loopback proves nothing to anybody.
         "DESTINATION_SVC_NAME": TrustDomain().control_plane,
-        "DESTINATION_CONTEXT": json.dumps({"ns": plan.spec.namespace, "pod": plan.name}),
+        "DESTINATION_CONTEXT": own,
+        "POLICY_SVC_ADDR": proxy_api,
+        "POLICY_SVC_NAME": TrustDomain().control_plane,
+        "POLICY_WORKLOAD": own,
         # A local mesh has few names, and `stat au` is answered from what inbound proxies saw.
         "INBOUND_METRICS_AUTHORITY_LABELS": "unsafe",
         "OUTBOUND_TELL_NAMES": "true",

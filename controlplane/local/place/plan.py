@@ -10,8 +10,12 @@ from typing import Final
 
 from linkerd2_py.controlplane.local.place.identity import PodIdentity
 from linkerd2_py.controlplane.local.place.placement import AS_WE_DO, Placement
-from linkerd2_py.controlplane.mesh.inbound import NOTHING_SAID, InboundSettings, Probe
-from linkerd2_py.controlplane.sources.local.mesh_spec import OutboundSpec, WorkloadSpec
+from linkerd2_py.controlplane.mesh.inbound import NOTHING_SAID, InboundSettings, NamedPort, Probe
+from linkerd2_py.controlplane.sources.local.mesh_spec import (
+    OutboundSpec,
+    WorkloadSpec,
+    port_name,
+)
 
 INBOUND_PORT: Final = 4143
 OUTBOUND_PORT: Final = 4140
@@ -94,6 +98,11 @@ class PodPlan:
             return NOTHING_SAID
         opaque = (port for port, is_opaque in self.spec.target_ports.items() if is_opaque)
         return InboundSettings(
+            names=tuple(
+                NamedPort(port_name(target), number)
+                for target in self.spec.target_ports
+                for number in self.numbers([target])
+            ),
             policy=self.spec.default_inbound_policy,
             opaque=frozenset(self.numbers(opaque)),
             identified=frozenset(self.numbers(self.spec.require_identity_ports)),

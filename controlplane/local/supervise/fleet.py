@@ -84,7 +84,12 @@ class Fleet:
         if self._place.has_doors:
             self._unmeshed.open(_called_from_outside(mesh), namespace=mesh.namespace)
         services = self._place.addressed(mesh.services.values())
-        self._source.describe(services=services, workloads=mesh.deployments, profiles=mesh.profiles)
+        self._source.describe(
+            services=services,
+            workloads=mesh.deployments,
+            profiles=mesh.profiles,
+            policies=mesh.policies,
+        )
         for name, spec in mesh.workloads.items():
             self._want(name, spec=spec)
         for name in self._workloads.keys() - mesh.workloads.keys() - self._leaving.keys():

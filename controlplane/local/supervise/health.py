@@ -15,9 +15,16 @@ CATEGORY: Final = "linkerd-local"
 
 
 def local_checks(
-    *, refused_edit: str, fleet: Fleet, guard: Guard, prometheus: Container | None
+    *,
+    refused_edit: str,
+    remarks: Sequence[str],
+    fleet: Fleet,
+    guard: Guard,
+    prometheus: Container | None,
 ) -> list[CheckResult]:
-    """One for each thing that can be wrong; `refused_edit` says why the newest mesh.yaml is not followed."""
+    """One for each thing that can be wrong; `refused_edit` says why the newest mesh.yaml is not followed,
+    `remarks` what of the one that is cannot be as it says.
+    """
     further = []
     if prometheus is not None:
         described = "prometheus has run from the start"
@@ -29,6 +36,7 @@ def local_checks(
             [refused_edit] if refused_edit else [],
             hint="correct the file; until then the last good one stays in force",
         ),
+        _remarked("mesh.yaml means here what it says", remarks),
         _check("every pod has a place", fleet.obstacles, hint=""),
         _check(
             "ingress is open",
@@ -48,6 +56,12 @@ def _check(description: str, problems: Sequence[str], *, hint: str) -> CheckResu
     if not problems:
         return CheckResult(description, category=CATEGORY)
     return CheckResult(description, "error", "; ".join(problems), hint, CATEGORY)
+
+
+def _remarked(description: str, remarks: Sequence[str]) -> CheckResult:
+    if not remarks:
+        return CheckResult(description, category=CATEGORY)
+    return CheckResult(description, "warning", "; ".join(remarks), category=CATEGORY)
 
 
 def _restarts(description: str, count: int, reason: str) -> CheckResult:

@@ -52,6 +52,7 @@ from linkerd2_py.controlplane.local.supervise.prometheus import (
     ScrapeFiles,
     is_installed,
 )
+from linkerd2_py.controlplane.local.supervise.remarks import remarks_on
 from linkerd2_py.controlplane.local.supervise.reports import Report, ReportPipe
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.sources.local.mesh_file import MeshFileError, load_mesh_file
@@ -116,6 +117,7 @@ class Supervisor:
         self._label = ""
         self._told: dict[str, str] = {}
         self._refused_edit = ""
+        self._remarks: list[str] = []
         self._anchors = b""
         self._state: State | None = None
         self._fleet: Fleet | None = None
@@ -206,7 +208,11 @@ class Supervisor:
             return []
         own = self._prometheus.container if self._prometheus else None
         return local_checks(
-            refused_edit=self._refused_edit, fleet=self._fleet, guard=guard, prometheus=own
+            refused_edit=self._refused_edit,
+            remarks=self._remarks,
+            fleet=self._fleet,
+            guard=guard,
+            prometheus=own,
         )
 
     @property
@@ -354,6 +360,7 @@ class Supervisor:
     def _apply(self, mesh: MeshSpec) -> None:
         if self._fleet is not None:
             self._fleet.apply(mesh)
+            self._remarks = remarks_on(mesh, transparent=self._settings.transparent)
 
     def _on_change(self) -> None:
         """Tell about pods that became ready or failed, whenever that is news."""

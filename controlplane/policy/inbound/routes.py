@@ -12,6 +12,7 @@ from linkerd2_py.controlplane.mesh.inbound import InboundSettings
 from linkerd2_py.controlplane.mesh.networks import Network
 from linkerd2_py.controlplane.mesh.policy import Clients, Server, Target, TargetKind
 from linkerd2_py.controlplane.mesh.routes import (
+    Failure,
     Filter,
     GRPCRoute,
     HeaderModifier,
@@ -135,6 +136,8 @@ def _http_filter(found: Filter) -> inbound.HttpRoute.Filter | None:
             return inbound.HttpRoute.Filter(request_header_modifier=request_header_modifier(found))
         case Redirect():
             return inbound.HttpRoute.Filter(redirect=redirect(found))
+        case Failure():
+            raise RouteError("requests are made to fail on their way out, not where they arrive")
         case UnsupportedFilter():
             raise RouteError(f"no proxy applies the filter {found.type}")
     return None
@@ -160,7 +163,7 @@ def _grpc_filter(found: Filter) -> inbound.GrpcRoute.Filter | None:
     match found:
         case HeaderModifier(of="request"):
             return inbound.GrpcRoute.Filter(request_header_modifier=request_header_modifier(found))
-        case Redirect() | UnsupportedFilter():
+        case Redirect() | Failure() | UnsupportedFilter():
             raise RouteError("no proxy applies this filter to gRPC")
     return None
 

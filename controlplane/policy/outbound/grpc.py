@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from linkerd2_py.controlplane.mesh.routes import Filter, GRPCRoute, GRPCRule, HeaderModifier
+from linkerd2_py.controlplane.mesh.routes import (
+    Failure,
+    Filter,
+    GRPCRoute,
+    GRPCRule,
+    HeaderModifier,
+)
 from linkerd2_py.controlplane.policy.outbound import annotated
 from linkerd2_py.controlplane.policy.outbound.annotated import Retry, Timeouts
 from linkerd2_py.controlplane.policy.outbound.backends import Destination, distribution
@@ -17,11 +23,13 @@ from linkerd2_py.controlplane.policy.outbound.messages import (
 from linkerd2_py.controlplane.policy.outbound.terms import Terms
 from linkerd2_py.controlplane.policy.route_messages import (
     RouteError,
+    failing_share,
     grpc_match,
     hosts,
     request_header_modifier,
 )
 from linkerd2_py.proto.gen import grpc_route_pb2 as grpc_route
+from linkerd2_py.proto.gen import http_route_pb2 as http_route
 from linkerd2_py.proto.gen import outbound_pb2 as outbound
 
 _PERMISSION_DENIED = 7
@@ -86,11 +94,16 @@ def _backend_filters(found: Destination) -> list[outbound.GrpcRoute.Filter]:
 def _filter(found: Filter) -> outbound.GrpcRoute.Filter:
     if isinstance(found, HeaderModifier) and found.of == "request":
         return outbound.GrpcRoute.Filter(request_header_modifier=request_header_modifier(found))
+    if isinstance(found, Failure):
+        return _injector(found.status, found.message, ratio=failing_share(found))
     raise RouteError("of gRPC calls only the headers of requests can be modified")
 
 
-def _injector(code: int, message: str) -> outbound.GrpcRoute.Filter:
-    injector = grpc_route.GrpcFailureInjector(code=code, message=message)
+def _injector(
+    code: int, message: str, *, ratio: http_route.Ratio | None = None
+) -> outbound.GrpcRoute.Filter:
+    """Of all calls, where no ratio is said."""
+    injector = grpc_route.GrpcFailureInjector(code=code, message=message, ratio=ratio)
     return outbound.GrpcRoute.Filter(failure_injector=injector)
 
 

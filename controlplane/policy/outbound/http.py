@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from linkerd2_py.controlplane.mesh.routes import (
+    Failure,
     Filter,
     HeaderModifier,
     HTTPRoute,
@@ -25,6 +26,7 @@ from linkerd2_py.controlplane.policy.outbound.messages import (
 from linkerd2_py.controlplane.policy.outbound.terms import Terms
 from linkerd2_py.controlplane.policy.route_messages import (
     RouteError,
+    failing_share,
     hosts,
     http_match,
     redirect,
@@ -105,11 +107,16 @@ def _filter(found: Filter) -> outbound.HttpRoute.Filter:
             )
         case Redirect():
             return outbound.HttpRoute.Filter(redirect=redirect(found))
+        case Failure():
+            return _injector(found.status, found.message, ratio=failing_share(found))
     raise RouteError(f"{found.type} filters are not supported")
 
 
-def _injector(status: int, message: str) -> outbound.HttpRoute.Filter:
-    injector = http_route.HttpFailureInjector(status=status, message=message)
+def _injector(
+    status: int, message: str, *, ratio: http_route.Ratio | None = None
+) -> outbound.HttpRoute.Filter:
+    """Of all requests, where no ratio is said."""
+    injector = http_route.HttpFailureInjector(status=status, message=message, ratio=ratio)
     return outbound.HttpRoute.Filter(failure_injector=injector)
 
 

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from linkerd2_py.base.names import DEFAULT_NAMESPACE
 from linkerd2_py.controlplane.mesh.objects import PortSpec
 from linkerd2_py.controlplane.mesh.service_profiles import ServiceProfile
+from linkerd2_py.controlplane.sources.local import traffic_rules
 from linkerd2_py.controlplane.sources.local.mesh_spec import (
     MeshSpec,
     OutboundSpec,
@@ -14,17 +15,25 @@ from linkerd2_py.controlplane.sources.local.mesh_spec import (
     ServiceSpec,
     WorkloadSpec,
 )
+from linkerd2_py.controlplane.sources.local.names import LABEL_RULE, is_label
 from linkerd2_py.controlplane.sources.local.profile_rules import ProfileRules
+from linkerd2_py.controlplane.sources.local.traffic_rules import TrafficRules
 from linkerd2_py.controlplane.sources.local.yaml_nodes import NodeReader, Spot
 
 DEFAULT_PORT = 80
 # A loopback address per replica comes from one /16; nobody runs more of one workload on one machine.
 MOST_REPLICAS = 250
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\Z")
-_LABEL_RULE = "must be a DNS label (a-z, 0-9 and -, at most 63, not starting or ending with -)"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _TOP = ("namespace", "services", "workloads", "profiles")
-_SERVICE = ("workload", "port", "targetPort", "opaque", "ports", "clusterIP")
+_SERVICE = (
+    "workload",
+    "port",
+    "targetPort",
+    "opaque",
+    "ports",
+    "clusterIP",
+    *traffic_rules.OF_SERVICES,
+)
 # What Kubernetes calls the address of a service that has none.
 _NO_ADDRESS = "None"
 _PORT = ("name", "port", "targetPort", "opaque")
@@ -60,6 +69,7 @@ class MeshRules:
         self._service_spots: Entries = {}
         self._services: dict[str, ServiceSpec] = {}
         self._target_ports: dict[str, dict[int, bool]] = {}
+        self._traffic: dict[str, dict[str, Spot]] = {}
 
     def mesh(self, root: Spot) -> MeshSpec:
         """Read services before workloads: workloads name the services they call."""
@@ -71,11 +81,23 @@ class MeshRules:
         for name, spot in self._service_spots.items():
             self._add_service(name, spot=spot, workloads=workload_spots)
         workloads = {name: self._workload(name, spot=p) for name, p in workload_spots.items()}
+        profiles = self._profiles(entries["profiles"]) if "profiles" in entries else ()
+        traffic = TrafficRules(
+            self._reader,
+            namespace=self._namespace,
+            services=self._services,
+            named=self._service_spots,
+            workloads=workloads,
+            profiled={one.name.partition(".")[0] for one in profiles if one.routes},
+        )
+        services, policies = traffic.said(self._traffic)
         return MeshSpec(
             namespace=self._namespace,
-            services=MappingProxyType(self._services),
+            services=MappingProxyType(services),
             workloads=MappingProxyType(workloads),
-            profiles=self._profiles(entries["profiles"]) if "profiles" in entries else (),
+            profiles=profiles,
+            policies=policies,
+            remarks=self._reader.remarks(),
         )
 
     def _workload_spots(self, entries: Entries, *, root: Spot) -> Entries:
@@ -87,15 +109,15 @@ class MeshRules:
 
     def _named(self, spot: Spot) -> Entries:
         entries = self._reader.mapping(spot) or {}
-        for name in [name for name in entries if not _LABEL.match(name)]:
-            self._reader.refuse(entries.pop(name), reason=f"its name {_LABEL_RULE}")
+        for name in [name for name in entries if not is_label(name)]:
+            self._reader.refuse(entries.pop(name), reason=f"its name {LABEL_RULE}")
         return entries
 
     def _label(self, spot: Spot) -> str | None:
         text = self._reader.text(spot)
-        if text is None or _LABEL.match(text):
+        if text is None or is_label(text):
             return text
-        self._reader.refuse(spot, reason=f"{_LABEL_RULE}, not {text[:80]!r}")
+        self._reader.refuse(spot, reason=f"{LABEL_RULE}, not {text[:80]!r}")
         return None
 
     def _profiles(self, spot: Spot) -> tuple[ServiceProfile, ...]:
@@ -130,6 +152,9 @@ class MeshRules:
         self._services[name] = ServiceSpec(
             self._namespace, name, workload, ports, headless=headless
         )
+        self._traffic[name] = {
+            field: each for field, each in entries.items() if field in traffic_rules.OF_SERVICES
+        }
 
     def _workload_of(self, entries: Entries, *, spot: Spot, workloads: Entries) -> str | None:
         if "workload" not in entries:

@@ -6,7 +6,15 @@ from types import MappingProxyType
 from typing import Literal
 
 from linkerd2_py.base.names import LABEL_APP, service_authority
-from linkerd2_py.controlplane.mesh.objects import DEPLOYMENT, Key, Labels, PortSpec, Workload
+from linkerd2_py.controlplane.mesh.objects import (
+    DEPLOYMENT,
+    Key,
+    Labels,
+    MeshObject,
+    PortSpec,
+    Workload,
+    no_labels,
+)
 from linkerd2_py.controlplane.mesh.service_profiles import ServiceProfile
 
 
@@ -22,6 +30,8 @@ class ServiceSpec:
     ports: tuple[PortSpec, ...]
     ips: tuple[str, ...] = ()
     headless: bool = False
+    # What holds for its requests, as the annotations of a service say it in a cluster.
+    annotations: Labels = field(default_factory=no_labels)
 
     @property
     def key(self) -> Key:
@@ -95,11 +105,22 @@ class MeshSpec:
     workloads: Mapping[str, WorkloadSpec]
     # What is said of the requests to some of these services.
     profiles: tuple[ServiceProfile, ...] = ()
+    # Where requests go and who may make them: routes, Servers and what authorizes there.
+    policies: tuple[MeshObject, ...] = ()
+    # What somebody should know who wrote it, though nothing is wrong; a line each.
+    remarks: tuple[str, ...] = ()
 
     @property
     def deployments(self) -> tuple[Workload, ...]:
         """Every workload as the mesh knows it."""
         return tuple(workload.deployment for workload in self.workloads.values())
+
+
+def port_name(target_port: int | str) -> str:
+    """What a port of a workload is called, whatever its number is: on loopback addresses every replica has
+    numbers of its own.
+    """
+    return str(target_port)
 
 
 def app_labels(workload: str) -> Labels:

@@ -6,6 +6,7 @@ on a loopback address becomes an endpoint with the port that peers connect to.
 """
 
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from linkerd2_py.controlplane.mesh.objects import (
     Endpoints,
@@ -17,10 +18,29 @@ from linkerd2_py.controlplane.mesh.objects import (
     Service,
     Workload,
 )
+from linkerd2_py.controlplane.mesh.policy import (
+    AuthorizationPolicy,
+    HTTPLocalRateLimitPolicy,
+    MeshTLSAuthentication,
+    NetworkAuthentication,
+    Server,
+)
+from linkerd2_py.controlplane.mesh.routes import GRPCRoute, HTTPRoute
 from linkerd2_py.controlplane.mesh.service_profiles import ServiceProfile
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.sources.local.mesh_spec import ServiceSpec, app_labels
 from linkerd2_py.controlplane.sources.local.replica import Replica
+
+POLICIES: Final = (
+    HTTPRoute,
+    GRPCRoute,
+    Server,
+    AuthorizationPolicy,
+    MeshTLSAuthentication,
+    NetworkAuthentication,
+    HTTPLocalRateLimitPolicy,
+)
+"""The kinds that say where requests go, and who may make them."""
 
 
 class LocalSource:
@@ -37,9 +57,11 @@ class LocalSource:
         services: Iterable[ServiceSpec],
         workloads: Iterable[Workload],
         profiles: Iterable[ServiceProfile] = (),
+        policies: Iterable[MeshObject] = (),
     ) -> None:
-        """The services and workloads that there are from now on, and what is said of requests. With the first
-        of them everything is listed.
+        """The services and workloads that there are from now on, and what is said of requests: `policies` are
+        routes, and objects of the kinds that let clients in. With the first of them everything is listed.
+        All of it is one change.
         """
         deployments, specs = list(workloads), list(services)
         names = {one.namespace for one in deployments} | {one.namespace for one in specs}
@@ -54,6 +76,7 @@ class LocalSource:
                 Workload: deployments,
                 Service: [_service(spec) for spec in specs],
                 ServiceProfile: list(profiles),
+                **_by_kind(policies),
                 Pod: [
                     self._pod(one) for found in self._replicas.values() for one in found.values()
                 ],
@@ -128,4 +151,13 @@ def _service(spec: ServiceSpec) -> Service:
         ips=spec.ips,
         headless=spec.headless,
         labels=labels,
+        annotations=spec.annotations,
     )
+
+
+def _by_kind(policies: Iterable[MeshObject]) -> dict[type[MeshObject], list[MeshObject]]:
+    """Of every kind that a mesh.yaml makes, also where it has none."""
+    found: dict[type[MeshObject], list[MeshObject]] = {kind: [] for kind in POLICIES}
+    for one in policies:
+        found[type(one)].append(one)
+    return found

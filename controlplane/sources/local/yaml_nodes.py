@@ -6,6 +6,7 @@ problems are collected, so that one run reports all of them.
 
 import re
 from dataclasses import dataclass, field
+from typing import Final
 
 import yaml
 
@@ -14,6 +15,9 @@ _WHOLE = re.compile(r"-?[0-9]{1,9}\Z")
 # What an escape can write and no program can be given.
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+
+LONGEST_SHOWN: Final = 253
+"""Of a key, in a message: no name of anything is longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,9 @@ class Spot:
         """A spot inside this one."""
         if isinstance(name, int):
             return Spot(node, f"{self.path}[{name}]")
-        return Spot(node, f"{self.path}.{name}" if self.path else name)
+        # Whatever a key has in it, a message is one line that can be shown.
+        shown = (name if name.isprintable() else ascii(name)[1:-1])[:LONGEST_SHOWN]
+        return Spot(node, f"{self.path}.{shown}" if self.path else shown)
 
 
 @dataclass(slots=True)
@@ -41,6 +47,7 @@ class NodeReader:
 
     source: str
     problems: list[tuple[int, str]] = field(default_factory=list)
+    notes: list[tuple[int, str]] = field(default_factory=list)
 
     def refuse(self, spot: Spot, *, reason: str) -> None:
         """Note that what stands at `spot` is wrong."""
@@ -49,6 +56,41 @@ class NodeReader:
     def messages(self) -> tuple[str, ...]:
         """All problems in the order of their lines."""
         return tuple(message for _, message in sorted(self.problems, key=lambda item: item[0]))
+
+    def note(self, spot: Spot, *, remark: str) -> None:
+        """Say something about what stands at `spot` and is not wrong."""
+        self.notes.append((spot.line, f"{self.source}:{spot.line}: {spot.path}: {remark}"))
+
+    def remarks(self) -> tuple[str, ...]:
+        """All notes in the order of their lines."""
+        return tuple(message for _, message in sorted(self.notes, key=lambda item: item[0]))
+
+    def is_mapping(self, spot: Spot) -> bool:
+        """Whether a mapping stands there, whatever is in it."""
+        return isinstance(spot.node, yaml.MappingNode)
+
+    def is_list(self, spot: Spot) -> bool:
+        """Whether a list stands there, whatever is in it."""
+        return isinstance(spot.node, yaml.SequenceNode)
+
+    def names(self, spot: Spot) -> tuple[str, ...]:
+        """The keys of what may be a mapping; nothing of it is looked at."""
+        pairs = spot.node.value if self.is_mapping(spot) else ()
+        return tuple(str(key.value) for key, _ in pairs if isinstance(key, yaml.ScalarNode))
+
+    def peek(self, spot: Spot, name: str) -> Spot | None:
+        """One field of what may be a mapping; nothing is said of it, nor of the others."""
+        pairs = spot.node.value if self.is_mapping(spot) else ()
+        for key, value in pairs:
+            if isinstance(key, yaml.ScalarNode) and key.value == name:
+                return spot.below(name, node=value)
+        return None
+
+    def one_or_more(self, spot: Spot) -> list[Spot]:
+        """The items of what may be a list; what is none is the only one."""
+        if not self.is_list(spot):
+            return [spot]
+        return [spot.below(index, node=node) for index, node in enumerate(spot.node.value)]
 
     def mapping(self, spot: Spot) -> dict[str, Spot] | None:
         """The entries of a mapping with text keys; a key given twice is a problem."""
@@ -79,6 +121,13 @@ class NodeReader:
             known = ", ".join(allowed)
             self.refuse(entries.pop(name), reason=f"is not a known field; known are: {known}")
         return entries
+
+    def some(self, spot: Spot, *, allowed: tuple[str, ...]) -> dict[str, Spot]:
+        """The same of a mapping that says something; nothing after a problem."""
+        entries = self.fields(spot, allowed=allowed)
+        if entries is not None and not spot.node.value:
+            self.refuse(spot, reason=f"must say something: {', '.join(allowed)}")
+        return entries or {}
 
     def items(self, spot: Spot) -> list[Spot] | None:
         """The items of a list, which must not be empty."""

@@ -34,6 +34,11 @@ def test_every_workload_of_the_sample_gets_an_environment_its_proxy_takes(
     assert len(config.inbound_static) == len(plan.ports)
     assert config.shutdown_grace_s == 5
     assert config.destination is not None
+    assert config.policy is not None
+    assert config.policy.service == config.destination.service
+    assert config.policy.workload == f'{{"ns": "emojivoto", "pod": "{name}-0"}}'
+    assert config.inbound_policy.judges_localhost
+    assert config.admin.shows_metrics
     assert config.identity is not None
     assert config.identity.local_name == plan.identity
     assert plan.identity.startswith(f"{name}.emojivoto.serviceaccount.")

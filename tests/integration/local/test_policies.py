@@ -59,10 +59,10 @@ def test_who_is_let_in(cli: MeshCli, caller: str, statuses: list[str]) -> None:
     assert [inside(cli, caller, *words, f"http://{name}/") for name in SERVICES] == statuses
 
 
-def test_on_loopback_addresses_everybody_is_this_machine(
+def test_on_loopback_addresses_identities_are_judged(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """All connections come from 127.0.0.1 there, which policies let in."""
+    """All connections come from 127.0.0.1 there; doors have an identity of the mesh."""
     made = MeshCli(tmp_path_factory.mktemp("loopback"))
     _up(made)
     try:
@@ -73,6 +73,6 @@ def test_on_loopback_addresses_everybody_is_this_machine(
             ).stdout
             for name in SERVICES
         ]
-        assert found == ["200", "200", "200", "200"]
+        assert found == ["200", "200", "200", "403"]
     finally:
         made.stop()

@@ -29,11 +29,12 @@ def reason(store: MeshStore, route: Route, parent: Parent = WEB) -> str:
     return condition.message or condition.reason
 
 
-def test_a_service_takes_routes_if_it_has_an_address() -> None:
+def test_a_service_takes_routes_unless_it_is_a_name_alone() -> None:
     store = MeshStore()
     assert reason(store, http_route()) == "NoMatchingParent"
-    store.put(service(ips=()))
-    assert reason(store, http_route()) == "parent service must have a ClusterIP"
+    for named in ({"headless": True}, {"alias": True}):
+        store.put(replace(service(ips=()), **named))
+        assert reason(store, http_route()) == "parent service must have a ClusterIP"
     store.put(service())
     assert reason(store, http_route()) == "Accepted"
 

@@ -152,3 +152,16 @@ def test_a_port_may_ask_for_more_than_the_server_says(tls: bool, identity: bool)
     wanted = NEEDS_TLS if tls else NEEDS_IDENTITY if identity else "everybody"
     # What is meant for those who have less stays open to them.
     assert [said(one) for one in found.outcomes] == ["everybody", wanted]
+
+
+@pytest.mark.parametrize(
+    ("client", "by"), [(WEB, "one"), (VOTING, NOT_AUTHORIZED), (PLAIN, NEEDS_TLS)]
+)
+def test_where_pods_are_on_loopback_localhost_is_judged_as_others_are(
+    client: Client, by: str
+) -> None:
+    policy = ServerPolicy(SERVER, authorizations=(ONE,))
+    found = judge(policy, client, Address("127.0.0.1", 1), judges_localhost=True).otherwise
+    assert (found.refusal.text if found.refusal else found.authorization) == (
+        ref(by) if by == "one" else by
+    )

@@ -105,7 +105,7 @@ def test_clients_see_routes_of_the_service_and_of_their_own_namespace_first() ->
 
 
 def test_a_parent_that_does_not_take_a_route_has_the_default() -> None:
-    store = shop(http_route(), web=service(ips=()))
+    store = shop(http_route(), web=replace(service(ips=()), headless=True))
     (route,) = http_routes(policy(store, named("web")))
     assert route.metadata.default == "http"
 
