@@ -1,6 +1,10 @@
 # cython: language_level=3
 """Doors for tests into the balancer's C interface. Not part of a wheel."""
 
+from linkerd2_py._ext.balance.accrual cimport (
+    STEP_CLOSE, STEP_NONE, STEP_REOPEN, STEP_TRIP, STEP_WAIT, VERDICT_FAILURE, VERDICT_LIMITED,
+    VERDICT_NOTHING, VERDICT_SUCCESS, Accrual, Breaker, Step, Verdict, new_breaker, state_name,
+)
 from linkerd2_py._ext.balance.ewma cimport Ewma, ewma_init, ewma_load, ewma_observe
 from linkerd2_py._ext.balance.p2c cimport Candidate, ReadySet
 
@@ -100,3 +104,41 @@ def pick_many(ReadySet ready, long count, *, now):
         chosen = ready.pick(moment)
         chosen.begin()
         chosen.complete(1000000, moment)
+
+
+cdef dict VERDICTS = {
+    "nothing": VERDICT_NOTHING, "success": VERDICT_SUCCESS, "limited": VERDICT_LIMITED,
+    "failure": VERDICT_FAILURE,
+}
+cdef dict STEPS = {
+    STEP_NONE: "", STEP_TRIP: "trip", STEP_REOPEN: "reopen", STEP_CLOSE: "close", STEP_WAIT: "wait",
+}
+
+
+def breaker(Accrual accrual not None, *, now):
+    return new_breaker(accrual, now)
+
+
+def hear(Breaker breaker not None, str verdict not None, *, sent, now):
+    cdef int heard = VERDICTS[verdict]
+    return STEPS[<int> breaker.hear(<Verdict> heard, sent, now)]
+
+
+def open_for(Breaker breaker not None, *, now, hold_ns=0, chance=0.0):
+    return breaker.open(hold_ns, chance, now)
+
+
+def probe(Breaker breaker not None, *, now):
+    breaker.probe(now)
+
+
+def on_time(Breaker breaker not None, *, now, answered=False):
+    return STEPS[<int> breaker.on_time(answered, now)]
+
+
+def breaker_state(Breaker breaker not None):
+    return state_name(breaker)
+
+
+def trips_by_rate(Breaker breaker not None):
+    return bool(breaker.by_rate)

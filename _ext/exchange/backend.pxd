@@ -6,6 +6,7 @@ Waiter.on_stream. Each step may answer at once or later, exactly once, unless th
 """
 
 from libc.stdint cimport int64_t
+from linkerd2_py._ext.balance.accrual cimport Breaker, Verdict
 from linkerd2_py._ext.balance.p2c cimport Candidate
 from linkerd2_py._ext.core.fault cimport FaultKind
 from linkerd2_py._ext.core.types cimport Span
@@ -43,6 +44,8 @@ cdef class Waiter(Peer):
     # Inbound: what policy said when it let the exchange in; None: nobody decided.
     cdef Passage passage
     cdef int leave(self) except -1                              # the queue it stands in, if any
+    # Whichever backend it is given will hear what became of it there.
+    cdef bint may_probe(self) noexcept
     cdef int on_backend(self, Backend backend) except -1
     cdef int on_unavailable(self, Unavailable why, int status, bytes text) except -1
     # The backend could not give a stream or a connection; nothing was written. The waiter decides whether
@@ -80,6 +83,11 @@ cdef class Backend(Candidate):
     cdef bytes http_labels
     cdef int serve(self, Waiter waiter, Wants wants) except -1
     cdef int withdraw(self, Waiter waiter) except -1            # idempotent
+    # Owned; None: whatever fails there, it stays among those that may be chosen.
+    cdef Breaker breaker
+    # What an exchange that was sent to it then says of it, once each; where there is a breaker. hold_ns: how
+    # long it asked to be left alone, or 0.
+    cdef int hear(self, Verdict verdict, int64_t sent, int64_t hold_ns, int64_t now) except -1
     # Whether who answers there has proven to be `name`.
     cdef bint proves(self, Span name) noexcept
 

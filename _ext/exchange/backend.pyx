@@ -9,6 +9,9 @@ cdef class Waiter(Peer):
     cdef int leave(self) except -1:
         return 0 if self.queue is None else self.queue.remove(self)
 
+    cdef bint may_probe(self) noexcept:
+        return False
+
     cdef int on_backend(self, Backend backend) except -1:
         raise NotImplementedError("Waiter.on_backend")
 
@@ -77,6 +80,9 @@ cdef class Backend(Candidate):
 
     cdef int withdraw(self, Waiter waiter) except -1:
         raise NotImplementedError("Backend.withdraw")
+
+    cdef int hear(self, Verdict verdict, int64_t sent, int64_t hold_ns, int64_t now) except -1:
+        return 0
 
     cdef bint proves(self, Span name) noexcept:
         return False

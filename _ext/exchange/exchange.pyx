@@ -8,6 +8,7 @@ from cpython.ref cimport PyObject
 from libc.string cimport memcpy
 from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
 
+from linkerd2_py._ext.balance.accrual cimport VERDICT_FAILURE, VERDICT_NOTHING, Verdict
 from linkerd2_py._ext.core.buffer cimport Buffer
 from linkerd2_py._ext.core.byte_queue cimport ByteQueue
 from linkerd2_py._ext.core.debug cimport L5D_DEBUG, LIVE_EXCHANGE, born, check, gone
@@ -36,7 +37,7 @@ from linkerd2_py._ext.exchange.translation cimport (
     fit_request, fit_response, may_come_back, may_tell_refusal, note_request, opens_tunnel, send_connected,
     shows_http1, stays_reset, to_origin_form, wants_of,
 )
-from linkerd2_py._ext.exchange.verdict cimport hold_asked, weight_of_answer
+from linkerd2_py._ext.exchange.verdict cimport hold_asked, verdict_of_answer, weight_of_answer
 from linkerd2_py._ext.exchange.ways cimport Split, Way
 from linkerd2_py._ext.io.transport cimport SEND_FULL, Transport
 from linkerd2_py._ext.metrics.http cimport (
@@ -409,6 +410,10 @@ cdef class Exchange(Waiter):
         if opaque:
             return self.logical.choose(self)
         return self.accept_connect(None)
+
+    cdef bint may_probe(self) noexcept:
+        # Who names who must answer may find that it is not that one.
+        return not self.is_demanding
 
     cdef int on_backend(self, Backend backend) except -1:
         cdef bint by_connect
@@ -877,6 +882,8 @@ cdef class Exchange(Waiter):
         self.unpend()
         if self.unjudged:
             self.unjudged = False
+            if self.backend.breaker is not None:
+                self.inform(weight)
             if weight:
                 self.backend.fail(weight, self.dispatched, self.hold_ns, self.router.loop.now)
         return 0
@@ -895,8 +902,18 @@ cdef class Exchange(Waiter):
         elif self.error == ERROR_CANCELLED and self.pending:
             self.pending = False
             self.backend.give_up(now - self.dispatched, now)
+        if self.backend.breaker is not None:
+            self.inform(0.0)
         self.unjudged = False
         return self.unpend()
+
+    cdef int inform(self, double weight) except -1:
+        """The endpoint's breaker. An answer that its client did not hear out is one, too."""
+        cdef Verdict verdict = VERDICT_FAILURE if weight else VERDICT_NOTHING
+        cdef bint is_whole = self.over and (self.error == ERROR_NONE or self.error == ERROR_CANCELLED)
+        if self.blame or (is_whole and self.status):
+            verdict = verdict_of_answer(self.status, self.grpc_status)
+        return self.backend.hear(verdict, self.dispatched, self.hold_ns, self.router.loop.now)
 
     cdef int release_request(self) except -1:
         if self.request is not None:

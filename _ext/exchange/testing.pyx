@@ -3,6 +3,7 @@
 
 from libc.stdint cimport uint32_t
 
+from linkerd2_py._ext.balance.accrual cimport VERDICT_FAILURE, VERDICT_LIMITED, Verdict
 from linkerd2_py._ext.core.fault cimport FAULT_LOCAL, FaultKind
 from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.backend cimport (
@@ -36,7 +37,7 @@ from linkerd2_py._ext.exchange.translation cimport (
     Translation, can_explain, fit_interim, fit_request, fit_response, may_come_back, may_tell_refusal,
     note_request, opens_tunnel, send_connected, shows_http1, stays_reset, to_origin_form, wants_of,
 )
-from linkerd2_py._ext.exchange.verdict cimport hold_asked, weight_of_answer
+from linkerd2_py._ext.exchange.verdict cimport hold_asked, verdict_of_answer, weight_of_answer
 from linkerd2_py._ext.exchange.ways cimport Split
 from linkerd2_py._ext.io.loop cimport Loop
 
@@ -420,6 +421,12 @@ def http1_shown(int code):
 
 def weight(int status, int grpc_status):
     return weight_of_answer(status, grpc_status)
+
+
+def verdict(int status, int grpc_status):
+    """Of a breaker."""
+    cdef Verdict found = verdict_of_answer(status, grpc_status)
+    return "failure" if found == VERDICT_FAILURE else "limited" if found == VERDICT_LIMITED else "success"
 
 
 def hold(fields, int wall_s):

@@ -1,8 +1,11 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""Looked at only where an exchange failed: nothing here is on the way of one that did not."""
+"""Looked at only where an exchange failed, or where there is a breaker."""
 
 from libc.string cimport memcpy, memset
 from libc.stdint cimport int64_t
+from linkerd2_py._ext.balance.accrual cimport (
+    VERDICT_FAILURE, VERDICT_LIMITED, VERDICT_SUCCESS, Verdict,
+)
 from linkerd2_py._ext.exchange.head cimport Field
 
 cdef extern from *:
@@ -24,6 +27,7 @@ cdef enum:
     DATE_ROOM = 64
     GRPC_UNKNOWN = 2
     GRPC_DEADLINE_EXCEEDED = 4
+    GRPC_PERMISSION_DENIED = 7
     GRPC_RESOURCE_EXHAUSTED = 8
     GRPC_INTERNAL = 13
     GRPC_UNAVAILABLE = 14
@@ -38,6 +42,14 @@ cdef double weight_of_answer(int status, int grpc_status) noexcept nogil:
     if status in (429, 502, 503, 504):
         return 1.0
     return 0.5 if status >= 500 else 0.0
+
+
+cdef Verdict verdict_of_answer(int status, int grpc_status) noexcept nogil:
+    if grpc_status == GRPC_RESOURCE_EXHAUSTED:
+        return VERDICT_LIMITED
+    if grpc_status == GRPC_PERMISSION_DENIED or weight_of_answer(0, grpc_status) or status >= 500:
+        return VERDICT_FAILURE
+    return VERDICT_LIMITED if status == 429 else VERDICT_SUCCESS
 
 
 cdef int64_t hold_asked(Head head, int64_t wall_s) noexcept:

@@ -24,9 +24,22 @@ cdef class BalancerMetrics:
         return self.latencies.observe(took_ns / 1e9)
 
 
+cdef BreakerMetrics breaker_metrics(Registry registry, BalancerMetrics of):
+    cdef BreakerMetrics made = BreakerMetrics.__new__(BreakerMetrics)
+    name = of.prefix + b"breaker_changes_total"
+    text = b"Breakers of endpoints that opened, opened again after a probe, closed, or were kept closed."
+    rest = b"," + of.labels if of.labels else b""
+    made.opened = registry.counted(name, text, b'to="open"' + rest)
+    made.reopened = registry.counted(name, text, b'to="open_again"' + rest)
+    made.closed = registry.counted(name, text, b'to="closed"' + rest)
+    made.kept = registry.counted(name, text, b'to="kept_closed"' + rest)
+    return made
+
+
 cdef BalancerMetrics balancer_metrics(Registry registry, bytes prefix, bytes labels):
     cdef BalancerMetrics made = BalancerMetrics.__new__(BalancerMetrics)
     prefix += b"_balancer_"
+    made.prefix, made.labels = prefix, labels
     rest = b"," + labels if labels else b""
     name, text = prefix + b"endpoints", b"Endpoints that may be chosen, and those that cannot be reached."
     made.ready = registry.gauged(name, text, b'endpoint_state="ready"' + rest)

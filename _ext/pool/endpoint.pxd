@@ -2,6 +2,7 @@
 reachable, and back-off while it is not."""
 
 from libc.stdint cimport int64_t
+from linkerd2_py._ext.balance.accrual cimport Accrual, Step, Verdict
 from linkerd2_py._ext.core.fault cimport FaultKind
 from linkerd2_py._ext.core.limits cimport Limits
 from linkerd2_py._ext.exchange.backend cimport Logical, Waiter, WaiterQueue, Wants
@@ -24,6 +25,11 @@ cdef class Roster(Logical):
     waiters of the endpoint are failed."""
     cdef int on_ready(self, Endpoint endpoint) except -1
     cdef int on_failing(self, Endpoint endpoint) except -1
+    # Whether the set may be without it; asked when it has failed enough.
+    cdef bint can_spare(self, Endpoint endpoint) noexcept
+    # Its breaker changed (wait_ns: for how long it is open), or stays closed though it tripped, for it cannot
+    # be spared.
+    cdef int on_breaker(self, Endpoint endpoint, Step step, int64_t wait_ns) except -1
 
 cdef class Endpoint(Dialer):
     cdef Roster roster                # owned; None after close
@@ -45,8 +51,13 @@ cdef class Endpoint(Dialer):
     cdef list multiplexed             # Http2Client that take new streams
     cdef Spare spare                  # a connection nobody has used yet, or None
     cdef Timer backoff, sweep
+    cdef Timer penalty                # of its breaker; None without one
     cdef Timer patience               # armed while somebody waits for a connection or a stream
     cdef int open(self) except -1                    # probes, unless opaque or alone
+    # Replaces its breaker by a new one, or by none; where its roster has it is told nothing.
+    cdef int guard(self, Accrual accrual) except -1
+    cdef int begin_probe(self) except -1             # its breaker lets one exchange through: this one
+    cdef int obey(self, Step step, int64_t hold_ns) except -1                  # private
     # Removed from its target: in flight finish, idle ones close, waiters choose again
     cdef int close(self) except -1
     cdef int serve_http1(self, Waiter waiter) except -1

@@ -4,6 +4,9 @@ one is dialled."""
 
 from libc.stdint cimport int64_t
 
+from linkerd2_py._ext.balance.accrual cimport (
+    STEP_CLOSE, STEP_NONE, STEP_REOPEN, STEP_TRIP, Accrual, Step, Verdict, new_breaker,
+)
 from linkerd2_py._ext.balance.ewma cimport ewma_init
 from linkerd2_py._ext.core.debug cimport LIVE_ENDPOINT, born, gone
 from linkerd2_py._ext.core.fault cimport FAULT_EOF, FAULT_LOCAL, FAULT_PROTOCOL, FaultKind
@@ -18,7 +21,7 @@ from linkerd2_py._ext.exchange.stream cimport Stream
 from linkerd2_py._ext.io.address cimport Address
 from linkerd2_py._ext.io.loop cimport Loop
 from linkerd2_py._ext.io.transport cimport PAUSE_PARKED
-from linkerd2_py._ext.pool.backoff cimport backoff_ns
+from linkerd2_py._ext.pool.backoff cimport backoff_ns, unit_random
 from linkerd2_py._ext.pool.settings cimport PoolSettings
 from linkerd2_py._ext.tls.identity cimport LocalIdentity, ServerIdentity
 
@@ -26,6 +29,7 @@ cdef enum:
     TIMER_BACKOFF = 1
     TIMER_SWEEP = 2
     TIMER_PATIENCE = 3
+    TIMER_PENALTY = 4
     HTTP_1_1_REQUIRED = 13    # RFC 9113 section 7
 
 cdef bytes TOO_MANY_WAIT = b"too many requests wait for a connection to the endpoint"
@@ -38,6 +42,12 @@ cdef class Roster(Logical):
 
     cdef int on_failing(self, Endpoint endpoint) except -1:
         raise NotImplementedError("Roster.on_failing")
+
+    cdef bint can_spare(self, Endpoint endpoint) noexcept:
+        return False
+
+    cdef int on_breaker(self, Endpoint endpoint, Step step, int64_t wait_ns) except -1:
+        raise NotImplementedError("Roster.on_breaker")
 
 
 cdef class Endpoint(Dialer):
@@ -366,16 +376,57 @@ cdef class Endpoint(Dialer):
         return self.become_failing()
 
     cdef int on_timer(self, Timer timer) except -1:
+        cdef bint answered
         if self.removed:
             return 0
         if timer.kind == TIMER_SWEEP:
             return self.retire_idle()
         if timer.kind == TIMER_PATIENCE:
             return self.run_out()
+        if timer.kind == TIMER_PENALTY:
+            answered = self.answered_ns >= self.breaker.probed_ns
+            return self.obey(self.breaker.on_time(answered, self.loop.now), 0)
         if self.opaque:
             self.health = HEALTH_READY
             return self.roster.on_ready(self)
         return self.dial(WANTS_HTTP2 if self.h2 else WANTS_HTTP1, None, True)
+
+    # ---- its breaker
+
+    cdef int guard(self, Accrual accrual) except -1:
+        if self.penalty is not None:
+            self.loop.disarm(self.penalty)
+        self.breaker = None if accrual is None else new_breaker(accrual, self.loop.now)
+        self.penalty = None if accrual is None else Timer(self, TIMER_PENALTY)
+        return 0
+
+    cdef int begin_probe(self) except -1:
+        """It has as long as the endpoint was left alone to say something; then another one may try."""
+        self.breaker.probe(self.loop.now)
+        return self.loop.arm(self.penalty, self, self.breaker.backoff_ns)
+
+    cdef int hear(self, Verdict verdict, int64_t sent, int64_t hold_ns, int64_t now) except -1:
+        if self.removed or self.breaker is None:
+            return 0
+        return self.obey(self.breaker.hear(verdict, sent, now), hold_ns)
+
+    cdef int obey(self, Step step, int64_t hold_ns) except -1:
+        cdef int64_t wait_ns = 0
+        if step == STEP_NONE:
+            return 0
+        if step == STEP_REOPEN or (step == STEP_TRIP and self.roster.can_spare(self)):
+            wait_ns = self.breaker.open(hold_ns, unit_random(), self.loop.now)
+            self.loop.arm(self.penalty, self, wait_ns)
+        elif step == STEP_TRIP:
+            if self.breaker.kept:
+                return 0
+            self.breaker.kept = True
+        else:
+            self.loop.disarm(self.penalty)
+        if step == STEP_CLOSE:
+            # What it was blamed for is over, too.
+            self.bias.failing = 0
+        return self.roster.on_breaker(self, step, wait_ns)
 
     # ---- connections
 
@@ -480,6 +531,8 @@ cdef class Endpoint(Dialer):
         self.loop.disarm(self.backoff)
         self.loop.disarm(self.sweep)
         self.loop.disarm(self.patience)
+        if self.penalty is not None:
+            self.loop.disarm(self.penalty)
         while self.idle.count:
             self.idle.pop_oldest().retire()
         for multiplexed in list(self.multiplexed):

@@ -2,6 +2,7 @@
 """Python doors to endpoints and their connections; not part of a wheel."""
 
 from libc.stdint cimport int64_t, uint32_t
+from linkerd2_py._ext.balance.accrual cimport VERDICT_FAILURE, VERDICT_SUCCESS, Accrual, Step, state_name
 from linkerd2_py._ext.core.fault cimport FAULT_LOCAL, FaultKind, fault_text
 from linkerd2_py._ext.exchange.backend cimport (
     WANTS_HTTP1,
@@ -123,6 +124,13 @@ cdef class Told(Roster):
         self.told.append("failing")
         return 0
 
+    cdef bint can_spare(self, Endpoint endpoint) noexcept:
+        return True
+
+    cdef int on_breaker(self, Endpoint endpoint, Step step, int64_t wait_ns) except -1:
+        self.told.append(state_name(endpoint.breaker))
+        return 0
+
 
 cdef class Door:
     """An endpoint; `told` is what its target heard."""
@@ -148,6 +156,17 @@ cdef class Door:
 
     def now(self):
         return self.endpoint.loop.now
+
+    def guard(self, Accrual accrual):
+        self.endpoint.guard(accrual)
+
+    def hear(self, bint success):
+        """An exchange that was sent now, and that ends now."""
+        cdef int64_t now = self.endpoint.loop.now
+        self.endpoint.hear(VERDICT_SUCCESS if success else VERDICT_FAILURE, now, 0, now)
+
+    def probe(self):
+        self.endpoint.begin_probe()
 
     def ask(self, str wants="http1", *, int64_t fresh_since=0):
         cdef Asker asker = Asker.__new__(Asker)

@@ -1,12 +1,13 @@
 """A target: what traffic is addressed to, the endpoints that serve it, and who waits for them."""
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint32_t
+from linkerd2_py._ext.balance.accrual cimport Accrual, Step
 from linkerd2_py._ext.balance.p2c cimport ReadySet
 from linkerd2_py._ext.exchange.backend cimport Unavailable, Waiter, WaiterQueue
 from linkerd2_py._ext.io.actor cimport Actor, Timer
 from linkerd2_py._ext.io.address cimport Address
 from linkerd2_py._ext.io.loop cimport Loop
-from linkerd2_py._ext.metrics.balancer cimport BalancerMetrics
+from linkerd2_py._ext.metrics.balancer cimport BalancerMetrics, BreakerMetrics
 from linkerd2_py._ext.metrics.http cimport HttpMetrics
 from linkerd2_py._ext.metrics.registry cimport Registry
 from linkerd2_py._ext.policy.route_table cimport NamedRoutes, RouteTable
@@ -30,6 +31,10 @@ cdef class Side(Actor):
     cdef public str balances_as
     # Of what is addressed to no target, or to none yet
     cdef Tally unaddressed
+    # Called with a target, the address of an endpoint, "open", "closed" or "kept" (it fails enough, and
+    # cannot be spared), for how many ns, and how many changes there were that nobody was told of: once a
+    # second and target at most; or None
+    cdef public object on_breaker
     cdef public NamedRoutes named          # what targets without routes of their own follow; None: nothing
 
 cdef class Target(Roster):
@@ -41,7 +46,15 @@ cdef class Target(Roster):
     cdef bytes address_labels
     cdef Side side                      # owned
     cdef public RouteTable routes       # of its exchanges, replaced whole; None: they have no plan
+    # Owned. Endpoints that may be chosen: reachable, and their breakers closed.
     cdef ReadySet ready
+    # The others that can be reached, where there are breakers: those that are to be tried by one exchange
+    # each, and the last resort. None and None without.
+    cdef list trials
+    cdef ReadySet aside
+    cdef Accrual accrual                # owned with others; None: no breakers
+    cdef int64_t breaker_told_ns        # when the shell was told of one
+    cdef uint32_t breaker_untold        # changes since
     cdef dict endpoints                 # Address -> Endpoint
     cdef dict specs                     # Address -> EndpointSpec
     cdef Endpoint single                # forwarded to, or None
@@ -77,6 +90,7 @@ cdef class Target(Roster):
     cdef Tally tally
     # Owned; None where nothing was balanced yet, or is
     cdef BalancerMetrics balancing
+    cdef BreakerMetrics breaking        # the same, where there are breakers
     cdef int belong(self, bytes owner, bytes backend, bytes protocol) except -1
     cdef Tally counts(self)
     cdef int note_balance(self) except -1
@@ -89,7 +103,15 @@ cdef class Target(Roster):
     cdef int expect_ready(self) except -1
     cdef int fail_waiting(self, Unavailable why, int status, bytes text) except -1
     cdef int release_queue(self) except -1
-    cdef Endpoint pick(self)
+    cdef ReadySet new_set(self)
+    cdef int place(self, Endpoint endpoint) except -1
+    cdef int take_away(self, Endpoint endpoint) except -1
+    cdef int tell_breaker(self, Endpoint endpoint, str what, int64_t wait_ns) except -1
+    cdef int count_breaker(self, Step step, bint kept) except -1
+    cdef int note_breakers(self) except -1
+    cdef bint has_choice(self) noexcept
+    cdef Endpoint pick(self, Waiter waiter)
+    cdef Endpoint pick_guarded(self, Waiter waiter)
     cdef Waiter next_to_go(self)
     cdef int let_go(self, Waiter waiter, WaiterQueue left) except -1
     cdef bint is_awaited(self) noexcept

@@ -1,5 +1,6 @@
 from typing import Any
 
+from linkerd2_py._ext.balance.accrual import Accrual
 from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.policy.route_table import RouteTable
 from linkerd2_py._ext.route.endpoint_spec import EndpointSpec, Labels
@@ -36,6 +37,9 @@ class Target:
         `protocol` is the word for what discovery says is spoken there."""
     def await_routes(self) -> None:
         """Requests that come before `configure` wait for it, and then follow the `routes` of that moment."""
+    def guard(self, accrual: Accrual | None) -> None:
+        """Its endpoints have breakers from now on; None: they have none. Saying the same again changes
+        nothing, anything else begins with closed ones."""
     def sibling(self, key: bytes) -> Target:
         """Another of the same side, which only routes lead to. Whoever asks for it retires it."""
     def retire(self) -> None:

@@ -7,6 +7,9 @@ clock first.
 
 from weakref import WeakValueDictionary
 
+from linkerd2_py._ext.balance.accrual cimport (
+    BREAKER_CLOSED, BREAKER_PROBATION, STEP_CLOSE, STEP_REOPEN, STEP_TRIP, STEP_WAIT, state_name,
+)
 from linkerd2_py._ext.core.clock cimport now_ns
 from linkerd2_py._ext.core.debug cimport LIVE_TARGET, born, gone
 from linkerd2_py._ext.exchange.backend cimport (
@@ -18,13 +21,16 @@ from linkerd2_py._ext.exchange.backend cimport (
     WaiterQueue,
 )
 
-from linkerd2_py._ext.metrics.balancer cimport balancer_metrics
+from linkerd2_py._ext.metrics.balancer cimport balancer_metrics, breaker_metrics
 from linkerd2_py._ext.metrics.series cimport L5D_METRICS
 from linkerd2_py._ext.route.tally cimport key_labels, new_tally, target_labels
 
 from linkerd2_py._ext.exchange.plan cimport Plan
 from linkerd2_py._ext.metrics.labels import make_labels
 from linkerd2_py._ext.policy.route_table cimport RouteTable
+from linkerd2_py._ext.pool.endpoint cimport HEALTH_READY
+
+cdef int64_t SECOND_NS = 1000000000
 
 # Of a target whose routes are asked for: its requests wait for them as connections wait for its profile.
 cdef RouteTable AWAITED = RouteTable(otherwise=Plan(pending=True))
@@ -58,13 +64,17 @@ cdef class Target(Roster):
         self.routers = WeakValueDictionary()
         self.last_router = None
         self.http = {}
-        settings = side.settings
-        self.ready = ReadySet(
+        self.ready = self.new_set()
+        self.breaker_told_ns = -SECOND_NS
+        self.failfast = Timer(self, 0)
+        self.last_used = side.loop.now
+
+    cdef ReadySet new_set(self):
+        cdef PoolSettings settings = self.side.settings
+        return ReadySet(
             decay_ns=settings.decay_ns, default_rtt_ns=settings.default_rtt_ns,
             penalizes=settings.penalizes_failures, max_hold_ns=settings.max_retry_after_ns,
         )
-        self.failfast = Timer(self, 0)
-        self.last_used = side.loop.now
 
     def __repr__(self):
         name = self.key.decode(errors="replace")
@@ -81,7 +91,7 @@ cdef class Target(Roster):
             return waiter.on_unavailable(self.rejected_why, self.rejected_status, self.rejected_text)
         # Nobody overtakes those who are being let go.
         if self.queue.count == 0:
-            endpoint = self.pick()
+            endpoint = self.pick(waiter)
         if endpoint is not None:
             return waiter.on_backend(endpoint)
         if self.gate_shut or self.queue.count >= self.side.settings.queue_capacity:
@@ -111,8 +121,31 @@ cdef class Target(Roster):
     cdef bint is_awaited(self) noexcept:
         return self.queue.count > 0 or self.parked.count > 0
 
-    cdef Endpoint pick(self):
+    cdef bint has_choice(self) noexcept:
+        if self.single is not None or self.ready.size():
+            return True
+        return self.accrual is not None and (len(self.trials) > 0 or self.aside.size() > 0)
+
+    cdef Endpoint pick(self, Waiter waiter):
+        if self.accrual is not None:
+            return self.pick_guarded(waiter)
         return self.single if self.single is not None else <Endpoint> self.ready.pick(self.side.loop.now)
+
+    cdef Endpoint pick_guarded(self, Waiter waiter):
+        """Whoever can tries one whose time is over. Where no endpoint is ready, one that is out is better
+        than none: it may have recovered, and else says in its own words what is wrong."""
+        cdef Endpoint endpoint = self.single
+        if endpoint is not None:
+            return endpoint
+        if self.trials and waiter.may_probe():
+            endpoint = self.trials[0]
+            endpoint.begin_probe()
+            self.place(endpoint)
+            return endpoint
+        endpoint = <Endpoint> self.ready.pick(self.side.loop.now)
+        if endpoint is None:
+            endpoint = <Endpoint> self.aside.pick(self.side.loop.now)
+        return <Endpoint> self.trials[0] if endpoint is None and self.trials else endpoint
 
     cdef int expect_ready(self) except -1:
         """The fail-fast period runs from the moment somebody had to wait."""
@@ -122,7 +155,7 @@ cdef class Target(Roster):
 
     cdef int on_timer(self, Timer timer) except -1:
         """Nothing became ready in time: what waits fails, what comes is shed until an endpoint is ready."""
-        if self.queue.count and (self.single is not None or self.ready.size()):
+        if self.queue.count and self.has_choice():
             # They are being let go.
             return self.expect_ready()
         self.gate_shut = self.queue.count > 0
@@ -172,7 +205,7 @@ cdef class Target(Roster):
             return self.given_up.first
         if self.configured and self.parked.count:
             return self.parked.first
-        return self.queue.first if self.single is not None or self.ready.size() else None
+        return self.queue.first if self.has_choice() else None
 
     cdef int let_go(self, Waiter waiter, WaiterQueue left) except -1:
         cdef Endpoint endpoint
@@ -180,7 +213,7 @@ cdef class Target(Roster):
             return waiter.on_unavailable(self.given_up_why, self.given_up_status, self.given_up_text)
         if left is self.parked:
             return waiter.on_profile(self.opaque)
-        endpoint = self.pick()
+        endpoint = self.pick(waiter)
         if endpoint is None:
             return self.choose(waiter)
         if self.balancing is not None:
@@ -192,13 +225,83 @@ cdef class Target(Roster):
     cdef int on_ready(self, Endpoint endpoint) except -1:
         if self.closed or endpoint.removed:
             return 0
-        self.ready.add(endpoint, self.side.loop.now)
+        self.place(endpoint)
         self.note_balance()
         return self.release_queue()
 
     cdef int on_failing(self, Endpoint endpoint) except -1:
-        self.ready.remove(endpoint)
+        self.take_away(endpoint)
         return self.note_balance()
+
+    cdef int place(self, Endpoint endpoint) except -1:
+        """Where its health and its breaker put it."""
+        cdef ReadySet wanted = self.ready
+        if endpoint.breaker is not None and endpoint.breaker.state != BREAKER_CLOSED:
+            wanted = self.aside if endpoint.breaker.state != BREAKER_PROBATION else None
+        if endpoint.position >= 0 and endpoint.home is wanted and endpoint.health == HEALTH_READY:
+            return 0
+        self.take_away(endpoint)
+        if endpoint.health != HEALTH_READY:
+            return 0
+        if wanted is None:
+            self.trials.append(endpoint)
+            return 0
+        return wanted.add(endpoint, self.side.loop.now)
+
+    cdef int take_away(self, Endpoint endpoint) except -1:
+        if endpoint.position >= 0:
+            return endpoint.home.remove(endpoint)
+        if self.trials and endpoint in self.trials:
+            self.trials.remove(endpoint)
+        return 0
+
+    # ---- from their breakers
+
+    cdef bint can_spare(self, Endpoint endpoint) noexcept:
+        """At least half of the set stays, so never none of it, and as many as was agreed. What fails
+        everywhere is the service: with fewer endpoints it would fail for more of those that call it."""
+        cdef Py_ssize_t left = self.ready.size()
+        if endpoint.position >= 0 and endpoint.home is self.ready:
+            left -= 1
+        return left * 2 >= len(self.endpoints) and left >= <Py_ssize_t> self.accrual.min_ready
+
+    cdef int on_breaker(self, Endpoint endpoint, Step step, int64_t wait_ns) except -1:
+        cdef bint kept = step == STEP_TRIP and endpoint.breaker.state == BREAKER_CLOSED
+        self.place(endpoint)
+        self.note_balance()
+        self.count_breaker(step, kept)
+        if step == STEP_WAIT or step == STEP_CLOSE:
+            self.release_queue()
+        if step == STEP_TRIP or step == STEP_CLOSE:
+            self.tell_breaker(endpoint, "kept" if kept else state_name(endpoint.breaker), wait_ns)
+        return 0
+
+    cdef int count_breaker(self, Step step, bint kept) except -1:
+        cdef BreakerMetrics counts = self.breaking
+        if counts is None:
+            return 0
+        if kept:
+            counts.kept.count += 1
+        elif step == STEP_TRIP:
+            counts.opened.count += 1
+        elif step == STEP_REOPEN:
+            counts.reopened.count += 1
+        elif step == STEP_CLOSE:
+            counts.closed.count += 1
+        return 0
+
+    cdef int tell_breaker(self, Endpoint endpoint, str what, int64_t wait_ns) except -1:
+        cdef int64_t now = self.side.loop.now
+        cdef uint32_t untold = self.breaker_untold
+        if self.side.on_breaker is None:
+            return 0
+        if now - self.breaker_told_ns < SECOND_NS:
+            self.breaker_untold += 1
+            return 0
+        self.breaker_told_ns = now
+        self.breaker_untold = 0
+        self.side.on_breaker(self, str(endpoint.address), what, wait_ns, untold)
+        return 0
 
     cdef int release_queue(self) except -1:
         if self.gate_shut and self.balancing is not None:
@@ -239,6 +342,27 @@ cdef class Target(Roster):
         """Requests that come before `configure` wait for it, and then follow the routes of that moment."""
         if not self.configured:
             self.routes = AWAITED
+
+    def guard(self, Accrual accrual=None):
+        """Its endpoints have breakers from now on, or none; where what is agreed is another, new ones."""
+        cdef Endpoint endpoint
+        if accrual is self.accrual or (
+            accrual is not None and self.accrual is not None and accrual.same(self.accrual)
+        ):
+            return
+        self.side.loop.now = now_ns()
+        for endpoint in self.endpoints.values():
+            self.take_away(endpoint)
+            endpoint.guard(accrual)
+        self.accrual = accrual
+        self.trials = None if accrual is None else []
+        self.aside = None if accrual is None else self.new_set()
+        for endpoint in self.endpoints.values():
+            self.place(endpoint)
+        self.note_breakers()
+        self.note_balance()
+        if self.has_choice():
+            self.release_queue()
 
     def sibling(self, bytes key not None):
         """A target of the same side that traffic does not find by its key: only routes lead there."""
@@ -301,7 +425,7 @@ cdef class Target(Roster):
             if endpoint is not None:
                 found += 1
                 self.specs.pop(address, None)
-                self.ready.remove(endpoint)
+                self.take_away(endpoint)
                 endpoint.close()
         self.note_balance()
         return found
@@ -328,17 +452,19 @@ cdef class Target(Roster):
         self.refuse(UNAVAILABLE_LOOP, status, b"request loop: the target is this proxy")
 
     def endpoints_state(self):
-        """One dict an endpoint: address, at (where it is dialled), ready, pending, rtt_ms, and failing, the
-        share of its recent exchanges that failed as it is believed now."""
+        """One dict an endpoint: address, at (where it is dialled), ready, pending, rtt_ms, failing, the
+        share of its recent exchanges that failed as it is believed now, and breaker: closed, open or
+        probation, or None without one."""
         cdef Endpoint endpoint
         self.side.loop.now = now_ns()
         singles = [] if self.single is None else [self.single]
         return [
             {
                 "address": str(endpoint.address), "at": str(endpoint.at),
-                "ready": endpoint.alone or endpoint.position >= 0,
+                "ready": endpoint.alone or (endpoint.position >= 0 and endpoint.home is self.ready),
                 "pending": endpoint.pending, "rtt_ms": endpoint.ewma.estimate_ns / 1e6,
                 "failing": round(endpoint.failing(self.side.loop.now), 3),
+                "breaker": None if endpoint.breaker is None else state_name(endpoint.breaker),
             }
             for endpoint in [*self.endpoints.values(), *singles]
         ]
@@ -395,6 +521,8 @@ cdef class Target(Roster):
         if spec.http2 is not None:
             endpoint.http2_limits = spec.http2
         endpoint.pings_idle = spec.pings_idle
+        if not alone and self.accrual is not None:
+            endpoint.guard(self.accrual)
         if not endpoint.in_pod:
             endpoint.http = self.side.registry.http(self.side.metrics_prefix, endpoint.http_labels)
         addr = () if self.side.addr is None else (("addr", self.side.addr),)
@@ -451,12 +579,19 @@ cdef class Target(Roster):
         if self.side.addr is not None:
             labels = make_labels([("addr", self.side.addr)])
         self.balancing = balancer_metrics(self.side.registry, prefix.encode(), labels)
+        self.note_breakers()
         return self.note_balance()
 
     cdef int unbalance(self) except -1:
         if self.balancing is not None:
             self.balancing.tell(0, 0, 0)
-            self.balancing = None
+            self.balancing = self.breaking = None
+        return 0
+
+    cdef int note_breakers(self) except -1:
+        self.breaking = None
+        if self.accrual is not None and self.balancing is not None:
+            self.breaking = breaker_metrics(self.side.registry, self.balancing)
         return 0
 
     cdef int note_balance(self) except -1:

@@ -10,6 +10,7 @@ from linkerd2_py.proxy.config.table import (
     OUTBOUND_STATIC_PORTS,
 )
 from linkerd2_py.proxy.discovery.discovery import Discovery
+from linkerd2_py.proxy.discovery.failure_accrual import log_breaker
 from linkerd2_py.proxy.discovery.lookups import Lookups
 
 
@@ -18,6 +19,7 @@ def build_outbound(parts: Parts, lookups: Lookups) -> None:
     config, side = parts.config, parts.config.outbound
     discovery = Discovery(lookups)
     table = build_table(parts, "outbound", side=side, finder=discovery, identity=parts.identity)
+    table.on_breaker = log_breaker
     parts.add_discovery(discovery)
     server = build_server(parts, table, side=side, target=None)
     several = len(side.listen) > 1

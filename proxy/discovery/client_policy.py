@@ -17,6 +17,7 @@ from linkerd2_py.proto.gen import outbound_pb2 as outbound
 from linkerd2_py.proxy import matches
 from linkerd2_py.proxy.addresses import Authority, is_host_name, split_host_port
 from linkerd2_py.proxy.discovery import messages
+from linkerd2_py.proxy.discovery.failure_accrual import FailureAccrual, failure_accrual
 from linkerd2_py.proxy.discovery.modifiers import Modifiers, modifier
 from linkerd2_py.proxy.discovery.object_ref import ObjectRef, object_ref
 from linkerd2_py.proxy.discovery.outbound_routes import (
@@ -54,6 +55,8 @@ class ClientPolicy(NamedTuple):
     ignored: tuple[str, ...] = ()
     parent: ObjectRef | None = None
     """What it is of; None where it could not be used."""
+    accrual: FailureAccrual | None = None
+    """When endpoints of its backends are left alone for their failures; None: never."""
     protocol: str = "detect"
     """What it says is spoken, as metrics have it."""
 
@@ -98,7 +101,14 @@ def client_policy(message: outbound.OutboundPolicy) -> ClientPolicy:
     if kind in {"opaque", "tls"}:
         return ClientPolicy(None, found.way, own=own.way(), ignored=found.ignored)
     routes = HttpRoutes(_routes(protocol, found.rules, parent=message.metadata))
-    return ClientPolicy(found.way, None, routes=routes, own=own.way(), ignored=found.ignored)
+    return ClientPolicy(
+        found.way,
+        None,
+        routes=routes,
+        own=own.way(),
+        ignored=found.ignored,
+        accrual=failure_accrual(protocol),
+    )
 
 
 def _detected(
@@ -113,6 +123,9 @@ def _detected(
     )
     http = http2.way if isinstance(http2.way, Refused) else http1.way
     ignored = [*http1.ignored, *http2.ignored, *opaque.ignored]
+    accrual, other = failure_accrual(protocol.http1), failure_accrual(protocol.http2)
+    if accrual != other:
+        ignored.append("failure accrual of HTTP/2 that differs from that of HTTP/1 is not done")
     of_http1 = _routes(protocol.http1, http1.rules, parent=parent)
     of_http2 = _routes(protocol.http2, http2.rules, parent=parent)
     return ClientPolicy(
@@ -122,6 +135,7 @@ def _detected(
         own=own.way(),
         detect_timeout_s=seconds(protocol, "timeout"),
         ignored=tuple(dict.fromkeys(ignored)),
+        accrual=accrual,
     )
 
 
@@ -209,10 +223,6 @@ class _Decided:
         lines += [
             f"{rule.name}: not done yet: {', '.join(rule.extras)}" for rule in rules if rule.extras
         ]
-        if "failure_accrual" in protocol.DESCRIPTOR.fields_by_name and protocol.HasField(
-            "failure_accrual"
-        ):
-            lines.append("failure accrual is not done yet")
         self.ignored = tuple(lines)
 
 

@@ -17,6 +17,7 @@ from linkerd2_py._ext.policy.route_table import RouteTable
 from linkerd2_py._ext.route.endpoint_spec import DISABLED, LOOPBACK, EndpointSpec
 from linkerd2_py._ext.route.target import Target
 from linkerd2_py.proxy.addresses import Authority, SocketAddr, pack_ip
+from linkerd2_py.proxy.discovery.failure_accrual import FailureAccrual
 from linkerd2_py.proxy.discovery.http2 import Http2Params
 from linkerd2_py.proxy.discovery.messages import (
     Added,
@@ -95,6 +96,10 @@ class Installation:
 
     def _show_routes(self) -> None:
         self.target.routes = self._of_profile or self._of_policy
+
+    def guard(self, accrual: FailureAccrual | None) -> None:
+        """When endpoints are left alone for their failures; None: never."""
+        self.target.guard(None if accrual is None else accrual.agreed())
 
     def belong(self, parent: ObjectRef | None, *, protocol: str = "") -> None:
         """Whose traffic it is, and the word of metrics for what is said of its protocol, from the next

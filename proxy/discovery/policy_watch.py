@@ -166,6 +166,9 @@ class PolicyWatch:
             logical=str(way.name) if isinstance(way, Balanced) else "",
             detect_timeout_s=policy.detect_timeout_s,
         )
+        accrual = None if opaque else policy.accrual
+        self._installation.guard(accrual)
+        self._ways.guard(accrual)
         self._go(way)
         self._ways.keep(set() if routes is None else leads_to(routes) - {way})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from linkerd2_py._ext.route.target import Target
 from linkerd2_py.base.grpc.status import Code
+from linkerd2_py.proxy.discovery.failure_accrual import FailureAccrual
 from linkerd2_py.proxy.discovery.followers import NamedEndpoints
 from linkerd2_py.proxy.discovery.installation import Installation
 from linkerd2_py.proxy.discovery.lookups import Lookups
@@ -30,6 +31,11 @@ class WayTargets:
                 way, self._target, belongs_to=self.parent, lookups=self._lookups
             )
         return found.target
+
+    def guard(self, accrual: FailureAccrual | None) -> None:
+        """When endpoints of all of them are left alone for their failures; None: never."""
+        for one in self._followed.values():
+            one.guard(accrual)
 
     def keep(self, ways: set[Balanced | Direct]) -> None:
         """No route leads anywhere else any more. What is on its way there gets there."""
@@ -62,6 +68,9 @@ class _Followed:
             self.target = parent.sibling(str(way.endpoint.address).encode())
             self._installation = self._configured(lookups, logical="")
             self._installation.forward(way.endpoint)
+
+    def guard(self, accrual: FailureAccrual | None) -> None:
+        self._installation.guard(accrual)
 
     def close(self) -> None:
         self._endpoints.follow(None)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from linkerd2_py._ext.exchange.testing import hold, weight
+from linkerd2_py._ext.exchange.testing import hold, verdict, weight
 
 NONE = -1
 SECOND = 10**9
@@ -32,6 +32,29 @@ def test_how_much_of_a_failure_a_grpc_status_is() -> None:
     assert {code for code, share in found.items() if share == 1} == {8, 14}
     assert {code for code, share in found.items() if share == 0.5} == {2, 4, 13, 15}
     assert set(found.values()) == {0, 0.5, 1}
+
+
+@pytest.mark.parametrize(
+    ("status", "grpc_status", "expected"),
+    [
+        (200, NONE, "success"),
+        (404, NONE, "success"),
+        (429, NONE, "limited"),
+        (500, NONE, "failure"),
+        (599, NONE, "failure"),
+        (503, 0, "failure"),
+        (429, 14, "failure"),
+        (503, 8, "limited"),
+    ],
+)
+def test_what_an_answer_is_to_a_breaker(status: int, grpc_status: int, expected: str) -> None:
+    assert verdict(status, grpc_status) == expected
+
+
+def test_what_a_grpc_status_is_to_a_breaker() -> None:
+    found = {code: verdict(200, code) for code in range(17)}
+    assert {code for code, one in found.items() if one == "failure"} == {2, 4, 7, 13, 14, 15}
+    assert {code for code, one in found.items() if one == "limited"} == {8}
 
 
 @pytest.mark.parametrize(

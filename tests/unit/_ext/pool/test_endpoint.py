@@ -2,6 +2,7 @@
 
 import socket
 
+from linkerd2_py._ext.balance.accrual import Accrual
 from linkerd2_py._ext.pool.testing import Asker, Door
 from tests.support.endpoint_rig import MS, Rig, arrived
 from tests.support.http2_script import (
@@ -369,3 +370,64 @@ def test_an_endpoint_that_was_removed_is_not_probed_again(
     other = rig.door(nobody, backoff_min_ns=5 * MS)
     rig.until(lambda: other.state()["failures"] > 2)
     assert door.state()["failures"] == failures
+
+
+# ---- its breaker
+
+
+def guarded(rig: Rig, listener: RawListener) -> Door:
+    """It opens at the second failure."""
+    door = rig.door(listener)
+    rig.until(lambda: door.told)
+    rig.accept(listener)
+    door.guard(Accrual(max_failures=2, min_backoff_ns=20 * MS, max_backoff_ns=40 * MS))
+    door.told.clear()
+    return door
+
+
+def test_its_breaker_opens_lets_one_try_and_opens_again_until_that_succeeds(
+    rig: Rig, listener: RawListener
+) -> None:
+    door = guarded(rig, listener)
+    door.hear(False)
+    assert door.told == []
+    door.hear(False)
+    assert door.told == ["open"]
+    rig.until(lambda: door.told[-1] == "probation")
+    door.probe()
+    door.hear(False)
+    assert door.told == ["open", "probation", "open"]
+    rig.until(lambda: door.told[-1] == "probation")
+    door.probe()
+    door.hear(True)
+    assert door.told[-1] == "closed"
+    assert door.state()["ready"]
+
+
+def test_a_probe_without_an_end_makes_room_for_another(rig: Rig, listener: RawListener) -> None:
+    door = guarded(rig, listener)
+    door.hear(False)
+    door.hear(False)
+    for _ in range(2):
+        rig.until(lambda: door.told[-1] == "probation")
+        door.probe()
+        rig.until(lambda: door.told[-1] == "open")
+    assert door.told == ["open", "probation"] * 2 + ["open"]
+
+
+def test_a_breaker_ends_with_its_endpoint_or_when_nobody_wants_it(
+    rig: Rig, listener: RawListener
+) -> None:
+    door = guarded(rig, listener)
+    door.hear(False)
+    door.hear(False)
+    door.guard(None)
+    door.hear(False)
+    assert door.told == ["open"]
+    again = guarded(rig, listener)
+    again.hear(False)
+    again.hear(False)
+    again.close()
+    again.hear(True)
+    settle(rig.loop)
+    assert again.told == ["open"]

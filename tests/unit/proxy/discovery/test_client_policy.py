@@ -43,7 +43,7 @@ OUTSIDE = Direct(Endpoint(SocketAddr("203.0.113.99", 80)))
         ("tcpsvc", None, to("v2"), []),
         ("unknown-ip-outside", OUTSIDE, OUTSIDE, []),
         ("v2", to("v2"), to("v2"), ["timeouts"]),
-        ("breaker", to("breaker"), to("breaker"), ["retries, timeouts", "failure accrual"]),
+        ("breaker", to("breaker"), to("breaker"), ["retries, timeouts"]),
         ("crossns", to("web"), to("crossns"), []),
         ("grpcsvc", to("grpcsvc"), None, []),
         ("tlssvc", None, to("tlssvc"), ["TLSRoute tls: routes are not matched"]),
