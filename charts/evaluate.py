@@ -20,6 +20,7 @@ from linkerd2_py.charts.nodes import (
     Choice,
     Default,
     Each,
+    Entries,
     Equal,
     Expression,
     Extended,
@@ -216,6 +217,12 @@ def _(expression: Applied, known: Roots) -> str:
 @value.register
 def _(expression: Joined, known: Roots) -> str:
     return expression.between.join(as_text(one) for one in value(expression.value, known) or ())
+
+
+@value.register
+def _(expression: Entries, known: Roots) -> str:
+    entries = sorted((value(expression.value, known) or {}).items())
+    return "".join(f"{key}={as_text(one)}\n" for key, one in entries)
 
 
 @value.register

@@ -23,6 +23,7 @@ from linkerd2_py.charts.nodes import (
     Choice,
     Default,
     Each,
+    Entries,
     Equal,
     Expression,
     Extended,
@@ -55,6 +56,12 @@ _TEXT_TEMPLATE: Final = (
     '{{- if kindIs "float64" . }}{{ toJson . }}{{ else }}{{ toString . }}{{ end }}{{ end }}'
 )
 """A scalar as a text. Numbers of values are floats to Helm, whose `toString` makes 1e+06 of a million."""
+_ENTRIES: Final = "linkerd2-py.entries"
+_ENTRIES_TEMPLATE: Final = (
+    f'{{{{- define "{_ENTRIES}" }}}}{{{{- range $key, $value := . }}}}'
+    f'{{{{ $key }}}}={{{{ include "{_TEXT}" $value }}}}{{{{ "\\n" }}}}{{{{- end }}}}{{{{ end }}}}'
+)
+"""A mapping as lines, in the order of its keys, in which Go ranges over it."""
 _STEP: Final = "  "
 _BREAKS: Final = re.compile("[\x7f-\x9f\u2028\u2029\ufeff]")
 """What ends a line in YAML, or may not be there raw, and is nothing special in JSON."""
@@ -75,6 +82,8 @@ def template(manifest: Manifest, *, source: str) -> str:
         lines.append(_action("end"))
     for part in manifest.parts:
         lines += _part(part)
+    if any(f'include "{_ENTRIES}"' in line for line in lines):
+        lines.insert(1, _ENTRIES_TEMPLATE)
     if any(f'include "{_TEXT}"' in line for line in lines):
         lines.insert(1, _TEXT_TEMPLATE)
     return "\n".join(lines) + "\n"
@@ -341,7 +350,7 @@ def _(expression: Text) -> str:
 
 
 def _as_text(part: Operand) -> str:
-    if isinstance(part, (str, Text, Applied, Joined)):
+    if isinstance(part, (str, Text, Applied, Joined, Entries)):
         return operand(part)
     return f'(include "{_TEXT}" {operand(part)})'
 
@@ -388,6 +397,11 @@ def _(expression: All | Any) -> str:
 @_pipeline.register
 def _(expression: Applied) -> str:
     return f"{expression.function.value} {operand(expression.value)}"
+
+
+@_pipeline.register
+def _(expression: Entries) -> str:
+    return f'include "{_ENTRIES}" {operand(expression.value)}'
 
 
 @_pipeline.register

@@ -159,6 +159,13 @@ class Joined(Expression):
 
 
 @dataclass(frozen=True)
+class Entries(Expression):
+    """A mapping of scalars as text, in the order of its keys: a line `key=value` for each."""
+
+    value: Expression
+
+
+@dataclass(frozen=True)
 class Without(Expression):
     """A mapping with some paths taken out of it. Stands in a `Let` only: Helm does this in statements."""
 

@@ -112,6 +112,7 @@ SAID: Final[Mapping[str, Schema]] = {
     "proxy.logFormat": _FORMAT,
     "proxy.logHTTPHeaders": _words("off", "insecure", ""),
     "proxy.accessLog": _words("", "apache", "json"),
+    "proxy.tracing.labels": _TEXTS,
     "proxy.ports.admin": _PORT,
     "proxy.ports.control": _PORT,
     "proxy.ports.inbound": _PORT,

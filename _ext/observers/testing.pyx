@@ -24,22 +24,24 @@ cdef Head head_of(fields, list kept):
 
 
 def read(fields):
-    """The trace's id, the sender's span and whether it is sampled; None: it says nothing."""
+    """The trace's id, the sender's span and whether it is sampled, else neither; None: it says nothing."""
     cdef Trace trace
     kept = []
     if not read_trace(head_of(fields, kept), &trace):
         return None
-    return bytes(trace.trace_id[:16]), bytes(trace.parent_id[:8]), bool(trace.sampled)
+    if not trace.sampled:
+        return b"", b"", False
+    return bytes(trace.trace_id[:16]), bytes(trace.parent_id[:8]), True
 
 
 def renamed(fields, bytes span_id not None):
-    """The fields as they go on with that span; None: they say nothing."""
+    """The fields as they go on with that span; None: they say nothing that is sampled."""
     cdef Trace trace
     cdef Field* field
     cdef int i
     kept = []
     cdef Head head = head_of(fields, kept)
-    if not read_trace(head, &trace):
+    if not read_trace(head, &trace) or not trace.sampled:
         return None
     write_span(head, &trace, span_id)
     found = []

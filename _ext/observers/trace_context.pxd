@@ -8,6 +8,7 @@ cdef enum:
     TRACE_BYTES = 16
     SPAN_BYTES = 8
 
+# The ids are read where it is sampled, and else left alone.
 cdef struct Trace:
     unsigned char[16] trace_id
     unsigned char[8] parent_id         # the span of whoever sent it

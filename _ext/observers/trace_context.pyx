@@ -89,7 +89,11 @@ cdef bint read_w3c(const Field* field, Trace* trace) noexcept nogil:
     high, low = digit(p[53]), digit(p[54])
     trace.sampled = low & 1
     trace.at = W3C_SPAN_AT
-    if high < 0 or low < 0 or not read_hex(trace.parent_id, SPAN_BYTES, p + W3C_SPAN_AT):
+    if high < 0 or low < 0:
+        return False
+    if not trace.sampled:
+        return True
+    if not read_hex(trace.parent_id, SPAN_BYTES, p + W3C_SPAN_AT):
         return False
     return read_hex(trace.trace_id, TRACE_BYTES, p + 3)
 
@@ -111,7 +115,9 @@ cdef bint read_b3_fields(Head head, const Found* found, Trace* trace) noexcept:
         found.b3_sampled >= 0 and is_yes(&head.fields[found.b3_sampled])
         or found.b3_flags >= 0 and is_yes(&head.fields[found.b3_flags])
     )
-    if span.value_len != SPAN_DIGITS or not read_hex(trace.parent_id, SPAN_BYTES, span.value):
+    if span.value_len != SPAN_DIGITS or not trace.sampled:
+        return span.value_len == SPAN_DIGITS
+    if not read_hex(trace.parent_id, SPAN_BYTES, span.value):
         return False
     return read_trace_id(trace, named.value, named.value_len)
 
@@ -130,6 +136,8 @@ cdef bint read_b3(const Field* field, Trace* trace) noexcept nogil:
         if p[after] != c"-" or n < after + 2 or n > after + 2 and p[after + 2] != c"-":
             return False
         trace.sampled = p[after + 1] == c"1" or p[after + 1] == c"d"
+    if not trace.sampled:
+        return True
     return read_hex(trace.parent_id, SPAN_BYTES, p + digits + 1) and read_trace_id(trace, p, digits)
 
 

@@ -12,6 +12,7 @@ from bench.micro.messages import BROWSER_REQUEST, RESPONSE, SIDECAR_REQUEST
 from bench.micro.proxied import http1_exchanges, http2_exchanges
 from bench.micro.secured import handshakes, leg_exchanges
 from bench.micro.tapped import untapped_exchanges, watched_exchanges
+from bench.micro.traced import traced_exchanges
 from linkerd2_py._ext.balance import testing as balance
 from linkerd2_py._ext.balance.p2c import Candidate
 from linkerd2_py._ext.detect.testing import detect_many
@@ -226,6 +227,14 @@ def all_cases() -> dict[str, Case]:
         Case("exchange-http1-told", partial(watched_exchanges, told=True), EXCHANGES, 100),
         Case("exchange-http1-apache", partial(logged_exchanges, json=False), EXCHANGES, 100),
         Case("exchange-http1-json", partial(logged_exchanges, json=True), EXCHANGES, 100),
+        Case(
+            "exchange-http1-in-trace",
+            partial(traced_exchanges, sampled=False, collected=False),
+            EXCHANGES,
+            100,
+        ),
+        Case("exchange-http1-unsampled", partial(traced_exchanges, sampled=False), EXCHANGES, 100),
+        Case("exchange-http1-sampled", partial(traced_exchanges, sampled=True), EXCHANGES, 100),
         Case("leg-plain", partial(leg_exchanges, tls=False), EXCHANGES, 100),
         Case("leg-tls", partial(leg_exchanges, tls=True), EXCHANGES, 100),
         Case("tls-handshake", handshakes, 100, 10),

@@ -193,10 +193,10 @@ def http1_exchanges(*, routes: int = 0, policy: int = 0) -> Iterator[Run]:
 
 
 @contextmanager
-def http1_through(proxy: Proxy) -> Iterator[Run]:
+def http1_through(proxy: Proxy, request: bytes = SIDECAR_REQUEST) -> Iterator[Run]:
     """HTTP/1 on the plain ends of whatever proxies stand between."""
     client = proxy.client()
-    client.send(SIDECAR_REQUEST)
+    client.send(request)
     server = proxy.server()
     server.expect(b"\r\n\r\n")
     server.send(RESPONSE + BODY)
@@ -207,7 +207,7 @@ def http1_through(proxy: Proxy) -> Iterator[Run]:
             proxy.loop,
             client.end.fileno(),
             server.end.fileno(),
-            SIDECAR_REQUEST,
+            request,
             RESPONSE + BODY,
             times,
         )

@@ -87,6 +87,13 @@ IDENTITY_COMPONENT: Final = Component(
     },
 )
 
+# What a proxy must know of who collects spans. Said here, where others of its identities are.
+_COLLECTOR: Final = (
+    ("endpoint", "give the collector's host:port"),
+    ("meshIdentity.serviceAccountName", "give the service account of the collector's pods"),
+    ("meshIdentity.namespace", "give the namespace of the collector's pods"),
+)
+
 IDENTITY: Final = Manifest(
     "identity.yaml",
     (
@@ -103,6 +110,13 @@ IDENTITY: Final = Manifest(
         Refusal(
             every(_OWN_SCHEME, Not(Ref("identity.issuer.tls.keyPEM"))),
             "identity.issuer.tls.keyPEM is not set: give the key of the issuer's certificate",
+        ),
+        *(
+            Refusal(
+                every(Ref("proxy.tracing.enabled"), Not(Ref(f"proxy.tracing.collector.{path}"))),
+                f"proxy.tracing.collector.{path} is not set: {what}, or leave proxy.tracing.enabled=false",
+            )
+            for path, what in _COLLECTOR
         ),
         When(
             _OWN_SCHEME,

@@ -10,8 +10,10 @@ from linkerd2_py.charts.nodes import (
     NAMESPACE,
     Applied,
     Choice,
+    Entries,
     Equal,
     Function,
+    Items,
     Not,
     Operand,
     Ref,
@@ -22,7 +24,7 @@ from linkerd2_py.charts.nodes import (
     spread,
     text,
 )
-from linkerd2_py.charts.pod.kinds import TRUST_DOMAIN, Meshed, as_text
+from linkerd2_py.charts.pod.kinds import POD_INFO, TRACED, TRUST_DOMAIN, Meshed, as_text
 
 _PREFIX: Final = "LINKERD2_PROXY_"
 _IDENTITY_DIR: Final = "/var/run/linkerd/identity/end-entity"
@@ -45,6 +47,7 @@ def environment(pod: Meshed) -> list[Tree]:
         *_timeouts(),
         *_listeners(pod),
         *_traffic(),
+        *_tracing(),
         *_http2(),
         _said("INBOUND_PORTS_DISABLE_PROTOCOL_DETECTION", Ref("proxy.opaquePorts")),
         _variable(
@@ -179,6 +182,28 @@ def _traffic() -> list[Tree]:
         _variable("OUTBOUND_CONNECT_USER_TIMEOUT", "30s"),
         _variable("OUTBOUND_METRICS_HOSTNAME_LABELS", Ref("proxy.metrics.hostnameLabels")),
     ]
+
+
+def _tracing() -> list[Tree]:
+    """Who collects spans, and what they say of this pod."""
+    tracing = "proxy.tracing"
+    identity = f"{tracing}.collector.meshIdentity"
+    # Without a name nobody proves to be the collector: such values are refused before this.
+    collector = text(
+        Ref(f"{identity}.serviceAccountName"),
+        ".",
+        Ref(f"{identity}.namespace"),
+        *(".serviceaccount.identity.", NAMESPACE, ".", TRUST_DOMAIN),
+    )
+    variables: list[Tree] = [
+        _variable("TRACE_ATTRIBUTES_PATH", f"{POD_INFO}/labels"),
+        _variable("TRACE_PROTOCOL", "opentelemetry"),
+        _variable("TRACE_SERVICE_NAME", Ref(f"{tracing}.traceServiceName")),
+        _variable("TRACE_COLLECTOR_SVC_ADDR", Ref(f"{tracing}.collector.endpoint")),
+        _variable("TRACE_COLLECTOR_SVC_NAME", collector),
+        _variable("TRACE_EXTRA_ATTRIBUTES", Entries(Ref(f"{tracing}.labels"))),
+    ]
+    return [When(TRACED, Items(tuple(variables)))]
 
 
 def _http2() -> list[Tree]:

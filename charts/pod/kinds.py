@@ -40,6 +40,10 @@ PROXY_IMAGE: Final = text(
 )
 PULL_POLICY: Final = Default(Ref("proxy.image.pullPolicy"), Ref("imagePullPolicy"))
 TRUST_DOMAIN: Final = Default(Ref("identityTrustDomain"), Ref("clusterDomain"))
+TRACED: Final = Ref("proxy.tracing.enabled")
+"""Spans of what passes are sent to a collector."""
+POD_INFO: Final = "/var/run/linkerd/podinfo"
+"""Where such a proxy reads the labels of its pod."""
 SECCOMP: Final = {"type": "RuntimeDefault"}
 
 

@@ -15,7 +15,15 @@ from linkerd2_py.charts.nodes import (
     text,
 )
 from linkerd2_py.charts.pod.environment import environment
-from linkerd2_py.charts.pod.kinds import PROXY_IMAGE, PULL_POLICY, SECCOMP, Meshed, as_text
+from linkerd2_py.charts.pod.kinds import (
+    POD_INFO,
+    PROXY_IMAGE,
+    PULL_POLICY,
+    SECCOMP,
+    TRACED,
+    Meshed,
+    as_text,
+)
 from linkerd2_py.charts.pod.resources import resources
 
 NATIVE = Ref("proxy.nativeSidecar")
@@ -54,6 +62,7 @@ def proxy(pod: Meshed) -> dict[str, Tree]:
                 "name": "linkerd-identity-end-entity",
                 "mountPath": "/var/run/linkerd/identity/end-entity",
             },
+            When(TRACED, {"name": "linkerd-podinfo", "mountPath": POD_INFO}),
             When(
                 Ref("identity.serviceAccountTokenProjection"),
                 {"name": "linkerd-identity-token", "mountPath": "/var/run/secrets/tokens"},

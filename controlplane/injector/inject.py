@@ -23,6 +23,7 @@ from linkerd2_py.controlplane.injector.overrides import (
     INHERITED,
     Values,
     add_env,
+    describe,
     is_true,
     lay_over,
 )
@@ -152,6 +153,7 @@ def _injected(
     values = copy.deepcopy(mesh.values)
     problems = lay_over(values, said, named_ports=named_ports(workload.spec))
     problems += add_env(values, *env)
+    describe(values, said, workload.labels)
     _fit(values, workload)
     wants_debug = _wants_debug(said, problems)
     _check(values, wants_debug=wants_debug)

@@ -36,6 +36,12 @@ ADDITIONAL_ENV: Final = f"{CONFIG}proxy-additional-env"
 DEBUG_SIDECAR: Final = f"{CONFIG}enable-debug-sidecar"
 CLOSE_WAIT: Final = f"{CONFIG}close-wait-timeout"
 
+RESOURCE: Final = "resource.opentelemetry.io/"
+"""Followed by an attribute that spans of the pod's proxy have."""
+SERVICE_LABELS: Final = ("app.kubernetes.io/instance", "app.kubernetes.io/name")
+"""What such a pod's service is called; what stands first wins."""
+SERVICE_NAME: Final = "service.name"
+
 PROXY_CONTAINER: Final = "linkerd-proxy"
 INIT_CONTAINER: Final = "linkerd-init"
 VALIDATOR_CONTAINER: Final = "linkerd-network-validator"

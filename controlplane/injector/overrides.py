@@ -16,6 +16,7 @@ from linkerd2_py.controlplane.injector.names import ALPHA, BETA, CONFIG
 from linkerd2_py.controlplane.injector.ports import opaque_ports
 
 Values = dict[str, Any]
+_TRACE_LABELS: Final = "proxy.tracing.labels"
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 _TRUE: Final = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 _FALSE: Final = frozenset(("0", "f", "F", "FALSE", "false", "False"))
@@ -83,6 +84,12 @@ def _policy(said: str) -> str:
     if said not in POLICIES:
         raise ValueError(f"{said[:40]!r} is not known: use {', '.join(POLICIES)}")
     return said
+
+
+def _access_log(said: str) -> str:
+    if said.lower() not in ("", "apache", "json"):
+        raise ValueError(f"{said[:40]!r} is not known: use apache or json")
+    return said.lower()
 
 
 class Override(NamedTuple):
@@ -180,7 +187,7 @@ OVERRIDES: Final = (
     Override(f"{CONFIG}proxy-await", "proxy.await", _is_enabled),
     Override(f"{CONFIG}default-inbound-policy", "proxy.defaultInboundPolicy", _policy),
     Override(DISABLED_ANNOTATION, "proxy.disableTap", is_true),
-    Override(f"{CONFIG}access-log", "proxy.accessLog", _text),
+    Override(f"{CONFIG}access-log", "proxy.accessLog", _access_log),
     Override(names.CLOSE_WAIT, "proxyInit.closeWaitTimeoutSecs", whole_seconds),
 )
 INHERITED: Final = frozenset(
@@ -190,6 +197,22 @@ INHERITED: Final = frozenset(
     )
 )
 """Annotations of a namespace that hold for its pods, where these say nothing else."""
+
+
+def describe(values: Values, annotations: Mapping[str, str], labels: Mapping[str, str]) -> None:
+    """Change in `values` what spans say of a pod, where they are collected, as Linkerd does."""
+    if not look_up(values, "proxy.tracing.enabled"):
+        return
+    said = {
+        name.removeprefix(names.RESOURCE): text
+        for name, text in annotations.items()
+        if name.startswith(names.RESOURCE)
+    }
+    service = next((labels[name] for name in names.SERVICE_LABELS if name in labels), None)
+    own = {} if service is None else {names.SERVICE_NAME: service}
+    # A line is an attribute, and what somebody else's line would be is none.
+    flat = {name: " ".join(text.split()) for name, text in {**own, **said}.items() if name}
+    put(values, _TRACE_LABELS, {**(look_up(values, _TRACE_LABELS) or {}), **flat})
 
 
 def lay_over(

@@ -78,6 +78,14 @@ CASES: dict[str, Layers] = {
         ),
         set_string=("podAnnotations.note=1e3",),
     ),
+    "traced": Layers(
+        set=(
+            "proxy.tracing.enabled=true,proxy.tracing.collector.endpoint=collector.tracing:4317",
+            "proxy.tracing.collector.meshIdentity.serviceAccountName=collector",
+            "proxy.tracing.collector.meshIdentity.namespace=tracing",
+            "proxy.tracing.labels.a=1e3,proxy.tracing.labels.Z=b=c",
+        ),
+    ),
     "security": Layers(set=("proxy.securityContext.runAsUser=5,networkValidator.timeout=1s",)),
     "prometheus": Layers(set=("prometheus.enabled=true,networkPolicies=true",)),
     "prometheus-of-others": Layers(
@@ -134,6 +142,11 @@ MORE = {
     "proxyInjector.externalSecret": ("proxyInjector.caBundle=x",),
     "policyValidator.externalSecret": ("policyValidator.caBundle=x",),
     "tap.externalSecret": ("tap.caBundle=x",),
+    "proxy.tracing.enabled": (
+        "proxy.tracing.collector.endpoint=collector.tracing:4317",
+        "proxy.tracing.collector.meshIdentity.serviceAccountName=collector",
+        "proxy.tracing.collector.meshIdentity.namespace=tracing",
+    ),
 }
 """What goes with a switch."""
 for _path, _value in _switches(defaults()):
@@ -215,6 +228,8 @@ REFUSED = {
     "identityTrustAnchorsPEM=": "identityTrustAnchorsPEM is not set",
     "identity.issuer.tls.crtPEM=": r"identity.issuer.tls.crtPEM is not set",
     "identity.issuer.tls.keyPEM=": r"identity.issuer.tls.keyPEM is not set",
+    "proxy.tracing.enabled=true": "proxy.tracing.collector.endpoint is not set",
+    "proxy.tracing.enabled=true,proxy.tracing.collector.endpoint=a:1": "serviceAccountName is not set",
     "proxyInjector.keyPEM=": "proxyInjector.crtPEM and proxyInjector.keyPEM go together",
     "proxyInjector.externalSecret=true": "proxyInjector.externalSecret: say by whom it is verified",
     "policyValidator.injectCaFrom=a/b": "go with policyValidator.externalSecret=true",

@@ -13,6 +13,7 @@ from linkerd2_py.charts.nodes import (
     Choice,
     Default,
     Each,
+    Entries,
     Equal,
     Items,
     Let,
@@ -37,6 +38,18 @@ def lines(*parts):
     if "define" in others[0]:
         assert f'define "{TEXT.split(chr(34))[1]}"' in others.pop(0)
     return others
+
+
+def test_a_mapping_as_lines():
+    text_of, entries, *others = template(
+        Manifest("x.yaml", ({"data": {"a": Entries(Ref("proxy.tracing.labels"))}},)), source="x.py"
+    ).splitlines()[1:]
+    assert text_of.startswith('{{- define "linkerd2-py.text" }}')
+    assert entries.startswith('{{- define "linkerd2-py.entries" }}{{- range $key, $value := . }}')
+    assert (
+        others[-1]
+        == '  a: {{ include "linkerd2-py.entries" $.Values.proxy.tracing.labels | toJson }}'
+    )
 
 
 def test_an_object():

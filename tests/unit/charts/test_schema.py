@@ -77,7 +77,7 @@ def test_whatever_is_changed_is_judged_as_the_standard_judges_it(
 
 FREE = (
     *("namespaceSelector.", "objectSelector.", "securityContext.", "capabilities."),
-    *("nodeSelector.", "deploymentStrategy.", "meshedHttp2ClientProtobuf."),
+    *("nodeSelector.", "deploymentStrategy.", "meshedHttp2ClientProtobuf.", "tracing.labels."),
     *("prometheus.args.", "prometheus.globalConfig."),
 )
 """Below these a user says what Kubernetes, destination or Prometheus understands."""

@@ -21,6 +21,7 @@ from linkerd2_py.proto.gen import inbound_pb2 as inbound
 from linkerd2_py.proto.gen import meta_pb2 as meta
 from linkerd2_py.proto.gen import net_pb2 as net
 from linkerd2_py.proto.gen import opaque_route_pb2 as opaque_route
+from linkerd2_py.proto.gen import otlp_trace_pb2 as otlp
 from linkerd2_py.proto.gen import outbound_pb2 as outbound
 from linkerd2_py.proto.gen import tap_pb2 as tap
 from linkerd2_py.proto.gen import tls_route_pb2 as tls_route
@@ -44,6 +45,7 @@ MODULES = {
     "outbound": outbound,
     "tap": tap,
     "transport_header": transport_header,
+    "otlp_trace": otlp,
 }
 
 
@@ -194,6 +196,31 @@ def test_fields_of_routes_have_the_numbers_of_the_proxy_api() -> None:
         "internal": 13,
         "unavailable": 14,
     }
+
+
+def test_spans_have_the_numbers_and_the_service_of_otlp() -> None:
+    service = otlp.DESCRIPTOR.services_by_name["TraceService"]
+    assert service.full_name == "opentelemetry.proto.collector.trace.v1.TraceService"
+    assert [method.name for method in service.methods] == ["Export"]
+    assert {field.name: field.number for field in otlp.Span.DESCRIPTOR.fields} == {
+        "trace_id": 1,
+        "span_id": 2,
+        "parent_span_id": 4,
+        "name": 5,
+        "kind": 6,
+        "start_time_unix_nano": 7,
+        "end_time_unix_nano": 8,
+        "attributes": 9,
+        "status": 15,
+        "flags": 16,
+    }
+    request = otlp.ExportTraceServiceRequest()
+    some = request.resource_spans.add()
+    some.resource.attributes.add(key="k").value.int_value = 1
+    some.scope_spans.add().spans.add(name="n").status.code = otlp.Status.STATUS_CODE_ERROR
+    assert request.SerializeToString() == bytes.fromhex(
+        "0a16 0a09 0a07 0a016b 12021801 1209 1207 2a016e 7a021802"
+    )
 
 
 def test_old_pod_identity_number_stays_unused() -> None:

@@ -41,10 +41,14 @@ def of(named: dict[str, str]) -> list[tuple[bytes, bytes]]:
     ],
 )
 def test_each_way_of_saying_it_is_understood(said: dict[str, str], sampled: bool) -> None:
-    assert read(of(said)) == (bytes.fromhex(TRACE), bytes.fromhex(SPAN), sampled)
     passed_on = renamed(of(said), bytes.fromhex(OURS))
+    if not sampled:
+        assert read(of(said)) == (b"", b"", False)
+        assert passed_on is None
+        return
+    assert read(of(said)) == (bytes.fromhex(TRACE), bytes.fromhex(SPAN), True)
     assert passed_on is not None
-    assert read(passed_on) == (bytes.fromhex(TRACE), bytes.fromhex(OURS), sampled)
+    assert read(passed_on) == (bytes.fromhex(TRACE), bytes.fromhex(OURS), True)
     before = b"\n".join(value for _, value in of(said))
     after = b"\n".join(value for _, value in passed_on)
     assert after.replace(OURS.encode(), SPAN.encode()).lower() == before.lower()
@@ -77,9 +81,9 @@ def test_a_short_trace_of_b3_is_filled_up(said: dict[str, str]) -> None:
         {"traceparent": f"00-{TRACE}-{SPAN}-0x"},
         {"x-b3-traceid": TRACE, "x-b3-sampled": "1"},
         {"x-b3-spanid": SPAN, "x-b3-sampled": "1"},
-        {"x-b3-traceid": TRACE[1:], "x-b3-spanid": SPAN},
-        {"x-b3-traceid": TRACE, "x-b3-spanid": SPAN[1:]},
-        {"x-b3-traceid": "0" * 32, "x-b3-spanid": SPAN},
+        {"x-b3-traceid": TRACE[1:], "x-b3-spanid": SPAN, "x-b3-sampled": "1"},
+        {"x-b3-traceid": TRACE, "x-b3-spanid": SPAN[1:], "x-b3-sampled": "1"},
+        {"x-b3-traceid": "0" * 32, "x-b3-spanid": SPAN, "x-b3-sampled": "1"},
         {"b3": "0"},
         {"b3": "1"},
         {"b3": f"{TRACE}-{SPAN}-"},
@@ -103,5 +107,5 @@ def test_of_two_w3c_counts_and_of_two_traceparents_none() -> None:
     assert passed_on[b"b3"] == both["b3"].encode()
     assert passed_on[b"x-b3-spanid"] == SPAN.encode()
     assert read([*of({"traceparent": W3C}), *of({"traceparent": W3C})]) is None
-    malformed = {**both, "traceparent": "00-x"}
-    assert read(of(malformed)) == (bytes.fromhex(TRACE), bytes.fromhex(SPAN), False)
+    malformed = {**both, "traceparent": "00-x", "x-b3-sampled": "1"}
+    assert read(of(malformed)) == (bytes.fromhex(TRACE), bytes.fromhex(SPAN), True)

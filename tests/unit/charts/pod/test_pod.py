@@ -99,6 +99,44 @@ def test_values_that_the_proxy_is_told(values: dict[str, Any], shown: dict[str, 
     assert {name: found[PREFIX + name] for name in shown} == shown
 
 
+COLLECTOR = {
+    "endpoint": "collector.tracing:4317",
+    "meshIdentity": {"serviceAccountName": "collector", "namespace": "tracing"},
+}
+
+
+def test_where_spans_are_collected_the_proxy_knows_by_whom_and_what_they_say() -> None:
+    tracing = {"enabled": True, "collector": COLLECTOR, "labels": {"z": "1=2"}}
+    values = {"proxy": {"tracing": tracing}}
+    found = environment(**values)
+    assert {name: value for name, value in found.items() if "TRACE" in name} == {
+        f"{PREFIX}TRACE_ATTRIBUTES_PATH": "/var/run/linkerd/podinfo/labels",
+        f"{PREFIX}TRACE_PROTOCOL": "opentelemetry",
+        f"{PREFIX}TRACE_SERVICE_NAME": "linkerd-proxy",
+        f"{PREFIX}TRACE_COLLECTOR_SVC_ADDR": "collector.tracing:4317",
+        f"{PREFIX}TRACE_COLLECTOR_SVC_NAME": "collector.tracing.serviceaccount.identity.mesh.cluster.local",
+        f"{PREFIX}TRACE_EXTRA_ATTRIBUTES": (
+            "k8s.container.name=$(_pod_containerName)\nk8s.pod.ip=$(_pod_ip)\nk8s.pod.uid=$(_pod_uid)\nz=1=2\n"
+        ),
+    }
+    mounts = made(proxy(POD), **values)["volumeMounts"]
+    assert {"name": "linkerd-podinfo", "mountPath": "/var/run/linkerd/podinfo"} in mounts
+    item = {"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}
+    assert {"name": "linkerd-podinfo", "downwardAPI": {"items": [item]}} in made(
+        volumes(), **values
+    )
+    anchor = make_certificate("root.linkerd.cluster.local", now=SystemClock().wall()).certificate
+    taken = load(expanded(made(proxy(POD), identityTrustAnchorsPEM=anchor, **values)["env"]))
+    assert taken.warnings == ()
+    assert taken.tracing is not None
+    assert taken.tracing.collector.name.startswith("collector.tracing.")
+
+
+def test_where_nobody_collects_spans_nothing_of_it_is_there() -> None:
+    assert not [name for name in environment() if "TRACE" in name]
+    assert "podinfo" not in str(made(volumes())) + str(made(proxy(POD))["volumeMounts"])
+
+
 @pytest.mark.parametrize(
     ("values", "said"),
     [

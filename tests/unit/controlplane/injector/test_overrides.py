@@ -10,6 +10,7 @@ from linkerd2_py.controlplane.injector.overrides import (
     OVERRIDES,
     Values,
     add_env,
+    describe,
     lay_over,
     look_up,
 )
@@ -37,6 +38,8 @@ CONFIG = "config.linkerd.io/"
         ("opaque-ports", "sql,80, 90-91,", "proxy.opaquePorts", "3306,80,90-91"),
         ("close-wait-timeout", "1h", "proxyInit.closeWaitTimeoutSecs", 3600),
         ("proxy-gid", "-1", "proxy.gid", -1),
+        ("access-log", "Apache", "proxy.accessLog", "apache"),
+        ("access-log", "", "proxy.accessLog", ""),
     ],
 )
 def test_an_annotation_changes_a_value(annotation: str, said: str, path: str, value: Any) -> None:
@@ -57,6 +60,7 @@ def test_an_annotation_changes_a_value(annotation: str, said: str, path: str, va
         ("proxy-cpu-ratio-limit", "nan", "is not a number between 0.0 and 1.0"),
         ("shutdown-grace-period", "-1s", "is not a duration"),
         ("proxy-await", "true", "use enabled or disabled"),
+        ("access-log", "common", "use apache or json"),
         ("default-inbound-policy", "everybody", "use all-unauthenticated"),
         ("enable-gateway", "yes", "is neither true nor false"),
         ("opaque-ports", "80,nobody", "'nobody' is no port"),
@@ -93,3 +97,37 @@ def test_variables_of_the_last_layer_win() -> None:
         {"name": "B", "value": "pod"},
     ]
     assert len(problems) == 2
+
+
+RESOURCE = "resource.opentelemetry.io/"
+TRACED = {"enabled": True, "labels": {"k8s.pod.ip": "$(_pod_ip)"}}
+
+
+@pytest.mark.parametrize(
+    ("annotations", "labels", "added"),
+    [
+        ({}, {}, {}),
+        ({}, {"app.kubernetes.io/name": "web"}, {"service.name": "web"}),
+        (
+            {},
+            {"app.kubernetes.io/name": "web", "app.kubernetes.io/instance": "web-1"},
+            {"service.name": "web-1"},
+        ),
+        (
+            {f"{RESOURCE}service.name": "mine", f"{RESOURCE}team": "a", "team": "b"},
+            {"app.kubernetes.io/name": "web"},
+            {"service.name": "mine", "team": "a"},
+        ),
+        ({f"{RESOURCE}note": "a\nservice.name=b", RESOURCE: "x"}, {}, {"note": "a service.name=b"}),
+    ],
+)
+def test_what_spans_say_of_a_pod(
+    annotations: dict[str, str], labels: dict[str, str], added: dict[str, str]
+) -> None:
+    values: Values = {"proxy": {"tracing": dict(TRACED)}}
+    describe(values, annotations, labels)
+    assert values["proxy"]["tracing"]["labels"] == {"k8s.pod.ip": "$(_pod_ip)", **added}
+    for untraced in ({}, {"proxy": {"tracing": {"enabled": False}}}):
+        before: Values = dict(untraced)
+        describe(before, annotations, labels)
+        assert before == untraced
