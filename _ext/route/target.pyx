@@ -270,7 +270,7 @@ cdef class Target(Roster):
         self.place(endpoint)
         self.note_balance()
         self.count_breaker(step, kept)
-        if step == STEP_WAIT or step == STEP_CLOSE:
+        if (step == STEP_WAIT or step == STEP_CLOSE) and self.has_choice():
             self.release_queue()
         if step == STEP_TRIP or step == STEP_CLOSE:
             self.tell_breaker(endpoint, "kept" if kept else state_name(endpoint.breaker), wait_ns)

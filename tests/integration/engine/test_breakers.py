@@ -69,6 +69,7 @@ class Rig:
     target: Target
     address: tuple[str, int]
     replicas: list[Replica]
+    servers: AsyncExitStack
 
     async def ask(self) -> int:
         """The status that one client gets."""
@@ -130,7 +131,7 @@ async def rig(
             one.address = await stack.enter_async_context(server(one.serve))
         target, address = made.outbound(*(one.address for one in replicas))
         target.guard(agreed)
-        found = Rig(made, target, address, replicas)
+        found = Rig(made, target, address, replicas, stack)
         await eventually_async(lambda: all(found.ready()), what="all are ready")
         yield found
 
@@ -282,6 +283,19 @@ async def test_one_that_is_down_and_out_is_neither_dialled_nor_chosen() -> None:
         made.target.add([EndpointSpec(Address(*closed()))])
         assert await made.asked(20) == [200] * 20
         assert made.ready() == [True, False]
+
+
+async def test_one_whose_time_is_over_helps_nobody_while_it_cannot_be_reached() -> None:
+    agreed = accrual(max_failures=1, min_backoff_ns=100 * MS, max_backoff_ns=100 * MS)
+    settings = {"failfast_ns": 50 * MS, "backoff_min_ns": HOUR, "backoff_max_ns": HOUR}
+    async with rig(200, 500, agreed=agreed, **settings) as made:  # type: ignore[arg-type]
+        await made.opens()
+        await made.servers.aclose()
+        # Refused by one and by the other, and nobody comes: the gate shuts.
+        assert await made.ask() == 504
+        await eventually_async(lambda: made.states()[1] == "probation", what="its time is over")
+        assert await made.ask() == 503
+        assert made.ready() == [False, False]
 
 
 async def test_a_policy_that_changes_begins_with_closed_breakers() -> None:
