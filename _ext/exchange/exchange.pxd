@@ -23,12 +23,12 @@ and ends the process where they are not kept. Only within a call may an exchange
 
 from cython cimport final
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from linkerd2_py._ext.core.byte_queue cimport ByteQueue
 from linkerd2_py._ext.core.fault cimport FaultKind
 from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.backend cimport Backend, Logical, Router, Waiter
 from linkerd2_py._ext.exchange.error_response cimport ErrorResponse
 from linkerd2_py._ext.exchange.head cimport Head
+from linkerd2_py._ext.exchange.kept cimport Kept
 from linkerd2_py._ext.exchange.observe cimport End
 from linkerd2_py._ext.exchange.plan cimport Plan
 from linkerd2_py._ext.exchange.stream cimport Stream
@@ -80,16 +80,11 @@ cdef class Exchange(Waiter):
     cdef Plan plan
     # Owned; who looks on beside the observers of the plan; None: nobody, as where there is no plan
     cdef tuple onlookers
-    # Borrowed from the server half until release_request; while it is here, `backlog` holds the whole body
-    # so far.
+    # Borrowed from the server half until release_request; while it is here, `kept` holds the whole body so
+    # far.
     cdef Head request
-    # Owned; body that came before there was a client half, or that may have to be sent again. Made when
-    # needed, kept while recycled.
-    cdef ByteQueue backlog
-    cdef size_t kept                  # bytes in it that were sent: this exchange's share of what all may keep
-    cdef Head early_trailers          # owned copy of trailers that came before there was a client half
-    # The backlog holds the whole rest of the request's body, which may be nothing.
-    cdef bint backlog_end
+    # Owned; None until something has to be kept; it is recycled with this.
+    cdef Kept kept
     cdef Translation translation      # of this request and its response
     cdef bint request_done
     cdef bint idempotent
@@ -125,15 +120,12 @@ cdef class Exchange(Waiter):
     # ---- its body, kept
     cdef int keep_body(self, const char* p, size_t n, bint end) except -1
     cdef int keep_sent(self, const char* p, size_t n, bint end) except -1
+    cdef Kept keeper(self)
+    cdef size_t kept_size(self) noexcept
     cdef bint may_keep(self, size_t n) noexcept
-    cdef size_t backlog_size(self) noexcept
     cdef bint has_much(self) noexcept
     cdef int stop_keeping(self) except -1
-    cdef int keep_trailers(self, Head trailers) except -1
-    cdef bint has_kept(self) noexcept
     cdef int send_kept(self) except -1
-    cdef int send_backlog(self) except -1
-    cdef int drop_kept(self) except -1
     # ---- dispatch
     cdef int accept_connect(self, Transport server_side) except -1
     cdef int send_again(self, bint fresh) except -1

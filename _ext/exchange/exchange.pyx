@@ -5,12 +5,9 @@ Read it from on_request_head down.
 """
 
 from cpython.ref cimport PyObject
-from libc.string cimport memcpy
 from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
 
 from linkerd2_py._ext.balance.accrual cimport VERDICT_FAILURE, VERDICT_NOTHING, Verdict
-from linkerd2_py._ext.core.buffer cimport Buffer
-from linkerd2_py._ext.core.byte_queue cimport ByteQueue
 from linkerd2_py._ext.core.debug cimport L5D_DEBUG, LIVE_EXCHANGE, born, check, gone
 from linkerd2_py._ext.core.fault cimport (
     FAULT_EOF, FAULT_LOCAL, FAULT_PROTOCOL, FAULT_RESET, FaultKind, is_ours,
@@ -23,9 +20,10 @@ from linkerd2_py._ext.exchange.error_response cimport (
     send_error_trailers,
 )
 from linkerd2_py._ext.exchange.head cimport (
-    FIELD_DROPPED, FORM_ABSOLUTE, H_GRPC_STATUS, H_L5D_REQUIRE_ID, METHOD_DELETE, METHOD_GET, METHOD_HEAD,
-    METHOD_OPTIONS, METHOD_PUT, METHOD_TRACE, Field, Head, Method, drop_head, take_head,
+    FORM_ABSOLUTE, H_GRPC_STATUS, H_L5D_REQUIRE_ID, METHOD_DELETE, METHOD_GET, METHOD_HEAD,
+    METHOD_OPTIONS, METHOD_PUT, METHOD_TRACE, Field, Head, Method,
 )
+from linkerd2_py._ext.exchange.kept cimport KEPT_BYTES, Kept, may_be_kept
 from linkerd2_py._ext.exchange.observe cimport (
     END_ANSWERED, END_BROKEN, END_CANCELLED, END_FAILED, END_TUNNELLED, End, Seeker, tell_end, tell_request,
     tell_response, tell_trailers,
@@ -54,16 +52,12 @@ cdef enum:
     MAX_RESTING = 256         # recycled exchanges kept: what a burst leaves behind at most
     # Body that may come before there is a client half: an HTTP/2 stream window, with room for larger ones.
     BACKLOG_BYTES = 1048576
-    KEPT_BYTES = 65536        # of one body that was sent and may have to be sent again, as Linkerd keeps
-    # Of all such bodies, so that they cannot fill the memory; later ones are not kept.
-    KEPT_IN_ALL = 67108864
     LEAST_FAILURE = 429       # no status below it is a failure of the endpoint
 
 # Of exchanges about which nothing was decided, and which somebody sees.
 cdef Plan SEEN = Plan()
 
 cdef Shelf resting
-cdef size_t kept_in_all = 0
 cdef int heard = 0
 
 
@@ -116,7 +110,7 @@ cdef class Exchange(Waiter):
 
     cdef int begin(self, Router router) except -1:
         self.router = router
-        self.backlog_end = self.request_done = self.over = self.counted = self.pending = False
+        self.request_done = self.over = self.counted = self.pending = False
         self.server_held = self.client_held = False
         self.repeated = self.unjudged = self.sought = False
         self.fresh_since = 0
@@ -265,7 +259,7 @@ cdef class Exchange(Waiter):
             return 0
         self.request_done = True
         if self.client is None:
-            return self.keep_trailers(trailers)
+            return self.keeper().put_trailers(trailers)
         self.flushed = self.router.loop.now
         self.stop_keeping()
         self.client.send_trailers(trailers)
@@ -301,101 +295,57 @@ cdef class Exchange(Waiter):
     # ---- body that came before there was anyone to take it, or that may have to be sent again
 
     cdef int keep_body(self, const char* p, size_t n, bint end) except -1:
-        if self.backlog is None:
-            self.backlog = ByteQueue.__new__(ByteQueue)
-        if self.backlog.size + n > BACKLOG_BYTES:
+        if self.kept_size() + n > BACKLOG_BYTES:
             return self.fail(early_body_too_large())
-        self.backlog.put(p, n)
+        self.keeper().put(p, n, end)
         if end:
-            self.backlog_end = self.request_done = True
+            self.request_done = True
         return 0
 
     cdef int keep_sent(self, const char* p, size_t n, bint end) except -1:
         """A copy of what is sent, until the response begins: what the endpoint did not process may be sent
         elsewhere. Large bodies are not kept, but for those of a peer that may turn out to speak another
         protocol: there the client is held until that is known."""
-        global kept_in_all
         if not self.may_keep(n):
             return self.stop_keeping()
-        if self.backlog is None:
-            self.backlog = ByteQueue.__new__(ByteQueue)
-        self.backlog.put(p, n)
-        self.kept += n
-        kept_in_all += n
-        if end:
-            self.backlog_end = True
-        elif self.has_much() and not self.client.is_proven():
+        self.keeper().put_sent(p, n, end)
+        if not end and self.has_much() and not self.client.is_proven():
             self.client.awaits_proof = True
             self.hold_server()
         return 0
 
+    cdef Kept keeper(self):
+        if self.kept is None:
+            self.kept = Kept.__new__(Kept)
+        return self.kept
+
+    cdef size_t kept_size(self) noexcept:
+        return 0 if self.kept is None else self.kept.body.size
+
     cdef bint may_keep(self, size_t n) noexcept:
         """Only where a request can come back, and before the response begins."""
-        if self.response != RESPONSE_NONE or kept_in_all + n > KEPT_IN_ALL or not may_come_back(self.client):
+        if self.response != RESPONSE_NONE or not may_be_kept(n):
             return False
-        return not self.client.is_proven() or n + self.backlog_size() <= KEPT_BYTES
-
-    cdef size_t backlog_size(self) noexcept:
-        return 0 if self.backlog is None else self.backlog.size
+        if not may_come_back(self.client):
+            return False
+        return not self.client.is_proven() or n + self.kept_size() <= KEPT_BYTES
 
     cdef bint has_much(self) noexcept:
         """More is kept of what was sent than is worth it once the peer has shown what it speaks."""
-        return self.client is not None and self.backlog_size() > KEPT_BYTES
+        return self.client is not None and self.kept_size() > KEPT_BYTES
 
     cdef int stop_keeping(self) except -1:
         """The request will not be sent again."""
-        self.drop_kept()
+        if self.kept is not None:
+            self.kept.clear()
         return self.release_request()
-
-    cdef int keep_trailers(self, Head trailers) except -1:
-        cdef int i
-        cdef Field* field
-        cdef char* name
-        self.early_trailers = take_head()
-        for i in range(trailers.count):
-            field = &trailers.fields[i]
-            if field.flags & FIELD_DROPPED:
-                continue
-            name = self.early_trailers.alloc(field.name_len)
-            memcpy(name, field.name, field.name_len)
-            self.early_trailers.put(name, field.name_len, field.value, field.value_len, field.id)
-        return 0
-
-    cdef bint has_kept(self) noexcept:
-        return self.backlog_end or self.early_trailers is not None or self.backlog_size() > 0
 
     cdef int send_kept(self) except -1:
         """Forwards what had to wait; it goes on being kept while it may have to be sent again."""
-        cdef int outcome = 0
-        if self.backlog is not None:
-            outcome = self.send_backlog()
-        if self.early_trailers is not None:
-            self.client.send_trailers(self.early_trailers)
+        cdef int outcome = self.kept.send(self.client)
         if not self.may_keep(0):
             self.stop_keeping()
         return outcome
-
-    cdef int send_backlog(self) except -1:
-        cdef Buffer part = self.backlog.first
-        cdef int outcome = 0
-        while part is not None:
-            outcome = self.client.send_body(part.head(), part.size(), self.backlog_end and part.next is None)
-            part = part.next
-        if self.backlog_end and self.backlog.size == 0:
-            return self.client.send_body(NULL, 0, True)
-        return outcome
-
-    cdef int drop_kept(self) except -1:
-        global kept_in_all
-        kept_in_all -= self.kept
-        self.kept = 0
-        self.backlog_end = False
-        if self.backlog is not None:
-            self.backlog.clear()
-        if self.early_trailers is not None:
-            drop_head(self.early_trailers)
-            self.early_trailers = None
-        return 0
 
     # ---- dispatch: from the target and the backend
 
@@ -446,7 +396,7 @@ cdef class Exchange(Waiter):
             self.count_request()
         self.router.stamp(self.logical, self.backend, head)
         outcome = half.send_head(head)
-        if self.has_kept():
+        if self.kept is not None and self.kept.has_any():
             outcome = self.send_kept()
         if outcome == SEND_FULL:
             if not self.request_done:
@@ -759,7 +709,8 @@ cdef class Exchange(Waiter):
             if self.home is not None:
                 self.leave_way()
         self.passage = None
-        self.drop_kept()
+        if self.kept is not None:
+            self.kept.clear()
         if self.logical is not None and self.client is None:
             self.logical.withdraw(self)
             if self.backend is not None:
