@@ -97,6 +97,7 @@ cdef class Logical(Actor):
     # Answers with on_profile once discovery has spoken, else with on_unavailable.
     cdef int await_profile(self, Waiter waiter) except -1
     cdef int withdraw(self, Waiter waiter) except -1            # idempotent; ends either wait
+    cdef bint is_ready(self) noexcept                           # a backend could be chosen now
 
 cdef class Router(Dispatch):
     """Policy of one server connection: where its exchanges go, how errors look, what is counted. Makes the

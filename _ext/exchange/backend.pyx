@@ -98,6 +98,9 @@ cdef class Logical(Actor):
     cdef int withdraw(self, Waiter waiter) except -1:
         raise NotImplementedError("Logical.withdraw")
 
+    cdef bint is_ready(self) noexcept:
+        return True
+
 
 cdef class Router(Dispatch):
     def __cinit__(self):

@@ -9,4 +9,8 @@ cdef class Edits:
     cdef tuple added, put             # ((name, value, id), ...), names in lower case
     cdef tuple removed                # names in lower case
     # What is added points into this object: it must live as long as the head says anything.
-    cdef int apply(self, Head head) except -1
+    # `mark`: a flag on each field that it adds or drops, 0: none.
+    cdef int apply(self, Head head, int mark) except -1
+
+# Takes back what was done with FIELD_OF_WAY to a head that had so many fields before.
+cdef int undo(Head head, int fields) noexcept

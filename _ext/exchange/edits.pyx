@@ -4,9 +4,9 @@
 import re
 
 from linkerd2_py._ext.exchange.head cimport (
-    FIELD_DROPPED, FIELD_LOWER, H_CONNECTION, H_CONTENT_LENGTH, H_EXPECT, H_HOST, H_HTTP2_SETTINGS,
-    H_KEEP_ALIVE, H_PROXY_CONNECTION, H_TE, H_TRAILER, H_TRANSFER_ENCODING, H_UPGRADE, L5D_FIELDS, Field,
-    equals_lower, field_id,
+    FIELD_DROPPED, FIELD_LOWER, FIELD_OF_WAY, H_CONNECTION, H_CONTENT_LENGTH, H_EXPECT, H_HOST,
+    H_HTTP2_SETTINGS, H_KEEP_ALIVE, H_PROXY_CONNECTION, H_TE, H_TRAILER, H_TRANSFER_ENCODING, H_UPGRADE,
+    L5D_FIELDS, Field, equals_lower, field_id,
 )
 
 cdef object NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]{1,256}\Z")
@@ -26,15 +26,29 @@ cdef class Edits:
         self.put = tuple([valued(name, value) for name, value in set])
         self.removed = tuple([named(name) for name in remove])
 
-    cdef int apply(self, Head head) except -1:
+    cdef int apply(self, Head head, int mark) except -1:
         for name, value, number in self.added:
-            append(head, name, value, number)
+            append(head, name, value, number, mark)
         for name, value, number in self.put:
-            drop(head, name)
-            append(head, name, value, number)
+            drop(head, name, mark)
+            append(head, name, value, number, mark)
         for name in self.removed:
-            drop(head, name)
+            drop(head, name, mark)
         return 0
+
+
+cdef int undo(Head head, int fields) noexcept:
+    cdef Field* field
+    cdef int i
+    for i in range(head.count):
+        field = &head.fields[i]
+        if field.flags & FIELD_OF_WAY:
+            field.flags &= ~FIELD_OF_WAY
+            if i < fields:
+                field.flags &= ~FIELD_DROPPED
+            else:
+                field.flags |= FIELD_DROPPED
+    return 0
 
 
 cdef bytes named(bytes name):
@@ -53,17 +67,17 @@ cdef tuple valued(bytes name, bytes value):
     return lower, value.strip(b" \t"), field_id(lower, len(lower))
 
 
-cdef int append(Head head, bytes name, bytes value, int number) except -1:
-    return head.add(name, len(name), value, len(value), number, FIELD_LOWER)
+cdef int append(Head head, bytes name, bytes value, int number, int mark) except -1:
+    return head.add(name, len(name), value, len(value), number, FIELD_LOWER | mark)
 
 
-cdef int drop(Head head, bytes name) except -1:
+cdef int drop(Head head, bytes name, int mark) except -1:
     cdef Field* field
     cdef const char* text = name
     cdef size_t length = len(name)
     cdef int i
     for i in range(head.count):
         field = &head.fields[i]
-        if equals_lower(field.name, field.name_len, text, length):
-            field.flags |= FIELD_DROPPED
+        if not field.flags & FIELD_DROPPED and equals_lower(field.name, field.name_len, text, length):
+            field.flags |= FIELD_DROPPED | mark
     return 0

@@ -26,6 +26,8 @@ cdef ErrorResponse response_to_fault(FaultKind kind) noexcept
 cdef ErrorResponse response_to_unavailable(Unavailable why, int status, bytes text) noexcept
 # A route says so.
 cdef ErrorResponse response_to_refusal(Refusal refusal) noexcept
+# Something was not there in time; `text` says what.
+cdef ErrorResponse response_to_timeout(bytes text) noexcept
 cdef ErrorResponse head_too_large() noexcept
 # More body came than is held for a request that has nobody to take it yet.
 cdef ErrorResponse early_body_too_large() noexcept

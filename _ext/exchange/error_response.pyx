@@ -65,6 +65,10 @@ cdef ErrorResponse response_to_refusal(Refusal refusal) noexcept:
     return answer_of(refusal.status, refusal.text, False, error)
 
 
+cdef ErrorResponse response_to_timeout(bytes text) noexcept:
+    return answer_of(504, text, False, ERROR_TIMEOUT)
+
+
 cdef ErrorResponse head_too_large() noexcept:
     return answer_of(431, "request header fields too large", False, ERROR_NONE)
 

@@ -26,6 +26,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from linkerd2_py._ext.core.fault cimport FaultKind
 from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.backend cimport Backend, Logical, Router, Waiter
+from linkerd2_py._ext.exchange.course cimport Course, Expiry
 from linkerd2_py._ext.exchange.error_response cimport ErrorResponse
 from linkerd2_py._ext.exchange.head cimport Head
 from linkerd2_py._ext.exchange.kept cimport Kept
@@ -73,6 +74,8 @@ cdef class Exchange(Waiter):
     # Owned while it takes a way: the target that it was admitted to; None: `logical` is that one.
     cdef Logical home
     cdef Way way                      # owned: of those of its plan, or None
+    # Owned: where its plan, or itself, says how long it may take, or when it is sent again; else None.
+    cdef Course course
     cdef int64_t flushed              # loop ns: its body came to its end; 0: it had none, or not yet
     cdef Backend backend              # owned from on_backend
     cdef HttpMetrics metrics          # owned; None until dispatched
@@ -102,6 +105,7 @@ cdef class Exchange(Waiter):
     cdef Span required                # whom: l5d-require-id, borrowed from the request
     cdef int attempts, status, grpc_status
     cdef ResponseError error          # why the proxy made the response itself, or why it broke
+    cdef Expiry expiry                # of ERROR_TIMEOUT: what was over
     cdef uint32_t reset_code          # of END_BROKEN and END_CANCELLED: HTTP/2's, also where none was sent
     cdef uint64_t response_bytes      # of the endpoint's body
     cdef int64_t started, dispatched  # loop ns
@@ -114,6 +118,8 @@ cdef class Exchange(Waiter):
     cdef int follow(self, Head head) except -1
     cdef int begin_plan(self, Head head) except -1
     cdef int steer(self) except -1
+    cdef int set_out(self) except -1
+    cdef int edit_for(self, Way way) except -1
     cdef int take_way(self) except -1
     cdef int leave_way(self) except -1
     cdef int take_requirement(self, Head head) except -1
@@ -130,6 +136,19 @@ cdef class Exchange(Waiter):
     cdef int accept_connect(self, Transport server_side) except -1
     cdef int send_again(self, bint fresh) except -1
     cdef bint may_repeat(self, FaultKind kind, uint32_t code) noexcept
+    # ---- times, and other tries
+    cdef int note_flushed(self) except -1
+    cdef int watch_time(self) except -1
+    cdef int time_out(self, Expiry expiry) except -1
+    cdef int drop_client(self) except -1
+    cdef bint is_repeatable(self) noexcept
+    cdef bint is_put_off(self, Head head) except -1
+    cdef bint awaits_trailers(self, Head head) noexcept
+    cdef bint may_try_again(self, bint wanted) except -1
+    cdef bint leads_somewhere(self) noexcept
+    cdef int try_again(self, bint ours) except -1
+    cdef int begin_try(self) except -1
+    cdef int let_pass(self) except -1
     # ---- who looks on
     cdef int show(self) except -1
     cdef int show_response(self, Head head) except -1
@@ -137,6 +156,7 @@ cdef class Exchange(Waiter):
     cdef int show_end(self, End why) except -1
     # ---- the response
     cdef int edit_response(self, Head head) except -1
+    cdef int pass_response(self, Head head) except -1
     cdef int open_tunnel(self, Head head) except -1
     cdef int response_ended(self) except -1
     cdef int first_byte(self) except -1
@@ -145,11 +165,15 @@ cdef class Exchange(Waiter):
     cdef int break_off(self, FaultKind kind, uint32_t code) except -1
     cdef int fail_unanswered(self, FaultKind kind, uint32_t code) except -1
     cdef int fail(self, ErrorResponse answer) except -1
+    cdef bint may_mend(self, const ErrorResponse* answer) except -1
     cdef int finish(self, End why) except -1
     cdef int count_request(self) except -1
     cdef int record(self) except -1
-    cdef int record_in_route(self) except -1
-    cdef int record_outbound(self, End why) except -1
+    cdef int record_try(self, bint ours) except -1
+    cdef int record_route(self, bint ours) except -1
+    cdef int64_t try_began(self) noexcept
+    cdef uint32_t code_of_error(self) noexcept
+    cdef Classification class_in_route(self, int* grpc_status) noexcept
     cdef Classification class_of_error(self) noexcept
     cdef int release_request(self) except -1
     cdef int hold_server(self) except -1

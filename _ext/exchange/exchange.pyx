@@ -10,25 +10,33 @@ from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
 from linkerd2_py._ext.balance.accrual cimport VERDICT_FAILURE, VERDICT_NOTHING, Verdict
 from linkerd2_py._ext.core.debug cimport L5D_DEBUG, LIVE_EXCHANGE, born, check, gone
 from linkerd2_py._ext.core.fault cimport (
-    FAULT_EOF, FAULT_LOCAL, FAULT_PROTOCOL, FAULT_RESET, FaultKind, is_ours,
+    FAULT_EOF, FAULT_LOCAL, FAULT_PROTOCOL, FAULT_RESET, FAULT_TIMEOUT, FaultKind, is_ours,
 )
 from linkerd2_py._ext.core.shelf cimport Shelf, shelf_keep, shelf_take
-from linkerd2_py._ext.exchange.backend cimport UNAVAILABLE_FAILFAST, Backend, Router, Unavailable, Waiter
+from linkerd2_py._ext.exchange.backend cimport (
+    UNAVAILABLE_FAILFAST, Backend, Logical, Router, Unavailable, Waiter,
+)
+from linkerd2_py._ext.exchange.course cimport (
+    EXPIRY_HEAD, EXPIRY_IDLE, EXPIRY_NONE, EXPIRY_PAUSE, EXPIRY_REQUEST, EXPIRY_RESPONSE, EXPIRY_TRY, Course,
+    Expiry, drop_course, take_course,
+)
+from linkerd2_py._ext.exchange.edits cimport undo
 from linkerd2_py._ext.exchange.error_response cimport (
     ErrorResponse, early_body_too_large, error_of_break, grpc_status_of, identity_not_met,
-    request_refused, response_to_fault, response_to_refusal, response_to_unavailable, send_error_response,
-    send_error_trailers,
+    request_refused, response_to_fault, response_to_refusal, response_to_timeout, response_to_unavailable,
+    send_error_response, send_error_trailers,
 )
 from linkerd2_py._ext.exchange.head cimport (
-    FORM_ABSOLUTE, H_GRPC_STATUS, H_L5D_REQUIRE_ID, METHOD_DELETE, METHOD_GET, METHOD_HEAD,
-    METHOD_OPTIONS, METHOD_PUT, METHOD_TRACE, Field, Head, Method,
+    FIELD_OF_WAY, FORM_ABSOLUTE, H_GRPC_STATUS, H_L5D_REQUIRE_ID, METHOD_DELETE, METHOD_GET, METHOD_HEAD,
+    METHOD_OPTIONS, METHOD_PUT, METHOD_TRACE, Field, Head, Method, drop_head,
 )
-from linkerd2_py._ext.exchange.kept cimport KEPT_BYTES, Kept, may_be_kept
+from linkerd2_py._ext.exchange.kept cimport KEPT_BYTES, Kept, copied, may_be_kept
 from linkerd2_py._ext.exchange.observe cimport (
     END_ANSWERED, END_BROKEN, END_CANCELLED, END_FAILED, END_TUNNELLED, End, Seeker, tell_end, tell_request,
     tell_response, tell_trailers,
 )
 from linkerd2_py._ext.exchange.plan cimport Plan, ResponseClasses
+from linkerd2_py._ext.exchange.retry cimport Conditions, Retry, holds
 from linkerd2_py._ext.exchange.stream cimport Stream
 from linkerd2_py._ext.exchange.translation cimport (
     RESET_CANCEL, RESET_INTERNAL_ERROR, RESET_NO_ERROR, RESET_REFUSED_STREAM, can_explain, fit_interim,
@@ -37,10 +45,15 @@ from linkerd2_py._ext.exchange.translation cimport (
 )
 from linkerd2_py._ext.exchange.verdict cimport hold_asked, verdict_of_answer, weight_of_answer
 from linkerd2_py._ext.exchange.ways cimport Split, Way
+from linkerd2_py._ext.io.actor cimport Timer
 from linkerd2_py._ext.io.transport cimport SEND_FULL, Transport
 from linkerd2_py._ext.metrics.http cimport (
-    CLASS_FAILURE, ERROR_CANCELLED, ERROR_NONE, ERROR_NO_ROUTE, ERROR_RESET, ERROR_UNEXPECTED, NO_GRPC_STATUS,
+    CLASS_FAILURE, ERROR_CANCELLED, ERROR_FAILFAST, ERROR_LOAD_SHED, ERROR_NONE, ERROR_NO_ROUTE, ERROR_RESET,
+    ERROR_TIMEOUT, ERROR_UNEXPECTED, NO_GRPC_STATUS,
     Classification, ResponseError, classify,
+)
+from linkerd2_py._ext.metrics.routes cimport (
+    TIMEOUT_HEADERS, TIMEOUT_IDLE, TIMEOUT_REQUEST, TIMEOUT_RESPONSE, RetryMetrics, count,
 )
 from linkerd2_py._ext.metrics.series cimport L5D_METRICS
 
@@ -71,6 +84,13 @@ cdef inline void hears(Exchange exchange, int legal, const char* otherwise) noex
         check(exchange.state() != ILLEGAL, b"an exchange was in a state that is not in its table")
         check(exchange.state() & legal, otherwise)
         hears_end(exchange)
+
+
+cdef inline int hears_rest(Exchange exchange) noexcept:
+    """What may be heard of a response after its head; a head may be held back until then."""
+    if exchange.course is not None and exchange.course.held is not None:
+        return ASKING | OVER
+    return HEARS_RESPONSE_REST
 
 
 cdef inline void hears_end(Exchange exchange) noexcept:
@@ -124,6 +144,7 @@ cdef class Exchange(Waiter):
         self.flushed = 0
         self.latency = -1
         self.error = ERROR_NONE
+        self.expiry = EXPIRY_NONE
         self.grpc_status = NO_GRPC_STATUS
         if L5D_DEBUG:
             born(LIVE_EXCHANGE)
@@ -184,8 +205,14 @@ cdef class Exchange(Waiter):
     cdef int begin_plan(self, Head head) except -1:
         if L5D_METRICS and self.plan.metrics is not None:
             self.plan.metrics.request(self.router.loop.now)
+            if self.plan.actual is not None:
+                self.plan.actual.request(self.router.loop.now)
         if self.plan.watched:
             tell_request(self.plan.observers, self.router.loop, self, head)
+        if self.plan.paces:
+            self.course = take_course(self.plan, head, self.router.loop.now)
+            if self.course is not None:
+                self.watch_time()
         return 0
 
     cdef int steer(self) except -1:
@@ -196,10 +223,15 @@ cdef class Exchange(Waiter):
         if plan.pending:
             self.plan = None
             return self.logical.await_profile(self)
+        if plan.request_edits is not None:
+            plan.request_edits.apply(self.request, 0)
+        return self.set_out()
+
+    cdef int set_out(self) except -1:
+        """Each try begins here."""
+        cdef Plan plan = self.plan
         if plan.refusal is not None and plan.refusal.means():
             return self.fail(response_to_refusal(plan.refusal))
-        if plan.request_edits is not None:
-            plan.request_edits.apply(self.request)
         return self.logical.choose(self) if plan.ways is None else self.take_way()
 
     cdef int take_way(self) except -1:
@@ -209,13 +241,26 @@ cdef class Exchange(Waiter):
             way.metrics.requests.count += 1
         if way.refusal is not None and way.refusal.means():
             return self.fail(response_to_refusal(way.refusal))
-        if way.request_edits is not None:
-            way.request_edits.apply(self.request)
+        if self.course is not None:
+            self.edit_for(way)
+        elif way.request_edits is not None:
+            way.request_edits.apply(self.request, 0)
         if way.logical is not None:
             self.home = self.logical
             self.logical = way.logical
             self.router.enter(way.logical)
         return self.logical.choose(self)
+
+    cdef int edit_for(self, Way way) except -1:
+        """The request may have been another way's before."""
+        cdef Course course = self.course
+        if course.edits is way.request_edits:
+            return 0
+        if course.edits is not None:
+            undo(self.request, course.edited_from)
+        course.edits = way.request_edits
+        course.edited_from = self.request.count
+        return 0 if course.edits is None else course.edits.apply(self.request, FIELD_OF_WAY)
 
     cdef int leave_way(self) except -1:
         cdef Logical way = self.logical
@@ -248,7 +293,9 @@ cdef class Exchange(Waiter):
             self.keep_sent(p, n, end)
         if end:
             self.request_done = True
-            self.flushed = self.router.loop.now
+            self.note_flushed()
+        elif self.course is not None:
+            self.course.touched = self.router.loop.now
         if self.client.send_body(p, n, end) == SEND_FULL and not end:
             self.hold_server()
         return 0
@@ -260,8 +307,11 @@ cdef class Exchange(Waiter):
         self.request_done = True
         if self.client is None:
             return self.keeper().put_trailers(trailers)
-        self.flushed = self.router.loop.now
-        self.stop_keeping()
+        self.note_flushed()
+        if self.request is not None and self.may_keep(0):
+            self.keeper().put_trailers(trailers)
+        else:
+            self.stop_keeping()
         self.client.send_trailers(trailers)
         return 0
 
@@ -326,6 +376,8 @@ cdef class Exchange(Waiter):
         """Only where a request can come back, and before the response begins."""
         if self.response != RESPONSE_NONE or not may_be_kept(n):
             return False
+        if self.course is not None and self.course.left > 0:
+            return n + self.kept_size() <= self.course.retry.most_bytes
         if not may_come_back(self.client):
             return False
         return not self.client.is_proven() or n + self.kept_size() <= KEPT_BYTES
@@ -398,6 +450,8 @@ cdef class Exchange(Waiter):
         outcome = half.send_head(head)
         if self.kept is not None and self.kept.has_any():
             outcome = self.send_kept()
+        if self.request_done and self.course is not None:
+            self.note_flushed()
         if outcome == SEND_FULL:
             if not self.request_done:
                 self.hold_server()
@@ -467,11 +521,17 @@ cdef class Exchange(Waiter):
         hears(self, HEARS_RESPONSE_HEAD, b"a response came to no request, or a second one")
         if self.over:
             return 0
-        self.stop_keeping()
         self.status = head.status
         self.note_grpc_status(head)
         if head.status >= LEAST_FAILURE or self.grpc_status > 0:
             self.note_failure(head)
+        if self.course is not None and self.is_put_off(head):
+            return 0
+        return self.pass_response(head)
+
+    cdef int pass_response(self, Head head) except -1:
+        """It is the client's."""
+        self.stop_keeping()
         self.response = RESPONSE_HEAD
         fit_response(&self.translation, head, self.backend, self.router.outbound)
         if self.plan is not None:
@@ -490,9 +550,9 @@ cdef class Exchange(Waiter):
 
     cdef int edit_response(self, Head head) except -1:
         if self.way is not None and self.way.response_edits is not None:
-            self.way.response_edits.apply(head)
+            self.way.response_edits.apply(head, 0)
         if self.plan.response_edits is not None:
-            self.plan.response_edits.apply(head)
+            self.plan.response_edits.apply(head, 0)
         return 0
 
     cdef int open_tunnel(self, Head head) except -1:
@@ -507,9 +567,14 @@ cdef class Exchange(Waiter):
         return router.tunnel(client_side, server_side)
 
     cdef int on_response_body(self, const char* p, size_t n, bint end) except -1:
-        hears(self, HEARS_RESPONSE_REST, b"a response body came without its head")
+        hears(self, hears_rest(self), b"a response body came without its head")
         if self.over:
             return 0
+        if self.course is not None:
+            self.course.touched = self.router.loop.now
+            if self.course.held is not None:
+                self.may_try_again(False)
+                self.let_pass()
         self.first_byte()
         self.response_bytes += n
         if end:
@@ -519,12 +584,16 @@ cdef class Exchange(Waiter):
         return self.response_ended() if end else 0
 
     cdef int on_response_trailers(self, Head trailers) except -1:
-        hears(self, HEARS_RESPONSE_REST, b"response trailers came without a head")
+        hears(self, hears_rest(self), b"response trailers came without a head")
         if self.over:
             return 0
         self.note_grpc_status(trailers)
         if self.grpc_status > 0:
             self.note_failure(trailers)
+        if self.course is not None and self.course.held is not None:
+            if self.may_try_again(holds(&self.course.conditions, 0, self.grpc_status)):
+                return self.try_again(False)
+            self.let_pass()
         if self.plan is not None:
             self.show_trailers(trailers)
         self.first_byte()
@@ -595,7 +664,11 @@ cdef class Exchange(Waiter):
 
     cdef int on_deferred(self) except -1:
         hears(self, HEARS_DISPATCH, b"an exchange was to be sent again that did not wait")
-        return 0 if self.over else self.logical.choose(self)
+        if self.over:
+            return 0
+        if self.course is not None and self.course.resume:
+            return self.begin_try()
+        return self.logical.choose(self)
 
     cdef bint may_repeat(self, FaultKind kind, uint32_t code) noexcept:
         """A pooled connection that ended under a request: once more, if the method allows it (RFC 9110
@@ -613,6 +686,165 @@ cdef class Exchange(Waiter):
             self.server.reset(kind, code)
             return self.finish(END_BROKEN)
         return self.fail(response_to_fault(kind))
+
+    # ---- times, and other tries
+
+    cdef int note_flushed(self) except -1:
+        """The endpoint has the whole request: from now on its response is awaited."""
+        self.flushed = self.router.loop.now
+        if self.course is None:
+            return 0
+        self.course.flushed = self.course.touched = self.flushed
+        return self.watch_time()
+
+    cdef int watch_time(self) except -1:
+        """The timer runs until whatever is over first. What is put off meanwhile is noticed when it fires."""
+        cdef Timer timer = self.course.timer
+        cdef int64_t by = self.course.next(self.response != RESPONSE_NONE or self.course.held is not None)
+        if by == 0 or (timer.armed and timer.deadline <= by):
+            return 0
+        return self.router.loop.arm(timer, self, by - self.router.loop.now)
+
+    cdef int on_timer(self, Timer timer) except -1:
+        cdef Course course = self.course
+        cdef bint answered
+        cdef Expiry expiry
+        hears_end(self)
+        if self.over:
+            return 0
+        answered = self.response != RESPONSE_NONE or course.held is not None
+        expiry = course.over(self.router.loop.now, answered)
+        if expiry == EXPIRY_NONE:
+            return self.watch_time()
+        return self.begin_try() if expiry == EXPIRY_PAUSE else self.time_out(expiry)
+
+    cdef int time_out(self, Expiry expiry) except -1:
+        """It is nobody's any more: the endpoint learns at once."""
+        cdef bytes text = self.course.text(expiry)
+        self.expiry = expiry
+        if expiry in (EXPIRY_REQUEST, EXPIRY_HEAD) and self.pending:
+            self.pending = self.unjudged = False
+            self.backend.give_up(self.router.loop.now - self.dispatched, self.router.loop.now)
+        else:
+            self.accuse(1.0)
+        if self.response != RESPONSE_NONE:
+            self.client.reset(FAULT_LOCAL, RESET_CANCEL)
+            return self.break_off(FAULT_TIMEOUT, 0)
+        self.drop_client()
+        return self.fail(response_to_timeout(text))
+
+    cdef int drop_client(self) except -1:
+        """Before a response is the client's: what the endpoint goes on saying is for nobody."""
+        cdef Stream client = self.client
+        if self.course.held is not None:
+            drop_head(self.course.held)
+            self.course.held = None
+        self.client = None
+        return 0 if client is None else client.reset(FAULT_LOCAL, RESET_CANCEL)
+
+    cdef bint is_repeatable(self) noexcept:
+        """All of it is kept, and its answer is no connection."""
+        return (
+            self.request_done and self.request is not None
+            and not self.translation.is_connect and not self.translation.is_upgrade
+        )
+
+    cdef bint is_put_off(self, Head head) except -1:
+        """It is not the client's, or not before its trailers have come."""
+        cdef Course course = self.course
+        course.touched = self.router.loop.now
+        if self.awaits_trailers(head):
+            course.held = copied(head)
+            return True
+        if not self.may_try_again(holds(&course.conditions, head.status, self.grpc_status)):
+            return False
+        self.try_again(False)
+        return True
+
+    cdef bint awaits_trailers(self, Head head) noexcept:
+        """gRPC tells there how it went, unless a message comes first."""
+        cdef Course course = self.course
+        if head.end or not self.translation.is_grpc or self.grpc_status != NO_GRPC_STATUS:
+            return False
+        if course.conditions.codes == 0 or course.left <= 0 or not self.is_repeatable():
+            return False
+        return not holds(&course.conditions, head.status, NO_GRPC_STATUS)
+
+    cdef bint may_try_again(self, bint wanted) except -1:
+        """`wanted`: this answer is one of those that another try may better."""
+        cdef Course course = self.course
+        cdef Retry retry = course.retry
+        cdef RetryMetrics metrics
+        if retry is None:
+            return False
+        metrics = retry.metrics
+        if not wanted:
+            if metrics is not None and course.tries and self.response == RESPONSE_NONE:
+                count(metrics.successes)
+            if retry.budget is not None:
+                retry.budget.earn(self.router.loop.now)
+            return False
+        if not self.is_repeatable():
+            return False
+        if course.left <= 0:
+            if metrics is not None:
+                count(metrics.limit_exceeded)
+            return False
+        if not self.leads_somewhere() or (
+            retry.budget is not None and not retry.budget.spend(self.router.loop.now)
+        ):
+            if metrics is not None:
+                count(metrics.overflow)
+            return False
+        return True
+
+    cdef bint leads_somewhere(self) noexcept:
+        cdef Logical own = self.logical if self.home is None else self.home
+        return own.is_ready() if self.plan.ways is None else (<Split> self.plan.ways).is_ready(own)
+
+    cdef int try_again(self, bint ours) except -1:
+        """What has come is not the client's: after a pause it is sent to a backend that is chosen anew."""
+        cdef int64_t pause
+        self.record_try(ours)
+        self.judge()
+        self.drop_client()
+        if self.home is not None:
+            self.leave_way()
+        self.way = None
+        self.backend = None
+        self.metrics = None
+        self.status = self.attempts = 0
+        self.grpc_status = NO_GRPC_STATUS
+        self.error = ERROR_NONE
+        self.expiry = EXPIRY_NONE
+        self.blame = 0
+        self.hold_ns = 0
+        self.latency = -1
+        self.repeated = False
+        self.fresh_since = 0
+        pause = self.course.pause()
+        self.course.resume = self.router.loop.now + pause
+        # Nobody is called from within whatever told the answer.
+        return self.router.loop.defer(self) if pause == 0 else self.watch_time()
+
+    cdef int begin_try(self) except -1:
+        cdef Course course = self.course
+        course.begin_try(self.router.loop.now)
+        if course.retry.metrics is not None:
+            count(course.retry.metrics.requests)
+        if L5D_METRICS and self.plan.actual is not None:
+            self.plan.actual.request(self.router.loop.now)
+        return self.set_out()
+
+    cdef int let_pass(self) except -1:
+        """A head that waited for what comes behind it: it is the client's."""
+        cdef Head head = self.course.held
+        self.course.held = None
+        try:
+            self.pass_response(head)
+        finally:
+            drop_head(head)
+        return 0
 
     # ---- who looks on
 
@@ -658,7 +890,12 @@ cdef class Exchange(Waiter):
     # ---- ends
 
     cdef int fail(self, ErrorResponse answer) except -1:
-        """Answers with an error of our own; only before a response head was sent."""
+        """Answers with an error of our own; only before a response head was sent. Where another try may
+        better it, there is one."""
+        if self.course is not None and self.may_mend(&answer):
+            self.status = answer.status
+            self.error = answer.error
+            return self.try_again(True)
         if self.router.seeker.wanting:
             self.show()
         self.status = answer.status
@@ -670,6 +907,15 @@ cdef class Exchange(Waiter):
             self.router.count_error(answer.error)
         send_error_response(self.server, answer, self.translation.is_grpc, self.router.informational)
         return self.finish(END_FAILED)
+
+    cdef bint may_mend(self, const ErrorResponse* answer) except -1:
+        """What is shed would only come back."""
+        cdef Conditions* conditions = &self.course.conditions
+        cdef int code = grpc_status_of(answer.status) if self.translation.is_grpc else NO_GRPC_STATUS
+        cdef bint late = answer.error == ERROR_FAILFAST or self.expiry == EXPIRY_TRY
+        if answer.error == ERROR_LOAD_SHED or self.expiry not in (EXPIRY_NONE, EXPIRY_TRY):
+            return False
+        return self.may_try_again(late or holds(conditions, answer.status, code))
 
     cdef int count_request(self) except -1:
         self.metrics = self.router.metrics_for(self.logical, self.backend, self.request, self.passage)
@@ -700,12 +946,16 @@ cdef class Exchange(Waiter):
         if self.plan is None:
             self.record()
         else:
-            self.record_in_route()
-            if L5D_METRICS and (self.plan.route is not None or self.way is not None):
-                self.record_outbound(why)
+            if L5D_METRICS:
+                self.record_try(why == END_FAILED)
+                self.record_route(why == END_FAILED)
             self.way = None
             self.show_end(why)
             self.plan = None
+            if self.course is not None:
+                self.router.loop.disarm(self.course.timer)
+                drop_course(self.course)
+                self.course = None
             if self.home is not None:
                 self.leave_way()
         self.passage = None
@@ -748,50 +998,74 @@ cdef class Exchange(Waiter):
         )
         return 0
 
-    cdef int record_in_route(self) except -1:
-        """The same, and for its route, whose profile may say what a status counts as: then that decides, and
-        gRPC's status is not looked at (linkerd2-proxy)."""
-        cdef ResponseClasses classes = self.plan.classes
-        cdef int64_t now = self.router.loop.now
-        cdef int64_t latency = now - self.started if self.latency < 0 else self.latency
-        cdef Classification found
-        cdef int grpc_status = self.grpc_status
-        if self.status == 0 or not L5D_METRICS:
-            return 0
-        if self.error != ERROR_NONE:
-            found = self.class_of_error()
-        elif classes is None:
-            found = classify(self.status, grpc_status, self.translation.is_grpc)
-        elif classes.says(self.status):
-            found = classes.of(self.status)
-            grpc_status = NO_GRPC_STATUS
-        else:
-            found = classify(self.status, grpc_status, False)
-        if self.metrics is not None:
-            self.metrics.failed(self.status, found, grpc_status, self.error, latency, now)
-        if self.plan.metrics is not None:
-            self.plan.metrics.failed(self.status, found, grpc_status, self.error, latency, now)
-        return 0
-
-    cdef int record_outbound(self, End why) except -1:
-        """Of its route from the head of the request on, of the way that it took from the end of the request
-        on."""
-        cdef bint ours = why == END_FAILED
-        cdef int64_t now = self.router.loop.now
-        cdef int grpc_status = self.grpc_status
+    cdef int record_try(self, bint ours) except -1:
+        """The same of one try, and what it is to its way and to what was sent for a route. `ours`: the proxy
+        made the response."""
+        cdef Plan plan = self.plan
         cdef Way way = self.way
-        if ours:
-            grpc_status = grpc_status_of(self.status)
-        if self.plan.route is not None:
-            self.plan.route.ended(
-                self.status, grpc_status, self.error, self.reset_code, ours, now - self.started,
-            )
-        if way is not None and way.metrics is not None:
-            way.metrics.ended(
-                self.status, grpc_status, self.error, self.reset_code, ours,
-                now - max(self.started, self.flushed) if self.request_done else -1,
-            )
-        return 0
+        cdef int64_t now = self.router.loop.now
+        cdef int64_t began = self.try_began()
+        cdef int64_t latency = now - began if self.latency < 0 else self.latency
+        cdef Classification found
+        cdef int grpc_status
+        if self.status:
+            found = self.class_in_route(&grpc_status)
+            if self.metrics is not None:
+                self.metrics.failed(self.status, found, grpc_status, self.error, latency, now)
+            if plan.actual is not None:
+                plan.actual.failed(self.status, found, grpc_status, self.error, latency, now)
+        if way is None or way.metrics is None:
+            return 0
+        return way.metrics.ended(
+            self.status, grpc_status_of(self.status) if ours else self.grpc_status, self.error,
+            self.code_of_error(), ours, now - max(began, self.flushed) if self.request_done else -1,
+        )
+
+    cdef int record_route(self, bint ours) except -1:
+        """What all tries came to."""
+        cdef Plan plan = self.plan
+        cdef int64_t now = self.router.loop.now
+        cdef int64_t latency = now - self.started
+        cdef Classification found
+        cdef int grpc_status
+        if plan.metrics is not None and self.status:
+            found = self.class_in_route(&grpc_status)
+            if self.latency >= 0:
+                latency = self.latency + self.try_began() - self.started
+            plan.metrics.failed(self.status, found, grpc_status, self.error, latency, now)
+        if plan.route is None:
+            return 0
+        return plan.route.ended(
+            self.status, grpc_status_of(self.status) if ours else self.grpc_status, self.error,
+            self.code_of_error(), ours, now - self.started,
+        )
+
+    cdef int64_t try_began(self) noexcept:
+        return self.started if self.course is None else self.course.begun
+
+    cdef uint32_t code_of_error(self) noexcept:
+        """As the families of routes have it."""
+        if self.error != ERROR_TIMEOUT:
+            return self.reset_code
+        if self.expiry == EXPIRY_REQUEST:
+            return TIMEOUT_REQUEST
+        if self.expiry == EXPIRY_RESPONSE:
+            return TIMEOUT_RESPONSE
+        return TIMEOUT_IDLE if self.expiry == EXPIRY_IDLE else TIMEOUT_HEADERS
+
+    cdef Classification class_in_route(self, int* grpc_status) noexcept:
+        """A profile may say what a status counts as: then that decides, and gRPC's status is not looked at
+        (linkerd2-proxy)."""
+        cdef ResponseClasses classes = self.plan.classes
+        grpc_status[0] = self.grpc_status
+        if self.error != ERROR_NONE:
+            return self.class_of_error()
+        if classes is None:
+            return classify(self.status, self.grpc_status, self.translation.is_grpc)
+        if classes.says(self.status):
+            grpc_status[0] = NO_GRPC_STATUS
+            return classes.of(self.status)
+        return classify(self.status, self.grpc_status, False)
 
     cdef Classification class_of_error(self) noexcept:
         """A response that the proxy made, or that broke."""
@@ -806,7 +1080,7 @@ cdef class Exchange(Waiter):
         if self.latency >= 0:
             return 0
         now = self.router.loop.now
-        self.latency = now - self.started
+        self.latency = now - self.try_began()
         if self.pending and not self.blame:
             self.pending = False
             self.backend.complete(now - self.dispatched, now)

@@ -36,6 +36,7 @@ cdef enum:
 cdef enum FieldFlag:
     FIELD_DROPPED = 1      # hop-by-hop, consumed or replaced: serialisers skip it
     FIELD_LOWER = 2        # name is known to be lower-case already
+    FIELD_OF_WAY = 8       # added or dropped for one way of a route, and taken back before another
     FIELD_SENSITIVE = 4    # never-index in HPACK (authorization, cookie short values)
 
 cdef struct Field:

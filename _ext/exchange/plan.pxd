@@ -3,6 +3,8 @@
 from cython cimport final
 from libc.stdint cimport uint32_t
 from linkerd2_py._ext.exchange.edits cimport Edits
+from linkerd2_py._ext.exchange.retry cimport Retry
+from linkerd2_py._ext.exchange.timeouts cimport Timeouts
 from linkerd2_py._ext.metrics.http cimport Classification, HttpMetrics
 from linkerd2_py._ext.metrics.routes cimport RouteMetrics
 
@@ -32,7 +34,7 @@ cdef class Plan:
     exchange. An exchange keeps the plan that it began with to its end, whatever the shell installs
     meanwhile.
 
-    A further decision (deadlines, retry, edits, a limiter, authorization) is one more field here: a C value
+    A further decision is one more field here: a C value
     or an extension object, 0 or None where the route says nothing, given by the shell to __init__ and by
     nobody later. The exchange reads it in the one step that it is about, behind its test for a plan, so that
     who has none pays nothing.
@@ -55,3 +57,10 @@ cdef class Plan:
     cdef bint steers                  # there is something of the above but for responses
     # Owned, or None: what becomes of its requests, as outbound policy's families have it
     cdef readonly RouteMetrics route
+    # Owned, or None: how long they may take, and when they are sent again
+    cdef readonly Timeouts timeouts
+    cdef readonly Retry retry
+    cdef readonly bint heeds_headers  # they may say it of themselves (exchange/overrides)
+    cdef bint paces                   # there is something of these three
+    # Owned, or None: what was sent for the route, where that is not what was asked of it (`metrics`)
+    cdef readonly HttpMetrics actual

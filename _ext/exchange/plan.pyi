@@ -2,6 +2,8 @@ from collections.abc import Iterable
 
 from linkerd2_py._ext.exchange.edits import Edits
 from linkerd2_py._ext.exchange.observe import Observer
+from linkerd2_py._ext.exchange.retry import Retry
+from linkerd2_py._ext.exchange.timeouts import Timeouts
 from linkerd2_py._ext.metrics.http import HttpMetrics
 from linkerd2_py._ext.metrics.routes import RouteMetrics
 
@@ -41,6 +43,12 @@ class Plan:
     @property
     def route(self) -> RouteMetrics | None: ...
     @property
+    def timeouts(self) -> Timeouts | None: ...
+    @property
+    def retry(self) -> Retry | None: ...
+    @property
+    def heeds_headers(self) -> bool: ...
+    @property
     def classes(self) -> ResponseClasses | None: ...
     @property
     def labels(self) -> tuple[tuple[str, str], ...] | None:
@@ -58,6 +66,12 @@ class Plan:
         route: RouteMetrics | None = None,
         request_edits: Edits | None = None,
         response_edits: Edits | None = None,
+        timeouts: Timeouts | None = None,
+        retry: Retry | None = None,
+        heeds_headers: bool = False,
+        actual: HttpMetrics | None = None,
     ) -> None:
         """`pending`: nothing is decided yet, and requests wait for the profile of their target. `refusal`:
-        they go no further. `ways`: where they go; None: to their target."""
+        they go no further. `ways`: where they go; None: to their target. `heeds_headers`: they may say of
+        themselves how long they may take and when they are sent again. `actual`: what was sent for the route,
+        where requests may be sent again."""

@@ -50,7 +50,8 @@ cdef class Plan:
     def __init__(
         self, *, observers=(), HttpMetrics metrics=None, ResponseClasses classes=None, tuple labels=None,
         bint pending=False, Refusal refusal=None, Ways ways=None, RouteMetrics route=None,
-        Edits request_edits=None, Edits response_edits=None,
+        Edits request_edits=None, Edits response_edits=None, Timeouts timeouts=None, Retry retry=None,
+        bint heeds_headers=False, HttpMetrics actual=None,
     ):
         self.observers = tuple(observers)
         for observer in self.observers:
@@ -66,6 +67,11 @@ cdef class Plan:
         self.route = route
         self.request_edits = request_edits
         self.response_edits = response_edits
+        self.timeouts = timeouts
+        self.retry = retry
+        self.heeds_headers = heeds_headers
+        self.paces = timeouts is not None or retry is not None or heeds_headers
+        self.actual = actual
         self.steers = (
             pending or refusal is not None or ways is not None or request_edits is not None
         )

@@ -11,7 +11,8 @@ from linkerd2_py._ext.exchange.backend cimport (
     UNAVAILABLE_SHED,
     Backend, Logical, Router, Waiter, WaiterQueue,
 )
-from linkerd2_py._ext.exchange.edits cimport Edits
+from linkerd2_py._ext.exchange.course cimport Course, drop_course, take_course
+from linkerd2_py._ext.exchange.edits cimport Edits, undo
 from linkerd2_py._ext.exchange.error_response cimport (
     ErrorResponse, early_body_too_large, error_of_break, head_too_large, identity_not_met, request_refused,
     response_to_fault, response_to_unavailable, send_error_response, send_error_trailers,
@@ -21,14 +22,15 @@ from linkerd2_py._ext.exchange.exchange cimport (
     heard_states,
 )
 from linkerd2_py._ext.exchange.head cimport (
-    FIELD_DROPPED, FORM_ABSOLUTE, FORM_ORIGIN, HTTP_2, HTTP_10, HTTP_11, Field, Head, Version, drop_head,
-    field_id, method_id, take_head,
+    FIELD_DROPPED, FIELD_OF_WAY, FORM_ABSOLUTE, FORM_ORIGIN, HTTP_2, HTTP_10, HTTP_11, Field, Head, Version,
+    drop_head, field_id, method_id, take_head,
 )
 from linkerd2_py._ext.exchange.observe cimport End, Observer
 from linkerd2_py._ext.exchange.orig_proto cimport (
     mark_request, mark_response, restore_request, restore_response, strip,
 )
 from linkerd2_py._ext.exchange.plan cimport Plan
+from linkerd2_py._ext.exchange.retry cimport Budget, Retry, holds
 from linkerd2_py._ext.exchange.sound cimport (
     is_authority, is_path, is_scheme, is_sound_request, is_writable, settle_trailers,
 )
@@ -574,19 +576,70 @@ def picks(Split split not None, int times):
     return [ways.index(split.pick()) for _ in range(times)]
 
 
-def edited(Edits edits not None, list fields not None):
-    """The fields of a head that were these, after that."""
-    cdef Head head = take_head()
-    cdef Field* field
-    cdef bytes name, value
+def overridden(list fields not None, Retry retry=None):
+    """What a request with these fields asks for, of a route that heeds it: ns, tries, statuses and codes; and
+    the fields that are left of it."""
+    cdef Head head = head_of(fields)
+    cdef Course course
     cdef int i
     try:
-        for name, value in fields:
-            head.add(name, len(name), value, len(value), field_id(name, len(name)), 0)
-        edits.apply(head)
-        return [
-            (head.fields[i].name[:head.fields[i].name_len], head.fields[i].value[:head.fields[i].value_len])
-            for i in range(head.count) if not head.fields[i].flags & FIELD_DROPPED
-        ]
+        course = take_course(Plan(heeds_headers=True, retry=retry), head, 1)
+        left = [name for name, _ in fields_left(head)]
+        if course is None:
+            return None, left
+        said = {
+            "request": course.request_ns, "response": course.response_ns, "try": course.try_ns,
+            "retries": course.left if course.retry is not None else None,
+            "statuses": {i for i in range(1000) if holds(&course.conditions, i, -1)},
+            "codes": {i for i in range(32) if holds(&course.conditions, -1, i)},
+        }
+        drop_course(course)
+        return said, left
+    finally:
+        drop_head(head)
+
+
+def budgeted(Budget budget not None, list steps not None):
+    """After each (ns, whether it is earned rather than spent): whether it could be."""
+    cdef list found = []
+    for now, earned in steps:
+        found.append(budget.earn(now) == 0 if earned else bool(budget.spend(now)))
+    return found
+
+
+def undone(Edits edits not None, list fields not None):
+    """The fields of a head that were these, after that was done for a way and taken back."""
+    cdef Head head = head_of(fields)
+    cdef int count = head.count
+    try:
+        edits.apply(head, FIELD_OF_WAY)
+        undo(head, count)
+        return fields_left(head)
+    finally:
+        drop_head(head)
+
+
+cdef Head head_of(list fields):
+    cdef Head head = take_head()
+    cdef bytes name, value
+    for name, value in fields:
+        head.add(name, len(name), value, len(value), field_id(name, len(name)), 0)
+    return head
+
+
+cdef list fields_left(Head head):
+    cdef int i
+    return [
+        (head.fields[i].name[:head.fields[i].name_len], head.fields[i].value[:head.fields[i].value_len])
+        for i in range(head.count) if not head.fields[i].flags & FIELD_DROPPED
+    ]
+
+
+def edited(Edits edits not None, list fields not None):
+    """The fields of a head that were these, after that."""
+    cdef Head head = head_of(fields)
+    try:
+        edits.apply(head, 0)
+        return fields_left(head)
     finally:
         drop_head(head)

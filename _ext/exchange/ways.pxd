@@ -26,3 +26,5 @@ cdef class Split(Ways):
     cdef readonly tuple ways          # of Way; never empty
     cdef uint64_t total
     cdef Way pick(self)
+    # Whether one of them leads to a backend now; `own`: the target that requests are addressed to.
+    cdef bint is_ready(self, Logical own) noexcept

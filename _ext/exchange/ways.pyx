@@ -40,6 +40,16 @@ cdef class Split(Ways):
         return <Way> <object> PyTuple_GET_ITEM(self.ways, count - 1)
 
 
+    cdef bint is_ready(self, Logical own) noexcept:
+        cdef Way way
+        cdef Py_ssize_t i
+        for i in range(PyTuple_GET_SIZE(self.ways)):
+            way = <Way> <object> PyTuple_GET_ITEM(self.ways, i)
+            if way.refusal is None and (own if way.logical is None else way.logical).is_ready():
+                return True
+        return False
+
+
 cdef Way make_way(Way given, Split split):
     """A copy, for whoever gave it may give it to another split, too."""
     cdef Way way = Way(

@@ -41,6 +41,7 @@ cdef dict KINDS = {
 }
 # Counted by route of a profile, not by endpoint.
 cdef bytes ROUTE = b"route_"
+cdef bytes ROUTE_ACTUAL = b"route_actual_"
 cdef bytes OUTBOUND = b'direction="outbound"'
 cdef bytes OVERFLOW_LABELS = b'overflow="true"'
 cdef object NAME = re.compile(rb"[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
@@ -236,9 +237,11 @@ cdef class Registry:
         cdef Handles handles
         cdef ScalarFamily scalar
         for name, handles in self.http_handles.items():
+            if name == ROUTE_ACTUAL:
+                continue
             families += http_families(name, handles.snapshot())
             if name == ROUTE:
-                families += actual_families(handles.snapshot())
+                families += actual_families(handles.snapshot(), self.http_handles.get(ROUTE_ACTUAL))
         families += tcp_families(self.tcp_handles.snapshot())
         for name, scalar in self.scalars.items():
             families.append(family_of(KINDS[scalar.kind], name, scalar.help, scalar.snapshot()))
@@ -262,11 +265,14 @@ cdef list http_families(bytes prefix, list series):
     ]
 
 
-cdef list actual_families(list series):
-    """What was sent for routes, beside what was asked of them: more where requests are tried again. Only of
-    what goes out, as linkerd2-proxy has it."""
+cdef list actual_families(list series, Handles actual):
+    """What was sent for routes, beside what was asked of them: more where requests are tried again, and then
+    it is counted on its own. Only of what goes out, as linkerd2-proxy has it."""
     cdef Series one
-    cdef list sent = [one for one in series if OUTBOUND in one.labels]
+    cdef list counted = [] if actual is None else actual.snapshot()
+    apart = {one.labels for one in counted}
+    cdef list sent = [one for one in series if OUTBOUND in one.labels and one.labels not in apart]
+    sent += counted
     return [
         family_of(FAMILY_REQUESTS, b"route_actual_request_total", b"Requests sent for a route.", sent),
         family_of(

@@ -7,6 +7,20 @@ from linkerd2_py._ext.metrics.http cimport ResponseError
 from linkerd2_py._ext.metrics.registry cimport Registry
 from linkerd2_py._ext.metrics.series cimport Counter, Distribution
 
+# What was not there in time
+cdef enum TimeoutWord:
+    TIMEOUT_HEADERS, TIMEOUT_REQUEST, TIMEOUT_RESPONSE, TIMEOUT_IDLE
+
+@final
+cdef class RetryMetrics:
+    """What became of tries after the first, of one label set; None: that is not counted."""
+    cdef Counter requests         # sent again
+    cdef Counter successes        # of these, answered by what is not tried again
+    cdef Counter limit_exceeded   # not sent again: it was often enough
+    cdef Counter overflow         # not sent again: no endpoint was ready, or the budget was used up
+
+cdef int count(Counter counter) noexcept           # one more; None: nothing
+
 @final
 cdef class RouteMetrics:
     """Of one label set. A counter of a status is made when it comes first, and stays."""
@@ -19,7 +33,8 @@ cdef class RouteMetrics:
     cdef dict by_key              # what `ended` is told, packed -> Counter
     cdef uint32_t last_key        # the pair that came last, for nearly always it comes again
     cdef Counter last             # None at first
-    # `status`: 0 where no response came. `code`: HTTP/2's, of a stream that was reset. `ours`: the proxy made
+    # `status`: 0 where no response came. `code`: HTTP/2's, of a stream that was reset; of a response that was
+    # not there in time, a TimeoutWord. `ours`: the proxy made
     # the response, whose status is one only where a route asks for it. `took_ns`: below 0 is not observed.
     cdef int ended(
         self, int status, int grpc_status, ResponseError error, uint32_t code, bint ours, int64_t took_ns,

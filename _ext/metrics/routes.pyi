@@ -13,3 +13,16 @@ class RouteMetrics:
         grpc: bool = False,
         of_backend: bool = False,
     ) -> None: ...
+
+class RetryMetrics:
+    """What outbound_http_route_retry_* count of one route, or route_retryable_total of a route
+    `of_profile`."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        labels: LabelPairs,
+        *,
+        grpc: bool = False,
+        of_profile: bool = False,
+    ) -> None: ...

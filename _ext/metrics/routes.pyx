@@ -9,7 +9,7 @@ from linkerd2_py._ext.metrics.labels cimport make_labels
 
 cdef enum Word:
     WORD_NONE, WORD_FAIL_FAST, WORD_LOAD_SHED, WORD_CANCEL, WORD_REFUSED, WORD_CALM, WORD_RESET, WORD_IO
-    WORD_HEADERS, WORD_UNKNOWN
+    WORD_HEADERS, WORD_REQUEST, WORD_RESPONSE, WORD_IDLE, WORD_UNKNOWN
 
 cdef enum:
     REFUSED_STREAM = 7        # RFC 9113 section 7
@@ -20,7 +20,7 @@ cdef enum:
 
 cdef tuple WORDS = (
     b"", b"FAIL_FAST", b"LOAD_SHED", b"CANCEL", b"REFUSED", b"ENHANCE_YOUR_CALM", b"RESET", b"IO",
-    b"RESPONSE_HEADERS_TIMEOUT", b"UNKNOWN",
+    b"RESPONSE_HEADERS_TIMEOUT", b"REQUEST_TIMEOUT", b"RESPONSE_STREAM_TIMEOUT", b"IDLE_TIMEOUT", b"UNKNOWN",
 )
 cdef tuple GRPC_WORDS = (
     b"OK", b"CANCELLED", b"UNKNOWN", b"INVALID_ARGUMENT", b"DEADLINE_EXCEEDED", b"NOT_FOUND",
@@ -29,6 +29,36 @@ cdef tuple GRPC_WORDS = (
 )
 cdef tuple REQUEST_BOUNDS_S = (0.05, 0.5, 1.0, 10.0)
 cdef tuple RESPONSE_BOUNDS_S = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 10.0)
+
+
+cdef int count(Counter counter) noexcept:
+    if counter is not None:
+        counter.count += 1
+    return 0
+
+
+cdef class RetryMetrics:
+    def __init__(self, Registry registry not None, labels, *, bint grpc=False, bint of_profile=False):
+        cdef bytes prefix = b"outbound_grpc_route_retry_" if grpc else b"outbound_http_route_retry_"
+        cdef bytes text = make_labels(labels)
+        if of_profile:
+            helped = b"Requests that a profile lets be sent again, and of these what was skipped."
+            self.requests = registry.counted(b"route_retryable_total", helped, text)
+            self.overflow = registry.counted(
+                b"route_retryable_total", helped, text + b',skipped="no_budget"',
+            )
+            return
+        self.requests = registry.counted(prefix + b"requests_total", b"Requests that were sent again.", text)
+        self.successes = registry.counted(
+            prefix + b"successes_total", b"Requests that succeeded when they were sent again.", text,
+        )
+        self.limit_exceeded = registry.counted(
+            prefix + b"limit_exceeded_total", b"Requests that were not sent again: the limit was reached.",
+            text,
+        )
+        self.overflow = registry.counted(
+            prefix + b"overflow_total", b"Requests that were not sent again: no endpoint was ready.", text,
+        )
 
 
 cdef class RouteMetrics:
@@ -100,7 +130,7 @@ cdef Word word_of(ResponseError error, uint32_t code, int status) noexcept:
     if error == ERROR_LOAD_SHED:
         return WORD_LOAD_SHED
     if error == ERROR_TIMEOUT:
-        return WORD_HEADERS
+        return <Word> (WORD_HEADERS + code) if code <= TIMEOUT_IDLE else WORD_HEADERS
     if error == ERROR_IO:
         return WORD_IO
     if error == ERROR_RESET:

@@ -118,6 +118,11 @@ cdef class Target(Roster):
         self.note_balance()
         return 0 if self.is_awaited() else self.side.loop.disarm(self.failfast)
 
+    cdef bint is_ready(self) noexcept:
+        if self.closed or self.rejected_status:
+            return False
+        return self.single is not None or self.ready.size() > 0
+
     cdef bint is_awaited(self) noexcept:
         return self.queue.count > 0 or self.parked.count > 0
 

@@ -27,6 +27,7 @@ from linkerd2_py.proxy.discovery.outbound_routes import (
     Routes,
     Rule,
 )
+from linkerd2_py.proxy.discovery.tries import Tries, tries
 from linkerd2_py.proxy.discovery.ways import Balanced, Direct, Refused, Way
 from linkerd2_py.proxy.policy.messages import reference, seconds
 
@@ -79,6 +80,7 @@ class _Rule(NamedTuple):
     backends: tuple[_Backend, ...]
     injected: Injected | None
     modifiers: Modifiers
+    tries: Tries
     way: Way | None
     extras: tuple[str, ...]
 
@@ -149,6 +151,7 @@ def _routes(protocol: Any, rules: tuple[_Rule, ...], *, parent: meta.Metadata) -
             ),
             injected=one.injected,
             modifiers=one.modifiers,
+            tries=one.tries,
         )
         for one in rules
     )
@@ -260,13 +263,10 @@ def _rule(route: meta.Metadata, rule: Any, *, means_all: bool) -> _Rule:
     backends = tuple(_backends(rule.backends))
     injected, modifiers, extras = _filtered(rule.filters)
     extras += [extra for one in backends for extra in one.extras]
-    if _says(rule, "retry"):
-        extras.append("retries")
-    if _says(rule, "requestTimeout") or (_says(rule, "timeouts") and rule.timeouts.ListFields()):
-        extras.append("timeouts")
     way = _always(injected) or _way_of(backends)
     extras = list(dict.fromkeys(extras))
-    return _Rule(route, means_all, backends, injected, modifiers, way, tuple(extras))
+    asked = tries(rule)
+    return _Rule(route, means_all, backends, injected, modifiers, asked, way, tuple(extras))
 
 
 def _way_of(backends: tuple[_Backend, ...]) -> Way | None:
@@ -385,10 +385,6 @@ def _injected(injector: Any) -> Refused:
             raise ValueError(f"a failure with status {status}")
         return Refused(status, injector.message or _FORBIDDEN)
     return Refused(_STATUS_OF_CODE.get(injector.code, 500), injector.message or _FORBIDDEN)
-
-
-def _says(message: Any, field: str) -> bool:
-    return field in message.DESCRIPTOR.fields_by_name and message.HasField(field)
 
 
 def _check_resource(message: meta.Metadata) -> None:

@@ -24,11 +24,12 @@ from linkerd2_py.proxy.discovery.messages import (
     Change,
     Emptied,
     Endpoint,
+    Profile,
     Removed,
     Replaced,
 )
 from linkerd2_py.proxy.discovery.object_ref import ObjectRef, service_named
-from linkerd2_py.proxy.discovery.profile_routes import ProfileRoutes, Routes
+from linkerd2_py.proxy.discovery.profile_routes import ProfileRoutes
 from linkerd2_py.proxy.settings import ns
 
 logger = logging.getLogger(__name__)
@@ -80,10 +81,10 @@ class Installation:
         if self._routes is not None:
             self._routes.close()
 
-    def follow_routes(self, routes: Routes, *, name: Authority) -> None:
-        """Requests belong to these from now on; `name` is what they are counted for."""
+    def follow_routes(self, profile: Profile, *, name: Authority) -> None:
+        """Requests belong to its routes from now on; `name` is what they are counted for."""
         if self._routes is not None:
-            self._routes.follow(routes, name=name)
+            self._routes.follow(profile, name=name)
 
     def install_routes(self, table: RouteTable | None) -> None:
         """Those of outbound policy. Where a profile has routes, too, requests follow those."""

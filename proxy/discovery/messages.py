@@ -31,6 +31,8 @@ _LABEL: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}", re.ASCII)
 _PORT_MAX: Final = 65_535  # the API's ports are of 32 bits
 _LABELS_MAX: Final = 32
 _VALUE_MAX: Final = 256
+_RATIO_MAX: Final = 1000
+_TTL_MAX_S: Final = 60
 
 
 class Endpoint(NamedTuple):
@@ -47,6 +49,14 @@ class Endpoint(NamedTuple):
     http2: Http2Params | None = None
 
 
+class RetryBudget(NamedTuple):
+    """A share of the requests of the last `ttl_s`, and so many each second."""
+
+    ratio: float
+    least: int
+    ttl_s: float
+
+
 class Profile(NamedTuple):
     """How a target is treated. `name`: fully qualified, without port, empty when it has none."""
 
@@ -56,6 +66,12 @@ class Profile(NamedTuple):
     routes: tuple[destination.Route, ...] = ()
     parent: meta.Metadata | None = None
     """The object that it is the profile of, where that is said."""
+    budget: RetryBudget | None = None
+    """Of its retries; without one there are none."""
+
+
+NO_PROFILE: Final = Profile(opaque=False, name="", endpoint=None)
+"""Of a target of which nothing is said."""
 
 
 class Replaced(NamedTuple):
@@ -209,7 +225,19 @@ def profile(message: destination.DestinationProfile) -> Profile:
         endpoint=known,
         routes=tuple(message.routes),
         parent=message.parent_ref if message.parent_ref.WhichOneof("kind") else None,
+        budget=_budget(message.retry_budget) if message.HasField("retry_budget") else None,
     )
+
+
+def _budget(message: destination.RetryBudget) -> RetryBudget | None:
+    """None for one that Linkerd's proxy drops."""
+    ttl_s = message.ttl.seconds + message.ttl.nanos / 1e9
+    least = message.min_retries_per_second
+    if not (
+        0 <= message.retry_ratio <= _RATIO_MAX and least < 1 << 31 and 1 <= ttl_s <= _TTL_MAX_S
+    ):
+        return None
+    return RetryBudget(message.retry_ratio, least, ttl_s)
 
 
 def _peer(message: destination.WeightedAddr) -> ServerIdentity | None:

@@ -100,7 +100,7 @@ class _NamedProfile:
 
     def on_profile(self, profile: Profile) -> None:
         name = Authority(profile.name, self._name.port) if profile.name else self._name
-        self._routes.follow(profile.routes, name=name)
+        self._routes.follow(profile, name=name)
 
     def on_no_profile(self) -> None:
         """Its requests have no routes until an answer comes."""

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from linkerd2_py.proxy.discovery.modifiers import UNCHANGED, Modifiers
 from linkerd2_py.proxy.discovery.object_ref import ObjectRef
+from linkerd2_py.proxy.discovery.tries import ONCE, Tries
 from linkerd2_py.proxy.discovery.ways import Refused, Way
 from linkerd2_py.proxy.matches import Step
 
@@ -36,6 +37,7 @@ class Rule(NamedTuple):
     destinations: tuple[Destination, ...]
     injected: Injected | None = None
     modifiers: Modifiers = UNCHANGED
+    tries: Tries = ONCE
 
 
 class Routes(NamedTuple):

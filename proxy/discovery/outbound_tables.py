@@ -12,7 +12,7 @@ from linkerd2_py._ext.exchange.plan import Plan, Refusal
 from linkerd2_py._ext.exchange.ways import Split
 from linkerd2_py._ext.exchange.ways import Way as EngineWay
 from linkerd2_py._ext.metrics.registry import Registry
-from linkerd2_py._ext.metrics.routes import RouteMetrics
+from linkerd2_py._ext.metrics.routes import RetryMetrics, RouteMetrics
 from linkerd2_py._ext.policy import match
 from linkerd2_py._ext.policy.match import Condition
 from linkerd2_py._ext.policy.route_table import RouteTable
@@ -91,6 +91,7 @@ class RulePlans:
             refusal = Refusal(refused.status, refused.text, share=share, of=of)
         if not rule.destinations:
             return Plan(refusal=refusal or Refusal(*_NO_BACKEND), route=route)
+        again = rule.tries.again
         ways = [
             self._way(
                 one,
@@ -104,7 +105,15 @@ class RulePlans:
             route=route,
             request_edits=_edits(rule.modifiers.of_requests),
             response_edits=_edits(rule.modifiers.of_responses),
+            timeouts=rule.tries.limits.made(),
+            retry=None if again is None else again.made(metrics=self._of_retries(labels, routes)),
+            heeds_headers=rule.tries.heeds_headers,
         )
+
+    def _of_retries(self, labels: Labels, routes: Routes) -> RetryMetrics | None:
+        if self._registry is None:
+            return None
+        return RetryMetrics(self._registry, labels, grpc=routes.grpc)
 
     def _metrics(self, labels: Labels, routes: Routes, *, of: bool = False) -> RouteMetrics | None:
         if self._registry is None:

@@ -98,7 +98,7 @@ class PolicyWatch:
         self._opaque = profile.opaque
         if profile.name:
             name = Authority(profile.name, self._subject.port)
-            self._installation.follow_routes(profile.routes, name=name)
+            self._installation.follow_routes(profile, name=name)
         self._settle()
 
     def on_no_profile(self) -> None:

@@ -1,5 +1,5 @@
-"""What a profile says of requests, as plans that the engine follows: the metrics of each route, and what its
-responses count as.
+"""What a profile says of requests, as plans that the engine follows: the metrics of each route, what its
+responses count as, and of what goes out how long it may take and when it is sent again.
 
 Profiles come from outside: a route that cannot be understood, or whose pattern is not supported, means no
 request at all rather than more than was meant. Compiling gives way to traffic after each millisecond.
@@ -10,10 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from http import HTTPStatus
+from typing import Any, Final, NamedTuple
 
 from linkerd2_py._ext.exchange.plan import Plan, ResponseClasses
+from linkerd2_py._ext.exchange.retry import Budget, Retry
+from linkerd2_py._ext.exchange.timeouts import Timeouts
 from linkerd2_py._ext.metrics.registry import Registry
+from linkerd2_py._ext.metrics.routes import RetryMetrics
 from linkerd2_py._ext.policy import match
 from linkerd2_py._ext.policy.match import Condition
 from linkerd2_py._ext.policy.route_table import RouteTable
@@ -23,19 +27,23 @@ from linkerd2_py.proto.gen import destination_pb2 as destination
 from linkerd2_py.proto.gen import http_types_pb2 as http_types
 from linkerd2_py.proxy.addresses import Authority
 from linkerd2_py.proxy.discovery.gently import gently
-from linkerd2_py.proxy.discovery.messages import Labels, labels_of
+from linkerd2_py.proxy.discovery.messages import Labels, Profile, RetryBudget, labels_of
+from linkerd2_py.proxy.discovery.tries import LONGEST_NS
 from linkerd2_py.proxy.patterns import Patterns
 
 logger = logging.getLogger(__name__)
 
 Routes = Sequence[destination.Route]
 
+OUTBOUND: Final = "outbound"
 _STEPS_MAX: Final = 20_000
 """Of all its conditions: each request may be held against them."""
 _CLASSES_MAX: Final = 100
 _NESTED_MAX: Final = 40
 _STATUSES: Final = 1000
 _LOWEST_STATUS: Final = 100
+_SERVER_ERRORS: Final = (1 << 600) - (1 << 500)
+_MOST_RETRIES: Final = 65535
 _EVERY: Final = (1 << _STATUSES) - (1 << _LOWEST_STATUS)
 # A field whose name is no name in Python.
 _NOT: Final = "not"
@@ -56,16 +64,20 @@ class ProfileRoutes:
         self._install = install
         self._direction = direction
         self._registry = registry
-        self._known: tuple[bytes, ...] = ()
+        self._known: tuple[object, ...] = ()
+        self._budget: Budget | None = None
         self._task: asyncio.Task[None] | None = None
 
-    def follow(self, routes: Routes, *, name: Authority) -> None:
-        """These from now on, for what is called `name`. The same again change nothing."""
-        key = (str(name).encode(), *(one.SerializeToString(deterministic=True) for one in routes))
-        if not routes:
-            key = ()
+    def follow(self, profile: Profile, *, name: Authority) -> None:
+        """Its routes from now on, for what is called `name`. The same again change nothing."""
+        routes = profile.routes
+        said = (one.SerializeToString(deterministic=True) for one in routes)
+        key = (str(name), profile.budget, *said) if routes else ()
         if key == self._known:
             return
+        if self._known[1:2] != key[1:2]:
+            # What was earned stays where routes alone change.
+            self._budget = self._make_budget(profile.budget)
         self._known = key
         self._stop()
         if routes:
@@ -84,13 +96,22 @@ class ProfileRoutes:
 
     async def _compile(self, routes: Routes, name: Authority) -> None:
         dst = (("direction", self._direction), ("dst", str(name)))
-        table = await compile_routes(routes, dst=dst, registry=self._registry)
+        table = await compile_routes(routes, dst=dst, registry=self._registry, budget=self._budget)
         logger.debug("%s: %d of %d routes", name, table.count, len(routes))
         self._install(table)
 
+    def _make_budget(self, said: RetryBudget | None) -> Budget | None:
+        if said is None or self._direction != OUTBOUND:
+            return None
+        return Budget(ratio=said.ratio, least=said.least, ttl_ns=round(said.ttl_s * 1e9))
 
-async def compile_routes(routes: Routes, *, dst: Labels, registry: Registry) -> RouteTable:
-    """Their table; requests that belong to none are counted without a name of a route."""
+
+async def compile_routes(
+    routes: Routes, *, dst: Labels, registry: Registry, budget: Budget | None = None
+) -> RouteTable:
+    """Their table; requests that belong to none are counted without a name of a route. `budget`: of those
+    that may be sent again, None: none may.
+    """
     rules: list[tuple[Condition, Plan]] = []
     patterns = Patterns()
     steps = 0
@@ -109,9 +130,16 @@ async def compile_routes(routes: Routes, *, dst: Labels, registry: Registry) -> 
             break
         own = tuple(labels_of(route.metrics_labels))
         labels = tuple((f"rt_{name}", value) for name, value in own)
-        plan = _plan((*dst, *labels), classes=classes, registry=registry, own=own)
+        metrics = registry.requests("route_", (*dst, *labels))
+        plan = Plan(
+            metrics=metrics,
+            classes=None if classes is None else classes.made(),
+            # For whoever taps
+            labels=own,
+            **_paced(route, (*dst, *labels), classes, registry, budget),
+        )
         rules.append((condition, plan))
-    return RouteTable(rules, otherwise=_plan(dst, classes=None, registry=registry))
+    return RouteTable(rules, otherwise=Plan(metrics=registry.requests("route_", dst)))
 
 
 def request_condition(
@@ -137,7 +165,18 @@ def request_condition(
     raise ValueError("a condition says nothing")
 
 
-def response_classes(said: Iterable[destination.ResponseClass]) -> ResponseClasses | None:
+class Classes(NamedTuple):
+    """Sets of statuses, a bit each: those of which something is said, and the failures among them."""
+
+    told: int
+    failures: int
+
+    def made(self) -> ResponseClasses:
+        """As the engine has it."""
+        return ResponseClasses(told=self.told, failures=self.failures)
+
+
+def response_classes(said: Iterable[destination.ResponseClass]) -> Classes | None:
     """What statuses count as; the first class that means one decides. None where nothing is said."""
     told = failures = 0
     for one in tuple(said)[:_CLASSES_MAX]:
@@ -145,18 +184,42 @@ def response_classes(said: Iterable[destination.ResponseClass]) -> ResponseClass
         told |= statuses
         if one.is_failure:
             failures |= statuses
-    return ResponseClasses(told=told, failures=failures) if told else None
+    return Classes(told, failures) if told else None
 
 
-def _plan(
+def _paced(
+    route: destination.Route,
     labels: Labels,
-    *,
-    classes: ResponseClasses | None,
+    classes: Classes | None,
     registry: Registry,
-    own: Labels | None = None,
-) -> Plan:
-    """`own`: the labels of its route, for whoever taps."""
-    return Plan(metrics=registry.requests("route_", labels), classes=classes, labels=own)
+    budget: Budget | None,
+) -> dict[str, Any]:
+    """What its plan says of times and other tries: what goes out is sent for somebody, what comes in is not
+    ours to send again (linkerd2-proxy).
+    """
+    if dict(labels)["direction"] != OUTBOUND:
+        return {}
+    # As far as the head of a response: what streams may take its time.
+    head_ns = min(route.timeout.ToNanoseconds(), LONGEST_NS) if route.HasField("timeout") else 0
+    found: dict[str, Any] = {"timeouts": Timeouts(head_ns=head_ns)} if head_ns > 0 else {}
+    if route.is_retryable and budget is not None:
+        metrics = RetryMetrics(registry, labels, of_profile=True)
+        statuses, codes = failing(classes)
+        found["retry"] = Retry(
+            statuses=statuses, codes=codes, limit=_MOST_RETRIES, budget=budget, metrics=metrics
+        )
+        found["actual"] = registry.requests("route_actual_", labels)
+    return found
+
+
+def failing(classes: Classes | None) -> tuple[list[tuple[int, int]], tuple[int, ...]]:
+    """The statuses, and gRPC's codes, that count as failures."""
+    told, failures = classes or Classes(0, 0)
+    failures |= _SERVER_ERRORS & ~told
+    statuses = [(one, one) for one in range(_LOWEST_STATUS, 600) if failures >> one & 1]
+    # gRPC's own status is looked at where nothing is said of what HTTP has for it.
+    codes = () if told >> HTTPStatus.OK & 1 else tuple(range(1, 17))
+    return statuses, codes
 
 
 def _method(said: http_types.HttpMethod) -> str:

@@ -23,7 +23,14 @@ from linkerd2_py.proxy.discovery.decision import (
 from linkerd2_py.proxy.discovery.followers import EndpointsFollower, NamedEndpoints, ProfileFollower
 from linkerd2_py.proxy.discovery.installation import Installation
 from linkerd2_py.proxy.discovery.lookups import Lookups
-from linkerd2_py.proxy.discovery.messages import Change, Emptied, Endpoint, EndpointSet, Profile
+from linkerd2_py.proxy.discovery.messages import (
+    NO_PROFILE,
+    Change,
+    Emptied,
+    Endpoint,
+    EndpointSet,
+    Profile,
+)
 from linkerd2_py.proxy.discovery.name_watch import NameWatch
 from linkerd2_py.proxy.discovery.object_ref import ObjectRef, object_ref
 from linkerd2_py.proxy.discovery.policy_watch import PolicyWatch
@@ -123,7 +130,7 @@ class ServiceWatch:
         opaque = profile.opaque or self._service.name.port in self._lookups.opaque_ports
         self._installation.belong(_parent(profile))
         self._installation.configure(opaque=opaque, logical=str(name or self._service.name))
-        self._installation.follow_routes(profile.routes, name=name or self._service.name)
+        self._installation.follow_routes(profile, name=name or self._service.name)
 
     def on_no_profile(self) -> None:
         if not self._installation.configured:
@@ -187,7 +194,7 @@ class AddressWatch:
         elif profile.name:
             name = Authority(profile.name, self._address.port)
             self._installation.configure(opaque=opaque, logical=str(name))
-            self._installation.follow_routes(profile.routes, name=name)
+            self._installation.follow_routes(profile, name=name)
             self._endpoints.follow(name)
         else:
             self._forward(Endpoint(self._address), opaque=opaque)
@@ -210,5 +217,5 @@ class AddressWatch:
     def _forward(self, endpoint: Endpoint, *, opaque: bool) -> None:
         self._endpoints.follow(None)
         self._installation.configure(opaque=opaque)
-        self._installation.follow_routes((), name=Authority(*self._address))
+        self._installation.follow_routes(NO_PROFILE, name=Authority(*self._address))
         self._installation.forward(endpoint)

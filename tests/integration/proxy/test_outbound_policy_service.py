@@ -16,7 +16,7 @@ from linkerd2_py.proto.gen import outbound_pb2 as outbound
 from tests.support.destination_messages import add
 from tests.support.destination_stub import DestinationStub
 from tests.support.dns_server import A, DnsServer, Rows
-from tests.support.origin import Origin, origin, talk
+from tests.support.origin import Answer, Origin, origin, talk
 from tests.support.policy_stub import (
     PolicyStub,
     backend,
@@ -91,13 +91,17 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig(answer: Any = None, *, target: str = SERVICE, **variables: str) -> AsyncIterator[Rig]:
+async def rig(
+    answer: Any = None, *, target: str = SERVICE, of_v2: Answer | None = None, **variables: str
+) -> AsyncIterator[Rig]:
+    """`of_v2`: what V2 answers; None: as WEB does."""
+
     def ok(_head: bytes, _body: bytes) -> bytes:
         return OK
 
     async with (
         origin(ok) as web,
-        origin(ok) as v2,
+        origin(of_v2 or ok) as v2,
         DestinationStub() as stub,
         PolicyStub() as policy,
     ):
@@ -546,3 +550,30 @@ async def test_requests_are_counted_by_route_and_backend() -> None:
     assert durations[of_canary] == 3
     responses = series(text, "outbound_http_route_backend_response_duration_seconds_count")
     assert responses[f"{of_canary},{to_v2}"] == 3
+
+
+async def test_requests_are_sent_again_and_timed_as_the_policy_says() -> None:
+    route = outbound_route(backend(V2))
+    rule = route.rules[0]
+    rule.retry.max_retries = 3
+    rule.retry.conditions.status_ranges.add(start=503, end=503)
+    rule.retry.max_request_bytes = 65_536
+    rule.timeouts.request.seconds = 3600
+    left: list[bytes] = []
+    async with rig(
+        detected(WEB, route), of_v2=lambda _head, _body: left.pop() if left else OK
+    ) as made:
+        await made.reaches(made.v2)
+        left += [b"HTTP/1.1 503 X\r\ncontent-length: 0\r\n\r\n"] * 2
+        before = len(made.v2.heads)
+        assert await made.status() == 200
+        assert len(made.v2.heads) == before + 3
+        text = b"".join(made.proxy.proxy.parts.registry.render()).decode()
+        retried = [one for one in text.splitlines() if "route_retry_requests_total{" in one]
+        assert len(retried) == 1
+        assert retried[0].endswith(" 2")
+        assert 'route_name="' in retried[0]
+        # A change reaches requests that come after it.
+        rule.timeouts.request.FromNanoseconds(1)
+        made.policy.tell(SERVICE, detected(WEB, route))
+        await made.becomes(504)

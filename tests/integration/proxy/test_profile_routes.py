@@ -1,5 +1,6 @@
 """The whole proxy counts requests by the routes of profiles that a real gRPC server tells, on both sides."""
 
+import asyncio
 import re
 
 import pytest
@@ -78,6 +79,57 @@ async def test_requests_of_the_workload_are_counted_by_route() -> None:
                 f'{out},rt_route="gone",status_code="404"',
             }
             assert counted(proxy, "route_actual_request_total") == after
+
+
+async def test_failures_are_sent_again_within_their_budget() -> None:
+    failing = [b"HTTP/1.1 500 X\r\ncontent-length: 2\r\n\r\nok"] * 3
+
+    def at_first(head: bytes, body: bytes) -> bytes:
+        return failing.pop() if failing and b"/books/9" in head else answer(head, body)
+
+    said = profile(("books", "/books/[^/]*"))
+    said.routes[0].is_retryable = True
+    said.retry_budget.min_retries_per_second = 10
+    said.retry_budget.ttl.seconds = 10
+    async with origin(at_first) as web, DestinationStub() as stub:
+        stub.endpoints[PATH] = add(web.address)
+        stub.profiles[PATH] = said
+        async with sidecar(DESTINATION_SVC_ADDR=stub.address) as proxy:
+            labels = f'direction="outbound",dst="{PATH}",rt_route="books"'
+            await until_counted(proxy, proxy.outbound, labels=labels)
+            asked = counted(proxy, "route_request_total")[labels]
+            sent = counted(proxy, "route_actual_request_total")[labels]
+            await get(proxy.outbound, "/books/9")
+            assert not failing
+            assert counted(proxy, "route_request_total")[labels] == asked + 1
+            assert counted(proxy, "route_actual_request_total")[labels] == sent + 4
+            assert counted(proxy, "route_retryable_total")[labels] == 3
+            failed = f'{labels},status_code="500",classification="failure"'
+            assert counted(proxy, "route_actual_response_total")[failed] == 3
+            assert not [one for one in counted(proxy, "route_response_total") if "500" in one]
+
+
+async def test_a_response_that_does_not_begin_in_time() -> None:
+    said = profile(("slow", "/slow"), ("books", "/books/[^/]*"))
+    said.routes[0].timeout.FromMilliseconds(50)
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if b"/slow" not in await reader.readuntil(b"\r\n\r\n"):
+            writer.write(answer(b"", b""))
+            writer.close()
+        await reader.read(-1)
+
+    web = await asyncio.start_server(silent, "127.0.0.1", 0)
+    async with web, DestinationStub() as stub:
+        stub.endpoints[PATH] = add(web.sockets[0].getsockname())
+        stub.profiles[PATH] = said
+        async with sidecar(DESTINATION_SVC_ADDR=stub.address) as proxy:
+            labels = f'direction="outbound",dst="{PATH}",rt_route="books"'
+            await until_counted(proxy, proxy.outbound, labels=labels)
+            head = f"GET /slow HTTP/1.1\r\nHost: {PATH}\r\nConnection: close\r\n\r\n"
+            got = await talk(proxy.outbound, head.encode())
+            assert got.startswith(b"HTTP/1.1 504 ")
+            assert b"response header timeout: 0.05 s" in got
 
 
 async def test_a_profile_that_changes_replaces_all_routes() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from linkerd2_py._ext.exchange.edits import Edits
-from linkerd2_py._ext.exchange.testing import edited
+from linkerd2_py._ext.exchange.testing import edited, undone
 
 GIVEN = [(b"X-One", b"1"), (b"x-two", b"2"), (b"x-one", b"3")]
 
@@ -27,6 +27,7 @@ GIVEN = [(b"X-One", b"1"), (b"x-two", b"2"), (b"x-one", b"3")]
 )
 def test_fields_are_changed(edits: Edits, expected: list[tuple[bytes, bytes]]) -> None:
     assert edited(edits, GIVEN) == expected
+    assert undone(edits, GIVEN) == GIVEN
 
 
 @pytest.mark.parametrize("name", [b"", b"a b", b"a:", b":path", b"a\r\nb", b"\xc3\xa4", b"a" * 257])

@@ -42,12 +42,12 @@ OUTSIDE = Direct(Endpoint(SocketAddr("203.0.113.99", 80)))
         ("default-opaque", None, to("db", 3306), []),
         ("tcpsvc", None, to("v2"), []),
         ("unknown-ip-outside", OUTSIDE, OUTSIDE, []),
-        ("v2", to("v2"), to("v2"), ["timeouts"]),
-        ("breaker", to("breaker"), to("breaker"), ["retries, timeouts"]),
+        ("v2", to("v2"), to("v2"), []),
+        ("breaker", to("breaker"), to("breaker"), []),
         ("crossns", to("web"), to("crossns"), []),
         ("grpcsvc", to("grpcsvc"), None, []),
         ("tlssvc", None, to("tlssvc"), ["TLSRoute tls: routes are not matched"]),
-        ("routed", Refused(500, "Service not found missing"), to("routed"), ["retries, timeouts"]),
+        ("routed", Refused(500, "Service not found missing"), to("routed"), []),
     ],
 )  # fmt: skip
 def test_policies_of_linkerds_controller(

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from linkerd2_py._ext.exchange.retry import Budget
 from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.policy.route_table import RouteTable
 from linkerd2_py._ext.policy.rules import RULES_MAX
@@ -12,9 +13,11 @@ from linkerd2_py.base.tasks import spawn
 from linkerd2_py.proto.gen import destination_pb2 as destination
 from linkerd2_py.proto.gen import http_types_pb2 as http_types
 from linkerd2_py.proxy.addresses import Authority
+from linkerd2_py.proxy.discovery.messages import Profile
 from linkerd2_py.proxy.discovery.profile_routes import (
     ProfileRoutes,
     compile_routes,
+    failing,
     response_classes,
 )
 from tests.support.wait import eventually_async
@@ -152,14 +155,14 @@ def test_the_first_class_that_means_a_status_decides() -> None:
         ]
     )
     assert classes is not None
-    said = {one: counts_as(classes, one) for one in (100, 200, 202, 400, 404, 500, 599, 700)}
+    said = {one: counts_as(classes.made(), one) for one in (100, 200, 202, 400, 404, 500, 599, 700)}
     assert said == {
         100: "success", 200: "success", 202: None, 400: "success", 404: "failure", 500: None,
         599: "failure", 700: "failure",
     }  # fmt: skip
     everything = response_classes([destination.ResponseClass(condition=nothing, is_failure=True)])
     assert everything is not None
-    assert counts_as(everything, 200) == "failure"
+    assert counts_as(everything.made(), 200) == "failure"
     assert response_classes([]) is None
 
 
@@ -169,22 +172,56 @@ def test_a_range_that_is_none_is_refused(bounds: tuple[int, int]) -> None:
         response_classes([statuses(*bounds)])
 
 
+def profile(*routes: destination.Route) -> Profile:
+    return Profile(opaque=False, name="web", endpoint=None, routes=routes)
+
+
+def test_what_fails_is_sent_again() -> None:
+    errors = [(one, one) for one in range(500, 600)]
+    assert failing(None) == (errors, tuple(range(1, 17)))
+    # What is said of a status takes the place of what is usual.
+    said = response_classes(
+        [statuses(404, 404, fails=True), statuses(501, 599), statuses(200, 200)]
+    )
+    assert failing(said) == ([(404, 404), (500, 500)], ())
+
+
+@pytest.mark.parametrize("direction", ["outbound", "inbound"])
+@pytest.mark.parametrize("budget", [None, Budget(ratio=0.2, least=10, ttl_ns=10**10)])
+async def test_what_goes_out_is_timed_and_sent_again(direction: str, budget: Budget | None) -> None:
+    one = route("a", path("/a"))
+    one.is_retryable = True
+    one.timeout.FromMilliseconds(250)
+    dst = (("direction", direction), ("dst", "web:80"))
+    table = await compile_routes([one], dst=dst, registry=Registry(), budget=budget)
+    plan = plan_for(table, b"/a")
+    assert plan is not None
+    if direction == "inbound":
+        assert (plan.timeouts, plan.retry) == (None, None)
+        return
+    assert plan.timeouts is not None
+    assert (plan.timeouts.head_ns, plan.timeouts.request_ns) == (250_000_000, 0)
+    assert (plan.retry is not None) is (budget is not None)
+    if plan.retry is not None:
+        assert plan.retry.budget is budget
+
+
 async def test_the_newest_routes_are_installed_and_the_same_again_change_nothing() -> None:
     installed: list[RouteTable | None] = []
     routes = ProfileRoutes(installed.append, direction="inbound", registry=Registry())
     web = Authority("web", 80)
-    routes.follow([route("old", path("/old"))], name=web)
-    routes.follow([route("new", path("/new"))], name=web)
+    routes.follow(profile(route("old", path("/old"))), name=web)
+    routes.follow(profile(route("new", path("/new"))), name=web)
     await eventually_async(lambda: len(installed) == 1)
     (table,) = installed
     assert table is not None
     assert labels_of(plan_for(table, b"/new") or pytest.fail("no plan")) == (
         b'direction="inbound",dst="web:80",rt_route="new"'
     )
-    routes.follow([route("new", path("/new"))], name=web)
-    routes.follow([], name=web)
+    routes.follow(profile(route("new", path("/new"))), name=web)
+    routes.follow(profile(), name=web)
     assert installed == [table, None]
-    routes.follow([route("late", path("/late"))], name=web)
+    routes.follow(profile(route("late", path("/late"))), name=web)
     routes.close()
     await asyncio.sleep(0)
     assert len(installed) == 2
