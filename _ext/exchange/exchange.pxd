@@ -183,7 +183,7 @@ cdef class Exchange(Waiter):
     cdef int note_failure(self, Head head) except -1
     cdef int accuse(self, double weight) except -1
     cdef int judge(self) except -1
-    cdef int inform(self, double weight) except -1
+    cdef int inform(self, double weight, bint is_end) except -1
     cdef double weight_of_reset(self, FaultKind kind, uint32_t code, bint repeatable) noexcept
 
 cdef Exchange take_exchange(Router router)

@@ -725,6 +725,8 @@ cdef class Exchange(Waiter):
         if expiry in (EXPIRY_REQUEST, EXPIRY_HEAD) and self.pending:
             self.pending = self.unjudged = False
             self.backend.give_up(self.router.loop.now - self.dispatched, self.router.loop.now)
+            if self.backend.breaker is not None:
+                self.inform(0.0, False)
         else:
             self.accuse(1.0)
         if self.response != RESPONSE_NONE:
@@ -1108,7 +1110,7 @@ cdef class Exchange(Waiter):
         if self.unjudged:
             self.unjudged = False
             if self.backend.breaker is not None:
-                self.inform(weight)
+                self.inform(weight, self.over)
             if weight:
                 self.backend.fail(weight, self.dispatched, self.hold_ns, self.router.loop.now)
         return 0
@@ -1128,14 +1130,15 @@ cdef class Exchange(Waiter):
             self.pending = False
             self.backend.give_up(now - self.dispatched, now)
         if self.backend.breaker is not None:
-            self.inform(0.0)
+            self.inform(0.0, True)
         self.unjudged = False
         return self.unpend()
 
-    cdef int inform(self, double weight) except -1:
-        """The endpoint's breaker. An answer that its client did not hear out is one, too."""
+    cdef int inform(self, double weight, bint is_end) except -1:
+        """The endpoint's breaker, of a try that is at its end or not. An answer that its client did not hear
+        out is one, too."""
         cdef Verdict verdict = VERDICT_FAILURE if weight else VERDICT_NOTHING
-        cdef bint is_whole = self.over and (self.error == ERROR_NONE or self.error == ERROR_CANCELLED)
+        cdef bint is_whole = is_end and (self.error == ERROR_NONE or self.error == ERROR_CANCELLED)
         if self.blame or (is_whole and self.status):
             verdict = verdict_of_answer(self.status, self.grpc_status)
         return self.backend.hear(verdict, self.dispatched, self.hold_ns, self.router.loop.now)

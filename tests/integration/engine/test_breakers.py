@@ -16,6 +16,7 @@ import pytest
 
 from linkerd2_py._ext.balance.accrual import Accrual
 from linkerd2_py._ext.exchange.plan import Plan
+from linkerd2_py._ext.exchange.retry import Retry
 from linkerd2_py._ext.exchange.ways import Split, Way
 from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.policy.route_table import RouteTable
@@ -147,6 +148,23 @@ async def test_one_that_fails_is_left_alone(status: int) -> None:
         assert before == 3
         assert await made.asked(50) == [200] * 50
         assert made.replicas[1].asked == before
+
+
+@pytest.mark.parametrize("status", [200, 500])
+async def test_answers_that_another_try_bettered_count_as_they_are(status: int) -> None:
+    """A probe whose answer is sent again ends as any other: the next one is not held up."""
+    async with rig(200, 500, agreed=soon(max_failures=1)) as made:
+        await made.opens()
+        every = Retry(statuses=((200, 599),), limit=1)
+        made.target.routes = RouteTable(otherwise=Plan(retry=every))
+        made.replicas[1].status = status
+        to = "closed" if status == 200 else "open_again"
+
+        async def heard() -> bool:
+            await made.ask()
+            return made.changes().get(to, 0) >= 1
+
+        await eventually_async(heard)
 
 
 async def test_without_accrual_nobody_is() -> None:
