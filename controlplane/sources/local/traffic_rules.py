@@ -22,6 +22,8 @@ from linkerd2_py.controlplane.sources.local.yaml_nodes import NodeReader, Spot
 
 OF_SERVICES: Final = ("routes", "split", *limit_rules.OF_SERVICES, "policy")
 """Fields of a service."""
+UNDONE: Final = ("timeout", "timeouts", "retries", "redirect")
+"""What proxies are told and do not do yet, of a service or of one of its routes."""
 _OF_REQUESTS: Final = ("routes", "split", *limit_rules.OF_ROUTES)
 """What the routes of a profile would go before."""
 
@@ -58,6 +60,7 @@ class TrafficRules:
         for name, service in self._services.items():
             fields = entries.get(name, {})
             self._refuse_profiled(name, fields)
+            self._note_undone(fields)
             grpc = self._routes.has_grpc(fields)
             limits = self._limits.annotations(fields, http=not grpc, grpc=grpc)
             services[name] = replace(service, annotations=limits)
@@ -74,3 +77,13 @@ class TrafficRules:
             if word in fields:
                 reason = f"profiles.{name} goes before it: say all of it there, or all of it here"
                 self._reader.refuse(fields[word], reason=reason)
+
+    def _note_undone(self, fields: dict[str, Spot]) -> None:
+        """Nobody is to believe that something holds that does not."""
+        routes = self._reader.one_or_more(fields["routes"]) if "routes" in fields else []
+        said = [fields[word] for word in UNDONE if word in fields]
+        said += [
+            spot for each in routes for word in UNDONE if (spot := self._reader.peek(each, word))
+        ]
+        for spot in said:
+            self._reader.note(spot, remark="proxies do not do this yet: requests go on without it")
