@@ -221,6 +221,12 @@ def all_cases() -> dict[str, Case]:
         Case("exchange-http1-routes", partial(http1_exchanges, routes=10), EXCHANGES, 100),
         Case("exchange-http2-routes", partial(http2_exchanges, routes=10), EXCHANGES, 100),
         Case("exchange-http1-policy", partial(http1_exchanges, policy=10), EXCHANGES, 100),
+        Case(
+            "exchange-http1-paced",
+            partial(http1_exchanges, policy=10, paced=True),
+            EXCHANGES,
+            100,
+        ),
         Case("exchange-http2-policy", partial(http2_exchanges, policy=10), EXCHANGES, 100),
         Case("exchange-http1-untapped", untapped_exchanges, EXCHANGES, 100),
         Case("exchange-http1-watched", partial(watched_exchanges, told=False), EXCHANGES, 100),

@@ -14,12 +14,14 @@ from bench.micro import frames
 from bench.micro.messages import BODY, RESPONSE, SIDECAR_REQUEST
 from linkerd2_py._ext.core.limits import Limits
 from linkerd2_py._ext.exchange.plan import Plan
+from linkerd2_py._ext.exchange.retry import Retry
+from linkerd2_py._ext.exchange.timeouts import Timeouts
 from linkerd2_py._ext.exchange.ways import Split, Way
 from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.io.testing import exchange_many
 from linkerd2_py._ext.metrics.registry import Registry
-from linkerd2_py._ext.metrics.routes import RouteMetrics
+from linkerd2_py._ext.metrics.routes import RetryMetrics, RouteMetrics
 from linkerd2_py._ext.policy import match
 from linkerd2_py._ext.policy.regex import Regex
 from linkerd2_py._ext.policy.route_table import RouteTable
@@ -30,6 +32,7 @@ from linkerd2_py._ext.route.target_table import TargetTable
 
 LOOPBACK = "127.0.0.1"
 # What a first exchange may take, also where an instruction takes fifty times as long.
+SECOND_NS = 1_000_000_000
 DEADLINE_S = 20.0
 RESPONSES = re.compile(rb'^response_total\{direction="outbound".* (\d+)$', re.MULTILINE)
 
@@ -62,8 +65,18 @@ class Connection:
 class Proxy:
     """An outbound proxy with one target that has one endpoint, and what speaks with it."""
 
-    def __init__(self, held: ExitStack, *, h2: bool, routes: int = 0, policy: int = 0) -> None:
+    def __init__(
+        self,
+        held: ExitStack,
+        *,
+        h2: bool,
+        routes: int = 0,
+        policy: int = 0,
+        paced: bool = False,
+    ) -> None:
         self.held = held
+        # Requests have a time, and may be sent again.
+        self.paced = paced
         self.routes = routes
         self.policy = policy
         self.errors: list[BaseException] = []
@@ -124,7 +137,12 @@ class Proxy:
         labels = {"parent_name": "web-svc", "route_name": name}
         of_backend = {**labels, "backend_name": "web-svc"}
         way = Way(metrics=RouteMetrics(self.registry, of_backend, of_backend=True))
-        return Plan(ways=Split([way]), route=RouteMetrics(self.registry, labels))
+        route = RouteMetrics(self.registry, labels)
+        if not self.paced:
+            return Plan(ways=Split([way]), route=route)
+        retry = Retry(statuses=((500, 599),), metrics=RetryMetrics(self.registry, labels))
+        timeouts = Timeouts(request_ns=10 * SECOND_NS)
+        return Plan(ways=Split([way]), route=route, timeouts=timeouts, retry=retry)
 
     def listen(self, server: ProxyServer) -> Address:
         """It serves until the end."""
@@ -181,13 +199,13 @@ def counted(proxy: Proxy, exchange: Run) -> Iterator[Run]:
 
 
 @contextmanager
-def http1_exchanges(*, routes: int = 0, policy: int = 0) -> Iterator[Run]:
+def http1_exchanges(*, routes: int = 0, policy: int = 0, paced: bool = False) -> Iterator[Run]:
     """GET with a response of 128 bytes, over one kept-alive connection on either side; held against so many
     routes.
     """
     with (
         ExitStack() as held,
-        http1_through(Proxy(held, h2=False, routes=routes, policy=policy)) as run,
+        http1_through(Proxy(held, h2=False, routes=routes, policy=policy, paced=paced)) as run,
     ):
         yield run
 
