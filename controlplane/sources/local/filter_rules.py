@@ -16,6 +16,8 @@ OF_REQUESTS: Final = ("requestHeaders", "responseHeaders", "redirect", "fail")
 """What a route may do."""
 OF_BACKENDS: Final = ("requestHeaders", "responseHeaders", "fail")
 """What may be done to the requests that go to one of its backends."""
+NOT_YET: Final = "proxies do not do this yet: requests go on without it"
+"""What is told of what proxies are told and leave out."""
 _CHANGES: Final = ("add", "set", "remove")
 _REDIRECT: Final = ("scheme", "host", "port", "path", "prefix", "status")
 _SCHEMES: Final = ("http", "https")

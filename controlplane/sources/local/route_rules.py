@@ -11,6 +11,7 @@ from linkerd2_py.controlplane.mesh.objects import PortSpec
 from linkerd2_py.controlplane.mesh.routes import (
     CORE,
     Backend,
+    Failure,
     GRPCRoute,
     GRPCRule,
     HTTPRoute,
@@ -19,7 +20,7 @@ from linkerd2_py.controlplane.mesh.routes import (
 )
 from linkerd2_py.controlplane.mesh.status import Parent
 from linkerd2_py.controlplane.sources.local import filter_rules, limit_rules
-from linkerd2_py.controlplane.sources.local.filter_rules import FilterRules, host_sound
+from linkerd2_py.controlplane.sources.local.filter_rules import NOT_YET, FilterRules, host_sound
 from linkerd2_py.controlplane.sources.local.limit_rules import LimitRules
 from linkerd2_py.controlplane.sources.local.match_rules import EVERYTHING, MatchRules
 from linkerd2_py.controlplane.sources.local.mesh_spec import ServiceSpec
@@ -219,6 +220,8 @@ class RouteRules:
         filters = self._filters.filters(fields, grpc=grpc)
         if weight is None:
             return
+        if any(isinstance(one, Failure) and one.share < one.of for one in filters):
+            self._reader.note(fields["fail"], remark=NOT_YET)
         for one in self._backend(name, spot=spot):
             yield Backend(one.group, one.kind, one.namespace, one.name, one.port, weight, filters)
 

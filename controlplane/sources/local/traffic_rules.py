@@ -13,6 +13,7 @@ from typing import Final
 
 from linkerd2_py.controlplane.mesh.objects import MeshObject
 from linkerd2_py.controlplane.sources.local import limit_rules
+from linkerd2_py.controlplane.sources.local.filter_rules import NOT_YET
 from linkerd2_py.controlplane.sources.local.limit_rules import LimitRules
 from linkerd2_py.controlplane.sources.local.mesh_spec import ServiceSpec, WorkloadSpec
 from linkerd2_py.controlplane.sources.local.names import NameRules
@@ -22,8 +23,8 @@ from linkerd2_py.controlplane.sources.local.yaml_nodes import NodeReader, Spot
 
 OF_SERVICES: Final = ("routes", "split", *limit_rules.OF_SERVICES, "policy")
 """Fields of a service."""
-UNDONE: Final = ("timeout", "timeouts", "retries", "redirect")
-"""What proxies are told and do not do yet, of a service or of one of its routes."""
+UNDONE: Final = ("redirect",)
+"""What proxies are told and do not do yet, of a route."""
 _OF_REQUESTS: Final = ("routes", "split", *limit_rules.OF_ROUTES)
 """What the routes of a profile would go before."""
 
@@ -81,9 +82,8 @@ class TrafficRules:
     def _note_undone(self, fields: dict[str, Spot]) -> None:
         """Nobody is to believe that something holds that does not."""
         routes = self._reader.one_or_more(fields["routes"]) if "routes" in fields else []
-        said = [fields[word] for word in UNDONE if word in fields]
-        said += [
+        said = [
             spot for each in routes for word in UNDONE if (spot := self._reader.peek(each, word))
         ]
         for spot in said:
-            self._reader.note(spot, remark="proxies do not do this yet: requests go on without it")
+            self._reader.note(spot, remark=NOT_YET)

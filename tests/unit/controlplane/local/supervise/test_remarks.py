@@ -35,15 +35,20 @@ def test_networks_say_little_on_loopback(allowed: str, remarks: list[str]) -> No
 
 @pytest.mark.parametrize("word", UNDONE)
 def test_what_proxies_do_not_do_yet_is_told_with_its_line(word: str) -> None:
-    values = {
-        "timeout": "1s",
-        "timeouts": "{idle: 1s}",
-        "retries": "{when: 5xx}",
-        "redirect": "{path: /}",
-    }
+    values = {"redirect": "{path: /}"}
     route = MESH % "web"
     route = route.replace("policy:", f"routes: [{{{word}: {values[word]}}}], policy:")
     mesh = parse_mesh(route, source="mesh.yaml")
     assert remarks_on(mesh, transparent=True) == [
         f"mesh.yaml:2: services.web.routes[0].{word}: proxies do not do this yet: requests go on without it"
+    ]
+
+
+def test_a_share_of_the_requests_of_one_backend_fails_not_yet() -> None:
+    text = (MESH % "web").replace(
+        "policy:", "split: {web: {weight: 1, fail: {status: 503, share: 1%}}}, policy:"
+    )
+    mesh = parse_mesh(text, source="mesh.yaml")
+    assert remarks_on(mesh, transparent=True) == [
+        "mesh.yaml:2: services.web.split.web.fail: proxies do not do this yet: requests go on without it"
     ]
