@@ -51,6 +51,13 @@ class Match(NamedTuple):
     fields: tuple[Value, ...] = ()
     parameters: tuple[Value, ...] = ()
 
+    @property
+    def beginning(self) -> int | None:
+        """How many bytes of a path it means as its beginning; None: it means whole paths, or a pattern."""
+        if self.paths is Paths.ALL:
+            return 0
+        return len(self.path.encode()) if self.paths is Paths.BELOW else None
+
 
 EVERYTHING: Final = Match()
 

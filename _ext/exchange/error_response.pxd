@@ -1,4 +1,4 @@
-"""How the proxy answers in an endpoint's place: the one where faults become responses.
+"""How the proxy answers in an endpoint's place: the one where faults and redirects become responses.
 
 Linkerd's error table (its errors/respond): a status with a text, the same as gRPC's code and message, and
 for those who are told why, l5d-proxy-error and l5d-proxy-connection. What response_total says of it stands
@@ -6,7 +6,9 @@ beside them. """
 
 from libc.stdint cimport uint32_t
 from linkerd2_py._ext.core.fault cimport FaultKind
+from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.backend cimport Unavailable
+from linkerd2_py._ext.exchange.head cimport Head
 from linkerd2_py._ext.exchange.plan cimport Refusal
 from linkerd2_py._ext.exchange.stream cimport Stream
 from linkerd2_py._ext.metrics.http cimport ResponseError
@@ -18,14 +20,15 @@ cdef struct ErrorResponse:
     const char* text       # header-safe; borrowed from whoever made this, until it is sent
     size_t text_len
     ResponseError error    # the `error` label
+    Span location          # of a redirect, borrowed as `text` is; else empty. The client's business: no error
 
 # ---- what is answered to what
 
 cdef ErrorResponse response_to_fault(FaultKind kind) noexcept
 # `status` and `text` are the target's.
 cdef ErrorResponse response_to_unavailable(Unavailable why, int status, bytes text) noexcept
-# A route says so.
-cdef ErrorResponse response_to_refusal(Refusal refusal) noexcept
+# A route says so of this request; `status` 0: it does not. A location is in memory of its head.
+cdef ErrorResponse response_to_refusal(Refusal refusal, Head request) except *
 # Something was not there in time; `text` says what.
 cdef ErrorResponse response_to_timeout(bytes text) noexcept
 cdef ErrorResponse head_too_large() noexcept

@@ -14,9 +14,10 @@ from linkerd2_py._ext.exchange.backend cimport (
     UNAVAILABLE_SHED,
 )
 from linkerd2_py._ext.exchange.head cimport (
-    H_CONTENT_LENGTH, H_CONTENT_TYPE, H_DATE, H_GRPC_MESSAGE, H_GRPC_STATUS, H_L5D_PROXY_CONNECTION,
-    H_L5D_PROXY_ERROR, H_OTHER, HTTP_11, Head, drop_head, take_head,
+    FIELD_LOWER, H_CONTENT_LENGTH, H_CONTENT_TYPE, H_DATE, H_GRPC_MESSAGE, H_GRPC_STATUS,
+    H_L5D_PROXY_CONNECTION, H_L5D_PROXY_ERROR, H_OTHER, HTTP_11, Head, drop_head, take_head,
 )
+from linkerd2_py._ext.exchange.redirect cimport THERE, UNKNOWN, Redirect, Whither
 from linkerd2_py._ext.metrics.http cimport (
     ERROR_CONNECT, ERROR_CONNECT_TIMEOUT, ERROR_DENIED, ERROR_FAILFAST, ERROR_IDENTITY, ERROR_IO,
     ERROR_LOAD_SHED, ERROR_LOOP, ERROR_NO_ROUTE, ERROR_NONE, ERROR_PROTOCOL, ERROR_RESET, ERROR_TIMEOUT,
@@ -45,6 +46,8 @@ cdef ErrorResponse answer_of(int status, const char* text, bint close, ResponseE
     answer.text = text
     answer.text_len = strlen(text)
     answer.error = error
+    answer.location.ptr = ""
+    answer.location.len = 0
     return answer
 
 
@@ -60,9 +63,25 @@ cdef ErrorResponse response_to_unavailable(Unavailable why, int status, bytes te
     return answer_of(status, text, close, error_of_unavailable(why, status))
 
 
-cdef ErrorResponse response_to_refusal(Refusal refusal) noexcept:
-    cdef ResponseError error = error_of_unavailable(UNAVAILABLE_REJECTED, refusal.status)
-    return answer_of(refusal.status, refusal.text, False, error)
+cdef ErrorResponse response_to_refusal(Refusal refusal, Head request) except *:
+    cdef ResponseError error
+    if refusal.means():
+        error = error_of_unavailable(UNAVAILABLE_REJECTED, refusal.status)
+        return answer_of(refusal.status, refusal.text, False, error)
+    if refusal.redirect is None:
+        return answer_of(0, "", False, ERROR_NONE)
+    return response_to_redirect(refusal.redirect, request)
+
+
+cdef ErrorResponse response_to_redirect(Redirect redirect, Head request) except *:
+    """A redirect to where a request goes anyway is none, or its client would never get anywhere (Linkerd)."""
+    cdef ErrorResponse answer = answer_of(redirect.status, "redirected", False, ERROR_NONE)
+    cdef Whither whither = redirect.of(request, &answer.location)
+    if whither == UNKNOWN:
+        return answer_of(400, "the request names no host, and is redirected", False, ERROR_UNEXPECTED)
+    if whither != THERE:
+        answer.status = 0
+    return answer
 
 
 cdef ErrorResponse response_to_timeout(bytes text) noexcept:
@@ -124,7 +143,7 @@ cdef int grpc_status_of(int status) noexcept:
         return GRPC_DEADLINE_EXCEEDED
     if status == 403:
         return GRPC_PERMISSION_DENIED
-    if status == 404:
+    if status == 404 or 300 <= status < 400:
         return GRPC_NOT_FOUND
     if status == TOO_MANY_REQUESTS or status == 431:
         return GRPC_RESOURCE_EXHAUSTED
@@ -156,9 +175,11 @@ cdef int fill(Head head, const ErrorResponse* answer, bint is_grpc, bint informa
     elif answer.status == TOO_MANY_REQUESTS:
         # Limits are in whole requests a second: there is room for one before a second is over.
         head.add("retry-after", 11, "1", 1, H_OTHER, 0)
+    elif answer.location.len:
+        head.add("location", 8, answer.location.ptr, answer.location.len, H_OTHER, FIELD_LOWER)
     head.add("content-length", 14, "0", 1, H_CONTENT_LENGTH, 0)
     head.put("date", 4, date, put_http_date(date), H_DATE)
-    if informational and answer.text_len:
+    if informational and answer.text_len and answer.location.len == 0:
         head.put("l5d-proxy-error", 15, answer.text, answer.text_len, H_L5D_PROXY_ERROR)
     if informational and answer.close:
         head.add("l5d-proxy-connection", 20, "close", 5, H_L5D_PROXY_CONNECTION, 0)

@@ -35,7 +35,7 @@ from linkerd2_py._ext.exchange.observe cimport (
     END_ANSWERED, END_BROKEN, END_CANCELLED, END_FAILED, END_TUNNELLED, End, Seeker, tell_end, tell_request,
     tell_response, tell_trailers,
 )
-from linkerd2_py._ext.exchange.plan cimport Plan, ResponseClasses
+from linkerd2_py._ext.exchange.plan cimport Plan, Refusal, ResponseClasses
 from linkerd2_py._ext.exchange.retry cimport Conditions, Retry, holds
 from linkerd2_py._ext.exchange.stream cimport Stream
 from linkerd2_py._ext.exchange.translation cimport (
@@ -230,8 +230,8 @@ cdef class Exchange(Waiter):
     cdef int set_out(self) except -1:
         """Each try begins here."""
         cdef Plan plan = self.plan
-        if plan.refusal is not None and plan.refusal.means():
-            return self.fail(response_to_refusal(plan.refusal))
+        if plan.refusal is not None and self.refused(plan.refusal):
+            return 0
         return self.logical.choose(self) if plan.ways is None else self.take_way()
 
     cdef int take_way(self) except -1:
@@ -239,8 +239,8 @@ cdef class Exchange(Waiter):
         self.way = way
         if L5D_METRICS and way.metrics is not None:
             way.metrics.requests.count += 1
-        if way.refusal is not None and way.refusal.means():
-            return self.fail(response_to_refusal(way.refusal))
+        if way.refusal is not None and self.refused(way.refusal):
+            return 0
         if self.course is not None:
             self.edit_for(way)
         elif way.request_edits is not None:
@@ -271,6 +271,14 @@ cdef class Exchange(Waiter):
         self.logical = self.home
         self.home = None
         return self.router.leave_way(way)
+
+    cdef bint refused(self, Refusal refusal) except -1:
+        """Whether it is answered as a route says."""
+        cdef ErrorResponse answer = response_to_refusal(refusal, self.request)
+        if answer.status == 0:
+            return False
+        self.fail(answer)
+        return True
 
     cdef int take_requirement(self, Head head) except -1:
         """The application names who must answer (l5d-require-id); the header is for us alone. An empty one

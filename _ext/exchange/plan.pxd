@@ -3,6 +3,7 @@
 from cython cimport final
 from libc.stdint cimport uint32_t
 from linkerd2_py._ext.exchange.edits cimport Edits
+from linkerd2_py._ext.exchange.redirect cimport Redirect
 from linkerd2_py._ext.exchange.retry cimport Retry
 from linkerd2_py._ext.exchange.timeouts cimport Timeouts
 from linkerd2_py._ext.metrics.http cimport Classification, HttpMetrics
@@ -18,11 +19,13 @@ cdef class ResponseClasses:
 
 @final
 cdef class Refusal:
-    """What is answered where an endpoint's response would be. Immutable."""
-    cdef readonly int status
+    """What is answered where an endpoint's response would be: a failure to a share of requests, and to the
+    rest where else to ask. Immutable."""
+    cdef readonly int status          # 0: nothing fails
     cdef readonly bytes text          # header-safe
-    # How many of so many requests it means, drawn for each; `share` is at least `of`: all of them.
+    # How many of so many requests fail, drawn for each; `share` is at least `of`: all of them.
     cdef readonly uint32_t share, of
+    cdef readonly Redirect redirect   # owned; None: the rest goes on
     cdef bint means(self) noexcept
 
 cdef class Ways:

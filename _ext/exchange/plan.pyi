@@ -2,6 +2,7 @@ from collections.abc import Iterable
 
 from linkerd2_py._ext.exchange.edits import Edits
 from linkerd2_py._ext.exchange.observe import Observer
+from linkerd2_py._ext.exchange.redirect import Redirect
 from linkerd2_py._ext.exchange.retry import Retry
 from linkerd2_py._ext.exchange.timeouts import Timeouts
 from linkerd2_py._ext.metrics.http import HttpMetrics
@@ -14,8 +15,9 @@ class ResponseClasses:
     def __init__(self, *, told: int, failures: int) -> None: ...
 
 class Refusal:
-    """What is answered in an endpoint's place to `share` of `of` requests, drawn for each. ValueError for a
-    status that no final response has."""
+    """What is answered in an endpoint's place: `status` to `share` of `of` requests, drawn for each, and to
+    the rest `redirect`; where that is given, there may be no status, and none fails. ValueError for a status
+    that no final response has."""
 
     @property
     def status(self) -> int: ...
@@ -25,7 +27,17 @@ class Refusal:
     def share(self) -> int: ...
     @property
     def of(self) -> int: ...
-    def __init__(self, status: int, text: str, *, share: int = 1, of: int = 1) -> None: ...
+    @property
+    def redirect(self) -> Redirect | None: ...
+    def __init__(
+        self,
+        status: int = 0,
+        text: str = "",
+        *,
+        share: int = 1,
+        of: int = 1,
+        redirect: Redirect | None = None,
+    ) -> None: ...
 
 class Ways:
     """Where the requests of a route may go; see `exchange.ways`."""

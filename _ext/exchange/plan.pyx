@@ -30,10 +30,15 @@ cdef class ResponseClasses:
 
 
 cdef class Refusal:
-    def __init__(self, int status, str text not None, *, uint32_t share=1, uint32_t of=1):
-        if not 200 <= status < STATUSES or of == 0:
+    def __init__(
+        self, int status=0, str text not None="", *, uint32_t share=1, uint32_t of=1, Redirect redirect=None,
+    ):
+        if status == 0 and redirect is not None:
+            share = 0
+        elif not 200 <= status < STATUSES or of == 0:
             raise ValueError(f"Refusal: status {status}, {share} of {of} requests")
         self.status = status
+        self.redirect = redirect
         self.text = bytes(text.encode("ascii", "replace")).translate(SPACES)
         self.share = share
         self.of = of

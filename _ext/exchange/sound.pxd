@@ -13,6 +13,8 @@ from linkerd2_py._ext.exchange.head cimport Field, Head, Method
 # host, host:port or [v6]:port, without user information. The port may be empty ("name:" is valid, RFC 3986
 # 3.2.3), unless one is required.
 cdef bint is_authority(const char* p, const char* end, bint with_port) noexcept
+# The same without a port, and without the colon before one.
+cdef bint is_host(const char* p, const char* end) noexcept
 # Origin-form, or `*` for OPTIONS; never with a fragment. Bytes above ASCII pass as they came.
 cdef bint is_path(Span path, Method method) noexcept
 # The two that a proxy may be asked for; case does not matter.

@@ -41,6 +41,12 @@ cdef bint is_authority(const char* p, const char* end, bint with_port) noexcept:
     return is_port(stop + 1, end) or (stop + 1 == end and not with_port)
 
 
+cdef bint is_host(const char* p, const char* end) noexcept:
+    if not is_authority(p, end, False):
+        return False
+    return (end - 1)[0] == c"]" if p[0] == c"[" else memchr(p, c":", end - p) == NULL
+
+
 cdef bint is_port(const char* p, const char* end) noexcept:
     cdef int port = 0
     if p == end or end - p > 5 or skip_class(p, end, DIGIT) != end:

@@ -5,7 +5,8 @@ from typing import Any, TypeAlias
 
 from linkerd2_py._ext.exchange.edits import Edits
 from linkerd2_py._ext.exchange.observe import Observer
-from linkerd2_py._ext.exchange.plan import Plan
+from linkerd2_py._ext.exchange.plan import Plan, Refusal
+from linkerd2_py._ext.exchange.redirect import Redirect
 from linkerd2_py._ext.exchange.retry import Budget, Retry
 from linkerd2_py._ext.exchange.ways import Split
 from linkerd2_py._ext.io.loop import Loop
@@ -72,6 +73,15 @@ class Asked:
     def restore_response(self) -> int: ...
     def strip(self) -> int: ...
 
+def answer_refusal(
+    half: Half,
+    refusal: Refusal,
+    asked: Asked,
+    *,
+    grpc: bool = False,
+    informational: bool = False,
+) -> Said | None: ...
+def redirected(redirect: Redirect, asked: Asked) -> bytes | str: ...
 def sound_authority(text: bytes, *, with_port: bool = False) -> bool: ...
 def sound_path(text: bytes, method: bytes = b"GET") -> bool: ...
 def sound_scheme(text: bytes) -> bool: ...

@@ -15,7 +15,8 @@ from linkerd2_py._ext.exchange.course cimport Course, drop_course, take_course
 from linkerd2_py._ext.exchange.edits cimport Edits, undo
 from linkerd2_py._ext.exchange.error_response cimport (
     ErrorResponse, early_body_too_large, error_of_break, head_too_large, identity_not_met, request_refused,
-    response_to_fault, response_to_unavailable, send_error_response, send_error_trailers,
+    response_to_fault, response_to_refusal, response_to_unavailable, send_error_response,
+    send_error_trailers,
 )
 from linkerd2_py._ext.exchange.exchange cimport (
     ANSWERING, ASKING, FINDING, OVER, RESPONSE_DONE, RESPONSE_HEAD, RESPONSE_NONE, WAITING, Exchange, State,
@@ -29,7 +30,8 @@ from linkerd2_py._ext.exchange.observe cimport End, Observer
 from linkerd2_py._ext.exchange.orig_proto cimport (
     mark_request, mark_response, restore_request, restore_response, strip,
 )
-from linkerd2_py._ext.exchange.plan cimport Plan
+from linkerd2_py._ext.exchange.plan cimport Plan, Refusal
+from linkerd2_py._ext.exchange.redirect cimport Redirect
 from linkerd2_py._ext.exchange.retry cimport Budget, Retry, holds
 from linkerd2_py._ext.exchange.sound cimport (
     is_authority, is_path, is_scheme, is_sound_request, is_writable, settle_trailers,
@@ -295,6 +297,22 @@ cdef class Asked:
 
     def strip(self):
         return strip(self.head)
+
+
+def answer_refusal(
+    Half half not None, Refusal refusal not None, Asked asked not None, *, bint grpc=False,
+    bint informational=False,
+):
+    """As of a fault; None: it is not refused."""
+    cdef ErrorResponse answer = response_to_refusal(refusal, asked.head)
+    return say(half, answer, grpc, informational) if answer.status else None
+
+
+def redirected(Redirect redirect not None, Asked asked not None):
+    """Where to, or why not: `nowhere else`, `unknown`."""
+    cdef Span location
+    cdef int whither = <int> redirect.of(asked.head, &location)
+    return ("nowhere else", "unknown")[whither - 1] if whither else location.ptr[:location.len]
 
 
 def sound_authority(bytes text not None, *, bint with_port=False):

@@ -19,6 +19,7 @@ from linkerd2_py.proto.gen import http_types_pb2 as http_types
 
 _FOUND: Final = 302
 """What Gateway API says a redirect is."""
+_REDIRECTING: Final = frozenset({301, 302, 303, 307, 308})
 
 
 class RouteError(ValueError):
@@ -99,13 +100,16 @@ def response_header_modifier(found: HeaderModifier) -> http_route.ResponseHeader
 
 
 def redirect(found: Redirect) -> http_route.RequestRedirect:
-    """Raises `RouteError` for a path that cannot be one."""
+    """Raises `RouteError` for a path or a status that cannot be one."""
+    status = found.status or _FOUND
+    if status not in _REDIRECTING:
+        raise RouteError(f"no redirect has the status {status}")
     return http_route.RequestRedirect(
         scheme=_scheme(found.scheme) if found.scheme else None,
         host=found.hostname,
         path=_path_modifier(found) if found.path_kind else None,
         port=found.port,
-        status=found.status or _FOUND,
+        status=status,
     )
 
 
@@ -140,11 +144,12 @@ def _scheme(name: str) -> http_types.Scheme:
 
 
 def _path_modifier(found: Redirect) -> http_route.PathModifier:
-    if not found.path.startswith("/"):
-        raise RouteError(f"a redirect leads to a path that begins with /, not {found.path!r}")
-    if found.path_kind == "ReplaceFullPath":
-        return http_route.PathModifier(full=found.path)
-    return http_route.PathModifier(prefix=found.path)
+    full = found.path_kind == "ReplaceFullPath"
+    # Nothing in the place of a prefix is what a slash there is, to which proxies keep.
+    path = found.path if full else found.path or "/"
+    if not path.startswith("/"):
+        raise RouteError(f"a redirect leads to a path that begins with /, not {path!r}")
+    return http_route.PathModifier(full=path) if full else http_route.PathModifier(prefix=path)
 
 
 def _headers(found: tuple[tuple[str, str], ...]) -> http_types.Headers:

@@ -18,28 +18,21 @@ from linkerd2_py.proxy import matches
 from linkerd2_py.proxy.addresses import Authority, is_host_name, split_host_port
 from linkerd2_py.proxy.discovery import messages
 from linkerd2_py.proxy.discovery.failure_accrual import FailureAccrual, failure_accrual
-from linkerd2_py.proxy.discovery.modifiers import Modifiers, modifier
 from linkerd2_py.proxy.discovery.object_ref import ObjectRef, object_ref
 from linkerd2_py.proxy.discovery.outbound_routes import (
     Destination,
     HttpRoutes,
-    Injected,
     Routes,
     Rule,
 )
 from linkerd2_py.proxy.discovery.tries import Tries, tries
 from linkerd2_py.proxy.discovery.ways import Balanced, Direct, Refused, Way
+from linkerd2_py.proxy.filters import Filters, filters_of
 from linkerd2_py.proxy.policy.messages import reference, seconds
 
 _NO_ROUTE: Final = "no route matches"
 _NO_BACKEND: Final = "the route has no backend"
 _FORBIDDEN: Final = "outbound policy forbids it"
-_MODIFIED: Final = {
-    "request_header_modifier": "of_requests",
-    "response_header_modifier": "of_responses",
-}
-# What is answered to gRPC's codes; all others: 500.
-_STATUS_OF_CODE: Final = {4: 504, 5: 404, 7: 403, 8: 429, 14: 503}
 
 
 class ClientPolicy(NamedTuple):
@@ -66,7 +59,7 @@ class _Backend(NamedTuple):
     way: Way
     weight: int
     reference: meta.Metadata
-    modifiers: Modifiers
+    filters: Filters
     extras: tuple[str, ...]
 
 
@@ -78,8 +71,7 @@ class _Rule(NamedTuple):
     route: meta.Metadata
     means_all: bool
     backends: tuple[_Backend, ...]
-    injected: Injected | None
-    modifiers: Modifiers
+    filters: Filters
     tries: Tries
     way: Way | None
     extras: tuple[str, ...]
@@ -146,11 +138,10 @@ def _routes(protocol: Any, rules: tuple[_Rule, ...], *, parent: meta.Metadata) -
         Rule(
             object_ref(one.route),
             tuple(
-                Destination(each.way, each.weight, object_ref(each.reference), each.modifiers)
+                Destination(each.way, each.weight, object_ref(each.reference), each.filters)
                 for each in one.backends
             ),
-            injected=one.injected,
-            modifiers=one.modifiers,
+            filters=one.filters,
             tries=one.tries,
         )
         for one in rules
@@ -261,12 +252,12 @@ def _rules(routes: Iterable[Any]) -> Iterator[_Rule]:
 
 def _rule(route: meta.Metadata, rule: Any, *, means_all: bool) -> _Rule:
     backends = tuple(_backends(rule.backends))
-    injected, modifiers, extras = _filtered(rule.filters)
+    filters, extras = filters_of(rule.filters, forbidden=_FORBIDDEN)
     extras += [extra for one in backends for extra in one.extras]
-    way = _always(injected) or _way_of(backends)
+    way = _refused(filters) or _way_of(backends)
     extras = list(dict.fromkeys(extras))
     asked = tries(rule)
-    return _Rule(route, means_all, backends, injected, modifiers, asked, way, tuple(extras))
+    return _Rule(route, means_all, backends, filters, asked, way, tuple(extras))
 
 
 def _way_of(backends: tuple[_Backend, ...]) -> Way | None:
@@ -307,11 +298,9 @@ def _backend(message: Any, *, weight: int) -> _Backend:
     reference(backend.metadata)
     _check_resource(backend.metadata)
     seconds(backend.queue, "failfast_timeout")
-    injected, modifiers, extras = _filtered(message.filters)
-    if injected is not None and _always(injected) is None:
-        extras.append("failures of a share of one backend's requests")
-    way = _always(injected) or _way(backend)
-    return _Backend(way, weight, backend.metadata, modifiers, tuple(extras))
+    filters, extras = filters_of(message.filters, forbidden=_FORBIDDEN)
+    way = _refused(filters) or _way(backend)
+    return _Backend(way, weight, backend.metadata, filters, tuple(extras))
 
 
 def _way(backend: outbound.Backend) -> Way:
@@ -338,53 +327,12 @@ def _balanced(balancer: outbound.Backend.BalanceP2c) -> Authority:
     return Authority(host.lower(), port)
 
 
-def _filtered(filters: Iterable[Any]) -> tuple[Injected | None, Modifiers, list[str]]:
-    """What is refused, what is changed, and what is not done."""
-    found: Injected | None = None
-    modifiers = Modifiers()
-    extras = []
-    for one in filters:
-        kind = one.WhichOneof("kind")
-        if kind is None:
-            raise ValueError("a filter without a kind")
-        if kind in {"forbidden", "invalid"}:
-            injected = Injected(Refused(403, _FORBIDDEN))
-        elif kind == "failure_injector":
-            injected = _shared(one.failure_injector)
-        elif kind in _MODIFIED and getattr(modifiers, _MODIFIED[kind]) is None:
-            made, left_out = modifier(getattr(one, kind))
-            modifiers = modifiers._replace(**{_MODIFIED[kind]: made})
-            extras += left_out
-            continue
-        else:
-            extras.append(kind.replace("_", " "))
-            continue
-        if found is None or (_always(found) is None and _always(injected) is not None):
-            found = injected
-    return found, modifiers, extras
-
-
-def _shared(injector: Any) -> Injected:
-    ratio = injector.ratio
-    if not injector.HasField("ratio"):
-        return Injected(_injected(injector))
-    if not ratio.denominator:
-        raise ValueError("a failure for a share of no requests")
-    return Injected(_injected(injector), ratio.numerator, ratio.denominator)
-
-
-def _always(injected: Injected | None) -> Refused | None:
-    """What all requests are refused with."""
-    return injected.refused if injected is not None and injected.share >= injected.of else None
-
-
-def _injected(injector: Any) -> Refused:
-    if "status" in injector.DESCRIPTOR.fields_by_name:
-        status = injector.status
-        if not 200 <= status <= 599:
-            raise ValueError(f"a failure with status {status}")
-        return Refused(status, injector.message or _FORBIDDEN)
-    return Refused(_STATUS_OF_CODE.get(injector.code, 500), injector.message or _FORBIDDEN)
+def _refused(filters: Filters) -> Refused | None:
+    """What all requests are answered instead."""
+    injected = filters.injected
+    if injected is None or not injected.always:
+        return None
+    return Refused(injected.status, injected.text)
 
 
 def _check_resource(message: meta.Metadata) -> None:

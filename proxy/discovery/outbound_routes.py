@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from linkerd2_py.proxy.discovery.modifiers import UNCHANGED, Modifiers
 from linkerd2_py.proxy.discovery.object_ref import ObjectRef
 from linkerd2_py.proxy.discovery.tries import ONCE, Tries
-from linkerd2_py.proxy.discovery.ways import Refused, Way
+from linkerd2_py.proxy.discovery.ways import Way
+from linkerd2_py.proxy.filters import NO_FILTERS, Filters
 from linkerd2_py.proxy.matches import Step
 
 
@@ -19,15 +19,7 @@ class Destination(NamedTuple):
     way: Way
     weight: int
     backend: ObjectRef
-    modifiers: Modifiers = UNCHANGED
-
-
-class Injected(NamedTuple):
-    """What `share` of `of` requests are answered instead."""
-
-    refused: Refused
-    share: int = 1
-    of: int = 1
+    filters: Filters = NO_FILTERS
 
 
 class Rule(NamedTuple):
@@ -35,9 +27,23 @@ class Rule(NamedTuple):
 
     route: ObjectRef
     destinations: tuple[Destination, ...]
-    injected: Injected | None = None
-    modifiers: Modifiers = UNCHANGED
+    filters: Filters = NO_FILTERS
     tries: Tries = ONCE
+
+    @property
+    def replaces_beginning(self) -> bool:
+        """Whether requests of different conditions are treated differently."""
+        both = (self.filters, *(one.filters for one in self.destinations))
+        return any(one.replaces_beginning for one in both)
+
+    def at(self, beginning: int | None) -> Rule:
+        """For the requests of a condition that means such a beginning (`Filters.at`)."""
+        if not self.replaces_beginning:
+            return self
+        destinations = (
+            one._replace(filters=one.filters.at(beginning)) for one in self.destinations
+        )
+        return self._replace(filters=self.filters.at(beginning), destinations=tuple(destinations))
 
 
 class Routes(NamedTuple):

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from linkerd2_py._ext.exchange.edits import Edits
 from linkerd2_py._ext.exchange.plan import Plan, Refusal
 from linkerd2_py._ext.exchange.ways import Split
 from linkerd2_py._ext.exchange.ways import Way as EngineWay
@@ -19,7 +18,6 @@ from linkerd2_py._ext.policy.route_table import RouteTable
 from linkerd2_py._ext.route.target import Target
 from linkerd2_py.proxy.discovery.gently import gently
 from linkerd2_py.proxy.discovery.messages import Labels
-from linkerd2_py.proxy.discovery.modifiers import Modifier
 from linkerd2_py.proxy.discovery.outbound_routes import (
     Destination,
     HttpRoutes,
@@ -67,9 +65,13 @@ def leads_to(routes: HttpRoutes) -> set[Balanced | Direct]:
 
 
 def _rules(routes: Routes, patterns: Patterns, plan_of: PlanOf) -> Iterable[tuple[Condition, Plan]]:
-    plans = [plan_of(rule, routes) for rule in routes.rules]
+    plans: dict[tuple[int, int | None], Plan] = {}
     for step in routes.steps:
-        yield condition_of(step.match, patterns=patterns), plans[step.rule]
+        rule, beginning = routes.rules[step.rule], step.match.beginning
+        key = step.rule, beginning if rule.replaces_beginning else None
+        if key not in plans:
+            plans[key] = plan_of(rule.at(beginning), routes)
+        yield condition_of(step.match, patterns=patterns), plans[key]
 
 
 class RulePlans:
@@ -85,12 +87,10 @@ class RulePlans:
         """Of a rule of these routes."""
         labels = (*routes.parent.labels("parent"), *rule.route.names("route"))
         route = self._metrics(labels, routes)
-        refusal = None
-        if rule.injected is not None:
-            refused, share, of = rule.injected
-            refusal = Refusal(refused.status, refused.text, share=share, of=of)
+        refusal = rule.filters.refusal()
         if not rule.destinations:
-            return Plan(refusal=refusal or Refusal(*_NO_BACKEND), route=route)
+            nowhere = Split([EngineWay(refusal=Refusal(*_NO_BACKEND))])
+            return Plan(refusal=refusal, ways=nowhere, route=route)
         again = rule.tries.again
         ways = [
             self._way(
@@ -103,8 +103,8 @@ class RulePlans:
             refusal=refusal,
             ways=Split(ways),
             route=route,
-            request_edits=_edits(rule.modifiers.of_requests),
-            response_edits=_edits(rule.modifiers.of_responses),
+            request_edits=rule.filters.request_edits(),
+            response_edits=rule.filters.response_edits(),
             timeouts=rule.tries.limits.made(),
             retry=None if again is None else again.made(metrics=self._of_retries(labels, routes)),
             heeds_headers=rule.tries.heeds_headers,
@@ -128,11 +128,8 @@ class RulePlans:
         return EngineWay(
             self._target_of(way),
             weight=weight,
+            refusal=destination.filters.refusal(),
             metrics=metrics,
-            request_edits=_edits(destination.modifiers.of_requests),
-            response_edits=_edits(destination.modifiers.of_responses),
+            request_edits=destination.filters.request_edits(),
+            response_edits=destination.filters.response_edits(),
         )
-
-
-def _edits(said: Modifier | None) -> Edits | None:
-    return None if said is None else said.edits()

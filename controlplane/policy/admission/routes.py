@@ -127,7 +127,10 @@ def _check_filter(found: Field) -> None:
         full, prefix = path["replaceFullPath"], path["replacePrefixMatch"]
         if not full.is_said and not prefix.is_said:
             path.refuse("must say replaceFullPath or replacePrefixMatch")
-        (full if full.is_said else prefix).check(path_problem)
+        if full.is_said:
+            full.check(path_problem)
+        elif prefix.text():
+            prefix.check(path_problem)
 
 
 def _check_backends(rule: Field) -> None:

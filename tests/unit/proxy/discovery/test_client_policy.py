@@ -12,8 +12,8 @@ from linkerd2_py.proxy.discovery.client_policy import (
     client_policy,
 )
 from linkerd2_py.proxy.discovery.messages import Endpoint
-from linkerd2_py.proxy.discovery.outbound_routes import Injected
 from linkerd2_py.proxy.discovery.ways import Balanced, Direct, Refused
+from linkerd2_py.proxy.filters import Injected
 from tests.support import policy_stub as stub
 from tests.support.policy_stub import RECORDED, recorded_policy
 
@@ -127,7 +127,7 @@ def test_failures_may_happen_now_and_then() -> None:
     assert found.http == to("web")
     assert found.routes is not None
     (rule,) = found.routes.routes.rules
-    assert rule.injected == Injected(Refused(503, "outbound policy forbids it"), 1, 10)
+    assert rule.filters.injected == Injected(503, "outbound policy forbids it", 1, 10)
     assert found.ignored == ()
 
 

@@ -80,6 +80,7 @@ def filtered(kind: str, **said: Any) -> dict[str, Any]:
 
 
 REDIRECT = {"type": "ReplaceFullPath", "replaceFullPath": "/new"}
+STRIPPED = {"type": "ReplacePrefixMatch", "replacePrefixMatch": ""}
 
 TAKEN: list[tuple[str, Any]] = [
     (f"Server.{POLICY}", SERVER),
@@ -119,6 +120,7 @@ TAKEN: list[tuple[str, Any]] = [
     (f"HTTPRoute.{POLICY}", match(path={"type": "RegularExpression", "value": "a.*"})),
     (f"HTTPRoute.{POLICY}", {"parentRefs": [{**EGRESS, "port": 555}]}),
     (f"HTTPRoute.{POLICY}", filtered("RequestRedirect", requestRedirect={"path": REDIRECT})),
+    (f"HTTPRoute.{GATEWAY}", filtered("RequestRedirect", requestRedirect={"path": STRIPPED})),
     (f"HTTPRoute.{POLICY}", route(timeouts={"request": "3s", "backendRequest": "1s"})),
     (f"HTTPRoute.{POLICY}", route(backendRefs=[{"name": "web"}])),
     (f"HTTPRoute.{GATEWAY}", filtered("RequestMirror", requestMirror={"backendRef": {}})),

@@ -244,6 +244,8 @@ def test_filters_of_rules_and_of_backends() -> None:
     [
         HTTPRule(matches=EVERYTHING, filters=(UnsupportedFilter("URLRewrite"),)),
         HTTPRule(matches=EVERYTHING, filters=(Redirect(path_kind="ReplaceFullPath", path="x"),)),
+        HTTPRule(matches=EVERYTHING, filters=(Redirect(path_kind="ReplaceFullPath", path=""),)),
+        HTTPRule(matches=EVERYTHING, filters=(Redirect(hostname="a", status=200),)),
         HTTPRule(matches=(HTTPMatch(PathMatch("Exact", "x")),)),
         HTTPRule(matches=(HTTPMatch(PathMatch("Glob", "/x")),)),
     ],
@@ -253,6 +255,14 @@ def test_a_route_that_no_proxy_can_follow_is_left_out(rule: HTTPRule) -> None:
     assert names(policy(shop(broken, http_route("sound")))) == ["sound"]
     (route,) = http_routes(policy(shop(broken)))
     assert route.metadata.default == "http"
+
+
+def test_nothing_in_the_place_of_a_prefix_is_a_slash() -> None:
+    """A wire without a path would say that it stays."""
+    filters = (Redirect(path_kind="ReplacePrefixMatch"),)
+    route = replace(http_route(), rules=(HTTPRule(matches=EVERYTHING, filters=filters),))
+    (rule,) = http_routes(policy(shop(route)))[0].rules
+    assert rule.filters[0].redirect.path.prefix == "/"
 
 
 def test_further_routes_that_no_proxy_can_follow() -> None:

@@ -1,0 +1,142 @@
+"""What routes do to requests and responses themselves, of either direction: from the messages of policy to
+values, and from there to the engine's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
+
+from linkerd2_py._ext.exchange.edits import Edits
+from linkerd2_py._ext.exchange.plan import Refusal
+from linkerd2_py.proxy.modifiers import UNCHANGED, Modifier, Modifiers, modifier
+from linkerd2_py.proxy.redirects import Redirect, redirect
+
+_MODIFIED: Final = {
+    "request_header_modifier": "of_requests",
+    "response_header_modifier": "of_responses",
+}
+# What is answered to gRPC's codes; all others: 500.
+_STATUS_OF_CODE: Final = {4: 504, 5: 404, 7: 403, 8: 429, 14: 503}
+
+
+class Injected(NamedTuple):
+    """What `share` of `of` requests are answered instead."""
+
+    status: int
+    text: str
+    share: int = 1
+    of: int = 1
+
+    @property
+    def always(self) -> bool:
+        """Whether no request goes on."""
+        return self.share >= self.of
+
+
+_NO_BEGINNING: Final = Injected(
+    500, "a beginning is to be replaced, and the route means no beginning"
+)
+
+
+class Filters(NamedTuple):
+    """Of the requests that are left of the failures, those that lead elsewhere are redirected, and the rest
+    is changed.
+    """
+
+    injected: Injected | None = None
+    redirect: Redirect | None = None
+    modifiers: Modifiers = UNCHANGED
+
+    @property
+    def replaces_beginning(self) -> bool:
+        """Whether it matters which beginning of a path a condition means."""
+        path = None if self.redirect is None else self.redirect.path
+        return path is not None and path.of_beginning
+
+    def at(self, beginning: int | None) -> Filters:
+        """For the requests of a condition that means paths with a beginning of that length; None: it means
+        whole paths or a pattern, and what would replace a beginning fails.
+        """
+        if self.redirect is None:
+            return self
+        found = self.redirect.at(beginning)
+        if found is None:
+            return self._replace(injected=_NO_BEGINNING, redirect=None)
+        return self._replace(redirect=found)
+
+    def refusal(self) -> Refusal | None:
+        """Who is answered in an endpoint's place; None: nobody."""
+        made = None if self.redirect is None else self.redirect.engine()
+        if self.injected is not None:
+            status, text, share, of = self.injected
+            return Refusal(status, text, share=share, of=of, redirect=made)
+        return None if made is None else Refusal(redirect=made)
+
+    def request_edits(self) -> Edits | None:
+        """None: nothing is changed."""
+        return _edits(self.modifiers.of_requests)
+
+    def response_edits(self) -> Edits | None:
+        """None: nothing is changed."""
+        return _edits(self.modifiers.of_responses)
+
+
+NO_FILTERS: Final = Filters()
+
+
+def filters_of(messages: Iterable[Any], *, forbidden: str) -> tuple[Filters, list[str]]:
+    """Of a rule or a backend, and what is left out. `forbidden`: what failures say that have no words of
+    their own. ValueError for what cannot be done.
+    """
+    found = NO_FILTERS
+    left_out: list[str] = []
+    for one in messages:
+        kind = one.WhichOneof("kind")
+        if kind is None:
+            raise ValueError("a filter without a kind")
+        if kind in {"forbidden", "invalid"}:
+            found = _injecting(found, Injected(403, forbidden))
+        elif kind == "failure_injector":
+            found = _injecting(found, _injected(one.failure_injector, forbidden))
+        elif kind == "redirect" and found.redirect is None:
+            found = found._replace(redirect=redirect(one.redirect))
+        elif kind in _MODIFIED and getattr(found.modifiers, _MODIFIED[kind]) is None:
+            made, not_ours = modifier(getattr(one, kind))
+            modifiers = found.modifiers._replace(**{_MODIFIED[kind]: made})
+            found = found._replace(modifiers=modifiers)
+            left_out += not_ours
+        else:
+            left_out.append(f"another {kind.replace('_', ' ')}")
+    return found, left_out
+
+
+def _injecting(filters: Filters, more: Injected) -> Filters:
+    """The first, unless a later one means all."""
+    first = filters.injected
+    if first is None or (more.always and not first.always):
+        return filters._replace(injected=more)
+    return filters
+
+
+def _injected(injector: Any, forbidden: str) -> Injected:
+    status, text = _status(injector), injector.message or forbidden
+    if not injector.HasField("ratio"):
+        return Injected(status, text)
+    ratio = injector.ratio
+    if not ratio.denominator:
+        raise ValueError("a failure for a share of no requests")
+    return Injected(status, text, ratio.numerator, ratio.denominator)
+
+
+def _status(injector: Any) -> int:
+    if "status" not in injector.DESCRIPTOR.fields_by_name:
+        return _STATUS_OF_CODE.get(injector.code, 500)
+    status = int(injector.status)
+    if not 200 <= status <= 599:
+        raise ValueError(f"a failure with status {status}")
+    return status
+
+
+def _edits(said: Modifier | None) -> Edits | None:
+    return None if said is None else said.edits()
