@@ -11,6 +11,7 @@ from linkerd2_py._ext.exchange.edits import Edits
 from linkerd2_py._ext.exchange.plan import Refusal
 from linkerd2_py.proxy.modifiers import UNCHANGED, Modifier, Modifiers, modifier
 from linkerd2_py.proxy.redirects import Redirect, redirect
+from linkerd2_py.proxy.rewrites import Rewrite, rewrite
 
 _MODIFIED: Final = {
     "request_header_modifier": "of_requests",
@@ -41,29 +42,33 @@ _NO_BEGINNING: Final = Injected(
 
 class Filters(NamedTuple):
     """Of the requests that are left of the failures, those that lead elsewhere are redirected, and the rest
-    is changed.
+    is changed, and asks for something else.
     """
 
     injected: Injected | None = None
     redirect: Redirect | None = None
     modifiers: Modifiers = UNCHANGED
+    rewrite: Rewrite | None = None
 
     @property
     def replaces_beginning(self) -> bool:
         """Whether it matters which beginning of a path a condition means."""
-        path = None if self.redirect is None else self.redirect.path
-        return path is not None and path.of_beginning
+        paths = [one.path for one in (self.redirect, self.rewrite) if one is not None]
+        return any(path is not None and path.of_beginning for path in paths)
 
     def at(self, beginning: int | None) -> Filters:
         """For the requests of a condition that means paths with a beginning of that length; None: it means
         whole paths or a pattern, and what would replace a beginning fails.
         """
-        if self.redirect is None:
+        if not self.replaces_beginning:
             return self
-        found = self.redirect.at(beginning)
-        if found is None:
-            return self._replace(injected=_NO_BEGINNING, redirect=None)
-        return self._replace(redirect=found)
+        if beginning is None:
+            return Filters(_NO_BEGINNING)
+        redirect, rewrite = self.redirect, self.rewrite
+        return self._replace(
+            redirect=None if redirect is None else redirect.at(beginning),
+            rewrite=None if rewrite is None else rewrite.at(beginning),
+        )
 
     def refusal(self) -> Refusal | None:
         """Who is answered in an endpoint's place; None: nobody."""
@@ -75,11 +80,16 @@ class Filters(NamedTuple):
 
     def request_edits(self) -> Edits | None:
         """None: nothing is changed."""
-        return _edits(self.modifiers.of_requests)
+        modifier, rewrite = self.modifiers.of_requests, self.rewrite
+        if rewrite is None:
+            return None if modifier is None else modifier.edits()
+        path = None if rewrite.path is None else rewrite.path.engine()
+        return (modifier or Modifier()).edits(path=path, host=rewrite.host)
 
     def response_edits(self) -> Edits | None:
         """None: nothing is changed."""
-        return _edits(self.modifiers.of_responses)
+        modifier = self.modifiers.of_responses
+        return None if modifier is None else modifier.edits()
 
 
 NO_FILTERS: Final = Filters()
@@ -101,6 +111,8 @@ def filters_of(messages: Iterable[Any], *, forbidden: str) -> tuple[Filters, lis
             found = _injecting(found, _injected(one.failure_injector, forbidden))
         elif kind == "redirect" and found.redirect is None:
             found = found._replace(redirect=redirect(one.redirect))
+        elif kind == "url_rewrite" and found.rewrite is None:
+            found = found._replace(rewrite=rewrite(one.url_rewrite))
         elif kind in _MODIFIED and getattr(found.modifiers, _MODIFIED[kind]) is None:
             made, not_ours = modifier(getattr(one, kind))
             modifiers = found.modifiers._replace(**{_MODIFIED[kind]: made})
@@ -108,6 +120,8 @@ def filters_of(messages: Iterable[Any], *, forbidden: str) -> tuple[Filters, lis
             left_out += not_ours
         else:
             left_out.append(f"another {kind.replace('_', ' ')}")
+    if found.redirect is not None and found.rewrite is not None:
+        raise ValueError("what is redirected is not rewritten")
     return found, left_out
 
 
@@ -136,7 +150,3 @@ def _status(injector: Any) -> int:
     if not 200 <= status <= 599:
         raise ValueError(f"a failure with status {status}")
     return status
-
-
-def _edits(said: Modifier | None) -> Edits | None:
-    return None if said is None else said.edits()

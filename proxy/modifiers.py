@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from linkerd2_py._ext.exchange.edits import Edits
+from linkerd2_py._ext.exchange.new_path import NewPath as EngineNewPath
 from linkerd2_py.proto.gen import http_types_pb2 as http_types
 
 Fields = tuple[tuple[bytes, bytes], ...]
@@ -17,9 +18,9 @@ class Modifier(NamedTuple):
     set: Fields = ()
     remove: tuple[bytes, ...] = ()
 
-    def edits(self) -> Edits:
-        """For the engine."""
-        return Edits(add=self.add, set=self.set, remove=self.remove)
+    def edits(self, *, path: EngineNewPath | None = None, host: str = "") -> Edits:
+        """For the engine; of requests with what they ask for."""
+        return Edits(add=self.add, set=self.set, remove=self.remove, path=path, host=host.encode())
 
 
 class Modifiers(NamedTuple):

@@ -19,13 +19,9 @@ class NewPath(NamedTuple):
     of_beginning: bool = False
     cut: int = WHOLE
 
-    def at(self, beginning: int | None) -> NewPath | None:
-        """For requests of a condition that means paths with a beginning of that length (None: it means whole
-        paths, or a pattern). None: no beginning could be replaced.
-        """
-        if not self.of_beginning:
-            return self
-        return None if beginning is None else self._replace(cut=beginning)
+    def at(self, beginning: int) -> NewPath:
+        """For requests of a condition that means paths with a beginning of that length."""
+        return self._replace(cut=beginning) if self.of_beginning else self
 
     def engine(self) -> EngineNewPath:
         """ValueError for what is no path."""

@@ -22,12 +22,9 @@ class Redirect(NamedTuple):
     port: int = 0
     path: NewPath | None = None
 
-    def at(self, beginning: int | None) -> Redirect | None:
+    def at(self, beginning: int) -> Redirect:
         """As of a path (`NewPath.at`)."""
-        if self.path is None:
-            return self
-        path = self.path.at(beginning)
-        return None if path is None else self._replace(path=path)
+        return self if self.path is None else self._replace(path=self.path.at(beginning))
 
     def engine(self) -> EngineRedirect:
         """ValueError for what no client could be told."""

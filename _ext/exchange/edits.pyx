@@ -3,11 +3,14 @@
 
 import re
 
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+
 from linkerd2_py._ext.exchange.head cimport (
-    FIELD_DROPPED, FIELD_LOWER, FIELD_OF_WAY, H_CONNECTION, H_CONTENT_LENGTH, H_EXPECT, H_HOST,
-    H_HTTP2_SETTINGS, H_KEEP_ALIVE, H_PROXY_CONNECTION, H_TE, H_TRAILER, H_TRANSFER_ENCODING, H_UPGRADE,
-    L5D_FIELDS, Field, equals_lower, field_id,
+    FIELD_DROPPED, FIELD_LOWER, FIELD_OF_WAY, FORM_ABSOLUTE, FORM_ORIGIN, H_CONNECTION, H_CONTENT_LENGTH,
+    H_EXPECT, H_HOST, H_HTTP2_SETTINGS, H_KEEP_ALIVE, H_PROXY_CONNECTION, H_TE, H_TRAILER, H_TRANSFER_ENCODING,
+    H_UPGRADE, HTTP_2, L5D_FIELDS, METHOD_CONNECT, Field, equals_lower, field_id,
 )
+from linkerd2_py._ext.exchange.sound cimport is_host
 
 cdef object NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]{1,256}\Z")
 cdef object VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]{0,4096}\Z")
@@ -21,7 +24,13 @@ cdef enum:
 
 
 cdef class Edits:
-    def __init__(self, *, add=(), set=(), remove=()):
+    def __init__(self, *, add=(), set=(), remove=(), NewPath path=None, bytes host not None=b""):
+        cdef const char* start = host
+        if host and not is_host(start, start + len(host)):
+            raise ValueError(f"a rewrite to the host {host[:300]!r}")
+        self.path = path
+        self.host = host
+        self.rewrites = path is not None or len(host) > 0
         self.added = tuple([valued(name, value) for name, value in add])
         self.put = tuple([valued(name, value) for name, value in set])
         self.removed = tuple([named(name) for name in remove])
@@ -34,7 +43,25 @@ cdef class Edits:
             append(head, name, value, number, mark)
         for name in self.removed:
             drop(head, name, mark)
-        return 0
+        return self.rewrite(head) if self.rewrites else 0
+
+    cdef int rewrite(self, Head head) except -1:
+        """A target that names its authority, too, becomes a path, so that no two of them can differ."""
+        cdef bint absolute = head.form == FORM_ABSOLUTE
+        if head.method_id == METHOD_CONNECT:
+            return 0
+        if self.path is not None and head.path.len and head.path.ptr[0] == c"/":
+            head.path = self.path.of(head)
+        if PyBytes_GET_SIZE(self.host):
+            head.authority.ptr = PyBytes_AS_STRING(self.host)
+            head.authority.len = PyBytes_GET_SIZE(self.host)
+        head.target = head.path
+        if absolute:
+            head.form = FORM_ORIGIN
+        if head.version == HTTP_2 or head.authority.len == 0 or not (absolute or PyBytes_GET_SIZE(self.host)):
+            return 0
+        head.drop(H_HOST)
+        return head.add("Host", 4, head.authority.ptr, head.authority.len, H_HOST, 0)
 
 
 cdef int undo(Head head, int fields) noexcept:

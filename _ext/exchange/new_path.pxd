@@ -18,3 +18,5 @@ cdef class NewPath:
     # Both together begin with a slash where the request's path does. `text` is this object's, `rest` the
     # head's.
     cdef Halves halves(self, Head head) noexcept
+    # The same in one piece, in memory of the head.
+    cdef Span of(self, Head head) except *

@@ -4,7 +4,7 @@
 import re
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.string cimport memchr
+from libc.string cimport memchr, memcpy
 
 # What a request line may have, but for a fragment (`exchange/sound`).
 cdef object PATH = re.compile(rb"/[\x21\x22\x24-\x7e\x80-\xff]{0,4095}\Z")
@@ -35,6 +35,16 @@ cdef class NewPath:
             found.text.ptr = "/"
             found.text.len = 1
         return found
+
+    cdef Span of(self, Head head) except *:
+        cdef Halves halves = self.halves(head)
+        cdef Span path
+        cdef char* place
+        path.len = halves.text.len + halves.rest.len
+        path.ptr = place = head.alloc(path.len)
+        memcpy(place, halves.text.ptr, halves.text.len)
+        memcpy(place + halves.text.len, halves.rest.ptr, halves.rest.len)
+        return path
 
 
 cdef inline size_t path_length(Span path) noexcept:

@@ -267,6 +267,17 @@ cdef class Asked:
         return name_of(FORMS, self.head.form)
 
     @property
+    def path(self):
+        return self.head.path.ptr[:self.head.path.len]
+
+    @property
+    def authority(self):
+        return self.head.authority.ptr[:self.head.authority.len]
+
+    def edit(self, Edits edits not None):
+        edits.apply(self.head, 0)
+
+    @property
     def target(self):
         return self.head.target.ptr[:self.head.target.len]
 

@@ -101,6 +101,16 @@ class Redirect:
 
 
 @dataclass(frozen=True, slots=True)
+class Rewrite:
+    """What a request asks for on its way; kinds of paths as of a `Redirect`."""
+
+    hostname: str = ""
+    path_kind: str = ""
+    path: str = ""
+    type: ClassVar[str] = "URLRewrite"
+
+
+@dataclass(frozen=True, slots=True)
 class UnsupportedFilter:
     """One that no proxy of ours applies, by its type."""
 
@@ -119,7 +129,7 @@ class Failure:
     of: int = 1
 
 
-Filter = HeaderModifier | Redirect | Failure | UnsupportedFilter
+Filter = HeaderModifier | Redirect | Rewrite | Failure | UnsupportedFilter
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from linkerd2_py.controlplane.mesh.routes import (
     HTTPMatch,
     PathMatch,
     Redirect,
+    Rewrite,
     ValueMatch,
 )
 from linkerd2_py.proto.gen import grpc_route_pb2 as grpc_route
@@ -120,6 +121,12 @@ def failing_share(found: Failure) -> http_route.Ratio | None:
     return http_route.Ratio(numerator=found.share, denominator=found.of)
 
 
+def rewrite(found: Rewrite) -> http_route.UrlRewrite:
+    """Raises `RouteError` for a path that cannot be one."""
+    path = _path_modifier(found) if found.path_kind else None
+    return http_route.UrlRewrite(host=found.hostname, path=path)
+
+
 def hosts(hostnames: tuple[str, ...]) -> list[http_route.HostMatch]:
     """Names, of which `*.` stands for any that end in the rest."""
     return [_host(one) for one in hostnames]
@@ -143,12 +150,12 @@ def _scheme(name: str) -> http_types.Scheme:
     return http_types.Scheme(unregistered=name)
 
 
-def _path_modifier(found: Redirect) -> http_route.PathModifier:
+def _path_modifier(found: Redirect | Rewrite) -> http_route.PathModifier:
     full = found.path_kind == "ReplaceFullPath"
     # Nothing in the place of a prefix is what a slash there is, to which proxies keep.
     path = found.path if full else found.path or "/"
     if not path.startswith("/"):
-        raise RouteError(f"a redirect leads to a path that begins with /, not {path!r}")
+        raise RouteError(f"a new path begins with /, not {path!r}")
     return http_route.PathModifier(full=path) if full else http_route.PathModifier(prefix=path)
 
 

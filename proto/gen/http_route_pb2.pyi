@@ -107,6 +107,14 @@ class PathModifier(_message.Message):
     prefix: str
     def __init__(self, full: _Optional[str] = ..., prefix: _Optional[str] = ...) -> None: ...
 
+class UrlRewrite(_message.Message):
+    __slots__ = ("host", "path")
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    host: str
+    path: PathModifier
+    def __init__(self, host: _Optional[str] = ..., path: _Optional[_Union[PathModifier, _Mapping]] = ...) -> None: ...
+
 class HttpFailureInjector(_message.Message):
     __slots__ = ("status", "message", "ratio")
     STATUS_FIELD_NUMBER: _ClassVar[int]

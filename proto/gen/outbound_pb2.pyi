@@ -17,14 +17,16 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class TrafficSpec(_message.Message):
-    __slots__ = ("source_workload", "addr", "authority")
+    __slots__ = ("source_workload", "addr", "authority", "rewrites")
     SOURCE_WORKLOAD_FIELD_NUMBER: _ClassVar[int]
     ADDR_FIELD_NUMBER: _ClassVar[int]
     AUTHORITY_FIELD_NUMBER: _ClassVar[int]
+    REWRITES_FIELD_NUMBER: _ClassVar[int]
     source_workload: str
     addr: _net_pb2.TcpAddress
     authority: str
-    def __init__(self, source_workload: _Optional[str] = ..., addr: _Optional[_Union[_net_pb2.TcpAddress, _Mapping]] = ..., authority: _Optional[str] = ...) -> None: ...
+    rewrites: bool
+    def __init__(self, source_workload: _Optional[str] = ..., addr: _Optional[_Union[_net_pb2.TcpAddress, _Mapping]] = ..., authority: _Optional[str] = ..., rewrites: _Optional[bool] = ...) -> None: ...
 
 class OutboundPolicy(_message.Message):
     __slots__ = ("protocol", "metadata")
@@ -112,16 +114,18 @@ class HttpRoute(_message.Message):
         allow_l5d_request_headers: bool
         def __init__(self, matches: _Optional[_Iterable[_Union[_http_route_pb2.HttpRouteMatch, _Mapping]]] = ..., filters: _Optional[_Iterable[_Union[HttpRoute.Filter, _Mapping]]] = ..., backends: _Optional[_Union[HttpRoute.Distribution, _Mapping]] = ..., requestTimeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., timeouts: _Optional[_Union[_http_route_pb2.Timeouts, _Mapping]] = ..., retry: _Optional[_Union[HttpRoute.Retry, _Mapping]] = ..., allow_l5d_request_headers: _Optional[bool] = ...) -> None: ...
     class Filter(_message.Message):
-        __slots__ = ("failure_injector", "request_header_modifier", "redirect", "response_header_modifier")
+        __slots__ = ("failure_injector", "request_header_modifier", "redirect", "response_header_modifier", "url_rewrite")
         FAILURE_INJECTOR_FIELD_NUMBER: _ClassVar[int]
         REQUEST_HEADER_MODIFIER_FIELD_NUMBER: _ClassVar[int]
         REDIRECT_FIELD_NUMBER: _ClassVar[int]
         RESPONSE_HEADER_MODIFIER_FIELD_NUMBER: _ClassVar[int]
+        URL_REWRITE_FIELD_NUMBER: _ClassVar[int]
         failure_injector: _http_route_pb2.HttpFailureInjector
         request_header_modifier: _http_route_pb2.RequestHeaderModifier
         redirect: _http_route_pb2.RequestRedirect
         response_header_modifier: _http_route_pb2.ResponseHeaderModifier
-        def __init__(self, failure_injector: _Optional[_Union[_http_route_pb2.HttpFailureInjector, _Mapping]] = ..., request_header_modifier: _Optional[_Union[_http_route_pb2.RequestHeaderModifier, _Mapping]] = ..., redirect: _Optional[_Union[_http_route_pb2.RequestRedirect, _Mapping]] = ..., response_header_modifier: _Optional[_Union[_http_route_pb2.ResponseHeaderModifier, _Mapping]] = ...) -> None: ...
+        url_rewrite: _http_route_pb2.UrlRewrite
+        def __init__(self, failure_injector: _Optional[_Union[_http_route_pb2.HttpFailureInjector, _Mapping]] = ..., request_header_modifier: _Optional[_Union[_http_route_pb2.RequestHeaderModifier, _Mapping]] = ..., redirect: _Optional[_Union[_http_route_pb2.RequestRedirect, _Mapping]] = ..., response_header_modifier: _Optional[_Union[_http_route_pb2.ResponseHeaderModifier, _Mapping]] = ..., url_rewrite: _Optional[_Union[_http_route_pb2.UrlRewrite, _Mapping]] = ...) -> None: ...
     class Distribution(_message.Message):
         __slots__ = ("empty", "first_available", "random_available")
         class Empty(_message.Message):

@@ -299,6 +299,9 @@ def _backend(message: Any, *, weight: int) -> _Backend:
     _check_resource(backend.metadata)
     seconds(backend.queue, "failfast_timeout")
     filters, extras = filters_of(message.filters, forbidden=_FORBIDDEN)
+    if filters.rewrite is not None:
+        # What one way has changed of a request, another could not take back.
+        raise ValueError("a rewrite of what comes to one backend")
     way = _refused(filters) or _way(backend)
     return _Backend(way, weight, backend.metadata, filters, tuple(extras))
 

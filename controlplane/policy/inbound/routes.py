@@ -19,6 +19,7 @@ from linkerd2_py.controlplane.mesh.routes import (
     HTTPRoute,
     HTTPRule,
     Redirect,
+    Rewrite,
     Route,
     UnsupportedFilter,
 )
@@ -138,7 +139,7 @@ def _http_filter(found: Filter) -> inbound.HttpRoute.Filter | None:
             return inbound.HttpRoute.Filter(redirect=redirect(found))
         case Failure():
             raise RouteError("requests are made to fail on their way out, not where they arrive")
-        case UnsupportedFilter():
+        case Rewrite() | UnsupportedFilter():
             raise RouteError(f"no proxy applies the filter {found.type}")
     return None
 
@@ -163,7 +164,7 @@ def _grpc_filter(found: Filter) -> inbound.GrpcRoute.Filter | None:
     match found:
         case HeaderModifier(of="request"):
             return inbound.GrpcRoute.Filter(request_header_modifier=request_header_modifier(found))
-        case Redirect() | Failure() | UnsupportedFilter():
+        case Redirect() | Rewrite() | Failure() | UnsupportedFilter():
             raise RouteError("no proxy applies this filter to gRPC")
     return None
 

@@ -56,7 +56,7 @@ class Policies:
     def __init__(self, mesh: Mesh, *, cluster: Cluster) -> None:
         self._mesh = mesh
         self._cluster = cluster
-        self._encoded: dict[tuple[Found, str], bytes] = {}
+        self._encoded: dict[tuple[Found, str, bool], bytes] = {}
 
     def changed(self) -> None:
         """Take nothing for granted that was made before."""
@@ -71,10 +71,10 @@ class Policies:
         """What holds now."""
         found = resolve(question, mesh=self._mesh, cluster=self._cluster)
         topics = frozenset(self._topics(question, found))
-        return Policy(self._shared(found, question.namespace) if found else b"", topics)
+        return Policy(self._shared(found, question) if found else b"", topics)
 
-    def _shared(self, found: Found, namespace: str) -> bytes:
-        seen_by = (found, self._view(found, namespace))
+    def _shared(self, found: Found, question: Question) -> bytes:
+        seen_by = found, self._view(found, question.namespace), question.rewrites
         encoded = self._encoded.get(seen_by)
         if encoded is None:
             if len(self._encoded) >= _MOST_SHARED:
@@ -91,10 +91,14 @@ class Policies:
         routes = self._mesh.routes_of(found.object)
         return namespace if any(route.namespace == namespace for route in routes) else ""
 
-    def _encode(self, found: Found, namespace: str) -> bytes:
+    def _encode(self, found: Found, namespace: str, rewrites: bool) -> bytes:  # noqa: FBT001
         if isinstance(found, Place):
             policy = place_policy(
-                found, namespace=namespace, mesh=self._mesh, cluster=self._cluster
+                found,
+                namespace=namespace,
+                rewrites=rewrites,
+                mesh=self._mesh,
+                cluster=self._cluster,
             )
         elif isinstance(found, Outside):
             policy = outside_policy(found)

@@ -11,6 +11,7 @@ from linkerd2_py.controlplane.mesh.routes import (
     HTTPRoute,
     HTTPRule,
     Redirect,
+    Rewrite,
 )
 from linkerd2_py.controlplane.policy.outbound import annotated
 from linkerd2_py.controlplane.policy.outbound.annotated import Retry, Timeouts
@@ -32,6 +33,7 @@ from linkerd2_py.controlplane.policy.route_messages import (
     redirect,
     request_header_modifier,
     response_header_modifier,
+    rewrite,
 )
 from linkerd2_py.proto.gen import http_route_pb2 as http_route
 from linkerd2_py.proto.gen import outbound_pb2 as outbound
@@ -77,7 +79,7 @@ def _rule(
     limits = terms.timeouts if own == Timeouts() else own
     return outbound.HttpRoute.Rule(
         matches=[http_match(one) for one in rule.matches],
-        filters=[_filter(one) for one in rule.filters],
+        filters=[_rule_filter(one, terms) for one in rule.filters],
         backends=distribution(
             outbound.HttpRoute,
             terms.destinations(rule.backends),
@@ -95,6 +97,13 @@ def _backend_filters(found: Destination) -> list[outbound.HttpRoute.Filter]:
     if found.problem:
         return [_injector(500, found.problem)]
     return [_filter(one) for one in found.declared.filters]
+
+
+def _rule_filter(found: Filter, terms: Terms) -> outbound.HttpRoute.Filter:
+    """Requests go unchanged past a proxy that does not know of rewrites: it gets no route that has some."""
+    if isinstance(found, Rewrite) and terms.rewrites:
+        return outbound.HttpRoute.Filter(url_rewrite=rewrite(found))
+    return _filter(found)
 
 
 def _filter(found: Filter) -> outbound.HttpRoute.Filter:

@@ -38,10 +38,13 @@ _DETECTED_WITHIN: Final = Duration(seconds=10)
 
 
 def place_policy(
-    place: Place, *, namespace: str, mesh: Mesh, cluster: Cluster
+    place: Place, *, namespace: str, rewrites: bool, mesh: Mesh, cluster: Cluster
 ) -> outbound.OutboundPolicy:
-    """Of a port of a service or an egress network, as clients of a namespace see it."""
-    routes = _Routes(terms_of(place, mesh=mesh, cluster=cluster), namespace)
+    """Of a port of a service or an egress network, as clients of a namespace see it; `rewrites`: those whose
+    proxies do what rewrites say.
+    """
+    terms = terms_of(place, mesh=mesh, cluster=cluster, rewrites=rewrites)
+    routes = _Routes(terms, namespace)
     return outbound.OutboundPolicy(
         protocol=_protocol(place.protocol, routes),
         metadata=reference(place.group, place.kind, *place.key, port=place.port),

@@ -47,10 +47,11 @@ Target = AddressTarget | NamedTarget
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a client of a namespace asks."""
+    """What a client of a namespace asks. `rewrites`: its proxy does what rewrites say."""
 
     target: Target
     namespace: str
+    rewrites: bool = False
 
 
 def parse_question(spec: outbound.TrafficSpec) -> Question:
@@ -62,7 +63,7 @@ def parse_question(spec: outbound.TrafficSpec) -> Question:
         raise InvalidTargetError("target is required")
     namespace = parse_workload(spec.source_workload).namespace
     target = _named(spec.authority) if asked == "authority" else _address(spec.addr)
-    return Question(target, namespace)
+    return Question(target, namespace, rewrites=spec.rewrites)
 
 
 def _address(found: net.TcpAddress) -> AddressTarget:

@@ -33,7 +33,7 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class Terms:
     """`default` is where goes what no route sends elsewhere; timeouts and retries are those of routes that
-    say none.
+    say none. `rewrites`: who asks does what rewrites say.
     """
 
     place: Place
@@ -45,13 +45,14 @@ class Terms:
     grpc_retry: Retry | None
     accrual: Accrual | None
     penalty: Penalty | None
+    rewrites: bool
 
     def destinations(self, backends: Iterable[Backend]) -> list[Destination]:
         """Where the backends of a rule lead."""
         return destinations(backends, place=self.place, mesh=self.mesh, penalty=self.penalty)
 
 
-def terms_of(place: Place, *, mesh: Mesh, cluster: Cluster) -> Terms:
+def terms_of(place: Place, *, mesh: Mesh, cluster: Cluster, rewrites: bool) -> Terms:
     """What it says that makes no sense counts as not said."""
     # Nothing outside is balanced, so that nothing could be counted there.
     penalty = None if place.is_egress else _said(place, annotated.penalty)
@@ -65,6 +66,7 @@ def terms_of(place: Place, *, mesh: Mesh, cluster: Cluster) -> Terms:
         grpc_retry=_said(place, annotated.grpc_retry),
         accrual=_said(place, annotated.accrual),
         penalty=penalty,
+        rewrites=rewrites,
     )
 
 

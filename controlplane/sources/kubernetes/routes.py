@@ -27,6 +27,7 @@ from linkerd2_py.controlplane.mesh.routes import (
     HTTPRule,
     PathMatch,
     Redirect,
+    Rewrite,
     Rule,
     TCPRoute,
     TLSRoute,
@@ -279,6 +280,8 @@ def _filter(found: Json) -> Filter:
             return _header_modifier(mapping(found, "responseHeaderModifier"), response=True)
         case "RequestRedirect":
             return _redirect(mapping(found, "requestRedirect"))
+        case "URLRewrite":
+            return _rewrite(mapping(found, "urlRewrite"))
         case other:
             return UnsupportedFilter(other)
 
@@ -296,14 +299,24 @@ def _headers(found: Json, field: str) -> tuple[tuple[str, str], ...]:
     return tuple((text(one, "name"), text(one, "value")) for one in items(found, field))
 
 
-def _redirect(found: Json) -> Redirect:
+def _rewrite(found: Json) -> Rewrite:
+    return Rewrite(text(found, "hostname"), *_new_path(found))
+
+
+def _new_path(found: Json) -> tuple[str, str]:
+    """Of which kind it is."""
     kind = text(found, "path", "type")
     full = kind == "ReplaceFullPath"
+    return kind, text(found, "path", "replaceFullPath" if full else "replacePrefixMatch")
+
+
+def _redirect(found: Json) -> Redirect:
+    kind, path = _new_path(found)
     return Redirect(
         scheme=text(found, "scheme"),
         hostname=text(found, "hostname"),
         path_kind=kind,
-        path=text(found, "path", "replaceFullPath" if full else "replacePrefixMatch"),
+        path=path,
         port=number(found, "port"),
         status=number(found, "statusCode"),
     )

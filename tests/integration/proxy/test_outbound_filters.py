@@ -7,6 +7,7 @@ import pytest
 
 from linkerd2_py.proto.gen import outbound_pb2 as outbound
 from tests.support import gateway_redirects, http2_script
+from tests.support.destination_messages import add
 from tests.support.gateway_policy import of_rules
 from tests.support.origin import Origin
 from tests.support.outbound_rig import V2, WEB, Rig, at, rig
@@ -228,3 +229,134 @@ async def test_a_redirect_that_cannot_be_is_a_policy_that_cannot_be_used(spoil: 
         got = await made.ask()
         assert got.startswith(b"HTTP/1.1 500 ")
         assert b"set-cookie" not in got
+
+
+# httproute-rewrite-path and httproute-rewrite-host of the Gateway API, derived anew.
+MODIFIED = {
+    "type": "RequestHeaderModifier",
+    "requestHeaderModifier": {
+        "set": [{"name": "X-Header-Set", "value": "set-overwrites-values"}],
+        "add": [
+            {"name": "X-Header-Add", "value": "header-val-1"},
+            {"name": "X-Header-Add-Append", "value": "header-val-2"},
+        ],
+        "remove": ["X-Header-Remove"],
+    },
+}
+PREFIX, FULL = gateway_redirects.prefix, gateway_redirects.full
+# What is meant, what is made of it, what is asked for, and what for then.
+REWRITES: list[tuple[str, dict[str, Any], str, str]] = [
+    ("/prefix/one", {"path": PREFIX("/one")}, "/prefix/one/two", "echo/one/two"),
+    ("/strip-prefix", {"path": PREFIX("/")}, "/strip-prefix/three", "echo/three"),
+    ("/strip-prefix", {"path": PREFIX("/")}, "/strip-prefix", "echo/"),
+    ("/nothing", {"path": PREFIX("")}, "/nothing?a=/b", "echo/?a=/b"),
+    ("/full/one", {"path": FULL("/one")}, "/full/one/two", "echo/one"),
+    ("/full/two", {"path": FULL("/two")}, "/full/two?a=b", "echo/two?a=b"),
+    ("/host/one", {"hostname": "one.example.org"}, "/host/one?a", "one.example.org/host/one?a"),
+    (
+        "/both",
+        {"hostname": "example.org", "path": PREFIX("/new")},
+        "/both/a?b",
+        "example.org/new/a?b",
+    ),
+]
+
+
+def rewriting(prefix: str, rewrite: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "matches": [{"path": {"type": "PathPrefix", "value": prefix}}],
+        "filters": [{"type": "URLRewrite", "urlRewrite": rewrite}, MODIFIED],
+        "backendRefs": [{"name": "v2", "port": 80}],
+    }
+
+
+@pytest.mark.parametrize("protocol", [HTTP1, HTTP2])
+async def test_rewrites_are_those_of_the_gateway_api(protocol: str) -> None:
+    rules = {prefix: rewriting(prefix, made) for prefix, made, _, _ in REWRITES}
+    async with rig(of_rules(*rules.values())) as made:
+        for _, _, path, _ in REWRITES:
+            fields = [("x-header-remove", "1"), ("x-header-set", "1"), ("x-header-add-append", "1")]
+            if protocol == HTTP1:
+                lines = "".join(f"{name}: {value}\r\n" for name, value in fields)
+                wire = f"GET {path} HTTP/1.1\r\nHost: echo\r\n{lines}Connection: close\r\n\r\n"
+                assert (await made.ask(wire.encode())).endswith(b"ok")
+                continue
+            head = [
+                (":method", "GET"),
+                (":scheme", "http"),
+                (":authority", "echo"),
+                (":path", path),
+            ]
+            (outcome,) = await http2_script.ask(made.proxy.static(), ([*head, *fields], b""))
+            assert outcome.body == b"ok"
+        heads = requests(made.v2)
+        assert [arrived(head) for head in heads] == [there for _, _, _, there in REWRITES]
+        for head in heads:
+            assert field(head, b"x-header-set") == b"set-overwrites-values"
+            assert field(head, b"x-header-add") == b"header-val-1"
+            assert head.lower().count(b"x-header-add-append: ") == 2
+            assert b"x-header-remove" not in head.lower()
+        assert not made.web.heads
+
+
+def arrived(head: bytes) -> str:
+    """What a server was asked for."""
+    line = head.split(b"\r\n")[0]
+    method, path, version = line.split(b" ")
+    assert (method, version) == (b"GET", b"HTTP/1.1")
+    return (field(head, b"host") + path).decode()
+
+
+async def test_a_server_of_http2_is_asked_for_what_the_route_says() -> None:
+    asked_for: list[dict[str, str]] = []
+
+    async def serve(link: http2_script.Link, _number: int) -> None:
+        link.send(http2_script.settings())
+        async for frame in link.frames():
+            if frame.kind == http2_script.HEADERS:
+                asked_for.append(dict(link.decoder.decode(frame.payload)))
+                link.answer(frame.stream)
+
+    rewrite = {"hostname": "example.org", "path": PREFIX("/new")}
+    async with (
+        http2_script.scripted(serve) as server,
+        rig(of_rules(rewriting("/a", rewrite))) as made,
+    ):
+        made.destination.endpoints[V2] = add(server.address)
+        assert await asked(made, HTTP2, host="echo", path="/a/b?c") == (200, "")
+    (found,) = asked_for
+    assert (found[":authority"], found[":path"]) == ("example.org", "/new/b?c")
+    assert "host" not in found
+
+
+async def test_a_request_with_a_whole_url_is_rewritten() -> None:
+    """And what is sent names one host."""
+    rule = rewriting("/", {"hostname": "example.org", "path": FULL("/new")})
+    async with rig(of_rules(rule)) as made:
+        got = await made.ask(
+            at("/a").replace(b"GET /", b"GET http://web/").replace(b": web", b": x")
+        )
+        assert got.endswith(b"ok")
+        assert [arrived(head) for head in made.v2.heads] == ["example.org/new"]
+        # By name it is the same.
+        url = "http://web.shop.svc.cluster.local/a"
+        made.policy.tell(WEB, of_rules(rule))
+        assert (await made.proxy.get(url)).endswith(b"ok")
+        assert [arrived(head) for head in made.v2.heads] == ["example.org/new"] * 2
+
+
+async def test_a_rewrite_for_one_backend_refuses_all() -> None:
+    """Our controller sends none, and without it requests would ask for what they must not."""
+    route = outbound_route(backend(WEB))
+    weighted = route.rules[0].backends.random_available.backends[0]
+    weighted.backend.filters.add().url_rewrite.host = "example.org"
+    async with rig(detected(WEB, route)) as made:
+        assert await made.status() == 500
+
+
+async def test_what_no_request_can_ask_for_is_a_policy_that_cannot_be_used() -> None:
+    route = outbound_route(backend(WEB))
+    route.rules[0].filters.add().url_rewrite.path.full = "/a HTTP/1.1\r\nx: y"
+    async with rig(detected(WEB, route)) as made:
+        assert await made.status() == 500
+        assert not made.web.heads

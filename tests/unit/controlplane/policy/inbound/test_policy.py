@@ -36,6 +36,7 @@ from linkerd2_py.controlplane.mesh.routes import (
     HTTPRule,
     PathMatch,
     Redirect,
+    Rewrite,
     UnsupportedFilter,
 )
 from linkerd2_py.controlplane.mesh.selector import Requirement, Selector
@@ -323,12 +324,13 @@ def test_filters_of_requests_are_said_and_those_of_responses_left_out() -> None:
     "route",
     [
         replace(ROUTE, rules=(HTTPRule(matches=(GET,), filters=(UnsupportedFilter("X"),)),)),
+        replace(ROUTE, rules=(HTTPRule(matches=(GET,), filters=(Rewrite("a.org"),)),)),
         replace(ROUTE, rules=(HTTPRule(matches=(HTTPMatch(PathMatch("Exact", "api")),)),)),
         replace(ROUTE, parents=(MINE, MINE._replace(namespace="other"))),
         replace(ROUTE, parents=(MINE._replace(group="example.com"),)),
         replace(ROUTE, namespace="other"),
     ],
-    ids=["filter", "path", "parent elsewhere", "another's Server", "of elsewhere"],
+    ids=["filter", "rewrite", "path", "parent elsewhere", "another's Server", "of elsewhere"],
 )
 def test_a_route_that_cannot_be_is_as_if_it_were_not_there(route: HTTPRoute) -> None:
     (said,) = answer(SERVER, route).protocol.http1.routes

@@ -15,6 +15,7 @@ from linkerd2_py.controlplane.mesh.routes import (
     HTTPRule,
     PathMatch,
     Redirect,
+    Rewrite,
     Rule,
     TCPRoute,
     TLSRoute,
@@ -242,7 +243,7 @@ def test_filters_of_rules_and_of_backends() -> None:
 @pytest.mark.parametrize(
     "rule",
     [
-        HTTPRule(matches=EVERYTHING, filters=(UnsupportedFilter("URLRewrite"),)),
+        HTTPRule(matches=EVERYTHING, filters=(UnsupportedFilter("RequestMirror"),)),
         HTTPRule(matches=EVERYTHING, filters=(Redirect(path_kind="ReplaceFullPath", path="x"),)),
         HTTPRule(matches=EVERYTHING, filters=(Redirect(path_kind="ReplaceFullPath", path=""),)),
         HTTPRule(matches=EVERYTHING, filters=(Redirect(hostname="a", status=200),)),
@@ -255,6 +256,36 @@ def test_a_route_that_no_proxy_can_follow_is_left_out(rule: HTTPRule) -> None:
     assert names(policy(shop(broken, http_route("sound")))) == ["sound"]
     (route,) = http_routes(policy(shop(broken)))
     assert route.metadata.default == "http"
+
+
+def test_only_who_rewrites_is_told_of_rewrites() -> None:
+    """Past any other proxy requests would go unchanged: it is as if the route were not there, as with
+    Linkerd's controller.
+    """
+    filters = (Rewrite("example.org", "ReplacePrefixMatch", "/new"), Rewrite(path="x"))
+    route = replace(http_route("new"), rules=(HTTPRule((backend("v2"),), EVERYTHING, filters),))
+    store = shop(route, http_route("rest", created=1))
+    assert names(policy(store)) == ["rest"]
+    found = policy(store, replace(at(), rewrites=True))
+    assert names(found) == ["new", "rest"]
+    both = [one.url_rewrite for one in http_routes(found)[0].rules[0].filters]
+    assert (both[0].host, both[0].path.prefix) == ("example.org", "/new")
+    assert (both[1].host, both[1].HasField("path")) == ("", False)
+
+
+@pytest.mark.parametrize(
+    "rewrite", [Rewrite(path_kind="ReplaceFullPath"), Rewrite("", "ReplacePrefixMatch", "x")]
+)
+def test_a_rewrite_to_what_is_no_path_is_left_out(rewrite: Rewrite) -> None:
+    broken = replace(http_route(), rules=(HTTPRule(matches=EVERYTHING, filters=(rewrite,)),))
+    assert names(policy(shop(broken), replace(at(), rewrites=True))) == [""]
+
+
+def test_no_backend_rewrites() -> None:
+    """What one way has changed of a request, another could not take back."""
+    to = replace(backend("v2"), filters=(Rewrite("example.org"),))
+    broken = replace(http_route(), rules=(HTTPRule((to,), EVERYTHING),))
+    assert names(policy(shop(broken), replace(at(), rewrites=True))) == [""]
 
 
 def test_nothing_in_the_place_of_a_prefix_is_a_slash() -> None:

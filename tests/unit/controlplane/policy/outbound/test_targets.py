@@ -51,6 +51,13 @@ def test_a_name_of_a_service(authority: str, port: int) -> None:
     assert parse_question(of_name(authority)).target == NamedTarget(Key("shop", "web"), port)
 
 
+def test_who_rewrites_says_so() -> None:
+    spec = of_name("web.shop.svc")
+    assert not parse_question(spec).rewrites
+    spec.rewrites = True
+    assert parse_question(spec).rewrites
+
+
 @pytest.mark.parametrize(
     "authority",
     ["db-0.db.shop.svc.cluster.local", "example.com:80", "10.96.0.10:80", "web..svc", "web.shop"],

@@ -53,6 +53,13 @@ def test_outbound_policies_are_a_namespaces() -> None:
     )
 
 
+@pytest.mark.parametrize("rewrites", [False, True])
+def test_what_the_asking_proxy_can_do_matters(rewrites: bool) -> None:
+    spec = outbound.TrafficSpec(source_workload='{"ns":"shop","pod":"x"}', rewrites=rewrites)
+    left = outbound.TrafficSpec.FromString(STANDING[WATCH].reduce(spec.SerializeToString()))
+    assert left.rewrites is rewrites
+
+
 @pytest.mark.parametrize("workload", ["", "x", "{}", "shop:web-1"])
 def test_a_workload_of_another_form_stays_as_it_is(workload: str) -> None:
     assert outbound_reduced(workload) == workload

@@ -12,6 +12,7 @@ from linkerd2_py.controlplane.mesh.routes import (
     HTTPMatch,
     PathMatch,
     Redirect,
+    Rewrite,
     RouteKey,
     UnsupportedFilter,
     ValueMatch,
@@ -135,14 +136,24 @@ def test_what_an_http_rule_does() -> None:
                 "statusCode": 301,
             },
         },
+        {
+            "type": "URLRewrite",
+            "urlRewrite": {
+                "hostname": "example.org",
+                "path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/new"},
+            },
+        },
         {"type": "URLRewrite", "urlRewrite": {}},
+        {"type": "ExtensionRef", "extensionRef": {}},
     ]
     rule = {"filters": filters, "timeouts": {"request": "1m2s500ms"}}
     (found,) = read_gateway_http_route(http(rule)).rules
     assert found.filters == (
         HeaderModifier("response", adds=(("a", "1"),), sets=(("b", "2"),), removes=("c",)),
         Redirect("https", "example.com", "ReplaceFullPath", "/new", 8443, 301),
-        UnsupportedFilter("URLRewrite"),
+        Rewrite("example.org", "ReplacePrefixMatch", "/new"),
+        Rewrite(),
+        UnsupportedFilter("ExtensionRef"),
     )
     assert found.timeout_ms == 62_500
 
