@@ -13,7 +13,7 @@ from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.head cimport Head
 from linkerd2_py._ext.exchange.observe cimport Seeker
 from linkerd2_py._ext.exchange.passage cimport Passage
-from linkerd2_py._ext.exchange.plan cimport Plan
+from linkerd2_py._ext.exchange.plan cimport Plan, Refusal
 from linkerd2_py._ext.exchange.stream cimport Dispatch, Peer, Stream
 from linkerd2_py._ext.io.actor cimport Actor
 from linkerd2_py._ext.io.address cimport Address
@@ -48,6 +48,8 @@ cdef class Waiter(Peer):
     cdef bint may_probe(self) noexcept
     cdef int on_backend(self, Backend backend) except -1
     cdef int on_unavailable(self, Unavailable why, int status, bytes text) except -1
+    # A route may answer it in the place of whoever it is for: whether it did.
+    cdef bint refused(self, Refusal refusal) except -1
     # The backend could not give a stream or a connection; nothing was written. The waiter decides whether
     # to choose again. FAULT_PROTOCOL with NGHTTP2_HTTP_1_1_REQUIRED: it has just been learned that the
     # backend speaks no HTTP/2 (http1_only).

@@ -18,6 +18,9 @@ cdef class Waiter(Peer):
     cdef int on_unavailable(self, Unavailable why, int status, bytes text) except -1:
         raise NotImplementedError("Waiter.on_unavailable")
 
+    cdef bint refused(self, Refusal refusal) except -1:
+        raise NotImplementedError("Waiter.refused")
+
     cdef int on_backend_failed(self, FaultKind kind, int code) except -1:
         raise NotImplementedError("Waiter.on_backend_failed")
 

@@ -7,8 +7,8 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 
 from linkerd2_py._ext.exchange.head cimport (
     FIELD_DROPPED, FIELD_LOWER, FIELD_OF_WAY, FORM_ABSOLUTE, FORM_ORIGIN, H_CONNECTION, H_CONTENT_LENGTH,
-    H_EXPECT, H_HOST, H_HTTP2_SETTINGS, H_KEEP_ALIVE, H_PROXY_CONNECTION, H_TE, H_TRAILER, H_TRANSFER_ENCODING,
-    H_UPGRADE, HTTP_2, L5D_FIELDS, METHOD_CONNECT, Field, equals_lower, field_id,
+    H_EXPECT, H_HOST, H_HTTP2_SETTINGS, H_KEEP_ALIVE, H_PROXY_CONNECTION, H_TE, H_TRAILER,
+    H_TRANSFER_ENCODING, H_UPGRADE, HTTP_2, L5D_FIELDS, METHOD_CONNECT, Field, equals_lower, field_id,
 )
 from linkerd2_py._ext.exchange.sound cimport is_host
 

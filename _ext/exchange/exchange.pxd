@@ -31,7 +31,7 @@ from linkerd2_py._ext.exchange.error_response cimport ErrorResponse
 from linkerd2_py._ext.exchange.head cimport Head
 from linkerd2_py._ext.exchange.kept cimport Kept
 from linkerd2_py._ext.exchange.observe cimport End
-from linkerd2_py._ext.exchange.plan cimport Plan, Refusal
+from linkerd2_py._ext.exchange.plan cimport Plan
 from linkerd2_py._ext.exchange.stream cimport Stream
 from linkerd2_py._ext.exchange.translation cimport Translation
 from linkerd2_py._ext.exchange.ways cimport Way
@@ -121,7 +121,6 @@ cdef class Exchange(Waiter):
     cdef int set_out(self) except -1
     cdef int edit_for(self, Way way) except -1
     cdef int take_way(self) except -1
-    cdef bint refused(self, Refusal refusal) except -1
     cdef int leave_way(self) except -1
     cdef int take_requirement(self, Head head) except -1
     # ---- its body, kept

@@ -273,7 +273,6 @@ cdef class Exchange(Waiter):
         return self.router.leave_way(way)
 
     cdef bint refused(self, Refusal refusal) except -1:
-        """Whether it is answered as a route says."""
         cdef ErrorResponse answer = response_to_refusal(refusal, self.request)
         if answer.status == 0:
             return False

@@ -1,15 +1,20 @@
+from linkerd2_py._ext.exchange.edits import Edits
+from linkerd2_py._ext.exchange.plan import Refusal
 from linkerd2_py._ext.metrics.series import Counter
 
 class Passage:
     """`refusal`: why requests of this route are not let in, None lets them in; `status` goes with it.
-    `limited`: the limits on the port's requests hold for these. `labels` are for their series, `requests`
-    counts them."""
+    `instead`: what those are answered that are let in, before limits are looked at; `edits`: what is changed
+    of those that go on. `limited`: the limits on the port's requests hold for these. `labels` are for their
+    series, `requests` counts them."""
 
     def __init__(
         self,
         *,
         refusal: str | None = None,
         status: int = 403,
+        instead: Refusal | None = None,
+        edits: Edits | None = None,
         limited: bool = True,
         labels: tuple[tuple[str, str], ...] = (),
         requests: Counter | None = None,

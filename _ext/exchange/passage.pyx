@@ -6,10 +6,14 @@ from linkerd2_py._ext.metrics.labels import make_labels
 
 cdef class Passage:
     def __init__(
-        self, *, str refusal=None, int status=403, bint limited=True, tuple labels=(), Counter requests=None,
+        self, *, str refusal=None, int status=403, Refusal instead=None, Edits edits=None, bint limited=True,
+        tuple labels=(), Counter requests=None,
     ):
         self.refusal = None if refusal is None else refusal.encode("ascii", "replace")
         self.status = status
+        self.instead = instead
+        self.edits = edits
+        self.plain = refusal is None and instead is None and edits is None
         self.limited = limited
         self.labels = make_labels(labels)
         self.requests = requests

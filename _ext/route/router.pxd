@@ -61,6 +61,8 @@ cdef class ConnectionRouter(Router):
     cdef uint64_t routed_version
     cdef Target by_authority(self, Head head)
     cdef bint let_in(self, Waiter exchange, Head head) except -1      # else it is answered
+    # Whether it is, by what policy says of its route; else it may be changed.
+    cdef bint answered(self, Waiter exchange, Head head, Passage passage) except -1
     cdef Plan plan_by_name(self, Head head)
     cdef RouteTable named_routes(self, Head head)
     cdef int forget(self) except -1   # without `fixed`: the next request's target is asked about anew

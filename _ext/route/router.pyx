@@ -108,8 +108,7 @@ cdef class ConnectionRouter(Router):
     cdef bint let_in(self, Waiter exchange, Head head) except -1:
         cdef Passage passage = self.permission.judge(head)
         cdef Limit limit
-        if passage.refusal is not None:
-            exchange.on_unavailable(UNAVAILABLE_DENIED, passage.status, passage.refusal)
+        if not passage.plain and self.answered(exchange, head, passage):
             return False
         if self.permission.limits and passage.limited:
             limit = take_from_all(self.permission.limits, self.loop.now)
@@ -118,6 +117,16 @@ cdef class ConnectionRouter(Router):
                 return False
         exchange.passage = passage
         return True
+
+    cdef bint answered(self, Waiter exchange, Head head, Passage passage) except -1:
+        if passage.refusal is not None:
+            exchange.on_unavailable(UNAVAILABLE_DENIED, passage.status, passage.refusal)
+            return True
+        if passage.instead is not None and exchange.refused(passage.instead):
+            return True
+        if passage.edits is not None:
+            passage.edits.apply(head, 0)
+        return False
 
     cdef Plan plan_for(self, Logical logical, Head head):
         if (<Target> logical).routes is not None:

@@ -14,6 +14,7 @@ from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.metrics.series import Counter
 from linkerd2_py._ext.route.client import Client, Permission
+from linkerd2_py.proxy.filters import NO_FILTERS, Filters
 from linkerd2_py.proxy.policy.limits import RateLimits
 from linkerd2_py.proxy.policy.server import PROBE, Labels, ServerPolicy, default
 from linkerd2_py.proxy.policy.verdict import NOTHING, Outcome, Refusal, Verdict, judge
@@ -82,11 +83,19 @@ class InboundPolicies:
         server = (*verdict.server.labels("srv"), ("srv_port", str(port)))
         counted = (("target_port", str(port)), *client.labels, *server)
         limits = verdict.rate_limit
+        otherwise = verdict.order.otherwise
+
+        def passage(number: int) -> Passage:
+            route, filters = verdict.order.cases[number]
+            return self._passage(verdict.outcomes[route], counted, server, filters)
+
         return Permission(
-            otherwise=self._passage(verdict.otherwise, counted, server),
+            otherwise=self._passage(
+                verdict.otherwise, counted, server, otherwise.filters if otherwise else NO_FILTERS
+            ),
             rules=verdict.order.rules,
-            routes=verdict.order.routes,
-            passage=lambda route: self._passage(verdict.outcomes[route], counted, server),
+            routes=verdict.order.numbers,
+            passage=passage,
             doubtful=self._passage(_DOUBTFUL, counted, server) if verdict.differs else None,
             limits=self._limits.of(limits, client, port, labels=counted) if limits else (),
             refuses_opaque=not verdict.opaque,
@@ -95,7 +104,10 @@ class InboundPolicies:
             on_terminated=lambda: self._counter("inbound_tcp_authz_terminate_total", counted).inc(),
         )
 
-    def _passage(self, outcome: Outcome, counted: Labels, server: Labels) -> Passage:
+    def _passage(
+        self, outcome: Outcome, counted: Labels, server: Labels, filters: Filters = NO_FILTERS
+    ) -> Passage:
+        """What routes do to requests, they do to those that are let in."""
         refusal = outcome.refusal
         granted = _granted(outcome)
         if outcome.route == NOTHING:
@@ -106,6 +118,8 @@ class InboundPolicies:
         return Passage(
             refusal=refusal.text if refusal else None,
             status=refusal.status if refusal else 0,
+            instead=None if refusal else filters.refusal(),
+            edits=None if refusal else filters.request_edits(),
             limited=outcome.route != PROBE,
             labels=(*server, *granted),
             requests=requests,

@@ -11,6 +11,7 @@ from linkerd2_py.proto.gen import inbound_pb2 as inbound
 from linkerd2_py.proto.gen import meta_pb2 as meta
 from linkerd2_py.proto.gen import net_pb2 as net
 from linkerd2_py.proxy.addresses import Network, unmapped
+from linkerd2_py.proxy.filters import NO_FILTERS, Filters, filters_of
 from linkerd2_py.proxy.matches import steps_of
 from linkerd2_py.proxy.policy.order import RouteOrder
 from linkerd2_py.proxy.policy.server import (
@@ -30,6 +31,7 @@ from linkerd2_py.proxy.policy.server import (
 )
 
 _MAPPED_BITS: Final = 96
+_FAILS: Final = "inbound policy lets it fail"
 
 
 def server(message: inbound.Server) -> ServerPolicy:
@@ -45,10 +47,15 @@ def server(message: inbound.Server) -> ServerPolicy:
         authorizations=_authorizations(message.authorizations),
         rate_limit=_rate_limit(message.protocol),
     )
-    routes = _messages(message.protocol)
-    if not routes:
+    messages = _messages(message.protocol)
+    if not messages:
         return found
-    return found._replace(routes=tuple(map(_route, routes)), order=RouteOrder(steps_of(routes)))
+    routes = [_route(one) for one in messages]
+    filters = tuple(one for _, of_rules in routes for one in of_rules)
+    filtered = filters if any(one != NO_FILTERS for one in filters) else ()
+    return found._replace(
+        routes=tuple(route for route, _ in routes), order=RouteOrder(steps_of(messages), filtered)
+    )
 
 
 def reference(message: meta.Metadata) -> Reference:
@@ -171,11 +178,15 @@ def packed_ip(ip: net.IPAddress) -> bytes:
 # ---- routes
 
 
-def _route(message: inbound.HttpRoute | inbound.GrpcRoute) -> Route:
+def _route(message: inbound.HttpRoute | inbound.GrpcRoute) -> tuple[Route, list[Filters]]:
+    """With the filters of each of its rules."""
     if not message.rules:
         raise ValueError("a route without rules")
-    return Route(
+    found = [filters_of(rule.filters, forbidden=_FAILS) for rule in message.rules]
+    left_out = dict.fromkeys(text for _, texts in found for text in texts)
+    route = Route(
         reference(message.metadata),
         authorizations=_authorizations(message.authorizations),
-        filtered=any(rule.filters for rule in message.rules),
+        left_out=tuple(left_out),
     )
+    return route, [filters for filters, _ in found]

@@ -179,7 +179,7 @@ class _PortFollower:
 def shortcomings(policy: ServerPolicy) -> list[str]:
     """What of a policy is not done, each with what is done instead."""
     return [
-        f"{route.reference}: its filters are not applied yet"
+        f"{route.reference}: left out: {', '.join(route.left_out)}"
         for route in policy.routes
-        if route.filtered
+        if route.left_out
     ]

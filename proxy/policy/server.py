@@ -107,13 +107,13 @@ class Authorization(NamedTuple):
 
 
 class Route(NamedTuple):
-    """A route of HTTP or gRPC with the authorizations that it adds. `filtered`: what it does to its requests
-    is not done.
+    """A route of HTTP or gRPC with the authorizations that it adds. `left_out`: what it would do to its
+    requests and does not.
     """
 
     reference: Reference
     authorizations: tuple[Authorization, ...] = ()
-    filtered: bool = False
+    left_out: tuple[str, ...] = ()
 
 
 DEFAULT_ROUTE: Final = Route(default("default"))

@@ -64,7 +64,7 @@ class Verdict(NamedTuple):
     def otherwise(self) -> Outcome:
         """Of requests for which no rule holds."""
         found = self.order.otherwise
-        return self.unrouted if found is None else self.outcomes[found]
+        return self.unrouted if found is None else self.outcomes[found.route]
 
     @property
     def differs(self) -> bool:

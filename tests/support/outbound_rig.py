@@ -41,7 +41,7 @@ class Rig:
         async def so() -> bool:
             return await self.status() == status
 
-        await eventually_async(so)
+        _: bool = await eventually_async(so)
 
     async def follows(self, path: str) -> None:
         """For what is no HTTP, which the policy leads there."""
@@ -49,7 +49,7 @@ class Rig:
         async def so() -> bool:
             return self.destination.count(path) == 1
 
-        await eventually_async(so)
+        _: bool = await eventually_async(so)
 
     def tell_profile(self) -> None:
         """As it is now."""
@@ -63,7 +63,7 @@ class Rig:
         async def so() -> bool:
             return len(other.heads) > before
 
-        await eventually_async(so)
+        _: bool = await eventually_async(so)
 
     async def reaches(self, other: Origin) -> None:
         """Requests arrive there."""
@@ -73,7 +73,7 @@ class Rig:
             await self.ask()
             return len(other.heads) > before
 
-        await eventually_async(so)
+        _: bool = await eventually_async(so)
 
 
 @asynccontextmanager

@@ -3,20 +3,19 @@
 Clients come from 127.0.0.2, of which policy knows nothing; from 127.0.0.1 the workload itself would come.
 """
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any
-
 import grpc
 import pytest
 
 from linkerd2_py.proto.gen import inbound_pb2 as inbound
-from tests.support.origin import Origin, origin
+from tests.support.inbound_rig import (
+    FROM_STRANGER,
+    NOBODY,
+    OTHER_STRANGER,
+    STRANGER,
+    rig,
+)
 from tests.support.policy_stub import (
     RECORDED,
-    PolicyStub,
     authz,
     default_route,
     recorded_server,
@@ -24,89 +23,7 @@ from tests.support.policy_stub import (
     route,
     server,
 )
-from tests.support.sidecar import InProcess, sidecar
-from tests.support.wait import eventually_async, within
-
-OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
-STRANGER, OTHER_STRANGER = "127.0.0.2", "127.0.0.3"
-FROM_STRANGER = authz("strangers", networks=["127.0.0.2/32"])
-NOBODY = authz("nobody", identities=["web.shop.serviceaccount.identity.linkerd.cluster.local"])
-
-
-class Connection:
-    """Of a client that keeps it."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-
-    async def ask(self, path: str = "/", *, method: str = "GET") -> int:
-        """The status of the answer."""
-        self.writer.write(f"{method} {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
-        async with within(10):
-            head = await self.reader.readuntil(b"\r\n\r\n")
-            length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
-            await self.reader.readexactly(length)
-        return int(head.split()[1])
-
-    async def is_over(self) -> bool:
-        """Whether the proxy ended it, in whatever way."""
-        try:
-            async with within(10):
-                return await self.reader.read(1) == b""
-        except ConnectionResetError:
-            return True
-
-
-@dataclass
-class Rig:
-    stub: PolicyStub
-    server: Origin
-    proxy: InProcess
-
-    @property
-    def port(self) -> int:
-        return self.server.address[1]
-
-    @asynccontextmanager
-    async def connection(self, source: str = STRANGER) -> AsyncIterator[Connection]:
-        door = self.proxy.static(direction="inbound")
-        reader, writer = await asyncio.open_connection(*door, local_addr=(source, 0))
-        try:
-            yield Connection(reader, writer)
-        finally:
-            writer.close()
-
-    async def status(self, path: str = "/", *, source: str = STRANGER, method: str = "GET") -> int:
-        """0: a reset, as opaque connections get that are not let in."""
-        try:
-            async with self.connection(source) as connection:
-                return await connection.ask(path, method=method)
-        except (ConnectionResetError, asyncio.IncompleteReadError):
-            return 0
-
-    async def becomes(self, status: int, path: str = "/", *, source: str = STRANGER) -> None:
-        async def so() -> bool:
-            return await self.status(path, source=source) == status
-
-        await eventually_async(so)
-
-    async def metrics(self) -> str:
-        return (await self.proxy.ask_admin("GET", "/metrics")).decode()
-
-
-@asynccontextmanager
-async def rig(answer: Any = None, *, default: str = "deny", **variables: str) -> AsyncIterator[Rig]:
-    async with origin(lambda _head, _body: OK) as workload, PolicyStub() as stub:
-        if answer is not None:
-            stub.ports[workload.address[1]] = answer
-        async with sidecar(
-            INBOUND_STATIC_PORTS=f"127.0.0.1:0=127.0.0.1:{workload.address[1]}",
-            INBOUND_IPS="127.0.0.1",
-            INBOUND_DEFAULT_POLICY=default,
-            **stub.variables(),
-            **variables,
-        ) as proxy:
-            yield Rig(stub, workload, proxy)
+from tests.support.wait import eventually_async
 
 
 async def test_the_controller_is_asked_in_the_workloads_name_and_its_answer_holds() -> None:
@@ -365,10 +282,10 @@ async def test_routes_are_matched_by_all_that_they_ask() -> None:
 
 async def test_what_is_not_done_is_said_with_its_route(caplog: pytest.LogCaptureFixture) -> None:
     asking = route("canary", FROM_STRANGER, path="/")
-    asking.rules[0].filters.add().redirect.port = 81
+    asking.rules[0].filters.add().request_header_modifier.remove.append("Host")
     async with rig(server(NOBODY, routes=[asking])) as made:
         await made.becomes(200)
-    assert "HTTPRoute canary: its filters are not applied yet" in caplog.text
+    assert "HTTPRoute canary: left out: host is not a route's to change" in caplog.text
 
 
 def limited(*, total: int = 0, identity: int = 0, name: str = "web") -> inbound.Server:

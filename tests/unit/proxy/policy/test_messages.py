@@ -7,6 +7,7 @@ import pytest
 from linkerd2_py.proto.gen import inbound_pb2 as inbound
 from linkerd2_py.proto.gen import meta_pb2 as meta
 from linkerd2_py.proxy.policy.messages import server
+from linkerd2_py.proxy.policy.order import Case
 from linkerd2_py.proxy.policy.server import (
     ANYBODY,
     DEFAULT_ROUTE,
@@ -98,8 +99,9 @@ def test_routes_are_numbered_in_the_order_of_their_conditions() -> None:
     ]
     found = server(stub.server(kind="http2", routes=routes))
     assert [one.reference.name for one in found.routes] == ["all", "api", "one"]
-    assert found.order.routes == (2, 1)
-    assert found.order.otherwise == 0
+    assert [one.route for one in found.order.cases] == [2, 1, 0]
+    assert found.order.numbers == (0, 1)
+    assert found.order.otherwise == Case(0)
 
 
 def test_the_same_answer_again_is_the_same_policy() -> None:

@@ -139,7 +139,7 @@ def test_what_is_open_to_everybody_stays_so() -> None:
         found = judge(policy.opened(["/live", "/ready"]), PLAIN, HERE)
         assert said(found.outcomes[0]) == "probe"
         assert found.outcomes[1].refusal is not None
-        assert found.order.routes[:2] == (0, 0)
+        assert found.order.numbers[:2] == (0, 0)
 
 
 @pytest.mark.parametrize(
