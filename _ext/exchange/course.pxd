@@ -51,6 +51,7 @@ cdef class Course:
     # Another try begins after so many ns.
     cdef int64_t pause(self) noexcept
     cdef int begin_try(self, int64_t now) noexcept
+    cdef int drop_held(self) except -1                             # idempotent
     # Who waited how long for what, as a client is told.
     cdef bytes text(self, Expiry expiry)
 

@@ -68,6 +68,12 @@ cdef class Course:
         self.left -= 1
         return 0
 
+    cdef int drop_held(self) except -1:
+        if self.held is not None:
+            drop_head(self.held)
+            self.held = None
+        return 0
+
     cdef bytes text(self, Expiry expiry):
         cdef int64_t limit = self.request_ns
         if expiry == EXPIRY_HEAD:
@@ -136,9 +142,7 @@ cdef int take_retry(Course course, Retry retry) noexcept:
 
 
 cdef int drop_course(Course course) except -1:
-    if course.held is not None:
-        drop_head(course.held)
-        course.held = None
+    course.drop_held()
     course.retry = None
     course.edits = None
     if shelf_keep(&resting, course, MAX_RESTING) and L5D_DEBUG:

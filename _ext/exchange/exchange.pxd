@@ -146,6 +146,7 @@ cdef class Exchange(Waiter):
     cdef bint awaits_trailers(self, Head head) noexcept
     cdef bint may_try_again(self, bint wanted) except -1
     cdef bint leads_somewhere(self) noexcept
+    cdef int forget_head(self) except -1
     cdef int try_again(self, bint ours) except -1
     cdef int begin_try(self) except -1
     cdef int let_pass(self) except -1

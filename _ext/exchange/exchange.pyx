@@ -599,6 +599,7 @@ cdef class Exchange(Waiter):
             self.note_failure(trailers)
         if self.course is not None and self.course.held is not None:
             if self.may_try_again(holds(&self.course.conditions, 0, self.grpc_status)):
+                self.client = None
                 return self.try_again(False)
             self.let_pass()
         if self.plan is not None:
@@ -626,6 +627,8 @@ cdef class Exchange(Waiter):
         hears_end(self)
         if self.over:
             return 0
+        if self.course is not None and self.course.held is not None:
+            self.forget_head()
         refused = refused or shows_http1(code)
         repeatable = refused or self.may_repeat(kind, code)
         self.accuse(self.weight_of_reset(kind, code, repeatable))
@@ -745,9 +748,7 @@ cdef class Exchange(Waiter):
     cdef int drop_client(self) except -1:
         """Before a response is the client's: what the endpoint goes on saying is for nobody."""
         cdef Stream client = self.client
-        if self.course.held is not None:
-            drop_head(self.course.held)
-            self.course.held = None
+        self.course.drop_held()
         self.client = None
         return 0 if client is None else client.reset(FAULT_LOCAL, RESET_CANCEL)
 
@@ -767,6 +768,9 @@ cdef class Exchange(Waiter):
             return True
         if not self.may_try_again(holds(&course.conditions, head.status, self.grpc_status)):
             return False
+        if head.end:
+            # It has nothing to be told: its connection is as good as before.
+            self.client = None
         self.try_again(False)
         return True
 
@@ -811,6 +815,15 @@ cdef class Exchange(Waiter):
         cdef Logical own = self.logical if self.home is None else self.home
         return own.is_ready() if self.plan.ways is None else (<Split> self.plan.ways).is_ready(own)
 
+    cdef int forget_head(self) except -1:
+        """A head came that is nobody's."""
+        self.course.drop_held()
+        self.status = 0
+        self.grpc_status = NO_GRPC_STATUS
+        self.blame = 0
+        self.hold_ns = 0
+        return 0
+
     cdef int try_again(self, bint ours) except -1:
         """What has come is not the client's: after a pause it is sent to a backend that is chosen anew."""
         cdef int64_t pause
@@ -822,12 +835,10 @@ cdef class Exchange(Waiter):
         self.way = None
         self.backend = None
         self.metrics = None
-        self.status = self.attempts = 0
-        self.grpc_status = NO_GRPC_STATUS
+        self.forget_head()
+        self.attempts = 0
         self.error = ERROR_NONE
         self.expiry = EXPIRY_NONE
-        self.blame = 0
-        self.hold_ns = 0
         self.latency = -1
         self.repeated = False
         self.fresh_since = 0

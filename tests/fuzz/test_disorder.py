@@ -15,9 +15,13 @@ from hpack import Encoder
 
 from linkerd2_py._ext.core import debug
 from linkerd2_py._ext.core.limits import Limits
+from linkerd2_py._ext.exchange.plan import Plan
+from linkerd2_py._ext.exchange.retry import Retry
+from linkerd2_py._ext.exchange.timeouts import Timeouts
 from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.metrics.registry import Registry
+from linkerd2_py._ext.policy.route_table import RouteTable
 from linkerd2_py._ext.pool.settings import PoolSettings
 from linkerd2_py._ext.route.endpoint_spec import EndpointSpec
 from tests.contract.http2.peers import (
@@ -163,10 +167,25 @@ class Agent:
         return wire
 
 
-def disorder(made: Engine, chance: random.Random, app: tuple[str, int]) -> None:
+AGAIN = Retry(
+    statuses=[(413, 413), (500, 599)],
+    codes=range(1, 17),
+    limit=3,
+    timeout_ns=200 * MS,
+    longest_pause_ns=30 * MS,
+    pause_ns=10 * MS,
+    jitter=1.0,
+)
+TIMES = Timeouts(request_ns=1500 * MS, response_ns=1000 * MS, idle_ns=500 * MS)
+
+
+def disorder(made: Engine, chance: random.Random, app: tuple[str, int], *, steered: bool) -> None:
     inbound = made.inbound(app)
     meshed, through_two = made.outbound(inbound, h2=True)
     plain, through_one = made.outbound(app)
+    if steered:
+        for target in (meshed, plain):
+            target.routes = RouteTable(otherwise=Plan(retry=AGAIN, timeouts=TIMES))
     doors = [through_two, through_one, inbound]
     agents: list[Agent] = []
     left, end = AGENTS, time.monotonic() + 120
@@ -192,8 +211,10 @@ def unused(made: Engine) -> bool:
     return sum(server.open_connections for server in made.servers) <= 1
 
 
+@pytest.mark.parametrize("steered", [False, True])
 @pytest.mark.parametrize("seed", range(4))
-def test_nothing_fails_and_nothing_is_left(seed: int) -> None:
+def test_nothing_fails_and_nothing_is_left(seed: int, *, steered: bool) -> None:
+    """`steered`: requests have a time, and are sent again."""
     chance = random.Random(seed)
     loop = Loop(io_uring=seed % 2 == 0, busy_wait=False)
     errors: list[str] = []
@@ -205,7 +226,7 @@ def test_nothing_fails_and_nothing_is_left(seed: int) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=256) as server:
         threading.Thread(target=accept, args=(server, chance), daemon=True).start()
         try:
-            disorder(made, chance, server.getsockname())
+            disorder(made, chance, server.getsockname(), steered=steered)
             assert loop.run_until(lambda: unused(made), 30), debug.counts()
         finally:
             server.shutdown(socket.SHUT_RDWR)
