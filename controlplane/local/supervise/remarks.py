@@ -13,13 +13,12 @@ _EVERYBODY_IS_AT: Final = ip_address("127.0.0.1")
 
 def remarks_on(mesh: MeshSpec, *, transparent: bool) -> list[str]:
     """A line each."""
-    found = [*mesh.remarks]
-    if not transparent:
-        named = [one for one in mesh.policies if isinstance(one, NetworkAuthentication)]
-        found += [
-            f"{one.name} lets in clients of other networks, and all are at {_EVERYBODY_IS_AT} here:"
-            " --transparent gives them addresses of their own"
-            for one in named
-            if not any(_EVERYBODY_IS_AT in network for network in one.networks)
-        ]
-    return found
+    if transparent:
+        return []
+    named = [one for one in mesh.policies if isinstance(one, NetworkAuthentication)]
+    return [
+        f"{one.name} lets in clients of other networks, and all are at {_EVERYBODY_IS_AT} here:"
+        " --transparent gives them addresses of their own"
+        for one in named
+        if not any(_EVERYBODY_IS_AT in network for network in one.networks)
+    ]

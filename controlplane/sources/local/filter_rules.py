@@ -7,18 +7,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Literal
 
-from linkerd2_py.controlplane.mesh.routes import Failure, Filter, HeaderModifier, Redirect
+from linkerd2_py.controlplane.mesh.routes import (
+    Failure,
+    Filter,
+    HeaderModifier,
+    HTTPMatch,
+    Redirect,
+    Rewrite,
+)
 from linkerd2_py.controlplane.policy.admission.notations import path_problem
 from linkerd2_py.controlplane.sources.local import notations
 from linkerd2_py.controlplane.sources.local.yaml_nodes import NodeReader, Spot
 
-OF_REQUESTS: Final = ("requestHeaders", "responseHeaders", "redirect", "fail")
+OF_REQUESTS: Final = ("requestHeaders", "responseHeaders", "rewrite", "redirect", "fail")
 """What a route may do."""
 OF_BACKENDS: Final = ("requestHeaders", "responseHeaders", "fail")
 """What may be done to the requests that go to one of its backends."""
-NOT_YET: Final = "proxies do not do this yet: requests go on without it"
-"""What is told of what proxies are told and leave out."""
 _CHANGES: Final = ("add", "set", "remove")
+OF_ARRIVALS: Final = ("requestHeaders", "redirect")
+"""What may be done to requests where they arrive."""
+_REWRITE: Final = ("host", "path", "prefix")
 _REDIRECT: Final = ("scheme", "host", "port", "path", "prefix", "status")
 _SCHEMES: Final = ("http", "https")
 _STATUSES: Final = ("301", "302", "303", "307", "308")
@@ -62,6 +70,7 @@ class FilterRules:
         found = (
             self._changes(entries, "requestHeaders", of="request"),
             self._response_changes(entries, grpc=grpc),
+            self._rewrite(entries, grpc=grpc) if "rewrite" in entries else None,
             self._redirect(entries["redirect"], grpc=grpc) if "redirect" in entries else None,
             self._failure(entries["fail"], grpc=grpc) if "fail" in entries else None,
         )
@@ -119,8 +128,6 @@ class FilterRules:
         if not {*self._reader.names(spot)} - {"status"}:
             where = ", ".join(word for word in _REDIRECT if word != "status")
             self._reader.refuse(spot, reason=f"must say where to: {where}")
-        if "path" in entries and "prefix" in entries:
-            self._reader.refuse(entries["prefix"], reason="a redirect has either path or prefix")
         path, kind = self._new_path(entries)
         return Redirect(
             scheme=self._word(entries, "scheme", _SCHEMES),
@@ -131,7 +138,30 @@ class FilterRules:
             status=int(self._word(entries, "status", _STATUSES) or 0),
         )
 
+    def _rewrite(self, fields: dict[str, Spot], *, grpc: bool) -> Rewrite | None:
+        spot = fields["rewrite"]
+        if grpc or "redirect" in fields:
+            what = "calls of gRPC keep" if grpc else "a request that is sent elsewhere keeps"
+            self._reader.refuse(spot, reason=f"{what} what is asked for")
+            return None
+        entries = self._reader.some(spot, allowed=_REWRITE)
+        path, kind = self._new_path(entries)
+        return Rewrite(self._host(entries["host"]) if "host" in entries else "", kind, path)
+
+    def check_beginnings(self, fields: dict[str, Spot], matches: tuple[HTTPMatch, ...]) -> None:
+        """What takes the place of the beginning of a path needs one that is meant."""
+        for word in ("redirect", "rewrite"):
+            prefix = self._reader.peek(fields[word], "prefix") if word in fields else None
+            whole = [one for one in matches if one.path and one.path.kind != "PathPrefix"]
+            if prefix is not None and whole:
+                reason = (
+                    "takes the place of what a path such as /old/* means, and match has another"
+                )
+                self._reader.refuse(prefix, reason=reason)
+
     def _new_path(self, entries: dict[str, Spot]) -> tuple[str, str]:
+        if "path" in entries and "prefix" in entries:
+            self._reader.refuse(entries["prefix"], reason="stands in the place of path: say either")
         for name, kind in (("path", "ReplaceFullPath"), ("prefix", "ReplacePrefixMatch")):
             if name in entries:
                 return self._checked(entries[name], path_problem), kind

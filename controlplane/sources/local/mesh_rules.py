@@ -97,7 +97,6 @@ class MeshRules:
             workloads=MappingProxyType(workloads),
             profiles=profiles,
             policies=policies,
-            remarks=self._reader.remarks(),
         )
 
     def _workload_spots(self, entries: Entries, *, root: Spot) -> Entries:

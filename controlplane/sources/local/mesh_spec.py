@@ -107,8 +107,6 @@ class MeshSpec:
     profiles: tuple[ServiceProfile, ...] = ()
     # Where requests go and who may make them: routes, Servers and what authorizes there.
     policies: tuple[MeshObject, ...] = ()
-    # What somebody should know who wrote it, though nothing is wrong; a line each.
-    remarks: tuple[str, ...] = ()
 
     @property
     def deployments(self) -> tuple[Workload, ...]:

@@ -25,7 +25,8 @@ from linkerd2_py.controlplane.mesh.routes import GATEWAY, POLICY, HTTPRoute, HTT
 from linkerd2_py.controlplane.mesh.selector import Selector
 from linkerd2_py.controlplane.mesh.status import Parent
 from linkerd2_py.controlplane.policy.admission.notations import cidr_of, identity_problem
-from linkerd2_py.controlplane.sources.local import notations
+from linkerd2_py.controlplane.sources.local import filter_rules, notations
+from linkerd2_py.controlplane.sources.local.filter_rules import FilterRules
 from linkerd2_py.controlplane.sources.local.match_rules import EVERYTHING, MatchRules
 from linkerd2_py.controlplane.sources.local.mesh_spec import (
     ServiceSpec,
@@ -37,7 +38,7 @@ from linkerd2_py.controlplane.sources.local.names import NameRules, is_label
 from linkerd2_py.controlplane.sources.local.yaml_nodes import NodeReader, Spot
 
 _POLICY: Final = ("allow", "audit", "rate", "routes")
-_ROUTE: Final = ("name", "match", "allow")
+_ROUTE: Final = ("name", "match", "allow", *filter_rules.OF_ARRIVALS)
 _CLIENT: Final = ("who", "from", "except")
 _RATE: Final = ("total", "each", "of")
 EVERYBODY: Final = "everybody"
@@ -87,6 +88,7 @@ class PolicyRules:
         self._accounts = sorted({one.service_account for one in workloads.values()})
         self._names = names
         self._match = MatchRules(reader)
+        self._filters = FilterRules(reader)
         self._guarded: dict[tuple[str, object], str] = {}
 
     def objects(self, service: ServiceSpec, spot: Spot) -> tuple[MeshObject, ...]:
@@ -310,12 +312,14 @@ class PolicyRules:
             default = f"{service.name}-in-{number}"
             name = self._names.given_route(entries, default=default, spot=each)
             matches = self._match.http(entries["match"]) if "match" in entries else EVERYTHING
+            self._filters.check_beginnings(entries, matches or EVERYTHING)
+            filters = self._filters.filters(entries, grpc=False)
             yield HTTPRoute(
                 namespace=self._namespace,
                 name=name,
                 parents=parents,
                 created=float(number),
-                rules=(HTTPRule(matches=matches or EVERYTHING),),
+                rules=(HTTPRule(matches=matches or EVERYTHING, filters=filters),),
             )
             allowed = self._allowed(entries["allow"]) if "allow" in entries else None
             if allowed and allowed.everybody:

@@ -11,7 +11,6 @@ from linkerd2_py.controlplane.mesh.objects import PortSpec
 from linkerd2_py.controlplane.mesh.routes import (
     CORE,
     Backend,
-    Failure,
     GRPCRoute,
     GRPCRule,
     HTTPRoute,
@@ -20,7 +19,7 @@ from linkerd2_py.controlplane.mesh.routes import (
 )
 from linkerd2_py.controlplane.mesh.status import Parent
 from linkerd2_py.controlplane.sources.local import filter_rules, limit_rules
-from linkerd2_py.controlplane.sources.local.filter_rules import NOT_YET, FilterRules, host_sound
+from linkerd2_py.controlplane.sources.local.filter_rules import FilterRules, host_sound
 from linkerd2_py.controlplane.sources.local.limit_rules import LimitRules
 from linkerd2_py.controlplane.sources.local.match_rules import EVERYTHING, MatchRules
 from linkerd2_py.controlplane.sources.local.mesh_spec import ServiceSpec
@@ -147,6 +146,7 @@ class RouteRules:
                 rules=(GRPCRule(backends, calls or (), filters),),
             )
         requests = self._match.http(fields["match"]) if "match" in fields else EVERYTHING
+        self._filters.check_beginnings(fields, requests or EVERYTHING)
         return HTTPRoute(
             namespace=self._namespace,
             name=name,
@@ -220,8 +220,6 @@ class RouteRules:
         filters = self._filters.filters(fields, grpc=grpc)
         if weight is None:
             return
-        if any(isinstance(one, Failure) and one.share < one.of for one in filters):
-            self._reader.note(fields["fail"], remark=NOT_YET)
         for one in self._backend(name, spot=spot):
             yield Backend(one.group, one.kind, one.namespace, one.name, one.port, weight, filters)
 

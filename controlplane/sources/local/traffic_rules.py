@@ -13,7 +13,6 @@ from typing import Final
 
 from linkerd2_py.controlplane.mesh.objects import MeshObject
 from linkerd2_py.controlplane.sources.local import limit_rules
-from linkerd2_py.controlplane.sources.local.filter_rules import NOT_YET
 from linkerd2_py.controlplane.sources.local.limit_rules import LimitRules
 from linkerd2_py.controlplane.sources.local.mesh_spec import ServiceSpec, WorkloadSpec
 from linkerd2_py.controlplane.sources.local.names import NameRules
@@ -23,8 +22,6 @@ from linkerd2_py.controlplane.sources.local.yaml_nodes import NodeReader, Spot
 
 OF_SERVICES: Final = ("routes", "split", *limit_rules.OF_SERVICES, "policy")
 """Fields of a service."""
-UNDONE: Final = ("redirect",)
-"""What proxies are told and do not do yet, of a route."""
 _OF_REQUESTS: Final = ("routes", "split", *limit_rules.OF_ROUTES)
 """What the routes of a profile would go before."""
 
@@ -61,7 +58,6 @@ class TrafficRules:
         for name, service in self._services.items():
             fields = entries.get(name, {})
             self._refuse_profiled(name, fields)
-            self._note_undone(fields)
             grpc = self._routes.has_grpc(fields)
             limits = self._limits.annotations(fields, http=not grpc, grpc=grpc)
             services[name] = replace(service, annotations=limits)
@@ -78,12 +74,3 @@ class TrafficRules:
             if word in fields:
                 reason = f"profiles.{name} goes before it: say all of it there, or all of it here"
                 self._reader.refuse(fields[word], reason=reason)
-
-    def _note_undone(self, fields: dict[str, Spot]) -> None:
-        """Nobody is to believe that something holds that does not."""
-        routes = self._reader.one_or_more(fields["routes"]) if "routes" in fields else []
-        said = [
-            spot for each in routes for word in UNDONE if (spot := self._reader.peek(each, word))
-        ]
-        for spot in said:
-            self._reader.note(spot, remark=NOT_YET)

@@ -47,7 +47,6 @@ class NodeReader:
 
     source: str
     problems: list[tuple[int, str]] = field(default_factory=list)
-    notes: list[tuple[int, str]] = field(default_factory=list)
 
     def refuse(self, spot: Spot, *, reason: str) -> None:
         """Note that what stands at `spot` is wrong."""
@@ -56,14 +55,6 @@ class NodeReader:
     def messages(self) -> tuple[str, ...]:
         """All problems in the order of their lines."""
         return tuple(message for _, message in sorted(self.problems, key=lambda item: item[0]))
-
-    def note(self, spot: Spot, *, remark: str) -> None:
-        """Say something about what stands at `spot` and is not wrong."""
-        self.notes.append((spot.line, f"{self.source}:{spot.line}: {spot.path}: {remark}"))
-
-    def remarks(self) -> tuple[str, ...]:
-        """All notes in the order of their lines."""
-        return tuple(message for _, message in sorted(self.notes, key=lambda item: item[0]))
 
     def is_mapping(self, spot: Spot) -> bool:
         """Whether a mapping stands there, whatever is in it."""

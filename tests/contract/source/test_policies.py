@@ -148,12 +148,13 @@ async def test_policies(path: Path, tell: Any) -> None:
     policy = Policy(told.store, settings=Settings(), metrics=CollectorRegistry())
     lines: list[str] = []
     for name, port in (("web", 80), ("feed", 90)):
-        question = Question(NamedTarget(Key(NAMESPACE, name), port), NAMESPACE)
+        question = Question(NamedTarget(Key(NAMESPACE, name), port), NAMESPACE, rewrites=True)
         named = await policy.outbound.now(question)
         lines += _written(f"{name}:{port}", named, outbound.OutboundPolicy())
         if told.by_address:
             address = AddressTarget(IPv4Address(IPS[name]), port)
-            assert await policy.outbound.now(Question(address, NAMESPACE)) == named
+            asked = Question(address, NAMESPACE, rewrites=True)
+            assert await policy.outbound.now(asked) == named
     for target in (8080, 9090):
         answer = await policy.inbound.now(port_question(POD, told.numbers[target]))
         lines += _written(f"port {target} of web-0", answer, inbound.Server())

@@ -1,5 +1,5 @@
-"""What a mesh.yaml says of how long requests may take, how often they are tried and when an endpoint is left
-alone, done by the proxies of a mesh on loopback addresses.
+"""What a mesh.yaml says of how long requests may take, how often they are tried, when an endpoint is left alone
+and what is asked for instead, done by the proxies of a mesh on loopback addresses.
 """
 
 from __future__ import annotations
@@ -27,6 +27,10 @@ services:
         retries: {when: [503], limit: 2}
       - match: {path: /fails/*}
         fail: {status: 418, share: 50%, message: half of them}
+      - match: {path: /renamed/*}
+        rewrite: {prefix: /new}
+      - match: {path: /moved}
+        redirect: {path: /there, status: 301}
       - {}
   worn:
     targetPort: 8080
@@ -56,6 +60,7 @@ class Handler(BaseHTTPRequestHandler):
         flaky = self.path.startswith("/flaky") and tries[self.path] < 3
         body = f"{tries[self.path]}\\n".encode()
         self.send_response(503 if failing or flaky else 200)
+        self.send_header("x-path", self.path)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -112,6 +117,14 @@ def test_a_share_of_requests_fails(people: dict[str, httpx2.Client]) -> None:
 
     eventually(both, what="some that fail and some that do not")
     assert seen == {200: "", 418: "half of them"}
+
+
+def test_paths_are_rewritten_and_redirected(people: dict[str, httpx2.Client]) -> None:
+    rewritten = people["front"].get("/renamed/a?b=c")
+    assert (rewritten.status_code, rewritten.headers["x-path"]) == (200, "/new/a?b=c")
+    moved = people["front"].get("/moved")
+    assert moved.status_code == 301
+    assert moved.headers["location"].endswith("/there")
 
 
 def test_an_endpoint_that_fails_is_left_alone(people: dict[str, httpx2.Client]) -> None:
