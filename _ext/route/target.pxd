@@ -31,9 +31,9 @@ cdef class Side(Actor):
     cdef public str balances_as
     # Of what is addressed to no target, or to none yet
     cdef Tally unaddressed
-    # Called with a target, the address of an endpoint, "open", "closed" or "kept" (it fails enough, and
-    # cannot be spared), for how many ns, and how many changes there were that nobody was told of: once a
-    # second and target at most; or None
+    # Called with a target, the address of an endpoint, what its breaker is now ("open" or "closed"), for how
+    # many ns, and how many changes there were that nobody was told of: once a second and target at most; or
+    # None
     cdef public object on_breaker
     cdef public NamedRoutes named          # what targets without routes of their own follow; None: nothing
 
@@ -106,7 +106,7 @@ cdef class Target(Roster):
     cdef ReadySet new_set(self)
     cdef int place(self, Endpoint endpoint) except -1
     cdef int take_away(self, Endpoint endpoint) except -1
-    cdef int tell_breaker(self, Endpoint endpoint, str what, int64_t wait_ns) except -1
+    cdef int tell_breaker(self, Endpoint endpoint, int64_t wait_ns) except -1
     cdef int count_breaker(self, Step step, bint kept) except -1
     cdef int note_breakers(self) except -1
     cdef bint has_choice(self) noexcept

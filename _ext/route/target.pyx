@@ -277,8 +277,8 @@ cdef class Target(Roster):
         self.count_breaker(step, kept)
         if (step == STEP_WAIT or step == STEP_CLOSE) and self.has_choice():
             self.release_queue()
-        if step == STEP_TRIP or step == STEP_CLOSE:
-            self.tell_breaker(endpoint, "kept" if kept else state_name(endpoint.breaker), wait_ns)
+        if step == STEP_CLOSE or (step == STEP_TRIP and not kept):
+            self.tell_breaker(endpoint, wait_ns)
         return 0
 
     cdef int count_breaker(self, Step step, bint kept) except -1:
@@ -295,7 +295,7 @@ cdef class Target(Roster):
             counts.closed.count += 1
         return 0
 
-    cdef int tell_breaker(self, Endpoint endpoint, str what, int64_t wait_ns) except -1:
+    cdef int tell_breaker(self, Endpoint endpoint, int64_t wait_ns) except -1:
         cdef int64_t now = self.side.loop.now
         cdef uint32_t untold = self.breaker_untold
         if self.side.on_breaker is None:
@@ -305,7 +305,7 @@ cdef class Target(Roster):
             return 0
         self.breaker_told_ns = now
         self.breaker_untold = 0
-        self.side.on_breaker(self, str(endpoint.address), what, wait_ns, untold)
+        self.side.on_breaker(self, str(endpoint.address), state_name(endpoint.breaker), wait_ns, untold)
         return 0
 
     cdef int release_queue(self) except -1:

@@ -23,9 +23,9 @@ class TargetTable:
     balances_as: str | None
     identity: LocalIdentity | None
     in_flight: int
-    # Told that the breaker of an endpoint opened, closed or was kept closed: with the target, the address,
-    # "open", "closed" or "kept", for how many ns, and how many changes of the target were not told since the
-    # last that was. Once a second and target at most. None: nobody is told.
+    # Told that the breaker of an endpoint opened or closed: with the target, the address, "open" or "closed",
+    # for how many ns, and how many changes of the target were not told since the last that was. Once a second
+    # and target at most. None: nobody is told.
     on_breaker: Callable[[Target, str, str, int, int], None] | None
     # By what requests name, for targets without routes of their own. Set before anybody connects.
     named: NamedRoutes | None

@@ -121,12 +121,9 @@ def log_breaker(target: Target, endpoint: str, state: str, wait_ns: int, untold:
     """The breaker of one endpoint changed, and `untold` others of the target did since the last line."""
     more = f" ({untold} more since the last line)" if untold else ""
     name = target.key.decode(errors="replace")
-    match state:
-        case "open":
-            text = f"fails too much, and is left alone for {wait_ns / 1e9:.1f} s"
-        case "kept":
-            text = "fails too much, and stays, for as many of the others are left alone as may be"
-        case _:
-            text = "is well again"
-    level = logging.INFO if state == "closed" else logging.WARNING
-    logger.log(level, "%s: endpoint %s %s%s", name, endpoint, text, more)
+    if state == "open":
+        wait_s = wait_ns / 1e9
+        text = "%s: endpoint %s fails too much, and is left alone for %.1f s%s"
+        logger.warning(text, name, endpoint, wait_s, more)
+    else:
+        logger.info("%s: endpoint %s is well again%s", name, endpoint, more)
