@@ -736,7 +736,7 @@ cdef class Exchange(Waiter):
             self.pending = self.unjudged = False
             self.backend.give_up(self.router.loop.now - self.dispatched, self.router.loop.now)
             if self.backend.breaker is not None:
-                self.inform(0.0, False)
+                self.inform(1.0, False)
         else:
             self.accuse(1.0)
         if self.response != RESPONSE_NONE:

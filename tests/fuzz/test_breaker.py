@@ -126,3 +126,22 @@ def test_it_does_what_the_model_does(agreed: dict[str, Any], events: list[Any]) 
             assert door.open_for(breaker, now=now, hold_ns=hold) == model.open(now, hold_ns=hold)
         said = "probation" if model.state == "probing" else model.state
         assert door.breaker_state(breaker) == said
+
+
+@given(
+    st.sampled_from([1, 5000, 8000, 9999, 10_000]),
+    st.integers(0, 6),
+    st.lists(st.tuples(st.integers(0, WINDOW // 4), VERDICTS), max_size=60),
+)
+def test_it_counts_what_the_window_has(
+    threshold: int, min_requests: int, verdicts: list[tuple[int, str]]
+) -> None:
+    """It is never opened, as where its set cannot spare its endpoint."""
+    agreed = {"max_failures": 0, "threshold": threshold, "min_requests": min_requests}
+    waits = {"min_backoff_ns": 1, "max_backoff_ns": 1}
+    now = WINDOW
+    breaker = door.breaker(Accrual(window_ns=WINDOW, **agreed, **waits), now=now)
+    model = Model(agreed, since=now)
+    for pause, verdict in verdicts:
+        now += pause
+        assert door.hear(breaker, verdict, sent=now, now=now) == model.ends(verdict, now, now)

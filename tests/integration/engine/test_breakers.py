@@ -17,6 +17,7 @@ import pytest
 from linkerd2_py._ext.balance.accrual import Accrual
 from linkerd2_py._ext.exchange.plan import Plan
 from linkerd2_py._ext.exchange.retry import Retry
+from linkerd2_py._ext.exchange.timeouts import Timeouts
 from linkerd2_py._ext.exchange.ways import Split, Way
 from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.policy.route_table import RouteTable
@@ -165,6 +166,18 @@ async def test_answers_that_another_try_bettered_count_as_they_are(status: int) 
             return made.changes().get(to, 0) >= 1
 
         await eventually_async(heard)
+
+
+@pytest.mark.parametrize("which", ["request_ns", "response_ns"])
+async def test_one_that_lets_wait_for_longer_than_may_be_is_left_alone(which: str) -> None:
+    async with rig(200, 200, agreed=accrual(max_failures=2)) as made:
+        made.replicas[1].released.clear()
+        limits = Timeouts(**{which: 20 * MS})
+        made.target.routes = RouteTable(otherwise=Plan(timeouts=limits))
+        await made.opens()
+        made.target.routes = None
+        assert await made.asked(10) == [200] * 10
+        made.replicas[1].released.set()
 
 
 async def test_without_accrual_nobody_is() -> None:
