@@ -19,6 +19,7 @@ from linkerd2_py.proxy.config.setting import Setting
 
 EXHAUSTED: Final = "listener_exhausted_total"
 _STRANGERS_EVERY_S: Final = 1.0
+_LEAST_FAILURE: Final = 500
 _EXHAUSTED_HELP: Final = (
     "Times that a listener paused because there were no descriptors or no memory to accept with."
 )
@@ -89,6 +90,31 @@ def stranger_log(logger: logging.Logger, *, clock: Clock) -> Callable[[Address |
         )
 
     return on_stranger
+
+
+def answer_log(
+    logger: logging.Logger, *, direction: str
+) -> Callable[[bytes | None, str | None, int, bytes, int], None]:
+    """What a server calls, for each reason once a second at most, when it answers in the proxy's own name:
+    what goes wrong in the mesh is a warning, what a client is refused is not.
+    """
+
+    def on_answer(
+        target: bytes | None, endpoint: str | None, status: int, reason: bytes, more: int
+    ) -> None:
+        level = logging.WARNING if status >= _LEAST_FAILURE else logging.INFO
+        logger.log(
+            level,
+            "%s: the proxy answers %d%s%s: %s%s",
+            direction,
+            status,
+            "" if target is None else f" for {target.decode(errors='replace')}",
+            "" if endpoint is None else f" at {endpoint}",
+            reason.decode(errors="replace"),
+            f" ({more} more since the last line)" if more else "",
+        )
+
+    return on_answer
 
 
 class Listening:

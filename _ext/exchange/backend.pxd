@@ -126,6 +126,9 @@ cdef class Router(Dispatch):
     cdef int stamp(self, Logical logical, Backend backend, Head head) except -1
     # The proxy answers a request itself, or has to break it off: once an exchange.
     cdef int count_error(self, ResponseError error) except -1
+    # The same where it answers, before it does: with what status and in which words, and who was to answer,
+    # if that was known.
+    cdef int say(self, Logical logical, Backend backend, int status, const char* text, size_t n) except -1
     # An exchange that logical_for admitted is over.
     cdef int ended(self, Logical logical) except -1
     # CONNECT to us as a forward proxy was accepted: what follows on the transport is a new connection to

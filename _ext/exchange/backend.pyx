@@ -136,6 +136,9 @@ cdef class Router(Dispatch):
     cdef int count_error(self, ResponseError error) except -1:
         return 0
 
+    cdef int say(self, Logical logical, Backend backend, int status, const char* text, size_t n) except -1:
+        return 0
+
     cdef int ended(self, Logical logical) except -1:
         return 0
 

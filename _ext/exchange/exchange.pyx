@@ -925,6 +925,7 @@ cdef class Exchange(Waiter):
             if self.metrics is None and self.logical is not None:
                 self.count_request()
             self.router.count_error(answer.error)
+        self.router.say(self.logical, self.backend, answer.status, answer.text, answer.text_len)
         send_error_response(self.server, answer, self.translation.is_grpc, self.router.informational)
         return self.finish(END_FAILED)
 

@@ -13,6 +13,7 @@ from linkerd2_py._ext.metrics.http cimport HttpMetrics
 from linkerd2_py._ext.metrics.tcp cimport TcpMetrics
 from linkerd2_py._ext.policy.route_table cimport NamedRoutes, RouteTable
 from linkerd2_py._ext.route.client cimport Client, Permission
+from linkerd2_py._ext.route.complaints cimport Complaints
 from linkerd2_py._ext.route.target cimport Target
 from linkerd2_py._ext.route.target_table cimport TargetTable
 
@@ -40,6 +41,7 @@ cdef class ConnectionRouter(Router):
     cdef Permission permission        # to `fixed`, or to `last`; None: nobody decides
     cdef TcpMetrics tcp               # what its connections are counted as
     cdef int default_port
+    cdef Complaints complaints        # who is told of what is answered in the proxy's own name; None: nobody
     # Outbound: what a target is called is told to peer proxies
     cdef bint tells_names
     # Inbound: count by authority (trusted clients only: unbounded otherwise)

@@ -160,6 +160,15 @@ cdef class ConnectionRouter(Router):
             return 0
         return (self.table.unaddressed if target is None else target.counts()).http_failed(error)
 
+    cdef int say(self, Logical logical, Backend backend, int status, const char* text, size_t n) except -1:
+        cdef Target target = <Target> logical
+        if self.complaints is None:
+            return 0
+        if target is None:
+            # It was not admitted to it, but that is where it was to go.
+            target = self.last if self.fixed is None else self.fixed
+        return self.complaints.say(target, backend, status, text, n)
+
     cdef int ended(self, Logical logical) except -1:
         cdef Target target = <Target> logical
         self.table.in_flight -= 1

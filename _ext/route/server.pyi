@@ -7,6 +7,7 @@ from linkerd2_py._ext.io.address import Address, SocketOptions
 from linkerd2_py._ext.io.listener import Listener
 from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.route.client import Client, Permission
+from linkerd2_py._ext.route.complaints import Complaints
 from linkerd2_py._ext.route.endpoint_spec import Labels
 from linkerd2_py._ext.route.target import Target
 from linkerd2_py._ext.route.target_table import TargetTable
@@ -30,6 +31,8 @@ class ProxyServer:
     on_stranger: Callable[[Address | None], object] | None
     seeker: Seeker | None
     """Who looks for exchanges to see, set before connections come."""
+    complaints: Complaints | None
+    """Who is told of what this server answers in the proxy's own name, set before connections come."""
     def __init__(
         self,
         loop: Loop,

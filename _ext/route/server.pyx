@@ -122,6 +122,7 @@ cdef class ProxyServer(Relay):
         router.tells_names = self.tells_names
         if self.seeker is not None:
             router.seeker = self.seeker
+        router.complaints = self.complaints
         return router
 
     # ---- listeners

@@ -11,6 +11,7 @@ from linkerd2_py._ext.exchange.observe import Seeker
 from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.observers.several import Several
 from linkerd2_py._ext.route.client import Client, Permission
+from linkerd2_py._ext.route.complaints import Complaints
 from linkerd2_py._ext.route.endpoint_spec import DISABLED, NO_TLS, NOT_FROM_REMOTE
 from linkerd2_py._ext.route.server import ProxyServer
 from linkerd2_py._ext.route.target import Target
@@ -22,7 +23,7 @@ from linkerd2_py.proxy.build.parts import Parts
 from linkerd2_py.proxy.config.setting import Setting
 from linkerd2_py.proxy.config.types import Side
 from linkerd2_py.proxy.discovery.messages import Labels
-from linkerd2_py.proxy.listeners import exhaustion_log, listen, stranger_log
+from linkerd2_py.proxy.listeners import answer_log, exhaustion_log, listen, stranger_log
 from linkerd2_py.proxy.settings import limits, ns, pool_settings, socket_options
 
 logger = logging.getLogger(__name__)
@@ -92,6 +93,8 @@ def build_server(
         no_tls=no_tls(inbound=inbound, identity=identity),
     )
     server.seeker = _seeker(parts, inbound=inbound)
+    told = answer_log(logger, direction=table.direction)
+    server.complaints = Complaints(parts.engine, told)
     server.on_stranger = stranger_log(logger, clock=SystemClock())
     server.on_exhausted = exhaustion_log(logger, table.registry, direction=table.direction)
     parts.add_server(server)
