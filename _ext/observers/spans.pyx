@@ -14,7 +14,7 @@ from linkerd2_py._ext.exchange.exchange cimport Exchange
 from linkerd2_py._ext.exchange.head cimport (
     FIELD_DROPPED, H_CONTENT_TYPE, H_OTHER, HTTP_10, Field, Head, equals_lower,
 )
-from linkerd2_py._ext.exchange.observe cimport END_BROKEN, END_FAILED, End
+from linkerd2_py._ext.exchange.observe cimport END_BROKEN, End
 from linkerd2_py._ext.exchange.stream cimport Peer
 from linkerd2_py._ext.metrics.registry cimport Registry
 from linkerd2_py._ext.observers.escape cimport put_decimal
@@ -220,7 +220,7 @@ cdef class Traced(Observer):
 
     cdef int on_end(self, Peer peer, End why) except -1:
         cdef Exchange exchange = <Exchange> peer
-        cdef bint failed = why == END_FAILED or why == END_BROKEN or exchange.status >= LEAST_ERROR
+        cdef bint failed = why == END_BROKEN or exchange.status >= LEAST_ERROR
         try:
             self.spans.put(self, exchange, failed or exchange.grpc_status > 0)
         finally:

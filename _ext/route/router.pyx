@@ -39,6 +39,7 @@ def canonical(bytes authority, int default_port):
 cdef enum:
     HTTPS_LEN = 5
     TOO_MANY_REQUESTS = 429
+    LEAST_REFUSAL = 400
 
 
 cdef Span named(Head head, bint proven) noexcept:
@@ -162,7 +163,8 @@ cdef class ConnectionRouter(Router):
 
     cdef int say(self, Logical logical, Backend backend, int status, const char* text, size_t n) except -1:
         cdef Target target = <Target> logical
-        if self.complaints is None:
+        if self.complaints is None or status < LEAST_REFUSAL:
+            # A redirect is what somebody asked for.
             return 0
         if target is None:
             # It was not admitted to it, but that is where it was to go.
