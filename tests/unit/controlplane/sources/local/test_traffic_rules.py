@@ -234,7 +234,7 @@ def test_what_is_said_of_clients_has_one_name_each() -> None:
     )
     policies = [one for one in found.policies if isinstance(one, AuthorizationPolicy)]
     assert len({one.name for one in policies}) == len(policies) == 4
-    twins = MESH % "policy: {allow: [robot]}" + "  web-robot: {command: [x]}\n"
+    twins = MESH % "policy: {allow: [robot-meshed]}" + "  robot-meshed: {command: [x]}\n"
     twins = twins.replace(
         "  other:",
         "  web-robot: {workload: other, port: 9100, policy: {allow: meshed}}\n  other:",
