@@ -199,7 +199,8 @@ async def test_a_request_may_say_when_it_is_sent_again(*, heeds: bool) -> None:
     left = [b"HTTP/1.1 503 X\r\ncontent-length: 2\r\n\r\nno"] * 2 + [OK]
     async with engine() as made, origin(lambda _head, _body: left.pop(0)) as there:
         target, proxy = made.outbound(there.address)
-        target.routes = RouteTable(otherwise=Plan(heeds_headers=heeds))
+        plan = Plan(heeds_headers=heeds, timeouts=Timeouts(request_ns=HOUR))
+        target.routes = RouteTable(otherwise=plan)
         said = b"\r\nl5d-retry-http: 501-503, gateway-error\r\nl5d-retry-limit: 2\r\n\r\n"
         got = await talk(proxy, CLOSE.replace(b"\r\n\r\n", said))
         assert got.startswith(b"HTTP/1.1 200 " if heeds else b"HTTP/1.1 503 ")
