@@ -850,6 +850,7 @@ cdef class Exchange(Waiter):
     cdef int begin_try(self) except -1:
         cdef Course course = self.course
         course.begin_try(self.router.loop.now)
+        self.watch_time()
         if course.retry.metrics is not None:
             count(course.retry.metrics.requests)
         if L5D_METRICS and self.plan.actual is not None:

@@ -14,6 +14,7 @@ from linkerd2_py._ext.exchange.timeouts import Timeouts
 from linkerd2_py._ext.metrics.routes import RouteMetrics
 from linkerd2_py._ext.policy.route_table import RouteTable
 from linkerd2_py._ext.route.target import Target
+from linkerd2_py.base.tasks import cancel_all, spawn
 from tests.support.engine import Engine, engine
 from tests.support.grpc_echo import echo_client, echo_server
 from tests.support.origin import origin, talk
@@ -168,6 +169,30 @@ async def test_all_tries_and_their_pauses_are_one_request() -> None:
         assert got.startswith(b"HTTP/1.1 504 ")
         assert b"request timeout: 0.2 s, tried %d times" % len(there.heads) in got
         assert len(there.heads) > 1
+
+
+async def test_another_try_that_waits_for_an_endpoint_is_timed_too() -> None:
+    """Its pause is over, and there is nobody to send it to any more."""
+    answered = asyncio.Event()
+
+    def bad(_head: bytes, _body: bytes) -> bytes:
+        answered.set()
+        return b"HTTP/1.1 503 X\r\ncontent-length: 0\r\n\r\n"
+
+    async with engine(failfast_ns=HOUR) as made, origin(bad) as there:
+        target, proxy = made.outbound(there.address)
+        retry = Retry(statuses=((503, 503),), pause_ns=200 * MS, longest_pause_ns=200 * MS)
+        plan = Plan(timeouts=Timeouts(request_ns=1000 * MS), retry=retry)
+        target.routes = RouteTable(otherwise=plan)
+        asking = spawn(talk(proxy, CLOSE), name="asking")
+        try:
+            await asyncio.wait_for(answered.wait(), 20)
+            await eventually_async(lambda: _is(lambda: 'status_code="503"' in made.metrics()))
+            target.replace([])
+            got = await asyncio.wait_for(asking, 20)
+        finally:
+            await cancel_all([asking])
+        assert b"request timeout: 1 s, tried 2 times" in got
 
 
 @pytest.mark.parametrize("limit", ["request_ns", "response_ns", "idle_ns"])
