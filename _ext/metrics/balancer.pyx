@@ -24,6 +24,10 @@ cdef class BalancerMetrics:
         return self.latencies.observe(took_ns / 1e9)
 
 
+cdef class BreakerMetrics:
+    pass
+
+
 cdef BreakerMetrics breaker_metrics(Registry registry, BalancerMetrics of):
     cdef BreakerMetrics made = BreakerMetrics.__new__(BreakerMetrics)
     name = of.prefix + b"breaker_changes_total"

@@ -121,13 +121,19 @@ async def test_times_that_are_kept_change_nothing() -> None:
 
 
 async def test_a_response_is_timed_from_the_end_of_its_request() -> None:
-    async with engine() as made, origin(lambda _head, _body: OK) as there:
-        target, proxy = made.outbound(there.address)
-        follow(made, target, response_ns=SHORT)
+    async def after_a_while(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"abcd")
+        await asyncio.sleep(0.2)
+        writer.write(OK)
+        await writer.drain()
+
+    async with engine() as made, server(after_a_while) as address:
+        target, proxy = made.outbound(address)
+        follow(made, target, response_ns=2000 * MS)
         reader, writer = await asyncio.open_connection(*proxy)
         writer.write(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nab")
         # Longer than a response may take.
-        await asyncio.sleep(0.15)
+        await asyncio.sleep(2.2)
         writer.write(b"cd")
         assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200 ")
         writer.close()
