@@ -22,7 +22,8 @@ from linkerd2_py.proxy.discovery.client_policy import ClientPolicy
 from linkerd2_py.proxy.discovery.followers import NamedEndpoints, ProfileFollower
 from linkerd2_py.proxy.discovery.installation import Installation
 from linkerd2_py.proxy.discovery.lookups import Lookups
-from linkerd2_py.proxy.discovery.messages import Change, Profile
+from linkerd2_py.proxy.discovery.messages import Change, Emptied, Profile
+from linkerd2_py.proxy.discovery.name_watch import NameWatch
 from linkerd2_py.proxy.discovery.outbound_routes import HttpRoutes
 from linkerd2_py.proxy.discovery.outbound_tables import RulePlans, compile_table, leads_to
 from linkerd2_py.proxy.discovery.policy_follower import INVALID, NOT_HAD, PolicyFollower
@@ -38,7 +39,9 @@ class _Watch(Protocol):
 
 
 class PolicyWatch:
-    """Of one target: an address, or a name of the mesh. `otherwise` begins to follow it without a policy."""
+    """Of one target: an address, or a name of the mesh. `spelled`: the name as given where it had to be
+    completed, so that it may be somebody else's after all. `otherwise` begins to follow it without a policy.
+    """
 
     def __init__(
         self,
@@ -48,11 +51,15 @@ class PolicyWatch:
         installation: Installation,
         lookups: Lookups,
         with_profile: bool,
+        spelled: Authority | None = None,
         otherwise: Callable[[], _Watch | None],
     ) -> None:
         self._subject = subject
         self._installation = installation
         self._lookups = lookups
+        self._spelled = spelled
+        self._dns: NameWatch | None = None
+        self._answered = False
         self._otherwise = otherwise
         self._policy: ClientPolicy | None = None
         self._opaque: bool | None = None if with_profile else False
@@ -109,10 +116,17 @@ class PolicyWatch:
     # The endpoints.
 
     def on_change(self, change: Change) -> None:
+        self._answered = True
+        if isinstance(change, Emptied) and not change.exists and self._spelled is not None:
+            self._start_dns(self._spelled)
+            return
+        self._stop_dns()
         self._installation.apply(change)
 
     def on_failed(self) -> None:
-        """The last known endpoints stay."""
+        """The last known endpoints stay. Where there never were any, the name may be somebody else's."""
+        if self._spelled is not None and not self._answered:
+            self._start_dns(self._spelled)
 
     def on_rejected(self, _code: Code) -> None:
         """Nobody to balance among: the target is used as it is."""
@@ -186,9 +200,20 @@ class PolicyWatch:
                 self._endpoints.follow(None)
                 self._installation.reject(status, text=text)
 
+    def _start_dns(self, name: Authority) -> None:
+        """There is a policy for every name of that form, and no such service."""
+        if self._dns is None:
+            self._dns = NameWatch(name, installation=self._installation, lookups=self._lookups)
+
+    def _stop_dns(self) -> None:
+        if self._dns is not None:
+            self._dns.close()
+            self._dns = None
+
     def _close_streams(self) -> None:
         if self._compiling is not None:
             self._compiling.cancel()
+        self._stop_dns()
         self._endpoints.follow(None)
         if self._profile is not None:
             self._profile.close()

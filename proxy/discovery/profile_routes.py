@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
 from linkerd2_py._ext.exchange.plan import Plan, ResponseClasses
@@ -44,6 +43,7 @@ _STATUSES: Final = 1000
 _LOWEST_STATUS: Final = 100
 _SERVER_ERRORS: Final = (1 << 600) - (1 << 500)
 _MOST_RETRIES: Final = 65535
+_OK: Final = 200
 _EVERY: Final = (1 << _STATUSES) - (1 << _LOWEST_STATUS)
 # A field whose name is no name in Python.
 _NOT: Final = "not"
@@ -218,7 +218,7 @@ def failing(classes: Classes | None) -> tuple[list[tuple[int, int]], tuple[int, 
     failures |= _SERVER_ERRORS & ~told
     statuses = [(one, one) for one in range(_LOWEST_STATUS, 600) if failures >> one & 1]
     # gRPC's own status is looked at where nothing is said of what HTTP has for it.
-    codes = () if told >> HTTPStatus.OK & 1 else tuple(range(1, 17))
+    codes = () if told >> _OK & 1 else tuple(range(1, 17))
     return statuses, codes
 
 

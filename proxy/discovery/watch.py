@@ -63,6 +63,7 @@ def start(target: Target, *, decision: Decision, lookups: Lookups) -> Watch | No
         installation=installation,
         lookups=lookups,
         with_profile=with_profile,
+        spelled=decision.spelled if isinstance(decision, ByService) else None,
         otherwise=partial(_follow, decision, installation=installation, lookups=lookups),
     )
 

@@ -2,12 +2,14 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 
 from linkerd2_py.base.tasks import cancel_all, spawn
 from linkerd2_py.proto.gen import outbound_pb2 as outbound
+from tests.support.destination_messages import add, no_endpoints
 from tests.support.dns_server import A, DnsServer, Rows
 from tests.support.origin import origin, talk
 from tests.support.outbound_rig import (
@@ -349,6 +351,38 @@ async def test_who_names_an_address_gets_no_further_than_to_the_address(
             assert got.startswith(b"HTTP/1.1 500")
 
 
+@pytest.mark.parametrize("said", [no_endpoints(exists=False), grpc.StatusCode.NOT_FOUND])
+async def test_a_name_that_looks_like_a_service_s_and_is_none_is_found_in_dns(
+    said: Any, tmp_path: Path
+) -> None:
+    """Policy has an answer for every name of that form, whether there is such a service or not."""
+    resolv_conf = tmp_path / "resolv.conf"
+    with DnsServer({("example.test", A): Rows(("127.0.0.1",))}) as dns:
+        resolv_conf.write_text(f"nameserver [{dns.address[0]}]:{dns.address[1]}\n")
+        async with rig(RESOLV_CONF=str(resolv_conf), DESTINATION_CONTEXT='{"ns":"mine"}') as made:
+            port = made.web.address[1]
+            completed = f"example.test.svc.cluster.local:{port}"
+            made.policy.targets[completed] = detected(completed)
+            if isinstance(said, grpc.StatusCode):
+                made.destination.refusals[completed] = said
+            else:
+                made.destination.endpoints[completed] = said
+            got = await made.proxy.get(f"http://example.test:{port}/")
+            assert got.startswith(b"HTTP/1.1 200")
+            # The service has come, and its endpoints are what is meant from now on.
+            made.destination.refusals.clear()
+            made.destination.endpoints[completed] = add(made.v2.address)
+            for stream in made.destination.gets:
+                if stream.path == completed:
+                    stream.send(add(made.v2.address))
+
+            async def of_v2() -> bool:
+                await made.proxy.get(f"http://example.test:{port}/")
+                return bool(made.v2.heads)
+
+            await eventually_async(of_v2)
+
+
 async def test_a_name_leads_to_those_of_its_addresses_that_policy_lets_traffic_go_to(
     tmp_path: Path,
 ) -> None:
@@ -468,12 +502,13 @@ async def test_requests_are_sent_again_and_timed_as_the_policy_says() -> None:
     rule.retry.conditions.status_ranges.add(start=503, end=503)
     rule.retry.max_request_bytes = 65_536
     rule.timeouts.request.seconds = 3600
+    failing = b"HTTP/1.1 503 X\r\ncontent-length: 0\r\n\r\n"
     left: list[bytes] = []
     async with rig(
         detected(WEB, route), of_v2=lambda _head, _body: left.pop() if left else OK
     ) as made:
         await made.reaches(made.v2)
-        left += [b"HTTP/1.1 503 X\r\ncontent-length: 0\r\n\r\n"] * 2
+        left += [failing] * 2
         before = len(made.v2.heads)
         assert await made.status() == 200
         assert len(made.v2.heads) == before + 3
@@ -483,6 +518,12 @@ async def test_requests_are_sent_again_and_timed_as_the_policy_says() -> None:
         assert retried[0].endswith(" 2")
         assert 'route_name="' in retried[0]
         # A change reaches requests that come after it.
-        rule.timeouts.request.FromNanoseconds(1)
+        left += [failing] * 1000
+        rule.retry.max_retries = 0
         made.policy.tell(SERVICE, detected(WEB, route))
-        await made.becomes(504)
+
+        async def sent_once() -> bool:
+            before = len(made.v2.heads)
+            return await made.status() == 503 and len(made.v2.heads) == before + 1
+
+        await eventually_async(sent_once)
