@@ -77,6 +77,28 @@ class NameWatch:
         self._installation.apply(Replaced(tuple(map(self._lookups.at, addresses))))
 
 
+class NameInstead:
+    """A name as it was spelled, in the place of a service of the mesh that there is not: watched while it
+    stands in.
+    """
+
+    def __init__(self, *, installation: Installation, lookups: Lookups) -> None:
+        self._installation = installation
+        self._lookups = lookups
+        self._watch: NameWatch | None = None
+
+    def start(self, name: Authority) -> None:
+        """Idempotent."""
+        if self._watch is None:
+            self._watch = NameWatch(name, installation=self._installation, lookups=self._lookups)
+
+    def stop(self) -> None:
+        """Idempotent."""
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+
+
 class _AddressPolicy:
     """What policy says of one address; that there is none counts as an answer."""
 

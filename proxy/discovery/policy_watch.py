@@ -23,7 +23,7 @@ from linkerd2_py.proxy.discovery.followers import NamedEndpoints, ProfileFollowe
 from linkerd2_py.proxy.discovery.installation import Installation
 from linkerd2_py.proxy.discovery.lookups import Lookups
 from linkerd2_py.proxy.discovery.messages import Change, Emptied, Profile
-from linkerd2_py.proxy.discovery.name_watch import NameWatch
+from linkerd2_py.proxy.discovery.name_watch import NameInstead
 from linkerd2_py.proxy.discovery.outbound_routes import HttpRoutes
 from linkerd2_py.proxy.discovery.outbound_tables import RulePlans, compile_table, leads_to
 from linkerd2_py.proxy.discovery.policy_follower import INVALID, NOT_HAD, PolicyFollower
@@ -58,7 +58,7 @@ class PolicyWatch:
         self._installation = installation
         self._lookups = lookups
         self._spelled = spelled
-        self._dns: NameWatch | None = None
+        self._dns = NameInstead(installation=installation, lookups=lookups)
         self._answered = False
         self._otherwise = otherwise
         self._policy: ClientPolicy | None = None
@@ -118,20 +118,23 @@ class PolicyWatch:
     def on_change(self, change: Change) -> None:
         self._answered = True
         if isinstance(change, Emptied) and not change.exists and self._spelled is not None:
-            self._start_dns(self._spelled)
+            # There is a policy for every name of that form, and no such service.
+            self._dns.start(self._spelled)
             return
-        self._stop_dns()
+        self._dns.stop()
         self._installation.apply(change)
 
     def on_failed(self) -> None:
         """The last known endpoints stay. Where there never were any, the name may be somebody else's."""
         if self._spelled is not None and not self._answered:
-            self._start_dns(self._spelled)
+            self._dns.start(self._spelled)
 
     def on_rejected(self, _code: Code) -> None:
         """Nobody to balance among: the target is used as it is."""
         if isinstance(self._subject, SocketAddr):
             self._installation.forward(self._lookups.at(self._subject))
+        elif self._spelled is not None:
+            self._dns.start(self._spelled)
         else:
             self._installation.reject(502, text="the endpoints cannot be had")
 
@@ -200,20 +203,10 @@ class PolicyWatch:
                 self._endpoints.follow(None)
                 self._installation.reject(status, text=text)
 
-    def _start_dns(self, name: Authority) -> None:
-        """There is a policy for every name of that form, and no such service."""
-        if self._dns is None:
-            self._dns = NameWatch(name, installation=self._installation, lookups=self._lookups)
-
-    def _stop_dns(self) -> None:
-        if self._dns is not None:
-            self._dns.close()
-            self._dns = None
-
     def _close_streams(self) -> None:
         if self._compiling is not None:
             self._compiling.cancel()
-        self._stop_dns()
+        self._dns.stop()
         self._endpoints.follow(None)
         if self._profile is not None:
             self._profile.close()

@@ -31,7 +31,7 @@ from linkerd2_py.proxy.discovery.messages import (
     EndpointSet,
     Profile,
 )
-from linkerd2_py.proxy.discovery.name_watch import NameWatch
+from linkerd2_py.proxy.discovery.name_watch import NameInstead, NameWatch
 from linkerd2_py.proxy.discovery.object_ref import ObjectRef, object_ref
 from linkerd2_py.proxy.discovery.policy_watch import PolicyWatch
 
@@ -112,7 +112,7 @@ class ServiceWatch:
         self._service = service
         self._installation = installation
         self._lookups = lookups
-        self._dns: NameWatch | None = None
+        self._dns = NameInstead(installation=installation, lookups=lookups)
         self._set = EndpointSet(on_skipped=lookups.on_skipped)
         self._profile = self._follow_profile()
         self._get = lookups.get(service.name, follower=EndpointsFollower(self._set, watch=self))
@@ -123,7 +123,7 @@ class ServiceWatch:
         if self._profile is not None:
             self._profile.close()
         self._timer.cancel()
-        self._stop_dns()
+        self._dns.stop()
         self._installation.close()
 
     def on_profile(self, profile: Profile) -> None:
@@ -140,34 +140,25 @@ class ServiceWatch:
 
     def on_change(self, change: Change) -> None:
         if isinstance(change, Emptied) and not change.exists and self._service.spelled:
-            self._start_dns(self._service.spelled)
+            self._dns.start(self._service.spelled)
             return
-        self._stop_dns()
+        self._dns.stop()
         self._installation.apply(change)
 
     def on_failed(self) -> None:
         """No answer yet, from a control plane that may be away."""
         if self._service.spelled and not self._set.answered:
-            self._start_dns(self._service.spelled)
+            self._dns.start(self._service.spelled)
 
     def on_rejected(self, code: Code) -> None:
         """Not the control plane's business: the name is looked for as it was spelled."""
-        self._start_dns(self._service.spelled or self._service.name)
+        self._dns.start(self._service.spelled or self._service.name)
 
     def _follow_profile(self) -> ProfileFollower | None:
         if self._service.with_profile:
             return ProfileFollower(self._service.name, watch=self, lookups=self._lookups)
         self.on_no_profile()
         return None
-
-    def _start_dns(self, name: Authority) -> None:
-        if self._dns is None:
-            self._dns = NameWatch(name, installation=self._installation, lookups=self._lookups)
-
-    def _stop_dns(self) -> None:
-        if self._dns is not None:
-            self._dns.close()
-            self._dns = None
 
 
 class AddressWatch:
