@@ -21,5 +21,8 @@ cdef class Complaints:
     # callable(target, endpoint, status, reason, more): target and reason as bytes, the endpoint as text; both
     # may be None; how many were answered so since the last time it was told of this reason
     cdef object on_answer
-    cdef dict reasons                  # words -> Reason; forgotten when they are too many
+    # words -> Reason; forgotten when they are too many, once a second at most: what is new meanwhile is not
+    # told
+    cdef dict reasons
+    cdef int64_t forgot                # loop ns
     cdef int say(self, Target target, Backend backend, int status, const char* text, size_t n) except -1

@@ -10,6 +10,7 @@ cdef class Complaints:
         self.loop = loop
         self.on_answer = on_answer
         self.reasons = {}
+        self.forgot = -SECOND
 
     cdef int say(self, Target target, Backend backend, int status, const char* text, size_t n) except -1:
         cdef bytes words = text[:n]
@@ -18,6 +19,10 @@ cdef class Complaints:
         cdef Reason reason = self.reasons.get(words)
         if reason is None:
             if len(self.reasons) >= REASONS_MOST:
+                # Some reasons have numbers in them that a request chooses.
+                if now - self.forgot < SECOND:
+                    return 0
+                self.forgot = now
                 self.reasons.clear()
             reason = self.reasons[words] = Reason.__new__(Reason)
         elif now - reason.told < SECOND:

@@ -60,6 +60,22 @@ def test_another_reason_is_told_beside_it_and_a_target_need_not_be_known(rig: Ri
     }
 
 
+def test_reasons_that_differ_each_time_do_not_fill_the_log(rig: Rig) -> None:
+    told: Told = []
+    target = rig.target()
+    server, address = rig.server(rig.tables[0], target)
+    server.complaints = told_by(rig, told)
+    client = rig.connect(address)
+    first = rig.loop.now
+    for number in range(2_000):
+        target.reject(503, f"reason {number}")
+        client.received = b""
+        client.send(GET)
+        rig.until(lambda number=number: b"reason %d\r\n" % number in client.take())
+    seconds = (rig.loop.now - first) / 1e9
+    assert 256 <= len(told) <= 256 * (2 + seconds)
+
+
 def test_without_anybody_to_tell_nothing_is_different(rig: Rig) -> None:
     server, address = rig.server(rig.table())
     assert server.complaints is None
