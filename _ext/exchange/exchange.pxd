@@ -22,21 +22,19 @@ and ends the process where they are not kept. Only within a call may an exchange
 """
 
 from cython cimport final
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from linkerd2_py._ext.core.fault cimport FaultKind
 from linkerd2_py._ext.core.types cimport Span
-from linkerd2_py._ext.exchange.backend cimport Backend, Logical, Router, Waiter
-from linkerd2_py._ext.exchange.course cimport Course, Expiry
+from linkerd2_py._ext.exchange.account cimport Account
+from linkerd2_py._ext.exchange.backend cimport Logical, Router
+from linkerd2_py._ext.exchange.course cimport Expiry
 from linkerd2_py._ext.exchange.error_response cimport ErrorResponse
 from linkerd2_py._ext.exchange.head cimport Head
 from linkerd2_py._ext.exchange.kept cimport Kept
 from linkerd2_py._ext.exchange.observe cimport End
-from linkerd2_py._ext.exchange.plan cimport Plan
 from linkerd2_py._ext.exchange.stream cimport Stream
-from linkerd2_py._ext.exchange.translation cimport Translation
 from linkerd2_py._ext.exchange.ways cimport Way
 from linkerd2_py._ext.io.transport cimport Transport
-from linkerd2_py._ext.metrics.http cimport Classification, HttpMetrics, ResponseError
 
 cdef enum ResponseState:
     RESPONSE_NONE, RESPONSE_HEAD, RESPONSE_DONE
@@ -66,50 +64,22 @@ cdef enum:
     HEARS_ROOM = FINDING | WAITING | ASKING | ANSWERING | OVER
 
 @final
-cdef class Exchange(Waiter):
-    cdef Router router                # owned; None when over
+cdef class Exchange(Account):
     cdef Stream server                # owned; None when over
     cdef Stream client                # owned once dispatched; None before and when over
-    cdef Logical logical              # owned while it may still choose
     # Owned while it takes a way: the target that it was admitted to; None: `logical` is that one.
     cdef Logical home
-    cdef Way way                      # owned: of those of its plan, or None
-    # Owned: where its plan, or itself, says how long it may take, or when it is sent again; else None.
-    cdef Course course
-    cdef int64_t flushed              # loop ns: its body came to its end; 0: it had none, or not yet
-    cdef Backend backend              # owned from on_backend
-    cdef HttpMetrics metrics          # owned; None until dispatched
-    # Owned; None where nothing was decided and nobody looks on, before that is asked, and when over.
-    cdef Plan plan
-    # Owned; who looks on beside the observers of the plan; None: nobody, as where there is no plan
-    cdef tuple onlookers
-    # Borrowed from the server half until release_request; while it is here, `kept` holds the whole body so
-    # far.
-    cdef Head request
     # Owned; None until something has to be kept; it is recycled with this.
     cdef Kept kept
-    cdef Translation translation      # of this request and its response
-    cdef bint request_done
     cdef bint idempotent
     cdef bint repeated                # sent again after a pooled connection ended under it
     cdef ResponseState response
-    cdef bint over
     cdef bint counted                 # admitted by the router, which is to hear of the end
-    cdef bint pending                 # backend.begin() was called and not yet completed
-    cdef bint sought                  # the router's seeker was asked, or nobody looked for anything
-    cdef bint unjudged                # `backend` was given this exchange and has not heard what became of it
-    cdef double blame                 # how much of a failure its answer is: 0 to 1
-    cdef int64_t hold_ns              # how long it asked to be left alone
     cdef bint server_held, client_held
     cdef bint is_demanding            # the application says who must answer
     cdef Span required                # whom: l5d-require-id, borrowed from the request
-    cdef int attempts, status, grpc_status
-    cdef ResponseError error          # why the proxy made the response itself, or why it broke
-    cdef Expiry expiry                # of ERROR_TIMEOUT: what was over
-    cdef uint32_t reset_code          # of END_BROKEN and END_CANCELLED: HTTP/2's, also where none was sent
+    cdef int attempts
     cdef uint64_t response_bytes      # of the endpoint's body
-    cdef int64_t started, dispatched  # loop ns
-    cdef int64_t latency              # ns; -1 until the first response body frame
 
     cdef int begin(self, Router router) except -1
     cdef State state(self) noexcept                               # looked at by debug builds alone
@@ -150,41 +120,20 @@ cdef class Exchange(Waiter):
     cdef int try_again(self, bint ours) except -1
     cdef int begin_try(self) except -1
     cdef int let_pass(self) except -1
-    # ---- who looks on
-    cdef int show(self) except -1
-    cdef int show_response(self, Head head) except -1
-    cdef int show_trailers(self, Head trailers) except -1
-    cdef int show_end(self, End why) except -1
     # ---- the response
     cdef int edit_response(self, Head head) except -1
     cdef int pass_response(self, Head head) except -1
     cdef int open_tunnel(self, Head head) except -1
     cdef int response_ended(self) except -1
-    cdef int first_byte(self) except -1
-    cdef int note_grpc_status(self, Head head) except -1
     # ---- ends
     cdef int break_off(self, FaultKind kind, uint32_t code) except -1
     cdef int fail_unanswered(self, FaultKind kind, uint32_t code) except -1
     cdef int fail(self, ErrorResponse answer) except -1
     cdef bint may_mend(self, const ErrorResponse* answer) except -1
     cdef int finish(self, End why) except -1
-    cdef int count_request(self) except -1
-    cdef int record(self) except -1
-    cdef int record_try(self, bint ours) except -1
-    cdef int record_route(self, bint ours) except -1
-    cdef int64_t try_began(self) noexcept
-    cdef uint32_t code_of_error(self) noexcept
-    cdef Classification class_in_route(self, int* grpc_status) noexcept
-    cdef Classification class_of_error(self) noexcept
     cdef int release_request(self) except -1
     cdef int hold_server(self) except -1
     cdef int hold_client(self) except -1
-    # ---- what the balancer learns
-    cdef int unpend(self) except -1
-    cdef int note_failure(self, Head head) except -1
-    cdef int accuse(self, double weight) except -1
-    cdef int judge(self) except -1
-    cdef int inform(self, double weight, bint is_end) except -1
     cdef double weight_of_reset(self, FaultKind kind, uint32_t code, bint repeatable) noexcept
 
 cdef Exchange take_exchange(Router router)
