@@ -78,7 +78,7 @@ def test() -> int:
     run = stages.Run()
     lint()
     step("conformance programs", module("tests.support.conformance_programs"))
-    with beside("tests.support.cluster", "build") as cluster_programs:
+    with beside("tests.support.cluster", "build", "--pods") as cluster_programs:
         with compiling_beside("debug") as debug_engine:
             run.stage(stages.RELEASE)
             run.stage(stages.RELEASE_INTEGRATION)
@@ -90,20 +90,26 @@ def test() -> int:
         run.stage(stages.debug_integration(environment_of("debug")))
         sanitized_engine()
     run_sanitized(run)
+    run_pods(run)
     took = int(time.monotonic() - started)
     print(f"— everything, in {took // 60} min {took % 60} s")
     return run.summarize()
 
 
 def pods() -> int:
-    """What only real pods can show; a quarter of an hour of its own."""
+    """What only real pods can show, alone."""
     compile_in_place()
     web_page(needed=True)
     step("cluster programs", module("tests.support.cluster", "build", "--pods"))
-    step("images", module("image"))
     run = stages.Run()
-    run.stage(stages.PODS)
+    run_pods(run)
     return run.summarize()
+
+
+def run_pods(run: stages.Run) -> None:
+    """With images of what is here."""
+    step("images", module("image"))
+    run.stage(stages.PODS)
 
 
 def run_sanitized(run: stages.Run) -> None:
