@@ -309,7 +309,7 @@ def _backend(message: Any, *, weight: int) -> _Backend:
 def _way(backend: outbound.Backend) -> Way:
     kind = backend.WhichOneof("kind")
     if kind == "forward":
-        endpoint = messages.endpoint(backend.forward, shared={})
+        endpoint = messages.endpoint(backend.forward, shared={}, once=messages.Once())
         if endpoint is None:
             raise ValueError("a backend at what is no address")
         return Direct(endpoint)

@@ -8,8 +8,8 @@ bounded.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from typing import Final, NamedTuple
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import Final, NamedTuple, TypeVar, cast
 
 from linkerd2_py._ext.tls.identity import ServerIdentity
 from linkerd2_py.proto.gen import destination_pb2 as destination
@@ -26,6 +26,7 @@ from linkerd2_py.proxy.addresses import (
 from linkerd2_py.proxy.discovery.http2 import Http2Params, http2_params
 
 Labels = tuple[tuple[str, str], ...]
+_T = TypeVar("_T", bound=Hashable)
 
 _LABEL: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}", re.ASCII)
 _PORT_MAX: Final = 65_535  # the API's ports are of 32 bits
@@ -179,7 +180,24 @@ def socket_addr(message: net.TcpAddress) -> SocketAddr | None:
     return None if is_unspecified(host) or is_multicast(host) else SocketAddr(host, message.port)
 
 
-def endpoint(message: destination.WeightedAddr, *, shared: Mapping[str, str]) -> Endpoint | None:
+class Once:
+    """Equal values as one object: endpoints of a set have nearly all labels and their identity in common,
+    and a proxy may know of a hundred thousand.
+    """
+
+    __slots__ = ("_seen",)
+
+    def __init__(self) -> None:
+        self._seen: dict[Hashable, Hashable] = {}
+
+    def __call__(self, value: _T) -> _T:
+        """The first that was equal to it."""
+        return cast("_T", self._seen.setdefault(value, value))
+
+
+def endpoint(
+    message: destination.WeightedAddr, *, shared: Mapping[str, str], once: Once
+) -> Endpoint | None:
     """One endpoint; its own labels win over those of the set. None when its address or its identity is
     unusable.
     """
@@ -187,14 +205,17 @@ def endpoint(message: destination.WeightedAddr, *, shared: Mapping[str, str]) ->
     if address is None:
         return None
     try:
-        peer = _peer(message)
+        peer = once(_peer(message))
     except ValueError:
         # It has an identity, and not one that could be asked for: plain text would be worse than nothing.
         return None
     return Endpoint(
         address=address,
         h2=message.protocol_hint.HasField("h2"),
-        labels=labels_of({**shared, **message.metric_labels}),
+        labels=tuple(
+            once((once(name), value))
+            for name, value in labels_of({**shared, **message.metric_labels})
+        ),
         peer=peer,
         opaque=message.protocol_hint.HasField("opaque"),
         http2=http2_params(message),
@@ -203,7 +224,8 @@ def endpoint(message: destination.WeightedAddr, *, shared: Mapping[str, str]) ->
 
 def endpoints(message: destination.WeightedAddrSet) -> tuple[tuple[Endpoint, ...], int]:
     """The usable endpoints, and how many were skipped."""
-    found = [endpoint(addr, shared=message.metric_labels) for addr in message.addrs]
+    once = Once()
+    found = [endpoint(addr, shared=message.metric_labels, once=once) for addr in message.addrs]
     usable = tuple(one for one in found if one is not None)
     return usable, len(found) - len(usable)
 
@@ -217,7 +239,7 @@ def addresses(message: destination.AddrSet) -> tuple[tuple[SocketAddr, ...], int
 
 def profile(message: destination.DestinationProfile) -> Profile:
     """What we use of a profile; an endpoint or a name that cannot be one counts as none."""
-    known = endpoint(message.endpoint, shared={}) if message.HasField("endpoint") else None
+    known = endpoint(message.endpoint, shared={}, once=Once()) if message.HasField("endpoint") else None
     name = message.fully_qualified_name
     return Profile(
         opaque=message.opaque_protocol,

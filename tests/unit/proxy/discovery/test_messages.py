@@ -58,6 +58,25 @@ def test_labels_are_bounded() -> None:
     assert {len(value) for _, value in found.labels} == {256}
 
 
+def test_what_endpoints_have_in_common_is_held_once() -> None:
+    common = {"deployment": "web", "zone": "a"}
+    addrs = [
+        weighted(f"10.0.0.{number}", 80, labels={"pod": f"web-{number}", **common})
+        for number in (1, 2)
+    ]
+    for addr in addrs:
+        addr.tls_identity.dns_like_identity.name = "web.shop"
+    message = destination.WeightedAddrSet(addrs=addrs, metric_labels={"service": "web"})
+    # As it comes from the wire, where every text is a new one.
+    again = destination.WeightedAddrSet.FromString(message.SerializeToString())
+    (one, other), _ = messages.endpoints(again)
+    assert one.peer is not None
+    assert one.peer is other.peer
+    pairs = list(zip(one.labels, other.labels, strict=True))
+    assert all(mine[0] is theirs[0] for mine, theirs in pairs)
+    assert [mine[0] for mine, theirs in pairs if mine is not theirs] == ["pod"]
+
+
 def test_a_profile() -> None:
     message = destination.DestinationProfile(
         opaque_protocol=True,
@@ -108,9 +127,11 @@ def test_a_name_that_is_none_is_no_profiles_name(name: str) -> None:
 
 def test_an_endpoint_alone_may_be_hinted_opaque() -> None:
     message = weighted("10.0.0.1", 80)
-    assert messages.endpoint(message, shared={}) == messages.Endpoint(SocketAddr("10.0.0.1", 80))
+    assert messages.endpoint(message, shared={}, once=messages.Once()) == messages.Endpoint(
+        SocketAddr("10.0.0.1", 80)
+    )
     message.protocol_hint.opaque.SetInParent()
-    assert messages.endpoint(message, shared={}) == messages.Endpoint(
+    assert messages.endpoint(message, shared={}, once=messages.Once()) == messages.Endpoint(
         SocketAddr("10.0.0.1", 80), opaque=True
     )
 
@@ -120,7 +141,7 @@ def test_how_http2_is_to_be_kept_alive_may_be_said() -> None:
     message.http2.keep_alive.interval.seconds = 10
     message.http2.keep_alive.timeout.seconds = 3
     message.http2.flow_control.initial_stream_window_size = 1
-    assert messages.endpoint(message, shared={}) == messages.Endpoint(
+    assert messages.endpoint(message, shared={}, once=messages.Once()) == messages.Endpoint(
         SocketAddr("10.0.0.1", 80),
         h2=True,
         http2=Http2Params(
