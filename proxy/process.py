@@ -1,6 +1,4 @@
-"""What the process does to itself at start: its spare memory goes back, and no garbage is collected on
-the path of a request.
-"""
+"""What the process does to itself at start: no garbage is collected on the path of a request."""
 
 from __future__ import annotations
 
@@ -8,15 +6,7 @@ import asyncio
 import gc
 from typing import Final
 
-from linkerd2_py._ext.core.process import trim_heap
-
 _COLLECT_EVERY_S: Final = 30.0
-
-
-def give_back_start_up_memory() -> None:
-    """What the imports needed for a moment goes back to the system: half a MiB."""
-    gc.collect()
-    trim_heap()
 
 
 def tame_collector(loop: asyncio.AbstractEventLoop) -> None:

@@ -49,6 +49,8 @@ def run(arguments: Sequence[str]) -> int:
         return EXIT_USAGE
     logs.configure(filter_text=config.logs.filter_text, style=config.logs.style)
     forbid_dumps()
+    # Until the loop has the signals, an interruption ends the process as any other does.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
             runner.run(_serve(config))
@@ -73,7 +75,6 @@ async def _serve(config: Config) -> None:
             loop.add_signal_handler(number, _on_signal, proxy, number)
         for number in IGNORED:
             loop.add_signal_handler(number, _on_ignored, number)
-        process.give_back_start_up_memory()
         process.tame_collector(loop)
         await proxy.run()
     finally:

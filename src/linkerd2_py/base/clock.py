@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 from typing import Protocol
 
 
@@ -26,7 +25,7 @@ class SystemClock:
         return time.monotonic()
 
     def wall(self) -> float:
-        return datetime.now(UTC).timestamp()
+        return time.clock_gettime(time.CLOCK_REALTIME)
 
 
 class ManualClock:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from types import ModuleType
 
 from linkerd2_py._ext.io.loop import Loop
 
-new_event_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
 native: ModuleType | None = None
-with contextlib.suppress(ImportError):
+new_event_loop: Callable[[], asyncio.AbstractEventLoop]
+try:
     from uvloop import loop as native  # its compiled module
     from uvloop import new_event_loop as new_event_loop  # noqa: PLC0414  # the module's one export
+except ImportError:
+    from asyncio import new_event_loop as new_event_loop  # noqa: PLC0414
 
 
 def run_inside(inner: Loop, outer: asyncio.AbstractEventLoop) -> None:

@@ -14,7 +14,6 @@ import os
 import select
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Final, Literal, NamedTuple
 
 Format = Literal["plain", "json"]
@@ -117,7 +116,7 @@ class PlainFormatter(logging.Formatter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._start = datetime.now(UTC).timestamp()
+        self._start = time.clock_gettime(time.CLOCK_REALTIME)
 
     def format(self, record: logging.LogRecord) -> str:
         text = _message(self, record)
