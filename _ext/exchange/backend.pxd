@@ -14,6 +14,7 @@ from linkerd2_py._ext.exchange.head cimport Head
 from linkerd2_py._ext.exchange.observe cimport Seeker
 from linkerd2_py._ext.exchange.passage cimport Passage
 from linkerd2_py._ext.exchange.plan cimport Plan, Refusal
+from linkerd2_py._ext.exchange.seats cimport Seating
 from linkerd2_py._ext.exchange.stream cimport Dispatch, Peer, Stream
 from linkerd2_py._ext.io.actor cimport Actor
 from linkerd2_py._ext.io.address cimport Address
@@ -29,6 +30,7 @@ cdef enum Unavailable:
     UNAVAILABLE_CLOSED         # the target went away while waiting: 503
     UNAVAILABLE_LOOP           # the target is this proxy: 502 outbound, 403 inbound
     UNAVAILABLE_DENIED         # inbound policy does not let the request in: its own status and text
+    UNAVAILABLE_FULL           # as many as may be are in flight at the port: its own status and text
 
 cdef class WaiterQueue
 
@@ -43,7 +45,11 @@ cdef class Waiter(Peer):
     cdef int64_t fresh_since
     # Inbound: what policy said when it let the exchange in; None: nobody decided.
     cdef Passage passage
+    # Inbound: what it occupies until it is over; None: nobody counts it.
+    cdef Seating seats
     cdef int leave(self) except -1                              # the queue it stands in, if any
+    # Of those that were let in: it is over, and gives back what it had for that. Idempotent.
+    cdef int let_out(self) except -1
     # Whichever backend it is given will hear what became of it there.
     cdef bint may_probe(self) noexcept
     cdef int on_backend(self, Backend backend) except -1
@@ -134,4 +140,5 @@ cdef class Router(Dispatch):
     # CONNECT to us as a forward proxy was accepted: what follows on the transport is a new connection to
     # that logical.
     cdef int take_over(self, Transport transport, Logical logical) except -1
-    cdef int tunnel(self, Transport client, Transport server) except -1        # pump the two until both end
+    # Pump the two until both end; that occupies `seats` as long (None: nobody counts it).
+    cdef int tunnel(self, Transport client, Transport server, Seating seats) except -1

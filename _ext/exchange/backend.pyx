@@ -9,6 +9,13 @@ cdef class Waiter(Peer):
     cdef int leave(self) except -1:
         return 0 if self.queue is None else self.queue.remove(self)
 
+    cdef int let_out(self) except -1:
+        self.passage = None
+        if self.seats is not None:
+            self.seats.give_back()
+            self.seats = None
+        return 0
+
     cdef bint may_probe(self) noexcept:
         return False
 
@@ -145,5 +152,5 @@ cdef class Router(Dispatch):
     cdef int take_over(self, Transport transport, Logical logical) except -1:
         raise NotImplementedError("Router.take_over")
 
-    cdef int tunnel(self, Transport client, Transport server) except -1:
+    cdef int tunnel(self, Transport client, Transport server, Seating seats) except -1:
         raise NotImplementedError("Router.tunnel")

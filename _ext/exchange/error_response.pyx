@@ -10,8 +10,8 @@ from linkerd2_py._ext.core.fault cimport (
 )
 from linkerd2_py._ext.core.http_date cimport HTTP_DATE_ROOM, put_http_date
 from linkerd2_py._ext.exchange.backend cimport (
-    UNAVAILABLE_CLOSED, UNAVAILABLE_DENIED, UNAVAILABLE_FAILFAST, UNAVAILABLE_LOOP, UNAVAILABLE_REJECTED,
-    UNAVAILABLE_SHED,
+    UNAVAILABLE_CLOSED, UNAVAILABLE_DENIED, UNAVAILABLE_FAILFAST, UNAVAILABLE_FULL, UNAVAILABLE_LOOP,
+    UNAVAILABLE_REJECTED, UNAVAILABLE_SHED,
 )
 from linkerd2_py._ext.exchange.head cimport (
     FIELD_LOWER, H_CONTENT_LENGTH, H_CONTENT_TYPE, H_DATE, H_GRPC_MESSAGE, H_GRPC_STATUS,
@@ -57,9 +57,10 @@ cdef ErrorResponse response_to_fault(FaultKind kind) noexcept:
 
 
 cdef ErrorResponse response_to_unavailable(Unavailable why, int status, bytes text) noexcept:
-    """Only a rejection is about this one request; the others say that the client should look for another
+    """Some are about this one request, or of a moment; the others say that the client should look for another
     proxy or come back later."""
-    cdef bint close = why != UNAVAILABLE_REJECTED and why != UNAVAILABLE_DENIED or status == 502
+    cdef bint stays = why in (UNAVAILABLE_REJECTED, UNAVAILABLE_DENIED, UNAVAILABLE_FULL)
+    cdef bint close = not stays or status == 502
     return answer_of(status, text, close, error_of_unavailable(why, status))
 
 
@@ -127,7 +128,7 @@ cdef ResponseError error_of_break(FaultKind kind, uint32_t code) noexcept:
 cdef ResponseError error_of_unavailable(Unavailable why, int status) noexcept:
     if why == UNAVAILABLE_FAILFAST:
         return ERROR_FAILFAST
-    if why == UNAVAILABLE_SHED or why == UNAVAILABLE_CLOSED:
+    if why in (UNAVAILABLE_SHED, UNAVAILABLE_CLOSED, UNAVAILABLE_FULL):
         return ERROR_LOAD_SHED
     if why == UNAVAILABLE_LOOP:
         return ERROR_LOOP

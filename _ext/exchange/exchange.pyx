@@ -33,6 +33,7 @@ from linkerd2_py._ext.exchange.observe cimport (
 )
 from linkerd2_py._ext.exchange.plan cimport Plan, Refusal
 from linkerd2_py._ext.exchange.retry cimport Conditions, Retry, holds
+from linkerd2_py._ext.exchange.seats cimport Seating
 from linkerd2_py._ext.exchange.stream cimport Stream
 from linkerd2_py._ext.exchange.translation cimport (
     RESET_CANCEL, RESET_INTERNAL_ERROR, RESET_NO_ERROR, RESET_REFUSED_STREAM, can_explain, fit_interim,
@@ -467,6 +468,7 @@ cdef class Exchange(Account):
         cdef Transport client_side
         cdef Router router = self.router
         cdef Logical logical = self.logical
+        cdef Seating seats = self.seats
         if router.seeker.wanting:
             self.show()
         send_connected(self.server)
@@ -477,7 +479,7 @@ cdef class Exchange(Account):
         self.finish(END_TUNNELLED)
         if server_side is None:
             return router.take_over(client_side, logical)
-        return router.tunnel(client_side, server_side)
+        return router.tunnel(client_side, server_side, seats)
 
     cdef int on_unavailable(self, Unavailable why, int status, bytes text) except -1:
         hears(self, HEARS_UNAVAILABLE, b"an exchange that did not wait was told that nobody is there")
@@ -554,13 +556,14 @@ cdef class Exchange(Account):
     cdef int open_tunnel(self, Head head) except -1:
         cdef Transport client_side, server_side
         cdef Router router = self.router
+        cdef Seating seats = self.seats
         self.response = RESPONSE_DONE
         self.first_byte()
         self.server.send_head(head)
         client_side = self.server.into_tunnel()
         server_side = self.client.into_tunnel()
         self.finish(END_TUNNELLED)
-        return router.tunnel(client_side, server_side)
+        return router.tunnel(client_side, server_side, seats)
 
     cdef int on_response_body(self, const char* p, size_t n, bint end) except -1:
         hears(self, hears_rest(self), b"a response body came without its head")
@@ -922,7 +925,8 @@ cdef class Exchange(Account):
                 self.course = None
             if self.home is not None:
                 self.leave_way()
-        self.passage = None
+        if self.passage is not None:
+            self.let_out()
         if self.kept is not None:
             self.kept.clear()
         if self.logical is not None and self.client is None:

@@ -4,6 +4,7 @@ in."""
 from linkerd2_py._ext.detect.transport_header cimport SessionProtocol
 from linkerd2_py._ext.exchange.head cimport Head
 from linkerd2_py._ext.exchange.passage cimport Passage
+from linkerd2_py._ext.exchange.seats cimport Seating
 from linkerd2_py._ext.metrics.registry cimport Registry
 from linkerd2_py._ext.metrics.series cimport Counter
 from linkerd2_py._ext.metrics.tcp cimport TcpMetrics
@@ -56,6 +57,8 @@ cdef class Permission:
     # Of requests whose path a server could take for another, where routes differ; None: they do not
     cdef Passage doubtful
     cdef tuple limits                   # of Limit: on requests that are let in
+    cdef Seating seating                # owned: on how many of them are in flight; None: any number
+    cdef bint limited                   # there is one of the two
     cdef bint opens                     # some requests may be let in
     cdef bint refuses_opaque            # what is no HTTP is not let in
     cdef bytes server                   # labels for the series of its connections, as text; may be empty

@@ -1,6 +1,7 @@
 from collections.abc import Callable
 
 from linkerd2_py._ext.exchange.passage import Passage
+from linkerd2_py._ext.exchange.seats import Seating
 from linkerd2_py._ext.metrics.series import Counter
 from linkerd2_py._ext.policy.rate import Limit
 from linkerd2_py._ext.policy.rules import Rules
@@ -23,7 +24,8 @@ class Permission:
     for each rule, and `passage` says what follows for this client, asked once for each route. Where none
     holds, `otherwise` (unless given, all are let in). `doubtful` is of those whose path a server could
     take for another, with dots or encoded slashes: given where routes differ in whom they let in. What is
-    let in must keep all of `limits`; beyond one it is answered with 429.
+    let in must keep all of `limits`; beyond one it is answered with 429. `seating`: how many of them may
+    be in flight.
 
     `refuses_opaque`: what is no HTTP is not let in; unless given, where no request can be. `server` are
     labels for the series of its connections. `connections` counts the opaque connections it was given
@@ -38,6 +40,7 @@ class Permission:
         passage: Callable[[int], Passage] | None = None,
         doubtful: Passage | None = None,
         limits: tuple[Limit, ...] = (),
+        seating: Seating | None = None,
         refuses_opaque: bool | None = None,
         server: tuple[tuple[str, str], ...] = (),
         connections: Counter | None = None,

@@ -123,8 +123,8 @@ cdef bint hides_dot_or_slash(const char* p, const char* end) noexcept:
 cdef class Permission:
     def __init__(
         self, *, Passage otherwise=None, Rules rules=None, tuple routes=(), object passage=None,
-        Passage doubtful=None, tuple limits=(), refuses_opaque=None, tuple server=(),
-        Counter connections=None, object on_terminated=None,
+        Passage doubtful=None, tuple limits=(), Seating seating=None, refuses_opaque=None,
+        tuple server=(), Counter connections=None, object on_terminated=None,
     ):
         cdef Limit limit
         if len(routes) != (0 if rules is None else rules.count):
@@ -139,6 +139,8 @@ cdef class Permission:
         self.passages = {}
         self.doubtful = doubtful
         self.limits = limits
+        self.seating = seating
+        self.limited = len(limits) > 0 or seating is not None
         self.opens = self.otherwise.refusal is None or rules is not None
         self.refuses_opaque = not self.opens if refuses_opaque is None else refuses_opaque
         self.server = make_labels(server)

@@ -4,6 +4,7 @@
 from linkerd2_py._ext.core.fault cimport FaultKind, is_ours
 from linkerd2_py._ext.exchange.backend cimport WANTS_TRANSPORT, Unavailable
 from linkerd2_py._ext.exchange.error_response cimport error_of_fault, error_of_unavailable
+from linkerd2_py._ext.exchange.seats cimport Seating
 from linkerd2_py._ext.io.pump cimport pump_between
 from linkerd2_py._ext.io.transport cimport PAUSE_PARKED
 from linkerd2_py._ext.metrics.http cimport ERROR_DENIED, ERROR_UNEXPECTED
@@ -24,8 +25,12 @@ cdef class Relay(Reception):
     cdef int relay(self, Transport transport, Target target, Client client) except -1:
         return self.park(transport, target, client).admit()
 
-    cdef int tunnel(self, Transport client, Transport server, Target target) except -1:
-        return self.park(client, target, self.clients.plain).join(server)
+    cdef int tunnel(self, Transport client, Transport server, Target target, Seating seats) except -1:
+        cdef OpaqueConnection connection = self.park(client, target, self.clients.plain)
+        if seats is not None:
+            connection.seats = seats
+            seats.occupy()
+        return connection.join(server)
 
     cdef OpaqueConnection park(self, Transport transport, Target target, Client client):
         cdef OpaqueConnection connection = OpaqueConnection.__new__(OpaqueConnection)
@@ -149,6 +154,7 @@ cdef class OpaqueConnection(Waiter):
             self.pending = False
             self.tell_end(self.server.loop.now)
         self.server.opaque_connections.discard(self)
+        self.let_out()
         self.backend = None
         self.client = None
         self.pump = None

@@ -6,6 +6,7 @@ from linkerd2_py._ext.exchange.backend cimport Backend, Logical, Router, Waiter
 from linkerd2_py._ext.exchange.head cimport Head
 from linkerd2_py._ext.exchange.passage cimport Passage
 from linkerd2_py._ext.exchange.plan cimport Plan
+from linkerd2_py._ext.exchange.seats cimport Seating
 from linkerd2_py._ext.exchange.stream cimport Peer, Stream
 from linkerd2_py._ext.io.address cimport Address
 from linkerd2_py._ext.io.transport cimport Transport
@@ -26,7 +27,7 @@ cdef class Tunnels:
     # None: nobody decides, all are let in
     cdef Permission permit(self, Target target, Client client, Address peer)
     cdef int take_over(self, Transport transport, Target target) except -1
-    cdef int tunnel(self, Transport client, Transport server, Target target) except -1
+    cdef int tunnel(self, Transport client, Transport server, Target target, Seating seats) except -1
 
 cdef class ConnectionRouter(Router):
     """One for all connections of one client to a fixed target; without one, where authorities are labels, or
@@ -63,6 +64,8 @@ cdef class ConnectionRouter(Router):
     cdef uint64_t routed_version
     cdef Target by_authority(self, Head head)
     cdef bint let_in(self, Waiter exchange, Head head) except -1      # else it is answered
+    # Whether it keeps the limits on the port; then it occupies what it has to.
+    cdef bint is_within_limits(self, Waiter exchange) except -1
     # Whether it is, by what policy says of its route; else it may be changed.
     cdef bint answered(self, Waiter exchange, Head head, Passage passage) except -1
     cdef Plan plan_by_name(self, Head head)

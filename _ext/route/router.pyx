@@ -5,7 +5,9 @@ explicit port)."""
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.string cimport memcmp
 
-from linkerd2_py._ext.exchange.backend cimport UNAVAILABLE_DENIED, UNAVAILABLE_REJECTED, UNAVAILABLE_SHED
+from linkerd2_py._ext.exchange.backend cimport (
+    UNAVAILABLE_DENIED, UNAVAILABLE_FULL, UNAVAILABLE_REJECTED, UNAVAILABLE_SHED, Unavailable,
+)
 from linkerd2_py._ext.exchange.exchange cimport take_exchange
 from linkerd2_py._ext.exchange.head cimport (
     FIELD_LOWER,
@@ -17,6 +19,7 @@ from linkerd2_py._ext.exchange.head cimport (
 )
 from linkerd2_py._ext.exchange.passage cimport Passage
 from linkerd2_py._ext.exchange.plan cimport Plan
+from linkerd2_py._ext.exchange.seats cimport SeatLimit, Seating
 from linkerd2_py._ext.policy.rate cimport Limit, take_from_all
 from linkerd2_py._ext.policy.route_table cimport RouteTable
 from linkerd2_py._ext.metrics.http cimport ResponseError
@@ -66,7 +69,7 @@ cdef class Tunnels:
     cdef int take_over(self, Transport transport, Target target) except -1:
         raise NotImplementedError("Tunnels.take_over")
 
-    cdef int tunnel(self, Transport client, Transport server, Target target) except -1:
+    cdef int tunnel(self, Transport client, Transport server, Target target, Seating seats) except -1:
         raise NotImplementedError("Tunnels.tunnel")
 
 
@@ -108,15 +111,32 @@ cdef class ConnectionRouter(Router):
 
     cdef bint let_in(self, Waiter exchange, Head head) except -1:
         cdef Passage passage = self.permission.judge(head)
-        cdef Limit limit
         if not passage.plain and self.answered(exchange, head, passage):
             return False
-        if self.permission.limits and passage.limited:
-            limit = take_from_all(self.permission.limits, self.loop.now)
-            if limit is not None:
-                exchange.on_unavailable(UNAVAILABLE_DENIED, TOO_MANY_REQUESTS, limit.refusal)
-                return False
+        if self.permission.limited and passage.limited and not self.is_within_limits(exchange):
+            return False
         exchange.passage = passage
+        return True
+
+    cdef bint is_within_limits(self, Waiter exchange) except -1:
+        """Who is refused by one of them takes nothing from another."""
+        cdef Seating seating = self.permission.seating
+        cdef SeatLimit full
+        cdef Limit limit
+        cdef Unavailable why
+        if seating is not None:
+            full = seating.full()
+            if full is not None:
+                why = UNAVAILABLE_DENIED if full.status == TOO_MANY_REQUESTS else UNAVAILABLE_FULL
+                exchange.on_unavailable(why, full.status, full.refusal)
+                return False
+        limit = take_from_all(self.permission.limits, self.loop.now)
+        if limit is not None:
+            exchange.on_unavailable(UNAVAILABLE_DENIED, TOO_MANY_REQUESTS, limit.refusal)
+            return False
+        if seating is not None:
+            exchange.seats = seating
+            seating.occupy()
         return True
 
     cdef bint answered(self, Waiter exchange, Head head, Passage passage) except -1:
@@ -268,5 +288,6 @@ cdef class ConnectionRouter(Router):
     cdef int take_over(self, Transport transport, Logical logical) except -1:
         return self.tunnels.take_over(transport, <Target> logical)
 
-    cdef int tunnel(self, Transport client, Transport server) except -1:
-        return self.tunnels.tunnel(client, server, self.fixed if self.fixed is not None else self.last)
+    cdef int tunnel(self, Transport client, Transport server, Seating seats) except -1:
+        cdef Target target = self.last if self.fixed is None else self.fixed
+        return self.tunnels.tunnel(client, server, target, seats)

@@ -57,6 +57,25 @@ class Clients:
     tls: bool = False
 
 
+class ConcurrencyOverride(NamedTuple):
+    """Requests in flight that clients of some accounts may have together, in the place of what holds for
+    others.
+    """
+
+    requests: int
+    accounts: tuple[Key, ...]
+
+
+class ConcurrencyLimit(NamedTuple):
+    """Requests that each proxy of a Server lets be in flight at once: in all, and of each client; None is any
+    number.
+    """
+
+    total: int | None = None
+    identity: int | None = None
+    overrides: tuple[ConcurrencyOverride, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Server(MeshObject):
     """A port of some pods, or of some external workloads, by number or by the name that they give it.
@@ -75,6 +94,7 @@ class Server(MeshObject):
     access_policy: str = "deny"
     labels: Labels = field(default_factory=no_labels)
     created: float = 0.0
+    concurrency: ConcurrencyLimit | None = None
 
     @property
     def key(self) -> Key:

@@ -22,7 +22,7 @@ class PortSpec(_message.Message):
     def __init__(self, workload: _Optional[str] = ..., port: _Optional[int] = ...) -> None: ...
 
 class Server(_message.Message):
-    __slots__ = ("protocol", "server_ips", "authorizations", "labels")
+    __slots__ = ("protocol", "server_ips", "authorizations", "labels", "concurrency_limit")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -34,11 +34,30 @@ class Server(_message.Message):
     SERVER_IPS_FIELD_NUMBER: _ClassVar[int]
     AUTHORIZATIONS_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
+    CONCURRENCY_LIMIT_FIELD_NUMBER: _ClassVar[int]
     protocol: ProxyProtocol
     server_ips: _containers.RepeatedCompositeFieldContainer[_net_pb2.IPAddress]
     authorizations: _containers.RepeatedCompositeFieldContainer[Authz]
     labels: _containers.ScalarMap[str, str]
-    def __init__(self, protocol: _Optional[_Union[ProxyProtocol, _Mapping]] = ..., server_ips: _Optional[_Iterable[_Union[_net_pb2.IPAddress, _Mapping]]] = ..., authorizations: _Optional[_Iterable[_Union[Authz, _Mapping]]] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    concurrency_limit: HttpConcurrencyLimit
+    def __init__(self, protocol: _Optional[_Union[ProxyProtocol, _Mapping]] = ..., server_ips: _Optional[_Iterable[_Union[_net_pb2.IPAddress, _Mapping]]] = ..., authorizations: _Optional[_Iterable[_Union[Authz, _Mapping]]] = ..., labels: _Optional[_Mapping[str, str]] = ..., concurrency_limit: _Optional[_Union[HttpConcurrencyLimit, _Mapping]] = ...) -> None: ...
+
+class HttpConcurrencyLimit(_message.Message):
+    __slots__ = ("total", "identity", "overrides")
+    class Override(_message.Message):
+        __slots__ = ("requests", "identities")
+        REQUESTS_FIELD_NUMBER: _ClassVar[int]
+        IDENTITIES_FIELD_NUMBER: _ClassVar[int]
+        requests: int
+        identities: _containers.RepeatedCompositeFieldContainer[Identity]
+        def __init__(self, requests: _Optional[int] = ..., identities: _Optional[_Iterable[_Union[Identity, _Mapping]]] = ...) -> None: ...
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    IDENTITY_FIELD_NUMBER: _ClassVar[int]
+    OVERRIDES_FIELD_NUMBER: _ClassVar[int]
+    total: int
+    identity: int
+    overrides: _containers.RepeatedCompositeFieldContainer[HttpConcurrencyLimit.Override]
+    def __init__(self, total: _Optional[int] = ..., identity: _Optional[int] = ..., overrides: _Optional[_Iterable[_Union[HttpConcurrencyLimit.Override, _Mapping]]] = ...) -> None: ...
 
 class ProxyProtocol(_message.Message):
     __slots__ = ("detect", "opaque", "tls", "http1", "http2", "grpc")

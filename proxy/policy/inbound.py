@@ -15,6 +15,7 @@ from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.metrics.series import Counter
 from linkerd2_py._ext.route.client import Client, Permission
 from linkerd2_py.proxy.filters import NO_FILTERS, Filters
+from linkerd2_py.proxy.policy.concurrency import ConcurrencyLimits
 from linkerd2_py.proxy.policy.limits import RateLimits
 from linkerd2_py.proxy.policy.server import PROBE, Labels, ServerPolicy, default
 from linkerd2_py.proxy.policy.verdict import NOTHING, Outcome, Refusal, Verdict, judge
@@ -56,6 +57,7 @@ class InboundPolicies:
         self._judges_localhost = judges_localhost
         self._registry = registry
         self._limits = RateLimits(registry)
+        self._concurrency = ConcurrencyLimits(registry)
         self._permissions: dict[tuple[Verdict, Labels, int], Permission] = {}
         self._open: dict[int, _Open] = {}
 
@@ -82,7 +84,7 @@ class InboundPolicies:
     def _make(self, verdict: Verdict, client: Client, port: int) -> Permission:
         server = (*verdict.server.labels("srv"), ("srv_port", str(port)))
         counted = (("target_port", str(port)), *client.labels, *server)
-        limits = verdict.rate_limit
+        limits, concurrent = verdict.rate_limit, verdict.concurrency_limit
         otherwise = verdict.order.otherwise
 
         def passage(number: int) -> Passage:
@@ -98,6 +100,11 @@ class InboundPolicies:
             passage=passage,
             doubtful=self._passage(_DOUBTFUL, counted, server) if verdict.differs else None,
             limits=self._limits.of(limits, client, port, labels=counted) if limits else (),
+            seating=(
+                self._concurrency.of(concurrent, client, port, labels=counted)
+                if concurrent
+                else None
+            ),
             refuses_opaque=not verdict.opaque,
             server=server,
             connections=self._connections(verdict, counted),

@@ -19,18 +19,21 @@ from linkerd2_py.proxy.policy.server import (
     EVERYWHERE,
     Authorization,
     ClientNetwork,
+    ConcurrencyLimit,
     Identities,
     Override,
     Protocol,
     RateLimit,
     Reference,
     Route,
+    SeatOverride,
     ServerPolicy,
     default,
     reference_of,
 )
 
 _MAPPED_BITS: Final = 96
+_MOST_SEATS: Final = (1 << 31) - 1
 _FAILS: Final = "inbound policy lets it fail"
 
 
@@ -46,6 +49,7 @@ def server(message: inbound.Server) -> ServerPolicy:
         detect_timeout_s=seconds(message.protocol.detect, "timeout") if detects else 0.0,
         authorizations=_authorizations(message.authorizations),
         rate_limit=_rate_limit(message.protocol),
+        concurrency_limit=_concurrency_limit(message),
     )
     messages = _messages(message.protocol)
     if not messages:
@@ -107,6 +111,23 @@ def rate_limit(message: inbound.HttpLocalRateLimit) -> RateLimit:
             )
             for one in message.overrides
             if one.limit.requestsPerSecond
+        ),
+    )
+
+
+def _concurrency_limit(message: inbound.Server) -> ConcurrencyLimit | None:
+    if not message.HasField("concurrency_limit"):
+        return None
+    said = message.concurrency_limit
+    return ConcurrencyLimit(
+        min(said.total, _MOST_SEATS),
+        min(said.identity, _MOST_SEATS),
+        overrides=tuple(
+            SeatOverride(
+                min(one.requests, _MOST_SEATS), frozenset(client.name for client in one.identities)
+            )
+            for one in said.overrides
+            if one.requests
         ),
     )
 

@@ -139,6 +139,23 @@ class RateLimit(NamedTuple):
     overrides: tuple[Override, ...] = ()
 
 
+class SeatOverride(NamedTuple):
+    """Requests in flight that these clients may have together."""
+
+    requests: int
+    identities: frozenset[str]
+
+
+class ConcurrencyLimit(NamedTuple):
+    """Requests that may be in flight at once: in all, of each identity, and of some together in place of
+    that. 0: any number.
+    """
+
+    total: int = 0
+    identity: int = 0
+    overrides: tuple[SeatOverride, ...] = ()
+
+
 class ServerPolicy(NamedTuple):
     """What holds for a port. `invalid`: what the controller said of it could not be used, so that nothing is
     let in."""
@@ -152,6 +169,7 @@ class ServerPolicy(NamedTuple):
     order: RouteOrder = EVERYTHING_FIRST
     """Which of `routes` a request is of."""
     rate_limit: RateLimit | None = None
+    concurrency_limit: ConcurrencyLimit | None = None
     invalid: bool = False
 
     @property

@@ -11,6 +11,7 @@ from linkerd2_py._ext.route.client import Client
 from linkerd2_py.proxy.policy.order import RouteOrder
 from linkerd2_py.proxy.policy.server import (
     Authorization,
+    ConcurrencyLimit,
     RateLimit,
     Reference,
     Route,
@@ -59,6 +60,7 @@ class Verdict(NamedTuple):
     unrouted: Outcome
     opaque: bool
     rate_limit: RateLimit | None
+    concurrency_limit: ConcurrencyLimit | None
 
     @property
     def otherwise(self) -> Outcome:
@@ -101,6 +103,7 @@ def judge(
         unrouted=Outcome(NOTHING, found, Refusal(NO_ROUTE, 404)),
         opaque=found is not None,
         rate_limit=policy.rate_limit,
+        concurrency_limit=policy.concurrency_limit,
     )
 
 

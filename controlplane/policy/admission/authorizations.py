@@ -6,8 +6,15 @@ from collections.abc import Iterable
 from typing import Final
 
 from linkerd2_py.controlplane.mesh.routes import GATEWAY, POLICY
-from linkerd2_py.controlplane.policy.admission.fields import Asked, Field, kind_of, spelled
+from linkerd2_py.controlplane.policy.admission.fields import (
+    Asked,
+    Field,
+    RefusedError,
+    kind_of,
+    spelled,
+)
 from linkerd2_py.controlplane.policy.admission.notations import cidr_of, identity_problem
+from linkerd2_py.controlplane.policy.concurrency import AnnotationError, concurrency_limit
 from linkerd2_py.controlplane.policy.inbound.defaults import DEFAULT_POLICIES
 
 _SERVER: Final = (POLICY, "server")
@@ -38,6 +45,7 @@ def check_server(asked: Asked) -> None:
         port.refuse("must be the number or the name of a port")
     _check_one_of(spec["proxyProtocol"], _PROTOCOLS)
     _check_one_of(spec["accessPolicy"], DEFAULT_POLICIES)
+    _check_concurrency(asked)
 
 
 def check_server_authorization(asked: Asked) -> None:
@@ -134,6 +142,13 @@ def check_networks(networks: Iterable[Field]) -> None:
                 excepted.refuse(f"{part} is no part of {cidr}")
             if part == cidr:
                 excepted.refuse(f"nothing is left of {cidr}")
+
+
+def _check_concurrency(asked: Asked) -> None:
+    try:
+        concurrency_limit(asked.annotations, namespace=asked.namespace)
+    except AnnotationError as error:
+        raise RefusedError(f"metadata.annotations.{error}") from error
 
 
 def _check_share(limit: Field, *, total: int) -> None:

@@ -6,7 +6,12 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from linkerd2_py.controlplane.mesh.networks import Cidr, Network
-from linkerd2_py.controlplane.mesh.policy import Clients, HTTPLocalRateLimitPolicy, Identities
+from linkerd2_py.controlplane.mesh.policy import (
+    Clients,
+    ConcurrencyLimit,
+    HTTPLocalRateLimitPolicy,
+    Identities,
+)
 from linkerd2_py.controlplane.mesh.routes import POLICY
 from linkerd2_py.controlplane.policy.inbound.authorizations import Authorization
 from linkerd2_py.controlplane.policy.settings import Settings
@@ -58,6 +63,26 @@ def rate_limit_message(
                         for namespace, name in one.accounts
                     ]
                 ),
+            )
+            for one in found.overrides
+        ],
+    )
+
+
+def concurrency_limit_message(
+    found: ConcurrencyLimit, *, settings: Settings
+) -> inbound.HttpConcurrencyLimit:
+    """The same of requests in flight."""
+    return inbound.HttpConcurrencyLimit(
+        total=found.total or 0,
+        identity=found.identity or 0,
+        overrides=[
+            inbound.HttpConcurrencyLimit.Override(
+                requests=one.requests,
+                identities=[
+                    inbound.Identity(name=settings.identity_of(name, namespace=namespace))
+                    for namespace, name in one.accounts
+                ],
             )
             for one in found.overrides
         ],

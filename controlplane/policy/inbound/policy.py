@@ -13,6 +13,7 @@ from linkerd2_py.controlplane.policy.inbound import authorizations
 from linkerd2_py.controlplane.policy.inbound.defaults import default_policy
 from linkerd2_py.controlplane.policy.inbound.messages import (
     authorization_messages,
+    concurrency_limit_message,
     labels,
     rate_limit_message,
 )
@@ -85,7 +86,15 @@ def _of_server(
         protocol=_protocol(server, probed=probed, reading=reading, settings=settings),
         authorizations=authorization_messages(allowed, settings=settings),
         labels=labels("server", server.name),
+        concurrency_limit=_concurrency(server, settings=settings),
     )
+
+
+def _concurrency(server: Server, *, settings: Settings) -> inbound.HttpConcurrencyLimit | None:
+    """None of a port where nobody looks for requests."""
+    if server.concurrency is None or server.proxy_protocol in {"opaque", "TLS"}:
+        return None
+    return concurrency_limit_message(server.concurrency, settings=settings)
 
 
 def _protocol(

@@ -5,6 +5,7 @@ Whom an object authorizes is understood whole or not at all, for half of it coul
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Final, TypeVar
 
@@ -16,6 +17,7 @@ from linkerd2_py.controlplane.mesh.policy import (
     AuthenticationKind,
     AuthorizationPolicy,
     Clients,
+    ConcurrencyLimit,
     HTTPLocalRateLimitPolicy,
     Identities,
     MeshTLSAuthentication,
@@ -28,6 +30,7 @@ from linkerd2_py.controlplane.mesh.policy import (
 )
 from linkerd2_py.controlplane.mesh.routes import CORE, GATEWAY, POLICY
 from linkerd2_py.controlplane.mesh.selector import Requirement, Selector
+from linkerd2_py.controlplane.policy.concurrency import AnnotationError, concurrency_limit
 from linkerd2_py.controlplane.sources.kubernetes.fields import (
     items,
     key_of,
@@ -39,6 +42,8 @@ from linkerd2_py.controlplane.sources.kubernetes.fields import (
     texts,
 )
 from linkerd2_py.controlplane.sources.kubernetes.routes import read_cidr, read_conditions
+
+logger = logging.getLogger(__name__)
 
 _TARGETS: Final[dict[tuple[str, str], TargetKind]] = {
     (POLICY, "server"): "Server",
@@ -72,6 +77,7 @@ def read_server(found: Json) -> Server:
         access_policy=text(spec, "accessPolicy") or "deny",
         labels=labels(found, "metadata", "labels"),
         created=_created(found),
+        concurrency=_concurrency(found, namespace=namespace),
     )
 
 
@@ -134,6 +140,15 @@ def read_rate_limit_policy(found: Json) -> HTTPLocalRateLimitPolicy:
         created=_created(found),
         conditions=read_conditions(mapping(found, "status")),
     )
+
+
+def _concurrency(found: Json, *, namespace: str) -> ConcurrencyLimit | None:
+    """What cannot be read limits nobody; the webhook refuses it, where there is one."""
+    try:
+        return concurrency_limit(labels(found, "metadata", "annotations"), namespace=namespace)
+    except AnnotationError as error:
+        logger.warning("server %s: %s", text(found, "metadata", "name"), error)
+        return None
 
 
 def read_selector(found: Json, field: str) -> Selector | None:

@@ -13,6 +13,8 @@ from linkerd2_py.controlplane.mesh.objects import Key, MeshObject, PortSpec
 from linkerd2_py.controlplane.mesh.policy import (
     Authentication,
     AuthorizationPolicy,
+    ConcurrencyLimit,
+    ConcurrencyOverride,
     HTTPLocalRateLimitPolicy,
     Identities,
     MeshTLSAuthentication,
@@ -25,6 +27,7 @@ from linkerd2_py.controlplane.mesh.routes import GATEWAY, POLICY, HTTPRoute, HTT
 from linkerd2_py.controlplane.mesh.selector import Selector
 from linkerd2_py.controlplane.mesh.status import Parent
 from linkerd2_py.controlplane.policy.admission.notations import cidr_of, identity_problem
+from linkerd2_py.controlplane.policy.concurrency import MOST
 from linkerd2_py.controlplane.sources.local import filter_rules, notations
 from linkerd2_py.controlplane.sources.local.filter_rules import FilterRules
 from linkerd2_py.controlplane.sources.local.match_rules import EVERYTHING, MatchRules
@@ -37,7 +40,7 @@ from linkerd2_py.controlplane.sources.local.mesh_spec import (
 from linkerd2_py.controlplane.sources.local.names import NameRules, is_label
 from linkerd2_py.controlplane.sources.local.yaml_nodes import NodeReader, Spot
 
-_POLICY: Final = ("allow", "audit", "rate", "routes")
+_POLICY: Final = ("allow", "audit", "rate", "concurrency", "routes")
 _ROUTE: Final = ("name", "match", "allow", *filter_rules.OF_ARRIVALS)
 _CLIENT: Final = ("who", "from", "except")
 _RATE: Final = ("total", "each", "of")
@@ -104,8 +107,11 @@ class PolicyRules:
         audit = self._reader.boolean(entries["audit"]) if "audit" in entries else False
         if audit and allowed and allowed.everybody:
             self._reader.refuse(entries["audit"], reason="finds nobody where allow is everybody")
+        concurrency = (
+            self._concurrency(entries["concurrency"]) if "concurrency" in entries else None
+        )
         servers = [
-            self._server(service, port, allowed=allowed, audit=bool(audit))
+            self._server(service, port, allowed=allowed, audit=bool(audit), concurrency=concurrency)
             for port in service.ports
         ]
         found: list[MeshObject] = list(servers)
@@ -123,7 +129,7 @@ class PolicyRules:
         return tuple(found)
 
     def _refuse_requests(self, entries: dict[str, Spot]) -> None:
-        for name in ("rate", "routes"):
+        for name in ("rate", "concurrency", "routes"):
             if name in entries:
                 reason = "is of requests, and nobody looks for them in opaque bytes"
                 self._reader.refuse(entries[name], reason=reason)
@@ -139,7 +145,13 @@ class PolicyRules:
             self._reader.refuse(spot, reason=reason)
 
     def _server(
-        self, service: ServiceSpec, port: PortSpec, *, allowed: _Allowed | None, audit: bool
+        self,
+        service: ServiceSpec,
+        port: PortSpec,
+        *,
+        allowed: _Allowed | None,
+        audit: bool,
+        concurrency: ConcurrencyLimit | None,
     ) -> Server:
         several = len(service.ports) > 1
         name = f"{service.name}-{port.port}" if several else service.name
@@ -151,6 +163,7 @@ class PolicyRules:
             pods=Selector(app_labels(service.workload)),
             proxy_protocol=_OPAQUE if port.opaque else "unknown",
             access_policy=_access(workload, allowed=allowed, audit=audit),
+            concurrency=None if port.opaque else concurrency,
         )
 
     # who
@@ -286,18 +299,48 @@ class PolicyRules:
     def _overrides(self, spot: Spot, *, total: int | None) -> Iterator[RateOverride]:
         for name, each in (self._reader.mapping(spot) or {}).items():
             rate = notations.rate(self._reader, each)
-            who = self._who(name, spot=each)
-            if who is None or rate is None:
+            accounts = self._accounts_of(name, spot=each, what="rate")
+            if not accounts or rate is None:
                 continue
-            if not who.accounts:
-                reason = (
-                    "a rate is of an account such as web, or of one of another namespace, web.shop"
-                )
-                self._reader.refuse(each, reason=reason)
-            elif total is not None and rate > total:
+            if total is not None and rate > total:
                 self._reader.refuse(each, reason=f"must not be more than the total, {total}/s")
             else:
-                yield RateOverride(rate, who.accounts)
+                yield RateOverride(rate, accounts)
+
+    def _accounts_of(self, name: str, *, spot: Spot, what: str) -> tuple[Key, ...]:
+        """Whose it is: nobody else has a limit of his own."""
+        who = self._who(name, spot=spot)
+        if who is not None and not who.accounts:
+            where = "such as web, or of one of another namespace, web.shop"
+            self._reader.refuse(spot, reason=f"a {what} is of an account {where}")
+        return () if who is None else who.accounts
+
+    # how many at once
+
+    def _concurrency(self, spot: Spot) -> ConcurrencyLimit:
+        if not self._reader.is_mapping(spot):
+            return ConcurrencyLimit(self._at_once(spot))
+        entries = self._reader.some(spot, allowed=_RATE)
+        total, each = (
+            self._at_once(entries[name]) if name in entries else None for name in ("total", "each")
+        )
+        if total is not None and each is not None and each > total:
+            self._reader.refuse(entries["each"], reason=f"must not be more than the total, {total}")
+        overrides: list[ConcurrencyOverride] = []
+        for name, one in (
+            self._reader.mapping(entries["of"]) or {} if "of" in entries else {}
+        ).items():
+            most = self._at_once(one)
+            accounts = self._accounts_of(name, spot=one, what="number of requests")
+            if most is None or not accounts:
+                continue
+            if total is not None and most > total:
+                self._reader.refuse(one, reason=f"must not be more than the total, {total}")
+            overrides.append(ConcurrencyOverride(most, accounts))
+        return ConcurrencyLimit(total, each, tuple(overrides))
+
+    def _at_once(self, spot: Spot) -> int | None:
+        return self._reader.whole(spot, least=1, most=MOST)
 
     # routes, each with clients of its own
 

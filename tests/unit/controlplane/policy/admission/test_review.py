@@ -404,6 +404,15 @@ def test_what_can_mean_something_is_taken(kind: str, spec: Any) -> None:
     assert reviewed(kind, spec) == ""
 
 
+@pytest.mark.parametrize(("said", "taken"), [("100", True), ("0", False), ("many", False)])
+def test_a_server_says_in_numbers_how_many_requests_may_be_in_flight(
+    said: str, taken: bool
+) -> None:
+    name = "policy.linkerd2-py.io/concurrency"
+    reason = reviewed(f"Server.{POLICY}", SERVER, annotations={name: said})
+    assert reason == "" if taken else reason.startswith(f"metadata.annotations.{name}: must be")
+
+
 @pytest.mark.parametrize(("kind", "spec", "field"), REFUSED)
 def test_what_cannot_is_refused_by_its_field(kind: str, spec: Any, field: str) -> None:
     reason = reviewed(kind, spec)
