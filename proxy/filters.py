@@ -17,7 +17,10 @@ _MODIFIED: Final = {
     "request_header_modifier": "of_requests",
     "response_header_modifier": "of_responses",
 }
-# What is answered to gRPC's codes; all others: 500.
+# The last of gRPC's codes, and the one for all that there are none of.
+_LAST_CODE: Final = 16
+_UNKNOWN: Final = 2
+# What is answered where a code of gRPC is no answer, as it is no call; all others: 500.
 _STATUS_OF_CODE: Final = {4: 504, 5: 404, 7: 403, 8: 429, 14: 503}
 
 
@@ -28,6 +31,8 @@ class Injected(NamedTuple):
     text: str
     share: int = 1
     of: int = 1
+    code: int = -1
+    """What calls of gRPC are told; -1: what is like the status."""
 
     @property
     def always(self) -> bool:
@@ -74,8 +79,8 @@ class Filters(NamedTuple):
         """Who is answered in an endpoint's place; None: nobody."""
         made = None if self.redirect is None else self.redirect.engine()
         if self.injected is not None:
-            status, text, share, of = self.injected
-            return Refusal(status, text, share=share, of=of, redirect=made)
+            status, text, share, of, code = self.injected
+            return Refusal(status, text, code=code, share=share, of=of, redirect=made)
         return None if made is None else Refusal(redirect=made)
 
     def request_edits(self) -> Edits | None:
@@ -105,9 +110,7 @@ def filters_of(messages: Iterable[Any], *, forbidden: str) -> tuple[Filters, lis
         kind = one.WhichOneof("kind")
         if kind is None:
             raise ValueError("a filter without a kind")
-        if kind in {"forbidden", "invalid"}:
-            found = _injecting(found, Injected(403, forbidden))
-        elif kind == "failure_injector":
+        if kind == "failure_injector":
             found = _injecting(found, _injected(one.failure_injector, forbidden))
         elif kind == "redirect" and found.redirect is None:
             found = found._replace(redirect=redirect(one.redirect))
@@ -134,19 +137,20 @@ def _injecting(filters: Filters, more: Injected) -> Filters:
 
 
 def _injected(injector: Any, forbidden: str) -> Injected:
-    status, text = _status(injector), injector.message or forbidden
+    made = _failure(injector, injector.message or forbidden)
     if not injector.HasField("ratio"):
-        return Injected(status, text)
+        return made
     ratio = injector.ratio
     if not ratio.denominator:
         raise ValueError("a failure for a share of no requests")
-    return Injected(status, text, ratio.numerator, ratio.denominator)
+    return made._replace(share=ratio.numerator, of=ratio.denominator)
 
 
-def _status(injector: Any) -> int:
+def _failure(injector: Any, text: str) -> Injected:
     if "status" not in injector.DESCRIPTOR.fields_by_name:
-        return _STATUS_OF_CODE.get(injector.code, 500)
+        code = injector.code if injector.code <= _LAST_CODE else _UNKNOWN
+        return Injected(_STATUS_OF_CODE.get(injector.code, 500), text, code=code)
     status = int(injector.status)
     if not 200 <= status <= 599:
         raise ValueError(f"a failure with status {status}")
-    return status
+    return Injected(status, text)

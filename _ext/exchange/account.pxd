@@ -59,6 +59,7 @@ cdef class Account(Waiter):
     cdef Classification class_in_route(self, int* grpc_status) noexcept
     cdef Classification class_of_error(self) noexcept
     cdef int note_grpc_status(self, Head head) except -1
+    cdef int code_of_answer(self, bint ours) noexcept
     # ---- what the balancer learns
     cdef int first_byte(self) except -1
     cdef int unpend(self) except -1

@@ -111,7 +111,7 @@ cdef class Account(Waiter):
         if way is None or way.metrics is None:
             return 0
         return way.metrics.ended(
-            self.status, grpc_status_of(self.status) if ours else self.grpc_status, self.error,
+            self.status, self.code_of_answer(ours), self.error,
             self.code_of_error(), ours, now - max(began, self.flushed) if self.request_done else -1,
         )
 
@@ -130,9 +130,14 @@ cdef class Account(Waiter):
         if plan.route is None:
             return 0
         return plan.route.ended(
-            self.status, grpc_status_of(self.status) if ours else self.grpc_status, self.error,
+            self.status, self.code_of_answer(ours), self.error,
             self.code_of_error(), ours, now - self.started,
         )
+
+    cdef int code_of_answer(self, bint ours) noexcept:
+        if ours and self.grpc_status == NO_GRPC_STATUS:
+            return grpc_status_of(self.status)
+        return self.grpc_status
 
     cdef int64_t try_began(self) noexcept:
         return self.started if self.course is None else self.course.begun

@@ -19,6 +19,9 @@ cdef struct ErrorResponse:
     bint close
     const char* text       # header-safe; borrowed from whoever made this, until it is sent
     size_t text_len
+    # Of gRPC, where a route says it: its code, else -1: that of the status; and its message, borrowed, too
+    int code
+    Span message
     ResponseError error    # the `error` label
     Span location          # of a redirect, borrowed as `text` is; else empty. The client's business: no error
 
@@ -51,6 +54,8 @@ cdef int grpc_status_of(int status) noexcept
 # A whole response on a server half: the status itself, or 200 with grpc-status for gRPC. `informational`:
 # the client may know why.
 cdef int send_error_response(Stream server, ErrorResponse answer, bint is_grpc, bint informational) except -1
+# gRPC's code of it.
+cdef int code_of(const ErrorResponse* answer) noexcept
 # Ends a gRPC response that broke after its head: trailers that say why, not a message cut short. The gRPC
 # status.
 cdef int send_error_trailers(Stream server, ErrorResponse answer) except -1

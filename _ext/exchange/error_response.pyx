@@ -46,6 +46,9 @@ cdef ErrorResponse answer_of(int status, const char* text, bint close, ResponseE
     answer.text = text
     answer.text_len = strlen(text)
     answer.error = error
+    answer.code = -1
+    answer.message.ptr = text
+    answer.message.len = answer.text_len
     answer.location.ptr = ""
     answer.location.len = 0
     return answer
@@ -65,10 +68,15 @@ cdef ErrorResponse response_to_unavailable(Unavailable why, int status, bytes te
 
 
 cdef ErrorResponse response_to_refusal(Refusal refusal, Head request) except *:
-    cdef ResponseError error
+    cdef ErrorResponse answer
     if refusal.means():
-        error = error_of_unavailable(UNAVAILABLE_REJECTED, refusal.status)
-        return answer_of(refusal.status, refusal.text, False, error)
+        answer = answer_of(
+            refusal.status, refusal.text, False, error_of_unavailable(UNAVAILABLE_REJECTED, refusal.status),
+        )
+        answer.code = refusal.code
+        answer.message.ptr = refusal.message
+        answer.message.len = len(refusal.message)
+        return answer
     if refusal.redirect is None:
         return answer_of(0, "", False, ERROR_NONE)
     return response_to_redirect(refusal.redirect, request)
@@ -151,6 +159,10 @@ cdef int grpc_status_of(int status) noexcept:
     return GRPC_ABORTED if status == 508 else GRPC_INTERNAL
 
 
+cdef int code_of(const ErrorResponse* answer) noexcept:
+    return grpc_status_of(answer.status) if answer.code < 0 else answer.code
+
+
 # ---- saying it
 
 
@@ -172,7 +184,7 @@ cdef int fill(Head head, const ErrorResponse* answer, bint is_grpc, bint informa
     head.wants_close = answer.close
     if is_grpc:
         head.add("content-type", 12, "application/grpc", 16, H_CONTENT_TYPE, 0)
-        add_grpc_status(head, grpc_status_of(answer.status), answer.text, answer.text_len)
+        add_grpc_status(head, code_of(answer), answer.message.ptr, answer.message.len)
     elif answer.status == TOO_MANY_REQUESTS:
         # Limits are in whole requests a second: there is room for one before a second is over.
         head.add("retry-after", 11, "1", 1, H_OTHER, 0)
@@ -199,9 +211,9 @@ cdef int send_error_response(Stream server, ErrorResponse answer, bint is_grpc, 
 
 cdef int send_error_trailers(Stream server, ErrorResponse answer) except -1:
     cdef Head head = take_head()
-    cdef int code = grpc_status_of(answer.status)
+    cdef int code = code_of(&answer)
     try:
-        add_grpc_status(head, code, answer.text, answer.text_len)
+        add_grpc_status(head, code, answer.message.ptr, answer.message.len)
         server.send_trailers(head)
     finally:
         drop_head(head)

@@ -19,7 +19,7 @@ from linkerd2_py._ext.exchange.course cimport (
 )
 from linkerd2_py._ext.exchange.edits cimport undo
 from linkerd2_py._ext.exchange.error_response cimport (
-    ErrorResponse, early_body_too_large, error_of_break, grpc_status_of, identity_not_met, request_refused,
+    ErrorResponse, code_of, early_body_too_large, error_of_break, identity_not_met, request_refused,
     response_to_fault, response_to_refusal, response_to_timeout, response_to_unavailable,
     send_error_response, send_error_trailers,
 )
@@ -864,6 +864,7 @@ cdef class Exchange(Account):
     cdef int fail(self, ErrorResponse answer) except -1:
         """Answers with an error of our own; only before a response head was sent. Where another try may
         better it, there is one."""
+        self.grpc_status = answer.code if self.translation.is_grpc else NO_GRPC_STATUS
         if self.course is not None and self.may_mend(&answer):
             self.status = answer.status
             self.error = answer.error
@@ -884,7 +885,7 @@ cdef class Exchange(Account):
     cdef bint may_mend(self, const ErrorResponse* answer) except -1:
         """What is shed would only come back."""
         cdef Conditions* conditions = &self.course.conditions
-        cdef int code = grpc_status_of(answer.status) if self.translation.is_grpc else NO_GRPC_STATUS
+        cdef int code = code_of(answer) if self.translation.is_grpc else NO_GRPC_STATUS
         cdef bint late = answer.error == ERROR_FAILFAST or self.expiry == EXPIRY_TRY
         if answer.error == ERROR_LOAD_SHED or self.expiry not in (EXPIRY_NONE, EXPIRY_TRY):
             return False

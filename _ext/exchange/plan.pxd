@@ -23,6 +23,9 @@ cdef class Refusal:
     rest where else to ask. Immutable."""
     cdef readonly int status          # 0: nothing fails
     cdef readonly bytes text          # header-safe
+    # Of gRPC: its code, or -1, that of the status; and the text as its `grpc-message`
+    cdef readonly int code
+    cdef bytes message
     # How many of so many requests fail, drawn for each; `share` is at least `of`: all of them.
     cdef readonly uint32_t share, of
     cdef readonly Redirect redirect   # owned; None: the rest goes on

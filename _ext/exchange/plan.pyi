@@ -16,13 +16,15 @@ class ResponseClasses:
 
 class Refusal:
     """What is answered in an endpoint's place: `status` to `share` of `of` requests, drawn for each, and to
-    the rest `redirect`; where that is given, there may be no status, and none fails. ValueError for a status
-    that no final response has."""
+    the rest `redirect`; where that is given, there may be no status, and none fails. Calls of gRPC get
+    `code`; -1: the one that is like the status. ValueError for a status that no final response has."""
 
     @property
     def status(self) -> int: ...
     @property
     def text(self) -> bytes: ...
+    @property
+    def code(self) -> int: ...
     @property
     def share(self) -> int: ...
     @property
@@ -34,6 +36,7 @@ class Refusal:
         status: int = 0,
         text: str = "",
         *,
+        code: int = -1,
         share: int = 1,
         of: int = 1,
         redirect: Redirect | None = None,

@@ -1,6 +1,8 @@
 # cython: language_level=3, cdivision=True
 """Plans are made once per route and read by each exchange: here is how they are made."""
 
+from urllib.parse import quote
+
 from cpython.bytes cimport PyBytes_AS_STRING
 from libc.stdint cimport uint32_t
 from linkerd2_py._ext.core.random cimport random_below
@@ -9,6 +11,9 @@ from linkerd2_py._ext.metrics.http cimport CLASS_FAILURE, CLASS_SUCCESS
 
 cdef enum:
     STATUSES = 1000
+
+# What stands for itself in a grpc-message: printable ASCII but the percent sign (gRPC over HTTP/2)
+PRINTABLE = bytes(byte for byte in range(32, 127) if byte != 37)
 
 # Control characters in a text that becomes a field
 cdef bytes SPACES = bytes(32 if byte < 32 or byte == 127 else byte for byte in range(256))
@@ -31,7 +36,8 @@ cdef class ResponseClasses:
 
 cdef class Refusal:
     def __init__(
-        self, int status=0, str text not None="", *, uint32_t share=1, uint32_t of=1, Redirect redirect=None,
+        self, int status=0, str text not None="", *, int code=-1, uint32_t share=1, uint32_t of=1,
+        Redirect redirect=None,
     ):
         if status == 0 and redirect is not None:
             share = 0
@@ -40,6 +46,8 @@ cdef class Refusal:
         self.status = status
         self.redirect = redirect
         self.text = bytes(text.encode("ascii", "replace")).translate(SPACES)
+        self.code = code
+        self.message = quote(text, safe=PRINTABLE).encode()
         self.share = share
         self.of = of
 

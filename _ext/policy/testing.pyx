@@ -4,6 +4,7 @@
 from linkerd2_py._ext.exchange.head cimport Head, drop_head, field_id, take_head
 from linkerd2_py._ext.exchange.plan cimport Plan, ResponseClasses
 from linkerd2_py._ext.metrics.http cimport CLASS_FAILURE
+from linkerd2_py._ext.policy.connections cimport ConnectionRoute, ConnectionRoutes
 from linkerd2_py._ext.policy.match cimport Condition, Line, line_of
 from linkerd2_py._ext.policy.match cimport holds as condition_holds
 from linkerd2_py._ext.policy.route_table cimport RouteTable
@@ -55,3 +56,11 @@ def counts_as(ResponseClasses classes not None, int status):
     if not classes.says(status):
         return None
     return "failure" if classes.of(status) == CLASS_FAILURE else "success"
+
+
+def connection_route(ConnectionRoutes routes not None, bytes name):
+    return routes.route_for(name)
+
+
+def connection_way(ConnectionRoute route not None):
+    return route.pick()

@@ -43,6 +43,8 @@ cdef class Reception(Tunnels):
     # May be None: nobody decides, or, without a target, each request will name its own.
     cdef Permission ask(self, Transport transport, Target target, Client client)
     cdef int detect(self, Transport transport, Target target, Client client) except -1
+    # Whom its ClientHello asks for says where it goes (`relay_as`); where there is none, it goes nowhere.
+    cdef int ask_name(self, Transport transport, Target target, Client client) except -1
     # What it is counted as is known; idempotent. `permission` may be None: nobody decided, or not yet.
     cdef int count(self, Transport transport, Target target, Client client, Permission permission) except -1
     # It is given up before anybody serves it; `target` may be None: what it is addressed to is not known.
@@ -51,12 +53,15 @@ cdef class Reception(Tunnels):
     # It is known
     cdef int dispatch(self, Transport transport, Target target, Client client, Protocol protocol) except -1
     cdef int relay(self, Transport transport, Target target, Client client) except -1          # opaque
+    # The same for a name that a ClientHello asks for: it is known, or None: nobody looks for it
+    cdef int relay_as(self, Transport transport, Target target, Client client, bytes name) except -1
     cdef int await_profile(self, Transport transport, Target target) except -1
 
 cdef enum Stage:
     STAGE_DETECT          # what does it speak?
     STAGE_HANDSHAKE       # TLS for us: who is it?
     STAGE_HEADER          # over TLS to our own port: where to?
+    STAGE_NAME            # TLS that we only pass on: whom does it ask for?
 
 cdef class Arrival(Securing):
     """A connection of which we do not know enough yet: bounded peeks, then a codec or a pump."""
@@ -71,6 +76,7 @@ cdef class Arrival(Securing):
     cdef int look(self) except -1
     cdef int look_for_protocol(self) except -1
     cdef int look_for_name(self) except -1
+    cdef int look_for_server(self) except -1
     cdef int secure(self) except -1
     cdef int look_for_header(self) except -1
     cdef int follow_header(self, const TransportHeader* header) except -1

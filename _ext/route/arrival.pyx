@@ -3,7 +3,10 @@
 detection, TLS that is for us."""
 
 from linkerd2_py._ext.core.buffer cimport Buffer
+from linkerd2_py._ext.core.dns_name cimport DNS_NAME_MAX
 from linkerd2_py._ext.core.fault cimport FAULT_TIMEOUT, FaultKind
+from linkerd2_py._ext.core.types cimport Span
+from linkerd2_py._ext.detect.client_hello cimport HELLO_MORE, HELLO_NAME, HelloState, client_hello
 from linkerd2_py._ext.detect.detect cimport (
     PROTO_HTTP1,
     PROTO_HTTP2,
@@ -90,7 +93,17 @@ cdef class Reception(Tunnels):
         arrival.client = client
         return transport.attach(arrival)
 
+    cdef int ask_name(self, Transport transport, Target target, Client client) except -1:
+        cdef Arrival arrival = Arrival.__new__(Arrival)
+        arrival.server = self
+        arrival.target = target
+        arrival.client = client
+        arrival.stage = STAGE_NAME
+        return transport.attach(arrival)
+
     cdef int take_over(self, Transport transport, Target target) except -1:
+        if target.opaque:
+            return self.relay(transport, target, self.clients.plain)
         return self.detect(transport, target, self.clients.plain)
 
     cdef Permission ask(self, Transport transport, Target target, Client client):
@@ -123,6 +136,9 @@ cdef class Reception(Tunnels):
     cdef int relay(self, Transport transport, Target target, Client client) except -1:
         raise NotImplementedError("Reception.relay")
 
+    cdef int relay_as(self, Transport transport, Target target, Client client, bytes name) except -1:
+        raise NotImplementedError("Reception.relay_as")
+
     cdef int await_profile(self, Transport transport, Target target) except -1:
         raise NotImplementedError("Reception.await_profile")
 
@@ -134,7 +150,7 @@ cdef class Arrival(Securing):
             return 0
         self.timeout = Timer(self, 0)
         self.began = self.server.loop.now
-        if self.target is not None:
+        if self.target is not None and self.stage == STAGE_DETECT:
             self.target.counts().expect()
         self.wait()
         return self.look()
@@ -151,6 +167,8 @@ cdef class Arrival(Securing):
         cdef Transport transport = self.transport
         if transport.inbox is None or transport.inbox.size() == 0:
             return 0
+        if self.stage == STAGE_NAME:
+            return self.look_for_server()
         return self.look_for_header() if self.stage == STAGE_HEADER else self.look_for_protocol()
 
     cdef int look_for_protocol(self) except -1:
@@ -174,6 +192,22 @@ cdef class Arrival(Securing):
             return 0
         tally = self.server.table.unaddressed if self.target is None else self.target.counts()
         return tally.detected(result, self.server.loop.now - self.began)
+
+    # ---- TLS that is for others, and follows routes
+
+    cdef int look_for_server(self) except -1:
+        cdef char[DNS_NAME_MAX] room
+        cdef Span name
+        cdef Buffer inbox = self.transport.inbox
+        cdef HelloState state = client_hello(inbox.head(), inbox.size(), room, &name)
+        if state == HELLO_MORE:
+            return self.transport.widen_inbox()
+        if state != HELLO_NAME:
+            return self.refuse(ERROR_TLS_DETECTION)
+        self.server.loop.disarm(self.timeout)
+        # A silent client may take longer than an unused target is kept.
+        self.target = self.server.table.current(self.target)
+        return self.server.relay_as(self.transport, self.target, self.client, name.ptr[:name.len].lower())
 
     # ---- TLS that may be for us
 
@@ -278,6 +312,8 @@ cdef class Arrival(Securing):
     cdef int on_read_eof(self) except -1:
         """A client that sends nothing and says so may still want to hear the server: it goes where it was
         addressed, end and all."""
+        if self.stage == STAGE_NAME:
+            return self.refuse(ERROR_TLS_DETECTION)
         if self.stage == STAGE_HEADER or (self.is_empty() and (self.target is None or self.server.draining)):
             self.note(DETECTED_ERROR)
             return self.close()
@@ -300,7 +336,7 @@ cdef class Arrival(Securing):
             return self.close()
         if self.stage == STAGE_HEADER:
             return self.refuse(ERROR_IO)
-        if self.began_hello and not self.client.secured:
+        if self.stage == STAGE_NAME or (self.began_hello and not self.client.secured):
             # A hello that stalls is no protocol where the server speaks first.
             return self.refuse(ERROR_TLS_DETECTION)
         self.note(DETECTED_TIMEOUT)

@@ -1,18 +1,26 @@
 # cython: language_level=3
 """Opaque connections; read them from Relay.await_profile and Relay.relay down."""
 
-from linkerd2_py._ext.core.fault cimport FaultKind, is_ours
+from linkerd2_py._ext.core.fault cimport FAULT_NONE, FaultKind, is_ours
 from linkerd2_py._ext.exchange.backend cimport WANTS_TRANSPORT, Unavailable
 from linkerd2_py._ext.exchange.error_response cimport error_of_fault, error_of_unavailable
 from linkerd2_py._ext.exchange.seats cimport Seating
 from linkerd2_py._ext.io.pump cimport pump_between
 from linkerd2_py._ext.io.transport cimport PAUSE_PARKED
-from linkerd2_py._ext.metrics.http cimport ERROR_DENIED, ERROR_UNEXPECTED
+from linkerd2_py._ext.metrics.connections cimport ENDED_FORBIDDEN, ENDED_UNEXPECTED, ENDED_WELL
+from linkerd2_py._ext.metrics.http cimport ERROR_DENIED, ERROR_NO_ROUTE, ERROR_UNEXPECTED
+from linkerd2_py._ext.policy.connections cimport ConnectionRoute, ConnectionWay
 
 cdef enum:
     # Of endpoints, for one connection: as often as an exchange is chosen again. Its client waits meanwhile,
     # and may come again itself.
     MAX_ATTEMPTS = 4
+    FORBIDDEN = 403
+    NOT_FOUND = 404
+    INTERNAL_ERROR = 500
+
+
+cdef bytes NO_ROUTE = b"no route of outbound policy means this connection"
 
 
 cdef class Relay(Reception):
@@ -23,7 +31,17 @@ cdef class Relay(Reception):
         return target.await_profile(self.park(transport, target, self.clients.skipped))
 
     cdef int relay(self, Transport transport, Target target, Client client) except -1:
+        if target.connections is not None and target.connections.by_name:
+            return self.ask_name(transport, target, client)
         return self.park(transport, target, client).admit()
+
+    cdef int relay_as(self, Transport transport, Target target, Client client, bytes name) except -1:
+        cdef OpaqueConnection connection = self.park(transport, target, client)
+        connection.name = name
+        return connection.admit()
+
+    cdef int say(self, Target target, int status, bytes text) except -1:
+        return 0
 
     cdef int tunnel(self, Transport client, Transport server, Target target, Seating seats) except -1:
         cdef OpaqueConnection connection = self.park(client, target, self.clients.plain)
@@ -36,7 +54,7 @@ cdef class Relay(Reception):
         cdef OpaqueConnection connection = OpaqueConnection.__new__(OpaqueConnection)
         cdef Parked parked = Parked.__new__(Parked)
         connection.server = self
-        connection.target = target
+        connection.target = connection.aim = target
         connection.sender = client
         connection.client = transport
         parked.connection = connection
@@ -57,10 +75,13 @@ cdef class OpaqueConnection(Waiter):
         if self.over:
             return 0
         target.counts().came()
-        if opaque:
+        if target.opaque and (target.connections is None or not target.connections.by_name):
             return self.admit()
         self.end()
-        server.detect(transport, target, server.clients.plain)
+        if target.opaque:
+            server.relay(transport, target, server.clients.skipped)
+        else:
+            server.detect(transport, target, server.clients.plain)
         return transport.resume(PAUSE_PARKED)
 
     cdef int admit(self) except -1:
@@ -72,7 +93,30 @@ cdef class OpaqueConnection(Waiter):
             if permission.refuses_opaque:
                 return self.fail(ERROR_DENIED)
         self.permission = permission
-        return self.target.choose(self)
+        return self.target.choose(self) if self.target.connections is None else self.set_out()
+
+    cdef int set_out(self) except -1:
+        """Drawn once, whatever is installed meanwhile."""
+        cdef ConnectionRoute route = self.target.connections.route_for(self.name)
+        cdef ConnectionWay way
+        if route is None:
+            return self.turn_away(NOT_FOUND, NO_ROUTE, ENDED_UNEXPECTED)
+        self.metrics = route.metrics
+        if self.metrics is not None:
+            self.metrics.opened()
+        way = route.pick()
+        if way.refusal != ENDED_WELL:
+            status = FORBIDDEN if way.refusal == ENDED_FORBIDDEN else INTERNAL_ERROR
+            return self.turn_away(status, way.text, way.refusal)
+        if way.logical is not None:
+            self.aim = <Target> way.logical
+            self.aim.live += 1
+        return self.aim.choose(self)
+
+    cdef int turn_away(self, int status, bytes text, ConnectionEnd why) except -1:
+        self.server.say(self.target, status, text)
+        self.outcome = why
+        return self.fail(ERROR_NO_ROUTE if status == NOT_FOUND else ERROR_UNEXPECTED)
 
     cdef int ask_again(self) except -1:
         cdef Permission permission
@@ -109,7 +153,7 @@ cdef class OpaqueConnection(Waiter):
         if self.backend.alone or self.attempts >= MAX_ATTEMPTS:
             return self.fail(error_of_fault(kind))
         self.backend = None
-        return self.target.choose(self)
+        return self.aim.choose(self)
 
     cdef int on_transport(self, Transport transport) except -1:
         cdef int64_t now
@@ -138,6 +182,8 @@ cdef class OpaqueConnection(Waiter):
         if self.over:
             return 0
         self.target.counts().tcp_failed(why)
+        if self.outcome == ENDED_WELL:
+            self.outcome = ENDED_UNEXPECTED
         self.end()
         if pump is not None:
             return pump.stop()
@@ -147,9 +193,13 @@ cdef class OpaqueConnection(Waiter):
         if self.over:
             return 0
         self.over = True
-        self.target.withdraw(self)
+        self.aim.withdraw(self)
         self.target.live -= 1
         self.target.last_used = self.server.loop.now
+        if self.aim is not self.target:
+            self.aim.left(self.server.loop.now)
+        if self.metrics is not None:
+            self.metrics.closed(self.outcome)
         if self.pending:
             self.pending = False
             self.tell_end(self.server.loop.now)
@@ -176,9 +226,12 @@ cdef class OpaqueConnection(Waiter):
 
 cdef class Parked(Session):
     cdef int on_fault(self, FaultKind kind, int code) except -1:
+        self.connection.outcome = ENDED_UNEXPECTED
         return self.connection.end()
 
 
 cdef class PumpEnd(PumpOwner):
     cdef int on_pump_closed(self, Pump pump, FaultKind kind, int code) except -1:
+        if kind != FAULT_NONE:
+            self.connection.outcome = ENDED_UNEXPECTED
         return self.connection.end()

@@ -203,12 +203,7 @@ cdef class ConnectionRouter(Router):
         return 0
 
     cdef int leave_way(self, Logical way) except -1:
-        cdef Target target = <Target> way
-        target.live -= 1
-        target.last_used = self.loop.now
-        if target.retired and target.live == 0:
-            target.close()
-        return 0
+        return (<Target> way).left(self.loop.now)
 
     cdef Target by_authority(self, Head head):
         cdef size_t length = head.authority.len

@@ -125,6 +125,11 @@ cdef class ProxyServer(Relay):
         router.complaints = self.complaints
         return router
 
+    cdef int say(self, Target target, int status, bytes text) except -1:
+        if self.complaints is None:
+            return 0
+        return self.complaints.say(target, None, status, text, len(text))
+
     # ---- listeners
 
     def listen(

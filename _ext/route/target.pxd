@@ -10,6 +10,7 @@ from linkerd2_py._ext.io.loop cimport Loop
 from linkerd2_py._ext.metrics.balancer cimport BalancerMetrics, BreakerMetrics
 from linkerd2_py._ext.metrics.http cimport HttpMetrics
 from linkerd2_py._ext.metrics.registry cimport Registry
+from linkerd2_py._ext.policy.connections cimport ConnectionRoutes
 from linkerd2_py._ext.policy.route_table cimport NamedRoutes, RouteTable
 from linkerd2_py._ext.pool.endpoint cimport Endpoint, Roster
 from linkerd2_py._ext.pool.settings cimport PoolSettings
@@ -46,6 +47,8 @@ cdef class Target(Roster):
     cdef bytes address_labels
     cdef Side side                      # owned
     cdef public RouteTable routes       # of its exchanges, replaced whole; None: they have no plan
+    # The same of its connections that are not parsed; None: they go to its own endpoints.
+    cdef public ConnectionRoutes connections
     # Owned. Endpoints that may be chosen: reachable, and their breakers closed.
     cdef ReadySet ready
     # The others that can be reached, where there are breakers: those that are to be tried by one exchange
@@ -91,9 +94,13 @@ cdef class Target(Roster):
     # Owned; None where nothing was balanced yet, or is
     cdef BalancerMetrics balancing
     cdef BreakerMetrics breaking        # the same, where there are breakers
+    # Somebody who took a way here does not use it any more.
+    cdef int left(self, int64_t now) except -1
     cdef int belong(self, bytes owner, bytes backend, bytes protocol) except -1
     cdef Tally counts(self)
     cdef int note_balance(self) except -1
+    # Its bytes go to its own endpoints, without a look at them or a draw.
+    cdef bint is_carried(self) noexcept
     cdef int balance(self) except -1
     cdef int unbalance(self) except -1
     cdef Py_ssize_t take_in(self, list specs) except -1

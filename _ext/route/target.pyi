@@ -2,6 +2,7 @@ from typing import Any
 
 from linkerd2_py._ext.balance.accrual import Accrual
 from linkerd2_py._ext.io.address import Address
+from linkerd2_py._ext.policy.connections import ConnectionRoutes
 from linkerd2_py._ext.policy.route_table import RouteTable
 from linkerd2_py._ext.route.endpoint_spec import EndpointSpec, Labels
 
@@ -14,6 +15,8 @@ class Target:
     labels: Labels
     # Of its exchanges: those that begin from now on follow it.
     routes: RouteTable | None
+    # The same of connections whose bytes nobody parses.
+    connections: ConnectionRoutes | None
     @property
     def in_use(self) -> int:
         """Exchanges and opaque connections that use it now."""
@@ -36,7 +39,8 @@ class Target:
         What is counted of the target itself has the labels `owner`, its balancer those of `backend`, too;
         `protocol` is the word for what discovery says is spoken there."""
     def await_routes(self) -> None:
-        """Requests that come before `configure` wait for it, and then follow the `routes` of that moment."""
+        """Requests that come before `configure` wait for it, and then follow the `routes` of that moment. A
+        target that has been configured is not any more, and those that wait for an endpoint fail."""
     def guard(self, accrual: Accrual | None) -> None:
         """Its endpoints have breakers from now on; None: they have none. Saying the same again changes
         nothing, anything else begins with closed ones."""

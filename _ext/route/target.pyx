@@ -32,6 +32,8 @@ from linkerd2_py._ext.pool.endpoint cimport HEALTH_READY
 
 cdef int64_t SECOND_NS = 1000000000
 
+cdef bytes TLS = b'protocol="tls"'
+
 # Of a target whose routes are asked for: its requests wait for them as connections wait for its profile.
 cdef RouteTable AWAITED = RouteTable(otherwise=Plan(pending=True))
 
@@ -109,14 +111,24 @@ cdef class Target(Roster):
         if self.rejected_status:
             return waiter.on_unavailable(self.rejected_why, self.rejected_status, self.rejected_text)
         if self.configured and self.parked.count == 0:
-            return waiter.on_profile(self.opaque)
+            return waiter.on_profile(self.is_carried())
         self.parked.append(waiter)
         return self.expect_ready()
+
+    cdef int left(self, int64_t now) except -1:
+        self.live -= 1
+        self.last_used = now
+        if self.retired and self.live == 0:
+            self.close()
+        return 0
 
     cdef int withdraw(self, Waiter waiter) except -1:
         waiter.leave()
         self.note_balance()
         return 0 if self.is_awaited() else self.side.loop.disarm(self.failfast)
+
+    cdef bint is_carried(self) noexcept:
+        return self.opaque and (self.connections is None or self.connections.plain)
 
     cdef bint is_ready(self) noexcept:
         if self.closed or self.rejected_status:
@@ -217,7 +229,7 @@ cdef class Target(Roster):
         if left is self.given_up:
             return waiter.on_unavailable(self.given_up_why, self.given_up_status, self.given_up_text)
         if left is self.parked:
-            return waiter.on_profile(self.opaque)
+            return waiter.on_profile(self.is_carried())
         endpoint = self.pick(waiter)
         if endpoint is None:
             return self.choose(waiter)
@@ -344,9 +356,14 @@ cdef class Target(Roster):
             self.side.loop.defer(self)
 
     def await_routes(self):
-        """Requests that come before `configure` wait for it, and then follow the routes of that moment."""
-        if not self.configured:
-            self.routes = AWAITED
+        """Requests that come before `configure` wait for it, and then follow the routes of that moment. It
+        may have been something else before: those that wait for an endpoint of that fail."""
+        self.side.loop.now = now_ns()
+        self.routes = AWAITED
+        self.connections = None
+        self.configured = False
+        if self.queue.count:
+            self.fail_waiting(UNAVAILABLE_CLOSED, 503, b"what the target is has changed")
 
     def guard(self, Accrual accrual=None):
         """Its endpoints have breakers from now on, or none; where what is agreed is another, new ones."""
@@ -580,6 +597,8 @@ cdef class Target(Roster):
             if self.side.direction != "outbound":
                 return 0
             prefix = "outbound_tcp" if self.opaque else "outbound_http"
+            if self.protocol == TLS:
+                prefix = "outbound_tls"
         labels = b",".join([text for text in (self.owner, self.backend) if text])
         if self.side.addr is not None:
             labels = make_labels([("addr", self.side.addr)])

@@ -1,22 +1,28 @@
 """What the policy API says of a target that the workload calls, as far as it can be done.
 
-Requests are matched against `routes`. Where nobody can (opaque bytes, TLS, and names outside the mesh,
-whose addresses have a policy each), one route that means everything, with one backend, is done as it
-stands; anything richer leads to the service itself. What refuses is never left out: where nobody can tell
-which requests a refusing rule means, it refuses all. ValueError for what Linkerd's proxy does not accept
-either.
+Requests are matched against `routes`, connections that nobody parses against `connections`. Where bytes are
+opaque because somebody else says so, routes of requests are done as one where they mean everything, with one
+backend; anything richer leads to the service itself, and where some rule refuses, all is refused.
+ValueError for what Linkerd's proxy does not accept either.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from linkerd2_py.proto.gen import meta_pb2 as meta
 from linkerd2_py.proto.gen import outbound_pb2 as outbound
 from linkerd2_py.proxy import matches
-from linkerd2_py.proxy.addresses import Authority, is_host_name, split_host_port
+from linkerd2_py.proxy.addresses import Authority, SocketAddr, is_host_name, split_host_port
 from linkerd2_py.proxy.discovery import messages
+from linkerd2_py.proxy.discovery.connection_rules import (
+    ConnectionRule,
+    ConnectionRules,
+    barred,
+    check_routes,
+    names_of,
+)
 from linkerd2_py.proxy.discovery.failure_accrual import FailureAccrual, failure_accrual
 from linkerd2_py.proxy.discovery.object_ref import ObjectRef, object_ref
 from linkerd2_py.proxy.discovery.outbound_routes import (
@@ -26,8 +32,8 @@ from linkerd2_py.proxy.discovery.outbound_routes import (
     Rule,
 )
 from linkerd2_py.proxy.discovery.tries import Tries, tries
-from linkerd2_py.proxy.discovery.ways import Balanced, Direct, Refused, Way
-from linkerd2_py.proxy.filters import Filters, filters_of
+from linkerd2_py.proxy.discovery.ways import Balanced, Direct, Refused, Way, here
+from linkerd2_py.proxy.filters import NO_FILTERS, Filters, filters_of
 from linkerd2_py.proxy.policy.messages import reference, seconds
 
 _NO_ROUTE: Final = "no route matches"
@@ -37,8 +43,9 @@ _FORBIDDEN: Final = "outbound policy forbids it"
 
 class ClientPolicy(NamedTuple):
     """Where traffic goes that is HTTP, as far as can be said without a look at its requests, and where what
-    is not; None: there is none of it. `routes`: where each request goes. `own`: the way to the service
-    itself, None where it is not known. `ignored`: what is left out, a line each.
+    is not; None: there is none of it. `routes`: where each request goes, `connections`: each of what is not
+    HTTP. `own`: the way to the service itself, None where it is not known. `ignored`: what is left out, a
+    line each.
     """
 
     http: Way | None
@@ -53,6 +60,22 @@ class ClientPolicy(NamedTuple):
     """When endpoints of its backends are left alone for their failures; None: never."""
     protocol: str = "detect"
     """What it says is spoken, as metrics have it."""
+    connections: ConnectionRules | None = None
+
+    def at(self, address: SocketAddr) -> ClientPolicy:
+        """The same for any address that has it: this one is HERE."""
+
+        def moved(way: Way | None) -> Way | None:
+            return None if way is None else here(way, address)
+
+        routes, connections = self.routes, self.connections
+        return self._replace(
+            http=moved(self.http),
+            opaque=moved(self.opaque),
+            own=moved(self.own),
+            routes=None if routes is None else routes.at(address),
+            connections=None if connections is None else connections.at(address),
+        )
 
 
 class _Backend(NamedTuple):
@@ -91,16 +114,17 @@ def client_policy(message: outbound.OutboundPolicy) -> ClientPolicy:
     protocol, own = getattr(message.protocol, kind), _Own(message)
     if kind == "detect":
         return _detected(protocol, own, parent=message.metadata)
-    found = _Decided(tuple(_rules(protocol.routes)), own, protocol)
     if kind in {"opaque", "tls"}:
-        return ClientPolicy(None, found.way, own=own.way(), ignored=found.ignored)
-    routes = HttpRoutes(_routes(protocol, found.rules, parent=message.metadata))
+        found = _connections(protocol, parent=message.metadata, by_name=kind == "tls")
+        return ClientPolicy(None, found.way(own.way()), own=own.way(), connections=found)
+    decided = _Decided(tuple(_rules(protocol.routes)), own)
+    routes = HttpRoutes(_routes(protocol, decided.rules, parent=message.metadata))
     return ClientPolicy(
-        found.way,
+        decided.way,
         None,
         routes=routes,
         own=own.way(),
-        ignored=found.ignored,
+        ignored=decided.ignored,
         accrual=failure_accrual(protocol),
     )
 
@@ -111,12 +135,12 @@ def _detected(
     for name in ("http1", "http2", "opaque"):
         if not protocol.HasField(name):
             raise ValueError(f"detection without {name}")
-    http1, http2, opaque = (
-        _Decided(tuple(_rules(one.routes)), own, one)
-        for one in (protocol.http1, protocol.http2, protocol.opaque)
+    http1, http2 = (
+        _Decided(tuple(_rules(one.routes)), own) for one in (protocol.http1, protocol.http2)
     )
+    connections = _connections(protocol.opaque, parent=parent, by_name=False)
     http = http2.way if isinstance(http2.way, Refused) else http1.way
-    ignored = [*http1.ignored, *http2.ignored, *opaque.ignored]
+    ignored = [*http1.ignored, *http2.ignored]
     accrual, other = failure_accrual(protocol.http1), failure_accrual(protocol.http2)
     if accrual != other:
         ignored.append("failure accrual of HTTP/2 that differs from that of HTTP/1 is not done")
@@ -124,13 +148,30 @@ def _detected(
     of_http2 = _routes(protocol.http2, http2.rules, parent=parent)
     return ClientPolicy(
         http,
-        opaque.way,
+        connections.way(own.way()),
         routes=HttpRoutes(of_http1, None if of_http2 == of_http1 else of_http2),
         own=own.way(),
         detect_timeout_s=seconds(protocol, "timeout"),
         ignored=tuple(dict.fromkeys(ignored)),
         accrual=accrual,
+        connections=connections,
     )
+
+
+def _connections(protocol: Any, *, parent: meta.Metadata, by_name: bool) -> ConnectionRules:
+    check_routes(list(protocol.routes), by_name=by_name)
+    names = [names_of(one) if by_name else () for one in protocol.routes]
+    made = tuple(
+        ConnectionRule(object_ref(one.route), its, _ways(one))
+        for one, its in zip(_rules(protocol.routes), names, strict=True)
+    )
+    return ConnectionRules(object_ref(parent), made, by_name=by_name)
+
+
+def _ways(rule: _Rule) -> tuple[tuple[Way, int], ...]:
+    if isinstance(rule.way, Refused):
+        return ((rule.way, 1),)
+    return tuple((one.way, one.weight) for one in rule.backends)
 
 
 def _routes(protocol: Any, rules: tuple[_Rule, ...], *, parent: meta.Metadata) -> Routes:
@@ -188,40 +229,22 @@ class _Own:
 
 
 class _Decided:
-    """What becomes of the traffic of one protocol."""
+    """What becomes of the requests of one protocol where nobody looks at them."""
 
-    def __init__(self, rules: tuple[_Rule, ...], own: _Own, protocol: Any) -> None:
+    def __init__(self, rules: tuple[_Rule, ...], own: _Own) -> None:
         self.rules = rules
-        matched = not isinstance(
-            protocol, outbound.ProxyProtocol.Opaque | outbound.ProxyProtocol.Tls
-        )
         refusing = [rule for rule in rules if isinstance(rule.way, Refused)]
-        lines: list[str] = []
         if not rules:
             self.way: Way = Refused(404, _NO_ROUTE)
         elif refusing:
             self.way = refusing[0].way or Refused(500, _NO_BACKEND)
-            if len(rules) > 1 and not matched:
-                names = _names(refusing)
-                lines.append(
-                    f"{names} refuses some requests: routes are not matched yet, all are refused"
-                )
         elif len(rules) == 1 and rules[0].means_all and rules[0].way is not None:
             self.way = rules[0].way
         else:
             self.way = own.way() or Refused(500, _NO_BACKEND)
-            if not matched:
-                lines.append(
-                    f"{_names(rules)}: routes are not matched yet; all goes to the service itself"
-                )
-        lines += [
+        self.ignored = tuple(
             f"{rule.name}: not done yet: {', '.join(rule.extras)}" for rule in rules if rule.extras
-        ]
-        self.ignored = tuple(lines)
-
-
-def _names(rules: Iterable[_Rule]) -> str:
-    return ", ".join(dict.fromkeys(rule.name for rule in rules))
+        )
 
 
 # ---- reading
@@ -252,9 +275,9 @@ def _rules(routes: Iterable[Any]) -> Iterator[_Rule]:
 
 def _rule(route: meta.Metadata, rule: Any, *, means_all: bool) -> _Rule:
     backends = tuple(_backends(rule.backends))
-    filters, extras = filters_of(rule.filters, forbidden=_FORBIDDEN)
+    filters, refused, extras = _filters(rule.filters)
     extras += [extra for one in backends for extra in one.extras]
-    way = _refused(filters) or _way_of(backends)
+    way = refused or _way_of(backends)
     extras = list(dict.fromkeys(extras))
     asked = tries(rule)
     return _Rule(route, means_all, backends, filters, asked, way, tuple(extras))
@@ -298,11 +321,11 @@ def _backend(message: Any, *, weight: int) -> _Backend:
     reference(backend.metadata)
     _check_resource(backend.metadata)
     seconds(backend.queue, "failfast_timeout")
-    filters, extras = filters_of(message.filters, forbidden=_FORBIDDEN)
+    filters, refused, extras = _filters(message.filters)
     if filters.rewrite is not None:
         # What one way has changed of a request, another could not take back.
         raise ValueError("a rewrite of what comes to one backend")
-    way = _refused(filters) or _way(backend)
+    way = refused or _way(backend)
     return _Backend(way, weight, backend.metadata, filters, tuple(extras))
 
 
@@ -330,12 +353,15 @@ def _balanced(balancer: outbound.Backend.BalanceP2c) -> Authority:
     return Authority(host.lower(), port)
 
 
-def _refused(filters: Filters) -> Refused | None:
-    """What all requests are answered instead."""
+def _filters(messages: Sequence[Any]) -> tuple[Filters, Refused | None, list[str]]:
+    """What is changed, what all requests or connections get instead, and what is left out."""
+    if messages and "forbidden" in messages[0].DESCRIPTOR.fields_by_name:
+        return NO_FILTERS, barred(messages), []
+    filters, extras = filters_of(messages, forbidden=_FORBIDDEN)
     injected = filters.injected
     if injected is None or not injected.always:
-        return None
-    return Refused(injected.status, injected.text)
+        return filters, None, extras
+    return filters, Refused(injected.status, injected.text, injected.code), extras
 
 
 def _check_resource(message: meta.Metadata) -> None:

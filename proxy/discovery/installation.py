@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from linkerd2_py._ext.core.limits import Limits
 from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.metrics.registry import Registry
+from linkerd2_py._ext.policy.connections import ConnectionRoutes
 from linkerd2_py._ext.policy.route_table import RouteTable
 from linkerd2_py._ext.route.endpoint_spec import DISABLED, LOOPBACK, EndpointSpec
 from linkerd2_py._ext.route.target import Target
@@ -33,6 +35,8 @@ from linkerd2_py.proxy.discovery.profile_routes import ProfileRoutes
 from linkerd2_py.proxy.settings import ns
 
 logger = logging.getLogger(__name__)
+
+_TLS: Final = "tls"
 
 LeadsBack = Callable[[SocketAddr], bool]
 Tuning = Callable[[Http2Params | None], Limits | None]
@@ -62,7 +66,7 @@ class Installation:
         self._own_ips = own_ips
         self.configured = False
         self._leads_back = leads_back
-        self._opaque = self._http = self._requires_http = False
+        self._opaque = self._policy_first = False
         self._endpoints: dict[SocketAddr, Endpoint] = {}
         self._forwarded: Endpoint | None = None
         self._parent: ObjectRef | None = None
@@ -86,17 +90,25 @@ class Installation:
         if self._routes is not None:
             self._routes.follow(profile, name=name)
 
-    def install_routes(self, table: RouteTable | None) -> None:
-        """Those of outbound policy. Where a profile has routes, too, requests follow those."""
-        self._of_policy = table
+    def install_routes(self, table: RouteTable | None, *, first: bool = False) -> None:
+        """Those of outbound policy. Where a profile has routes, too, requests follow those, but where policy
+        goes `first`.
+        """
+        self._of_policy, self._policy_first = table, first
         self._show_routes()
+
+    def install_connections(self, routes: ConnectionRoutes | None) -> None:
+        """Those of outbound policy, of what is not parsed."""
+        self.target.connections = routes
 
     def _set_routes(self, table: RouteTable | None) -> None:
         self._of_profile = table
         self._show_routes()
 
     def _show_routes(self) -> None:
-        self.target.routes = self._of_profile or self._of_policy
+        both = (self._of_profile, self._of_policy)
+        first, second = reversed(both) if self._policy_first else both
+        self.target.routes = first or second
 
     def guard(self, accrual: FailureAccrual | None) -> None:
         """When endpoints are left alone for their failures; None: never."""
@@ -123,25 +135,18 @@ class Installation:
             backend = parent
         self.target.configure(
             opaque=opaque,
-            http=http or self._requires_http,
+            http=http,
             logical=logical.encode() or None,
             detect_timeout_ns=ns(detect_timeout_s),
             owner=parent.labels("parent"),
             backend=backend.labels("backend"),
-            protocol="opaq" if opaque else self._protocol,
+            protocol="opaq" if opaque and self._protocol != _TLS else self._protocol,
         )
         again = self.configured and opaque != self._opaque
         fresh = not self.configured
-        self.configured, self._opaque, self._http = True, opaque, http
+        self.configured, self._opaque = True, opaque
         if (again or fresh) and self._install is not None:
             self._install()
-
-    def require_http(self, *, required: bool) -> None:
-        """Whether only HTTP may pass, whatever the profile says."""
-        if required != self._requires_http:
-            self._requires_http = required
-            if self.configured:
-                self.configure(opaque=self._opaque, http=self._http)
 
     def apply(self, change: Change) -> None:
         """Endpoints came, went, or are none."""

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from linkerd2_py.proxy.addresses import SocketAddr
 from linkerd2_py.proxy.discovery.object_ref import ObjectRef
 from linkerd2_py.proxy.discovery.tries import ONCE, Tries
-from linkerd2_py.proxy.discovery.ways import Way
+from linkerd2_py.proxy.discovery.ways import Way, here
 from linkerd2_py.proxy.filters import NO_FILTERS, Filters
 from linkerd2_py.proxy.matches import Step
 
@@ -45,6 +46,11 @@ class Rule(NamedTuple):
         )
         return self._replace(filters=self.filters.at(beginning), destinations=tuple(destinations))
 
+    def from_address(self, address: SocketAddr) -> Rule:
+        """The same for any address: this one is HERE."""
+        found = (one._replace(way=here(one.way, address)) for one in self.destinations)
+        return self._replace(destinations=tuple(found))
+
 
 class Routes(NamedTuple):
     """`steps` in the order in which they are tried; a request that none of them means has no route."""
@@ -54,9 +60,20 @@ class Routes(NamedTuple):
     steps: tuple[Step, ...]
     grpc: bool = False
 
+    def from_address(self, address: SocketAddr) -> Routes:
+        """The same for any address: this one is HERE."""
+        return self._replace(rules=tuple(one.from_address(address) for one in self.rules))
+
 
 class HttpRoutes(NamedTuple):
     """Of a target: those of HTTP/1, and those of HTTP/2 where they are others."""
 
     routes: Routes
     of_http2: Routes | None = None
+
+    def at(self, address: SocketAddr) -> HttpRoutes:
+        """The same for any address that has them: this one is HERE."""
+        more = self.of_http2
+        return HttpRoutes(
+            self.routes.from_address(address), None if more is None else more.from_address(address)
+        )

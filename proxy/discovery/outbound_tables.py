@@ -32,7 +32,7 @@ PlanOf = Callable[[Rule, Routes], Plan]
 TargetOf = Callable[[Way], Target | None]
 """The target that a way leads to; None: the one that requests are addressed to."""
 
-_NO_ROUTE: Final = Refused(404, "no route matches")
+NO_ROUTE: Final = Refused(404, "no route matches")
 _NO_BACKEND: Final = Refused(500, "the route has no backend")
 
 
@@ -46,14 +46,14 @@ async def compile_table(routes: HttpRoutes, *, plan_of: PlanOf) -> RouteTable:
         of_http2 = match.http2()
         async for condition, plan in gently(_rules(routes.of_http2, patterns, plan_of)):
             rules.append((match.all_of([of_http2, condition]), plan))
-        rules.append((of_http2, refusing(_NO_ROUTE)))
+        rules.append((of_http2, refusing(NO_ROUTE)))
     rules += [rule async for rule in gently(_rules(routes.routes, patterns, plan_of))]
-    return RouteTable(rules, otherwise=refusing(_NO_ROUTE))
+    return RouteTable(rules, otherwise=refusing(NO_ROUTE))
 
 
 def refusing(refused: Refused) -> Plan:
     """All requests."""
-    return Plan(refusal=Refusal(refused.status, refused.text))
+    return Plan(refusal=Refusal(refused.status, refused.text, code=refused.code))
 
 
 def leads_to(routes: HttpRoutes) -> set[Balanced | Direct]:
@@ -89,7 +89,7 @@ class RulePlans:
         route = self._metrics(labels, routes)
         refusal = rule.filters.refusal()
         if not rule.destinations:
-            nowhere = Split([EngineWay(refusal=Refusal(*_NO_BACKEND))])
+            nowhere = Split([EngineWay(refusal=Refusal(_NO_BACKEND.status, _NO_BACKEND.text))])
             return Plan(refusal=refusal, ways=nowhere, route=route)
         again = rule.tries.again
         ways = [
@@ -123,7 +123,7 @@ class RulePlans:
     def _way(self, destination: Destination, metrics: RouteMetrics | None) -> EngineWay:
         way, weight = destination.way, destination.weight
         if isinstance(way, Refused):
-            refusal = Refusal(way.status, way.text)
+            refusal = Refusal(way.status, way.text, code=way.code)
             return EngineWay(weight=weight, refusal=refusal, metrics=metrics)
         return EngineWay(
             self._target_of(way),

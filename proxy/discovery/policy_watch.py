@@ -1,9 +1,8 @@
 """The watches of a target that the policy API is asked about: its policy and its profile at once, then the
-endpoints that the policy leads to, by the routes of requests and for all that is no HTTP.
+endpoints that the policy leads to.
 
 Nothing goes anywhere before the policy is known. Where there is none for the target (or none for any), the
-target is followed as without a policy controller. Routes are compiled beside traffic, which follows those
-of the policy before until then.
+target is followed as without a policy controller.
 """
 
 from __future__ import annotations
@@ -11,12 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
-from linkerd2_py._ext.policy.route_table import RouteTable
-from linkerd2_py._ext.route.target import Target
 from linkerd2_py.base.grpc.status import Code
-from linkerd2_py.base.tasks import spawn
 from linkerd2_py.proxy.addresses import Authority, SocketAddr
 from linkerd2_py.proxy.discovery.client_policy import ClientPolicy
 from linkerd2_py.proxy.discovery.followers import NamedEndpoints, ProfileFollower
@@ -24,14 +20,16 @@ from linkerd2_py.proxy.discovery.installation import Installation
 from linkerd2_py.proxy.discovery.lookups import Lookups
 from linkerd2_py.proxy.discovery.messages import Change, Emptied, Profile
 from linkerd2_py.proxy.discovery.name_watch import NameInstead
-from linkerd2_py.proxy.discovery.outbound_routes import HttpRoutes
-from linkerd2_py.proxy.discovery.outbound_tables import RulePlans, compile_table, leads_to
-from linkerd2_py.proxy.discovery.policy_follower import INVALID, NOT_HAD, PolicyFollower
-from linkerd2_py.proxy.discovery.way_targets import WayTargets
+from linkerd2_py.proxy.discovery.policy_follower import NOT_HAD, PolicyFollower
+from linkerd2_py.proxy.discovery.steering import Steering
 from linkerd2_py.proxy.discovery.ways import Balanced, Direct, Refused, Way
 from linkerd2_py.proxy.policy.api import UNKNOWN, PolicyApi
 
 logger = logging.getLogger(__name__)
+
+_OURS_AFTER_S: Final = 1.0
+"""How long the control plane may say nothing of a completed name's endpoints, as Linkerd's does where a
+service has none, before the name is taken for what the policy is of."""
 
 
 class _Watch(Protocol):
@@ -64,8 +62,9 @@ class PolicyWatch:
         self._policy: ClientPolicy | None = None
         self._opaque: bool | None = None if with_profile else False
         self._endpoints = NamedEndpoints(watch=self, lookups=lookups)
-        self._ways = WayTargets(installation.target, lookups=lookups)
-        self._compiling: asyncio.Task[None] | None = None
+        self._steering = Steering(subject, installation=installation, lookups=lookups, go=self._go)
+        self._is_ours = False
+        self._timer: asyncio.TimerHandle | None = None
         installation.target.await_routes()
         self._plain: _Watch | None = None
         self._profile = (
@@ -79,8 +78,7 @@ class PolicyWatch:
         if self._plain is not None:
             self._plain.close()
         self._installation.close()
-        self._installation.install_routes(None)
-        self._ways.close()
+        self._steering.close()
 
     # The policy.
 
@@ -119,75 +117,63 @@ class PolicyWatch:
         self._answered = True
         if isinstance(change, Emptied) and not change.exists and self._spelled is not None:
             # There is a policy for every name of that form, and no such service.
-            self._dns.start(self._spelled)
+            self._stand_in(self._spelled)
             return
-        self._dns.stop()
+        if self._spelled is not None:
+            self._be_ours()
         self._installation.apply(change)
 
     def on_failed(self) -> None:
         """The last known endpoints stay. Where there never were any, the name may be somebody else's."""
         if self._spelled is not None and not self._answered:
-            self._dns.start(self._spelled)
+            self._stand_in(self._spelled)
 
     def on_rejected(self, _code: Code) -> None:
         """Nobody to balance among: the target is used as it is."""
         if isinstance(self._subject, SocketAddr):
             self._installation.forward(self._lookups.at(self._subject))
         elif self._spelled is not None:
-            self._dns.start(self._spelled)
+            self._stand_in(self._spelled)
         else:
             self._installation.reject(502, text="the endpoints cannot be had")
+
+    def _stand_in(self, spelled: Authority) -> None:
+        """The name is looked for outside the mesh, and follows the policies of its addresses."""
+        self._steering.stop()
+        self._dns.start(spelled)
 
     # What follows from them.
 
     def _settle(self) -> None:
         policy = self._policy
-        if policy is None or self._opaque is None:
+        if policy is None or self._opaque is None or self._dns.stands_in:
             return
         opaque = self._is_opaque(policy, forced=self._opaque)
-        if self._compiling is not None:
-            self._compiling.cancel()
-            self._compiling = None
-        if opaque or policy.routes is None:
-            self._follow(policy, None, way=policy.opaque or policy.http, opaque=opaque)
+        own = policy.opaque or policy.http
+        if not opaque and policy.routes is not None:
+            own = _unrouted(policy)
+        if self._spelled is not None and not self._is_ours and isinstance(own, Balanced):
+            # Routes would be held against what is outside the mesh, if it turns out to be there.
+            self._endpoints.follow(own.name)
+            if self._timer is None:
+                loop = asyncio.get_running_loop()
+                self._timer = loop.call_later(_OURS_AFTER_S, self._on_silence)
             return
-        way = _unrouted(policy)
-        self._ways.parent = policy.parent
-        self._compiling = spawn(
-            self._compile(policy, policy.routes, way=way), name=f"routes {self._subject}"
-        )
+        self._steering.follow(policy, own=own, opaque=opaque)
 
-    async def _compile(self, policy: ClientPolicy, routes: HttpRoutes, *, way: Way | None) -> None:
-        def target_of(one: Way) -> Target | None:
-            return None if one == way or isinstance(one, Refused) else self._ways.target(one)
+    def _on_silence(self) -> None:
+        if not self._dns.stands_in:
+            self._be_ours()
 
-        plans = RulePlans(target_of=target_of, registry=self._lookups.registry)
-        try:
-            table = await compile_table(routes, plan_of=plans.plan)
-        except ValueError as error:
-            logger.warning("%s: invalid policy, all is refused: %s", self._subject, error)
-            self._follow(ClientPolicy(INVALID, None), None, way=INVALID, opaque=False)
-        else:
-            self._follow(policy, table, way=way, opaque=False)
-
-    def _follow(
-        self, policy: ClientPolicy, table: RouteTable | None, *, way: Way | None, opaque: bool
-    ) -> None:
-        """From now on; the routes first, for whoever has waited for them asks at once."""
-        routes = policy.routes if table is not None else None
-        self._installation.install_routes(table)
-        self._installation.belong(policy.parent, protocol=policy.protocol)
-        self._installation.configure(
-            opaque=opaque,
-            http=not opaque and not _is_open(policy.opaque),
-            logical=str(way.name) if isinstance(way, Balanced) else "",
-            detect_timeout_s=policy.detect_timeout_s,
-        )
-        accrual = None if opaque else policy.accrual
-        self._installation.guard(accrual)
-        self._ways.guard(accrual)
-        self._go(way)
-        self._ways.keep(set() if routes is None else leads_to(routes) - {way})
+    def _be_ours(self) -> None:
+        """The name is one of the mesh, or nobody says that it is not."""
+        if self._dns.stop():
+            # Until its own routes hold again.
+            self._installation.target.await_routes()
+            self._is_ours = False
+        if not self._is_ours:
+            self._is_ours = True
+            self._settle()
 
     def _is_opaque(self, policy: ClientPolicy, *, forced: bool) -> bool:
         return policy.http is None or forced or self._subject.port in self._lookups.opaque_ports
@@ -204,8 +190,9 @@ class PolicyWatch:
                 self._installation.reject(status, text=text)
 
     def _close_streams(self) -> None:
-        if self._compiling is not None:
-            self._compiling.cancel()
+        self._steering.stop()
+        if self._timer is not None:
+            self._timer.cancel()
         self._dns.stop()
         self._endpoints.follow(None)
         if self._profile is not None:

@@ -93,7 +93,6 @@ def _follow(decision: Decision, *, installation: Installation, lookups: Lookups)
             installation.forward(lookups.at(address))
             return None
         case ByDns(name):
-            installation.configure(opaque=name.port in lookups.opaque_ports)
             return NameWatch(name, installation=installation, lookups=lookups)
         case ByService():
             return ServiceWatch(decision, installation=installation, lookups=lookups)

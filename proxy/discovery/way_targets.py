@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from linkerd2_py._ext.route.target import Target
 from linkerd2_py.base.grpc.status import Code
 from linkerd2_py.proxy.discovery.failure_accrual import FailureAccrual
@@ -13,6 +15,13 @@ from linkerd2_py.proxy.discovery.object_ref import ObjectRef
 from linkerd2_py.proxy.discovery.ways import Balanced, Direct
 
 
+class Aim(NamedTuple):
+    """Where a way leads, and what goes there: requests, or where it is not empty, bytes of this protocol."""
+
+    way: Balanced | Direct
+    carries: str = ""
+
+
 class WayTargets:
     """Beside `parent`, which traffic is addressed to."""
 
@@ -21,25 +30,26 @@ class WayTargets:
         self.parent: ObjectRef | None = None
         """What metrics call it."""
         self._lookups = lookups
-        self._followed: dict[Balanced | Direct, _Followed] = {}
+        self._followed: dict[Aim, _Followed] = {}
 
-    def target(self, way: Balanced | Direct) -> Target:
+    def target(self, aim: Aim) -> Target:
         """The one that leads there; from now on it is followed."""
-        found = self._followed.get(way)
+        found = self._followed.get(aim)
         if found is None:
-            found = self._followed[way] = _Followed(
-                way, self._target, belongs_to=self.parent, lookups=self._lookups
+            found = self._followed[aim] = _Followed(
+                aim, self._target, belongs_to=self.parent, lookups=self._lookups
             )
         return found.target
 
     def guard(self, accrual: FailureAccrual | None) -> None:
         """When endpoints of all of them are left alone for their failures; None: never."""
-        for one in self._followed.values():
-            one.guard(accrual)
+        for aim, one in self._followed.items():
+            if not aim.carries:
+                one.guard(accrual)
 
-    def keep(self, ways: set[Balanced | Direct]) -> None:
+    def keep(self, aims: set[Aim]) -> None:
         """No route leads anywhere else any more. What is on its way there gets there."""
-        for gone in self._followed.keys() - ways:
+        for gone in self._followed.keys() - aims:
             self._followed.pop(gone).close()
 
     def close(self) -> None:
@@ -52,14 +62,16 @@ class _Followed:
 
     def __init__(
         self,
-        way: Balanced | Direct,
+        aim: Aim,
         parent: Target,
         *,
         belongs_to: ObjectRef | None,
         lookups: Lookups,
     ) -> None:
         self._belongs_to = belongs_to
+        self._carries = aim.carries
         self._endpoints = NamedEndpoints(watch=self, lookups=lookups)
+        way = aim.way
         if isinstance(way, Balanced):
             self.target = parent.sibling(str(way.name).encode())
             self._installation = self._configured(lookups, logical=str(way.name))
@@ -80,8 +92,8 @@ class _Followed:
     def _configured(self, lookups: Lookups, *, logical: str) -> Installation:
         """Its routes are the parent's."""
         made = lookups.installation(self.target, counts=False)
-        made.belong(self._belongs_to)
-        made.configure(opaque=False, logical=logical)
+        made.belong(self._belongs_to, protocol=self._carries)
+        made.configure(opaque=bool(self._carries), logical=logical)
         return made
 
     def on_change(self, change: Change) -> None:

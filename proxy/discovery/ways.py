@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from linkerd2_py.proxy.addresses import Authority
+from linkerd2_py.proxy.addresses import Authority, SocketAddr
 from linkerd2_py.proxy.discovery.messages import Endpoint
 
 
@@ -21,10 +21,24 @@ class Direct(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """Nowhere; with a status where HTTP is spoken."""
+    """Nowhere; with a status where HTTP is spoken, and for calls of gRPC a code; -1: one like the status.
+    `why`: the word that metrics have of connections that end for it.
+    """
 
     status: int
     text: str
+    code: int = -1
+    why: str = "unexpected"
 
 
 Way = Balanced | Direct | Refused
+
+HERE: Final = Direct(Endpoint(SocketAddr("", 0)))
+"""The address itself that a policy is of, where several addresses have the same."""
+
+
+def here(way: Way, address: SocketAddr) -> Way:
+    """HERE where it leads to that address, whoever answers there."""
+    if not isinstance(way, Direct) or way.endpoint.peer is not None:
+        return way
+    return HERE if way.endpoint.address == address else way

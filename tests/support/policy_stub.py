@@ -313,3 +313,39 @@ def opaque(path: str, route: outbound.OpaqueRoute | None = None) -> outbound.Out
     made = outbound.OutboundPolicy(metadata=service_of(path))
     made.protocol.opaque.routes.append(route or opaque_route(backend(path)))
     return made
+
+
+def tls_route(
+    *backends: tuple[outbound.Backend, int],
+    name: str = "tls",
+    snis: Iterable[str] = (),
+    forbidden: bool = False,
+    invalid: str = "",
+) -> outbound.TlsRoute:
+    """A route of TLS for these names, to these backends by weight; `invalid`: what is wrong with them."""
+    made = outbound.TlsRoute(metadata=resource("TLSRoute", name, group="gateway.networking.k8s.io"))
+    for sni in snis:
+        ending = sni.removeprefix("*.")
+        if ending == sni:
+            made.snis.add().exact = sni
+        else:
+            made.snis.add().suffix.reverse_labels.extend(reversed(ending.split(".")))
+    rule = made.rules.add()
+    for one, weight in backends:
+        weighted = rule.backends.random_available.backends.add(weight=weight)
+        weighted.backend.backend.CopyFrom(one)
+        if invalid:
+            weighted.backend.filters.add().invalid.message = invalid
+    if not backends:
+        rule.backends.empty.SetInParent()
+    if forbidden:
+        rule.filters.add().forbidden.SetInParent()
+    return made
+
+
+def tls(path: str, *routes: outbound.TlsRoute) -> outbound.OutboundPolicy:
+    """A policy of a service that speaks TLS."""
+    made = outbound.OutboundPolicy(metadata=service_of(path))
+    made.protocol.tls.SetInParent()
+    made.protocol.tls.routes.extend(routes)
+    return made

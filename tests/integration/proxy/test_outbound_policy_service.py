@@ -301,23 +301,21 @@ async def test_opaque_bytes_are_not_looked_at(by: str) -> None:
         assert b"l5d" not in made.web.heads[0].lower()
 
 
-async def test_what_is_no_http_is_refused_where_only_http_is_allowed() -> None:
+NO_HTTP = b"\x00 no HTTP at all, and long enough to say so\r\n\r\n"
+HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500)
+
+
+@pytest.mark.parametrize("wire", [NO_HTTP, HELLO])
+async def test_what_is_no_http_is_reset_where_only_http_is_allowed(wire: bytes) -> None:
     only = detected(WEB, opaque=opaque_route(name="deny", forbidden=True))
     async with rig(only) as made:
         assert await made.status() == 200
-        got = await talk(
-            made.proxy.static(), b"\x00 no HTTP at all, and long enough to say so\r\n\r\n"
-        )
-        assert got.startswith(b"HTTP/1.1 400 ")
-
-
-async def test_tls_is_no_http_either() -> None:
-    only = detected(WEB, opaque=opaque_route(name="deny", forbidden=True))
-    async with rig(only) as made:
-        await made.becomes(200)
-        hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500)
-        assert (await talk(made.proxy.static(), hello)).startswith(b"HTTP/1.1 400 ")
+        assert await talk(made.proxy.static(), wire) == b""
         assert len(made.web.heads) == 1
+        text = await made.proxy.ask_admin("GET", "/metrics")
+        closed = series(text, "outbound_tcp_route_close_total")
+        (found,) = [one for one in closed if 'error="forbidden"' in one]
+        assert closed[found] == 1
 
 
 async def test_targets_of_this_machine_are_nobody_elses_business() -> None:
@@ -332,14 +330,15 @@ async def test_targets_of_this_machine_are_nobody_elses_business() -> None:
 async def test_who_names_an_address_gets_no_further_than_to_the_address(
     name: str, tmp_path: Path
 ) -> None:
-    forbidden = outbound_route(backend(WEB), failure="egress is denied")
+    route = outbound_route(backend(WEB), failure="egress is denied")
+    forbidden = detected(WEB, route, opaque=opaque_route(forbidden=True))
     resolv_conf = tmp_path / "resolv.conf"
     with DnsServer({(name, A): Rows(("203.0.113.9", "203.0.113.10"))}) as dns:
         resolv_conf.write_text(f"nameserver [{dns.address[0]}]:{dns.address[1]}\n")
         async with rig(RESOLV_CONF=str(resolv_conf)) as made:
             made.policy.targets[f"{name}.svc.cluster.local:80"] = grpc.StatusCode.NOT_FOUND
-            made.policy.targets["203.0.113.9:80"] = detected(WEB, forbidden)
-            made.policy.targets["203.0.113.10:80"] = detected(WEB, forbidden)
+            made.policy.targets["203.0.113.9:80"] = forbidden
+            made.policy.targets["203.0.113.10:80"] = forbidden
 
             async def refused() -> bool:
                 got = await made.proxy.get(f"http://{name}/")

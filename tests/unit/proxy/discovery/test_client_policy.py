@@ -46,7 +46,7 @@ OUTSIDE = Direct(Endpoint(SocketAddr("203.0.113.99", 80)))
         ("breaker", to("breaker"), to("breaker"), []),
         ("crossns", to("web"), to("crossns"), []),
         ("grpcsvc", to("grpcsvc"), None, []),
-        ("tlssvc", None, to("tlssvc"), ["TLSRoute tls: routes are not matched"]),
+        ("tlssvc", None, to("v2"), []),
         ("routed", Refused(500, "Service not found missing"), to("routed"), []),
     ],
 )  # fmt: skip
@@ -148,7 +148,10 @@ def test_what_is_forbidden() -> None:
     found = client_policy(
         stub.opaque(WEB, stub.opaque_route(name="undefined-port", forbidden=True))
     )
-    assert (found.http, found.opaque) == (None, Refused(403, "outbound policy forbids it"))
+    assert (found.http, found.opaque) == (
+        None,
+        Refused(403, "outbound policy forbids it", why="forbidden"),
+    )
 
 
 def test_without_routes_or_backends_nothing_goes_anywhere() -> None:
