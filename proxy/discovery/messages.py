@@ -239,7 +239,9 @@ def addresses(message: destination.AddrSet) -> tuple[tuple[SocketAddr, ...], int
 
 def profile(message: destination.DestinationProfile) -> Profile:
     """What we use of a profile; an endpoint or a name that cannot be one counts as none."""
-    known = endpoint(message.endpoint, shared={}, once=Once()) if message.HasField("endpoint") else None
+    known = (
+        endpoint(message.endpoint, shared={}, once=Once()) if message.HasField("endpoint") else None
+    )
     name = message.fully_qualified_name
     return Profile(
         opaque=message.opaque_protocol,

@@ -8,6 +8,7 @@ from linkerd2_py.base.names import DEFAULT_NAMESPACE
 from linkerd2_py.controlplane.mesh.objects import PortSpec
 from linkerd2_py.controlplane.mesh.service_profiles import ServiceProfile
 from linkerd2_py.controlplane.sources.local import traffic_rules
+from linkerd2_py.controlplane.sources.local.egress_rules import EgressRules
 from linkerd2_py.controlplane.sources.local.mesh_spec import (
     MeshSpec,
     OutboundSpec,
@@ -24,7 +25,7 @@ DEFAULT_PORT = 80
 # A loopback address per replica comes from one /16; nobody runs more of one workload on one machine.
 MOST_REPLICAS = 250
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_TOP = ("namespace", "services", "workloads", "profiles")
+_TOP = ("namespace", "services", "workloads", "profiles", "egress")
 _SERVICE = (
     "workload",
     "port",
@@ -91,6 +92,9 @@ class MeshRules:
             profiled={one.name.partition(".")[0] for one in profiles if one.routes},
         )
         services, policies = traffic.said(self._traffic)
+        if "egress" in entries:
+            egress = EgressRules(self._reader, namespace=self._namespace)
+            policies += egress.objects(entries["egress"])
         return MeshSpec(
             namespace=self._namespace,
             services=MappingProxyType(services),

@@ -8,6 +8,7 @@ on a loopback address becomes an endpoint with the port that peers connect to.
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from linkerd2_py.controlplane.mesh.egress import EgressNetwork
 from linkerd2_py.controlplane.mesh.objects import (
     Endpoints,
     EndpointsKey,
@@ -25,7 +26,7 @@ from linkerd2_py.controlplane.mesh.policy import (
     NetworkAuthentication,
     Server,
 )
-from linkerd2_py.controlplane.mesh.routes import GRPCRoute, HTTPRoute
+from linkerd2_py.controlplane.mesh.routes import GRPCRoute, HTTPRoute, TLSRoute
 from linkerd2_py.controlplane.mesh.service_profiles import ServiceProfile
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.sources.local.mesh_spec import ServiceSpec, app_labels
@@ -34,6 +35,8 @@ from linkerd2_py.controlplane.sources.local.replica import Replica
 POLICIES: Final = (
     HTTPRoute,
     GRPCRoute,
+    TLSRoute,
+    EgressNetwork,
     Server,
     AuthorizationPolicy,
     MeshTLSAuthentication,

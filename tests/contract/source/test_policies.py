@@ -2,7 +2,7 @@
 mesh.yaml says them, on loopback addresses or in network namespaces, or objects of a cluster do;
 L5D_UPDATE_GOLDEN=1 writes them anew.
 
-Each file of `policies` has first what services of a mesh.yaml say, then the objects of the same meaning. A
+Each file of `policies` has first what services of a mesh.yaml say, or `egress` of the file, then the objects of the same meaning. A
 Service there has only annotations. Objects that nobody hears the name of may have others.
 """
 
@@ -40,6 +40,7 @@ from tests.support.golden import assert_golden
 CASES = sorted((Path(__file__).parent / "policies").glob("*.yaml"))
 NAMESPACE = "shop"
 POD = "shop:web-0"
+OUTSIDE = "203.0.113.9"
 IPS = {"web": "10.96.0.10", "feed": "10.96.0.11", "web-v2": "10.96.0.12"}
 SERVICES: dict[str, dict[str, Any]] = {
     "web": {"workload": "web", "port": 80, "targetPort": 8080},
@@ -66,8 +67,10 @@ def case(path: Path) -> tuple[Any, ...]:
 def mesh(path: Path) -> MeshSpec:
     said = case(path)[0]
     services = {name: fields | said.get(name, {}) for name, fields in SERVICES.items()}
+    of_file = {name: said[name] for name in ("egress",) if name in said}
     text = yaml.safe_dump(
-        {"namespace": NAMESPACE, "services": services, "workloads": WORKLOADS}, sort_keys=False
+        {"namespace": NAMESPACE, "services": services, "workloads": WORKLOADS, **of_file},
+        sort_keys=False,
     )
     return parse_mesh(text, source=path.name)
 
@@ -155,6 +158,11 @@ async def test_policies(path: Path, tell: Any) -> None:
             address = AddressTarget(IPv4Address(IPS[name]), port)
             asked = Question(address, NAMESPACE, rewrites=True)
             assert await policy.outbound.now(asked) == named
+    if "egress" in case(path)[0]:
+        for port in (80, 443, 8443, 25):
+            outside = Question(AddressTarget(IPv4Address(OUTSIDE), port), NAMESPACE)
+            answer = await policy.outbound.now(outside)
+            lines += _written(f"{OUTSIDE}:{port}", answer, outbound.OutboundPolicy())
     for target in (8080, 9090):
         answer = await policy.inbound.now(port_question(POD, told.numbers[target]))
         lines += _written(f"port {target} of web-0", answer, inbound.Server())

@@ -159,8 +159,8 @@ async def test_filters_change_with_the_policy_on_open_connections() -> None:
 async def test_calls_of_grpc_fail_as_their_route_says() -> None:
     calls = inbound.GrpcRoute(metadata=meta.Metadata(default="grpc"))
     rule = calls.rules.add()
-    rule.filters.add().failure_injector.code = 7
-    rule.filters[0].failure_injector.message = "not today"
+    rule.filters.add().failure_injector.code = 9
+    rule.filters[0].failure_injector.message = "100% not today"
     answer = server(FROM_STRANGER, kind="grpc", routes=[calls])
     async with rig(answer, default="all-unauthenticated") as made:
         options = [("grpc.local_ip_address", "127.0.0.1")]
@@ -173,10 +173,10 @@ async def test_calls_of_grpc_fail_as_their_route_says() -> None:
             return refused.value
 
         # From 127.0.0.1, which is let in whatever the policy says: its requests are of routes, too.
-        await made.becomes(403)
+        await made.becomes(500)
         found = await failed()
-        assert found.code() is grpc.StatusCode.PERMISSION_DENIED
-        assert found.details() == "not today"
+        assert found.code() is grpc.StatusCode.FAILED_PRECONDITION
+        assert found.details() == "100% not today"
 
 
 def odd(filters: Any) -> None:

@@ -1,6 +1,7 @@
 """Filters of outbound routes in a whole proxy: redirects, failures of some, and what they must not do."""
 
 from typing import Any
+from urllib.parse import unquote
 
 import grpc
 import pytest
@@ -11,7 +12,8 @@ from tests.support.destination_messages import add
 from tests.support.gateway_policy import of_rules
 from tests.support.origin import Origin
 from tests.support.outbound_rig import V2, WEB, Rig, at, rig
-from tests.support.policy_stub import backend, detected, outbound_route
+from tests.support.policy_stub import backend, detected, outbound_route, resource, service_of
+from tests.support.wait import eventually_async
 
 HTTP1, HTTP2 = "HTTP/1", "HTTP/2"
 
@@ -131,6 +133,68 @@ async def test_a_call_of_grpc_is_told_that_nothing_is_there() -> None:
                 await channel.unary_unary("/a.B/C")(b"")
         assert refused.value.code() is grpc.StatusCode.NOT_FOUND
         assert refused.value.details() == "redirected"
+
+
+CODES: list[tuple[int, int]] = [(0, 0), (3, 3), (9, 9), (14, 14), (16, 16), (17, 2), (500, 2)]
+"""What is injected, and what a client gets of it."""
+
+
+CALL = [
+    (":method", "POST"), (":scheme", "http"), (":authority", "web"), (":path", "/a.B/C"),
+    ("content-type", "application/grpc"), ("te", "trailers"),
+]  # fmt: skip
+
+
+def failing_calls(code: int, message: str) -> outbound.OutboundPolicy:
+    made = outbound.OutboundPolicy(metadata=service_of(WEB))
+    route = made.protocol.grpc.routes.add()
+    route.metadata.CopyFrom(resource("GRPCRoute", "calls", group="gateway.networking.k8s.io"))
+    rule = route.rules.add()
+    rule.backends.first_available.backends.add().backend.CopyFrom(backend(WEB))
+    injector = rule.filters.add().failure_injector
+    injector.code, injector.message = code, message
+    return made
+
+
+@pytest.mark.parametrize(("code", "told"), CODES)
+@pytest.mark.parametrize("message", ["not today", "100% of \u00e4ll: %41\n"])
+async def test_calls_fail_with_the_code_and_the_message_of_their_route(
+    code: int, told: int, message: str
+) -> None:
+    async with rig(failing_calls(code, message)) as made:
+        (outcome,) = await http2_script.ask(made.proxy.static(), (CALL, b""))
+        assert outcome.status == "200"
+        assert outcome.fields["grpc-status"] == str(told)
+        assert unquote(outcome.fields["grpc-message"]) == message
+        assert not [head for head in made.web.heads if b"a.B" in head]
+        text = b"".join(made.proxy.proxy.parts.registry.render()).decode()
+        word = grpc_word(told)
+        assert f'route_name="calls",grpc_status="{word}",error=""}} 1' in text
+
+
+RETRIED = "outbound_grpc_route_retry_requests_total"
+
+
+def grpc_word(code: int) -> str:
+    return next(one.name for one in grpc.StatusCode if one.value[0] == code)
+
+
+async def test_a_call_that_fails_on_purpose_is_retried_by_its_very_code() -> None:
+    policy = failing_calls(8, "enough")
+    rule = policy.protocol.grpc.routes[0].rules[0]
+    rule.retry.max_retries, rule.retry.max_request_bytes = 2, 65536
+    rule.retry.conditions.resource_exhausted = True
+    async with rig(policy) as made:
+
+        async def again() -> bool:
+            """There is no other try before an endpoint is ready, nor of what has not come whole."""
+            (outcome,) = await http2_script.ask(made.proxy.static(), (CALL, b""))
+            assert outcome.fields["grpc-status"] == "8"
+            assert outcome.fields["grpc-message"] == "enough"
+            text = b"".join(made.proxy.proxy.parts.registry.render()).decode()
+            return f"{RETRIED}{{" in text and text.partition(f"{RETRIED}{{")[2].split()[1] == "2"
+
+        await eventually_async(again)
 
 
 async def test_a_redirect_is_counted_as_an_answer_of_its_route() -> None:
