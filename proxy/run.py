@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from linkerd2_py._ext.core.process import forbid_dumps
+from linkerd2_py._ext.core.process import forbid_dumps, take_all_descriptors
 from linkerd2_py.base import logs
 from linkerd2_py.base.event_loop import new_event_loop
 from linkerd2_py.proxy import app, process
@@ -49,6 +49,8 @@ def run(arguments: Sequence[str]) -> int:
         return EXIT_USAGE
     logs.configure(filter_text=config.logs.filter_text, style=config.logs.style)
     forbid_dumps()
+    # The soft limit is for programs that use select(); the engine counts on what there is when it is made.
+    take_all_descriptors()
     # Until the loop has the signals, an interruption ends the process as any other does.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:

@@ -4,6 +4,7 @@ Its fd is registered once with the outer loop (`add_reader(loop.fileno(), loop.d
 Python call per batch.
 """
 
+from cpython.list cimport PyList_GET_SIZE
 from cython cimport final
 from cpython.ref cimport PyObject
 from libc.stdint cimport int64_t, uint32_t, uint64_t
@@ -52,6 +53,8 @@ cdef class Loop:
     cdef uint32_t* free_slots              # owned; a stack of slots whose source is gone
     cdef uint32_t free_count, free_room
     cdef uint32_t generation               # of the latest registration
+    # How many descriptors the process may have open; what a loop was made under holds for its life.
+    cdef uint64_t descriptors
     # One turn: what epoll_wait gave, then deferred work, then due timers, then flushes. Kept here so that an
     # exception loses nothing.
     cdef void* events                      # owned epoll_event[BATCH]
@@ -110,6 +113,12 @@ cdef class Loop:
     cdef inline int weigh(self) noexcept:
         self.steps_left = 0
         return 0
+
+    # Its sources hold so many quarters of the descriptors that there can be: nothing is opened, or kept, that
+    # nobody waits for, while there are some left for those who come.
+    cdef inline bint is_crowded(self, uint32_t quarters) noexcept:
+        cdef uint64_t held = PyList_GET_SIZE(self.sources) - self.free_count
+        return held >= self.descriptors // 4 * quarters
 
     # An exception that escaped `actor` while somebody else called it: reported, and the actor ended.
     cdef int blame(self, object error, Actor actor) except -1

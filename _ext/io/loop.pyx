@@ -20,6 +20,7 @@ from posix.unistd cimport close
 
 from linkerd2_py._ext.core.clock cimport now_ns
 from linkerd2_py._ext.core.debug cimport L5D_DEBUG, check
+from linkerd2_py._ext.core.process cimport descriptors_max
 from linkerd2_py._ext.io.actor cimport Actor, Timer
 from linkerd2_py._ext.io.linux cimport (
     EFD_CLOEXEC,
@@ -126,6 +127,7 @@ cdef class Loop:
         self.epfd = self.timerfd = self.wakefd = -1
         self.now = self.fetched_at = now_ns()
         self.sources = []
+        self.descriptors = descriptors_max()
         self.wheel = Wheel()
         self.spin = BusyWait()
         self.shared = SharedSleep()

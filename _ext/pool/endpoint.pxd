@@ -53,7 +53,8 @@ cdef class Endpoint(Dialer):
     cdef Timer backoff, sweep
     cdef Timer penalty                # of its breaker; None without one
     cdef Timer patience               # armed while somebody waits for a connection or a stream
-    cdef int open(self) except -1                    # probes, unless opaque or alone
+    cdef int open(self) except -1                    # what is balanced is probed
+    cdef int probe(self) except -1                   # private
     # Replaces its breaker by a new one, or by none; where its roster has it is told nothing.
     cdef int guard(self, Accrual accrual) except -1
     cdef int begin_probe(self) except -1             # its breaker lets one exchange through: this one

@@ -9,7 +9,7 @@ from linkerd2_py._ext.balance.accrual cimport (
 )
 from linkerd2_py._ext.balance.ewma cimport ewma_init
 from linkerd2_py._ext.core.debug cimport LIVE_ENDPOINT, born, gone
-from linkerd2_py._ext.core.fault cimport FAULT_EOF, FAULT_LOCAL, FAULT_PROTOCOL, FaultKind
+from linkerd2_py._ext.core.fault cimport FAULT_EOF, FAULT_LOCAL, FAULT_PROTOCOL, FaultKind, is_ours
 from linkerd2_py._ext.exchange.backend cimport (
     UNAVAILABLE_FAILFAST,
     UNAVAILABLE_SHED,
@@ -31,6 +31,9 @@ cdef enum:
     TIMER_PATIENCE = 3
     TIMER_PENALTY = 4
     HTTP_1_1_REQUIRED = 13    # RFC 9113 section 7
+    # In quarters of all descriptors: from here on nothing is dialled, or kept, that nobody waits for.
+    PROBING_ENDS = 2
+    KEEPING_ENDS = 3
 
 cdef bytes TOO_MANY_WAIT = b"too many requests wait for a connection to the endpoint"
 cdef bytes NOT_IN_TIME = b"the endpoint gave no connection or stream in time"
@@ -91,11 +94,13 @@ cdef class Endpoint(Dialer):
     cdef int open(self) except -1:
         self.connections = Connections.__new__(Connections)
         self.connections.endpoint = self
-        if self.alone:
-            return 0
-        if self.opaque:
-            # A probe would be a real connection to a server that may speak first: trust it until a connect
-            # fails.
+        return 0 if self.alone else self.probe()
+
+    cdef int probe(self) except -1:
+        """Shows whether it can be reached, where that is worth a connection; else it is trusted until a
+        connect fails. To a server that may speak first it would be a real one, and where discovery names
+        more endpoints than there are descriptors, those are for who waits."""
+        if self.opaque or self.loop.is_crowded(PROBING_ENDS):
             self.health = HEALTH_READY
             return self.roster.on_ready(self)
         return self.dial(WANTS_HTTP2 if self.h2 else WANTS_HTTP1, None, True)
@@ -307,7 +312,11 @@ cdef class Endpoint(Dialer):
 
     cdef int on_dial_failed(self, Dial dial, FaultKind kind, int code) except -1:
         if not self.removed:
-            self.become_failing()
+            # Without a descriptor nothing was learned of it: what is said of it stays.
+            if is_ours(kind) and self.health != HEALTH_FAILING:
+                self.become_ready()
+            else:
+                self.become_failing()
         if dial.waiter is not None:
             dial.waiter.on_backend_failed(kind, code)
             return self.dial_for_others(dial.wants)
@@ -386,10 +395,7 @@ cdef class Endpoint(Dialer):
         if timer.kind == TIMER_PENALTY:
             answered = self.answered_ns >= self.breaker.probed_ns
             return self.obey(self.breaker.on_time(answered, self.loop.now), 0)
-        if self.opaque:
-            self.health = HEALTH_READY
-            return self.roster.on_ready(self)
-        return self.dial(WANTS_HTTP2 if self.h2 else WANTS_HTTP1, None, True)
+        return self.probe()
 
     # ---- its breaker
 
@@ -483,6 +489,8 @@ cdef class Endpoint(Dialer):
 
     cdef int keep_idle(self, Http1Client client) except -1:
         if self.removed or self.idle.count >= self.settings.http1_max_idle:
+            return client.retire()
+        if self.loop.is_crowded(KEEPING_ENDS):
             return client.retire()
         client.idle_since = self.loop.now
         self.idle.push(client)

@@ -40,7 +40,9 @@ async def read_body(reader: asyncio.StreamReader, head: bytes, *, trailers: list
 
 
 @asynccontextmanager
-async def origin(answer: Answer, *, close_after: int = 0) -> AsyncIterator[Origin]:
+async def origin(
+    answer: Answer, *, close_after: int = 0, host: str = "127.0.0.1"
+) -> AsyncIterator[Origin]:
     """Serves keep-alive connections; closes each after `close_after` responses when that is not 0. An empty
     answer closes at once.
     """
@@ -66,7 +68,7 @@ async def origin(answer: Answer, *, close_after: int = 0) -> AsyncIterator[Origi
         with suppress(ConnectionError):
             await writer.wait_closed()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=1 << 22)
+    server = await asyncio.start_server(serve, host, 0, limit=1 << 22)
     seen.address = server.sockets[0].getsockname()
     try:
         yield seen

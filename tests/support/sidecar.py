@@ -115,9 +115,14 @@ async def sidecar(**variables: str) -> AsyncIterator[InProcess]:
 
 
 @contextmanager
-def sidecar_process(log: Path, **variables: str) -> Iterator[tuple[Sidecar, Child]]:
-    """A proxy as a process of its own, once it serves."""
-    argv = [sys.executable, "-m", "linkerd2_py.proxy"]
+def sidecar_process(
+    log: Path, *, descriptors: str = "", **variables: str
+) -> Iterator[tuple[Sidecar, Child]]:
+    """A proxy as a process of its own, once it serves; `descriptors`: the soft and the hard limit of those
+    that it may open, as `64:256`.
+    """
+    limited = ["prlimit", f"--nofile={descriptors}"] if descriptors else []
+    argv = [*limited, sys.executable, "-m", "linkerd2_py.proxy"]
     with Child.start(argv, log=log, env=environment(**variables)) as child:
         admin = address_of(child.wait_for_line(r"listening .*admin=([0-9.]+:[0-9]+)").group(1))
         with Http1Client.connect(admin) as client:

@@ -1,8 +1,12 @@
 """One endpoint: who gets which connection, who waits and for how long, and when it counts as failing."""
 
+import resource
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from linkerd2_py._ext.balance.accrual import Accrual
+from linkerd2_py._ext.io.loop import Loop
 from linkerd2_py._ext.pool.testing import Asker, Door
 from tests.support.endpoint_rig import MS, Rig, arrived
 from tests.support.http2_script import (
@@ -14,7 +18,7 @@ from tests.support.http2_script import (
     frame,
     settings,
 )
-from tests.support.raw_socket import RawListener
+from tests.support.raw_socket import End, RawListener
 from tests.support.turns import settle
 
 # In HPACK
@@ -79,6 +83,92 @@ def test_the_target_hears_of_a_failure_before_those_who_waited(
     rig.until(lambda: asker.events and (heard.append(list(door.told)) or True))
     assert asker.events == [("failed", "connection refused")]
     assert heard[0] == ["ready", "failing"]
+
+
+# ---- with few descriptors
+
+
+@contextmanager
+def descriptors(most: int) -> Iterator[None]:
+    """The process may open no more meanwhile (nor may who looks at the machine's load, as `rig.until` does); a
+    loop that is made then goes by it for its life.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@contextmanager
+def few(most: int) -> Iterator[Rig]:
+    with descriptors(most):
+        loop = Loop()
+    rig = Rig(loop)
+    try:
+        yield rig
+    finally:
+        rig.close()
+        loop.close()
+
+
+def test_half_of_all_descriptors_are_left_to_those_who_wait(listener: RawListener) -> None:
+    """The other endpoints are trusted unseen."""
+    with few(128) as rig:
+        doors = [rig.door(listener) for _ in range(128)]
+        rig.until(lambda: all(door.state()["ready"] for door in doors))
+        assert sum(door.state()["spare"] for door in doors) == 64
+        assert all(door.told == ["ready"] for door in doors)
+        asker = doors[-1].ask()
+        rig.until(lambda: asker.events)
+        assert asker.events == [("stream", "new")]
+
+
+def test_beyond_three_quarters_no_connection_is_kept(listener: RawListener) -> None:
+    with few(128) as rig:
+        door = rig.door(listener, alone=True, max_dials=128)
+        askers = [door.ask() for _ in range(98)]
+        rig.until(lambda: all(asker.events for asker in askers))
+        links = [rig.accept(listener) for _ in askers]
+        pairs = list(zip(askers, links, strict=True))
+        for asker, link in pairs[:3]:
+            rig.answer(asker, link)
+            rig.until(lambda link=link: arrived(link))
+            assert link.receive_to_end() == (b"", End.FIN)
+            left = rig.loop.stats()["sources"] - 1
+            link.close()
+            rig.until(lambda left=left: rig.loop.stats()["sources"] == left)
+        assert door.state()["idle"] == 0
+        for asker, link in pairs[3:]:
+            rig.answer(asker, link)
+        assert door.state()["idle"] == len(pairs[3:])
+
+
+def test_without_a_descriptor_nothing_is_learned_of_an_endpoint(
+    rig: Rig, listener: RawListener
+) -> None:
+    with descriptors(0):
+        door = rig.door(listener)
+        assert rig.loop.run_until(lambda: door.told)
+        asker = door.ask()
+        assert rig.loop.run_until(lambda: asker.events)
+    assert asker.events == [("failed", "out of file descriptors")]
+    assert door.told == ["ready"]
+    again = door.ask()
+    rig.until(lambda: again.events)
+    assert again.events == [("stream", "new")]
+
+
+def test_one_that_fails_is_not_ready_for_want_of_descriptors(
+    rig: Rig, nobody: tuple[str, int]
+) -> None:
+    door = rig.door(nobody, backoff_min_ns=MS, backoff_max_ns=5 * MS)
+    rig.until(lambda: door.state()["failures"] >= 1)
+    with descriptors(0):
+        failures = door.state()["failures"]
+        assert rig.loop.run_until(lambda: door.state()["failures"] >= failures + 2)
+    assert door.told == ["failing"]
 
 
 # ---- HTTP/1: kept and new connections
