@@ -31,12 +31,18 @@ cdef class Relay(Reception):
         return target.await_profile(self.park(transport, target, self.clients.skipped))
 
     cdef int relay(self, Transport transport, Target target, Client client) except -1:
+        if not target.configured:
+            # Forgotten while the client was silent: its routes are not known yet.
+            return self.await_profile(transport, target)
         if target.connections is not None and target.connections.by_name:
             return self.ask_name(transport, target, client)
         return self.park(transport, target, client).admit()
 
     cdef int relay_as(self, Transport transport, Target target, Client client, bytes name) except -1:
-        cdef OpaqueConnection connection = self.park(transport, target, client)
+        cdef OpaqueConnection connection
+        if not target.configured:
+            return self.await_profile(transport, target)
+        connection = self.park(transport, target, client)
         connection.name = name
         return connection.admit()
 
@@ -75,10 +81,11 @@ cdef class OpaqueConnection(Waiter):
         if self.over:
             return 0
         target.counts().came()
-        if target.opaque and (target.connections is None or not target.connections.by_name):
+        opaque = target.opaque or server.opaque
+        if opaque and (target.connections is None or not target.connections.by_name):
             return self.admit()
         self.end()
-        if target.opaque:
+        if opaque:
             server.relay(transport, target, server.clients.skipped)
         else:
             server.detect(transport, target, server.clients.plain)

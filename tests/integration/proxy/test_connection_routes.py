@@ -77,9 +77,9 @@ class Shop:
 
 
 @asynccontextmanager
-async def shop(policy: Any, *, target: str = SERVICE) -> AsyncIterator[Shop]:
+async def shop(policy: Any, *, target: str = SERVICE, **variables: str) -> AsyncIterator[Shop]:
     async with AsyncExitStack() as stack:
-        made = await stack.enter_async_context(rig(policy, target=target))
+        made = await stack.enter_async_context(rig(policy, target=target, **variables))
         both = []
         for name in (b"web.", b"v2!."):
             listener = Listener(name)
@@ -255,6 +255,24 @@ async def test_why_a_connection_is_refused_is_in_the_log(
             assert await made.ask(hello("else.test")) == b""
     assert "Service not found gone" in caplog.text
     assert "no route of outbound policy means this connection" in caplog.text
+
+
+async def test_a_target_that_is_forgotten_while_its_client_is_silent_has_its_routes_again() -> None:
+    async with shop(BY_NAME, OUTBOUND_DISCOVERY_IDLE_TIMEOUT="50ms") as made:
+        reader, writer = await asyncio.open_connection(*made.made.proxy.outbound)
+        writer.write(f"CONNECT {V2} HTTP/1.1\r\nHost: {V2}\r\n\r\n".encode())
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 ")
+
+        async def forgotten() -> bool:
+            return all(one.key != V2.encode() for one in made.made.proxy.targets("outbound"))
+
+        await eventually_async(forgotten)
+        writer.write(hello("closed.shop.test"))
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await reader.readexactly(1)
+        writer.close()
+        assert not made.v2.got
 
 
 async def test_requests_get_no_further_than_connections() -> None:
