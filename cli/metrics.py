@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Final
@@ -19,11 +20,10 @@ from linkerd2_py.cli.errors import EXIT_FAILURE, CliError, bad_usage
 from linkerd2_py.cli.find.public_api import asks_a_cluster
 from linkerd2_py.cli.options import Globals
 from linkerd2_py.cli.resources import SHORT_NAMES, Resource, parse_resources
-from linkerd2_py.cli.scraping import TIMEOUT_S, obfuscated, scrape, scrape_through
+from linkerd2_py.cli.scraping import METRICS, TIMEOUT_S, obfuscated, scrape, scrape_through
 from linkerd2_py.cli.workloads import Object, asked_of, container_ports, pods_of
 
 _WITHOUT_PODS: Final = ("authority", "service", "all")
-_ONE: Final = "proxy-metrics needs one pod, deployment or namespace, e.g. deploy/web"
 # What ports of programs are called where they are asked how they are.
 _ADMIN, _PROXY_ADMIN, _ADMIN_PORT = "admin", "linkerd-admin", 4191
 
@@ -44,29 +44,40 @@ def proxy_metrics(
     given: Globals,
 ) -> None:
     """Print the metrics of every proxy of a resource, as the proxies expose them."""
+    with proxies_of(resource, given=given, command="proxy-metrics") as found:
+        _show_sections(found, shown=obfuscated if obfuscate else str)
+
+
+@contextmanager
+def proxies_of(
+    resource: Sequence[str], *, given: Globals, command: str, path: str = METRICS
+) -> Iterator[list[Section]]:
+    """Every proxy of a resource; each can be asked for what its admin server says at `path`. CliError if
+    there is none.
+    """
     wanted = parse_resources(resource)
+    words = f"{command} needs one pod, deployment or namespace, e.g. deploy/web"
     if len(wanted) > 1 or wanted[0].kind in _WITHOUT_PODS:
-        raise bad_usage(_ONE)
-    shown = obfuscated if obfuscate else str
+        raise bad_usage(words)
     if asks_a_cluster(given):
         check_namespace(given)
         with asked_of(given) as (cluster, asked):
             own = given.namespace or cluster.namespace
             pods = pods_of(asked, wanted[0], namespace=own)
-            _show_sections(_proxies(cluster, pods, whose=f"{wanted[0]}"), shown=shown)
+            yield _proxies(cluster, pods, whose=f"{wanted[0]}", path=path)
         return
     if wanted[0].kind not in {"pod", "deployment", "namespace"}:
-        raise bad_usage(_ONE)
+        raise bad_usage(words)
     with connect(given) as api:
-        chosen = api.namespace
-        found = meshed_pods(api, resource=wanted[0], namespace=chosen)
-    _show_sections(
-        [
-            Section(one["name"], f"ADDRESS {one['admin_addr']}", partial(scrape, one["admin_addr"]))
-            for one in found
-        ],
-        shown=shown,
-    )
+        found = meshed_pods(api, resource=wanted[0], namespace=api.namespace)
+    yield [
+        Section(
+            one["name"],
+            f"ADDRESS {one['admin_addr']}",
+            partial(scrape, one["admin_addr"], path=path),
+        )
+        for one in found
+    ]
 
 
 def controller_metrics(
@@ -122,10 +133,14 @@ def _show_sections(sections: Sequence[Section], *, shown: Callable[[str], str] =
         raise typer.Exit(EXIT_FAILURE)
 
 
-def _proxies(cluster: Cluster, pods: Sequence[Object], *, whose: str) -> list[Section]:
+def _proxies(cluster: Cluster, pods: Sequence[Object], *, whose: str, path: str) -> list[Section]:
     """CliError if there is none."""
     found = [
-        Section(_name(pod), f"CONTAINER {PROXY}", partial(_scrape, cluster, pod, _admin_port(pod)))
+        Section(
+            _name(pod),
+            f"CONTAINER {PROXY}",
+            partial(_scrape, cluster, pod, _admin_port(pod), path=path),
+        )
         for pod in pods
         if is_meshed(pod) and status_of(pod) == "Running"
     ]
@@ -143,10 +158,17 @@ def _name(pod: Object) -> str:
     return str(pod["metadata"]["name"])
 
 
-def _scrape(cluster: Cluster, pod: Object, port: int, *, limit_s: float = TIMEOUT_S) -> str:
+def _scrape(
+    cluster: Cluster, pod: Object, port: int, *, path: str = METRICS, limit_s: float = TIMEOUT_S
+) -> str:
     about = pod["metadata"]
     return scrape_through(
-        cluster, namespace=about["namespace"], pod=about["name"], port=port, limit_s=limit_s
+        cluster,
+        namespace=about["namespace"],
+        pod=about["name"],
+        port=port,
+        path=path,
+        limit_s=limit_s,
     )
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from linkerd2_py.cli.cluster import Cluster
 
 TIMEOUT_S: Final = 10.0
+METRICS: Final = "/metrics"
 # Those of Linkerd whose values say who somebody is, or where.
 _TELLING: Final = re.compile(
     r"\b((?:authority|client_id|server_id|addr|target_(?:addr|ip|name)|dst_service|dst_namespace"
@@ -21,13 +22,13 @@ _TELLING: Final = re.compile(
 )
 
 
-def scrape(address: str) -> str:
-    """The text of a proxy's /metrics. CliError if it does not answer."""
+def scrape(address: str, *, path: str = METRICS) -> str:
+    """What a proxy's admin server says. CliError if it does not answer."""
     import httpx2
 
     try:
         with httpx2.Client(trust_env=False, timeout=TIMEOUT_S) as client:
-            response = client.get(f"http://{address}/metrics")
+            response = client.get(f"http://{address}{path}")
             response.raise_for_status()
             return str(response.text)
     except httpx2.HTTPError as error:
@@ -35,13 +36,23 @@ def scrape(address: str) -> str:
 
 
 def scrape_through(
-    cluster: Cluster, *, namespace: str, pod: str, port: int, limit_s: float = TIMEOUT_S
+    cluster: Cluster,
+    *,
+    namespace: str,
+    pod: str,
+    port: int,
+    path: str = METRICS,
+    limit_s: float = TIMEOUT_S,
 ) -> str:
     """The same of a port of a pod of a cluster."""
-    return cluster.run(_through(cluster, namespace=namespace, pod=pod, port=port, limit_s=limit_s))
+    return cluster.run(
+        _through(cluster, namespace=namespace, pod=pod, port=port, path=path, limit_s=limit_s)
+    )
 
 
-async def _through(cluster: Cluster, *, namespace: str, pod: str, port: int, limit_s: float) -> str:
+async def _through(
+    cluster: Cluster, *, namespace: str, pod: str, port: int, path: str, limit_s: float
+) -> str:
     import asyncio
 
     import httpx2
@@ -57,7 +68,7 @@ async def _through(cluster: Cluster, *, namespace: str, pod: str, port: int, lim
             httpx2.AsyncClient(trust_env=False, timeout=limit_s) as client,
         ):
             try:
-                response = await client.get(f"http://{way.address}/metrics")
+                response = await client.get(f"http://{way.address}{path}")
                 response.raise_for_status()
             except httpx2.HTTPError as error:
                 raise CliError(f"{whose} does not answer: {way.problem or error}") from error

@@ -1,8 +1,8 @@
 """The admin server: metrics, health, log level, shutdown, where we listen, and what we were told.
 
-Paths and statuses are Linkerd's; `/listeners` is ours. What changes the proxy is for clients on loopback
-only, with a token where one was set, and shutting down has to be switched on. It answers to addresses and
-to its own names only (see `base.hosts`).
+Paths and statuses are Linkerd's; `/listeners` and `/endpoints.json` are ours. What changes the proxy is
+for clients on loopback only, with a token where one was set, and shutting down has to be switched on. It
+answers to addresses and to its own names only (see `base.hosts`).
 """
 
 from __future__ import annotations
@@ -106,6 +106,7 @@ class Admin:
         self,
         *,
         render: Callable[[], Iterator[bytes]],
+        endpoints: Callable[[], Iterator[bytes]],
         ready: Callable[[], bool],
         listeners: Callable[[], Mapping[str, Any]],
         environment: Callable[[], Mapping[str, str]],
@@ -114,6 +115,7 @@ class Admin:
         admission: Admission,
     ) -> None:
         self._render = render
+        self._endpoints = endpoints
         self._ready = ready
         self._listeners = listeners
         self._environment = environment
@@ -124,6 +126,7 @@ class Admin:
             b"/metrics": {b"GET": self._metrics},
             b"/ready": {b"GET": self._readiness},
             b"/live": {b"GET": lambda _: _text(200, "live\n")},
+            b"/endpoints.json": {b"GET": lambda _: Response(200, (_JSON,), self._endpoints())},
             b"/listeners": {b"GET": self._list},
             b"/env.json": {b"GET": self._tell_environment},
             b"/proxy-log-level": {b"GET": self._level, b"PUT": self._set_level},

@@ -1,11 +1,14 @@
 # cython: language_level=3
 """Doors for tests into the balancer's C interface. Not part of a wheel."""
 
+from libc.stdint cimport uint32_t, uint64_t
+from libc.string cimport memset
 from linkerd2_py._ext.balance.accrual cimport (
     STEP_CLOSE, STEP_NONE, STEP_REOPEN, STEP_TRIP, STEP_WAIT, VERDICT_FAILURE, VERDICT_LIMITED,
     VERDICT_NOTHING, VERDICT_SUCCESS, Accrual, Breaker, Step, Verdict, new_breaker, state_name,
 )
 from linkerd2_py._ext.balance.ewma cimport Ewma, ewma_init, ewma_load, ewma_observe
+from linkerd2_py._ext.balance.lots cimport NOBODY, Lots, lots_draw, lots_free, lots_reserve
 from linkerd2_py._ext.balance.p2c cimport Candidate, ReadySet
 
 
@@ -43,6 +46,35 @@ def give_up(Candidate candidate, long long waited_ns, *, now):
 
 def succeed(Candidate candidate, *, sent, now):
     candidate.succeed(sent, now)
+
+
+def weigh(Candidate candidate, double weight=1.0, *, near=False):
+    candidate.weight = weight
+    candidate.near = near
+
+
+def know_near(ReadySet ready, int count):
+    ready.near_known = count
+
+
+def near(ReadySet ready):
+    return ready.near
+
+
+def draw(list weights, uint32_t first, uint32_t last, uint64_t random, but=None):
+    """By the lots of these weights; a weight is used as it is."""
+    cdef Lots lots
+    cdef uint32_t i
+    cdef double sum = 0.0
+    memset(&lots, 0, sizeof(lots))
+    lots_reserve(&lots, <uint32_t> len(weights))
+    for i in range(<uint32_t> len(weights)):
+        sum += <double> weights[i]
+        lots.sums[i] = sum
+    try:
+        return lots_draw(&lots, first, last, NOBODY if but is None else <uint32_t> but, random)
+    finally:
+        lots_free(&lots)
 
 
 def fail(Candidate candidate, *, sent, now, weight = 1.0, hold_ns = 0):

@@ -1,5 +1,6 @@
 """One endpoint of a target as discovery names it."""
 
+from libc.stdint cimport uint32_t
 from linkerd2_py._ext.core.limits cimport Limits
 from linkerd2_py._ext.io.address cimport Address
 from linkerd2_py._ext.tls.identity cimport ServerIdentity
@@ -15,4 +16,7 @@ cdef class EndpointSpec:
     cdef readonly ServerIdentity peer   # who must answer there; None: connections are plain
     cdef readonly Limits http2          # of its HTTP/2 connections; None: those of its table
     cdef readonly bint pings_idle       # they are asked whether they live while no stream is open, too
-    cdef int same(self, EndpointSpec other) except -1   # 1: equal but for the address
+    cdef readonly uint32_t weight       # in ten thousandths: what its share of the load is in proportion to
+    cdef readonly bint near             # preferred to those that are not
+    # 1: equal but for the address, weight and near, which an endpoint may change without being made anew
+    cdef int same(self, EndpointSpec other) except -1

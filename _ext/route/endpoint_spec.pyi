@@ -18,7 +18,8 @@ class EndpointSpec:
     together with `peer`. `opaque`: HTTP goes there as it is spoken, in connections that the peer proxy does
     not look into. `http2`: the limits of its HTTP/2 connections, in place of those of its table; the same
     object for the same limits. `pings_idle`: they are asked whether they live while they have no stream,
-    too."""
+    too. `weight`: what its share of the load is in proportion to, in ten thousandths; 0 is as good as 10,000.
+    `near`: it is preferred to those that are not."""
 
     address: Address
     h2: bool
@@ -29,6 +30,8 @@ class EndpointSpec:
     other: Address | None
     http2: Limits | None
     pings_idle: bool
+    weight: int
+    near: bool
     def __init__(
         self,
         address: Address,
@@ -41,4 +44,6 @@ class EndpointSpec:
         opaque: bool = False,
         http2: Limits | None = None,
         pings_idle: bool = True,
+        weight: int = 10_000,
+        near: bool = False,
     ) -> None: ...

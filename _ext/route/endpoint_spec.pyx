@@ -1,6 +1,9 @@
 # cython: language_level=3
 """Specifications, and the labels that say why a connection is no TLS."""
 
+cdef enum:
+    WHOLE = 10000
+
 NO_TLS = (("tls", "no_identity"), ("no_tls_reason", "not_provided_by_service_discovery"))
 LOOPBACK = (("tls", "no_identity"), ("no_tls_reason", "loopback"))
 DISABLED = (("tls", "no_identity"), ("no_tls_reason", "disabled"))
@@ -11,7 +14,7 @@ cdef class EndpointSpec:
     def __init__(
         self, Address address not None, *, bint h2=False, tuple labels=(), tuple tls=None,
         ServerIdentity peer=None, Address other=None, bint opaque=False, Limits http2=None,
-        bint pings_idle=True,
+        bint pings_idle=True, uint32_t weight=WHOLE, bint near=False,
     ):
         if other is not None and peer is not None:
             raise ValueError(f"{address}: a peer that proves who it is has one address")
@@ -21,6 +24,8 @@ cdef class EndpointSpec:
         self.opaque = opaque
         self.http2 = http2
         self.pings_idle = pings_idle
+        self.weight = weight or WHOLE
+        self.near = near
         self.labels = labels
         self.peer = peer
         if tls is None:

@@ -36,6 +36,8 @@ cdef class Side(Actor):
     # many ns, and how many changes there were that nobody was told of: once a second and target at most; or
     # None
     cdef public object on_breaker
+    # Targets that only routes lead to, until they are closed
+    cdef readonly set siblings
     cdef public NamedRoutes named          # what targets without routes of their own follow; None: nothing
 
 cdef class Target(Roster):
@@ -61,6 +63,7 @@ cdef class Target(Roster):
     cdef dict endpoints                 # Address -> Endpoint
     cdef dict specs                     # Address -> EndpointSpec
     cdef Endpoint single                # forwarded to, or None
+    cdef EndpointSpec single_spec       # the latest of those
     # Who waits. Those whose wait is over are let go in order, some a turn; who comes meanwhile stands behind
     # them.
     cdef WaiterQueue parked             # owned: for the profile
@@ -105,6 +108,7 @@ cdef class Target(Roster):
     cdef int unbalance(self) except -1
     cdef Py_ssize_t take_in(self, list specs) except -1
     cdef Py_ssize_t let_out(self, object addresses) except -1
+    cdef int weigh(self, Endpoint endpoint, EndpointSpec spec) except -1
     cdef Endpoint make(self, EndpointSpec spec, bint alone)
     cdef HttpMetrics unplaced(self, tuple tls)
     cdef int expect_ready(self) except -1

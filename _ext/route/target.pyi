@@ -60,6 +60,17 @@ class Target:
         """Every request gets `status` until one of the calls above."""
     def reject_loop(self) -> None:
         """The same because the target is this proxy itself: 502 outbound, 403 inbound."""
-    def endpoints_state(self) -> list[dict[str, Any]]: ...
+    def addresses(self) -> list[Address]:
+        """Of its endpoints, ready or not."""
+    def endpoint_state(self, address: Address) -> dict[str, Any] | None:
+        """Of one of them as it is now; None: it is there no more. `address`, `at` (where it is dialled),
+        `ready`, `weight`, `near`, `pending`, `rtt_ms`, `failing`: the share of its recent exchanges that
+        failed, as it is believed now; `breaker`: closed, open or probation, None without one, and `open_s`,
+        for how long it still is open; `labels`."""
+    def endpoints_state(self) -> list[dict[str, Any]]:
+        """All of them."""
+    @property
+    def waiting(self) -> int:
+        """Those that wait for an endpoint."""
     def endpoint_labels(self, spec: EndpointSpec) -> list[tuple[str, str]]: ...
     def close(self) -> None: ...

@@ -8,8 +8,10 @@ clock first.
 from weakref import WeakValueDictionary
 
 from linkerd2_py._ext.balance.accrual cimport (
-    BREAKER_CLOSED, BREAKER_PROBATION, STEP_CLOSE, STEP_REOPEN, STEP_TRIP, STEP_WAIT, state_name,
+    BREAKER_CLOSED, BREAKER_OPEN, BREAKER_PROBATION, STEP_CLOSE, STEP_REOPEN, STEP_TRIP, STEP_WAIT, Breaker,
+    state_name,
 )
+from linkerd2_py._ext.balance.ewma cimport ewma_load
 from linkerd2_py._ext.core.clock cimport now_ns
 from linkerd2_py._ext.core.debug cimport LIVE_TARGET, born, gone
 from linkerd2_py._ext.exchange.backend cimport (
@@ -31,6 +33,7 @@ from linkerd2_py._ext.policy.route_table cimport RouteTable
 from linkerd2_py._ext.pool.endpoint cimport HEALTH_READY
 
 cdef int64_t SECOND_NS = 1000000000
+cdef double WHOLE = 10000.0
 
 cdef bytes TLS = b'protocol="tls"'
 
@@ -39,7 +42,9 @@ cdef RouteTable AWAITED = RouteTable(otherwise=Plan(pending=True))
 
 
 cdef class Side(Actor):
-    pass
+
+    def __cinit__(self, *_words, **_options):
+        self.siblings = set()
 
 
 cdef class Target(Roster):
@@ -388,7 +393,9 @@ cdef class Target(Roster):
 
     def sibling(self, bytes key not None):
         """A target of the same side that traffic does not find by its key: only routes lead there."""
-        return Target(self.side, key)
+        made = Target(self.side, key)
+        self.side.siblings.add(made)
+        return made
 
     def retire(self):
         """No route leads here any more: it is closed as soon as no exchange uses it."""
@@ -428,14 +435,27 @@ cdef class Target(Roster):
             known = self.endpoints.get(spec.address)
             if known is not None:
                 if spec.same(self.specs[spec.address]) and known.opaque == (self.opaque or spec.opaque):
+                    self.weigh(known, spec)
                     continue
                 self.let_out([spec.address])
             changed += 1
+            self.ready.near_known += spec.near
             self.specs[spec.address] = spec
             self.endpoints[spec.address] = self.make(spec, False)
             (<Endpoint> self.endpoints[spec.address]).open()
         self.note_balance()
         return changed
+
+    cdef int weigh(self, Endpoint endpoint, EndpointSpec spec) except -1:
+        """What it weighs from now on, and whether it is near. What it is connected to, it stays."""
+        cdef EndpointSpec before = self.specs[spec.address]
+        self.specs[spec.address] = spec
+        if spec.weight == before.weight and spec.near == before.near:
+            return 0
+        self.ready.near_known += spec.near - before.near
+        self.take_away(endpoint)
+        endpoint.weight, endpoint.near = spec.weight / WHOLE, spec.near
+        return self.place(endpoint)
 
     cdef Py_ssize_t let_out(self, object addresses) except -1:
         """How many there were."""
@@ -446,7 +466,7 @@ cdef class Target(Roster):
             endpoint = self.endpoints.pop(address, None)
             if endpoint is not None:
                 found += 1
-                self.specs.pop(address, None)
+                self.ready.near_known -= (<EndpointSpec> self.specs.pop(address)).near
                 self.take_away(endpoint)
                 endpoint.close()
         self.note_balance()
@@ -460,6 +480,7 @@ cdef class Target(Roster):
         self.unbalance()
         if self.side.direction == "inbound":
             self.address_labels = make_labels(target_labels(spec.address))
+        self.single_spec = spec
         self.single = self.make(spec, True)
         self.single.open()
         self.release_queue()
@@ -473,29 +494,47 @@ cdef class Target(Roster):
         status = 502 if self.side.direction == "outbound" else 403
         self.refuse(UNAVAILABLE_LOOP, status, b"request loop: the target is this proxy")
 
+    def addresses(self):
+        """Of its endpoints, ready or not."""
+        return list(self.endpoints) if self.single is None else [self.single.address]
+
+    def endpoint_state(self, Address address not None):
+        """Of one of them as it is now; None: it is there no more."""
+        cdef Endpoint endpoint = self.endpoints.get(address)
+        cdef EndpointSpec spec = self.specs.get(address)
+        cdef Breaker breaker
+        cdef bint is_open
+        cdef int64_t now = now_ns()
+        if endpoint is None and self.single is not None and self.single.address == address:
+            endpoint, spec = self.single, self.single_spec
+        if endpoint is None:
+            return None
+        breaker = endpoint.breaker
+        is_open = breaker is not None and breaker.state == BREAKER_OPEN
+        return {
+            "address": str(endpoint.address),
+            "at": str(endpoint.at),
+            "ready": endpoint.alone or (endpoint.position >= 0 and endpoint.home is self.ready),
+            "weight": endpoint.weight,
+            "near": bool(endpoint.near),
+            "pending": endpoint.pending,
+            "rtt_ms": ewma_load(&endpoint.ewma, now, self.ready.decay_ns, 0) / 1e6,
+            "failing": round(endpoint.failing(now), 3),
+            "breaker": None if breaker is None else state_name(breaker),
+            "open_s": max(0, endpoint.penalty.deadline - now) / 1e9 if is_open else None,
+            "labels": dict(spec.labels),
+        }
+
     def endpoints_state(self):
-        """One dict an endpoint: address, at (where it is dialled), ready, pending, rtt_ms, failing, the
-        share of its recent exchanges that failed as it is believed now, and breaker: closed, open or
-        probation, or None without one."""
-        cdef Endpoint endpoint
-        self.side.loop.now = now_ns()
-        singles = [] if self.single is None else [self.single]
-        return [
-            {
-                "address": str(endpoint.address), "at": str(endpoint.at),
-                "ready": endpoint.alone or (endpoint.position >= 0 and endpoint.home is self.ready),
-                "pending": endpoint.pending, "rtt_ms": endpoint.ewma.estimate_ns / 1e6,
-                "failing": round(endpoint.failing(self.side.loop.now), 3),
-                "breaker": None if endpoint.breaker is None else state_name(endpoint.breaker),
-            }
-            for endpoint in [*self.endpoints.values(), *singles]
-        ]
+        """All of them."""
+        return [self.endpoint_state(address) for address in self.addresses()]
 
     def close(self):
         """In flight finish, what waits fails. Idempotent; TargetTable.remove calls it."""
         if self.closed:
             return
         self.closed = True
+        self.side.siblings.discard(self)
         self.side.loop.disarm(self.failfast)
         self.fail_waiting(UNAVAILABLE_CLOSED, 503, b"target closed")
         self.routers = WeakValueDictionary()
@@ -503,6 +542,10 @@ cdef class Target(Roster):
         self.let_out(list(self.endpoints))
         self.drop_single()
         self.unbalance()
+
+    @property
+    def waiting(self):
+        return self.queue.count
 
     @property
     def in_use(self):
@@ -543,6 +586,7 @@ cdef class Target(Roster):
         if spec.http2 is not None:
             endpoint.http2_limits = spec.http2
         endpoint.pings_idle = spec.pings_idle
+        endpoint.weight, endpoint.near = spec.weight / WHOLE, spec.near
         if not alone and self.accrual is not None:
             endpoint.guard(self.accrual)
         if not endpoint.in_pod:

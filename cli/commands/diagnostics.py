@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from linkerd2_py.cli import completing, metrics, output
+from linkerd2_py.cli import completing, metrics, output, proxy_endpoints
 from linkerd2_py.cli.errors import bad_usage
 from linkerd2_py.cli.layout import Command, Group
 from linkerd2_py.cli.options import Globals, output_option, takes_globals
@@ -22,7 +22,7 @@ from linkerd2_py.cli.resources import (
 
 app = typer.Typer(
     cls=Group,
-    help="Look inside: proxy-metrics, controller-metrics, endpoints, profile, policy.",
+    help="Look inside: proxy-metrics, proxy-endpoints, controller-metrics, endpoints, profile, policy.",
     add_completion=False,
     rich_markup_mode=None,
 )
@@ -45,6 +45,7 @@ Addr = Annotated[
 
 app.command("proxy-metrics", cls=Command)(takes_globals(metrics.proxy_metrics))
 app.command("controller-metrics", cls=Command)(takes_globals(metrics.controller_metrics))
+app.command("proxy-endpoints", cls=Command)(takes_globals(proxy_endpoints.proxy_endpoints))
 
 
 @app.command("endpoints", cls=Command)

@@ -63,9 +63,11 @@ class Destination:
         """Wait until it has: before that nobody knows what does not exist."""
         await self._mesh.synced(ANSWERED_FROM)
 
-    def endpoints_question(self, path: str, token: str = "") -> EndpointsQuestion:
+    def endpoints_question(
+        self, path: str, token: str = "", *, prefers_near: bool = False
+    ) -> EndpointsQuestion:
         """What `Get` asks for a path, by who says `token` of itself; best asked once `synced`."""
-        return endpoints_question(path, token, mesh=self._mesh)
+        return endpoints_question(path, token, prefers_near=prefers_near, mesh=self._mesh)
 
     def profile_question(self, path: str, token: str = "") -> ProfileQuestion:
         """What `GetProfile` asks."""

@@ -23,6 +23,7 @@ from linkerd2_py.controlplane.destination.topics import (
     servers_topic,
     service_topic,
 )
+from linkerd2_py.controlplane.mesh.balancing import prefers_zone
 from linkerd2_py.controlplane.mesh.objects import (
     Endpoint,
     Endpoints,
@@ -167,6 +168,13 @@ class _View(NamedTuple):
         return [one for one in found if self.zone in one.endpoint.for_zones] or found
 
     def facts(self, candidate: _Candidate) -> EndpointFacts:
+        found = self.plain_facts(candidate)
+        prefers = self.question.prefers_near and prefers_zone(self.service)
+        near = prefers and found.labels.get(LABEL_ZONE_LOCALITY) == "local"
+        return replace(found, near=True) if near else found
+
+    def plain_facts(self, candidate: _Candidate) -> EndpointFacts:
+        """Without the place where the client is."""
         end, serving = candidate
         address = end.ip, end.port
         labels = {LABEL_ZONE_LOCALITY: "unknown"}

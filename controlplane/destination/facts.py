@@ -5,6 +5,7 @@ from typing import Final, Literal, NamedTuple
 
 from linkerd2_py.controlplane.destination.settings import Settings
 from linkerd2_py.controlplane.mesh.objects import (
+    WHOLE,
     ContainerPort,
     ExternalWorkload,
     Gateway,
@@ -36,7 +37,8 @@ class PeerIdentity(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class EndpointFacts:
     """One address and port. With a `hint` a proxy answers there, and understands that protocol; its
-    `inbound_port` takes what is for any of its ports, by a header (0: not to be used).
+    `inbound_port` takes what is for any of its ports, by a header (0: not to be used). `weight` is in ten
+    thousandths; those that are `near` are used before others.
     """
 
     ip: str
@@ -46,6 +48,8 @@ class EndpointFacts:
     hint: Literal["", "h2", "opaque"] = ""
     inbound_port: int = 0
     authority: str = ""
+    weight: int = WHOLE
+    near: bool = False
 
     @property
     def address(self) -> Address:
@@ -68,7 +72,7 @@ def of_pod(
     labels = {**labels_of(pod), **labels}
     if not pod.meshed or port not in pod.proxied:
         # Where the program itself answers, nobody could prove who it is.
-        return EndpointFacts(ip, port, labels)
+        return EndpointFacts(ip, port, labels, weight=pod.weight)
     opaque = is_opaque(pod, port=port, mesh=mesh)
     direct = opaque or settings.outbound_transport_mode == "transport-header"
     return EndpointFacts(
@@ -79,6 +83,7 @@ def of_pod(
         hint="opaque" if opaque else "h2",
         # By the header the proxy there knows which port is meant, and how, whatever its own settings say.
         inbound_port=pod.inbound_port if direct and port not in pod.admin_ports else 0,
+        weight=pod.weight,
     )
 
 
@@ -98,6 +103,7 @@ def of_external(
         identity=PeerIdentity(workload.identity, workload.server_name),
         hint="opaque" if opaque else "h2",
         inbound_port=workload.inbound_port if direct else 0,
+        weight=workload.weight,
     )
 
 

@@ -23,12 +23,13 @@ from linkerd2_py.controlplane.mesh.store import Mesh
 @dataclass(frozen=True, slots=True)
 class EndpointsQuestion:
     """Who serves a target, as seen from a zone, or from a node that is in no zone that is known, or all of
-    whose clients get answers of their own.
+    whose clients get answers of their own. `prefers_near`: who asks uses those first that are near.
     """
 
     target: ServiceTarget
     zone: str = ""
     node: str = ""
+    prefers_near: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +64,11 @@ def read_token(said: str) -> Token:
     )
 
 
-def endpoints_question(path: str, token: str = "", *, mesh: Mesh) -> EndpointsQuestion:
-    """What `Get` is asked. Raises `RefusedError`: an address needs no discovery, and what is no name of a
-    service has none.
+def endpoints_question(
+    path: str, token: str = "", *, prefers_near: bool = False, mesh: Mesh
+) -> EndpointsQuestion:
+    """What `Get` is asked. To who does not say where it is, nothing is near. Raises `RefusedError`: an
+    address needs no discovery, and what is no name of a service has none.
     """
     try:
         target = parse_target(path)
@@ -80,8 +83,8 @@ def endpoints_question(path: str, token: str = "", *, mesh: Mesh) -> EndpointsQu
     service = mesh.services.get(target.service)
     found = mesh.nodes.get(node)
     if found is None or not found.zone or (service is not None and service.local):
-        return EndpointsQuestion(target, node=node)
-    return EndpointsQuestion(target, zone=found.zone)
+        return EndpointsQuestion(target, node=node, prefers_near=prefers_near)
+    return EndpointsQuestion(target, zone=found.zone, prefers_near=prefers_near)
 
 
 def profile_question(path: str, token: str = "", *, mesh: Mesh) -> ProfileQuestion:

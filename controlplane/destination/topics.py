@@ -125,4 +125,5 @@ def _seen(pod: object) -> tuple[object, ...] | None:
         pod.relays,
         pod.host_network,
         pod.host_ips,
+        pod.weight,
     )

@@ -18,8 +18,6 @@ from linkerd2_py.controlplane.mesh.objects import Labels
 from linkerd2_py.proto.gen import destination_pb2 as destination
 from linkerd2_py.proto.gen import net_pb2 as net
 
-# What Linkerd's destination sends for every endpoint; balancers do not use it.
-WEIGHT = 10_000
 _LOW_64 = (1 << 64) - 1
 _URI = "://"
 
@@ -51,11 +49,12 @@ def weighted_address(
     """One endpoint with its labels, who answers there, and how it is spoken to."""
     message = destination.WeightedAddr(
         addr=tcp_address(endpoint.ip, port=endpoint.port),
-        weight=WEIGHT,
+        weight=endpoint.weight,
         metric_labels=endpoint.labels,
         tls_identity=_tls_identity(endpoint.identity),
         protocol_hint=_protocol_hint(endpoint),
         http2=_http2(keep_alive) if endpoint.is_meshed and keep_alive is not None else None,
+        near=endpoint.near,
     )
     if endpoint.authority:
         message.authority_override.authority_override = endpoint.authority

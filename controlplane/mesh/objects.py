@@ -22,6 +22,8 @@ Family = Literal[4, 6]
 Labels = Mapping[str, str]
 _NO_LABELS: Final[Labels] = MappingProxyType({})
 DEPLOYMENT: Final = "deployment"
+WHOLE: Final = 10_000
+"""The weight of an endpoint of which none is said."""
 DEFAULT_OPAQUE_PORTS: Final = frozenset({25, 587, 3306, 4444, 5432, 6379, 9300, 11211})
 """Linkerd's, where nobody says which are: servers of these protocols speak first."""
 
@@ -231,6 +233,7 @@ class Pod(MeshObject):
     its certificate, empty where it has none; `inbound_port` is where its own inbound listener is reached, 0
     where it is not; `admin_ports` are those that it answers itself, `admin_addr` is `host:port` of its admin
     server, `tap_addr` that of where it tells the control plane what passes, empty where it does not.
+    Its share of the load is in proportion to its `weight`.
     `problem` says why the pod is not ready, where that is known; `last_exit` why one of its programs was
     last started again, at `last_exit_at`, in seconds since the epoch.
     """
@@ -265,6 +268,7 @@ class Pod(MeshObject):
     host_network: bool = False
     host_ips: tuple[str, ...] = ()
     inbound: InboundSettings = NOTHING_SAID
+    weight: int = WHOLE
 
     @property
     def key(self) -> Key:
@@ -308,7 +312,8 @@ class ExternalWorkload(MeshObject):
     """A program outside the cluster that has a proxy of this mesh.
 
     `identity` is a URI; its proxy is asked for by `server_name` and listens at `inbound_port`. It is reached
-    at each of its `ips` on its `ports`; somebody who looks after it says whether it is `ready`.
+    at each of its `ips` on its `ports`; somebody who looks after it says whether it is `ready`. Its share of
+    the load is in proportion to its `weight`.
     """
 
     namespace: str
@@ -324,6 +329,7 @@ class ExternalWorkload(MeshObject):
     inbound: InboundSettings = NOTHING_SAID
     ready: bool = False
     uid: str = ""
+    weight: int = WHOLE
 
     @property
     def key(self) -> Key:

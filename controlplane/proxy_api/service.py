@@ -52,14 +52,22 @@ class DestinationService:
 
     async def get(self, request: bytes, call: ProxyCall) -> Standing:
         """Endpoints of a service. What is none is refused, as Linkerd's destination does."""
-        asks = self._destination.endpoints_question
+
+        def asks(asked: destination_messages.GetDestination) -> EndpointsQuestion:
+            return self._destination.endpoints_question(
+                asked.path, asked.context_token, prefers_near=asked.prefers_near
+            )
+
         return await self._answer(
             self._destination.endpoints, request=request, asks=asks, call=call
         )
 
     async def get_profile(self, request: bytes, call: ProxyCall) -> Standing:
         """The profile of a name or an address."""
-        asks = self._destination.profile_question
+
+        def asks(asked: destination_messages.GetDestination) -> ProfileQuestion:
+            return self._destination.profile_question(asked.path, asked.context_token)
+
         return await self._answer(self._destination.profiles, request=request, asks=asks, call=call)
 
     async def _answer(
@@ -67,7 +75,7 @@ class DestinationService:
         watches: Watches[Q],
         *,
         request: bytes,
-        asks: Callable[[str, str], Q],
+        asks: Callable[[destination_messages.GetDestination], Q],
         call: ProxyCall,
     ) -> Standing:
         try:
@@ -81,11 +89,13 @@ class DestinationService:
         except OutdatedError as error:
             raise RefusedCallError(grpc.StatusCode.UNAVAILABLE, str(error)) from error
 
-    async def _question(self, request: bytes, *, asks: Callable[[str, str], Q]) -> Q:
+    async def _question(
+        self, request: bytes, *, asks: Callable[[destination_messages.GetDestination], Q]
+    ) -> Q:
         """What makes no sense is refused at once; what else is asked is known once all has been listed."""
         message = destination_messages.GetDestination.FromString(request)
-        question = asks(message.path, message.context_token)
+        question = asks(message)
         if self._destination.is_synced:
             return question
         await self._destination.synced()
-        return asks(message.path, message.context_token)
+        return asks(message)

@@ -13,14 +13,16 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class GetDestination(_message.Message):
-    __slots__ = ("scheme", "path", "context_token")
+    __slots__ = ("scheme", "path", "context_token", "prefers_near")
     SCHEME_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    PREFERS_NEAR_FIELD_NUMBER: _ClassVar[int]
     scheme: str
     path: str
     context_token: str
-    def __init__(self, scheme: _Optional[str] = ..., path: _Optional[str] = ..., context_token: _Optional[str] = ...) -> None: ...
+    prefers_near: bool
+    def __init__(self, scheme: _Optional[str] = ..., path: _Optional[str] = ..., context_token: _Optional[str] = ..., prefers_near: _Optional[bool] = ...) -> None: ...
 
 class Update(_message.Message):
     __slots__ = ("add", "remove", "no_endpoints")
@@ -54,7 +56,7 @@ class WeightedAddrSet(_message.Message):
     def __init__(self, addrs: _Optional[_Iterable[_Union[WeightedAddr, _Mapping]]] = ..., metric_labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class WeightedAddr(_message.Message):
-    __slots__ = ("addr", "weight", "metric_labels", "tls_identity", "protocol_hint", "authority_override", "http2", "resource_ref")
+    __slots__ = ("addr", "weight", "metric_labels", "tls_identity", "protocol_hint", "authority_override", "http2", "resource_ref", "near")
     class MetricLabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -70,6 +72,7 @@ class WeightedAddr(_message.Message):
     AUTHORITY_OVERRIDE_FIELD_NUMBER: _ClassVar[int]
     HTTP2_FIELD_NUMBER: _ClassVar[int]
     RESOURCE_REF_FIELD_NUMBER: _ClassVar[int]
+    NEAR_FIELD_NUMBER: _ClassVar[int]
     addr: _net_pb2.TcpAddress
     weight: int
     metric_labels: _containers.ScalarMap[str, str]
@@ -78,7 +81,8 @@ class WeightedAddr(_message.Message):
     authority_override: AuthorityOverride
     http2: Http2ClientParams
     resource_ref: _meta_pb2.Metadata
-    def __init__(self, addr: _Optional[_Union[_net_pb2.TcpAddress, _Mapping]] = ..., weight: _Optional[int] = ..., metric_labels: _Optional[_Mapping[str, str]] = ..., tls_identity: _Optional[_Union[TlsIdentity, _Mapping]] = ..., protocol_hint: _Optional[_Union[ProtocolHint, _Mapping]] = ..., authority_override: _Optional[_Union[AuthorityOverride, _Mapping]] = ..., http2: _Optional[_Union[Http2ClientParams, _Mapping]] = ..., resource_ref: _Optional[_Union[_meta_pb2.Metadata, _Mapping]] = ...) -> None: ...
+    near: bool
+    def __init__(self, addr: _Optional[_Union[_net_pb2.TcpAddress, _Mapping]] = ..., weight: _Optional[int] = ..., metric_labels: _Optional[_Mapping[str, str]] = ..., tls_identity: _Optional[_Union[TlsIdentity, _Mapping]] = ..., protocol_hint: _Optional[_Union[ProtocolHint, _Mapping]] = ..., authority_override: _Optional[_Union[AuthorityOverride, _Mapping]] = ..., http2: _Optional[_Union[Http2ClientParams, _Mapping]] = ..., resource_ref: _Optional[_Union[_meta_pb2.Metadata, _Mapping]] = ..., near: _Optional[bool] = ...) -> None: ...
 
 class TlsIdentity(_message.Message):
     __slots__ = ("dns_like_identity", "uri_like_identity", "server_name")

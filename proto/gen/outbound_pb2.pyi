@@ -17,16 +17,18 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class TrafficSpec(_message.Message):
-    __slots__ = ("source_workload", "addr", "authority", "rewrites")
+    __slots__ = ("source_workload", "addr", "authority", "rewrites", "breaks_routes")
     SOURCE_WORKLOAD_FIELD_NUMBER: _ClassVar[int]
     ADDR_FIELD_NUMBER: _ClassVar[int]
     AUTHORITY_FIELD_NUMBER: _ClassVar[int]
     REWRITES_FIELD_NUMBER: _ClassVar[int]
+    BREAKS_ROUTES_FIELD_NUMBER: _ClassVar[int]
     source_workload: str
     addr: _net_pb2.TcpAddress
     authority: str
     rewrites: bool
-    def __init__(self, source_workload: _Optional[str] = ..., addr: _Optional[_Union[_net_pb2.TcpAddress, _Mapping]] = ..., authority: _Optional[str] = ..., rewrites: _Optional[bool] = ...) -> None: ...
+    breaks_routes: bool
+    def __init__(self, source_workload: _Optional[str] = ..., addr: _Optional[_Union[_net_pb2.TcpAddress, _Mapping]] = ..., authority: _Optional[str] = ..., rewrites: _Optional[bool] = ..., breaks_routes: _Optional[bool] = ...) -> None: ...
 
 class OutboundPolicy(_message.Message):
     __slots__ = ("protocol", "metadata")
@@ -95,7 +97,7 @@ class ProxyProtocol(_message.Message):
     def __init__(self, detect: _Optional[_Union[ProxyProtocol.Detect, _Mapping]] = ..., opaque: _Optional[_Union[ProxyProtocol.Opaque, _Mapping]] = ..., http1: _Optional[_Union[ProxyProtocol.Http1, _Mapping]] = ..., http2: _Optional[_Union[ProxyProtocol.Http2, _Mapping]] = ..., grpc: _Optional[_Union[ProxyProtocol.Grpc, _Mapping]] = ..., tls: _Optional[_Union[ProxyProtocol.Tls, _Mapping]] = ...) -> None: ...
 
 class HttpRoute(_message.Message):
-    __slots__ = ("metadata", "hosts", "rules")
+    __slots__ = ("metadata", "failure_accrual", "hosts", "rules")
     class Rule(_message.Message):
         __slots__ = ("matches", "filters", "backends", "requestTimeout", "timeouts", "retry", "allow_l5d_request_headers")
         MATCHES_FIELD_NUMBER: _ClassVar[int]
@@ -190,15 +192,17 @@ class HttpRoute(_message.Message):
         weight: int
         def __init__(self, backend: _Optional[_Union[HttpRoute.RouteBackend, _Mapping]] = ..., weight: _Optional[int] = ...) -> None: ...
     METADATA_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_ACCRUAL_FIELD_NUMBER: _ClassVar[int]
     HOSTS_FIELD_NUMBER: _ClassVar[int]
     RULES_FIELD_NUMBER: _ClassVar[int]
     metadata: _meta_pb2.Metadata
+    failure_accrual: FailureAccrual
     hosts: _containers.RepeatedCompositeFieldContainer[_http_route_pb2.HostMatch]
     rules: _containers.RepeatedCompositeFieldContainer[HttpRoute.Rule]
-    def __init__(self, metadata: _Optional[_Union[_meta_pb2.Metadata, _Mapping]] = ..., hosts: _Optional[_Iterable[_Union[_http_route_pb2.HostMatch, _Mapping]]] = ..., rules: _Optional[_Iterable[_Union[HttpRoute.Rule, _Mapping]]] = ...) -> None: ...
+    def __init__(self, metadata: _Optional[_Union[_meta_pb2.Metadata, _Mapping]] = ..., failure_accrual: _Optional[_Union[FailureAccrual, _Mapping]] = ..., hosts: _Optional[_Iterable[_Union[_http_route_pb2.HostMatch, _Mapping]]] = ..., rules: _Optional[_Iterable[_Union[HttpRoute.Rule, _Mapping]]] = ...) -> None: ...
 
 class GrpcRoute(_message.Message):
-    __slots__ = ("metadata", "hosts", "rules")
+    __slots__ = ("metadata", "failure_accrual", "hosts", "rules")
     class Rule(_message.Message):
         __slots__ = ("matches", "filters", "backends", "requestTimeout", "timeouts", "retry", "allow_l5d_request_headers")
         MATCHES_FIELD_NUMBER: _ClassVar[int]
@@ -288,12 +292,14 @@ class GrpcRoute(_message.Message):
         weight: int
         def __init__(self, backend: _Optional[_Union[GrpcRoute.RouteBackend, _Mapping]] = ..., weight: _Optional[int] = ...) -> None: ...
     METADATA_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_ACCRUAL_FIELD_NUMBER: _ClassVar[int]
     HOSTS_FIELD_NUMBER: _ClassVar[int]
     RULES_FIELD_NUMBER: _ClassVar[int]
     metadata: _meta_pb2.Metadata
+    failure_accrual: FailureAccrual
     hosts: _containers.RepeatedCompositeFieldContainer[_http_route_pb2.HostMatch]
     rules: _containers.RepeatedCompositeFieldContainer[GrpcRoute.Rule]
-    def __init__(self, metadata: _Optional[_Union[_meta_pb2.Metadata, _Mapping]] = ..., hosts: _Optional[_Iterable[_Union[_http_route_pb2.HostMatch, _Mapping]]] = ..., rules: _Optional[_Iterable[_Union[GrpcRoute.Rule, _Mapping]]] = ...) -> None: ...
+    def __init__(self, metadata: _Optional[_Union[_meta_pb2.Metadata, _Mapping]] = ..., failure_accrual: _Optional[_Union[FailureAccrual, _Mapping]] = ..., hosts: _Optional[_Iterable[_Union[_http_route_pb2.HostMatch, _Mapping]]] = ..., rules: _Optional[_Iterable[_Union[GrpcRoute.Rule, _Mapping]]] = ...) -> None: ...
 
 class OpaqueRoute(_message.Message):
     __slots__ = ("metadata", "rules")

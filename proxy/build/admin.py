@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final
 
 from linkerd2_py._ext.io.address import Address
@@ -20,6 +21,7 @@ from linkerd2_py.proxy.log_level import LogLevel
 from linkerd2_py.proxy.policy.inbound import InboundPolicies
 from linkerd2_py.proxy.settings import ADMIN_DETECT_S, admin_limits, ns
 
+_SHOWN: Final = ("/metrics", "/endpoints.json")
 _PROBED: Final = ("/live", "/ready")
 """What the kubelet asks, who has no identity: open whatever the policy is."""
 
@@ -35,6 +37,7 @@ def build_admin(
     settings, registry = parts.config.admin, parts.registry
     admin = Admin(
         render=lambda: registry.render(time.monotonic_ns()),
+        endpoints=partial(_endpoints, parts),
         ready=ready,
         listeners=parts.listening.as_json,
         environment=_environment,
@@ -54,6 +57,12 @@ def build_admin(
     parts.listening.admin = listen(server.listen, settings.listen, setting=ADMIN_LISTEN_ADDR)
 
 
+def _endpoints(parts: Parts) -> Iterator[bytes]:
+    from linkerd2_py.proxy.endpoint_states import endpoint_states  # noqa: PLC0415  # few are asked
+
+    return endpoint_states(parts.tables)
+
+
 def _environment() -> dict[str, str]:
     """What this proxy was told. Its secrets are in files; other variables of the process are nobody's
     business.
@@ -70,7 +79,7 @@ def guard_admin(parts: Parts, policies: InboundPolicies) -> None:
     server, address = parts.admin, parts.listening.admin
     if server is None or address is None:
         return
-    port, shown = address.port, ("/metrics",) if parts.config.admin.shows_metrics else ()
+    port, shown = address.port, _SHOWN if parts.config.admin.shows_metrics else ()
     policies.open(port, (*_PROBED, *shown))
 
     def authorize(client: Client, peer: Address | None) -> Permission:

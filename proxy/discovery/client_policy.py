@@ -23,7 +23,11 @@ from linkerd2_py.proxy.discovery.connection_rules import (
     check_routes,
     names_of,
 )
-from linkerd2_py.proxy.discovery.failure_accrual import FailureAccrual, failure_accrual
+from linkerd2_py.proxy.discovery.failure_accrual import (
+    FailureAccrual,
+    failure_accrual,
+    own_accrual,
+)
 from linkerd2_py.proxy.discovery.object_ref import ObjectRef, object_ref
 from linkerd2_py.proxy.discovery.outbound_routes import (
     Destination,
@@ -32,7 +36,15 @@ from linkerd2_py.proxy.discovery.outbound_routes import (
     Rule,
 )
 from linkerd2_py.proxy.discovery.tries import Tries, tries
-from linkerd2_py.proxy.discovery.ways import Balanced, Direct, Refused, Way, here
+from linkerd2_py.proxy.discovery.ways import (
+    Balanced,
+    Direct,
+    Refused,
+    Way,
+    guarded,
+    here,
+    of_all,
+)
 from linkerd2_py.proxy.filters import NO_FILTERS, Filters, filters_of
 from linkerd2_py.proxy.policy.messages import reference, seconds
 
@@ -206,7 +218,7 @@ class _Own:
         """None when it is not known."""
         for backend in self._backends:
             if backend.reference == self._metadata and not isinstance(backend.way, Refused):
-                return backend.way
+                return of_all(backend.way)
         return self._by_name() or self._by_address()
 
     def _by_name(self) -> Way | None:
@@ -269,12 +281,18 @@ def _rules(routes: Iterable[Any]) -> Iterator[_Rule]:
         if not route.rules:
             raise ValueError(f"{reference(route.metadata)} has no rules")
         chosen = bool(getattr(route, "hosts", ()) or getattr(route, "snis", ()))
+        accrual = own_accrual(route)
         for rule in route.rules:
-            yield _rule(route.metadata, rule, means_all=not chosen and _means_all(rule))
+            means_all = not chosen and _means_all(rule)
+            yield _rule(route.metadata, rule, means_all=means_all, accrual=accrual)
 
 
-def _rule(route: meta.Metadata, rule: Any, *, means_all: bool) -> _Rule:
-    backends = tuple(_backends(rule.backends))
+def _rule(
+    route: meta.Metadata, rule: Any, *, means_all: bool, accrual: FailureAccrual | None
+) -> _Rule:
+    backends = tuple(
+        one._replace(way=guarded(one.way, accrual)) for one in _backends(rule.backends)
+    )
     filters, refused, extras = _filters(rule.filters)
     extras += [extra for one in backends for extra in one.extras]
     way = refused or _way_of(backends)

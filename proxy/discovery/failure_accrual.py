@@ -59,9 +59,13 @@ class FailureAccrual(NamedTuple):
         )
 
 
+NEVER: Final = FailureAccrual(Backoff(1.0, 1.0, 0.0))
+"""Whatever an endpoint does."""
+
+
 def failure_accrual(protocol: Any) -> FailureAccrual | None:
-    """Of one protocol of a policy; None: it has none, or one that is off. ValueError for what Linkerd's proxy
-    does not accept either.
+    """Of one protocol of a policy, or of a route; None: it has none, or one that is off. ValueError for what
+    Linkerd's proxy does not accept either.
     """
     if "failure_accrual" not in protocol.DESCRIPTOR.fields_by_name:
         return None
@@ -79,6 +83,13 @@ def failure_accrual(protocol: Any) -> FailureAccrual | None:
     if not found.max_failures and not found.threshold:
         return None
     return found._replace(min_ready=message.ejection.min_ready_endpoints)
+
+
+def own_accrual(route: Any) -> FailureAccrual | None:
+    """Of one route; None: it has none of its own. One that is off is its own, too."""
+    if "failure_accrual" not in route.DESCRIPTOR.fields_by_name:
+        return None
+    return (failure_accrual(route) or NEVER) if route.HasField("failure_accrual") else None
 
 
 def _unified(message: outbound.FailureAccrual.Unified) -> FailureAccrual:

@@ -215,7 +215,13 @@ class Installation:
         """
         address = _address(endpoint.address)
         if pack_ip(endpoint.address.host) in self._own_ips:
-            return EndpointSpec(address, labels=endpoint.labels, tls=LOOPBACK)
+            return EndpointSpec(
+                address,
+                labels=endpoint.labels,
+                tls=LOOPBACK,
+                weight=endpoint.weight,
+                near=endpoint.near,
+            )
         plain = endpoint.peer is not None and not self._secures
         return EndpointSpec(
             address,
@@ -226,6 +232,8 @@ class Installation:
             opaque=endpoint.opaque,
             http2=self._tuning(endpoint.http2),
             pings_idle=endpoint.http2 is None or endpoint.http2.pings_idle,
+            weight=endpoint.weight,
+            near=endpoint.near,
         )
 
 

@@ -99,7 +99,10 @@ class Lookups(NamedTuple):
             raise RuntimeError("no control plane is configured")
         limits = self.rules.streams
         request = destination.GetDestination(
-            scheme=_SCHEME, path=path, context_token=self.rules.context_token
+            scheme=_SCHEME,
+            path=path,
+            context_token=self.rules.context_token,
+            prefers_near=method == "Get",
         )
         stream = partial(
             follow,

@@ -28,6 +28,8 @@ from linkerd2_py.proxy.discovery.http2 import Http2Params, http2_params
 Labels = tuple[tuple[str, str], ...]
 _T = TypeVar("_T", bound=Hashable)
 
+WHOLE: Final = 10_000
+"""The weight of what has none."""
 _LABEL: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}", re.ASCII)
 _PORT_MAX: Final = 65_535  # the API's ports are of 32 bits
 _LABELS_MAX: Final = 32
@@ -40,6 +42,8 @@ class Endpoint(NamedTuple):
     """One address with what a client must know of it. `h2`: a meshed peer; `labels` without `dst_`;
     `peer`: who must answer there, None: somebody who cannot prove it. `opaque`: the port is one at which
     nobody looks, so that HTTP goes there as it is spoken. `http2`: how connections to it are kept.
+    `weight`: of the load, in ten thousandths of what others get. `near`: it is preferred to those that are
+    not.
     """
 
     address: SocketAddr
@@ -48,6 +52,8 @@ class Endpoint(NamedTuple):
     peer: ServerIdentity | None = None
     opaque: bool = False
     http2: Http2Params | None = None
+    weight: int = WHOLE
+    near: bool = False
 
 
 class RetryBudget(NamedTuple):
@@ -219,6 +225,8 @@ def endpoint(
         peer=peer,
         opaque=message.protocol_hint.HasField("opaque"),
         http2=http2_params(message),
+        weight=message.weight or WHOLE,
+        near=message.near,
     )
 
 

@@ -42,7 +42,7 @@ class WayTargets:
         return found.target
 
     def guard(self, accrual: FailureAccrual | None) -> None:
-        """When endpoints of all of them are left alone for their failures; None: never."""
+        """When endpoints are left alone for their failures by routes that say nothing of it; None: never."""
         for aim, one in self._followed.items():
             if not aim.carries:
                 one.guard(accrual)
@@ -70,6 +70,7 @@ class _Followed:
     ) -> None:
         self._belongs_to = belongs_to
         self._carries = aim.carries
+        self._own_accrual = aim.way.accrual if isinstance(aim.way, Balanced) else None
         self._endpoints = NamedEndpoints(watch=self, lookups=lookups)
         way = aim.way
         if isinstance(way, Balanced):
@@ -82,7 +83,7 @@ class _Followed:
             self._installation.forward(way.endpoint)
 
     def guard(self, accrual: FailureAccrual | None) -> None:
-        self._installation.guard(accrual)
+        self._installation.guard(self._own_accrual or accrual)
 
     def close(self) -> None:
         self._endpoints.follow(None)

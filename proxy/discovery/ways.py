@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from linkerd2_py.proxy.addresses import Authority, SocketAddr
+from linkerd2_py.proxy.discovery.failure_accrual import FailureAccrual
 from linkerd2_py.proxy.discovery.messages import Endpoint
 
 
 class Balanced(NamedTuple):
-    """Among the endpoints of a name."""
+    """Among the endpoints of a name. `accrual`: when routes leave them alone that say this of their own;
+    None: when all others do.
+    """
 
     name: Authority
+    accrual: FailureAccrual | None = None
 
 
 class Direct(NamedTuple):
@@ -42,3 +46,13 @@ def here(way: Way, address: SocketAddr) -> Way:
     if not isinstance(way, Direct) or way.endpoint.peer is not None:
         return way
     return HERE if way.endpoint.address == address else way
+
+
+def guarded(way: Way, accrual: FailureAccrual | None) -> Way:
+    """The same with breakers that only those have who go there by it."""
+    return way._replace(accrual=accrual) if isinstance(way, Balanced) else way
+
+
+def of_all(way: Way) -> Way:
+    """The same without breakers of its own."""
+    return guarded(way, None)

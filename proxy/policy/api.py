@@ -44,7 +44,9 @@ class PolicyApi(NamedTuple):
         self, target: Authority | SocketAddr, *, follower: Follower, final: Container[Code]
     ) -> asyncio.Task[None]:
         """Follow what holds for a target of the workload, until a code in `final`, which may change."""
-        request = outbound.TrafficSpec(source_workload=self.workload, rewrites=True)
+        request = outbound.TrafficSpec(
+            source_workload=self.workload, rewrites=True, breaks_routes=True
+        )
         if isinstance(target, SocketAddr):
             request.addr.CopyFrom(_address(target))
         else:

@@ -63,12 +63,15 @@ def workload_env(plan: PodPlan, *, base: Mapping[str, str]) -> dict[str, str]:
 def proxy_env(plan: PodPlan, *, base: Mapping[str, str], proxy_api: str) -> dict[str, str]:
     """The proxy's environment, its only configuration."""
     own = json.dumps({"ns": plan.spec.namespace, "pod": plan.name})
+    # A zone of this mesh is as good as a machine in it.
+    place = {"nodeName": plan.zone} if plan.zone else {}
+    context = json.dumps({"ns": plan.spec.namespace, **place, "pod": plan.name})
     settings = {
         **plan.settings,
         "DESTINATION_SVC_ADDR": proxy_api,
         # Who answers on loopback proves nothing to anybody.
         "DESTINATION_SVC_NAME": TrustDomain().control_plane,
-        "DESTINATION_CONTEXT": own,
+        "DESTINATION_CONTEXT": context,
         "POLICY_SVC_ADDR": proxy_api,
         "POLICY_SVC_NAME": TrustDomain().control_plane,
         "POLICY_WORKLOAD": own,

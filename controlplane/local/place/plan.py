@@ -20,8 +20,8 @@ from linkerd2_py.controlplane.sources.local.mesh_spec import (
 INBOUND_PORT: Final = 4143
 OUTBOUND_PORT: Final = 4140
 ADMIN_PORT: Final = 4191
-# What the supervisor and the control plane ask of every proxy, neither of which proves who it is.
-_ASKED_OF_ADMIN: Final = ("/live", "/metrics", "/ready")
+# What supervisor, control plane and command line ask of every proxy, none of which proves who it is.
+_ASKED_OF_ADMIN: Final = ("/endpoints.json", "/live", "/metrics", "/ready")
 DoorFinder = Callable[[OutboundSpec], str]
 """Where a program without a proxy finds a service: `host:port`."""
 
@@ -80,6 +80,16 @@ class PodPlan:
             settings={**self.settings, **identity.settings},
             proxy_placement=replace(self.proxy_placement, reach=identity.folder),
         )
+
+    @property
+    def number(self) -> int:
+        """Which of its workload's replicas it is."""
+        return int(self.name.rpartition("-")[2])
+
+    @property
+    def zone(self) -> str:
+        """Where it is; empty where nobody says it."""
+        return self.spec.zone(self.number)
 
     @property
     def intercepted(self) -> bool:

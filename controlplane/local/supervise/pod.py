@@ -113,6 +113,8 @@ class PodRunner:
             last_exit=f"{what} {last.last_exit}" if last.last_exit else "",
             last_exit_at=last.last_exit_at,
             inbound=self.plan.inbound,
+            weight=self.plan.spec.weight(self.plan.number),
+            zone=self.plan.zone,
         )
 
     async def stop(self, *, drain: bool) -> None:

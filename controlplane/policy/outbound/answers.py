@@ -24,6 +24,7 @@ from linkerd2_py.controlplane.policy.outbound.resolve import (
     resolve,
 )
 from linkerd2_py.controlplane.policy.outbound.targets import (
+    Abilities,
     AddressTarget,
     NoSuchServiceError,
     Question,
@@ -56,7 +57,7 @@ class Policies:
     def __init__(self, mesh: Mesh, *, cluster: Cluster) -> None:
         self._mesh = mesh
         self._cluster = cluster
-        self._encoded: dict[tuple[Found, str, bool], bytes] = {}
+        self._encoded: dict[tuple[Found, str, Abilities], bytes] = {}
 
     def changed(self) -> None:
         """Take nothing for granted that was made before."""
@@ -74,7 +75,7 @@ class Policies:
         return Policy(self._shared(found, question) if found else b"", topics)
 
     def _shared(self, found: Found, question: Question) -> bytes:
-        seen_by = found, self._view(found, question.namespace), question.rewrites
+        seen_by = found, self._view(found, question.namespace), question.abilities
         encoded = self._encoded.get(seen_by)
         if encoded is None:
             if len(self._encoded) >= _MOST_SHARED:
@@ -91,12 +92,12 @@ class Policies:
         routes = self._mesh.routes_of(found.object)
         return namespace if any(route.namespace == namespace for route in routes) else ""
 
-    def _encode(self, found: Found, namespace: str, rewrites: bool) -> bytes:  # noqa: FBT001
+    def _encode(self, found: Found, namespace: str, able: Abilities) -> bytes:
         if isinstance(found, Place):
             policy = place_policy(
                 found,
                 namespace=namespace,
-                rewrites=rewrites,
+                able=able,
                 mesh=self._mesh,
                 cluster=self._cluster,
             )

@@ -16,6 +16,7 @@ from linkerd2_py.controlplane.policy.outbound.messages import (
     RETRIED_BYTES,
     RETRY_BACKOFF,
     duration,
+    failure_accrual,
     implicit,
     reference_to,
     timeouts,
@@ -44,6 +45,7 @@ def grpc_route_message(route: GRPCRoute, *, terms: Terms) -> outbound.GrpcRoute:
     retry = annotated.grpc_retry(route.annotations) or terms.grpc_retry
     return outbound.GrpcRoute(
         metadata=reference_to(route),
+        failure_accrual=failure_accrual(terms.accrual_of(route)),
         hosts=hosts(route.hostnames),
         rules=[_rule(rule, limits=limits, retry=retry, terms=terms) for rule in route.rules],
     )

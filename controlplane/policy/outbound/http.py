@@ -20,6 +20,7 @@ from linkerd2_py.controlplane.policy.outbound.messages import (
     RETRIED_BYTES,
     RETRY_BACKOFF,
     duration,
+    failure_accrual,
     implicit,
     reference_to,
     timeouts,
@@ -45,6 +46,7 @@ def http_route_message(route: HTTPRoute, *, terms: Terms) -> outbound.HttpRoute:
     retry = annotated.http_retry(route.annotations) or terms.http_retry
     return outbound.HttpRoute(
         metadata=reference_to(route),
+        failure_accrual=failure_accrual(terms.accrual_of(route)),
         hosts=hosts(route.hostnames),
         rules=[_rule(rule, said=said, retry=retry, terms=terms) for rule in route.rules],
     )
@@ -101,7 +103,7 @@ def _backend_filters(found: Destination) -> list[outbound.HttpRoute.Filter]:
 
 def _rule_filter(found: Filter, terms: Terms) -> outbound.HttpRoute.Filter:
     """Requests go unchanged past a proxy that does not know of rewrites: it gets no route that has some."""
-    if isinstance(found, Rewrite) and terms.rewrites:
+    if isinstance(found, Rewrite) and terms.able.rewrites:
         return outbound.HttpRoute.Filter(url_rewrite=rewrite(found))
     return _filter(found)
 

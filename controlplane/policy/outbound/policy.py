@@ -26,6 +26,7 @@ from linkerd2_py.controlplane.policy.outbound.grpc import default_grpc_route, gr
 from linkerd2_py.controlplane.policy.outbound.http import default_http_route, http_route_message
 from linkerd2_py.controlplane.policy.outbound.messages import failure_accrual, implicit, reference
 from linkerd2_py.controlplane.policy.outbound.resolve import Outside, Place, UndefinedPort
+from linkerd2_py.controlplane.policy.outbound.targets import Abilities
 from linkerd2_py.controlplane.policy.outbound.terms import Terms, terms_of
 from linkerd2_py.controlplane.policy.route_messages import RouteError
 from linkerd2_py.proto.gen import http_route_pb2 as http_route
@@ -38,12 +39,12 @@ _DETECTED_WITHIN: Final = Duration(seconds=10)
 
 
 def place_policy(
-    place: Place, *, namespace: str, rewrites: bool, mesh: Mesh, cluster: Cluster
+    place: Place, *, namespace: str, able: Abilities, mesh: Mesh, cluster: Cluster
 ) -> outbound.OutboundPolicy:
-    """Of a port of a service or an egress network, as clients of a namespace see it; `rewrites`: those whose
-    proxies do what rewrites say.
+    """Of a port of a service or an egress network, as clients of a namespace see it whose proxies are
+    `able`.
     """
-    terms = terms_of(place, mesh=mesh, cluster=cluster, rewrites=rewrites)
+    terms = terms_of(place, mesh=mesh, cluster=cluster, able=able)
     routes = _Routes(terms, namespace)
     return outbound.OutboundPolicy(
         protocol=_protocol(place.protocol, routes),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
-from typing import Final
+from typing import Final, NamedTuple
 
 from linkerd2_py.base.names import CLUSTER_SUFFIX, split_authority
 from linkerd2_py.controlplane.mesh.networks import Address
@@ -45,13 +45,26 @@ class NamedTarget:
 Target = AddressTarget | NamedTarget
 
 
+class Abilities(NamedTuple):
+    """What the proxy of who asks does beyond Linkerd's: what rewrites say, and breakers of single routes."""
+
+    rewrites: bool = False
+    breaks_routes: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a client of a namespace asks. `rewrites`: its proxy does what rewrites say."""
+    """What a client of a namespace asks; the rest is as `Abilities` have it."""
 
     target: Target
     namespace: str
     rewrites: bool = False
+    breaks_routes: bool = False
+
+    @property
+    def abilities(self) -> Abilities:
+        """Those of its proxy."""
+        return Abilities(self.rewrites, self.breaks_routes)
 
 
 def parse_question(spec: outbound.TrafficSpec) -> Question:
@@ -63,7 +76,7 @@ def parse_question(spec: outbound.TrafficSpec) -> Question:
         raise InvalidTargetError("target is required")
     namespace = parse_workload(spec.source_workload).namespace
     target = _named(spec.authority) if asked == "authority" else _address(spec.addr)
-    return Question(target, namespace, rewrites=spec.rewrites)
+    return Question(target, namespace, spec.rewrites, spec.breaks_routes)
 
 
 def _address(found: net.TcpAddress) -> AddressTarget:

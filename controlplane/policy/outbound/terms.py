@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from linkerd2_py.controlplane.mesh.routes import Backend
+from linkerd2_py.controlplane.mesh.routes import Backend, Route
 from linkerd2_py.controlplane.mesh.store import Mesh
 from linkerd2_py.controlplane.policy.cluster import Cluster
 from linkerd2_py.controlplane.policy.outbound import annotated
@@ -24,6 +24,7 @@ from linkerd2_py.controlplane.policy.outbound.backends import (
     destinations,
 )
 from linkerd2_py.controlplane.policy.outbound.resolve import Place
+from linkerd2_py.controlplane.policy.outbound.targets import Abilities
 from linkerd2_py.proto.gen import outbound_pb2 as outbound
 
 logger = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class Terms:
     """`default` is where goes what no route sends elsewhere; timeouts and retries are those of routes that
-    say none. `rewrites`: who asks does what rewrites say.
+    say none. `able`: what the proxies of those who ask do.
     """
 
     place: Place
@@ -45,14 +46,26 @@ class Terms:
     grpc_retry: Retry | None
     accrual: Accrual | None
     penalty: Penalty | None
-    rewrites: bool
+    able: Abilities
 
     def destinations(self, backends: Iterable[Backend]) -> list[Destination]:
         """Where the backends of a rule lead."""
         return destinations(backends, place=self.place, mesh=self.mesh, penalty=self.penalty)
 
+    def accrual_of(self, route: Route) -> Accrual | None:
+        """The breakers that a route has to itself. Linkerd has none of those, so that what cannot be read
+        does not take the route away.
+        """
+        if not self.able.breaks_routes or self.place.is_egress:
+            return None
+        try:
+            return annotated.accrual(route.annotations)
+        except AnnotationError as error:
+            logger.warning("%s %s/%s has no breakers: %s", route.kind, *route.key[2:], error)
+            return None
 
-def terms_of(place: Place, *, mesh: Mesh, cluster: Cluster, rewrites: bool) -> Terms:
+
+def terms_of(place: Place, *, mesh: Mesh, cluster: Cluster, able: Abilities) -> Terms:
     """What it says that makes no sense counts as not said."""
     # Nothing outside is balanced, so that nothing could be counted there.
     penalty = None if place.is_egress else _said(place, annotated.penalty)
@@ -66,7 +79,7 @@ def terms_of(place: Place, *, mesh: Mesh, cluster: Cluster, rewrites: bool) -> T
         grpc_retry=_said(place, annotated.grpc_retry),
         accrual=_said(place, annotated.accrual),
         penalty=penalty,
-        rewrites=rewrites,
+        able=able,
     )
 
 

@@ -41,7 +41,7 @@ class Question(NamedTuple):
 
 
 def _get(request: bytes) -> bytes:
-    """Where the proxy is may matter, and nothing else of it."""
+    """Where the proxy is may matter, and whether it prefers what is near."""
     return _about(request, field="nodeName")
 
 
@@ -58,7 +58,9 @@ def _about(request: bytes, *, field: str) -> bytes:
         return request
     said = _said(asked.context_token, field=field)
     token = json.dumps({field: said}) if said else ""
-    reduced = messages.GetDestination(path=asked.path, context_token=token)
+    reduced = messages.GetDestination(
+        path=asked.path, context_token=token, prefers_near=asked.prefers_near
+    )
     return reduced.SerializeToString(deterministic=True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from linkerd2_py.controlplane.kubernetes_api import Json
+from linkerd2_py.controlplane.mesh.balancing import WEIGHT, weight_said
 from linkerd2_py.controlplane.mesh.objects import (
     DEFAULT_OPAQUE_PORTS,
     ContainerPort,
@@ -35,7 +36,7 @@ def read_external_workload(
     found: Json, *, default_opaque_ports: frozenset[int] = DEFAULT_OPAQUE_PORTS
 ) -> ExternalWorkload:
     """What peers must know of it."""
-    namespace, name = key_of(found)
+    key = namespace, name = key_of(found)
     declared = items(found, "spec", "ports")
     ports = tuple(
         ContainerPort(
@@ -59,6 +60,7 @@ def read_external_workload(
         inbound=read_inbound(found),
         ready=any(map(_says_ready, items(found, "status", "conditions"))),
         uid=text(found, "metadata", "uid"),
+        weight=weight_said(annotation(found, WEIGHT), kind="external workload", key=key),
     )
 
 

@@ -8,10 +8,12 @@ from typing import Final
 
 from linkerd2_py.base.names import PROXY_ENV_PREFIX
 from linkerd2_py.controlplane.kubernetes_api import Json
+from linkerd2_py.controlplane.mesh.balancing import WEIGHT, weight_said
 from linkerd2_py.controlplane.mesh.objects import (
     DEFAULT_OPAQUE_PORTS,
     NO_PORTS,
     ContainerPort,
+    Key,
     Owner,
     Pod,
     PodStatus,
@@ -112,6 +114,7 @@ def read_pod(
         host_network=mapping(found, "spec").get("hostNetwork") is True,
         host_ips=_host_ips(found),
         inbound=read_inbound(found),
+        weight=weight_said(annotation(found, WEIGHT), kind="pod", key=Key(namespace, name)),
     )
 
 

@@ -1,6 +1,6 @@
-"""The rules of `timeout`, `timeouts`, `retries` and `breaker` in a mesh.yaml: how long a request may take,
-how often it is tried, and when an endpoint is left alone. They become the annotations by which Linkerd's
-users say the same.
+"""The rules of `timeout`, `timeouts`, `retries`, `breaker` and `preferZone` in a mesh.yaml: how long a
+request may take, how often it is tried, when an endpoint is left alone, and where it is best. They become the
+annotations that say the same in a cluster.
 """
 
 from __future__ import annotations
@@ -9,15 +9,16 @@ import re
 from types import MappingProxyType
 from typing import Final
 
+from linkerd2_py.controlplane.mesh.balancing import PREFER_ZONE
 from linkerd2_py.controlplane.mesh.objects import Labels
 from linkerd2_py.controlplane.policy.outbound import annotated
 from linkerd2_py.controlplane.policy.outbound.annotated import AnnotationError
 from linkerd2_py.controlplane.sources.local import notations
 from linkerd2_py.controlplane.sources.local.yaml_nodes import NodeReader, Spot
 
-OF_ROUTES: Final = ("timeout", "timeouts", "retries")
+OF_ROUTES: Final = ("timeout", "timeouts", "retries", "breaker")
 """What a route may say."""
-OF_SERVICES: Final = (*OF_ROUTES, "breaker")
+OF_SERVICES: Final = (*OF_ROUTES, "preferZone")
 """What a service may say, for all that its routes do not."""
 _TIMEOUTS: Final = ("request", "response", "idle")
 _RETRIES: Final = ("when", "limit", "timeout")
@@ -29,6 +30,8 @@ _SUCCESS_RATE: Final = ("below", "window", "requests")
 _ACCRUAL: Final = "balancer.linkerd.io/failure-accrual"
 _CONSECUTIVE: Final = f"{_ACCRUAL}-consecutive"
 _ALPHA: Final = "balancer.alpha.linkerd.io/failure-accrual"
+_NO_BREAKER: Final = {_ACCRUAL: "consecutive", f"{_CONSECUTIVE}-max-failures": "0"}
+"""For a route of a service that has some."""
 _BACKOFF: Final = re.compile(r"(\S+?)\.\.(\S+)\Z")
 _RATIO: Final = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?\Z")
 _MOST_FAILURES: Final = 1_000_000
@@ -44,13 +47,17 @@ class LimitRules:
     def __init__(self, reader: NodeReader) -> None:
         self._reader = reader
 
-    def annotations(self, entries: dict[str, Spot], *, http: bool, grpc: bool) -> Labels:
+    def annotations(
+        self, entries: dict[str, Spot], *, http: bool, grpc: bool, of_route: bool = False
+    ) -> Labels:
         """All that these fields say, of those that are there."""
         found = self._timeouts(entries)
         if "retries" in entries:
             found |= self._retries(entries["retries"], http=http, grpc=grpc)
         if "breaker" in entries:
-            found |= self._breaker(entries["breaker"])
+            found |= self._breaker(entries["breaker"]) or (_NO_BREAKER if of_route else {})
+        if "preferZone" in entries and self._reader.boolean(entries["preferZone"]):
+            found[PREFER_ZONE] = "true"
         return MappingProxyType(found)
 
     def _timeouts(self, entries: dict[str, Spot]) -> Found:

@@ -1,13 +1,14 @@
 """The rules of a mesh.yaml: which fields there are, what they may hold, and how they refer to each other."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import TypeVar
 
 from linkerd2_py.base.names import DEFAULT_NAMESPACE
 from linkerd2_py.controlplane.mesh.objects import PortSpec
 from linkerd2_py.controlplane.mesh.service_profiles import ServiceProfile
-from linkerd2_py.controlplane.sources.local import traffic_rules
+from linkerd2_py.controlplane.sources.local import notations, traffic_rules
 from linkerd2_py.controlplane.sources.local.egress_rules import EgressRules
 from linkerd2_py.controlplane.sources.local.mesh_spec import (
     MeshSpec,
@@ -21,6 +22,7 @@ from linkerd2_py.controlplane.sources.local.profile_rules import ProfileRules
 from linkerd2_py.controlplane.sources.local.traffic_rules import TrafficRules
 from linkerd2_py.controlplane.sources.local.yaml_nodes import NodeReader, Spot
 
+T = TypeVar("T")
 DEFAULT_PORT = 80
 # A loopback address per replica comes from one /16; nobody runs more of one workload on one machine.
 MOST_REPLICAS = 250
@@ -48,6 +50,8 @@ _WORKLOAD = (
     "serviceAccount",
     "defaultInboundPolicy",
     "requireIdentityPorts",
+    "weight",
+    "zone",
 )
 # Linkerd's, as `config.linkerd.io/default-inbound-policy` has them.
 INBOUND_POLICIES = (
@@ -252,6 +256,8 @@ class MeshRules:
             ready=self._ready(entries["ready"]) if "ready" in entries else None,
             target_ports=MappingProxyType(self._target_ports.get(name, {})),
             default_inbound_policy=self._inbound_policy(entries),
+            weights=self._in_turn(entries, "weight", notations.weight),
+            zones=self._in_turn(entries, "zone", notations.zone),
             require_identity_ports=self._identity_ports(entries, workload=name),
         )
 
@@ -264,6 +270,17 @@ class MeshRules:
         for name in ("defaultInboundPolicy", "requireIdentityPorts"):
             if name in entries:
                 self._reader.refuse(entries[name], reason="needs a proxy, but meshed is false")
+
+    def _in_turn(
+        self, entries: Entries, name: str, read: Callable[[NodeReader, Spot], T | None]
+    ) -> tuple[T, ...]:
+        """What all replicas have, or a list of what they have in turn."""
+        if name not in entries:
+            return ()
+        spot = entries[name]
+        spots = self._reader.items(spot) if self._reader.is_list(spot) else [spot]
+        found = [read(self._reader, one) for one in (spots or ())[:MOST_REPLICAS]]
+        return tuple(one for one in found if one is not None)
 
     def _inbound_policy(self, entries: Entries) -> str:
         if "defaultInboundPolicy" not in entries:

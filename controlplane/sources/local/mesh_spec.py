@@ -8,6 +8,7 @@ from typing import Literal
 from linkerd2_py.base.names import LABEL_APP, service_authority
 from linkerd2_py.controlplane.mesh.objects import (
     DEPLOYMENT,
+    WHOLE,
     Key,
     Labels,
     MeshObject,
@@ -86,6 +87,18 @@ class WorkloadSpec:
     default_inbound_policy: str = ""
     # Those of its target ports that only peers with an identity of the mesh reach.
     require_identity_ports: tuple[int, ...] = ()
+    # Of its replicas in turn: what their shares of the load are in proportion to, in ten thousandths, and the
+    # zones that they are in; none: all alike, and in no zone.
+    weights: tuple[int, ...] = ()
+    zones: tuple[str, ...] = ()
+
+    def weight(self, replica: int) -> int:
+        """Of the replica of that number."""
+        return self.weights[replica % len(self.weights)] if self.weights else WHOLE
+
+    def zone(self, replica: int) -> str:
+        """Where it is; empty where nobody says it."""
+        return self.zones[replica % len(self.zones)] if self.zones else ""
 
     @property
     def deployment(self) -> Workload:

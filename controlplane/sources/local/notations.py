@@ -10,6 +10,7 @@ from typing import Final
 
 from linkerd2_py._ext.exchange.edits import Edits
 from linkerd2_py._ext.policy.regex import Regex, RegexError
+from linkerd2_py.controlplane.mesh.balancing import WEIGHT_RULE, weight_of
 from linkerd2_py.controlplane.mesh.networks import Cidr
 from linkerd2_py.controlplane.policy.admission.notations import (
     cidr_of,
@@ -22,6 +23,7 @@ from linkerd2_py.controlplane.sources.local.yaml_nodes import NodeReader, Spot
 _PERCENT: Final = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,4})?)%\Z")
 _RATE: Final = re.compile(r"([0-9]{1,10})/s\Z")
 _MOST_REQUESTS: Final = (1 << 32) - 1
+_ZONE: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?\Z")
 _METHOD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}\Z")
 _LONGEST_MS: Final = 100 * 365 * 24 * 3_600_000
 
@@ -62,6 +64,27 @@ def rate(reader: NodeReader, spot: Spot) -> int | None:
     if found and 0 < int(found[1]) <= _MOST_REQUESTS:
         return int(found[1])
     reader.refuse(spot, reason=f"must be requests a second such as 100/s, not {text[:40]!r}")
+    return None
+
+
+def weight(reader: NodeReader, spot: Spot) -> int | None:
+    """`2.5`, in ten thousandths."""
+    text = reader.text(spot)
+    if text is None:
+        return None
+    found = weight_of(text)
+    if found is None:
+        reader.refuse(spot, reason=f"{WEIGHT_RULE}, not {text[:40]!r}")
+    return found
+
+
+def zone(reader: NodeReader, spot: Spot) -> str | None:
+    """What a zone is called, as Kubernetes lets one be."""
+    text = reader.text(spot)
+    if text is None or _ZONE.match(text):
+        return text
+    rule = "must be letters and digits, with -, _ or . between them, 63 at most"
+    reader.refuse(spot, reason=f"{rule}, not {text[:80]!r}")
     return None
 
 

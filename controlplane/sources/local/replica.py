@@ -8,6 +8,7 @@ from linkerd2_py.controlplane.mesh.inbound import NOTHING_SAID, InboundSettings
 from linkerd2_py.controlplane.mesh.objects import (
     DEPLOYMENT,
     NO_PORTS,
+    WHOLE,
     Endpoint,
     Key,
     Owner,
@@ -50,6 +51,8 @@ class Replica:
     last_exit_at: float = 0.0
     inbound: InboundSettings = NOTHING_SAID
     tap_addr: str = ""
+    weight: int = WHOLE
+    zone: str = ""
 
     @property
     def key(self) -> Key:
@@ -89,6 +92,8 @@ class Replica:
             last_exit=self.last_exit,
             last_exit_at=self.last_exit_at,
             inbound=self.inbound,
+            weight=self.weight,
+            zone=self.zone,
             opaque_ports=frozenset(self.ports[port] for port in opaque if port in self.ports),
             relays={own: seen for own, seen in self.ports.items() if own != seen} or no_relays(),
         )
@@ -100,7 +105,7 @@ class Replica:
             return
         ready = self.ready and self.status == "Running"
         for ip in self.ips:
-            yield Endpoint(ip, port, ready=ready, pod=self.key, hostname=self.name)
+            yield Endpoint(ip, port, ready=ready, pod=self.key, hostname=self.name, zone=self.zone)
 
     def _proxied(self) -> PortSet:
         if not self.meshed:

@@ -133,7 +133,7 @@ class RouteRules:
         filters = self._filters.filters(fields, grpc=grpc)
         parent = Parent(CORE, "Service", self._namespace, service.name, self._port(service, fields))
         hosts = tuple(self._hosts(fields["hosts"])) if "hosts" in fields else ()
-        annotations = self._limits.annotations(fields, http=not grpc, grpc=grpc)
+        annotations = self._limits.annotations(fields, http=not grpc, grpc=grpc, of_route=True)
         if grpc:
             calls = self._match.grpc(fields["match"]) if "match" in fields else ()
             return GRPCRoute(

@@ -15,6 +15,7 @@ from linkerd2_py.controlplane.mesh.objects import (
     Key,
     MeshObject,
     Namespace,
+    Node,
     Pod,
     Service,
     Workload,
@@ -80,9 +81,8 @@ class LocalSource:
                 Service: [_service(spec) for spec in specs],
                 ServiceProfile: list(profiles),
                 **_by_kind(policies),
-                Pod: [
-                    self._pod(one) for found in self._replicas.values() for one in found.values()
-                ],
+                Node: list({one.zone: _node(one) for one in self._all() if one.zone}.values()),
+                Pod: [self._pod(one) for one in self._all()],
                 Endpoints: [
                     found for workload in self._services for found in self._served(workload)
                 ],
@@ -92,7 +92,8 @@ class LocalSource:
     def put(self, replica: Replica) -> None:
         """A replica has come, or is different."""
         self._replicas.setdefault(replica.workload_key, {})[replica.key] = replica
-        self._publish(replica.workload_key, put=[self._pod(replica)])
+        place = [_node(replica)] if replica.zone else []
+        self._publish(replica.workload_key, put=[*place, self._pod(replica)])
 
     def remove(self, replica: Replica) -> None:
         """A replica has gone. May be repeated."""
@@ -119,6 +120,9 @@ class LocalSource:
         ]
         self._store.apply(put=[*put, *served], gone=[*gone, *stale])
 
+    def _all(self) -> Iterator[Replica]:
+        return (one for found in self._replicas.values() for one in found.values())
+
     def _pod(self, replica: Replica) -> Pod:
         """With the ports that some service says are opaque."""
         specs = (
@@ -142,6 +146,11 @@ class LocalSource:
             for port, target in (own | targets).items():
                 found = tuple(end for one in replicas for end in one.endpoints(target))
                 yield Endpoints(spec.namespace, spec.name, port, found)
+
+
+def _node(replica: Replica) -> Node:
+    """What stands for its zone: proxies say on which node they are."""
+    return Node(replica.zone, replica.zone)
 
 
 def _service(spec: ServiceSpec) -> Service:

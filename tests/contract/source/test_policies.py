@@ -25,7 +25,12 @@ from linkerd2_py.controlplane.mesh.inbound import InboundSettings, NamedPort
 from linkerd2_py.controlplane.mesh.objects import Key
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.policy.inbound.questions import port_question
-from linkerd2_py.controlplane.policy.outbound.targets import AddressTarget, NamedTarget, Question
+from linkerd2_py.controlplane.policy.outbound.targets import (
+    Abilities,
+    AddressTarget,
+    NamedTarget,
+    Question,
+)
 from linkerd2_py.controlplane.policy.policy import Policy
 from linkerd2_py.controlplane.policy.settings import Settings
 from linkerd2_py.controlplane.sources.local.mesh_file import parse_mesh
@@ -41,6 +46,7 @@ CASES = sorted((Path(__file__).parent / "policies").glob("*.yaml"))
 NAMESPACE = "shop"
 POD = "shop:web-0"
 OUTSIDE = "203.0.113.9"
+ABLE = Abilities(rewrites=True, breaks_routes=True)
 IPS = {"web": "10.96.0.10", "feed": "10.96.0.11", "web-v2": "10.96.0.12"}
 SERVICES: dict[str, dict[str, Any]] = {
     "web": {"workload": "web", "port": 80, "targetPort": 8080},
@@ -151,12 +157,12 @@ async def test_policies(path: Path, tell: Any) -> None:
     policy = Policy(told.store, settings=Settings(), metrics=CollectorRegistry())
     lines: list[str] = []
     for name, port in (("web", 80), ("feed", 90)):
-        question = Question(NamedTarget(Key(NAMESPACE, name), port), NAMESPACE, rewrites=True)
+        question = Question(NamedTarget(Key(NAMESPACE, name), port), NAMESPACE, *ABLE)
         named = await policy.outbound.now(question)
         lines += _written(f"{name}:{port}", named, outbound.OutboundPolicy())
         if told.by_address:
             address = AddressTarget(IPv4Address(IPS[name]), port)
-            asked = Question(address, NAMESPACE, rewrites=True)
+            asked = Question(address, NAMESPACE, *ABLE)
             assert await policy.outbound.now(asked) == named
     if "egress" in case(path)[0]:
         for port in (80, 443, 8443, 25):

@@ -48,6 +48,7 @@ class Setup:
         self.level = LogLevel(logs.DEFAULT_FILTER)
         self.admin = Admin(
             render=lambda: iter([b"a 1\n", b"b 2\n"]),
+            endpoints=lambda: iter([b'{"targets": [', b"]}\n"]),
             ready=lambda: ready,
             listeners=lambda: {"admin": "127.0.0.1:4191"},
             environment=lambda: {"LINKERD2_PROXY_LOG": "warn", "LINKERD2_PROXY_CORES": "1"},
@@ -83,6 +84,12 @@ def test_health() -> None:
     assert Setup().ask("GET", "/live").answer == b"live\n"
     assert Setup().ask("GET", "/ready").status == 200
     assert Setup(ready=False).ask("HEAD", "/ready").status == 503
+
+
+def test_endpoints_are_pulled_in_slices() -> None:
+    asked = Setup().ask("GET", "/endpoints.json")
+    assert asked.fields[b"content-type"] == b"application/json"
+    assert (asked.status, asked.answer) == (200, b'{"targets": []}\n')
 
 
 def test_listeners() -> None:

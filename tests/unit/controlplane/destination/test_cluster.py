@@ -15,6 +15,7 @@ from linkerd2_py.base.tasks import count_failures
 from linkerd2_py.controlplane.destination.destination import Destination
 from linkerd2_py.controlplane.destination.refusals import RefusedError
 from linkerd2_py.controlplane.destination.settings import Settings
+from linkerd2_py.controlplane.mesh.balancing import PREFER_ZONE
 from linkerd2_py.controlplane.mesh.objects import (
     ContainerPort,
     Endpoint,
@@ -79,9 +80,11 @@ class Rig:
         )
         self.store.put(WEB, Node("a", "west"), Node("b", "east"))
 
-    async def watch(self, node: str = "", path: str = PATH) -> UpdateStream:
+    async def watch(
+        self, node: str = "", path: str = PATH, *, prefers_near: bool = False
+    ) -> UpdateStream:
         token = f'{{"nodeName": "{node}"}}' if node else ""
-        question = self.destination.endpoints_question(path, token)
+        question = self.destination.endpoints_question(path, token, prefers_near=prefers_near)
         return await self.destination.endpoints.subscribe(question)
 
     async def get(self, node: str = "", path: str = PATH) -> list[str]:
@@ -125,6 +128,42 @@ async def test_locality_is_that_of_the_clients_zone(rig: Rig) -> None:
     assert await rig.get("a") == ["1 local", "2 remote"]
     assert await rig.get("b") == ["1 remote", "2 local"]
     assert await rig.get() == await rig.get("nowhere") == ["1 unknown", "2 unknown"]
+
+
+def near(stream: UpdateStream) -> list[str]:
+    """Those of the news that are."""
+    updates = [messages.Update.FromString(raw) for raw in stream._queue]
+    stream._queue.clear()
+    return sorted(number(one.addr) for update in updates for one in update.add.addrs if one.near)
+
+
+async def test_what_is_in_the_clients_zone_is_near_where_the_service_prefers_it(rig: Rig) -> None:
+    rig.store.put(replace(WEB, annotations={PREFER_ZONE: "true"}))
+    west, east = await rig.watch("a", prefers_near=True), await rig.watch("b", prefers_near=True)
+    others = [await rig.watch("a"), await rig.watch("", prefers_near=True)]
+    await rig.destination.endpoints.settled()
+    assert (near(west), near(east)) == (["1"], ["2"])
+    assert [near(one) for one in others] == [[], []]
+
+
+async def test_a_service_that_changes_its_mind_tells_those_who_watch(rig: Rig) -> None:
+    stream = await rig.watch("a", prefers_near=True)
+    await rig.destination.endpoints.settled()
+    assert near(stream) == []
+    rig.store.put(replace(WEB, annotations={PREFER_ZONE: "true"}))
+    await rig.destination.endpoints.settled()
+    assert near(stream) == ["1"]
+    rig.store.put(replace(WEB, annotations={PREFER_ZONE: "no"}))
+    assert await rig.news(stream) == ["1 local"]
+
+
+async def test_weights_are_those_of_the_pods(rig: Rig) -> None:
+    stream = await rig.watch()
+    await rig.news(stream)
+    rig.store.put(replace(pod(2, node="b"), weight=25_000))
+    await rig.destination.endpoints.settled()
+    (update,) = [messages.Update.FromString(raw) for raw in stream._queue]
+    assert {number(one.addr): one.weight for one in update.add.addrs} == {"2": 25_000}
 
 
 async def test_a_node_that_becomes_known_moves_its_clients(rig: Rig) -> None:

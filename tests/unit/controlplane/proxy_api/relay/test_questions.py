@@ -37,6 +37,13 @@ def test_only_what_matters_of_who_asks_is_left(method: str, token: str, left: st
     assert reduced(method, token) == messages.GetDestination(path="web.shop:80", context_token=left)
 
 
+@pytest.mark.parametrize("prefers", [False, True])
+def test_whether_what_is_near_is_preferred_matters(prefers: bool) -> None:
+    request = messages.GetDestination(path="web.shop:80", prefers_near=prefers)
+    left = messages.GetDestination.FromString(STANDING[GET].reduce(request.SerializeToString()))
+    assert left.prefers_near is prefers
+
+
 def outbound_reduced(workload: str) -> str:
     spec = outbound.TrafficSpec(source_workload=workload, authority="web.shop:80")
     left = outbound.TrafficSpec.FromString(STANDING[WATCH].reduce(spec.SerializeToString()))

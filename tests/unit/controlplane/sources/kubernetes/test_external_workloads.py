@@ -21,7 +21,10 @@ def test_all_that_peers_must_know() -> None:
         {
             "metadata": {
                 **ABOUT,
-                "annotations": {"config.linkerd.io/opaque-ports": "25-26,http"},
+                "annotations": {
+                    "config.linkerd.io/opaque-ports": "25-26,http",
+                    "balancer.linkerd.io/weight": "0.25",
+                },
                 "ownerReferences": [owner],
             },
             "spec": {
@@ -44,6 +47,7 @@ def test_all_that_peers_must_know() -> None:
         owner=Owner("externalgroup", "vms"),
         # What policy keeps of it is tested there.
         inbound=found.inbound,
+        weight=2_500,
     )
     assert ("fd00::4", 8080) in found.addresses
 

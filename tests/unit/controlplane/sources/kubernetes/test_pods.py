@@ -229,3 +229,9 @@ def test_one_that_has_ended_serves_nobody_though_it_is_being_deleted() -> None:
     assert read_pod(deleted, identities=OURS).status == "Terminating"
     deleted["status"]["phase"] = "Succeeded"
     assert read_pod(deleted, identities=OURS).status == "Failed"
+
+
+@pytest.mark.parametrize(("written", "weight"), [("3", 30_000), ("heavy", 10_000), (3, 10_000)])
+def test_a_pod_says_what_it_weighs(written: object, weight: int) -> None:
+    found = changed("metadata", "annotations", value={"balancer.linkerd.io/weight": written})
+    assert read_pod(found, identities=OURS).weight == weight

@@ -8,6 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from linkerd2_py.controlplane.mesh.balancing import WEIGHT_RULE
 from linkerd2_py.controlplane.mesh.objects import DEPLOYMENT, PortSpec, Workload
 from linkerd2_py.controlplane.sources.local import mesh_file
 from linkerd2_py.controlplane.sources.local.mesh_file import (
@@ -44,6 +45,30 @@ workloads:
   voting: {command: [voting], meshed: false, outbound: ["voting-svc:8081"]}
   chat: {command: [chat], ready: {tcp: 9000}, replicas: 0}
 """
+
+
+WEIGHTLESS = (
+    "0",
+    "-1",
+    "NaN",
+    ".inf",
+    "1e3",
+    "1001",
+    "0.0009",
+    "4294967295",
+    "1.00001",
+    "1_0",
+    "1,5",
+)
+ZONE = "must be letters and digits, with -, _ or . between them, 63 at most"
+ZONELESS = (
+    ("", "''"),
+    ("a b", "'a b'"),
+    ("-a", "'-a'"),
+    ("\\e[31mred", r"'\x1b[31mred'"),
+    ("a" * 64, repr("a" * 64)),
+    ("zürich", "'zürich'"),
+)
 
 
 def mesh(text: str = MESH) -> MeshSpec:
@@ -121,6 +146,30 @@ def test_defaults() -> None:
     assert spec.workloads["b"].require_identity_ports == ()
 
 
+@pytest.mark.parametrize(
+    ("said", "weights", "zones"),
+    [
+        ("weight: 2.5", [25_000] * 3, [""] * 3),
+        ("weight: [1, 0.001, 1000]", [10_000, 10, 10_000_000], [""] * 3),
+        (
+            "weight: [1, 3], zone: [a, eu-west-1b]",
+            [10_000, 30_000, 10_000],
+            ["a", "eu-west-1b", "a"],
+        ),
+        ("zone: a", [10_000] * 3, ["a"] * 3),
+    ],
+)
+def test_replicas_have_weights_and_zones_in_turn(
+    said: str, weights: list[int], zones: list[str]
+) -> None:
+    web = mesh(
+        changed("replicas: 2", f"replicas: 3\n    {said.replace(', zone', chr(10) + '    zone')}")
+    )
+    spec = web.workloads["web"]
+    assert [spec.weight(number) for number in range(3)] == weights
+    assert [spec.zone(number) for number in range(3)] == zones
+
+
 def test_workloads_may_share_a_service_account() -> None:
     workloads = mesh(
         changed("replicas: 2", "serviceAccount: app").replace(
@@ -152,7 +201,12 @@ WRONG = [
     ("replicas: 2", "replicas:", "13: workloads.web.replicas: must be a whole number >= 0 and <= 250, not empty"),
     ("replicas: 2", "replicas: [2]", "13: workloads.web.replicas: must be a whole number >= 0 and <= 250, not a list"),
     ("replicas: 2", f"replicas: {'9' * 60}", f"13: workloads.web.replicas: must be a whole number >= 0 and <= 250, not '{'9' * 37}...'"),
-    ("replicas: 2", "replica: 2", "13: workloads.web.replica: is not a known field; known are: command, replicas, meshed, env, outbound, ready, serviceAccount, defaultInboundPolicy, requireIdentityPorts"),
+    ("replicas: 2", "replica: 2", "13: workloads.web.replica: is not a known field; known are: command, replicas, meshed, env, outbound, ready, serviceAccount, defaultInboundPolicy, requireIdentityPorts, weight, zone"),
+    *(("replicas: 2", f"weight: {text}", f"13: workloads.web.weight: {WEIGHT_RULE}, not '{text}'") for text in WEIGHTLESS),
+    ("replicas: 2", "weight: [2, 0]", f"13: workloads.web.weight[1]: {WEIGHT_RULE}, not '0'"),
+    ("replicas: 2", "weight: []", "13: workloads.web.weight: must not be empty"),
+    ("replicas: 2", "weight: {a: 1}", "13: workloads.web.weight: must be text, not a mapping"),
+    *(("replicas: 2", f'zone: "{text}"', f"13: workloads.web.zone: {ZONE}, not {shown}") for text, shown in ZONELESS),
     ("replicas: 2", "serviceAccount: Web", f"13: workloads.web.serviceAccount: {LABEL}, not 'Web'"),
     ("replicas: 2", "serviceAccount: a.b", f"13: workloads.web.serviceAccount: {LABEL}, not 'a.b'"),
     ("replicas: 2", "serviceAccount: [a]", "13: workloads.web.serviceAccount: must be text, not a list"),
