@@ -23,6 +23,8 @@ _COLUMNS: Final = (
     Column("FAILING"),
 )
 _NONE: Final = "-"
+_MOST: Final = 1e12
+"""Whatever is more, or no number at all, is not shown."""
 
 
 def endpoints_table(found: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> str:
@@ -63,5 +65,6 @@ def _text(found: Mapping[str, Any], name: str) -> str:
 
 def _number(found: Mapping[str, Any], name: str, form: str) -> str:
     value = found.get(name)
-    known = isinstance(value, int | float) and not isinstance(value, bool)
-    return form.format(value) if known else _NONE
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return _NONE
+    return form.format(value) if abs(value) < _MOST else _NONE

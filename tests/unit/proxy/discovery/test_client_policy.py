@@ -24,7 +24,7 @@ def to(name: str, port: int = 80) -> Balanced:
     return Balanced(Authority(f"{name}.shop.svc.cluster.local", port))
 
 
-OUTSIDE = Direct(Endpoint(SocketAddr("203.0.113.99", 80)))
+OUTSIDE = Direct(Endpoint(SocketAddr("203.0.113.99", 80), weight=1))
 
 
 @pytest.mark.skipif(
