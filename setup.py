@@ -1,11 +1,13 @@
-"""Compile every .pyx under _ext; all other packaging facts live in pyproject.toml.
+"""Compile every .pyx under _ext into one shared object, the module `engine`; all other packaging facts live
+in pyproject.toml.
 
 `L5D_DEBUG=1` builds with assertions and live-object counters; `L5D_SANITIZE=address,undefined` adds
 sanitizers; `L5D_PROGRESS=1` prints a line for each module that is translated or compiled; `L5D_METRICS=0`
 counts no traffic, to measure what counting costs; `L5D_ENGINE=skip` registers the package without compiling,
-for set-ups that compile in a step of their own. `build_ext --only PREFIX` compiles one package of the engine,
-for a quick edit-test loop. Modules named `testing` open cdef classes to the tests: they are built in place
-and with assertions, never into a wheel.
+for set-ups that compile in a step of their own. `build_ext --only PREFIX` compiles one package of the engine
+and links it with what the others were compiled to before, for a quick edit-test loop. Modules named `testing`
+open cdef classes to the tests: each has a file of its own, built in place and with assertions, never into a
+wheel.
 """
 
 import filecmp
@@ -16,6 +18,8 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -26,14 +30,17 @@ from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 from setuptools.command.sdist import sdist
+from setuptools.modified import newer_group
 
 SRC = Path("src")
 EXT = SRC / "linkerd2_py" / "_ext"
+TRANSLATED = "build/cython"
 DEBUG = os.environ.get("L5D_DEBUG") == "1"
 SANITIZE = os.environ.get("L5D_SANITIZE", "")
 METRICS = os.environ.get("L5D_METRICS", "1") != "0"
 FLAVOUR = "sanitized" if SANITIZE else "debug" if DEBUG else "" if METRICS else "unmetered"
 PROGRESS = os.environ.get("L5D_PROGRESS") == "1"
+ENGINE = "linkerd2_py._ext.engine"
 SKIP_ENGINE = os.environ.get("L5D_ENGINE") == "skip"
 
 # What the C compiler must be able to read, and the Debian package that holds it.
@@ -86,17 +93,63 @@ def extension(path: Path) -> Extension:
     )
 
 
+def units() -> list[Extension]:
+    """The modules of the engine that are one shared object."""
+    return [extension(path) for path in sorted(EXT.rglob("*.pyx")) if path.stem != "testing"]
+
+
+def engine() -> Extension:
+    """That object. What is compiled into it are not its sources: each unit has flags of its own."""
+    parts = {part for unit in units() for part in unit.name.split(".")}
+    libraries = [name for part, names in LIBRARIES.items() if part in parts for name in names]
+    return Extension(ENGINE, sources=[], libraries=libraries, extra_link_args=link_args())
+
+
+def extensions() -> list[Extension]:
+    """One for each file that is made; none of an engine whose sources are not here."""
+    doors = [extension(path) for path in sorted(EXT.rglob("testing.pyx"))]
+    return [engine(), *doors] if units() else doors
+
+
+def linked_name(unit: Extension) -> str:
+    """Of the function that makes the module: its last name alone is that of several."""
+    return "PyInit_" + unit.name.replace(".", "_")
+
+
+def table_of(modules: Iterable[Extension]) -> str:
+    """The C source that says which modules are in the shared object."""
+    modules = list(modules)
+    made = "".join(f"extern PyObject *{linked_name(one)}(void);\n" for one in modules)
+    rows = "".join(f'    {{"{one.name}", {linked_name(one)}}},\n' for one in modules)
+    table = f"static const struct _inittab MODULES[] = {{\n{rows}}};\n"
+    return f"#include <Python.h>\n\n{made}\n{table}\n#include <engine.h>\n"
+
+
+def write_changed(path: Path, text: str) -> None:
+    """What is as it was keeps its time."""
+    if not path.exists() or path.read_text() != text:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def forget_old_modules(folder: Path) -> None:
+    """Of builds that gave each module a file of its own."""
+    for module in folder.rglob("_ext/**/*.so"):
+        if module.name.partition(".")[0] not in {"engine", "testing"}:
+            module.unlink()
+
+
 def forget_old_translations() -> None:
     """Cython itself does not see that directives changed."""
     written = Path("setup.py").stat().st_mtime
-    for translated in Path("build/cython").rglob("*.c"):
+    for translated in Path(TRANSLATED).rglob("*.c"):
         if translated.stat().st_mtime < written:
             translated.unlink()
 
 
 class BuildExt(build_ext):
-    """`build_ext` that can be limited to one package, names missing headers, and replaces modules in use
-    safely.
+    """`build_ext` that links the engine of its modules, can be limited to one package, names missing headers,
+    and replaces modules in use safely.
     """
 
     user_options = [
@@ -118,17 +171,21 @@ class BuildExt(build_ext):
             self.build_lib += f"-{FLAVOUR}" if self.inplace else ""
         if not self.inplace and not FLAVOUR:
             self.extensions = [e for e in self.extensions if not e.name.endswith(".testing")]
+        self.units = units() if self.extensions else []
         if self.only:
-            self.extensions = [e for e in self.extensions if e.name.startswith(self.only)]
+            named = [e for e in self.extensions if e.name.startswith(self.only)]
+            self.extensions = [e for e in self.extensions if e.name == ENGINE or e in named]
 
     def run(self) -> None:
         """Cython first, here and not earlier, so that an sdist carries no generated C."""
         if self.extensions:
+            forget_old_modules(Path(self.build_lib))
             forget_old_translations()
+            wanted = [e for e in (*self.units, *self.extensions) if self.is_wanted(e)]
             try:
                 translated = cythonize(
-                    self.extensions,
-                    build_dir="build/cython",
+                    wanted,
+                    build_dir=TRANSLATED,
                     nthreads=self.parallel,
                     # Nothing here can be pickled or is introspected: code for that would be a third of a
                     # module.
@@ -143,9 +200,13 @@ class BuildExt(build_ext):
                 # What is wrong stands above, from Cython itself; its own stack is of no use.
                 sys.exit(f"linkerd2-py: Cython could not compile {error}")
             generated = {ext.name: ext.sources for ext in translated}
-            for ext in self.extensions:
+            for ext in wanted:
                 ext.sources = generated[ext.name]
         super().run()
+
+    def is_wanted(self, ext: Extension) -> bool:
+        """Whether it is translated and compiled: a module, and of the package that was asked for."""
+        return ext.name != ENGINE and ext.name.startswith(self.only or "")
 
     def build_extensions(self) -> None:
         missing = [header for header in HEADERS if not self.can_include(header)]
@@ -158,9 +219,68 @@ class BuildExt(build_ext):
         super().build_extensions()
 
     def build_extension(self, ext: Extension) -> None:
+        if ext.name == ENGINE:
+            self.build_engine(ext)
+            return
         super().build_extension(ext)
+        self.tell_progress(ext)
+
+    def build_engine(self, ext: Extension) -> None:
+        """Compile what changed, and link all of it where anything did."""
+        with ThreadPoolExecutor(self.parallel) as pool:
+            compiled = list(pool.map(self.compile_unit, self.units))
+        folder = Path(self.build_temp)
+        table, exported = folder / "engine.c", folder / "engine.map"
+        write_changed(table, table_of(self.units))
+        # All other names are nobody else's business, and cost nothing at a start.
+        write_changed(exported, "{ global: PyInit_engine; local: *; };\n")
+        target = self.get_ext_fullpath(ext.name)
+        needed = [*compiled, str(table), str(exported), str(EXT / "engine.h"), "setup.py"]
+        if not (self.force or newer_group(needed, target, "newer")):
+            return
+        made = self.compiler.compile(
+            [str(table)],
+            output_dir=self.build_temp,
+            include_dirs=[str(EXT)],
+            extra_postargs=compile_args(),
+        )
+        self.compiler.link_shared_object(
+            [*compiled, *made],
+            target,
+            libraries=self.get_libraries(ext),
+            library_dirs=ext.library_dirs,
+            runtime_library_dirs=ext.runtime_library_dirs,
+            extra_postargs=[*ext.extra_link_args, f"-Wl,--version-script={exported}"],
+            build_temp=self.build_temp,
+            target_lang="c",
+        )
+
+    def compile_unit(self, unit: Extension) -> str:
+        """Its object file, made if need be, in which the module has a name of its own."""
+        translated = f"{TRANSLATED}/{SRC}/{unit.name.replace('.', '/')}.c"
+        (made,) = self.compiler.object_filenames([translated], output_dir=self.build_temp)
+        linked = f"{made.removesuffix('.o')}.linked.o"
+        if not self.is_wanted(unit):
+            if not Path(linked).exists():
+                sys.exit(f"linkerd2-py: {unit.name} has yet to be compiled: build without --only")
+            return linked
+        if self.force or newer_group([*unit.sources, *unit.depends], linked, "newer"):
+            self.compiler.compile(
+                unit.sources,
+                output_dir=self.build_temp,
+                macros=unit.define_macros,
+                include_dirs=unit.include_dirs,
+                extra_postargs=unit.extra_compile_args,
+            )
+            renamed = f"PyInit_{unit.name.rpartition('.')[2]}={linked_name(unit)}"
+            self.spawn(["objcopy", "--redefine-sym", renamed, made, linked])
+        self.tell_progress(unit)
+        return linked
+
+    def tell_progress(self, ext: Extension) -> None:
         if PROGRESS:
-            count = f"{next(self.compiled)} of {len(self.extensions)} modules"
+            modules = [e for e in (*self.units, *self.extensions) if self.is_wanted(e)]
+            count = f"{next(self.compiled)} of {len(modules)} modules"
             # In one piece: compilers of several modules end at once, and `print` writes a line in two.
             sys.stdout.write(f"compiled {count}: {ext.name}\n")
             sys.stdout.flush()
@@ -185,6 +305,7 @@ class BuildExt(build_ext):
         """Replace in-place modules by renaming, and only those that changed: running processes keep their old
         file.
         """
+        forget_old_modules(EXT.parent)
         build_py = self.get_finalized_command("build_py")
         for ext in self.extensions:
             filename = self.get_ext_filename(ext.name)
@@ -234,32 +355,22 @@ class BdistWheel(bdist_wheel):
             )
         if FLAVOUR:
             sys.exit(f"linkerd2-py: a wheel of the {FLAVOUR} engine is for nobody: unset L5D_*")
-        wanted = {extension(path).name for path in EXT.rglob("*.pyx") if path.stem != "testing"}
-        if not wanted:
+        if not units():
             # As where links came as files: an archive of the repository, or a checkout without them.
             sys.exit(f"linkerd2-py: no engine in {EXT}: build from a clone or from the sdist")
         super().run()
-        lacking = wanted - self.compiled()
-        if lacking:
-            self.archive().unlink()
-            sys.exit(f"linkerd2-py: a wheel without {', '.join(sorted(lacking))} is none")
-
-    def archive(self) -> Path:
-        """The wheel that was made."""
         (made,) = (name for kind, _, name in self.distribution.dist_files if kind == "bdist_wheel")
-        return Path(made)
-
-    def compiled(self) -> set[str]:
-        """Names of the compiled modules in it."""
-        with zipfile.ZipFile(self.archive()) as archive:
-            names = [name for name in archive.namelist() if name.endswith(".so")]
-        return {name.partition(".")[0].replace("/", ".") for name in names}
+        with zipfile.ZipFile(made) as archive:
+            compiled = [name for name in archive.namelist() if name.endswith(".so")]
+        if [name.partition(".")[0] for name in compiled] != [ENGINE.replace(".", "/")]:
+            Path(made).unlink()
+            sys.exit(f"linkerd2-py: a wheel with {', '.join(compiled) or 'no engine'} is none")
 
 
 # Guarded, because a translating process that is spawned rather than forked reads this file again.
 if __name__ == "__main__":
     setup(
-        ext_modules=[] if SKIP_ENGINE else [extension(path) for path in sorted(EXT.rglob("*.pyx"))],
+        ext_modules=[] if SKIP_ENGINE else extensions(),
         cmdclass={
             "bdist_wheel": BdistWheel,
             "build_ext": BuildExt,

@@ -111,21 +111,13 @@ def fetch(locked: Path, folder: Path) -> list[Wheel]:
 def build_own(root: Path, folder: Path) -> Wheel:
     """From the checkout at `root`. What `./mesh build` has compiled and is still true is taken over."""
     shutil.rmtree(folder, ignore_errors=True)
-    lib = folder / "lib"
-    built = (
-        root
-        / f"build/lib.linux-{os.uname().machine}-cpython-{sys.version_info[0]}{sys.version_info[1]}"
-    )
-    for path in built.rglob("*.so"):
-        relative = path.relative_to(built)
-        source = root / "src" / relative.with_name(f"{path.name.split('.')[0]}.pyx")
-        if source.exists() and source.stem != "testing":
-            target = lib / relative
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(path, target)
+    lib, base = folder / "lib", folder / "base"
+    compiled = f"temp.linux-{os.uname().machine}-cpython-{sys.version_info[0]}{sys.version_info[1]}"
+    if (root / "build" / compiled).exists():
+        shutil.copytree(root / "build" / compiled, base / compiled)
     _run(
         *(sys.executable, "setup.py", "-q"),
-        *("build", "--build-base", str(folder / "base"), "--build-lib", str(lib)),
+        *("build", "--build-base", str(base), "--build-lib", str(lib)),
         *("bdist_wheel", "--dist-dir", str(folder), "--bdist-dir", str(folder / "unpacked")),
         folder=root,
     )

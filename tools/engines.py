@@ -59,8 +59,10 @@ def forget_removed(copy: Path) -> None:
     for module in copy.rglob("*.py"):
         module.unlink()
     for module in copy.rglob("*.so"):
-        source = Path("src", module.relative_to(copy))
-        if not source.with_name(source.name.partition(".")[0] + ".pyx").exists():
+        name = module.name.partition(".")[0]
+        source = Path("src", module.relative_to(copy)).with_name(f"{name}.pyx")
+        # The engine is linked of all modules that there are.
+        if name != "engine" and not source.exists():
             module.unlink()
 
 

@@ -23,8 +23,10 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "README.md").write_text("a project")
     core = tmp_path / "src/linkerd2_py/_ext/core"
     core.mkdir(parents=True)
-    for package in (core, core.parent, core.parent.parent):
+    for package in (core, core.parent.parent):
         (package / "__init__.py").write_text('__version__ = "0"\n')
+    for name in ("__init__.py", "engine.h"):
+        shutil.copy(ROOT / "_ext" / name, core.parent / name)
     (core / "one.pyx").write_text("def number():\n    return 1\n")
     (core / "one.pyi").write_text("def number() -> int: ...\n")
     (core / "testing.pyx").write_text("def door():\n    return 2\n")
@@ -47,6 +49,14 @@ def modules(folder: Path) -> set[str]:
     return {path.name.split(".")[0] for path in folder.rglob("*.so")}
 
 
+def ask(folder: Path, program: str) -> str:
+    """What the program prints with the package of this folder."""
+    words = [sys.executable, "-c", program]
+    env = {**os.environ, "PYTHONPATH": str(folder)}
+    done = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or done.stderr.strip().splitlines()[-1]
+
+
 def compiler_without(header: str, folder: Path) -> str:
     """A `cc` for which `header` does not exist."""
     program = folder / "cc"
@@ -62,8 +72,51 @@ def compiler_without(header: str, folder: Path) -> str:
 def test_a_build_in_place_includes_test_doors_and_keeps_c_files_away(project: Path) -> None:
     done = build(project, "build_ext", "--inplace")
     assert done.returncode == 0, done.stderr
-    assert modules(project / "src") == {"one", "testing"}
+    assert modules(project / "src") == {"engine", "testing"}
     assert not list((project / "src").rglob("*.c"))
+
+
+NUMBERS = (
+    "import linkerd2_py._ext.{0}.one as one, linkerd2_py._ext.core.testing as door;"
+    " print(one.number(), door.door(), one.__name__, one.__file__ == door.__file__)"
+)
+
+
+def test_modules_of_one_name_in_two_packages_are_two(project: Path) -> None:
+    again = project / "src/linkerd2_py/_ext/again"
+    again.mkdir()
+    (again / "__init__.py").touch()
+    (again / "one.pyx").write_text("def number():\n    return 7\n")
+    assert build(project, "build_ext", "--inplace").returncode == 0
+    assert modules(project / "src") == {"engine", "testing"}
+    assert ask(project / "src", NUMBERS.format("core")) == "1 2 linkerd2_py._ext.core.one False"
+    assert ask(project / "src", NUMBERS.format("again")) == "7 2 linkerd2_py._ext.again.one False"
+    missing = "import linkerd2_py._ext.core.two"
+    assert ask(project / "src", missing).startswith("ModuleNotFoundError: ")
+
+
+def test_a_module_that_fails_at_its_import_says_why(project: Path) -> None:
+    broken = "def fail():\n    raise RuntimeError('on purpose')\nfail()\n"
+    (project / "src/linkerd2_py/_ext/core/one.pyx").write_text(broken)
+    assert build(project, "build_ext", "--inplace").returncode == 0
+    failed = "import linkerd2_py._ext.core.one"
+    assert ask(project / "src", failed) == "RuntimeError: on purpose"
+
+
+def test_an_engine_makes_no_module_that_is_not_its_own(project: Path) -> None:
+    assert build(project, "build_ext", "--inplace").returncode == 0
+    start = "import types; from linkerd2_py._ext import engine; "
+    unknown = start + "engine.create(types.SimpleNamespace(name='nobody'))"
+    assert ask(project / "src", unknown) == "ImportError: the engine has no module 'nobody'"
+    assert ask(project / "src", start + "engine.create(3)").startswith("AttributeError: ")
+    assert ask(project / "src", start + "engine.execute(types)").startswith("TypeError: ")
+
+
+def test_modules_of_earlier_builds_do_not_stay_beside_the_engine(project: Path) -> None:
+    core = project / "src/linkerd2_py/_ext/core"
+    (core / "one.cpython-311-x86_64-linux-gnu.so").touch()
+    assert build(project, "build_ext", "--inplace").returncode == 0
+    assert modules(project / "src") == {"engine", "testing"}
 
 
 def test_progress_is_told_where_it_is_asked_for(project: Path) -> None:
@@ -87,19 +140,26 @@ def test_an_unchanged_module_is_not_replaced(project: Path) -> None:
 
 
 def test_only_limits_the_build_to_one_package(project: Path) -> None:
-    assert (
-        build(project, "build_ext", "--inplace", "--only", "linkerd2_py._ext.core.o").returncode
-        == 0
-    )
-    assert modules(project / "src") == {"one"}
+    only = ("build_ext", "--inplace", "--only", "linkerd2_py._ext.core.o")
+    done = build(project, *only)
+    assert done.returncode == 0, done.stderr
+    assert modules(project / "src") == {"engine"}
+    (project / "src/linkerd2_py/_ext/core/two.pyx").write_text("def number():\n    return 2\n")
+    done = build(project, *only)
+    assert done.returncode == 1
+    assert "core.two has yet to be compiled: build without --only" in done.stderr
+    assert build(project, "build_ext", "--inplace").returncode == 0
+    (project / "src/linkerd2_py/_ext/core/one.pyx").write_text("def number():\n    return 5\n")
+    assert build(project, *only).returncode == 0
+    assert ask(project / "src", NUMBERS.format("core")).startswith("5 2 ")
 
 
 def test_a_release_copy_has_no_test_doors_a_debug_copy_has(project: Path) -> None:
     assert build(project, "build", "--build-lib", "out/release").returncode == 0
-    assert modules(project / "out/release") == {"one"}
+    assert modules(project / "out/release") == {"engine"}
     assert not list((project / "out/release").rglob("testing.*"))
     assert build(project, "build", "--build-lib", "out/debug", L5D_DEBUG="1").returncode == 0
-    assert modules(project / "out/debug") == {"one", "testing"}
+    assert modules(project / "out/debug") == {"engine", "testing"}
 
 
 def test_copies_carry_signatures_but_no_sources(project: Path) -> None:
@@ -158,7 +218,7 @@ def test_a_wheel_has_the_engine_and_says_for_which_interpreter(project: Path) ->
     assert name == f"linkerd2_py-0-{tag}-{tag}-linux_{os.uname().machine}.whl"
     with zipfile.ZipFile(project / "dist" / name) as archive:
         compiled = [one for one in archive.namelist() if one.endswith(".so")]
-    assert [one.split(".")[0] for one in compiled] == ["linkerd2_py/_ext/core/one"]
+    assert [one.split(".")[0] for one in compiled] == ["linkerd2_py/_ext/engine"]
 
 
 @pytest.mark.parametrize(
@@ -187,11 +247,12 @@ def test_no_wheel_is_made_where_the_sources_of_the_engine_are_missing(project: P
     assert wheels(project) == []
 
 
-def test_a_wheel_with_a_part_of_the_engine_is_not_left_behind(project: Path) -> None:
-    core = project / "src/linkerd2_py/_ext/core"
-    (core / "two.pyx").write_text("def number():\n    return 2\n")
-    (project / "setup.cfg").write_text("[build_ext]\nonly = linkerd2_py._ext.core.one\n")
+def test_a_wheel_with_more_than_the_engine_is_not_left_behind(project: Path) -> None:
+    version = f"{sys.version_info[0]}{sys.version_info[1]}"
+    lib = project / f"build/lib.linux-{os.uname().machine}-cpython-{version}/linkerd2_py"
+    lib.mkdir(parents=True)
+    (lib / "stray.so").touch()
     done = build(project, "bdist_wheel")
     assert done.returncode == 1
-    assert "a wheel without linkerd2_py._ext.core.two is none" in done.stderr
+    assert "a wheel with linkerd2_py/stray.so, linkerd2_py/_ext/engine." in done.stderr
     assert wheels(project) == []
