@@ -1,8 +1,6 @@
 # cython: language_level=3, cdivision=True
 """Plans are made once per route and read by each exchange: here is how they are made."""
 
-from urllib.parse import quote
-
 from cpython.bytes cimport PyBytes_AS_STRING
 from libc.stdint cimport uint32_t
 from linkerd2_py._ext.core.random cimport random_below
@@ -12,8 +10,10 @@ from linkerd2_py._ext.metrics.http cimport CLASS_FAILURE, CLASS_SUCCESS
 cdef enum:
     STATUSES = 1000
 
-# What stands for itself in a grpc-message: printable ASCII but the percent sign (gRPC over HTTP/2)
-PRINTABLE = bytes(byte for byte in range(32, 127) if byte != 37)
+# Bytes of a grpc-message: printable ASCII but the percent sign stands for itself (gRPC over HTTP/2)
+cdef tuple ENCODED = tuple(
+    b"%c" % byte if 32 <= byte < 127 and byte != 37 else b"%%%02X" % byte for byte in range(256)
+)
 
 # Control characters in a text that becomes a field
 cdef bytes SPACES = bytes(32 if byte < 32 or byte == 127 else byte for byte in range(256))
@@ -47,7 +47,7 @@ cdef class Refusal:
         self.redirect = redirect
         self.text = bytes(text.encode("ascii", "replace")).translate(SPACES)
         self.code = code
-        self.message = quote(text, safe=PRINTABLE).encode()
+        self.message = b"".join([ENCODED[byte] for byte in text.encode()])
         self.share = share
         self.of = of
 

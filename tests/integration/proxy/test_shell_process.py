@@ -320,7 +320,7 @@ def test_the_process_loads_nothing_heavy(tmp_path: Path) -> None:
         if re.search(rf"/{re.escape(name)}[./]", file)
     }
     assert loaded == set()
-    assert any("_ext/route/server" in file for file in files)
+    assert any("_ext/engine" in file for file in files)
 
 
 def test_the_modules_a_proxy_imports() -> None:
