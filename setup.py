@@ -52,7 +52,7 @@ HEADERS = {
 }
 
 # What the modules of a folder are linked with.
-LIBRARIES = {"http2": ("nghttp2",), "tls": ("ssl", "crypto")}
+LIBRARIES = {"http2": ("nghttp2",), "tls": ("ssl", "crypto"), "jwt": ("crypto",)}
 
 Options.warning_errors = True
 

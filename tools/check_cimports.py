@@ -21,7 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("io",),
     ("detect", "balance", "tls"),
     ("exchange",),  # knows codecs and backends only by their abstract bases
-    ("http1", "http2", "policy"),
+    ("http1", "http2", "policy", "jwt"),
     ("pool",),
     ("route",),
     ("tap", "observers"),

@@ -12,7 +12,7 @@ from linkerd2_py._ext.core.fault cimport FaultKind
 from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.head cimport Head
 from linkerd2_py._ext.exchange.observe cimport Seeker
-from linkerd2_py._ext.exchange.passage cimport Passage
+from linkerd2_py._ext.exchange.passage cimport Examiner, Passage
 from linkerd2_py._ext.exchange.plan cimport Plan, Refusal
 from linkerd2_py._ext.exchange.seats cimport Seating
 from linkerd2_py._ext.exchange.stream cimport Dispatch, Peer, Stream
@@ -30,6 +30,7 @@ cdef enum Unavailable:
     UNAVAILABLE_CLOSED         # the target went away while waiting: 503
     UNAVAILABLE_LOOP           # the target is this proxy: 502 outbound, 403 inbound
     UNAVAILABLE_DENIED         # inbound policy does not let the request in: its own status and text
+    UNAVAILABLE_MISTRUSTED     # the same, for what the request shows: 401 or 403
     UNAVAILABLE_FULL           # as many as may be are in flight at the port: its own status and text
 
 cdef class WaiterQueue
@@ -61,6 +62,8 @@ cdef class Waiter(Peer):
     # backend speaks no HTTP/2 (http1_only).
     cdef int on_backend_failed(self, FaultKind kind, int code) except -1
     cdef int on_profile(self, bint opaque) except -1            # answer to Logical.await_profile
+    # It stood in an examiner's queue, and left it: whether it is let in can be asked again.
+    cdef int on_examined(self) except -1
     cdef int on_stream(self, Stream half) except -1             # HTTP: send_head now
     # Opaque: connected; the waiter attaches a session.
     cdef int on_transport(self, Transport transport) except -1
@@ -74,6 +77,12 @@ cdef class WaiterQueue:
     cdef Waiter pop(self)                                       # the first; None when there is none
     cdef int remove(self, Waiter waiter) except -1              # it stands here
     cdef int take_all(self, WaiterQueue other) except -1        # those of the other queue, behind its own
+
+cdef class RequestExaminer(Examiner):
+    """Decides about each request by what it shows."""
+    # Under which passage it is, which has no examiner; counted there. None: nobody can say yet. It stands in
+    # a queue of the examiner's then, and hears `on_examined` once it has left that.
+    cdef Passage examine(self, Waiter exchange, Head head)
 
 cdef enum Wants:
     WANTS_HTTP1, WANTS_HTTP2, WANTS_TRANSPORT
@@ -115,8 +124,11 @@ cdef class Router(Dispatch):
     cdef bint informational          # emit l5d-proxy-error / l5d-proxy-connection
     cdef bint accept_orig_proto      # honour l5d-orig-proto of HTTP/2 clients
     cdef Seeker seeker               # who looks for exchanges to see; never None
-    # Finds the logical of this request. None: answered through on_unavailable already.
+    # Finds the logical of this request. None: answered through on_unavailable already. Where the exchange
+    # stands in a queue, it is not let in yet: let_in_later says more after `on_examined`.
     cdef Logical logical_for(self, Waiter exchange, Head head)
+    # Whether it is let in, or stands in a queue again; else it is answered.
+    cdef bint let_in_later(self, Waiter exchange, Head head) except -1
     # What was decided about this request, before a backend is chosen for it. None: nothing.
     cdef Plan plan_for(self, Logical logical, Head head)
     # A request that was admitted to one target takes a way to another: it uses that one, too, until it

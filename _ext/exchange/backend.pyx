@@ -34,6 +34,9 @@ cdef class Waiter(Peer):
     cdef int on_profile(self, bint opaque) except -1:
         raise NotImplementedError("Waiter.on_profile")
 
+    cdef int on_examined(self) except -1:
+        raise NotImplementedError("Waiter.on_examined")
+
     cdef int on_stream(self, Stream half) except -1:
         raise NotImplementedError("Waiter.on_stream")
 
@@ -84,6 +87,11 @@ cdef class WaiterQueue:
         return 0
 
 
+cdef class RequestExaminer(Examiner):
+    cdef Passage examine(self, Waiter exchange, Head head):
+        raise NotImplementedError("RequestExaminer.examine")
+
+
 cdef class Backend(Candidate):
     cdef int serve(self, Waiter waiter, Wants wants) except -1:
         raise NotImplementedError("Backend.serve")
@@ -121,6 +129,9 @@ cdef class Router(Dispatch):
 
     cdef Logical logical_for(self, Waiter exchange, Head head):
         raise NotImplementedError("Router.logical_for")
+
+    cdef bint let_in_later(self, Waiter exchange, Head head) except -1:
+        raise NotImplementedError("Router.let_in_later")
 
     cdef Plan plan_for(self, Logical logical, Head head):
         return None

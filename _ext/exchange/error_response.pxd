@@ -24,6 +24,9 @@ cdef struct ErrorResponse:
     Span message
     ResponseError error    # the `error` label
     Span location          # of a redirect, borrowed as `text` is; else empty. The client's business: no error
+    # A token is asked for (RFC 6750, 3): what is wrong with the one that came, in the standard's words;
+    # empty: none came; NULL: none is asked for
+    const char* challenge
 
 # ---- what is answered to what
 

@@ -11,7 +11,7 @@ from linkerd2_py._ext.core.fault cimport (
 from linkerd2_py._ext.core.http_date cimport HTTP_DATE_ROOM, put_http_date
 from linkerd2_py._ext.exchange.backend cimport (
     UNAVAILABLE_CLOSED, UNAVAILABLE_DENIED, UNAVAILABLE_FAILFAST, UNAVAILABLE_FULL, UNAVAILABLE_LOOP,
-    UNAVAILABLE_REJECTED, UNAVAILABLE_SHED,
+    UNAVAILABLE_MISTRUSTED, UNAVAILABLE_REJECTED, UNAVAILABLE_SHED,
 )
 from linkerd2_py._ext.exchange.head cimport (
     FIELD_LOWER, H_CONTENT_LENGTH, H_CONTENT_TYPE, H_DATE, H_GRPC_MESSAGE, H_GRPC_STATUS,
@@ -25,6 +25,7 @@ from linkerd2_py._ext.metrics.http cimport (
 )
 
 cdef enum:
+    UNAUTHORIZED = 401
     TOO_MANY_REQUESTS = 429
     GRPC_DEADLINE_EXCEEDED = 4
     GRPC_NOT_FOUND = 5
@@ -33,6 +34,8 @@ cdef enum:
     GRPC_ABORTED = 10
     GRPC_INTERNAL = 13
     GRPC_UNAVAILABLE = 14
+    GRPC_UNAUTHENTICATED = 16
+    CHALLENGE_ROOM = 256
     DIGITS_ROOM = 8        # of a gRPC status, which has two
 
 
@@ -51,6 +54,7 @@ cdef ErrorResponse answer_of(int status, const char* text, bint close, ResponseE
     answer.message.len = answer.text_len
     answer.location.ptr = ""
     answer.location.len = 0
+    answer.challenge = NULL
     return answer
 
 
@@ -62,9 +66,15 @@ cdef ErrorResponse response_to_fault(FaultKind kind) noexcept:
 cdef ErrorResponse response_to_unavailable(Unavailable why, int status, bytes text) noexcept:
     """Some are about this one request, or of a moment; the others say that the client should look for another
     proxy or come back later."""
-    cdef bint stays = why in (UNAVAILABLE_REJECTED, UNAVAILABLE_DENIED, UNAVAILABLE_FULL)
-    cdef bint close = not stays or status == 502
-    return answer_of(status, text, close, error_of_unavailable(why, status))
+    cdef bint mistrusted = why == UNAVAILABLE_MISTRUSTED
+    cdef bint stays = mistrusted or why in (UNAVAILABLE_REJECTED, UNAVAILABLE_DENIED, UNAVAILABLE_FULL)
+    cdef ErrorResponse answer
+    answer = answer_of(status, text, not stays or status == 502, error_of_unavailable(why, status))
+    if mistrusted:
+        answer.challenge = "invalid_token" if status == UNAUTHORIZED else "insufficient_scope"
+    elif why == UNAVAILABLE_DENIED and status == UNAUTHORIZED:
+        answer.challenge = ""
+    return answer
 
 
 cdef ErrorResponse response_to_refusal(Refusal refusal, Head request) except *:
@@ -140,7 +150,7 @@ cdef ResponseError error_of_unavailable(Unavailable why, int status) noexcept:
         return ERROR_LOAD_SHED
     if why == UNAVAILABLE_LOOP:
         return ERROR_LOOP
-    if why == UNAVAILABLE_DENIED:
+    if why == UNAVAILABLE_DENIED or why == UNAVAILABLE_MISTRUSTED:
         return ERROR_DENIED
     return ERROR_NO_ROUTE if status == 404 else ERROR_UNEXPECTED
 
@@ -152,6 +162,8 @@ cdef int grpc_status_of(int status) noexcept:
         return GRPC_DEADLINE_EXCEEDED
     if status == 403:
         return GRPC_PERMISSION_DENIED
+    if status == UNAUTHORIZED:
+        return GRPC_UNAUTHENTICATED
     if status == 404 or 300 <= status < 400:
         return GRPC_NOT_FOUND
     if status == TOO_MANY_REQUESTS or status == 431:
@@ -175,6 +187,19 @@ cdef int add_grpc_status(Head head, int code, const char* text, size_t text_len)
     return 0
 
 
+cdef int add_challenge(Head head, const ErrorResponse* answer) except -1:
+    """Which words those are that stand in quotes is our own business: none has quotes."""
+    cdef char[CHALLENGE_ROOM] value
+    cdef int length
+    if answer.challenge[0] == 0:
+        return head.add("www-authenticate", 16, "Bearer", 6, H_OTHER, FIELD_LOWER)
+    length = snprintf(
+        value, CHALLENGE_ROOM, "Bearer error=\"%s\", error_description=\"%s\"",
+        answer.challenge, answer.text,
+    )
+    return head.put("www-authenticate", 16, value, min(length, CHALLENGE_ROOM - 1), H_OTHER)
+
+
 cdef int fill(Head head, const ErrorResponse* answer, bint is_grpc, bint informational) except -1:
     cdef char[HTTP_DATE_ROOM] date
     head.version = HTTP_11
@@ -190,6 +215,8 @@ cdef int fill(Head head, const ErrorResponse* answer, bint is_grpc, bint informa
         head.add("retry-after", 11, "1", 1, H_OTHER, 0)
     elif answer.location.len:
         head.add("location", 8, answer.location.ptr, answer.location.len, H_OTHER, FIELD_LOWER)
+    if answer.challenge != NULL:
+        add_challenge(head, answer)
     head.add("content-length", 14, "0", 1, H_CONTENT_LENGTH, 0)
     head.put("date", 4, date, put_http_date(date), H_DATE)
     if informational and answer.text_len and answer.location.len == 0:

@@ -85,6 +85,7 @@ cdef class Exchange(Account):
     cdef State state(self) noexcept                               # looked at by debug builds alone
     # ---- the request
     cdef int route(self, Head head) except -1
+    cdef int proceed(self, Head head) except -1
     cdef int follow(self, Head head) except -1
     cdef int begin_plan(self, Head head) except -1
     cdef int steer(self) except -1

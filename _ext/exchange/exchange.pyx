@@ -173,6 +173,10 @@ cdef class Exchange(Account):
         if self.logical is None:
             return 0
         self.counted = True
+        # Where it stands in a queue, nobody can say yet whether it is let in.
+        return self.proceed(head) if self.queue is None else 0
+
+    cdef int proceed(self, Head head) except -1:
         self.plan = self.router.plan_for(self.logical, head)
         if self.plan is not None:
             self.begin_plan(head)
@@ -409,6 +413,21 @@ cdef class Exchange(Account):
         if opaque:
             return self.logical.choose(self)
         return self.accept_connect(None)
+
+    cdef int on_examined(self) except -1:
+        """It is as it was before it had a target: who is refused now counts as one who was refused then."""
+        cdef Logical logical = self.logical
+        cdef Router router = self.router
+        hears(self, HEARS_DISPATCH, b"an exchange was examined that did not wait")
+        if self.over:
+            return 0
+        self.logical = None
+        self.counted = False
+        if not router.let_in_later(self, self.request):
+            return router.ended(logical)
+        self.logical = logical
+        self.counted = True
+        return self.proceed(self.request) if self.queue is None else 0
 
     cdef bint may_probe(self) noexcept:
         # Who names who must answer may find that it is not that one.

@@ -4,16 +4,23 @@
 from linkerd2_py._ext.metrics.labels import make_labels
 
 
+cdef class Examiner:
+    pass
+
+
 cdef class Passage:
     def __init__(
-        self, *, str refusal=None, int status=403, Refusal instead=None, Edits edits=None, bint limited=True,
+        self, *, str refusal=None, int status=403, bint mistrusts=False, Examiner examiner=None,
+        Refusal instead=None, Edits edits=None, bint limited=True,
         tuple labels=(), Counter requests=None,
     ):
         self.refusal = None if refusal is None else refusal.encode("ascii", "replace")
         self.status = status
+        self.mistrusts = mistrusts
+        self.examiner = examiner
         self.instead = instead
         self.edits = edits
-        self.plain = refusal is None and instead is None and edits is None
+        self.plain = refusal is None and instead is None and edits is None and examiner is None
         self.limited = limited
         self.labels = make_labels(labels)
         self.requests = requests

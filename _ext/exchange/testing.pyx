@@ -8,7 +8,7 @@ from linkerd2_py._ext.core.fault cimport FAULT_LOCAL, FaultKind
 from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.backend cimport (
     UNAVAILABLE_CLOSED, UNAVAILABLE_DENIED, UNAVAILABLE_FAILFAST, UNAVAILABLE_FULL, UNAVAILABLE_LOOP,
-    UNAVAILABLE_REJECTED, UNAVAILABLE_SHED,
+    UNAVAILABLE_MISTRUSTED, UNAVAILABLE_REJECTED, UNAVAILABLE_SHED,
     Backend, Logical, Router, Waiter, WaiterQueue,
 )
 from linkerd2_py._ext.exchange.course cimport Course, drop_course, take_course
@@ -54,6 +54,7 @@ UNAVAILABLE = {
     "rejected": <int> UNAVAILABLE_REJECTED, "closed": <int> UNAVAILABLE_CLOSED,
     "loop": <int> UNAVAILABLE_LOOP, "denied": <int> UNAVAILABLE_DENIED,
     "full": <int> UNAVAILABLE_FULL,
+    "mistrusted": <int> UNAVAILABLE_MISTRUSTED,
 }
 # As metrics/http has them.
 ERRORS = (

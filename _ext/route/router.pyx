@@ -6,7 +6,8 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.string cimport memcmp
 
 from linkerd2_py._ext.exchange.backend cimport (
-    UNAVAILABLE_DENIED, UNAVAILABLE_FULL, UNAVAILABLE_REJECTED, UNAVAILABLE_SHED, Unavailable,
+    UNAVAILABLE_DENIED, UNAVAILABLE_FULL, UNAVAILABLE_MISTRUSTED, UNAVAILABLE_REJECTED, UNAVAILABLE_SHED,
+    RequestExaminer, Unavailable,
 )
 from linkerd2_py._ext.exchange.exchange cimport take_exchange
 from linkerd2_py._ext.exchange.head cimport (
@@ -100,6 +101,7 @@ cdef class ConnectionRouter(Router):
         if self.permission is not None and not self.let_in(exchange, head):
             return None
         if self.table.in_flight >= self.table.settings.max_in_flight:
+            exchange.leave()
             exchange.on_unavailable(UNAVAILABLE_SHED, 503, b"too many requests in flight")
             return None
         if target.closed:
@@ -111,8 +113,13 @@ cdef class ConnectionRouter(Router):
 
     cdef bint let_in(self, Waiter exchange, Head head) except -1:
         cdef Passage passage = self.permission.judge(head)
-        if not passage.plain and self.answered(exchange, head, passage):
-            return False
+        if not passage.plain:
+            if passage.examiner is not None:
+                passage = (<RequestExaminer> passage.examiner).examine(exchange, head)
+                if passage is None:
+                    return True
+            if self.answered(exchange, head, passage):
+                return False
         if self.permission.limited and passage.limited and not self.is_within_limits(exchange):
             return False
         exchange.passage = passage
@@ -139,9 +146,18 @@ cdef class ConnectionRouter(Router):
             seating.occupy()
         return True
 
+    cdef bint let_in_later(self, Waiter exchange, Head head) except -1:
+        if self.fixed is None and self.by_authority(head) is None:
+            exchange.on_unavailable(UNAVAILABLE_REJECTED, 400, b"request has no usable authority")
+            return False
+        return self.permission is None or self.let_in(exchange, head)
+
     cdef bint answered(self, Waiter exchange, Head head, Passage passage) except -1:
         if passage.refusal is not None:
-            exchange.on_unavailable(UNAVAILABLE_DENIED, passage.status, passage.refusal)
+            exchange.on_unavailable(
+                UNAVAILABLE_MISTRUSTED if passage.mistrusts else UNAVAILABLE_DENIED,
+                passage.status, passage.refusal,
+            )
             return True
         if passage.instead is not None and exchange.refused(passage.instead):
             return True

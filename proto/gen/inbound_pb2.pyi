@@ -14,12 +14,14 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class PortSpec(_message.Message):
-    __slots__ = ("workload", "port")
+    __slots__ = ("workload", "port", "jwt")
     WORKLOAD_FIELD_NUMBER: _ClassVar[int]
     PORT_FIELD_NUMBER: _ClassVar[int]
+    JWT_FIELD_NUMBER: _ClassVar[int]
     workload: str
     port: int
-    def __init__(self, workload: _Optional[str] = ..., port: _Optional[int] = ...) -> None: ...
+    jwt: bool
+    def __init__(self, workload: _Optional[str] = ..., port: _Optional[int] = ..., jwt: _Optional[bool] = ...) -> None: ...
 
 class Server(_message.Message):
     __slots__ = ("protocol", "server_ips", "authorizations", "labels", "concurrency_limit")
@@ -136,10 +138,55 @@ class Network(_message.Message):
     def __init__(self, net: _Optional[_Union[_net_pb2.IPNetwork, _Mapping]] = ..., **kwargs) -> None: ...
 
 class Authn(_message.Message):
-    __slots__ = ("unauthenticated", "meshTLS")
+    __slots__ = ("unauthenticated", "meshTLS", "jwt")
     class PermitUnauthenticated(_message.Message):
         __slots__ = ()
         def __init__(self) -> None: ...
+    class PermitJwt(_message.Message):
+        __slots__ = ("metadata", "issuer", "audiences", "header", "forward", "jwks", "file", "url", "refresh", "algorithms", "leeway", "claims", "headers", "mesh_tls")
+        class Claim(_message.Message):
+            __slots__ = ("name", "values")
+            NAME_FIELD_NUMBER: _ClassVar[int]
+            VALUES_FIELD_NUMBER: _ClassVar[int]
+            name: str
+            values: _containers.RepeatedScalarFieldContainer[str]
+            def __init__(self, name: _Optional[str] = ..., values: _Optional[_Iterable[str]] = ...) -> None: ...
+        class ClaimHeader(_message.Message):
+            __slots__ = ("claim", "header")
+            CLAIM_FIELD_NUMBER: _ClassVar[int]
+            HEADER_FIELD_NUMBER: _ClassVar[int]
+            claim: str
+            header: str
+            def __init__(self, claim: _Optional[str] = ..., header: _Optional[str] = ...) -> None: ...
+        METADATA_FIELD_NUMBER: _ClassVar[int]
+        ISSUER_FIELD_NUMBER: _ClassVar[int]
+        AUDIENCES_FIELD_NUMBER: _ClassVar[int]
+        HEADER_FIELD_NUMBER: _ClassVar[int]
+        FORWARD_FIELD_NUMBER: _ClassVar[int]
+        JWKS_FIELD_NUMBER: _ClassVar[int]
+        FILE_FIELD_NUMBER: _ClassVar[int]
+        URL_FIELD_NUMBER: _ClassVar[int]
+        REFRESH_FIELD_NUMBER: _ClassVar[int]
+        ALGORITHMS_FIELD_NUMBER: _ClassVar[int]
+        LEEWAY_FIELD_NUMBER: _ClassVar[int]
+        CLAIMS_FIELD_NUMBER: _ClassVar[int]
+        HEADERS_FIELD_NUMBER: _ClassVar[int]
+        MESH_TLS_FIELD_NUMBER: _ClassVar[int]
+        metadata: _meta_pb2.Metadata
+        issuer: str
+        audiences: _containers.RepeatedScalarFieldContainer[str]
+        header: str
+        forward: bool
+        jwks: str
+        file: str
+        url: str
+        refresh: _duration_pb2.Duration
+        algorithms: _containers.RepeatedScalarFieldContainer[str]
+        leeway: _duration_pb2.Duration
+        claims: _containers.RepeatedCompositeFieldContainer[Authn.PermitJwt.Claim]
+        headers: _containers.RepeatedCompositeFieldContainer[Authn.PermitJwt.ClaimHeader]
+        mesh_tls: Authn.PermitMeshTLS
+        def __init__(self, metadata: _Optional[_Union[_meta_pb2.Metadata, _Mapping]] = ..., issuer: _Optional[str] = ..., audiences: _Optional[_Iterable[str]] = ..., header: _Optional[str] = ..., forward: _Optional[bool] = ..., jwks: _Optional[str] = ..., file: _Optional[str] = ..., url: _Optional[str] = ..., refresh: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., algorithms: _Optional[_Iterable[str]] = ..., leeway: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., claims: _Optional[_Iterable[_Union[Authn.PermitJwt.Claim, _Mapping]]] = ..., headers: _Optional[_Iterable[_Union[Authn.PermitJwt.ClaimHeader, _Mapping]]] = ..., mesh_tls: _Optional[_Union[Authn.PermitMeshTLS, _Mapping]] = ...) -> None: ...
     class PermitMeshTLS(_message.Message):
         __slots__ = ("unauthenticated", "identities")
         class PermitClientIdentities(_message.Message):
@@ -156,9 +203,11 @@ class Authn(_message.Message):
         def __init__(self, unauthenticated: _Optional[_Union[Authn.PermitUnauthenticated, _Mapping]] = ..., identities: _Optional[_Union[Authn.PermitMeshTLS.PermitClientIdentities, _Mapping]] = ...) -> None: ...
     UNAUTHENTICATED_FIELD_NUMBER: _ClassVar[int]
     MESHTLS_FIELD_NUMBER: _ClassVar[int]
+    JWT_FIELD_NUMBER: _ClassVar[int]
     unauthenticated: Authn.PermitUnauthenticated
     meshTLS: Authn.PermitMeshTLS
-    def __init__(self, unauthenticated: _Optional[_Union[Authn.PermitUnauthenticated, _Mapping]] = ..., meshTLS: _Optional[_Union[Authn.PermitMeshTLS, _Mapping]] = ...) -> None: ...
+    jwt: Authn.PermitJwt
+    def __init__(self, unauthenticated: _Optional[_Union[Authn.PermitUnauthenticated, _Mapping]] = ..., meshTLS: _Optional[_Union[Authn.PermitMeshTLS, _Mapping]] = ..., jwt: _Optional[_Union[Authn.PermitJwt, _Mapping]] = ...) -> None: ...
 
 class Identity(_message.Message):
     __slots__ = ("name",)

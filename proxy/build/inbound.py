@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import TYPE_CHECKING
+
+from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.proxy.build.parts import Parts
 from linkerd2_py.proxy.build.server import Authorize, bind, build_server, build_table
 from linkerd2_py.proxy.config.table import INBOUND_LISTEN_ADDR, INBOUND_STATIC_PORTS
@@ -12,6 +16,9 @@ from linkerd2_py.proxy.policy.api import PolicyApi
 from linkerd2_py.proxy.policy.changes import PolicyChanges
 from linkerd2_py.proxy.policy.inbound import InboundPolicies
 from linkerd2_py.proxy.policy.ports import PortPolicies
+
+if TYPE_CHECKING:
+    from linkerd2_py.proxy.policy.tokens.book import TokenBook
 
 
 def build_inbound(parts: Parts, api: PolicyApi | None, *, lookups: Lookups) -> InboundPolicies:
@@ -40,7 +47,9 @@ def build_inbound(parts: Parts, api: PolicyApi | None, *, lookups: Lookups) -> I
         ports.of,
         registry=parts.registry,
         judges_localhost=config.inbound_policy.judges_localhost,
+        make_book=partial(_token_book, parts),
     )
+    parts.closers.append(policies.close)
     authorize = _authorize(policies, targets)
     server = build_server(parts, table, side=side, target=None, authorize=authorize)
     changes.servers.append(server)
@@ -60,6 +69,13 @@ def build_inbound(parts: Parts, api: PolicyApi | None, *, lookups: Lookups) -> I
         parts.listening.inbound_static.append((bound, str(port.workload)))
     ports.begin_always(sorted({*config.inbound_ports, *parts.listening.admin_ports}))
     return policies
+
+
+def _token_book(parts: Parts) -> TokenBook:
+    """Most proxies never load what it takes."""
+    from linkerd2_py.proxy.policy.tokens.book import TokenBook  # noqa: PLC0415
+
+    return TokenBook(parts.engine, registry=parts.registry, clock=SystemClock())
 
 
 def _authorize(policies: InboundPolicies, targets: InboundTargets) -> Authorize:

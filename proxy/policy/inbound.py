@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from linkerd2_py._ext.exchange.passage import Passage
 from linkerd2_py._ext.io.address import Address
@@ -19,6 +19,9 @@ from linkerd2_py.proxy.policy.concurrency import ConcurrencyLimits
 from linkerd2_py.proxy.policy.limits import RateLimits
 from linkerd2_py.proxy.policy.server import PROBE, Labels, ServerPolicy, default
 from linkerd2_py.proxy.policy.verdict import NOTHING, Outcome, Refusal, Verdict, judge
+
+if TYPE_CHECKING:
+    from linkerd2_py.proxy.policy.tokens.book import TokenBook
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +46,7 @@ _HELP: Final = {
 
 class InboundPolicies:
     """What the engine asks about each connection to a port of the workload. `policy_of` says what holds for a
-    port now.
+    port now; `make_book` is called when one asks for tokens.
     """
 
     def __init__(
@@ -52,14 +55,22 @@ class InboundPolicies:
         *,
         registry: Registry,
         judges_localhost: bool = False,
+        make_book: Callable[[], TokenBook] | None = None,
     ) -> None:
         self._policy_of = policy_of
+        self._make_book = make_book
+        self._book: TokenBook | None = None
         self._judges_localhost = judges_localhost
         self._registry = registry
         self._limits = RateLimits(registry)
         self._concurrency = ConcurrencyLimits(registry)
         self._permissions: dict[tuple[Verdict, Labels, int], Permission] = {}
         self._open: dict[int, _Open] = {}
+
+    def close(self) -> None:
+        """Ask nobody for keys of tokens any more. Idempotent."""
+        if self._book is not None:
+            self._book.close()
 
     def open(self, port: int, paths: tuple[str, ...]) -> None:
         """Everybody may GET these there, whatever the policy is."""
@@ -86,14 +97,19 @@ class InboundPolicies:
         counted = (("target_port", str(port)), *client.labels, *server)
         limits, concurrent = verdict.rate_limit, verdict.concurrency_limit
         otherwise = verdict.order.otherwise
+        reserved = verdict.reserved
 
         def passage(number: int) -> Passage:
             route, filters = verdict.order.cases[number]
-            return self._passage(verdict.outcomes[route], counted, server, filters)
+            return self._examined(verdict.outcomes[route], counted, server, filters, reserved)
 
         return Permission(
-            otherwise=self._passage(
-                verdict.otherwise, counted, server, otherwise.filters if otherwise else NO_FILTERS
+            otherwise=self._examined(
+                verdict.otherwise,
+                counted,
+                server,
+                otherwise.filters if otherwise else NO_FILTERS,
+                reserved,
             ),
             rules=verdict.order.rules,
             routes=verdict.order.numbers,
@@ -111,6 +127,49 @@ class InboundPolicies:
             on_terminated=lambda: self._counter("inbound_tcp_authz_terminate_total", counted).inc(),
         )
 
+    def _examined(
+        self,
+        outcome: Outcome,
+        counted: Labels,
+        server: Labels,
+        filters: Filters,
+        reserved: tuple[str, ...],
+    ) -> Passage:
+        """Where a policy asks for tokens, each request is looked at: for one, and for what only a sound one
+        may say to the workload.
+        """
+        if not outcome.tokens and (outcome.refusal is not None or not reserved):
+            return self._passage(outcome, counted, server, filters)
+        book = self._tokens()
+        without = outcome._replace(tokens=())
+        if not outcome.tokens:
+            passage = self._passage(without, counted, server, filters)
+            return Passage(examiner=book.cleaned(passage, reserved=reserved))
+
+        def refuse(refusal: Refusal) -> Passage:
+            return self._passage(without._replace(refusal=refusal), counted, server, filters)
+
+        candidates = [
+            book.candidate(
+                one.token,
+                self._passage(
+                    without._replace(authorization=one.reference), counted, server, filters
+                ),
+                labels=counted,
+            )
+            for one in outcome.tokens
+            if one.token
+        ]
+        examiner = book.examiner(candidates, reserved=reserved, refuse=refuse, labels=counted)
+        return Passage(examiner=examiner)
+
+    def _tokens(self) -> TokenBook:
+        if self._book is None:
+            if self._make_book is None:
+                raise ValueError("nobody here can look at tokens")
+            self._book = self._make_book()
+        return self._book
+
     def _passage(
         self, outcome: Outcome, counted: Labels, server: Labels, filters: Filters = NO_FILTERS
     ) -> Passage:
@@ -125,6 +184,7 @@ class InboundPolicies:
         return Passage(
             refusal=refusal.text if refusal else None,
             status=refusal.status if refusal else 0,
+            mistrusts=refusal is not None and refusal.mistrusts,
             instead=None if refusal else filters.refusal(),
             edits=None if refusal else filters.request_edits(),
             limited=outcome.route != PROBE,

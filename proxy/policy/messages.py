@@ -31,6 +31,7 @@ from linkerd2_py.proxy.policy.server import (
     default,
     reference_of,
 )
+from linkerd2_py.proxy.policy.token_messages import token_kind
 
 _MAPPED_BITS: Final = 96
 _MOST_SEATS: Final = (1 << 31) - 1
@@ -144,12 +145,15 @@ def _authorization(message: inbound.Authz) -> Authorization:
         raise ValueError("an authorization without networks")
     networks = tuple(map(_client_network, message.networks))
     named = message.HasField("metadata")
+    permit = message.authentication.WhichOneof("permit")
+    token = token_kind(message.authentication.jwt) if permit == "jwt" else None
     tls, identities = _authentication(message.authentication)
     return Authorization(
         reference(message.metadata) if named else reference_of(message.labels),
         networks=EVERYWHERE if set(EVERYWHERE) <= set(networks) else networks,
         tls=tls,
         identities=identities,
+        token=token,
     )
 
 
@@ -157,12 +161,15 @@ def _authentication(message: inbound.Authn) -> tuple[bool, Identities | None]:
     permit = message.WhichOneof("permit")
     if permit == "unauthenticated":
         return False, None
-    clients = message.meshTLS.WhichOneof("clients") if permit else None
+    if permit == "jwt" and not message.jwt.HasField("mesh_tls"):
+        return False, None
+    mesh_tls = message.jwt.mesh_tls if permit == "jwt" else message.meshTLS
+    clients = mesh_tls.WhichOneof("clients") if permit else None
     if clients is None:
         raise ValueError("an authorization without an authentication")
     if clients == "unauthenticated":
         return True, None
-    named = message.meshTLS.identities
+    named = mesh_tls.identities
     names = frozenset(one.name for one in named.identities)
     endings = tuple("".join(f".{part}" for part in one.parts) for one in named.suffixes)
     return True, ANYBODY if "" in endings else Identities(names, endings)

@@ -35,23 +35,28 @@ INVALID_POLICY: Final = "invalid inbound policy"
 
 
 class Refusal(NamedTuple):
-    """Why a client is not let in, and the status that says so."""
+    """Why a client is not let in, and the status that says so; `mistrusts`: its token is no good."""
 
     text: str
     status: int = 403
+    mistrusts: bool = False
 
 
 class Outcome(NamedTuple):
-    """Of the requests of one route: what lets them in, or why they are refused."""
+    """Of the requests of one route: what lets them in, or why they are refused; or what does so where they
+    have one of its `tokens`.
+    """
 
     route: Reference
     authorization: Reference | None
     refusal: Refusal | None = None
+    tokens: tuple[Authorization, ...] = ()
 
 
 class Verdict(NamedTuple):
     """About one client on one port: what becomes of the requests of each route, in the order of the policy's,
-    and of those that are of none. `opaque`: what is no HTTP is let in.
+    and of those that are of none. `opaque`: what is no HTTP is let in. `reserved`: fields by which the
+    workload is told what tokens say.
     """
 
     server: Reference
@@ -61,6 +66,7 @@ class Verdict(NamedTuple):
     opaque: bool
     rate_limit: RateLimit | None
     concurrency_limit: ConcurrencyLimit | None
+    reserved: tuple[str, ...] = ()
 
     @property
     def otherwise(self) -> Outcome:
@@ -70,9 +76,9 @@ class Verdict(NamedTuple):
 
     @property
     def differs(self) -> bool:
-        """Whether some requests are refused and others are not."""
-        found = [one.refusal is None for one in (*self.outcomes, self.otherwise)]
-        return any(found) and not all(found)
+        """Whether some requests are refused, or need a token, where others are not or need another."""
+        found = {(one.refusal is None, one.tokens) for one in (*self.outcomes, self.otherwise)}
+        return len(found) > 1
 
 
 def judge(
@@ -94,6 +100,9 @@ def judge(
         if policy.invalid:
             return Outcome(route.reference, None, Refusal(INVALID_POLICY, 500))
         either = (*policy.authorizations, *route.authorizations)
+        tokens = tuple(one for one in either if one.token and _lack(one, client, host) is None)
+        if tokens:
+            return Outcome(route.reference, None, tokens=tokens)
         return Outcome(route.reference, None, Refusal(_reason(either, client, host)))
 
     return Verdict(
@@ -104,14 +113,22 @@ def judge(
         opaque=found is not None,
         rate_limit=policy.rate_limit,
         concurrency_limit=policy.concurrency_limit,
+        reserved=_reserved(policy),
     )
+
+
+def _reserved(policy: ServerPolicy) -> tuple[str, ...]:
+    found = (*policy.authorizations, *(one for of in policy.routes for one in of.authorizations))
+    names = (field for one in found if one.token for _, field in one.token.told)
+    return tuple(dict.fromkeys(names))
 
 
 def _authorized(
     authorizations: tuple[Authorization, ...], client: Client, host: str
 ) -> Reference | None:
-    """The first that lets the client in."""
-    return next((one.reference for one in authorizations if _lack(one, client, host) is None), None)
+    """The first that lets the client in, whatever its requests are."""
+    found = (one for one in authorizations if one.token is None)
+    return next((one.reference for one in found if _lack(one, client, host) is None), None)
 
 
 def _lack(one: Authorization, client: Client, host: str) -> str | None:
