@@ -170,6 +170,12 @@ DESTINATION: Final = Manifest(
                             *("CREATE", "UPDATE"),
                         ),
                         asked(
+                            "policy.linkerd2-py.io",
+                            ("*",),
+                            ("jwtauthentications",),
+                            *("CREATE", "UPDATE"),
+                        ),
+                        asked(
                             "linkerd.io",
                             ("v1alpha1", "v1alpha2"),
                             ("serviceprofiles",),

@@ -12,9 +12,12 @@ from linkerd2_py.controlplane.mesh.networks import Network
 from linkerd2_py.controlplane.mesh.objects import Key, Labels, MeshObject, no_labels
 from linkerd2_py.controlplane.mesh.selector import Selector
 from linkerd2_py.controlplane.mesh.status import Condition
+from linkerd2_py.controlplane.mesh.tokens import JWTAuthentication
 
 TargetKind = Literal["Server", "Namespace", "HTTPRoute", "GRPCRoute"]
-AuthenticationKind = Literal["MeshTLSAuthentication", "NetworkAuthentication", "ServiceAccount"]
+AuthenticationKind = Literal[
+    "MeshTLSAuthentication", "NetworkAuthentication", "ServiceAccount", "JWTAuthentication"
+]
 
 
 class Target(NamedTuple):
@@ -49,12 +52,14 @@ class Identities:
 @dataclass(frozen=True, slots=True)
 class Clients:
     """Clients in any of `networks` (none: in the cluster's) that prove to be one of `identities`, or need not
-    prove anything (None), except by mutual TLS, where `tls` asks for that.
+    prove anything (None), except by mutual TLS, where `tls` asks for that. `tokens`: each of their requests
+    has one, known by the name of its JWTAuthentication.
     """
 
     networks: tuple[Network, ...] = ()
     identities: Identities | None = None
     tls: bool = False
+    tokens: JWTAuthentication | None = None
 
 
 class ConcurrencyOverride(NamedTuple):

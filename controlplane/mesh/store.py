@@ -43,6 +43,7 @@ from linkerd2_py.controlplane.mesh.routes import (
 from linkerd2_py.controlplane.mesh.service_profiles import ServiceProfile
 from linkerd2_py.controlplane.mesh.slices import WorkloadSlice
 from linkerd2_py.controlplane.mesh.table import Table
+from linkerd2_py.controlplane.mesh.tokens import JWTAuthentication
 
 T = TypeVar("T", bound=MeshObject)
 Kind = type[MeshObject]
@@ -67,6 +68,8 @@ class Mesh:
         self.meshtls_authentications = self._table(MeshTLSAuthentication)
         self.network_authentications: Table[Key, NetworkAuthentication]
         self.network_authentications = self._table(NetworkAuthentication)
+        self.jwt_authentications: Table[Key, JWTAuthentication]
+        self.jwt_authentications = self._table(JWTAuthentication)
         self.rate_limit_policies: Table[Key, HTTPLocalRateLimitPolicy]
         self.rate_limit_policies = self._table(HTTPLocalRateLimitPolicy)
         self.http_routes: Table[RouteKey, HTTPRoute] = self._table(HTTPRoute)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from linkerd2_py.controlplane.mesh.routes import GATEWAY, POLICY
+from linkerd2_py.controlplane.mesh.tokens import TOKENS_GROUP
 from linkerd2_py.controlplane.policy.admission.fields import (
     Asked,
     Field,
@@ -21,6 +22,7 @@ _SERVER: Final = (POLICY, "server")
 _ACCOUNT: Final = ("core", "serviceaccount")
 _NAMESPACE: Final = ("core", "namespace")
 _NETWORK: Final = (POLICY, "networkauthentication")
+_TOKEN: Final = (TOKENS_GROUP, "jwtauthentication")
 _PROOFS: Final = frozenset({(POLICY, "meshtlsauthentication"), _ACCOUNT})
 _TARGETS: Final = frozenset(
     {
@@ -70,17 +72,20 @@ def check_authorization_policy(asked: Asked) -> None:
         target.refuse(f"nobody authorizes calls to a {spelled(target)}")
     if kind_of(target) == _NAMESPACE and target["name"].text() != asked.namespace:
         target["name"].refuse(f"another namespace ({target['name'].text()}) cannot be meant")
-    proofs, networks = 0, 0
+    proofs, networks, tokens = 0, 0, 0
     for ref in asked.spec["requiredAuthenticationRefs"]:
         kind = kind_of(ref)
         proofs += kind in _PROOFS
         networks += kind == _NETWORK
-        if kind not in _PROOFS and kind != _NETWORK:
+        tokens += kind == _TOKEN
+        if kind not in {*_PROOFS, _NETWORK, _TOKEN}:
             ref.refuse(f"{spelled(ref)} is no authentication")
         if proofs > 1:
             ref.refuse("a second MeshTLSAuthentication or ServiceAccount: nobody is both")
         if networks > 1:
             ref.refuse("a second NetworkAuthentication")
+        if tokens > 1:
+            ref.refuse("a second JWTAuthentication: a request has one token")
 
 
 def check_meshtls_authentication(asked: Asked) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from linkerd2_py.controlplane.mesh.routes import GATEWAY, POLICY
-from linkerd2_py.controlplane.policy.admission import authorizations, profiles, routes
+from linkerd2_py.controlplane.mesh.tokens import TOKENS_GROUP
+from linkerd2_py.controlplane.policy.admission import authorizations, profiles, routes, tokens
 from linkerd2_py.controlplane.policy.admission.fields import Asked, Field, RefusedError, ShapeError
 
 Json = dict[str, Any]
@@ -76,6 +77,7 @@ _CHECKS: Final[dict[tuple[str, str], Callable[[Asked], None]]] = {
     (POLICY, "authorizationpolicy"): authorizations.check_authorization_policy,
     (POLICY, "meshtlsauthentication"): authorizations.check_meshtls_authentication,
     (POLICY, "networkauthentication"): authorizations.check_network_authentication,
+    (TOKENS_GROUP, "jwtauthentication"): tokens.check_jwt_authentication,
     (POLICY, "egressnetwork"): authorizations.check_egress_network,
     (POLICY, "httplocalratelimitpolicy"): authorizations.check_rate_limit_policy,
     (POLICY, "httproute"): routes.check_linkerd_http_route,

@@ -15,6 +15,7 @@ from linkerd2_py.controlplane.mesh.policy import (
 )
 from linkerd2_py.controlplane.mesh.routes import GRPCRoute, HTTPRoute
 from linkerd2_py.controlplane.mesh.store import Kind, Mesh
+from linkerd2_py.controlplane.mesh.tokens import JWTAuthentication
 from linkerd2_py.controlplane.policy.inbound.policy import port_policy
 from linkerd2_py.controlplane.policy.inbound.questions import PortQuestion
 from linkerd2_py.controlplane.policy.refusals import RefusedError
@@ -30,6 +31,7 @@ ANSWERED_FROM: Final[tuple[Kind, ...]] = (
     AuthorizationPolicy,
     MeshTLSAuthentication,
     NetworkAuthentication,
+    JWTAuthentication,
     HTTPRoute,
     GRPCRoute,
     HTTPLocalRateLimitPolicy,

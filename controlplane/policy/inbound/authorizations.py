@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from linkerd2_py.controlplane.mesh.networks import Network
 from linkerd2_py.controlplane.mesh.objects import Key
@@ -15,8 +15,11 @@ from linkerd2_py.controlplane.mesh.policy import (
     Server,
     Target,
 )
+from linkerd2_py.controlplane.mesh.tokens import JWTAuthentication
 from linkerd2_py.controlplane.policy.inbound.defaults import DEFAULT_POLICIES, EVERYWHERE
 from linkerd2_py.controlplane.policy.inbound.reading import Reading
+
+_PROOFS: Final = ("MeshTLSAuthentication", "ServiceAccount")
 
 
 class Authorization(NamedTuple):
@@ -64,17 +67,26 @@ def _clients(policy: AuthorizationPolicy, *, reading: Reading) -> Clients | None
     if policy.requires is None:
         return None
     networks = [one for one in policy.requires if one.kind == "NetworkAuthentication"]
-    proofs = [one for one in policy.requires if one.kind != "NetworkAuthentication"]
-    if len(networks) > 1 or len(proofs) > 1:
+    tokens = [one for one in policy.requires if one.kind == "JWTAuthentication"]
+    proofs = [one for one in policy.requires if one.kind in _PROOFS]
+    if len(networks) > 1 or len(proofs) > 1 or len(tokens) > 1:
         return None
     places = [_networks(one, reading=reading) for one in networks]
     identities = [_identities(one, reading=reading) for one in proofs]
-    if () in places or None in identities:
+    shown = [_tokens(one, reading=reading) for one in tokens]
+    if () in places or None in identities or None in shown:
         return None
     return Clients(
         networks=places[0] if places else EVERYWHERE,
         identities=identities[0] if identities else None,
+        tokens=shown[0] if shown else None,
     )
+
+
+def _tokens(one: Authentication, *, reading: Reading) -> JWTAuthentication | None:
+    """None for proxies that do not check tokens, too: nobody is let in there by what they would leave out."""
+    found = reading.jwt_authentication(Key(one.namespace, one.name))
+    return found if found and found.tokens and reading.tokens else None
 
 
 def _networks(one: Authentication, *, reading: Reading) -> tuple[Network, ...]:

@@ -14,6 +14,7 @@ from linkerd2_py.controlplane.mesh.policy import (
 )
 from linkerd2_py.controlplane.mesh.routes import POLICY
 from linkerd2_py.controlplane.policy.inbound.authorizations import Authorization
+from linkerd2_py.controlplane.policy.inbound.token_messages import permit_jwt
 from linkerd2_py.controlplane.policy.settings import Settings
 from linkerd2_py.proto.gen import inbound_pb2 as inbound
 from linkerd2_py.proto.gen import meta_pb2 as meta
@@ -119,14 +120,19 @@ def _network(cidr: Cidr) -> net.IPNetwork:
 
 
 def _authentication(clients: Clients, *, settings: Settings) -> inbound.Authn:
+    mesh_tls = _mesh_tls(clients, settings=settings)
+    if clients.tokens is not None:
+        return inbound.Authn(jwt=permit_jwt(clients.tokens, mesh_tls=mesh_tls))
+    if mesh_tls is not None:
+        return inbound.Authn(meshTLS=mesh_tls)
+    return inbound.Authn(unauthenticated=_ANYBODY)
+
+
+def _mesh_tls(clients: Clients, *, settings: Settings) -> inbound.Authn.PermitMeshTLS | None:
     mesh_tls = inbound.Authn.PermitMeshTLS
     if clients.identities is not None:
-        return inbound.Authn(
-            meshTLS=mesh_tls(identities=_identities(clients.identities, settings=settings))
-        )
-    if clients.tls:
-        return inbound.Authn(meshTLS=mesh_tls(unauthenticated=_ANYBODY))
-    return inbound.Authn(unauthenticated=_ANYBODY)
+        return mesh_tls(identities=_identities(clients.identities, settings=settings))
+    return mesh_tls(unauthenticated=_ANYBODY) if clients.tls else None
 
 
 def _identities(

@@ -15,13 +15,14 @@ _HIGHEST_PORT = 65535
 
 
 class PortQuestion(NamedTuple):
-    """Who may call a port of `workload`, by its number there."""
+    """Who may call a port of `workload`, by its number there. `tokens`: its proxy checks them."""
 
     workload: AskingWorkload
     port: int
+    tokens: bool = False
 
 
-def port_question(workload: str, port: int) -> PortQuestion:
+def port_question(workload: str, port: int, *, tokens: bool = False) -> PortQuestion:
     """What `GetPort` and `WatchPort` are asked. Raises `RefusedError`."""
     try:
         asking = parse_workload(workload)
@@ -29,4 +30,4 @@ def port_question(workload: str, port: int) -> PortQuestion:
         raise RefusedError("invalid", str(error)) from error
     if not 0 < port <= _HIGHEST_PORT:
         raise RefusedError("invalid", f"Invalid port: {port}")
-    return PortQuestion(asking, port)
+    return PortQuestion(asking, port, tokens)

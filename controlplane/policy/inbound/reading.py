@@ -15,6 +15,7 @@ from linkerd2_py.controlplane.mesh.policy import (
 )
 from linkerd2_py.controlplane.mesh.routes import POLICY, GRPCRoute, HTTPRoute, Object, Route
 from linkerd2_py.controlplane.mesh.store import Mesh
+from linkerd2_py.controlplane.mesh.tokens import JWTAuthentication
 from linkerd2_py.controlplane.policy.attachment import ACCEPTED, attachment
 from linkerd2_py.controlplane.policy.cluster import Cluster
 from linkerd2_py.controlplane.policy.inbound import topics
@@ -23,9 +24,10 @@ from linkerd2_py.controlplane.streams.topics import Topic
 
 
 class Reading:
-    """One reading of the mesh as it is now."""
+    """One reading of the mesh as it is now. `tokens`: for whom what needs a token is something, too."""
 
-    def __init__(self, mesh: Mesh, *, cluster: Cluster) -> None:
+    def __init__(self, mesh: Mesh, *, cluster: Cluster, tokens: bool = True) -> None:
+        self.tokens = tokens
         self._mesh = mesh
         self._cluster = cluster
         self._topics: set[Topic] = set()
@@ -76,6 +78,11 @@ class Reading:
         """The one of this name."""
         self._topics.add(topics.network_topic(key))
         return self._mesh.network_authentications.get(key)
+
+    def jwt_authentication(self, key: Key) -> JWTAuthentication | None:
+        """The one of this name."""
+        self._topics.add(topics.jwt_topic(key))
+        return self._mesh.jwt_authentications.get(key)
 
     def http_routes(self, server: Key) -> list[HTTPRoute]:
         """The HTTPRoutes of its own namespace that a Server has."""

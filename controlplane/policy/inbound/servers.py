@@ -15,7 +15,7 @@ def server_of(
     """The oldest of those that select the workload and this port of it, by its number or by a name that the
     workload has for it; of two of one age the first by name.
     """
-    asking, port = question
+    asking, port = question.workload, question.port
     known_as: tuple[int | str, ...] = (port, *said.names_of(port))
     found = [
         server

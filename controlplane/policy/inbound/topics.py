@@ -17,6 +17,7 @@ from linkerd2_py.controlplane.mesh.policy import (
     Target,
 )
 from linkerd2_py.controlplane.mesh.routes import GRPCRoute, HTTPRoute
+from linkerd2_py.controlplane.mesh.tokens import JWTAuthentication
 from linkerd2_py.controlplane.policy.workload import AskingWorkload
 from linkerd2_py.controlplane.streams.topics import Topic
 
@@ -57,6 +58,11 @@ def meshtls_topic(authentication: Key) -> Topic:
 def network_topic(authentication: Key) -> Topic:
     """A NetworkAuthentication, there or not."""
     return Topic("network-authentication", authentication)
+
+
+def jwt_topic(authentication: Key) -> Topic:
+    """A JWTAuthentication, there or not."""
+    return Topic("jwt-authentication", authentication)
 
 
 def routes_topic(server: Key) -> Topic:
@@ -120,6 +126,10 @@ def _of_network(one: NetworkAuthentication) -> Iterator[Topic]:
     yield network_topic(one.key)
 
 
+def _of_jwt(one: JWTAuthentication) -> Iterator[Topic]:
+    yield jwt_topic(one.key)
+
+
 def _of_route(route: HTTPRoute | GRPCRoute) -> Iterator[Topic]:
     for parent in route.attached_to:
         if parent.kind == "Server":
@@ -139,6 +149,7 @@ _TOPICS: Final[dict[type[MeshObject], Callable[..., Iterator[Topic]]]] = {
     AuthorizationPolicy: _of_authorization_policy,
     MeshTLSAuthentication: _of_meshtls,
     NetworkAuthentication: _of_network,
+    JWTAuthentication: _of_jwt,
     HTTPRoute: _of_route,
     GRPCRoute: _of_route,
     HTTPLocalRateLimitPolicy: _of_rate_limit,

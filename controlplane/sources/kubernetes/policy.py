@@ -30,6 +30,7 @@ from linkerd2_py.controlplane.mesh.policy import (
 )
 from linkerd2_py.controlplane.mesh.routes import CORE, GATEWAY, POLICY
 from linkerd2_py.controlplane.mesh.selector import Requirement, Selector
+from linkerd2_py.controlplane.mesh.tokens import TOKENS_GROUP
 from linkerd2_py.controlplane.policy.concurrency import AnnotationError, concurrency_limit
 from linkerd2_py.controlplane.sources.kubernetes.fields import (
     items,
@@ -56,6 +57,7 @@ _AUTHENTICATIONS: Final[dict[tuple[str, str], AuthenticationKind]] = {
     (POLICY, "meshtlsauthentication"): "MeshTLSAuthentication",
     (POLICY, "networkauthentication"): "NetworkAuthentication",
     (CORE, "serviceaccount"): "ServiceAccount",
+    (TOKENS_GROUP, "jwtauthentication"): "JWTAuthentication",
 }
 _ACCOUNT: Final = (CORE, "serviceaccount")
 _NAMESPACE: Final = (CORE, "namespace")

@@ -38,6 +38,7 @@ from linkerd2_py.controlplane.mesh.routes import (
 from linkerd2_py.controlplane.mesh.service_profiles import ServiceProfile
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.mesh.table import Table
+from linkerd2_py.controlplane.mesh.tokens import TOKENS_GROUP, JWTAuthentication
 from linkerd2_py.controlplane.sources.kubernetes.api_server import ApiServer
 from linkerd2_py.controlplane.sources.kubernetes.assembly import Assembly, TableSink
 from linkerd2_py.controlplane.sources.kubernetes.direct import DirectKind
@@ -65,6 +66,7 @@ from linkerd2_py.controlplane.sources.kubernetes.routes import (
 )
 from linkerd2_py.controlplane.sources.kubernetes.service_profiles import read_service_profile
 from linkerd2_py.controlplane.sources.kubernetes.services import read_service, read_slice
+from linkerd2_py.controlplane.sources.kubernetes.tokens import read_jwt_authentication
 from linkerd2_py.controlplane.sources.kubernetes.workloads import read_workload
 
 _ZONE: Final = "topology.kubernetes.io/zone"
@@ -104,6 +106,11 @@ DIRECT: Final[Mapping[type[MeshObject], Mapping[Resource, Callable[[Json], MeshO
     NetworkAuthentication: {
         Resource("networkauthentications", POLICY, "v1alpha1", optional=True): (
             read_network_authentication
+        )
+    },
+    JWTAuthentication: {
+        Resource("jwtauthentications", TOKENS_GROUP, "v1alpha1", optional=True): (
+            read_jwt_authentication
         )
     },
     HTTPLocalRateLimitPolicy: {

@@ -26,6 +26,7 @@ from linkerd2_py.controlplane.mesh.policy import (
 from linkerd2_py.controlplane.mesh.routes import GATEWAY, POLICY, HTTPRoute, HTTPRule
 from linkerd2_py.controlplane.mesh.selector import Selector
 from linkerd2_py.controlplane.mesh.status import Parent
+from linkerd2_py.controlplane.mesh.tokens import JWTAuthentication
 from linkerd2_py.controlplane.policy.admission.notations import cidr_of, identity_problem
 from linkerd2_py.controlplane.policy.concurrency import MOST
 from linkerd2_py.controlplane.sources.local import filter_rules, notations
@@ -38,11 +39,12 @@ from linkerd2_py.controlplane.sources.local.mesh_spec import (
     port_name,
 )
 from linkerd2_py.controlplane.sources.local.names import NameRules, is_label
+from linkerd2_py.controlplane.sources.local.token_rules import TokenRules
 from linkerd2_py.controlplane.sources.local.yaml_nodes import NodeReader, Spot
 
-_POLICY: Final = ("allow", "audit", "rate", "concurrency", "routes")
+_POLICY: Final = ("allow", "jwt", "audit", "rate", "concurrency", "routes")
 _ROUTE: Final = ("name", "match", "allow", *filter_rules.OF_ARRIVALS)
-_CLIENT: Final = ("who", "from", "except")
+_CLIENT: Final = ("who", "from", "except", "jwt")
 _RATE: Final = ("total", "each", "of")
 EVERYBODY: Final = "everybody"
 MESHED: Final = "meshed"
@@ -57,14 +59,16 @@ DEFAULT_ACCESS: Final = "all-unauthenticated"
 
 
 class _Client(NamedTuple):
-    """One entry of `allow`: whoever proves to be one of `who`, from one of `networks`; what is None is not
-    asked for. `account` is the only one of `who`, where it is an account. `name` is for objects.
+    """One entry of `allow`: whoever proves to be one of `who`, from one of `networks`, with such a token; what
+    is None is not asked for. `account` is the only one of `who`, where it is an account. `name` is for
+    objects.
     """
 
     name: str
     who: Identities | None = None
     networks: tuple[Network, ...] | None = None
     account: Key | None = None
+    token: JWTAuthentication | None = None
 
 
 class _Allowed(NamedTuple):
@@ -92,6 +96,9 @@ class PolicyRules:
         self._names = names
         self._match = MatchRules(reader)
         self._filters = FilterRules(reader)
+        self._token_rules = TokenRules(reader, namespace=namespace, names=names)
+        self._tokens: dict[str, JWTAuthentication] = {}
+        self._asked_for: set[str] = set()
         self._guarded: dict[tuple[str, object], str] = {}
 
     def objects(self, service: ServiceSpec, spot: Spot) -> tuple[MeshObject, ...]:
@@ -103,6 +110,12 @@ class PolicyRules:
             reason = f"needs a proxy, but meshed is false for workload {service.workload}"
             self._reader.refuse(spot, reason=reason)
             return ()
+        self._asked_for = set()
+        self._tokens = (
+            self._token_rules.objects(entries["jwt"], prefix=service.name)
+            if "jwt" in entries
+            else {}
+        )
         allowed = self._allowed(entries["allow"]) if "allow" in entries else None
         audit = self._reader.boolean(entries["audit"]) if "audit" in entries else False
         if audit and allowed and allowed.everybody:
@@ -114,7 +127,7 @@ class PolicyRules:
             self._server(service, port, allowed=allowed, audit=bool(audit), concurrency=concurrency)
             for port in service.ports
         ]
-        found: list[MeshObject] = list(servers)
+        found: list[MeshObject] = [*servers, *self._tokens.values()]
         for port, server in zip(service.ports, servers, strict=True):
             self._guard(service, port, spot=spot)
             found += self._authorized(server.name, Target("Server", server.name), allowed)
@@ -126,10 +139,17 @@ class PolicyRules:
             found += self._rates(entries["rate"], servers=parsed)
         if "routes" in entries:
             found += self._routes(entries["routes"], service=service, servers=parsed)
+        self._refuse_idle_tokens(entries)
         return tuple(found)
 
+    def _refuse_idle_tokens(self, entries: dict[str, Spot]) -> None:
+        """Whoever describes tokens means that somebody needs them."""
+        for name in self._tokens.keys() - self._asked_for:
+            spot = self._reader.peek(entries["jwt"], name) or entries["jwt"]
+            self._reader.refuse(spot, reason="is asked for by no allow: write {jwt: NAME} there")
+
     def _refuse_requests(self, entries: dict[str, Spot]) -> None:
-        for name in ("rate", "concurrency", "routes"):
+        for name in ("rate", "concurrency", "routes", "jwt"):
             if name in entries:
                 reason = "is of requests, and nobody looks for them in opaque bytes"
                 self._reader.refuse(entries[name], reason=reason)
@@ -201,13 +221,18 @@ class PolicyRules:
                 yield _Client(_named(text), who, account=account)
 
     def _both(self, spot: Spot, *, number: int) -> Iterator[_Client]:
-        """Who proves to be somebody, in a network."""
+        """Who proves to be somebody, in a network, or with a token."""
         entries = self._reader.fields(spot, allowed=_CLIENT) or {}
-        if "from" not in entries:
+        token = self._token(entries["jwt"]) if "jwt" in entries else None
+        if "from" not in entries and ("jwt" not in entries or "except" in entries):
             missing = spot.below("from", node=spot.node)
             self._reader.refuse(missing, reason="is missing: networks; who is enough as a text")
             return
         who = self._identities(entries["who"]) if "who" in entries else None
+        if "from" not in entries:
+            if token is not None:
+                yield _Client(f"client-{number}", who, token=token)
+            return
         excluded = self._networks(entries["except"]) if "except" in entries else ()
         cidrs = self._networks(entries["from"])
         for one in excluded:
@@ -217,7 +242,19 @@ class PolicyRules:
         networks = (
             Network(cidr, tuple(one for one in excluded if is_within(one, cidr))) for cidr in cidrs
         )
-        yield _Client(f"client-{number}", who, tuple(networks))
+        if token is not None or "jwt" not in entries:
+            yield _Client(f"client-{number}", who, tuple(networks), token=token)
+
+    def _token(self, spot: Spot) -> JWTAuthentication | None:
+        name = self._reader.text(spot)
+        found = None if name is None else self._tokens.get(name)
+        self._asked_for.update([name] if name else [])
+        if name is not None and found is None:
+            known = ", ".join(self._tokens) or "none: they stand in jwt beside allow"
+            self._reader.refuse(
+                spot, reason=f"no tokens are called {name[:80]!r}; there are: {known}"
+            )
+        return found
 
     def _networks(self, spot: Spot) -> tuple[Cidr, ...]:
         listed = self._reader.items(spot) if self._reader.is_list(spot) else [spot]
@@ -269,6 +306,8 @@ class PolicyRules:
             if client.networks is not None:
                 yield NetworkAuthentication(self._namespace, name, client.networks)
                 required.append(Authentication("NetworkAuthentication", self._namespace, name))
+            if client.token is not None:
+                required.append(Authentication("JWTAuthentication", *client.token.key))
             yield AuthorizationPolicy(self._namespace, name, target, tuple(required))
 
     # how often

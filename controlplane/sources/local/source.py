@@ -30,6 +30,7 @@ from linkerd2_py.controlplane.mesh.policy import (
 from linkerd2_py.controlplane.mesh.routes import GRPCRoute, HTTPRoute, TLSRoute
 from linkerd2_py.controlplane.mesh.service_profiles import ServiceProfile
 from linkerd2_py.controlplane.mesh.store import MeshStore
+from linkerd2_py.controlplane.mesh.tokens import JWTAuthentication
 from linkerd2_py.controlplane.sources.local.mesh_spec import ServiceSpec, app_labels
 from linkerd2_py.controlplane.sources.local.replica import Replica
 
@@ -42,6 +43,7 @@ POLICIES: Final = (
     AuthorizationPolicy,
     MeshTLSAuthentication,
     NetworkAuthentication,
+    JWTAuthentication,
     HTTPLocalRateLimitPolicy,
 )
 """The kinds that say where requests go, and who may make them."""

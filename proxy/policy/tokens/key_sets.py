@@ -109,7 +109,7 @@ class KeySet:
         else:
             self._take(self._read)
 
-    async def _ask(self) -> None:
+    async def _get_keys(self) -> None:
         try:
             text = await fetch(self._source.said)
         except FetchError as error:
