@@ -106,6 +106,7 @@ class KeySet:
         if self._source.kind == "url":
             self._backoff.begin()
             self._task = spawn(self._get_keys(), name=f"jwks {self._source}")
+            self._task.add_done_callback(self._over)
         else:
             self._take(self._read)
 
@@ -116,10 +117,12 @@ class KeySet:
             self._fail(str(error))
         else:
             self._take(lambda: text)
-        finally:
-            self._task = None
-            for one in self.users:
-                one.resume()
+
+    def _over(self, _: asyncio.Task[None]) -> None:
+        """However it ended, and if it never began."""
+        self._task = None
+        for one in self.users:
+            one.resume()
 
     def _read(self) -> bytes:
         return self._source.said.encode() if self._is_fixed else _file(self._source.said)
@@ -155,7 +158,12 @@ class KeySet:
 def _file(path: str) -> bytes:
     """A regular file, and not too much of it."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:  # noqa: PTH123  # it is open already
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise ValueError("it is no regular file")
-        return file.read(LARGEST_SET + 1)
+        found = bytearray()
+        while len(found) <= LARGEST_SET and (part := os.read(descriptor, LARGEST_SET + 1)):
+            found += part
+        return bytes(found)
+    finally:
+        os.close(descriptor)

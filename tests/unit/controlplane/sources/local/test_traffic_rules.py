@@ -143,7 +143,7 @@ WRONG = [
     ("routes: [{breaker: {failures: 0}}]", f"{ROUTE}.breaker.failures: must be a whole number >= 1 and <= 1000000, not '0'"),
     ("preferZone: a", "preferZone: must be true or false, not 'a'"),
     # who
-    ("policy: {}", "policy: must say something: allow, audit, rate, concurrency, routes"),
+    ("policy: {}", "policy: must say something: allow, jwt, audit, rate, concurrency, routes"),
     ("policy: {allow: all}", "policy.allow: must be one of everybody, meshed, nobody, not 'all'"),
     ("policy: {allow: []}", "policy.allow: must not be empty"),
     ("policy: {allow: [wep]}", "policy.allow[0]: nobody here is called 'wep'; there are: bare, robot, web, everybody, meshed; and networks"),
