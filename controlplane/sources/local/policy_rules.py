@@ -59,8 +59,8 @@ DEFAULT_ACCESS: Final = "all-unauthenticated"
 
 
 class _Client(NamedTuple):
-    """One entry of `allow`: whoever proves to be one of `who`, from one of `networks`, with such a token; what
-    is None is not asked for. `account` is the only one of `who`, where it is an account. `name` is for
+    """One entry of `allow`: whoever proves to be one of `who`, from one of `networks`, and shows a token;
+    what is None is not asked for. `account` is the only one of `who`, where it is an account. `name` is for
     objects.
     """
 
