@@ -16,6 +16,8 @@ from linkerd2_py.controlplane.mesh.routes import (
     HTTPRoute,
     HTTPRule,
     Route,
+    Rule,
+    TCPRoute,
 )
 from linkerd2_py.controlplane.mesh.status import Parent
 from linkerd2_py.controlplane.sources.local import filter_rules, limit_rules
@@ -75,6 +77,8 @@ class RouteRules:
         said = [entries[name] for name in ("routes", "split") if name in entries]
         if not said or not self._takes_routes(service, spots=said):
             return ()
+        if all(port.opaque for port in service.ports):
+            return tuple(self._of_bytes(service, entries))
         grpc = self.has_grpc(entries)
         found = list(self._listed(service, entries, grpc=grpc))
         if "split" in entries:
@@ -84,15 +88,30 @@ class RouteRules:
         return tuple(found)
 
     def _takes_routes(self, service: ServiceSpec, *, spots: list[Spot]) -> bool:
-        if service.headless:
-            reason = "clients of a headless service go to its pods themselves: it has no routes"
-        elif all(port.opaque for port in service.ports):
-            reason = "bytes that are opaque follow no route yet, they all go to the service itself"
-        else:
+        if not service.headless:
             return True
+        reason = "clients of a headless service go to its pods themselves: it has no routes"
         for spot in spots:
             self._reader.refuse(spot, reason=reason)
         return False
+
+    def _of_bytes(self, service: ServiceSpec, entries: dict[str, Spot]) -> Iterator[Route]:
+        """Connections are spread, and nothing else."""
+        if "routes" in entries:
+            reason = "bytes that are opaque cannot be told apart: only a split is for them"
+            self._reader.refuse(entries["routes"], reason=reason)
+        if "split" not in entries:
+            return
+        spot = entries["split"]
+        backends = tuple(self._backends(spot, grpc=False))
+        if any(one.filters for one in backends):
+            self._reader.refuse(spot, reason="of bytes that are opaque nothing can be changed")
+        yield TCPRoute(
+            namespace=self._namespace,
+            name=self._names.of_route(f"{service.name}-split", spot=spot),
+            parents=(Parent(CORE, "Service", self._namespace, service.name, _EVERY_PORT),),
+            rules=(Rule(backends),),
+        )
 
     def _listed(
         self, service: ServiceSpec, entries: dict[str, Spot], *, grpc: bool

@@ -27,7 +27,7 @@ from linkerd2_py.controlplane.mesh.policy import (
     NetworkAuthentication,
     Server,
 )
-from linkerd2_py.controlplane.mesh.routes import GRPCRoute, HTTPRoute, TLSRoute
+from linkerd2_py.controlplane.mesh.routes import GRPCRoute, HTTPRoute, TCPRoute, TLSRoute
 from linkerd2_py.controlplane.mesh.service_profiles import ServiceProfile
 from linkerd2_py.controlplane.mesh.store import MeshStore
 from linkerd2_py.controlplane.mesh.tokens import JWTAuthentication
@@ -38,6 +38,7 @@ POLICIES: Final = (
     HTTPRoute,
     GRPCRoute,
     TLSRoute,
+    TCPRoute,
     EgressNetwork,
     Server,
     AuthorizationPolicy,

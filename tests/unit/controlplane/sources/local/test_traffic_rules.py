@@ -192,7 +192,8 @@ def test_what_is_not_a_routes_to_change_is_refused(field: str, names: str) -> No
 
 
 OTHERS = [
-    ("bytes: {", "bytes: {split: {web: 1}, ", "services.bytes.split: bytes that are opaque follow no route yet, they all go to the service itself"),
+    ("bytes: {", "bytes: {routes: [{to: web}], ", "services.bytes.routes: bytes that are opaque cannot be told apart: only a split is for them"),
+    ("bytes: {", "bytes: {split: {web: {weight: 1, fail: 500}}, ", "services.bytes.split: of bytes that are opaque nothing can be changed"),
     ("bytes: {", "bytes: {policy: {rate: 1/s}, ", "services.bytes.policy.rate: is of requests, and nobody looks for them in opaque bytes"),
     ("pods: {", "pods: {split: {web: 1}, ", "services.pods.split: clients of a headless service go to its pods themselves: it has no routes"),
     ("bare: {workload: bare,", "bare: {workload: bare, policy: {allow: nobody},", "services.bare.policy: needs a proxy, but meshed is false for workload bare"),
