@@ -38,6 +38,7 @@ def stand_in_for_standard_library() -> None:
         ),
     )  # fmt: skip
     on_demand("linecache")
+    on_demand("selectors")
     on_demand("calendar")
     error = type("SubprocessError", (Exception,), {"__module__": "subprocess"})
     on_demand("subprocess", PIPE=-1, STDOUT=-2, DEVNULL=-3, SubprocessError=error)

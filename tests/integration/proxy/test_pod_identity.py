@@ -133,7 +133,7 @@ def test_the_process_becomes_the_proxy_and_keeps_nothing_of_what_made_the_key(
             maps = Path(f"/proc/{child.pid}/maps").read_text()
         except PermissionError:
             pytest.skip("only root may look into a process that forbids dumps")
-        assert "_ext/route/server" in maps
+        assert "_ext/engine" in maps
         assert "/cryptography/" not in maps
         # Its own files were made under a mask of their own.
         mask = [line for line in _status(child.pid) if line.startswith("Umask:")]

@@ -32,7 +32,7 @@ HEAVY = (
 LATE = ("_datetime", "_heapq", "_opcode", "_posixsubprocess", "_queue")
 STAND_INS = (
     "asyncio.base_events", "concurrent.futures", "google.protobuf.descriptor", "inspect",
-    "linecache", "subprocess", "traceback", "typing",
+    "linecache", "selectors", "subprocess", "traceback", "typing",
 )  # fmt: skip
 
 
@@ -320,6 +320,8 @@ def test_the_process_loads_nothing_heavy(tmp_path: Path) -> None:
         if re.search(rf"/{re.escape(name)}[./]", file)
     }
     assert loaded == set()
+    # The engine is one file, whatever it is made of.
+    assert len([file for file in files if "/_ext/" in file]) == 1
     assert any("_ext/engine" in file for file in files)
 
 
@@ -351,9 +353,9 @@ def test_an_idle_proxy_is_small(tmp_path: Path) -> None:
         name: int(number)
         for name, number in re.findall(r"^(\w+):\s+(\d+) kB", status, re.MULTILINE)
     }
-    # Above what we measure (27 and 15 MiB) by what versions of Python and its libraries differ.
-    assert found["VmRSS"] < 40 * 1024
-    assert found["RssAnon"] < 22 * 1024
+    # Above what we measure (25 and 11 MiB) by what versions of Python and its libraries differ.
+    assert found["VmRSS"] < 32 * 1024
+    assert found["RssAnon"] < 14 * 1024
 
 
 def test_http2_clients_are_told_to_go_away_and_finish(tmp_path: Path) -> None:
