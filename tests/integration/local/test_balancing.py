@@ -100,7 +100,7 @@ def test_what_the_file_says_is_done_and_shown(cli: MeshCli) -> None:
 def test_who_cannot_be_asked(cli: MeshCli) -> None:
     for words, reason in (
         (["svc/zoned"], "proxy-endpoints needs one pod, deployment or namespace"),
-        (["deploy/nobody"], "no pod found for deployment/nobody"),
+        (["deploy/nobody"], "no pod found for deploy/nobody"),
     ):
         done = cli.run("diagnostics", "proxy-endpoints", *words)
         assert done.status != 0 and done.out == ""
