@@ -251,7 +251,7 @@ class _Decided:
         elif refusing:
             self.way = refusing[0].way or Refused(500, _NO_BACKEND)
         elif len(rules) == 1 and rules[0].means_all and rules[0].way is not None:
-            self.way = rules[0].way
+            self.way = of_all(rules[0].way)
         else:
             self.way = own.way() or Refused(500, _NO_BACKEND)
         self.ignored = tuple(

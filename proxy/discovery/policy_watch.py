@@ -22,7 +22,7 @@ from linkerd2_py.proxy.discovery.messages import Change, Emptied, Profile
 from linkerd2_py.proxy.discovery.name_watch import NameInstead
 from linkerd2_py.proxy.discovery.policy_follower import NOT_HAD, PolicyFollower
 from linkerd2_py.proxy.discovery.steering import Steering
-from linkerd2_py.proxy.discovery.ways import Balanced, Direct, Refused, Way, of_all
+from linkerd2_py.proxy.discovery.ways import Balanced, Direct, Refused, Way
 from linkerd2_py.proxy.policy.api import UNKNOWN, PolicyApi
 
 logger = logging.getLogger(__name__)
@@ -205,5 +205,4 @@ def _is_open(way: Way | None) -> bool:
 
 def _unrouted(policy: ClientPolicy) -> Way | None:
     """Where all goes that follows no route: what is no HTTP, or requests that a profile's routes mean."""
-    way = policy.opaque if _is_open(policy.opaque) else policy.own or policy.http
-    return None if way is None else of_all(way)
+    return policy.opaque if _is_open(policy.opaque) else policy.own or policy.http

@@ -258,3 +258,20 @@ def test_a_load_that_penalizes_has_defaults() -> None:
     made = stub.detected(WEB)
     first(made).balancer.penalty_peak_ewma.SetInParent()
     assert client_policy(made).http == to("web")
+
+
+def test_breakers_of_a_route_are_of_its_ways_alone() -> None:
+    """What goes to the service itself by no route, or by another one, has not got them."""
+    web = "web.shop.svc.cluster.local:80"
+    route = stub.outbound_route(stub.backend(web))
+    said = route.failure_accrual.consecutive_failures
+    said.max_failures = said.backoff.min_backoff.seconds = said.backoff.max_backoff.seconds = 3
+    detected = stub.detected(web, route)
+    protocol = outbound.ProxyProtocol(http1=detected.protocol.detect.http1)
+    found = client_policy(outbound.OutboundPolicy(protocol=protocol, metadata=detected.metadata))
+    assert (found.http, found.own) == (to("web"), to("web"))
+    assert found.routes is not None
+    ((one,),) = (rule.destinations for rule in found.routes.routes.rules)
+    assert isinstance(one.way, Balanced)
+    assert one.way.name == to("web").name
+    assert one.way.accrual is not None and one.way.accrual.max_failures == 3
