@@ -54,9 +54,12 @@ def cli(
     made = MeshCli(tmp_path_factory.mktemp(request.param))
     (made.root / "mesh.yaml").write_text(MESH)
     (made.root / "server.py").write_text(SERVER)
-    made.ok("local", "up", "-f", "mesh.yaml", "-d", *flags, timeout_s=120)
-    yield made
-    made.stop()
+    try:
+        made.ok("local", "up", "-f", "mesh.yaml", "-d", *flags, timeout_s=120)
+        yield made
+    finally:
+        # Also where only a part of it came up.
+        made.stop()
 
 
 def who_answers(cli: MeshCli) -> str:
