@@ -129,7 +129,7 @@ class Proxy:
         rules = [(match.path(path.encode()), self.plan_of_policy(path)) for path in paths]
         rules += [(match.path_prefix(path.encode()), self.plan_of_policy(path)) for path in paths]
         meant = match.all_of(
-            [match.path_prefix(b"/api"), match.header(b"host", b"web-svc.emojivoto:80")]
+            [match.path_prefix(b"/api"), match.header(b"accept", b"application/json")]
         )
         return RouteTable([*rules, (meant, self.plan_of_policy("list"))])
 
@@ -237,35 +237,43 @@ def http1_through(proxy: Proxy, request: bytes = SIDECAR_REQUEST) -> Iterator[Ru
 
 
 @contextmanager
-def http2_exchanges(*, routes: int = 0, policy: int = 0) -> Iterator[Run]:
+def http2_exchanges(*, routes: int = 0, policy: int = 0, paced: bool = False) -> Iterator[Run]:
     """The same over HTTP/2, each exchange on a stream of its own."""
-    with ExitStack() as held:
-        proxy = Proxy(held, h2=True, routes=routes, policy=policy)
-        client = proxy.client()
-        stream = 1
-        client.send(frames.PREFACE + frames.SETTINGS + frames.WINDOW + frames.request(stream))
-        client.expect(frames.SETTINGS_ACK)
-        client.send(frames.SETTINGS_ACK)
-        server = proxy.server()
-        server.expect(frames.PREFACE)
-        server.send(frames.SETTINGS + frames.WINDOW + frames.SETTINGS_ACK)
-        server.expect(frames.SETTINGS_ACK)
-        server.expect(frames.FIRST_REQUEST)
-        server.send(frames.response(stream))
-        client.expect(BODY)
+    with (
+        ExitStack() as held,
+        http2_through(Proxy(held, h2=True, routes=routes, policy=policy, paced=paced)) as run,
+    ):
+        yield run
 
-        def exchange(times: int) -> None:
-            nonlocal stream
-            exchange_many(
-                proxy.loop,
-                client.end.fileno(),
-                server.end.fileno(),
-                frames.request(0),
-                frames.response(0),
-                times,
-                stream=stream + 2,
-            )
-            stream += 2 * times
 
-        with counted(proxy, exchange) as run:
-            yield run
+@contextmanager
+def http2_through(proxy: Proxy) -> Iterator[Run]:
+    """HTTP/2 on the plain ends of a proxy."""
+    client = proxy.client()
+    stream = 1
+    client.send(frames.PREFACE + frames.SETTINGS + frames.WINDOW + frames.request(stream))
+    client.expect(frames.SETTINGS_ACK)
+    client.send(frames.SETTINGS_ACK)
+    server = proxy.server()
+    server.expect(frames.PREFACE)
+    server.send(frames.SETTINGS + frames.WINDOW + frames.SETTINGS_ACK)
+    server.expect(frames.SETTINGS_ACK)
+    server.expect(frames.FIRST_REQUEST)
+    server.send(frames.response(stream))
+    client.expect(BODY)
+
+    def exchange(times: int) -> None:
+        nonlocal stream
+        exchange_many(
+            proxy.loop,
+            client.end.fileno(),
+            server.end.fileno(),
+            frames.request(0),
+            frames.response(0),
+            times,
+            stream=stream + 2,
+        )
+        stream += 2 * times
+
+    with counted(proxy, exchange) as run:
+        yield run
