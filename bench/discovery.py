@@ -1,11 +1,12 @@
 """The real destination and identity APIs over a service of our choice, as a program of its own.
 
     python -m bench.discovery --endpoint 127.0.0.1:3001 --endpoint 127.0.0.1:3002 [--meshed]
-                              [--passing 127.0.0.1:3003 --updates 100]
+                              [--passing 127.0.0.1:3003 --updates 100] [--mesh FILE]
                               [--issuer DIR --token NAME=FILE --identity NAME]
 
 Each endpoint is a ready pod of the one service. Those that pass come and go in turn, one change at a time, so
-many a second, while the others stay. With an issuer it certifies workloads, each by the token that it has
+many a second, while the others stay. With a mesh.yaml of that service proxies may ask for policy, too, as it
+says. With an issuer it certifies workloads, each by the token that it has
 stored in that workload's file; what answers at the endpoints proves to be `--identity`. Prints `{"address":
 "127.0.0.1:4711"}` when it serves, and at its end `{"updates": N}`.
 """
@@ -28,9 +29,12 @@ from linkerd2_py.controlplane.identity.identity import Identity, IdentitySetting
 from linkerd2_py.controlplane.identity.tokens import WorkloadTokens
 from linkerd2_py.controlplane.mesh.objects import DEPLOYMENT, PortSpec, Workload
 from linkerd2_py.controlplane.mesh.store import MeshStore
+from linkerd2_py.controlplane.policy.policy import Policy
+from linkerd2_py.controlplane.policy.settings import Settings as PolicySettings
 from linkerd2_py.controlplane.proxy_api.server import ProxyApi
 from linkerd2_py.controlplane.run.components import what_proxies_ask
-from linkerd2_py.controlplane.sources.local.mesh_spec import ServiceSpec
+from linkerd2_py.controlplane.sources.local.mesh_file import load_mesh_file
+from linkerd2_py.controlplane.sources.local.mesh_spec import MeshSpec, ServiceSpec
 from linkerd2_py.controlplane.sources.local.replica import Replica
 from linkerd2_py.controlplane.sources.local.source import LocalSource
 
@@ -56,12 +60,16 @@ def pod(number: int, address: str, *, meshed: bool, identity: str = "") -> Repli
     )
 
 
-def fill(source: LocalSource, pods: Sequence[Replica], *, opaque: bool) -> None:
-    """One service with these pods."""
+def fill(
+    source: LocalSource, pods: Sequence[Replica], *, opaque: bool, mesh: MeshSpec | None = None
+) -> None:
+    """One service with these pods, and what the file says of it, if there is one."""
     ports = (PortSpec("bench", PORT, PORT, opaque=opaque),)
+    plain = ServiceSpec(NAMESPACE, SERVICE, WORKLOAD, ports)
     source.describe(
-        services=[ServiceSpec(NAMESPACE, SERVICE, WORKLOAD, ports)],
+        services=[plain if mesh is None else mesh.services[SERVICE]],
         workloads=[Workload(DEPLOYMENT, NAMESPACE, WORKLOAD, replicas=len(pods))],
+        policies=() if mesh is None else mesh.policies,
     )
     for replica in pods:
         source.put(replica)
@@ -116,13 +124,15 @@ async def serve(options: argparse.Namespace) -> None:
         for number, address in enumerate([*options.endpoint, *options.passing])
     ]
     stable = len(options.endpoint)
-    fill(source, pods[:stable], opaque=options.opaque)
+    mesh = load_mesh_file(options.mesh) if options.mesh else None
+    fill(source, pods[:stable], opaque=options.opaque, mesh=mesh)
     metrics = CollectorRegistry()
     destination = Destination(store, metrics=metrics)
     identity = (
         certifying(options.issuer, dict(options.token), metrics=metrics) if options.issuer else None
     )
-    api = ProxyApi(what_proxies_ask(destination=destination, identity=identity))
+    policy = None if mesh is None else Policy(store, settings=PolicySettings(), metrics=metrics)
+    api = ProxyApi(what_proxies_ask(destination=destination, policy=policy, identity=identity))
     api.bind()
     print(json.dumps({"address": await api.start()}), flush=True)
     churn = Churn(source, pods[stable:])
@@ -133,6 +143,8 @@ async def serve(options: argparse.Namespace) -> None:
         await asyncio.wait([churning])
     await api.stop(grace_s=0)
     destination.close()
+    if policy is not None:
+        policy.close()
     print(json.dumps({"updates": churn.updates}), flush=True)
 
 
@@ -152,6 +164,7 @@ def main(words: Sequence[str]) -> None:
     parser.add_argument("--updates", type=float, default=0, metavar="PER_SECOND")
     parser.add_argument("--meshed", action="store_true", help="a proxy of ours is at each endpoint")
     parser.add_argument("--opaque", action="store_true", help="bytes are not looked at")
+    parser.add_argument("--mesh", type=Path, metavar="FILE", help="what it says of the service")
     parser.add_argument("--issuer", type=Path, metavar="DIR", help="certify workloads with it")
     parser.add_argument(
         "--token", type=named_file, action="append", default=[], metavar="NAME=FILE"

@@ -72,6 +72,7 @@ class Load:
     request_bytes: int | None = None
     bytes: int | None = 128
     close: bool = False
+    path: str | None = None
     rate: int | None = None
     arrivals: Literal["fixed", "poisson"] | None = None
 

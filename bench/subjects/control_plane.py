@@ -5,7 +5,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import template
 from bench.certificates import Certificates, Leaf
+from bench.discovery import AUTHORITY, NAMESPACE, WORKLOAD
 from bench.errors import BenchError
 from bench.native import ROOT
 from bench.programs import flags
@@ -23,6 +25,11 @@ class ControlPlane:
     address: str
     certificates: Certificates | None = None
     folder: Path | None = None
+
+    def policy_for(self, pod: int = 0) -> dict[str, str]:
+        """What a proxy is told that asks for policy in the name of one of the pods."""
+        workload = {"ns": NAMESPACE, "pod": f"{WORKLOAD}-{pod}"}
+        return {"POLICY_SVC_ADDR": self.address, "POLICY_WORKLOAD": json.dumps(workload)}
 
     def identity_of(self, leaf: Leaf) -> dict[str, str]:
         """What a proxy with the identity of `leaf` is told, without the prefix of its variables."""
@@ -45,15 +52,17 @@ def control_plane(
     meshed: bool = False,
     updates: int = 0,
     certificates: Certificates | None = None,
+    mesh: str = "",
 ) -> ControlPlane:
     """Started, and ready. `updates`: changes a second among the servers that pass. `certificates`: each
-    server proves to be theirs.
+    server proves to be theirs. `mesh`: the template of a mesh.yaml that says what requests follow.
     """
     options = flags(
         {
             "meshed": meshed,
             "opaque": site.protocol == "tcp",
             "updates": updates or None,
+            "mesh": _mesh_file(site, mesh) if mesh else None,
         }
     )
     endpoints = [f"--endpoint={server}" for server in servers]
@@ -68,6 +77,18 @@ def control_plane(
     )
     address: str = json.loads(child.next_line())["address"]
     return ControlPlane(address, certificates, folder)
+
+
+def _mesh_file(site: Site, name: str) -> Path:
+    return template.write(
+        name,
+        site.folder("mesh"),
+        servers=(),
+        authority=AUTHORITY,
+        clients='["127.0.0.0/8"]',
+        # Nobody comes from there.
+        strangers='["192.0.2.1/32"]',
+    )
 
 
 def _identity(certificates: Certificates, folder: Path) -> list[str]:

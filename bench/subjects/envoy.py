@@ -10,6 +10,7 @@ from pathlib import Path
 from bench import template
 from bench.certificates import values_of
 from bench.children import Child
+from bench.discovery import AUTHORITY
 from bench.programs import Protocol
 from bench.subjects.subject import Family, ForeignSubject, Running, Site, free_address, on_path
 
@@ -21,12 +22,23 @@ _TO_SERVERS: dict[Protocol, str] = {
 }
 
 
+# Everything goes to the servers.
+_ALL = "[{match: {prefix: /}, route: {cluster: servers, timeout: 0s}}]"
+_PACED = "{cluster: servers, timeout: 10s, retry_policy: {retry_on: 5xx, num_retries: 1}}"
+_CLIENTS = "[{direct_remote_ip: {address_prefix: 127.0.0.0, prefix_len: 8}}]"
+# Nobody comes from there.
+_STRANGERS = "[{direct_remote_ip: {address_prefix: 192.0.2.1, prefix_len: 32}}]"
+
+
 @dataclass(frozen=True, slots=True)
 class Envoy(ForeignSubject):
-    """`balance`: its `lb_policy`."""
+    """`balance`: its `lb_policy`. `routes`, `filters`: templates of what requests follow, and what they pass
+    before."""
 
     name: str = "envoy"
     balance: str = "ROUND_ROBIN"
+    routes: str = ""
+    filters: str = ""
     family: Family = "envoy"
 
     def program(self) -> str | None:
@@ -66,6 +78,10 @@ class Envoy(ForeignSubject):
                 server_protocol=_TO_SERVERS[server],
                 clients_tls=_clients_tls(site),
                 servers_tls=_servers_tls(site, alpn="h2" if server == "http2" else "http/1.1"),
+                routes=_part(self.routes, goes=_PACED) if self.routes else _ALL,
+                filters=_part(self.filters, strangers=_STRANGERS, clients=_CLIENTS)
+                if self.filters
+                else "",
                 **listen,
             )
         argv = [self.path(), "-c", str(configuration), "--concurrency", "1"]
@@ -86,6 +102,10 @@ class EnvoyPair(Envoy):
         before = replace(site, servers_tls=site.pair_tls)
         address, near = self.launch_one(before, servers=[middle], client="http1", server="http2")
         return Running((address,), (near, far))
+
+
+def _part(name: str, **values: str) -> str:
+    return template.filled(name, authority=AUTHORITY, **values)
 
 
 def _clients_tls(site: Site) -> str:

@@ -20,6 +20,8 @@ _ARGV = (sys.executable, "-m", "linkerd2_py.proxy")
 # Makes a key and a request to certify it, then becomes the proxy.
 _IDENTIFIED_ARGV = (sys.executable, "-m", "linkerd2_py.proxy.pod.identity")
 _NOBODY = {"IDENTITY_DISABLED": "1"}
+# All of a benchmark comes from this machine.
+_JUDGED = {"INBOUND_JUDGES_LOCALHOST": "1"}
 # Plain text is refused: what is measured as TLS is TLS.
 _AUTHENTICATED = {"INBOUND_DEFAULT_POLICY": "all-authenticated"}
 
@@ -40,12 +42,14 @@ class OfThisTree(Subject):
 class Ours(OfThisTree):
     """The outbound side before the servers, which it finds through the destination API.
 
-    `updates`: changes of the set a second. `package`: a folder with another build of the package.
+    `updates`: changes of the set a second. `package`: a folder with another build of the package. `mesh`: the
+    template of what its requests follow.
     """
 
     name: str = "ours"
     updates: int = 0
     package: Path | None = None
+    mesh: str = ""
     family: Family = "ours"
 
     def missing(self) -> str | None:
@@ -56,9 +60,12 @@ class Ours(OfThisTree):
 
     def launch(self, site: Site) -> Running:
         """One local port that leads to the one service."""
-        plane = control_plane(site, servers=site.servers, updates=self.updates)
+        plane = control_plane(site, servers=site.servers, updates=self.updates, mesh=self.mesh)
         env = {"PYTHONPATH": str(self.package)} if self.package else {}
-        return launch_outbound(self.name, site, destination=plane.address, env=env)
+        settings = _NOBODY | plane.policy_for() if self.mesh else _NOBODY
+        return launch_outbound(
+            self.name, site, destination=plane.address, settings=settings, env=env
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +100,18 @@ class OursInbound(OfThisTree):
     """The inbound side before the servers; it labels requests with the host they ask for."""
 
     name: str = "ours-inbound"
+    mesh: str = ""
     family: Family = "ours"
 
     def launch(self, site: Site) -> Running:
-        """One local port for each server. A control plane only where there is somebody to certify."""
+        """One local port for each server. A control plane only where there is somebody to certify, or
+        something to say.
+        """
         addresses = free_addresses(site)
+        if self.mesh:
+            plane = control_plane(site, servers=site.servers, mesh=self.mesh)
+            settings = _NOBODY | _JUDGED | plane.policy_for()
+            return launch_inbound(self.name, site, addresses=addresses, settings=settings)
         labels = {"INBOUND_METRICS_AUTHORITY_LABELS": "unsafe"}
         if (tls := site.clients_tls) is None:
             return launch_inbound(self.name, site, addresses=addresses, settings=labels | _NOBODY)
