@@ -10,6 +10,7 @@ from linkerd2_py._ext.exchange.plan cimport Plan
 from linkerd2_py._ext.exchange.translation cimport Translation
 from linkerd2_py._ext.exchange.ways cimport Way
 from linkerd2_py._ext.metrics.http cimport Classification, HttpMetrics, ResponseError
+from linkerd2_py._ext.metrics.routes cimport RouteMetrics
 
 cdef class Account(Waiter):
     """The part of an exchange that knows what becomes of it; the exchange itself says when. Times are loop
@@ -52,8 +53,8 @@ cdef class Account(Waiter):
     # ---- what is counted
     cdef int count_request(self) except -1
     cdef int record(self) except -1
-    cdef int record_try(self, bint ours) except -1
-    cdef int record_route(self, bint ours) except -1
+    cdef int record_try(self, bint ours, bint is_last) except -1
+    cdef int tell(self, RouteMetrics metrics, bint ours, int64_t took_ns) except -1
     cdef int64_t try_began(self) noexcept
     cdef uint32_t code_of_error(self) noexcept
     cdef Classification class_in_route(self, int* grpc_status) noexcept

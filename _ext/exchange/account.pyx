@@ -13,7 +13,6 @@ from linkerd2_py._ext.exchange.observe cimport (
 )
 from linkerd2_py._ext.exchange.plan cimport Plan, ResponseClasses
 from linkerd2_py._ext.exchange.verdict cimport hold_asked, verdict_of_answer, weight_of_answer
-from linkerd2_py._ext.exchange.ways cimport Way
 from linkerd2_py._ext.metrics.http cimport (
     CLASS_FAILURE, ERROR_CANCELLED, ERROR_NONE, ERROR_NO_ROUTE, ERROR_TIMEOUT, ERROR_UNEXPECTED,
     NO_GRPC_STATUS, Classification, classify,
@@ -92,11 +91,9 @@ cdef class Account(Waiter):
         )
         return 0
 
-    cdef int record_try(self, bint ours) except -1:
-        """The same of one try, and what it is to its way and to what was sent for a route. `ours`: the proxy
-        made the response."""
-        cdef Plan plan = self.plan
-        cdef Way way = self.way
+    cdef int record_try(self, bint ours, bint is_last) except -1:
+        """The same of one try, and what it is to its way and to what was sent for a route; of the last also
+        what all came to. `ours`: the proxy made the response."""
         cdef int64_t now = self.router.loop.now
         cdef int64_t began = self.try_began()
         cdef int64_t latency = now - began if self.latency < 0 else self.latency
@@ -106,32 +103,29 @@ cdef class Account(Waiter):
             found = self.class_in_route(&grpc_status)
             if self.metrics is not None:
                 self.metrics.failed(self.status, found, grpc_status, self.error, latency, now)
-            if plan.actual is not None:
-                plan.actual.failed(self.status, found, grpc_status, self.error, latency, now)
-        if way is None or way.metrics is None:
-            return 0
-        return way.metrics.ended(
-            self.status, self.code_of_answer(ours), self.error,
-            self.code_of_error(), ours, now - max(began, self.flushed) if self.request_done else -1,
-        )
+            if self.plan.actual is not None:
+                self.plan.actual.failed(self.status, found, grpc_status, self.error, latency, now)
+            if is_last and self.plan.metrics is not None:
+                latency += began - self.started
+                self.plan.metrics.failed(self.status, found, grpc_status, self.error, latency, now)
+        latency = now - max(began, self.flushed) if self.request_done else -1
+        if self.way is not None and self.way.metrics is not None:
+            if self.error == ERROR_NONE and not ours:
+                self.way.metrics.answered(self.status, self.grpc_status, latency)
+            else:
+                self.tell(self.way.metrics, ours, latency)
+        if is_last and self.plan.route is not None:
+            if self.error == ERROR_NONE and not ours:
+                self.plan.route.answered(self.status, self.grpc_status, now - self.started)
+            else:
+                self.tell(self.plan.route, ours, now - self.started)
+        return 0
 
-    cdef int record_route(self, bint ours) except -1:
-        """What all tries came to."""
-        cdef Plan plan = self.plan
-        cdef int64_t now = self.router.loop.now
-        cdef int64_t latency = now - self.started
-        cdef Classification found
-        cdef int grpc_status
-        if plan.metrics is not None and self.status:
-            found = self.class_in_route(&grpc_status)
-            if self.latency >= 0:
-                latency = self.latency + self.try_began() - self.started
-            plan.metrics.failed(self.status, found, grpc_status, self.error, latency, now)
-        if plan.route is None:
-            return 0
-        return plan.route.ended(
+    cdef int tell(self, RouteMetrics metrics, bint ours, int64_t took_ns) except -1:
+        """What is no whole answer of a server."""
+        return metrics.ended(
             self.status, self.code_of_answer(ours), self.error,
-            self.code_of_error(), ours, now - self.started,
+            self.code_of_error(), ours, took_ns,
         )
 
     cdef int code_of_answer(self, bint ours) noexcept:

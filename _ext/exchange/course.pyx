@@ -14,6 +14,10 @@ cdef enum:
     MAX_RESTING = 256         # as exchanges
 
 cdef Shelf resting
+# The loop of those: a process has one, and tests one after the other.
+cdef Loop at_rest_in = None
+cdef Conditions NO_ANSWERS
+memset(&NO_ANSWERS, 0, sizeof(NO_ANSWERS))
 cdef tuple TEXTS = (
     b"", b"", b"request timeout", b"response header timeout", b"response timeout",
     b"response header timeout", b"idle timeout",
@@ -25,14 +29,19 @@ cdef class Course:
     def __cinit__(self):
         self.timer = Timer()
 
+    cdef int on_timer(self, Timer timer) except -1:
+        # It may end by this, and lets go of the exchange then.
+        cdef Actor exchange = self.exchange
+        return 0 if exchange is None else exchange.on_timer(timer)
+
+    cdef int on_broken(self) except -1:
+        cdef Actor exchange = self.exchange
+        return 0 if exchange is None else exchange.on_broken()
+
     cdef Expiry over(self, int64_t now, bint answered) noexcept:
         cdef Expiry which = EXPIRY_NONE
         cdef int64_t by = self.first(answered, &which)
         return which if by and by <= now else EXPIRY_NONE
-
-    cdef int64_t next(self, bint answered) noexcept:
-        cdef Expiry which = EXPIRY_NONE
-        return self.first(answered, &which)
 
     cdef int64_t first(self, bint answered, Expiry* which) noexcept:
         cdef int64_t by = 0
@@ -68,6 +77,12 @@ cdef class Course:
         self.left -= 1
         return 0
 
+    cdef int own_conditions(self) noexcept:
+        if self.conditions != &self.own:
+            self.own = self.conditions[0]
+            self.conditions = &self.own
+        return 0
+
     cdef int drop_held(self) except -1:
         if self.held is not None:
             drop_head(self.held)
@@ -95,35 +110,37 @@ cdef inline int64_t sooner(int64_t by, int64_t other, Expiry* which, Expiry then
     return other
 
 
-cdef Course take_course(Plan plan, Head head, int64_t now):
+cdef Course take_course(Plan plan, Head head, Loop loop):
     cdef Course course
-    if resting.count:
+    if resting.count and loop is at_rest_in:
         course = <Course> shelf_take(&resting)
         if L5D_DEBUG:
             born(LIVE_TIMER)
     else:
         course = Course.__new__(Course)
-    course.started = course.begun = course.touched = now
+    course.started = course.begun = course.touched = loop.now
     course.flushed = course.resume = 0
     course.tries = 0
     take_timeouts(course, plan.timeouts)
     take_retry(course, plan.retry)
     if plan.heeds_headers and head.present >> H_L5D_OTHER & 1:
         override(course, head)
+        course.soonest_ns = 0
     if course.retry is None and not course.is_timed():
-        drop_course(course)
+        drop_course(course, loop)
         return None
     return course
 
 
 cdef int take_timeouts(Course course, Timeouts timeouts) noexcept:
     if timeouts is None:
-        course.request_ns = course.head_ns = course.response_ns = course.idle_ns = 0
+        course.request_ns = course.head_ns = course.response_ns = course.idle_ns = course.soonest_ns = 0
         return 0
     course.request_ns = timeouts.request_ns
     course.head_ns = timeouts.head_ns
     course.response_ns = timeouts.response_ns
     course.idle_ns = timeouts.idle_ns
+    course.soonest_ns = timeouts.soonest_ns
     return 0
 
 
@@ -132,19 +149,38 @@ cdef int take_retry(Course course, Retry retry) noexcept:
     if retry is None:
         course.left = 0
         course.try_ns = 0
-        memset(&course.conditions, 0, sizeof(Conditions))
+        course.conditions = &NO_ANSWERS
         return 0
     course.left = retry.limit
     course.try_ns = retry.timeout_ns
     course.pause_ns = retry.pause_ns
-    course.conditions = retry.conditions
+    course.conditions = &retry.conditions
     return 0
 
 
-cdef int drop_course(Course course) except -1:
-    course.drop_held()
+cdef int drop_course(Course course, Loop loop) except -1:
+    """Its timer stays as it is: nobody hears of it, unless another exchange is timed by it then."""
+    course.exchange = None
+    if course.held is not None:
+        course.drop_held()
     course.retry = None
-    course.edits = None
-    if shelf_keep(&resting, course, MAX_RESTING) and L5D_DEBUG:
+    if course.edits is not None:
+        course.edits = None
+    if loop is not at_rest_in:
+        change_loop(loop)
+    if not shelf_keep(&resting, course, MAX_RESTING):
+        return loop.disarm(course.timer)
+    if L5D_DEBUG:
         gone(LIVE_TIMER)
+    return 0
+
+
+cdef int change_loop(Loop loop) except -1:
+    """Those of another loop are of no use to this one: their timers are the other's."""
+    global at_rest_in
+    while resting.count:
+        shelf_take(&resting)
+        if L5D_DEBUG:
+            born(LIVE_TIMER)
+    at_rest_in = loop
     return 0

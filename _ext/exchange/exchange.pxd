@@ -115,14 +115,14 @@ cdef class Exchange(Account):
     cdef bint is_repeatable(self) noexcept
     cdef bint is_put_off(self, Head head) except -1
     cdef bint awaits_trailers(self, Head head) noexcept
-    cdef bint may_try_again(self, bint wanted) except -1
+    cdef int settle(self) except -1
+    cdef bint may_try_again(self) except -1
     cdef bint leads_somewhere(self) noexcept
     cdef int forget_head(self) except -1
     cdef int try_again(self, bint ours) except -1
     cdef int begin_try(self) except -1
     cdef int let_pass(self) except -1
     # ---- the response
-    cdef int edit_response(self, Head head) except -1
     cdef int pass_response(self, Head head) except -1
     cdef int open_tunnel(self, Head head) except -1
     cdef int response_ended(self) except -1

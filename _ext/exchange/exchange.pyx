@@ -204,41 +204,44 @@ cdef class Exchange(Account):
         if self.plan.watched:
             tell_request(self.plan.observers, self.router.loop, self, head)
         if self.plan.paces:
-            self.course = take_course(self.plan, head, self.router.loop.now)
+            self.course = take_course(self.plan, head, self.router.loop)
             if self.course is not None:
-                self.watch_time()
+                self.course.exchange = self
+                if not self.course.is_set_already():
+                    self.watch_time()
         return 0
 
     cdef int steer(self) except -1:
         """Where its plan says."""
-        cdef Plan plan = self.plan
-        if not plan.steers:
+        if not self.plan.steers:
             return self.logical.choose(self)
-        if plan.pending:
+        if self.plan.pending:
             self.plan = None
             return self.logical.await_profile(self)
-        if plan.request_edits is not None:
-            plan.request_edits.apply(self.request, 0)
-        return self.set_out()
+        if self.plan.request_edits is not None:
+            self.plan.request_edits.apply(self.request, 0)
+        return self.set_out() if self.plan.refusal is not None or self.plan.ways is None else self.take_way()
 
     cdef int set_out(self) except -1:
         """Each try begins here."""
-        cdef Plan plan = self.plan
-        if plan.refusal is not None and self.refused(plan.refusal):
+        if self.plan.refusal is not None and self.refused(self.plan.refusal):
             return 0
-        return self.logical.choose(self) if plan.ways is None else self.take_way()
+        return self.logical.choose(self) if self.plan.ways is None else self.take_way()
 
     cdef int take_way(self) except -1:
-        cdef Way way = (<Split> self.plan.ways).pick()
+        cdef Way way = (<Split> self.plan.ways).only
+        if way is None:
+            way = (<Split> self.plan.ways).pick()
         self.way = way
         if L5D_METRICS and way.metrics is not None:
             way.metrics.requests.count += 1
         if way.refusal is not None and self.refused(way.refusal):
             return 0
-        if self.course is not None:
+        if self.course is None:
+            if way.request_edits is not None:
+                way.request_edits.apply(self.request, 0)
+        elif self.course.edits is not way.request_edits:
             self.edit_for(way)
-        elif way.request_edits is not None:
-            way.request_edits.apply(self.request, 0)
         if way.logical is not None:
             self.home = self.logical
             self.logical = way.logical
@@ -246,10 +249,8 @@ cdef class Exchange(Account):
         return self.logical.choose(self)
 
     cdef int edit_for(self, Way way) except -1:
-        """The request may have been another way's before."""
+        """The request may have been another way's before, with other edits."""
         cdef Course course = self.course
-        if course.edits is way.request_edits:
-            return 0
         if course.edits is not None:
             undo(self.request, course.edited_from)
         course.edits = way.request_edits
@@ -552,8 +553,12 @@ cdef class Exchange(Account):
         self.response = RESPONSE_HEAD
         fit_response(&self.translation, head, self.backend, self.router.outbound)
         if self.plan is not None:
-            self.edit_response(head)
-            self.show_response(head)
+            if self.way is not None and self.way.response_edits is not None:
+                self.way.response_edits.apply(head, 0)
+            if self.plan.response_edits is not None:
+                self.plan.response_edits.apply(head, 0)
+            if self.plan.watched or self.onlookers is not None:
+                self.show_response(head)
         if opens_tunnel(&self.translation, head.status):
             return self.open_tunnel(head)
         if head.end:
@@ -563,13 +568,6 @@ cdef class Exchange(Account):
             return self.response_ended()
         if self.server.send_head(head) == SEND_FULL:
             self.hold_client()
-        return 0
-
-    cdef int edit_response(self, Head head) except -1:
-        if self.way is not None and self.way.response_edits is not None:
-            self.way.response_edits.apply(head, 0)
-        if self.plan.response_edits is not None:
-            self.plan.response_edits.apply(head, 0)
         return 0
 
     cdef int open_tunnel(self, Head head) except -1:
@@ -591,7 +589,7 @@ cdef class Exchange(Account):
         if self.course is not None:
             self.course.touched = self.router.loop.now
             if self.course.held is not None:
-                self.may_try_again(False)
+                self.settle()
                 self.let_pass()
         self.first_byte()
         self.response_bytes += n
@@ -609,7 +607,9 @@ cdef class Exchange(Account):
         if self.grpc_status > 0:
             self.note_failure(trailers)
         if self.course is not None and self.course.held is not None:
-            if self.may_try_again(holds(&self.course.conditions, 0, self.grpc_status)):
+            if not holds(self.course.conditions, 0, self.grpc_status):
+                self.settle()
+            elif self.may_try_again():
                 self.client = None
                 return self.try_again(False)
             self.let_pass()
@@ -716,15 +716,16 @@ cdef class Exchange(Account):
         if self.course is None:
             return 0
         self.course.flushed = self.course.touched = self.flushed
-        return self.watch_time()
+        return self.watch_time() if self.course.is_timed_from_here() else 0
 
     cdef int watch_time(self) except -1:
-        """The timer runs until whatever is over first. What is put off meanwhile is noticed when it fires."""
+        """The timer runs until whatever is over first. What is put off meanwhile is noticed when it fires, and
+        what another exchange has left it at."""
         cdef Timer timer = self.course.timer
         cdef int64_t by = self.course.next(self.response != RESPONSE_NONE or self.course.held is not None)
         if by == 0 or (timer.armed and timer.deadline <= by):
             return 0
-        return self.router.loop.arm(timer, self, by - self.router.loop.now)
+        return self.router.loop.arm(timer, self.course, by - self.router.loop.now)
 
     cdef int on_timer(self, Timer timer) except -1:
         cdef Course course = self.course
@@ -774,10 +775,14 @@ cdef class Exchange(Account):
         """It is not the client's, or not before its trailers have come."""
         cdef Course course = self.course
         course.touched = self.router.loop.now
-        if self.awaits_trailers(head):
+        if course.retry is None:
+            return False
+        if not head.end and self.translation.is_grpc and self.awaits_trailers(head):
             course.held = copied(head)
             return True
-        if not self.may_try_again(holds(&course.conditions, head.status, self.grpc_status)):
+        if not holds(course.conditions, head.status, self.grpc_status):
+            return self.settle() if course.tries or course.retry.budget is not None else False
+        if not self.may_try_again():
             return False
         if head.end:
             # It has nothing to be told: its connection is as good as before.
@@ -788,28 +793,31 @@ cdef class Exchange(Account):
     cdef bint awaits_trailers(self, Head head) noexcept:
         """gRPC tells there how it went, unless a message comes first."""
         cdef Course course = self.course
-        if head.end or not self.translation.is_grpc or self.grpc_status != NO_GRPC_STATUS:
+        if self.grpc_status != NO_GRPC_STATUS:
             return False
         if course.conditions.codes == 0 or course.left <= 0 or not self.is_repeatable():
             return False
-        return not holds(&course.conditions, head.status, NO_GRPC_STATUS)
+        return not holds(course.conditions, head.status, NO_GRPC_STATUS)
 
-    cdef bint may_try_again(self, bint wanted) except -1:
-        """`wanted`: this answer is one of those that another try may better."""
+    cdef int settle(self) except -1:
+        """This answer is none of those that another try may better."""
+        cdef Course course = self.course
+        if course.retry is None:
+            return 0
+        if course.tries and course.retry.metrics is not None and self.response == RESPONSE_NONE:
+            count(course.retry.metrics.successes)
+        if course.retry.budget is not None:
+            course.retry.budget.earn(self.router.loop.now)
+        return 0
+
+    cdef bint may_try_again(self) except -1:
+        """This answer is one of those."""
         cdef Course course = self.course
         cdef Retry retry = course.retry
         cdef RetryMetrics metrics
-        if retry is None:
+        if retry is None or not self.is_repeatable():
             return False
         metrics = retry.metrics
-        if not wanted:
-            if metrics is not None and course.tries and self.response == RESPONSE_NONE:
-                count(metrics.successes)
-            if retry.budget is not None:
-                retry.budget.earn(self.router.loop.now)
-            return False
-        if not self.is_repeatable():
-            return False
         if course.left <= 0:
             if metrics is not None:
                 count(metrics.limit_exceeded)
@@ -838,7 +846,7 @@ cdef class Exchange(Account):
     cdef int try_again(self, bint ours) except -1:
         """What has come is not the client's: after a pause it is sent to a backend that is chosen anew."""
         cdef int64_t pause
-        self.record_try(ours)
+        self.record_try(ours, False)
         self.judge()
         self.drop_client()
         if self.home is not None:
@@ -903,12 +911,14 @@ cdef class Exchange(Account):
 
     cdef bint may_mend(self, const ErrorResponse* answer) except -1:
         """What is shed would only come back."""
-        cdef Conditions* conditions = &self.course.conditions
+        cdef const Conditions* conditions = self.course.conditions
         cdef int code = code_of(answer) if self.translation.is_grpc else NO_GRPC_STATUS
         cdef bint late = answer.error == ERROR_FAILFAST or self.expiry == EXPIRY_TRY
         if answer.error == ERROR_LOAD_SHED or self.expiry not in (EXPIRY_NONE, EXPIRY_TRY):
             return False
-        return self.may_try_again(late or holds(conditions, answer.status, code))
+        if not late and not holds(conditions, answer.status, code):
+            return self.settle()
+        return self.may_try_again()
 
     cdef int on_broken(self) except -1:
         """A fault of ours in the middle of it: both sides learn that it is over."""
@@ -934,14 +944,13 @@ cdef class Exchange(Account):
             self.record()
         else:
             if L5D_METRICS:
-                self.record_try(why == END_FAILED)
-                self.record_route(why == END_FAILED)
+                self.record_try(why == END_FAILED, True)
             self.way = None
-            self.show_end(why)
+            if self.plan.watched or self.onlookers is not None:
+                self.show_end(why)
             self.plan = None
             if self.course is not None:
-                self.router.loop.disarm(self.course.timer)
-                drop_course(self.course)
+                drop_course(self.course, self.router.loop)
                 self.course = None
             if self.home is not None:
                 self.leave_way()

@@ -141,3 +141,44 @@ cdef Method method_id(const char* name, size_t length) noexcept nogil
 # Content-Length per RFC 9110 8.6: digits only, overflow checked; -1 invalid.
 cdef int64_t parse_length(const char* value, size_t length) noexcept nogil
 cdef bint equals_lower(const char* value, size_t length, const char* lower, size_t lower_len) noexcept nogil
+
+cdef extern from *:
+    """
+    #ifndef L5D_HEAD
+    #define L5D_HEAD
+    #include <stdint.h>
+    #include <string.h>
+
+    static inline uint64_t l5d_letters(const char *text, size_t length)
+    {
+        uint64_t word = 0;
+        memcpy(&word, text, length);
+        return word | 0x2020202020202020;
+    }
+
+    /* Equal but for case, a word at a time (the last two may overlap). Both are tokens, of which one has
+       neither "^" nor "~": no two other bytes of tokens but a letter and its capital differ in that bit. */
+    static inline int l5d_same_token(const char *left, const char *right, size_t length)
+    {
+        size_t at;
+        if (length < 4)
+            return l5d_letters(left, length) == l5d_letters(right, length);
+        if (length < 8)
+            return l5d_letters(left, 4) == l5d_letters(right, 4)
+                && l5d_letters(left + length - 4, 4) == l5d_letters(right + length - 4, 4);
+        for (at = 0; at + 8 <= length; at += 8)
+            if (l5d_letters(left + at, 8) != l5d_letters(right + at, 8))
+                return 0;
+        return l5d_letters(left + length - 8, 8) == l5d_letters(right + length - 8, 8);
+    }
+
+    static inline int l5d_begins_with_l5d(const char *token)
+    {
+        return (token[0] | 0x20) == 'l' && token[1] == '5' && (token[2] | 0x20) == 'd'
+            && (token[3] == '-' || token[3] == '_');
+    }
+    #endif
+    """
+    bint same_token "l5d_same_token"(const char* left, const char* right, size_t length) noexcept nogil
+    # "l5d-" or "l5d_", in any case; four bytes can be read.
+    bint begins_with_l5d "l5d_begins_with_l5d"(const char* token) noexcept nogil

@@ -147,42 +147,6 @@ cdef bint equals_lower(const char* value, size_t length, const char* lower, size
     return True
 
 
-cdef extern from *:
-    """
-    static inline uint64_t l5d_letters(const char *text, size_t length)
-    {
-        uint64_t word = 0;
-        memcpy(&word, text, length);
-        return word | 0x2020202020202020;
-    }
-
-    /* Equal but for case, a word at a time (the last two may overlap). Both are tokens: no two bytes of
-       tokens but a letter and its capital differ in that bit. */
-    static inline int l5d_same_token(const char *left, const char *right, size_t length)
-    {
-        size_t at;
-        if (length < 4)
-            return l5d_letters(left, length) == l5d_letters(right, length);
-        if (length < 8)
-            return l5d_letters(left, 4) == l5d_letters(right, 4)
-                && l5d_letters(left + length - 4, 4) == l5d_letters(right + length - 4, 4);
-        for (at = 0; at + 8 <= length; at += 8)
-            if (l5d_letters(left + at, 8) != l5d_letters(right + at, 8))
-                return 0;
-        return l5d_letters(left + length - 8, 8) == l5d_letters(right + length - 8, 8);
-    }
-
-    static inline int l5d_begins_with_l5d(const char *token)
-    {
-        return (token[0] | 0x20) == 'l' && token[1] == '5' && (token[2] | 0x20) == 'd'
-            && (token[3] == '-' || token[3] == '_');
-    }
-    """
-    bint same_token "l5d_same_token"(const char* left, const char* right, size_t length) noexcept nogil
-    # "l5d-" or "l5d_", in any case; four bytes can be read.
-    bint begins_with_l5d "l5d_begins_with_l5d"(const char* token) noexcept nogil
-
-
 cdef inline int pick(const char* name, size_t length, const char* lower, int id) noexcept nogil:
     return id if same_token(name, lower, length) else H_OTHER
 

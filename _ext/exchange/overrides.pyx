@@ -30,12 +30,14 @@ cdef int override(Course course, Head head) except -1:
     cdef int64_t limit = -1, ns
     # What the request says takes the place of what its route says.
     if take(head, b"l5d-retry-http", &found):
-        memset(course.conditions.statuses, 0, sizeof(course.conditions.statuses))
-        read_statuses(&course.conditions, found)
+        course.own_conditions()
+        memset(course.own.statuses, 0, sizeof(course.own.statuses))
+        read_statuses(&course.own, found)
         retries = True
     if take(head, b"l5d-retry-grpc", &found):
-        course.conditions.codes = 0
-        read_codes(&course.conditions, found)
+        course.own_conditions()
+        course.own.codes = 0
+        read_codes(&course.own, found)
         retries = True
     if take(head, b"l5d-retry-limit", &found):
         limit = number(trimmed(found))

@@ -6,13 +6,19 @@ from linkerd2_py._ext.metrics.routes cimport RetryMetrics
 
 cdef enum:
     STATUS_WORDS = 10         # of 64 statuses each: no server's status is beyond them
+    MOST_STATUS = 639
+    GRPC_CODES = 17
 
 # The answers that are tried to be had better, a bit for each.
 cdef struct Conditions:
     uint64_t[STATUS_WORDS] statuses
     uint32_t codes            # gRPC's
 
-cdef bint holds(const Conditions* conditions, int status, int code) noexcept nogil
+cdef inline bint holds(const Conditions* conditions, int status, int code) noexcept nogil:
+    if 0 <= code < GRPC_CODES and conditions.codes >> code & 1:
+        return True
+    return 0 <= status <= MOST_STATUS and conditions.statuses[status >> 6] >> (status & 63) & 1
+
 # Both ends included; statuses that there cannot be are left out.
 cdef int add_statuses(Conditions* conditions, int first, int last) noexcept nogil
 

@@ -6,14 +6,6 @@ from linkerd2_py._ext.exchange.kept cimport KEPT_BYTES
 cdef enum:
     TENTHS = 10
     MOST_RETRIES = 65535              # as the wire has it
-    MOST_STATUS = 64 * STATUS_WORDS - 1
-    GRPC_CODES = 17
-
-
-cdef bint holds(const Conditions* conditions, int status, int code) noexcept nogil:
-    if 0 <= code < GRPC_CODES and conditions.codes >> code & 1:
-        return True
-    return 0 <= status <= MOST_STATUS and conditions.statuses[status >> 6] >> (status & 63) & 1
 
 
 cdef int add_statuses(Conditions* conditions, int first, int last) noexcept nogil:

@@ -612,21 +612,23 @@ def overridden(list fields not None, Retry retry=None):
     the fields that are left of it."""
     cdef Head head = head_of(fields)
     cdef Course course
+    cdef Loop loop = Loop()
     cdef int i
     try:
-        course = take_course(Plan(heeds_headers=True, retry=retry), head, 1)
+        course = take_course(Plan(heeds_headers=True, retry=retry), head, loop)
         left = [name for name, _ in fields_left(head)]
         if course is None:
             return None, left
         said = {
             "request": course.request_ns, "response": course.response_ns, "try": course.try_ns,
             "retries": course.left if course.retry is not None else None,
-            "statuses": {i for i in range(1000) if holds(&course.conditions, i, -1)},
-            "codes": {i for i in range(32) if holds(&course.conditions, -1, i)},
+            "statuses": {i for i in range(1000) if holds(course.conditions, i, -1)},
+            "codes": {i for i in range(32) if holds(course.conditions, -1, i)},
         }
-        drop_course(course)
+        drop_course(course, loop)
         return said, left
     finally:
+        loop.close()
         drop_head(head)
 
 

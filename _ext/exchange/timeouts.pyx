@@ -10,3 +10,4 @@ cdef class Timeouts:
         self.head_ns = head_ns
         self.response_ns = response_ns
         self.idle_ns = idle_ns
+        self.soonest_ns = min([one for one in (request_ns, head_ns, idle_ns) if one], default=0)

@@ -25,6 +25,7 @@ cdef class Split(Ways):
     """Immutable. Each request takes one of the ways, as often as its weight says."""
     cdef readonly tuple ways          # of Way; never empty
     cdef uint64_t total
+    cdef Way only                     # owned: the one that there is; None: there are more
     cdef Way pick(self)
     # Whether one of them leads to a backend now; `own`: the target that requests are addressed to.
     cdef bint is_ready(self, Logical own) noexcept

@@ -27,12 +27,11 @@ cdef class Split(Ways):
         self.ways = tuple([make_way(<Way?> way, self) for way in ways if (<Way?> way).weight])
         if not self.ways or self.total > WEIGHTS_MAX:
             raise ValueError("Split: some way, and weights of 2^32 in all at most")
+        self.only = self.ways[0] if len(self.ways) == 1 else None
 
     cdef Way pick(self):
         cdef Py_ssize_t i, count = PyTuple_GET_SIZE(self.ways)
         cdef uint64_t drawn
-        if count == 1:
-            return <Way> <object> PyTuple_GET_ITEM(self.ways, 0)
         drawn = random_below(self.total)
         for i in range(count - 1):
             if drawn < (<Way> <object> PyTuple_GET_ITEM(self.ways, i)).until:

@@ -3,13 +3,18 @@ backend, as Linkerd's proxy counts it."""
 
 from cython cimport final
 from libc.stdint cimport int64_t, uint32_t
-from linkerd2_py._ext.metrics.http cimport ResponseError
+from linkerd2_py._ext.metrics.http cimport ERROR_NONE, ResponseError
 from linkerd2_py._ext.metrics.registry cimport Registry
 from linkerd2_py._ext.metrics.series cimport Counter, Distribution
 
 # What was not there in time
 cdef enum TimeoutWord:
     TIMEOUT_HEADERS, TIMEOUT_REQUEST, TIMEOUT_RESPONSE, TIMEOUT_IDLE
+
+cdef enum:
+    STATUS_BITS = 8               # a key is a status, and below it a word for what went wrong, 0 for nothing
+    GRPC_UNKNOWN = 2
+    GRPC_CODES = 17
 
 @final
 cdef class RetryMetrics:
@@ -39,4 +44,18 @@ cdef class RouteMetrics:
     cdef int ended(
         self, int status, int grpc_status, ResponseError error, uint32_t code, bint ours, int64_t took_ns,
     ) except -1
+    # The same of a response that a server gave, whole.
+    cdef inline int answered(self, int status, int grpc_status, int64_t took_ns) except -1:
+        cdef uint32_t key = <uint32_t> (code_of(grpc_status) if self.grpc else status) << STATUS_BITS
+        if key != self.last_key or self.last is None:
+            return self.ended(status, grpc_status, ERROR_NONE, 0, False, took_ns)
+        self.last.count += 1
+        if took_ns >= 0:
+            self.durations.observe(took_ns / 1e9)
+        return 0
+
     cdef Counter counter_of(self, uint32_t key)
+
+# gRPC's; whatever is none is UNKNOWN.
+cdef inline int code_of(int grpc_status) noexcept:
+    return grpc_status if 0 <= grpc_status < GRPC_CODES else GRPC_UNKNOWN

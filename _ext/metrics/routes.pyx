@@ -15,8 +15,6 @@ cdef enum:
     REFUSED_STREAM = 7        # RFC 9113 section 7
     CANCEL = 8
     ENHANCE_YOUR_CALM = 11
-    STATUS_BITS = 8
-    GRPC_UNKNOWN = 2
 
 cdef tuple WORDS = (
     b"", b"FAIL_FAST", b"LOAD_SHED", b"CANCEL", b"REFUSED", b"ENHANCE_YOUR_CALM", b"RESET", b"IO",
@@ -95,7 +93,7 @@ cdef class RouteMetrics:
             status, grpc_status = 0, GRPC_UNKNOWN
         if self.grpc:
             # Without a status it is an error of its own kind, and UNKNOWN to gRPC.
-            status = grpc_status if 0 <= grpc_status < 17 else GRPC_UNKNOWN
+            status = code_of(grpc_status)
         key = <uint32_t> status << STATUS_BITS | <uint32_t> word
         if self.last is None or key != self.last_key:
             self.last = self.counter_of(key)

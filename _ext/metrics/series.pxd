@@ -1,6 +1,7 @@
 """What the registry can hold: a base with label text and idle time, and plain counters, gauges and
 distributions."""
 
+from cython cimport final
 from libc.stdint cimport int64_t, uint64_t
 
 cdef extern from *:
@@ -27,6 +28,7 @@ cdef class Gauge(Series):
     cdef double level
     cdef double settled           # level at the last settle
 
+@final
 cdef class Distribution(Series):
     """How values are spread over a few buckets, such as seconds over 0.001 and 0.1: a histogram."""
     cdef tuple texts              # of `le`, one for each bucket; shared by its family
@@ -36,6 +38,13 @@ cdef class Distribution(Series):
     cdef double sum
     cdef uint64_t settled         # how many there were at the last settle
     cdef uint64_t total(self) noexcept
-    cdef int observe(self, double value) noexcept
+    cdef inline int observe(self, double value) noexcept:
+        cdef int at = 0
+        while at < self.bound_count and self.bounds[at] < value:
+            at += 1
+        self.counts[at] += 1
+        self.sum += value
+        return 0
+
     # Once, by the registry. MemoryError.
     cdef int divide(self, tuple bounds, tuple texts) except -1

@@ -72,14 +72,6 @@ cdef class Distribution(Series):
             self.bounds[at] = bounds[at]
         return 0
 
-    cdef int observe(self, double value) noexcept:
-        cdef int at = 0
-        while at < self.bound_count and self.bounds[at] < value:
-            at += 1
-        self.counts[at] += 1
-        self.sum += value
-        return 0
-
     cdef uint64_t total(self) noexcept:
         cdef uint64_t found = 0
         cdef int at

@@ -5,7 +5,7 @@ looked at without a Python object. Its time is that of its steps; each looks at 
 """
 
 from cython cimport final
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint8_t, uint32_t
 from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.head cimport Head
 from linkerd2_py._ext.policy.regex cimport Dfa
@@ -20,7 +20,10 @@ cdef enum StepKind:
     STEP_HTTP2
 
 cdef struct Step:
-    StepKind kind
+    uint8_t kind                  # a StepKind
+    # Of a header: the id of those fields that have this name; H_OTHER: some others may have it, too
+    uint8_t id
+    uint8_t plain                 # the same: its name has neither "^" nor "~"
     uint32_t after                # of an array: the step behind it and its parts
     const char* name              # of a header, in lower case, or of a parameter
     const char* text              # of a host, in lower case
@@ -28,12 +31,10 @@ cdef struct Step:
     uint32_t name_length
     uint32_t text_length
 
-# What the paths of all requests begin with for which a condition holds, or are, where `whole`. Told apart by
-# that, most conditions need no look.
-cdef struct Beginning:
-    const char* text              # borrowed from the condition
-    uint32_t length               # 0: nothing is known
-    bint whole
+# The steps of a condition that all requests meet for which it holds, so that it can be found by them.
+cdef struct Key:
+    const Step* path              # a whole one, or one with that beginning (its `text`); NULL: none
+    const Step* host              # NULL: none
 
 # What conditions look at of one head, found once for all of them.
 cdef struct Line:
@@ -48,6 +49,13 @@ cdef class Condition:
     cdef int depth
     cdef list kept                # owns what the steps point to
 
-cdef Beginning beginning_of(const Step* steps) noexcept
+cdef Key key_of(const Step* steps) noexcept
+# What must hold beside the key, from the step `at`: copied to `into`, behind `count` others; how many there
+# are then.
+cdef uint32_t put_rest(
+    const Step* steps, uint32_t at, const Key* key, Step* into, uint32_t count,
+) noexcept
 cdef Line line_of(Head head) noexcept
-cdef bint holds(const Step* steps, Head head, const Line* line) noexcept
+# Without its port, and without the dot at its end.
+cdef Span host_of(Span authority) noexcept
+cdef bint holds_at(const Step* steps, uint32_t at, Head head, const Line* line) noexcept

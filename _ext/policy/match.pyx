@@ -6,12 +6,15 @@ from libc.stdint cimport uint8_t, uint16_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memchr, memcmp, memcpy
 
-from linkerd2_py._ext.exchange.head cimport FIELD_DROPPED, HTTP_2, Field, equals_lower
+from linkerd2_py._ext.exchange.head cimport (
+    FIELD_DROPPED, H_OTHER, HTTP_2, L5D_FIELDS, Field, equals_lower, field_id, same_token,
+)
 from linkerd2_py._ext.policy.regex cimport Regex, dfa_matches
 
 cdef enum:
     STEPS_MAX = 4096          # of one condition
     DEPTH_MAX = 40            # of conditions in conditions
+    HOST_MAX = 255            # RFC 1035 section 2.3.4
     END = -1                  # of a text that is decoded
 
 
@@ -44,7 +47,9 @@ cdef Condition new_condition(uint32_t count):
 cdef Condition leaf(StepKind kind, bytes text, bytes name=b""):
     cdef Condition made = new_condition(1)
     cdef Step* step = &made.steps[0]
-    step.kind = kind
+    step.kind = <uint8_t> kind
+    step.id = <uint8_t> id_of(kind, name)
+    step.plain = b"^" not in name and b"~" not in name
     step.after = 1
     step.dfa = NULL
     step.name = PyBytes_AS_STRING(name)
@@ -53,6 +58,14 @@ cdef Condition leaf(StepKind kind, bytes text, bytes name=b""):
     step.text_length = <uint32_t> PyBytes_GET_SIZE(text)
     made.kept += [text, name]
     return made
+
+
+cdef int id_of(StepKind kind, bytes name) noexcept:
+    cdef int found = H_OTHER
+    if kind == STEP_HEADER or kind == STEP_HEADER_REGEX:
+        found = field_id(PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name))
+    # The ids of our own names are those of others, too, that imitate them.
+    return H_OTHER if <uint32_t> 1 << found & L5D_FIELDS else found
 
 
 cdef Condition valued(StepKind exact, StepKind by_regex, object value, bytes name=b""):
@@ -76,7 +89,7 @@ cdef Condition joined(StepKind kind, list parts):
     cdef uint32_t at = 1
     cdef uint32_t i
     made = new_condition(1 + min(sum([(<Condition?> part).count for part in parts]), STEPS_MAX))
-    made.steps[0] = Step(kind, made.count, NULL, NULL, NULL, 0, 0)
+    made.steps[0] = Step(<uint8_t> kind, H_OTHER, False, made.count, NULL, NULL, NULL, 0, 0)
     for part in parts:
         made.depth = max(made.depth, part.depth + 1)
         memcpy(&made.steps[at], part.steps, part.count * sizeof(Step))
@@ -114,11 +127,17 @@ def path_regex(Regex regex not None):
 
 
 def host(bytes text not None):
-    return leaf(STEP_HOST, text.lower().removesuffix(b"."))
+    return leaf(STEP_HOST, host_name(text))
 
 
 def host_below(bytes text not None):
-    return leaf(STEP_HOST_BELOW, b"." + text.lower().removesuffix(b"."))
+    return leaf(STEP_HOST_BELOW, b"." + host_name(text))
+
+
+cdef bytes host_name(bytes text):
+    if len(text) > HOST_MAX:
+        raise ValueError(f"a host of more than {HOST_MAX} bytes")
+    return text.lower().removesuffix(b".")
 
 
 def method(bytes name not None):
@@ -139,25 +158,44 @@ def http2():
 
 # ---- holding them against a head
 
-cdef Beginning beginning_of(const Step* steps) noexcept:
-    """Of a condition on the path, or of the first of several that all must hold."""
-    cdef Beginning found
-    cdef const Step* step = steps
-    cdef uint32_t at = 1
-    found.text = ""
-    found.length = 0
-    found.whole = False
-    if steps.kind == STEP_ALL:
-        while at < steps.after and not is_on_path(&steps[at]):
+cdef Key key_of(const Step* steps) noexcept:
+    cdef Key key = Key(NULL, NULL)
+    note_keys(steps, 0, &key)
+    return key
+
+
+cdef int note_keys(const Step* steps, uint32_t at, Key* key) noexcept:
+    """The first of each kind, of a condition or of several that all must hold."""
+    cdef const Step* step = &steps[at]
+    if step.kind == STEP_ALL:
+        at += 1
+        while at < step.after:
+            note_keys(steps, at, key)
             at = steps[at].after
-        if at >= steps.after:
-            return found
-        step = &steps[at]
-    if is_on_path(step):
-        found.text = step.text
-        found.length = step.text_length
-        found.whole = step.kind == STEP_PATH
-    return found
+    elif key.path == NULL and is_on_path(step):
+        key.path = step
+    elif key.host == NULL and (step.kind == STEP_HOST or step.kind == STEP_HOST_BELOW):
+        key.host = step
+    return 0
+
+
+cdef uint32_t put_rest(
+    const Step* steps, uint32_t at, const Key* key, Step* into, uint32_t count,
+) noexcept:
+    cdef const Step* step = &steps[at]
+    cdef uint32_t i
+    if step.kind == STEP_ALL:
+        at += 1
+        while at < step.after:
+            count = put_rest(steps, at, key, into, count)
+            at = steps[at].after
+        return count
+    if step == key.host or (step == key.path and step.kind != STEP_PATH_REGEX):
+        return count
+    for i in range(at, step.after):
+        into[count + i - at] = steps[i]
+        into[count + i - at].after += count - at
+    return count + step.after - at
 
 
 cdef bint is_on_path(const Step* step) noexcept:
@@ -179,29 +217,26 @@ cdef Line line_of(Head head) noexcept:
     return line
 
 
-cdef bint holds(const Step* steps, Head head, const Line* line) noexcept:
-    return step_holds(steps, 0, head, line)
-
-
-cdef bint step_holds(const Step* steps, uint32_t at, Head head, const Line* line) noexcept:
+cdef bint holds_at(const Step* steps, uint32_t at, Head head, const Line* line) noexcept:
     cdef const Step* step = &steps[at]
-    if step.kind == STEP_PATH:
+    cdef int kind = step.kind
+    if kind == STEP_PATH:
         return is_text(line.path, step)
-    if step.kind == STEP_METHOD:
+    elif kind == STEP_METHOD:
         return is_text(head.method, step)
-    if step.kind == STEP_PATH_REGEX:
+    elif kind == STEP_PATH_REGEX:
         return dfa_matches(step.dfa, line.path.ptr, line.path.len)
-    if step.kind == STEP_PREFIX:
+    elif kind == STEP_PREFIX:
         return begins_with(line.path, step)
-    if step.kind == STEP_NOT:
-        return not step_holds(steps, at + 1, head, line)
-    if step.kind == STEP_ALL or step.kind == STEP_ANY:
+    elif kind == STEP_NOT:
+        return not holds_at(steps, at + 1, head, line)
+    elif kind == STEP_ALL or kind == STEP_ANY:
         return parts_hold(steps, at, head, line)
-    if step.kind == STEP_HEADER or step.kind == STEP_HEADER_REGEX:
+    elif kind == STEP_HEADER or kind == STEP_HEADER_REGEX:
         return some_header(step, head)
-    if step.kind == STEP_HOST or step.kind == STEP_HOST_BELOW:
+    elif kind == STEP_HOST or kind == STEP_HOST_BELOW:
         return is_host(host_of(head.authority), step)
-    if step.kind == STEP_HTTP2:
+    elif kind == STEP_HTTP2:
         return head.version == HTTP_2
     return some_parameter(step, line.query)
 
@@ -211,7 +246,7 @@ cdef bint parts_hold(const Step* steps, uint32_t at, Head head, const Line* line
     cdef bint wanted = steps[at].kind == STEP_ANY
     at += 1
     while at < end:
-        if step_holds(steps, at, head, line) == wanted:
+        if holds_at(steps, at, head, line) == wanted:
             return wanted
         at = steps[at].after
     return not wanted
@@ -252,14 +287,14 @@ cdef bint is_host(Span host, const Step* step) noexcept:
 
 
 cdef bint some_header(const Step* step, Head head) noexcept:
-    cdef Field* field
+    cdef const Field* field
     cdef Span value
     cdef int i
+    if step.id != H_OTHER and not head.present >> step.id & 1:
+        return False
     for i in range(head.count):
         field = &head.fields[i]
-        if field.name_len != step.name_length or field.flags & FIELD_DROPPED:
-            continue
-        if not equals_lower(field.name, field.name_len, step.name, step.name_length):
+        if field.name_len != step.name_length or field.flags & FIELD_DROPPED or not is_name(field, step):
             continue
         value.ptr = field.value
         value.len = field.value_len
@@ -269,6 +304,14 @@ cdef bint some_header(const Step* step, Head head) noexcept:
         elif dfa_matches(step.dfa, value.ptr, value.len):
             return True
     return False
+
+
+cdef inline bint is_name(const Field* field, const Step* step) noexcept:
+    if step.id != H_OTHER:
+        return field.id == step.id
+    if step.plain:
+        return same_token(field.name, step.name, step.name_length)
+    return equals_lower(field.name, field.name_len, step.name, step.name_length)
 
 
 # ---- parameters: NAME=VALUE&NAME=VALUE, each byte as itself or as %XX, a space as a plus

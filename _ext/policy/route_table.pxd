@@ -4,6 +4,7 @@ from cython cimport final
 from libc.stdint cimport uint64_t
 from linkerd2_py._ext.exchange.head cimport Head
 from linkerd2_py._ext.exchange.plan cimport Plan
+from linkerd2_py._ext.policy.match cimport Condition
 from linkerd2_py._ext.policy.rules cimport Rules
 
 @final
@@ -13,6 +14,15 @@ cdef class RouteTable(Rules):
     cdef readonly Plan otherwise      # of requests that no rule means; None: they have no plan
     cdef list plans                   # of Plan, one for each rule
     cdef Plan plan_for(self, Head head)    # None: the request has no plan
+    # Who makes it: one more rule, behind the others.
+    cdef int put(self, Condition condition, Plan plan) except -1
+
+@final
+cdef class TableDraft:
+    """A table that nobody follows yet, made rule by rule, so that who makes a large one can give way to
+    traffic in between."""
+    cdef RouteTable table             # owned; None: it was given away
+    cdef RouteTable unfinished(self)  # ValueError
 
 @final
 cdef class NamedRoutes:

@@ -14,6 +14,14 @@ class RouteTable(Rules):
         self, rules: Iterable[tuple[Condition, Plan]] = (), *, otherwise: Plan | None = None
     ) -> None: ...
 
+class TableDraft:
+    """The same made rule by rule, by who gives way to others in between. `finished` gives it away, whole: then
+    the draft takes nothing more (ValueError)."""
+
+    def __init__(self, *, otherwise: Plan | None = None) -> None: ...
+    def add(self, condition: Condition, plan: Plan) -> None: ...
+    def finished(self) -> RouteTable: ...
+
 class NamedRoutes:
     """Tables by what requests name, `host:port` in canonical form. `on_unknown` is called with each name that
     has none, for each connection that brings it."""

@@ -3,7 +3,7 @@ from collections.abc import Iterable
 from linkerd2_py._ext.policy.match import Condition
 
 RULES_MAX: int
-"""In one table. Each may cost each request a look."""
+"""In one table."""
 
 class Rules:
     """Conditions in the order in which they are looked at. Immutable; ValueError for more than RULES_MAX."""

@@ -5,8 +5,7 @@ from linkerd2_py._ext.exchange.head cimport Head, drop_head, field_id, take_head
 from linkerd2_py._ext.exchange.plan cimport Plan, ResponseClasses
 from linkerd2_py._ext.metrics.http cimport CLASS_FAILURE
 from linkerd2_py._ext.policy.connections cimport ConnectionRoute, ConnectionRoutes
-from linkerd2_py._ext.policy.match cimport Condition, Line, line_of
-from linkerd2_py._ext.policy.match cimport holds as condition_holds
+from linkerd2_py._ext.policy.match cimport Condition, Line, holds_at, line_of
 from linkerd2_py._ext.policy.route_table cimport RouteTable
 
 
@@ -32,7 +31,7 @@ def holds(
     cdef Head head = head_of(method, path, kept, authority)
     cdef Line line = line_of(head)
     try:
-        return condition_holds(condition.steps, head, &line)
+        return holds_at(condition.steps, 0, head, &line)
     finally:
         drop_head(head)
 

@@ -54,6 +54,9 @@ cdef class Permission:
     cdef tuple routes                   # the number of a route, one for each rule
     cdef object passage                 # callable(number of a route) -> Passage, asked once for each
     cdef dict passages                  # number of a route -> Passage, of those that some request was of
+    # The rule of the last request, which nearly always is that of the next, and its passage; None at first
+    cdef Py_ssize_t last_rule
+    cdef Passage last_passage
     # Of requests whose path a server could take for another, where routes differ; None: they do not
     cdef Passage doubtful
     cdef tuple limits                   # of Limit: on requests that are let in

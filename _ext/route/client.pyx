@@ -158,10 +158,16 @@ cdef class Permission:
 
     cdef Passage passage_of_rule(self, Py_ssize_t number):
         """A policy may have hundreds of routes, and a client asks for few."""
-        cdef object route = self.routes[number]
-        cdef Passage passage = self.passages.get(route)
+        cdef object route
+        cdef Passage passage
+        if number == self.last_rule and self.last_passage is not None:
+            return self.last_passage
+        route = self.routes[number]
+        passage = self.passages.get(route)
         if passage is None:
             passage = self.passages[route] = self.passage(route)
+        self.last_rule = number
+        self.last_passage = passage
         return passage
 
     cdef Passage judge(self, Head head):

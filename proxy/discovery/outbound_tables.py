@@ -14,7 +14,7 @@ from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.metrics.routes import RetryMetrics, RouteMetrics
 from linkerd2_py._ext.policy import match
 from linkerd2_py._ext.policy.match import Condition
-from linkerd2_py._ext.policy.route_table import RouteTable
+from linkerd2_py._ext.policy.route_table import RouteTable, TableDraft
 from linkerd2_py._ext.route.target import Target
 from linkerd2_py.proxy.discovery.gently import gently
 from linkerd2_py.proxy.discovery.messages import Labels
@@ -41,14 +41,15 @@ async def compile_table(routes: HttpRoutes, *, plan_of: PlanOf) -> RouteTable:
     pattern that cannot be compiled.
     """
     patterns = Patterns()
-    rules = []
+    draft = TableDraft(otherwise=refusing(NO_ROUTE))
     if routes.of_http2 is not None:
         of_http2 = match.http2()
         async for condition, plan in gently(_rules(routes.of_http2, patterns, plan_of)):
-            rules.append((match.all_of([of_http2, condition]), plan))
-        rules.append((of_http2, refusing(NO_ROUTE)))
-    rules += [rule async for rule in gently(_rules(routes.routes, patterns, plan_of))]
-    return RouteTable(rules, otherwise=refusing(NO_ROUTE))
+            draft.add(match.all_of([of_http2, condition]), plan)
+        draft.add(of_http2, refusing(NO_ROUTE))
+    async for condition, plan in gently(_rules(routes.routes, patterns, plan_of)):
+        draft.add(condition, plan)
+    return draft.finished()
 
 
 def refusing(refused: Refused) -> Plan:

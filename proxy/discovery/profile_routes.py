@@ -19,7 +19,7 @@ from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.metrics.routes import RetryMetrics
 from linkerd2_py._ext.policy import match
 from linkerd2_py._ext.policy.match import Condition
-from linkerd2_py._ext.policy.route_table import RouteTable
+from linkerd2_py._ext.policy.route_table import RouteTable, TableDraft
 from linkerd2_py._ext.policy.rules import RULES_MAX
 from linkerd2_py.base.tasks import spawn
 from linkerd2_py.proto.gen import destination_pb2 as destination
@@ -112,7 +112,7 @@ async def compile_routes(
     """Their table; requests that belong to none are counted without a name of a route. `budget`: of those
     that may be sent again, None: none may.
     """
-    rules: list[tuple[Condition, Plan]] = []
+    draft = TableDraft(otherwise=Plan(metrics=registry.requests("route_", dst)))
     patterns = Patterns()
     steps = 0
     if len(routes) > RULES_MAX:
@@ -138,8 +138,8 @@ async def compile_routes(
             labels=own,
             **_paced(route, (*dst, *labels), classes, registry, budget),
         )
-        rules.append((condition, plan))
-    return RouteTable(rules, otherwise=Plan(metrics=registry.requests("route_", dst)))
+        draft.add(condition, plan)
+    return draft.finished()
 
 
 def request_condition(

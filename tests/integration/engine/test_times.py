@@ -108,6 +108,33 @@ async def test_a_response_that_stops(limit: str, word: str) -> None:
         assert target.in_use == 0
 
 
+@pytest.mark.parametrize("before", [HOUR, SHORT])
+async def test_an_exchange_is_timed_by_a_timer_that_another_has_left(before: int) -> None:
+    """Later than it is due, or earlier: then it goes off for nobody first."""
+    limit = 3 * SHORT
+    asked = 0
+
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        if asked > 1:
+            await silent(reader, writer)
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK)
+        await writer.drain()
+
+    async with engine() as made, server(once) as address:
+        target, proxy = made.outbound(address)
+        follow(made, target, request_ns=before)
+        assert (await talk(proxy, CLOSE)).startswith(b"HTTP/1.1 200 ")
+        assert made.loop.stats()["timers"] > 0
+        follow(made, target, request_ns=limit)
+        began = asyncio.get_running_loop().time()
+        got = await talk(proxy, CLOSE)
+        assert b"l5d-proxy-error: request timeout: 0.15 s\r\n" in got
+        assert asyncio.get_running_loop().time() - began >= limit / 1e9
+
+
 async def test_times_that_are_kept_change_nothing() -> None:
     async with engine() as made, origin(lambda _head, _body: OK) as there:
         target, proxy = made.outbound(there.address)

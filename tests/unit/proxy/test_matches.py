@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from linkerd2_py._ext.exchange.plan import Plan
 from linkerd2_py._ext.policy.route_table import RouteTable
+from linkerd2_py._ext.policy.rules import RULES_MAX
 from linkerd2_py._ext.policy.testing import plan_for
 from linkerd2_py.proto.gen import grpc_route_pb2 as grpc_route
 from linkerd2_py.proto.gen import http_route_pb2 as http_route
@@ -178,7 +179,7 @@ def _spoiled(**fields: Any) -> list[Any]:
         _spoiled(headers=[http_route.HeaderMatch(exact=b"a")]),
         _spoiled(query_params=[http_route.QueryParamMatch(name="a")]),
         [inbound.HttpRoute(hosts=[http_route.HostMatch()], rules=[inbound.HttpRoute.Rule()])],
-        [http(*[match(exact=f"/{number}") for number in range(1001)])],
+        [http(*[match(exact=f"/{number}") for number in range(RULES_MAX + 1)])],
     ],
 )
 def test_what_says_nothing_or_too_much_is_wrong(routes: list[Any]) -> None:
