@@ -23,7 +23,7 @@ _PARTS = {
     "exceptions": ("CancelledError", "IncompleteReadError", "InvalidStateError", "TimeoutError"),
     "futures": ("Future", "isfuture", "wrap_future"),
     "locks": ("Event",),
-    "protocols": ("BaseProtocol", "DatagramProtocol", "Protocol"),
+    "protocols": ("BaseProtocol", "DatagramProtocol", "Protocol", "SubprocessProtocol"),
     "runners": ("Runner", "run"),
     "streams": ("StreamReader", "StreamWriter", "open_connection"),
     "tasks": (

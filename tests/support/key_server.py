@@ -1,6 +1,7 @@
 """A real HTTP server that answers with a set of keys, or as a test wants it."""
 
 import asyncio
+import ssl
 from types import TracebackType
 from typing import Self
 
@@ -8,22 +9,28 @@ from typing import Self
 class KeyServer:
     """async with KeyServer(text) as server: … server.url"""
 
-    def __init__(self, text: str, *, chunked: bool = False) -> None:
+    def __init__(
+        self, text: str, *, chunked: bool = False, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.text = text
         self.raw: bytes | None = None
         self.asked = 0
         self.held = asyncio.Event()
         self.held.set()
         self._chunked = chunked
+        self._tls = tls
         self._port = 0
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}/keys?of=shop"
+        scheme = "http" if self._tls is None else "https"
+        return f"{scheme}://127.0.0.1:{self._port}/keys?of=shop"
 
     async def start(self) -> None:
         """On the same port as before, if there was one."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
+        self._server = await asyncio.start_server(
+            self._serve, "127.0.0.1", self._port, ssl=self._tls
+        )
         self._port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
@@ -46,7 +53,7 @@ class KeyServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             head = await reader.readuntil(b"\r\n\r\n")
-            assert head.startswith(b"GET /keys?of=shop HTTP/1.1\r\nHost: 127.0.0.1:")
+            assert head.startswith(b"GET /keys?of=shop HTTP/1.1\r\n")
             self.asked += 1
             await self.held.wait()
             writer.write(self._answer() if self.raw is None else self.raw)
