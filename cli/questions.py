@@ -58,7 +58,7 @@ async def profile_of(channel: grpc.aio.Channel, *, path: str, token: str) -> _Do
 
 async def inbound_policy(channel: grpc.aio.Channel, *, workload: str, port: int) -> _Document:
     """Who may call a port of a workload. CliError where nobody knows it."""
-    spec = PortSpec(workload=workload, port=port, jwt=True)
+    spec = PortSpec(workload=workload, port=port, jwt=True, external_authorization=True)
     stub = InboundServerPoliciesStub(channel)  # type: ignore[no-untyped-call]
     try:
         return as_document(await stub.GetPort(spec))

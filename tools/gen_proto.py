@@ -29,8 +29,9 @@ MESSAGES = (
     "tap",
     "transport_header",
     "otlp_trace",
+    "external_auth",
 )
-SERVICES = ("destination", "identity", "inbound", "outbound", "tap", "otlp_trace")
+SERVICES = ("destination", "identity", "inbound", "outbound", "tap", "otlp_trace", "external_auth")
 
 
 def compile_protos(*, output: Path) -> None:

@@ -9,7 +9,7 @@ cdef long[<int> LIVE_KINDS] live
 KINDS = (
     "buffer", "transport", "session", "stream", "exchange", "pump", "endpoint", "target",
     "timer", "listener", "credentials", "channel", "call", "tap", "sighting",
-    "entry", "span",
+    "entry", "span", "held",
 )
 
 

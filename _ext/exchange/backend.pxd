@@ -10,6 +10,7 @@ from linkerd2_py._ext.balance.accrual cimport Breaker, Verdict
 from linkerd2_py._ext.balance.p2c cimport Candidate
 from linkerd2_py._ext.core.fault cimport FaultKind
 from linkerd2_py._ext.core.types cimport Span
+from linkerd2_py._ext.exchange.gate cimport Denial, Held
 from linkerd2_py._ext.exchange.head cimport Head
 from linkerd2_py._ext.exchange.observe cimport Seeker
 from linkerd2_py._ext.exchange.passage cimport Examiner, Passage
@@ -48,6 +49,8 @@ cdef class Waiter(Peer):
     cdef Passage passage
     # Inbound: what it occupies until it is over; None: nobody counts it.
     cdef Seating seats
+    # Inbound, owned: it stands at a gate, or has stood there; None: it has not.
+    cdef Held held
     cdef int leave(self) except -1                              # the queue it stands in, if any
     # Of those that were let in: it is over, and gives back what it had for that. Idempotent.
     cdef int let_out(self) except -1
@@ -64,6 +67,9 @@ cdef class Waiter(Peer):
     cdef int on_profile(self, bint opaque) except -1            # answer to Logical.await_profile
     # It stood in an examiner's queue, and left it: whether it is let in can be asked again.
     cdef int on_examined(self) except -1
+    # Answers of the gate where it stood.
+    cdef int on_let_in(self) except -1
+    cdef int on_denied(self, Denial denial) except -1
     cdef int on_stream(self, Stream half) except -1             # HTTP: send_head now
     # Opaque: connected; the waiter attaches a session.
     cdef int on_transport(self, Transport transport) except -1
@@ -125,7 +131,7 @@ cdef class Router(Dispatch):
     cdef bint accept_orig_proto      # honour l5d-orig-proto of HTTP/2 clients
     cdef Seeker seeker               # who looks for exchanges to see; never None
     # Finds the logical of this request. None: answered through on_unavailable already. Where the exchange
-    # stands in a queue, it is not let in yet: let_in_later says more after `on_examined`.
+    # stands in a queue, it is not let in yet: let_in_later says more after `on_examined`, or a gate does.
     cdef Logical logical_for(self, Waiter exchange, Head head)
     # Whether it is let in, or stands in a queue again; else it is answered.
     cdef bint let_in_later(self, Waiter exchange, Head head) except -1

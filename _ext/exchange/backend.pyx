@@ -14,6 +14,9 @@ cdef class Waiter(Peer):
         if self.seats is not None:
             self.seats.give_back()
             self.seats = None
+        if self.held is not None:
+            self.held.withdraw()
+            self.held = None
         return 0
 
     cdef bint may_probe(self) noexcept:
@@ -36,6 +39,12 @@ cdef class Waiter(Peer):
 
     cdef int on_examined(self) except -1:
         raise NotImplementedError("Waiter.on_examined")
+
+    cdef int on_let_in(self) except -1:
+        raise NotImplementedError("Waiter.on_let_in")
+
+    cdef int on_denied(self, Denial denial) except -1:
+        raise NotImplementedError("Waiter.on_denied")
 
     cdef int on_stream(self, Stream half) except -1:
         raise NotImplementedError("Waiter.on_stream")

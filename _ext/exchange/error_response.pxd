@@ -4,10 +4,12 @@ Linkerd's error table (its errors/respond): a status with a text, the same as gR
 for those who are told why, l5d-proxy-error and l5d-proxy-connection. What response_total says of it stands
 beside them. """
 
+from cpython.ref cimport PyObject
 from libc.stdint cimport uint32_t
 from linkerd2_py._ext.core.fault cimport FaultKind
 from linkerd2_py._ext.core.types cimport Span
 from linkerd2_py._ext.exchange.backend cimport Unavailable
+from linkerd2_py._ext.exchange.gate cimport Denial
 from linkerd2_py._ext.exchange.head cimport Head
 from linkerd2_py._ext.exchange.plan cimport Refusal
 from linkerd2_py._ext.exchange.stream cimport Stream
@@ -23,6 +25,7 @@ cdef struct ErrorResponse:
     int code
     Span message
     ResponseError error    # the `error` label
+    PyObject* denial       # borrowed as `text` is; NULL: none, else what the response has besides
     Span location          # of a redirect, borrowed as `text` is; else empty. The client's business: no error
     # A token is asked for (RFC 6750, 3): what is wrong with the one that came, in the standard's words;
     # empty: none came; NULL: none is asked for
@@ -35,6 +38,7 @@ cdef ErrorResponse response_to_fault(FaultKind kind) noexcept
 cdef ErrorResponse response_to_unavailable(Unavailable why, int status, bytes text) noexcept
 # A route says so of this request; `status` 0: it does not. A location is in memory of its head.
 cdef ErrorResponse response_to_refusal(Refusal refusal, Head request) except *
+cdef ErrorResponse response_to_denial(Denial denial) noexcept
 # Something was not there in time; `text` says what.
 cdef ErrorResponse response_to_timeout(bytes text) noexcept
 cdef ErrorResponse head_too_large() noexcept

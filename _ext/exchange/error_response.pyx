@@ -36,6 +36,8 @@ cdef enum:
     GRPC_UNAVAILABLE = 14
     GRPC_UNAUTHENTICATED = 16
     CHALLENGE_ROOM = 256
+    LEAST_ERROR = 400
+    LENGTH_ROOM = 24
     DIGITS_ROOM = 8        # of a gRPC status, which has two
 
 
@@ -52,6 +54,7 @@ cdef ErrorResponse answer_of(int status, const char* text, bint close, ResponseE
     answer.code = -1
     answer.message.ptr = text
     answer.message.len = answer.text_len
+    answer.denial = NULL
     answer.location.ptr = ""
     answer.location.len = 0
     answer.challenge = NULL
@@ -100,6 +103,17 @@ cdef ErrorResponse response_to_redirect(Redirect redirect, Head request) except 
         return answer_of(400, "the request names no host, and is redirected", False, ERROR_UNEXPECTED)
     if whither != THERE:
         answer.status = 0
+    return answer
+
+
+cdef ErrorResponse response_to_denial(Denial denial) noexcept:
+    cdef ErrorResponse answer = answer_of(denial.status, denial.text, False, ERROR_DENIED)
+    answer.denial = <PyObject*> denial
+    if denial.status < LEAST_ERROR:
+        answer.code = GRPC_PERMISSION_DENIED
+    if denial.message:
+        answer.message.ptr = denial.message
+        answer.message.len = len(denial.message)
     return answer
 
 
@@ -202,6 +216,9 @@ cdef int add_challenge(Head head, const ErrorResponse* answer) except -1:
 
 cdef int fill(Head head, const ErrorResponse* answer, bint is_grpc, bint informational) except -1:
     cdef char[HTTP_DATE_ROOM] date
+    cdef char[LENGTH_ROOM] length
+    length[0] = c"0"
+    length[1] = 0
     head.version = HTTP_11
     head.status = 200 if is_grpc else answer.status
     head.end = True
@@ -217,7 +234,13 @@ cdef int fill(Head head, const ErrorResponse* answer, bint is_grpc, bint informa
         head.add("location", 8, answer.location.ptr, answer.location.len, H_OTHER, FIELD_LOWER)
     if answer.challenge != NULL:
         add_challenge(head, answer)
-    head.add("content-length", 14, "0", 1, H_CONTENT_LENGTH, 0)
+    if answer.denial != NULL and (<Denial> answer.denial).fields is not None:
+        (<Denial> answer.denial).fields.apply(head, 0)
+    if answer.denial != NULL and not is_grpc and (<Denial> answer.denial).body:
+        head.end = False
+        head.content_length = len((<Denial> answer.denial).body)
+        snprintf(length, LENGTH_ROOM, "%ld", <long> head.content_length)
+    head.put("content-length", 14, length, strlen(length), H_CONTENT_LENGTH)
     head.put("date", 4, date, put_http_date(date), H_DATE)
     if informational and answer.text_len and answer.location.len == 0:
         head.put("l5d-proxy-error", 15, answer.text, answer.text_len, H_L5D_PROXY_ERROR)
@@ -228,9 +251,13 @@ cdef int fill(Head head, const ErrorResponse* answer, bint is_grpc, bint informa
 
 cdef int send_error_response(Stream server, ErrorResponse answer, bint is_grpc, bint informational) except -1:
     cdef Head head = take_head()
+    cdef bytes body
     try:
         fill(head, &answer, is_grpc, informational)
         server.send_head(head)
+        if answer.denial != NULL and not head.end:
+            body = (<Denial> answer.denial).body
+            server.send_body(body, len(body), True)
     finally:
         drop_head(head)
     return 0

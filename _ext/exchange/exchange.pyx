@@ -20,9 +20,10 @@ from linkerd2_py._ext.exchange.course cimport (
 from linkerd2_py._ext.exchange.edits cimport undo
 from linkerd2_py._ext.exchange.error_response cimport (
     ErrorResponse, code_of, early_body_too_large, error_of_break, identity_not_met, request_refused,
-    response_to_fault, response_to_refusal, response_to_timeout, response_to_unavailable,
+    response_to_denial, response_to_fault, response_to_refusal, response_to_timeout, response_to_unavailable,
     send_error_response, send_error_trailers,
 )
+from linkerd2_py._ext.exchange.gate cimport Denial
 from linkerd2_py._ext.exchange.head cimport (
     FIELD_OF_WAY, FORM_ABSOLUTE, H_L5D_REQUIRE_ID, METHOD_DELETE, METHOD_GET, METHOD_HEAD, METHOD_OPTIONS,
     METHOD_PUT, METHOD_TRACE, Field, Head, Method, drop_head,
@@ -429,6 +430,23 @@ cdef class Exchange(Account):
         self.logical = logical
         self.counted = True
         return self.proceed(self.request) if self.queue is None else 0
+
+    cdef int on_let_in(self) except -1:
+        """Whoever was asked lets it go on."""
+        hears(self, HEARS_DISPATCH, b"an exchange was let in that did not wait")
+        return 0 if self.over else self.proceed(self.request)
+
+    cdef int on_denied(self, Denial denial) except -1:
+        """Whoever was asked does not let it in: it counts as one who was refused at once."""
+        cdef Logical logical = self.logical
+        cdef Router router = self.router
+        hears(self, HEARS_UNAVAILABLE, b"an exchange was denied that did not wait")
+        if self.over:
+            return 0
+        self.logical = None
+        self.counted = False
+        self.fail(response_to_denial(denial))
+        return router.ended(logical)
 
     cdef bint may_probe(self) noexcept:
         # Who names who must answer may find that it is not that one.

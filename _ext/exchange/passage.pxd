@@ -2,6 +2,7 @@
 
 from cython cimport final
 from linkerd2_py._ext.exchange.edits cimport Edits
+from linkerd2_py._ext.exchange.gate cimport Gate
 from linkerd2_py._ext.exchange.plan cimport Refusal
 from linkerd2_py._ext.metrics.series cimport Counter
 
@@ -20,6 +21,7 @@ cdef class Passage:
     cdef Refusal instead              # owned, or None: what those are answered that are let in
     cdef Edits edits                  # owned, or None: what is changed of those that go on
     cdef bint plain                   # all are let in as they are
+    cdef Gate gate                    # owned, or None: where those wait that are let in
     cdef bint limited                 # limits on the port's requests hold for these
     cdef bytes labels                 # for their series, as text; may be empty
     cdef Counter requests             # owned, or None: how many there were

@@ -11,7 +11,7 @@ cdef class Examiner:
 cdef class Passage:
     def __init__(
         self, *, str refusal=None, int status=403, bint mistrusts=False, Examiner examiner=None,
-        Refusal instead=None, Edits edits=None, bint limited=True,
+        Refusal instead=None, Edits edits=None, Gate gate=None, bint limited=True,
         tuple labels=(), Counter requests=None,
     ):
         self.refusal = None if refusal is None else refusal.encode("ascii", "replace")
@@ -20,6 +20,7 @@ cdef class Passage:
         self.examiner = examiner
         self.instead = instead
         self.edits = edits
+        self.gate = gate
         self.plain = refusal is None and instead is None and edits is None and examiner is None
         self.limited = limited
         self.labels = make_labels(labels)

@@ -32,6 +32,9 @@ cdef enum:
     ERROR_CANCEL = 8             # RFC 9113 section 7: what HTTP/2 says of an exchange that is given up
 
 
+cdef Passage UNASKED = Passage(refusal="nobody is asked about requests of this port")
+
+
 cdef class LocalServer(Entry):
     """A server whose requests are answered by Python: `on_request(Request)` is called with the whole request.
     However many connect and say nothing, who comes next is served."""
@@ -219,6 +222,9 @@ cdef class Request(Peer):
             return None
         permission = self.server.authorize(self.client, self.peer)
         passage = permission.judge(head)
+        if passage.gate is not None or passage.examiner is not None:
+            # Nobody is asked about these, and nobody looks for tokens in them.
+            return UNASKED
         return None if passage.refusal is None else passage
 
     cdef int refuse(self, Passage passage) except -1:

@@ -65,6 +65,7 @@ cdef class ConnectionRouter(Router):
     cdef Target by_authority(self, Head head)
     cdef bint let_in(self, Waiter exchange, Head head) except -1      # else it is answered
     # Whether it keeps the limits on the port; then it occupies what it has to.
+    cdef bytes key(self)              # of what the last request is addressed to
     cdef bint is_within_limits(self, Waiter exchange) except -1
     # Whether it is, by what policy says of its route; else it may be changed.
     cdef bint answered(self, Waiter exchange, Head head, Passage passage) except -1

@@ -22,6 +22,7 @@ from linkerd2_py._ext.exchange.passage cimport Passage
 from linkerd2_py._ext.exchange.plan cimport Plan
 from linkerd2_py._ext.exchange.seats cimport SeatLimit, Seating
 from linkerd2_py._ext.policy.rate cimport Limit, take_from_all
+from linkerd2_py._ext.route.checkpoint cimport Checkpoint
 from linkerd2_py._ext.policy.route_table cimport RouteTable
 from linkerd2_py._ext.metrics.http cimport ResponseError
 from linkerd2_py._ext.metrics.labels import make_labels
@@ -123,7 +124,13 @@ cdef class ConnectionRouter(Router):
         if self.permission.limited and passage.limited and not self.is_within_limits(exchange):
             return False
         exchange.passage = passage
+        if passage.gate is not None:
+            (<Checkpoint> passage.gate).hold(exchange, head, self.key())
         return True
+
+    cdef bytes key(self):
+        cdef Target target = self.last if self.fixed is None else self.fixed
+        return target.key
 
     cdef bint is_within_limits(self, Waiter exchange) except -1:
         """Who is refused by one of them takes nothing from another."""

@@ -109,7 +109,7 @@ FOLLOW_CLUSTER: Final = (
         ),
         _LOOK,
     ),
-    rule("policy.linkerd2-py.io", ("jwtauthentications",), _LOOK),
+    rule("policy.linkerd2-py.io", ("externalauthorizations", "jwtauthentications"), _LOOK),
     rule(
         "gateway.networking.k8s.io",
         ("grpcroutes", "httproutes", "tcproutes", "tlsroutes"),

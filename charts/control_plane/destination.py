@@ -172,7 +172,7 @@ DESTINATION: Final = Manifest(
                         asked(
                             "policy.linkerd2-py.io",
                             ("*",),
-                            ("jwtauthentications",),
+                            ("externalauthorizations", "jwtauthentications"),
                             *("CREATE", "UPDATE"),
                         ),
                         asked(

@@ -16,7 +16,11 @@ from linkerd2_py.controlplane.mesh.tokens import JWTAuthentication
 
 TargetKind = Literal["Server", "Namespace", "HTTPRoute", "GRPCRoute"]
 AuthenticationKind = Literal[
-    "MeshTLSAuthentication", "NetworkAuthentication", "ServiceAccount", "JWTAuthentication"
+    "MeshTLSAuthentication",
+    "NetworkAuthentication",
+    "ServiceAccount",
+    "JWTAuthentication",
+    "ExternalAuthorization",
 ]
 
 
@@ -169,6 +173,28 @@ class NetworkAuthentication(MeshObject):
     namespace: str
     name: str
     networks: tuple[Network, ...] = ()
+
+    @property
+    def key(self) -> Key:
+        """Namespace and name."""
+        return Key(self.namespace, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalAuthorization(MeshObject):
+    """A request passes that the service at `port` agrees to, which speaks envoy.service.auth.v3; none where
+    `service` is None, for that names what nobody knows. `timeout_s`, `fail_open` and `status_on_error`: how
+    long its answer is waited for, whether requests pass without one, and what they are answered else.
+    """
+
+    namespace: str
+    name: str
+    service: Key | None
+    port: int
+    timeout_s: float = 0.2
+    fail_open: bool = False
+    status_on_error: int = 503
+    extensions: Labels = field(default_factory=no_labels)
 
     @property
     def key(self) -> Key:

@@ -14,6 +14,8 @@ from linkerd2_py.controlplane.mesh.status import Parent, ParentStatus
 
 GATEWAY: Final = "gateway.networking.k8s.io"
 POLICY: Final = "policy.linkerd.io"
+EXTENSION: Final = "policy.linkerd2-py.io"
+"""Of kinds that Linkerd has not."""
 CORE: Final = "core"
 """The group of Services, as answers name it."""
 

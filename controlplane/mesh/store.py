@@ -24,6 +24,7 @@ from linkerd2_py.controlplane.mesh.objects import (
 )
 from linkerd2_py.controlplane.mesh.policy import (
     AuthorizationPolicy,
+    ExternalAuthorization,
     HTTPLocalRateLimitPolicy,
     MeshTLSAuthentication,
     NetworkAuthentication,
@@ -70,6 +71,8 @@ class Mesh:
         self.network_authentications = self._table(NetworkAuthentication)
         self.jwt_authentications: Table[Key, JWTAuthentication]
         self.jwt_authentications = self._table(JWTAuthentication)
+        self.external_authorizations: Table[Key, ExternalAuthorization]
+        self.external_authorizations = self._table(ExternalAuthorization)
         self.rate_limit_policies: Table[Key, HTTPLocalRateLimitPolicy]
         self.rate_limit_policies = self._table(HTTPLocalRateLimitPolicy)
         self.http_routes: Table[RouteKey, HTTPRoute] = self._table(HTTPRoute)

@@ -68,4 +68,9 @@ def _question(request: bytes) -> PortQuestion:
         asked = inbound.PortSpec.FromString(request)
     except DecodeError as error:
         raise RefusedError("invalid", "the request is not a PortSpec") from error
-    return port_question(asked.workload, asked.port, tokens=asked.jwt)
+    return port_question(
+        asked.workload,
+        asked.port,
+        tokens=asked.jwt,
+        external=asked.external_authorization,
+    )

@@ -14,14 +14,16 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class PortSpec(_message.Message):
-    __slots__ = ("workload", "port", "jwt")
+    __slots__ = ("workload", "port", "jwt", "external_authorization")
     WORKLOAD_FIELD_NUMBER: _ClassVar[int]
     PORT_FIELD_NUMBER: _ClassVar[int]
     JWT_FIELD_NUMBER: _ClassVar[int]
+    EXTERNAL_AUTHORIZATION_FIELD_NUMBER: _ClassVar[int]
     workload: str
     port: int
     jwt: bool
-    def __init__(self, workload: _Optional[str] = ..., port: _Optional[int] = ..., jwt: _Optional[bool] = ...) -> None: ...
+    external_authorization: bool
+    def __init__(self, workload: _Optional[str] = ..., port: _Optional[int] = ..., jwt: _Optional[bool] = ..., external_authorization: _Optional[bool] = ...) -> None: ...
 
 class Server(_message.Message):
     __slots__ = ("protocol", "server_ips", "authorizations", "labels", "concurrency_limit")
@@ -112,7 +114,7 @@ class ProxyProtocol(_message.Message):
     def __init__(self, detect: _Optional[_Union[ProxyProtocol.Detect, _Mapping]] = ..., opaque: _Optional[_Union[ProxyProtocol.Opaque, _Mapping]] = ..., tls: _Optional[_Union[ProxyProtocol.Tls, _Mapping]] = ..., http1: _Optional[_Union[ProxyProtocol.Http1, _Mapping]] = ..., http2: _Optional[_Union[ProxyProtocol.Http2, _Mapping]] = ..., grpc: _Optional[_Union[ProxyProtocol.Grpc, _Mapping]] = ...) -> None: ...
 
 class Authz(_message.Message):
-    __slots__ = ("networks", "authentication", "labels", "metadata")
+    __slots__ = ("networks", "authentication", "labels", "metadata", "external_authorization")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -124,11 +126,36 @@ class Authz(_message.Message):
     AUTHENTICATION_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     METADATA_FIELD_NUMBER: _ClassVar[int]
+    EXTERNAL_AUTHORIZATION_FIELD_NUMBER: _ClassVar[int]
     networks: _containers.RepeatedCompositeFieldContainer[Network]
     authentication: Authn
     labels: _containers.ScalarMap[str, str]
     metadata: _meta_pb2.Metadata
-    def __init__(self, networks: _Optional[_Iterable[_Union[Network, _Mapping]]] = ..., authentication: _Optional[_Union[Authn, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., metadata: _Optional[_Union[_meta_pb2.Metadata, _Mapping]] = ...) -> None: ...
+    external_authorization: ExternalAuthorization
+    def __init__(self, networks: _Optional[_Iterable[_Union[Network, _Mapping]]] = ..., authentication: _Optional[_Union[Authn, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., metadata: _Optional[_Union[_meta_pb2.Metadata, _Mapping]] = ..., external_authorization: _Optional[_Union[ExternalAuthorization, _Mapping]] = ...) -> None: ...
+
+class ExternalAuthorization(_message.Message):
+    __slots__ = ("metadata", "authority", "timeout", "fail_open", "status_on_error", "context_extensions")
+    class ContextExtensionsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    AUTHORITY_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    FAIL_OPEN_FIELD_NUMBER: _ClassVar[int]
+    STATUS_ON_ERROR_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_EXTENSIONS_FIELD_NUMBER: _ClassVar[int]
+    metadata: _meta_pb2.Metadata
+    authority: str
+    timeout: _duration_pb2.Duration
+    fail_open: bool
+    status_on_error: int
+    context_extensions: _containers.ScalarMap[str, str]
+    def __init__(self, metadata: _Optional[_Union[_meta_pb2.Metadata, _Mapping]] = ..., authority: _Optional[str] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., fail_open: _Optional[bool] = ..., status_on_error: _Optional[int] = ..., context_extensions: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class Network(_message.Message):
     __slots__ = ("net",)

@@ -18,6 +18,7 @@ from linkerd2_py.proxy.policy.inbound import InboundPolicies
 from linkerd2_py.proxy.policy.ports import PortPolicies
 
 if TYPE_CHECKING:
+    from linkerd2_py.proxy.policy.authorizers.authorizers import Authorizers
     from linkerd2_py.proxy.policy.tokens.book import TokenBook
 
 
@@ -48,6 +49,7 @@ def build_inbound(parts: Parts, api: PolicyApi | None, *, lookups: Lookups) -> I
         registry=parts.registry,
         judges_localhost=config.inbound_policy.judges_localhost,
         make_book=partial(_token_book, parts),
+        make_authorizers=partial(_authorizers, parts, lookups),
     )
     parts.closers.append(policies.close)
     authorize = _authorize(policies, targets)
@@ -76,6 +78,13 @@ def _token_book(parts: Parts) -> TokenBook:
     from linkerd2_py.proxy.policy.tokens.book import TokenBook  # noqa: PLC0415
 
     return TokenBook(parts.engine, registry=parts.registry, clock=SystemClock())
+
+
+def _authorizers(parts: Parts, lookups: Lookups) -> Authorizers:
+    """Most proxies never load what it takes."""
+    from linkerd2_py.proxy.build.authorizers import build_authorizers  # noqa: PLC0415
+
+    return build_authorizers(parts, lookups)
 
 
 def _authorize(policies: InboundPolicies, targets: InboundTargets) -> Authorize:

@@ -35,7 +35,9 @@ class PolicyApi(NamedTuple):
 
     def watch_port(self, port: int, *, follower: Follower) -> asyncio.Task[None]:
         """Follow what holds for a port of the workload."""
-        request = inbound.PortSpec(workload=self.workload, port=port, jwt=True)
+        request = inbound.PortSpec(
+            workload=self.workload, port=port, jwt=True, external_authorization=True
+        )
         return self._follow(
             _WATCH_PORT, request.SerializeToString(), f"WatchPort {port}", follower=follower
         )

@@ -13,6 +13,7 @@ from linkerd2_py._ext.exchange.passage import Passage
 from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.metrics.registry import Registry
 from linkerd2_py._ext.metrics.series import Counter
+from linkerd2_py._ext.route.checkpoint import Checkpoint
 from linkerd2_py._ext.route.client import Client, Permission
 from linkerd2_py.proxy.filters import NO_FILTERS, Filters
 from linkerd2_py.proxy.policy.concurrency import ConcurrencyLimits
@@ -21,6 +22,7 @@ from linkerd2_py.proxy.policy.server import PROBE, Labels, ServerPolicy, default
 from linkerd2_py.proxy.policy.verdict import NOTHING, Outcome, Refusal, Verdict, judge
 
 if TYPE_CHECKING:
+    from linkerd2_py.proxy.policy.authorizers.authorizers import Authorizers
     from linkerd2_py.proxy.policy.tokens.book import TokenBook
 
 logger = logging.getLogger(__name__)
@@ -46,7 +48,7 @@ _HELP: Final = {
 
 class InboundPolicies:
     """What the engine asks about each connection to a port of the workload. `policy_of` says what holds for a
-    port now; `make_book` is called when one asks for tokens.
+    port now; `make_book` is called when one asks for tokens, `make_authorizers` when one names an authorizer.
     """
 
     def __init__(
@@ -56,10 +58,13 @@ class InboundPolicies:
         registry: Registry,
         judges_localhost: bool = False,
         make_book: Callable[[], TokenBook] | None = None,
+        make_authorizers: Callable[[], Authorizers] | None = None,
     ) -> None:
         self._policy_of = policy_of
         self._make_book = make_book
         self._book: TokenBook | None = None
+        self._make_authorizers = make_authorizers
+        self._authorizers: Authorizers | None = None
         self._judges_localhost = judges_localhost
         self._registry = registry
         self._limits = RateLimits(registry)
@@ -97,11 +102,14 @@ class InboundPolicies:
         counted = (("target_port", str(port)), *client.labels, *server)
         limits, concurrent = verdict.rate_limit, verdict.concurrency_limit
         otherwise = verdict.order.otherwise
-        reserved = verdict.reserved
+        # The proxy's own answers do not depend on what tokens say.
+        reserved = () if port in self._open else verdict.reserved
 
         def passage(number: int) -> Passage:
             route, filters = verdict.order.cases[number]
-            return self._examined(verdict.outcomes[route], counted, server, filters, reserved)
+            return self._examined(
+                verdict.outcomes[route], counted, server, filters, reserved, client=client
+            )
 
         return Permission(
             otherwise=self._examined(
@@ -110,6 +118,7 @@ class InboundPolicies:
                 server,
                 otherwise.filters if otherwise else NO_FILTERS,
                 reserved,
+                client=client,
             ),
             rules=verdict.order.rules,
             routes=verdict.order.numbers,
@@ -134,16 +143,18 @@ class InboundPolicies:
         server: Labels,
         filters: Filters,
         reserved: tuple[str, ...],
+        *,
+        client: Client,
     ) -> Passage:
         """Where a policy asks for tokens, each request is looked at: for one, and for what only a sound one
         may say to the workload.
         """
         if not outcome.tokens and (outcome.refusal is not None or not reserved):
-            return self._passage(outcome, counted, server, filters)
+            return self._passage(outcome, counted, server, filters, client=client)
         book = self._tokens()
         without = outcome._replace(tokens=())
         if not outcome.tokens:
-            passage = self._passage(without, counted, server, filters)
+            passage = self._passage(without, counted, server, filters, client=client)
             return Passage(examiner=book.cleaned(passage, reserved=reserved))
 
         def refuse(refusal: Refusal) -> Passage:
@@ -153,7 +164,11 @@ class InboundPolicies:
             book.candidate(
                 one.token,
                 self._passage(
-                    without._replace(authorization=one.reference), counted, server, filters
+                    without._replace(authorization=one.reference, external=one.external),
+                    counted,
+                    server,
+                    filters,
+                    client=client,
                 ),
                 labels=counted,
             )
@@ -171,12 +186,23 @@ class InboundPolicies:
         return self._book
 
     def _passage(
-        self, outcome: Outcome, counted: Labels, server: Labels, filters: Filters = NO_FILTERS
+        self,
+        outcome: Outcome,
+        counted: Labels,
+        server: Labels,
+        filters: Filters = NO_FILTERS,
+        *,
+        client: Client | None = None,
     ) -> Passage:
         """What routes do to requests, they do to those that are let in."""
         refusal = outcome.refusal
         granted = _granted(outcome)
-        if outcome.route == NOTHING:
+        gate = self._gate(outcome, counted, client)
+        requests: Counter | None
+        if gate is not None:
+            # What becomes of them is known later, and counted then.
+            requests = None
+        elif outcome.route == NOTHING:
             requests = self._counter("inbound_http_route_not_found_total", counted)
         else:
             result = "deny" if refusal else "allow"
@@ -187,9 +213,21 @@ class InboundPolicies:
             mistrusts=refusal is not None and refusal.mistrusts,
             instead=None if refusal else filters.refusal(),
             edits=None if refusal else filters.request_edits(),
+            gate=gate,
             limited=outcome.route != PROBE,
             labels=(*server, *granted),
             requests=requests,
+        )
+
+    def _gate(self, outcome: Outcome, counted: Labels, client: Client | None) -> Checkpoint | None:
+        if outcome.refusal is not None or outcome.external is None:
+            return None
+        if client is None or self._make_authorizers is None:
+            raise ValueError("nobody here can ask an authorizer")
+        if self._authorizers is None:
+            self._authorizers = self._make_authorizers()
+        return self._authorizers.gate(
+            outcome.external, client, labels=counted, allowed=_granted(outcome)
         )
 
     def _connections(self, verdict: Verdict, counted: Labels) -> Counter:

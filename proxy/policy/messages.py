@@ -13,6 +13,7 @@ from linkerd2_py.proto.gen import net_pb2 as net
 from linkerd2_py.proxy.addresses import Network, unmapped
 from linkerd2_py.proxy.filters import NO_FILTERS, Filters, filters_of
 from linkerd2_py.proxy.matches import steps_of
+from linkerd2_py.proxy.policy.external import external
 from linkerd2_py.proxy.policy.order import RouteOrder
 from linkerd2_py.proxy.policy.server import (
     ANYBODY,
@@ -154,6 +155,7 @@ def _authorization(message: inbound.Authz) -> Authorization:
         tls=tls,
         identities=identities,
         token=token,
+        external=external(message),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from linkerd2_py.proxy.addresses import Network, pack_ip, parse_network, split_zone
 from linkerd2_py.proxy.matches import Match, Paths, Step
+from linkerd2_py.proxy.policy.external import External
 from linkerd2_py.proxy.policy.kinds_of_tokens import TokenKind
 from linkerd2_py.proxy.policy.order import EVERYTHING_FIRST, RouteOrder
 
@@ -91,7 +92,8 @@ EVERYWHERE: Final = (
 
 class Authorization(NamedTuple):
     """Clients that are let in: from one of these networks, over TLS between proxies where that is asked for,
-    and as one of `identities` where those are; each of their requests with such a token where one is.
+    and as one of `identities` where those are; each of their requests with such a token where one is, and if
+    `external` agrees, where that is.
     """
 
     reference: Reference
@@ -99,6 +101,7 @@ class Authorization(NamedTuple):
     tls: bool = False
     identities: Identities | None = None
     token: TokenKind | None = None
+    external: External | None = None
 
     def has(self, host: str) -> bool:
         """Whether a client at this address is in one of the networks; one without an address is in none."""

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from linkerd2_py._ext.io.address import Address
 from linkerd2_py._ext.route.client import Client
+from linkerd2_py.proxy.policy.external import External
 from linkerd2_py.proxy.policy.order import RouteOrder
 from linkerd2_py.proxy.policy.server import (
     Authorization,
@@ -21,6 +22,7 @@ from linkerd2_py.proxy.policy.server import (
 
 _LOCALHOST: Final = frozenset({"127.0.0.1", "::1", "::ffff:127.0.0.1"})
 LOCALHOST: Final = default("localhost")
+_AT_HOME: Final = Authorization(LOCALHOST)
 NOTHING: Final = default("")
 """The route of requests that have none."""
 
@@ -44,13 +46,14 @@ class Refusal(NamedTuple):
 
 class Outcome(NamedTuple):
     """Of the requests of one route: what lets them in, or why they are refused; or what does so where they
-    have one of its `tokens`.
+    have one of its `tokens`. `external` has to agree to each that is let in.
     """
 
     route: Reference
     authorization: Reference | None
     refusal: Refusal | None = None
     tokens: tuple[Authorization, ...] = ()
+    external: External | None = None
 
 
 class Verdict(NamedTuple):
@@ -76,8 +79,11 @@ class Verdict(NamedTuple):
 
     @property
     def differs(self) -> bool:
-        """Whether some requests are refused, or need a token, where others are not or need another."""
-        found = {(one.refusal is None, one.tokens) for one in (*self.outcomes, self.otherwise)}
+        """Whether some requests are refused, or need a token or somebody's word, where others do not."""
+        found = {
+            (one.refusal is None, one.tokens, one.external)
+            for one in (*self.outcomes, self.otherwise)
+        }
         return len(found) > 1
 
 
@@ -89,14 +95,16 @@ def judge(
     """
     host = "" if peer is None else peer.host
     at_home = host in _LOCALHOST and not judges_localhost
-    found = LOCALHOST if at_home else _authorized(policy.authorizations, client, host)
+    found = _AT_HOME if at_home else _authorized(policy.authorizations, client, host)
     if policy.invalid:
         found = None
 
     def outcome(route: Route) -> Outcome:
-        by = found or _authorized(route.authorizations, client, host)
+        by = found
+        if by is None or by.external is not None:
+            by = _authorized(route.authorizations, client, host, otherwise=by)
         if by is not None:
-            return Outcome(route.reference, by)
+            return Outcome(route.reference, by.reference, external=by.external)
         if policy.invalid:
             return Outcome(route.reference, None, Refusal(INVALID_POLICY, 500))
         either = (*policy.authorizations, *route.authorizations)
@@ -109,8 +117,9 @@ def judge(
         policy.reference,
         policy.order,
         tuple(map(outcome, policy.routes)),
-        unrouted=Outcome(NOTHING, found, Refusal(NO_ROUTE, 404)),
-        opaque=found is not None,
+        unrouted=Outcome(NOTHING, found and found.reference, Refusal(NO_ROUTE, 404)),
+        # Nobody is asked about bytes.
+        opaque=found is not None and found.external is None,
         rate_limit=policy.rate_limit,
         concurrency_limit=policy.concurrency_limit,
         reserved=_reserved(policy),
@@ -124,11 +133,19 @@ def _reserved(policy: ServerPolicy) -> tuple[str, ...]:
 
 
 def _authorized(
-    authorizations: tuple[Authorization, ...], client: Client, host: str
-) -> Reference | None:
-    """The first that lets the client in, whatever its requests are."""
-    found = (one for one in authorizations if one.token is None)
-    return next((one.reference for one in found if _lack(one, client, host) is None), None)
+    authorizations: tuple[Authorization, ...],
+    client: Client,
+    host: str,
+    *,
+    otherwise: Authorization | None = None,
+) -> Authorization | None:
+    """The first that lets the client in without anybody's word, else the first that does with it, or
+    `otherwise`.
+    """
+    sufficient = (one for one in authorizations if one.token is None)
+    found = [one for one in sufficient if _lack(one, client, host) is None]
+    alone = next((one for one in found if one.external is None), None)
+    return alone or otherwise or next(iter(found), None)
 
 
 def _lack(one: Authorization, client: Client, host: str) -> str | None:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from linkerd2_py.proxy.policy.ports import PortPolicies
 from tests.support.origin import Origin, origin
 from tests.support.policy_stub import PolicyStub, authz
 from tests.support.sidecar import InProcess, sidecar
@@ -31,7 +32,7 @@ class Connection:
         self.writer.write(f"{method} {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
         async with within(10):
             head = await self.reader.readuntil(b"\r\n\r\n")
-            length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+            length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0] or 0)
             await self.reader.readexactly(length)
         return int(head.split()[1])
 
@@ -74,6 +75,16 @@ class Rig:
     async def becomes(self, status: int, path: str = "/", *, source: str = STRANGER) -> None:
         async def so() -> bool:
             return await self.status(path, source=source) == status
+
+        _: bool = await eventually_async(so)
+
+    async def stub_is_heard(self) -> None:
+        """What holds is what the controller said."""
+
+        async def so() -> bool:
+            asking = self.proxy.proxy.parts.discoveries
+            ports = [one for one in asking if isinstance(one, PortPolicies)]
+            return any(one.of(self.port).reference.kind == "server" for one in ports)
 
         _: bool = await eventually_async(so)
 

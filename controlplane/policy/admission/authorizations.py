@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from linkerd2_py.controlplane.mesh.routes import GATEWAY, POLICY
+from linkerd2_py.controlplane.mesh.routes import EXTENSION, GATEWAY, POLICY
 from linkerd2_py.controlplane.mesh.tokens import TOKENS_GROUP
 from linkerd2_py.controlplane.policy.admission.fields import (
     Asked,
@@ -23,6 +23,7 @@ _ACCOUNT: Final = ("core", "serviceaccount")
 _NAMESPACE: Final = ("core", "namespace")
 _NETWORK: Final = (POLICY, "networkauthentication")
 _TOKEN: Final = (TOKENS_GROUP, "jwtauthentication")
+_EXTERNAL: Final = (EXTENSION, "externalauthorization")
 _PROOFS: Final = frozenset({(POLICY, "meshtlsauthentication"), _ACCOUNT})
 _TARGETS: Final = frozenset(
     {
@@ -72,13 +73,14 @@ def check_authorization_policy(asked: Asked) -> None:
         target.refuse(f"nobody authorizes calls to a {spelled(target)}")
     if kind_of(target) == _NAMESPACE and target["name"].text() != asked.namespace:
         target["name"].refuse(f"another namespace ({target['name'].text()}) cannot be meant")
-    proofs, networks, tokens = 0, 0, 0
+    proofs, networks, tokens, asked_of = 0, 0, 0, 0
     for ref in asked.spec["requiredAuthenticationRefs"]:
         kind = kind_of(ref)
         proofs += kind in _PROOFS
         networks += kind == _NETWORK
         tokens += kind == _TOKEN
-        if kind not in {*_PROOFS, _NETWORK, _TOKEN}:
+        asked_of += kind == _EXTERNAL
+        if kind not in {*_PROOFS, _NETWORK, _TOKEN, _EXTERNAL}:
             ref.refuse(f"{spelled(ref)} is no authentication")
         if proofs > 1:
             ref.refuse("a second MeshTLSAuthentication or ServiceAccount: nobody is both")
@@ -86,6 +88,8 @@ def check_authorization_policy(asked: Asked) -> None:
             ref.refuse("a second NetworkAuthentication")
         if tokens > 1:
             ref.refuse("a second JWTAuthentication: a request has one token")
+        if asked_of > 1:
+            ref.refuse("a second ExternalAuthorization")
 
 
 def check_meshtls_authentication(asked: Asked) -> None:

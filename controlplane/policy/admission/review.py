@@ -6,9 +6,15 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final
 
-from linkerd2_py.controlplane.mesh.routes import GATEWAY, POLICY
+from linkerd2_py.controlplane.mesh.routes import EXTENSION, GATEWAY, POLICY
 from linkerd2_py.controlplane.mesh.tokens import TOKENS_GROUP
-from linkerd2_py.controlplane.policy.admission import authorizations, profiles, routes, tokens
+from linkerd2_py.controlplane.policy.admission import (
+    authorizations,
+    external,
+    profiles,
+    routes,
+    tokens,
+)
 from linkerd2_py.controlplane.policy.admission.fields import Asked, Field, RefusedError, ShapeError
 
 Json = dict[str, Any]
@@ -78,6 +84,7 @@ _CHECKS: Final[dict[tuple[str, str], Callable[[Asked], None]]] = {
     (POLICY, "meshtlsauthentication"): authorizations.check_meshtls_authentication,
     (POLICY, "networkauthentication"): authorizations.check_network_authentication,
     (TOKENS_GROUP, "jwtauthentication"): tokens.check_jwt_authentication,
+    (EXTENSION, "externalauthorization"): external.check_external_authorization,
     (POLICY, "egressnetwork"): authorizations.check_egress_network,
     (POLICY, "httplocalratelimitpolicy"): authorizations.check_rate_limit_policy,
     (POLICY, "httproute"): routes.check_linkerd_http_route,

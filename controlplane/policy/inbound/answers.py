@@ -7,6 +7,7 @@ from typing import Final
 from linkerd2_py.controlplane.mesh.objects import ExternalWorkload, Namespace, Pod
 from linkerd2_py.controlplane.mesh.policy import (
     AuthorizationPolicy,
+    ExternalAuthorization,
     HTTPLocalRateLimitPolicy,
     MeshTLSAuthentication,
     NetworkAuthentication,
@@ -32,6 +33,7 @@ ANSWERED_FROM: Final[tuple[Kind, ...]] = (
     MeshTLSAuthentication,
     NetworkAuthentication,
     JWTAuthentication,
+    ExternalAuthorization,
     HTTPRoute,
     GRPCRoute,
     HTTPLocalRateLimitPolicy,

@@ -11,6 +11,7 @@ from linkerd2_py.controlplane.mesh.policy import (
     Authentication,
     AuthorizationPolicy,
     Clients,
+    ExternalAuthorization,
     Identities,
     Server,
     Target,
@@ -23,11 +24,14 @@ _PROOFS: Final = ("MeshTLSAuthentication", "ServiceAccount")
 
 
 class Authorization(NamedTuple):
-    """What says that `clients` may call: a default policy, or an object of policy.linkerd.io."""
+    """What says that `clients` may call: a default policy, or an object of policy.linkerd.io. `external` is
+    asked about each of their requests.
+    """
 
     kind: Literal["default", "authorizationpolicy", "serverauthorization"]
     name: str
     clients: Clients
+    external: ExternalAuthorization | None = None
 
 
 def of_default(policy: str) -> tuple[Authorization, ...]:
@@ -57,7 +61,8 @@ def _policies(namespace: str, target: Target, *, reading: Reading) -> Iterator[A
     for policy in reading.authorization_policies(namespace, target):
         clients = _clients(policy, reading=reading)
         if clients:
-            yield Authorization("authorizationpolicy", policy.name, clients)
+            external = _external(policy, reading=reading)
+            yield Authorization("authorizationpolicy", policy.name, clients, external)
 
 
 def _clients(policy: AuthorizationPolicy, *, reading: Reading) -> Clients | None:
@@ -68,8 +73,11 @@ def _clients(policy: AuthorizationPolicy, *, reading: Reading) -> Clients | None
         return None
     networks = [one for one in policy.requires if one.kind == "NetworkAuthentication"]
     tokens = [one for one in policy.requires if one.kind == "JWTAuthentication"]
+    asked = [one for one in policy.requires if one.kind == "ExternalAuthorization"]
     proofs = [one for one in policy.requires if one.kind in _PROOFS]
-    if len(networks) > 1 or len(proofs) > 1 or len(tokens) > 1:
+    if any(len(ones) > 1 for ones in (networks, proofs, tokens, asked)):
+        return None
+    if asked and _external(policy, reading=reading) is None:
         return None
     places = [_networks(one, reading=reading) for one in networks]
     identities = [_identities(one, reading=reading) for one in proofs]
@@ -87,6 +95,17 @@ def _tokens(one: Authentication, *, reading: Reading) -> JWTAuthentication | Non
     """None for proxies that do not check tokens, too: nobody is let in there by what they would leave out."""
     found = reading.jwt_authentication(Key(one.namespace, one.name))
     return found if found and found.tokens and reading.tokens else None
+
+
+def _external(policy: AuthorizationPolicy, *, reading: Reading) -> ExternalAuthorization | None:
+    """The one that it names; None where that is not there, cannot be asked, or is not by who wants to know:
+    what it would leave out must let nobody in.
+    """
+    for one in policy.requires or ():
+        if one.kind == "ExternalAuthorization":
+            found = reading.external_authorization(Key(one.namespace, one.name))
+            return found if found and found.service and reading.external else None
+    return None
 
 
 def _networks(one: Authentication, *, reading: Reading) -> tuple[Network, ...]:

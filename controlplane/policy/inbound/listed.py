@@ -30,7 +30,7 @@ class Allowed(NamedTuple):
 
 def allowed_to(pod: Key, *, mesh: Mesh, cluster: Cluster) -> Iterator[Allowed]:
     """What is allowed by objects, at any port of a pod; nothing without a proxy, which would know of it."""
-    reading = Reading(mesh, cluster=cluster)
+    reading = Reading(mesh, cluster=cluster, external=True)
     for server in _servers(AskingWorkload(pod.namespace, pod=pod.name), mesh=mesh, reading=reading):
         for one in authorizations.of_server(server, reading=reading):
             if one.kind != "default":

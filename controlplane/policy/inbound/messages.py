@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from linkerd2_py.base.names import CLUSTER_SUFFIX
 from linkerd2_py.controlplane.mesh.networks import Cidr, Network
+from linkerd2_py.controlplane.mesh.objects import Key
 from linkerd2_py.controlplane.mesh.policy import (
     Clients,
     ConcurrencyLimit,
+    ExternalAuthorization,
     HTTPLocalRateLimitPolicy,
     Identities,
 )
-from linkerd2_py.controlplane.mesh.routes import POLICY
+from linkerd2_py.controlplane.mesh.routes import EXTENSION, POLICY
 from linkerd2_py.controlplane.policy.inbound.authorizations import Authorization
 from linkerd2_py.controlplane.policy.inbound.token_messages import permit_jwt
 from linkerd2_py.controlplane.policy.settings import Settings
@@ -40,9 +43,25 @@ def authorization_messages(
             authentication=_authentication(one.clients, settings=settings),
             labels=labels(one.kind, one.name),
             metadata=_metadata(one),
+            external_authorization=_external(one.external) if one.external else None,
         )
         for one in found
     ]
+
+
+def _external(found: ExternalAuthorization) -> inbound.ExternalAuthorization:
+    service = found.service or Key("", "")
+    said = inbound.ExternalAuthorization(
+        metadata=meta.Metadata(
+            resource=meta.Resource(group=EXTENSION, kind="ExternalAuthorization", name=found.name)
+        ),
+        authority=f"{service.name}.{service.namespace}.{CLUSTER_SUFFIX}:{found.port}",
+        fail_open=found.fail_open,
+        status_on_error=found.status_on_error,
+        context_extensions=dict(found.extensions),
+    )
+    said.timeout.FromMicroseconds(round(found.timeout_s * 1e6))
+    return said
 
 
 def rate_limit_message(

@@ -41,7 +41,9 @@ class PortPolicy:
 
 def port_policy(question: PortQuestion, *, mesh: Mesh, settings: Settings) -> PortPolicy:
     """What holds now: what the port's Server says or, where it has none, a default policy."""
-    reading = Reading(mesh, cluster=settings.cluster, tokens=question.tokens)
+    reading = Reading(
+        mesh, cluster=settings.cluster, tokens=question.tokens, external=question.external
+    )
     found = reading.workload(question.workload)
     if found is None:
         return PortPolicy(None, reading.depends_on)

@@ -6,6 +6,7 @@ from linkerd2_py.controlplane.mesh.inbound import InboundSettings
 from linkerd2_py.controlplane.mesh.objects import Key, Labels
 from linkerd2_py.controlplane.mesh.policy import (
     AuthorizationPolicy,
+    ExternalAuthorization,
     HTTPLocalRateLimitPolicy,
     MeshTLSAuthentication,
     NetworkAuthentication,
@@ -24,11 +25,16 @@ from linkerd2_py.controlplane.streams.topics import Topic
 
 
 class Reading:
-    """One reading of the mesh as it is now. `tokens`: for whom what needs a token is something, too."""
+    """One reading of the mesh as it is now. `tokens`, `external`: for whom what needs a token, or somebody
+    else's word, is something, too.
+    """
 
-    def __init__(self, mesh: Mesh, *, cluster: Cluster, tokens: bool = True) -> None:
+    def __init__(
+        self, mesh: Mesh, *, cluster: Cluster, tokens: bool = True, external: bool = True
+    ) -> None:
         self.tokens = tokens
         self._mesh = mesh
+        self.external = external
         self._cluster = cluster
         self._topics: set[Topic] = set()
 
@@ -83,6 +89,11 @@ class Reading:
         """The one of this name."""
         self._topics.add(topics.jwt_topic(key))
         return self._mesh.jwt_authentications.get(key)
+
+    def external_authorization(self, key: Key) -> ExternalAuthorization | None:
+        """The one of this name."""
+        self._topics.add(topics.external_topic(key))
+        return self._mesh.external_authorizations.get(key)
 
     def http_routes(self, server: Key) -> list[HTTPRoute]:
         """The HTTPRoutes of its own namespace that a Server has."""

@@ -9,6 +9,7 @@ from linkerd2_py.controlplane.mesh.changes import Change
 from linkerd2_py.controlplane.mesh.objects import ExternalWorkload, Key, MeshObject, Namespace, Pod
 from linkerd2_py.controlplane.mesh.policy import (
     AuthorizationPolicy,
+    ExternalAuthorization,
     HTTPLocalRateLimitPolicy,
     MeshTLSAuthentication,
     NetworkAuthentication,
@@ -63,6 +64,11 @@ def network_topic(authentication: Key) -> Topic:
 def jwt_topic(authentication: Key) -> Topic:
     """A JWTAuthentication, there or not."""
     return Topic("jwt-authentication", authentication)
+
+
+def external_topic(authorization: Key) -> Topic:
+    """An ExternalAuthorization, there or not."""
+    return Topic("external-authorization", authorization)
 
 
 def routes_topic(server: Key) -> Topic:
@@ -130,6 +136,10 @@ def _of_jwt(one: JWTAuthentication) -> Iterator[Topic]:
     yield jwt_topic(one.key)
 
 
+def _of_external_authorization(one: ExternalAuthorization) -> Iterator[Topic]:
+    yield external_topic(one.key)
+
+
 def _of_route(route: HTTPRoute | GRPCRoute) -> Iterator[Topic]:
     for parent in route.attached_to:
         if parent.kind == "Server":
@@ -150,6 +160,7 @@ _TOPICS: Final[dict[type[MeshObject], Callable[..., Iterator[Topic]]]] = {
     MeshTLSAuthentication: _of_meshtls,
     NetworkAuthentication: _of_network,
     JWTAuthentication: _of_jwt,
+    ExternalAuthorization: _of_external_authorization,
     HTTPRoute: _of_route,
     GRPCRoute: _of_route,
     HTTPLocalRateLimitPolicy: _of_rate_limit,

@@ -28,7 +28,7 @@ from linkerd2_py.controlplane.mesh.policy import (
     Target,
     TargetKind,
 )
-from linkerd2_py.controlplane.mesh.routes import CORE, GATEWAY, POLICY
+from linkerd2_py.controlplane.mesh.routes import CORE, EXTENSION, GATEWAY, POLICY
 from linkerd2_py.controlplane.mesh.selector import Requirement, Selector
 from linkerd2_py.controlplane.mesh.tokens import TOKENS_GROUP
 from linkerd2_py.controlplane.policy.concurrency import AnnotationError, concurrency_limit
@@ -58,6 +58,7 @@ _AUTHENTICATIONS: Final[dict[tuple[str, str], AuthenticationKind]] = {
     (POLICY, "networkauthentication"): "NetworkAuthentication",
     (CORE, "serviceaccount"): "ServiceAccount",
     (TOKENS_GROUP, "jwtauthentication"): "JWTAuthentication",
+    (EXTENSION, "externalauthorization"): "ExternalAuthorization",
 }
 _ACCOUNT: Final = (CORE, "serviceaccount")
 _NAMESPACE: Final = (CORE, "namespace")

@@ -21,6 +21,7 @@ from linkerd2_py.controlplane.mesh.objects import (
 )
 from linkerd2_py.controlplane.mesh.policy import (
     AuthorizationPolicy,
+    ExternalAuthorization,
     HTTPLocalRateLimitPolicy,
     MeshTLSAuthentication,
     NetworkAuthentication,
@@ -28,6 +29,7 @@ from linkerd2_py.controlplane.mesh.policy import (
     ServerAuthorization,
 )
 from linkerd2_py.controlplane.mesh.routes import (
+    EXTENSION,
     GATEWAY,
     POLICY,
     GRPCRoute,
@@ -42,6 +44,9 @@ from linkerd2_py.controlplane.mesh.tokens import TOKENS_GROUP, JWTAuthentication
 from linkerd2_py.controlplane.sources.kubernetes.api_server import ApiServer
 from linkerd2_py.controlplane.sources.kubernetes.assembly import Assembly, TableSink
 from linkerd2_py.controlplane.sources.kubernetes.direct import DirectKind
+from linkerd2_py.controlplane.sources.kubernetes.external_authorizations import (
+    read_external_authorization,
+)
 from linkerd2_py.controlplane.sources.kubernetes.external_workloads import (
     read_external_workload,
 )
@@ -111,6 +116,11 @@ DIRECT: Final[Mapping[type[MeshObject], Mapping[Resource, Callable[[Json], MeshO
     JWTAuthentication: {
         Resource("jwtauthentications", TOKENS_GROUP, "v1alpha1", optional=True): (
             read_jwt_authentication
+        )
+    },
+    ExternalAuthorization: {
+        Resource("externalauthorizations", EXTENSION, "v1alpha1", optional=True): (
+            read_external_authorization
         )
     },
     HTTPLocalRateLimitPolicy: {

@@ -15,6 +15,7 @@ from linkerd2_py.controlplane.mesh.policy import (
     AuthorizationPolicy,
     ConcurrencyLimit,
     ConcurrencyOverride,
+    ExternalAuthorization,
     HTTPLocalRateLimitPolicy,
     Identities,
     MeshTLSAuthentication,
@@ -30,6 +31,7 @@ from linkerd2_py.controlplane.mesh.tokens import JWTAuthentication
 from linkerd2_py.controlplane.policy.admission.notations import cidr_of, identity_problem
 from linkerd2_py.controlplane.policy.concurrency import MOST
 from linkerd2_py.controlplane.sources.local import filter_rules, notations
+from linkerd2_py.controlplane.sources.local.authorizer_rules import AuthorizerRules
 from linkerd2_py.controlplane.sources.local.filter_rules import FilterRules
 from linkerd2_py.controlplane.sources.local.match_rules import EVERYTHING, MatchRules
 from linkerd2_py.controlplane.sources.local.mesh_spec import (
@@ -42,8 +44,8 @@ from linkerd2_py.controlplane.sources.local.names import NameRules, is_label
 from linkerd2_py.controlplane.sources.local.token_rules import TokenRules
 from linkerd2_py.controlplane.sources.local.yaml_nodes import NodeReader, Spot
 
-_POLICY: Final = ("allow", "jwt", "audit", "rate", "concurrency", "routes")
-_ROUTE: Final = ("name", "match", "allow", *filter_rules.OF_ARRIVALS)
+_POLICY: Final = ("allow", "jwt", "audit", "authorize", "rate", "concurrency", "routes")
+_ROUTE: Final = ("name", "match", "allow", "authorize", *filter_rules.OF_ARRIVALS)
 _CLIENT: Final = ("who", "from", "except", "jwt")
 _RATE: Final = ("total", "each", "of")
 EVERYBODY: Final = "everybody"
@@ -88,8 +90,10 @@ class PolicyRules:
         namespace: str,
         workloads: Mapping[str, WorkloadSpec],
         names: NameRules,
+        authorizers: AuthorizerRules,
     ) -> None:
         self._reader = reader
+        self._authorizers = authorizers
         self._namespace = namespace
         self._workloads = workloads
         self._accounts = sorted({one.service_account for one in workloads.values()})
@@ -120,6 +124,12 @@ class PolicyRules:
         audit = self._reader.boolean(entries["audit"]) if "audit" in entries else False
         if audit and allowed and allowed.everybody:
             self._reader.refuse(entries["audit"], reason="finds nobody where allow is everybody")
+        asked = self._asked(entries, name=service.name)
+        if asked is not None:
+            if audit:
+                reason = "lets in those about whom authorize would ask nobody"
+                self._reader.refuse(entries["audit"], reason=reason)
+            allowed = _named_all(allowed)
         concurrency = (
             self._concurrency(entries["concurrency"]) if "concurrency" in entries else None
         )
@@ -127,10 +137,10 @@ class PolicyRules:
             self._server(service, port, allowed=allowed, audit=bool(audit), concurrency=concurrency)
             for port in service.ports
         ]
-        found: list[MeshObject] = [*servers, *self._tokens.values()]
+        found: list[MeshObject] = [*servers, *self._tokens.values(), *([asked] if asked else [])]
         for port, server in zip(service.ports, servers, strict=True):
             self._guard(service, port, spot=spot)
-            found += self._authorized(server.name, Target("Server", server.name), allowed)
+            found += self._authorized(server.name, Target("Server", server.name), allowed, asked)
         parsed = [one for one in servers if one.proxy_protocol != _OPAQUE]
         if not parsed:
             self._refuse_requests(entries)
@@ -138,7 +148,7 @@ class PolicyRules:
         if "rate" in entries:
             found += self._rates(entries["rate"], servers=parsed)
         if "routes" in entries:
-            found += self._routes(entries["routes"], service=service, servers=parsed)
+            found += self._routes(entries["routes"], service=service, servers=parsed, asked=asked)
         self._refuse_idle_tokens(entries)
         return tuple(found)
 
@@ -149,7 +159,7 @@ class PolicyRules:
             self._reader.refuse(spot, reason="is asked for by no allow: write {jwt: NAME} there")
 
     def _refuse_requests(self, entries: dict[str, Spot]) -> None:
-        for name in ("rate", "concurrency", "routes", "jwt"):
+        for name in ("authorize", "rate", "concurrency", "routes", "jwt"):
             if name in entries:
                 reason = "is of requests, and nobody looks for them in opaque bytes"
                 self._reader.refuse(entries[name], reason=reason)
@@ -292,7 +302,11 @@ class PolicyRules:
         return Identities((text,))
 
     def _authorized(
-        self, prefix: str, target: Target, allowed: _Allowed | None
+        self,
+        prefix: str,
+        target: Target,
+        allowed: _Allowed | None,
+        asked: ExternalAuthorization | None = None,
     ) -> Iterator[MeshObject]:
         """An AuthorizationPolicy for each entry, with what it requires."""
         for client in allowed.clients if allowed else ():
@@ -308,7 +322,16 @@ class PolicyRules:
                 required.append(Authentication("NetworkAuthentication", self._namespace, name))
             if client.token is not None:
                 required.append(Authentication("JWTAuthentication", *client.token.key))
+            if asked is not None:
+                required.append(Authentication("ExternalAuthorization", *asked.key))
             yield AuthorizationPolicy(self._namespace, name, target, tuple(required))
+
+    def _asked(self, entries: dict[str, Spot], *, name: str) -> ExternalAuthorization | None:
+        """Who else has to agree."""
+        if "authorize" not in entries:
+            return None
+        free = self._names.free("external authorization", name)
+        return self._authorizers.authorization(entries["authorize"], name=free)
 
     # how often
 
@@ -384,8 +407,14 @@ class PolicyRules:
     # routes, each with clients of its own
 
     def _routes(
-        self, spot: Spot, *, service: ServiceSpec, servers: list[Server]
+        self,
+        spot: Spot,
+        *,
+        service: ServiceSpec,
+        servers: list[Server],
+        asked: ExternalAuthorization | None,
     ) -> Iterator[MeshObject]:
+        """Where a route names nobody to be asked, whoever is of all of the service is."""
         parents = tuple(Parent(POLICY, "Server", self._namespace, one.name) for one in servers)
         for number, each in enumerate(self._reader.items(spot) or (), start=1):
             entries = self._reader.fields(each, allowed=_ROUTE)
@@ -404,9 +433,13 @@ class PolicyRules:
                 rules=(HTTPRule(matches=matches or EVERYTHING, filters=filters),),
             )
             allowed = self._allowed(entries["allow"]) if "allow" in entries else None
-            if allowed and allowed.everybody:
-                allowed = allowed._replace(clients=(*allowed.clients, _Client(EVERYBODY)))
-            yield from self._authorized(name, Target("HTTPRoute", name, GATEWAY), allowed)
+            own = self._asked(entries, name=name)
+            if own is not None:
+                yield own
+            if own is not None or (allowed and allowed.everybody):
+                allowed = _named_all(allowed)
+            target = Target("HTTPRoute", name, GATEWAY)
+            yield from self._authorized(name, target, allowed, own or asked)
 
 
 def _access(workload: WorkloadSpec, *, allowed: _Allowed | None, audit: bool) -> str:
@@ -418,6 +451,14 @@ def _access(workload: WorkloadSpec, *, allowed: _Allowed | None, audit: bool) ->
     if allowed is not None:
         return "deny"
     return workload.default_inbound_policy or DEFAULT_ACCESS
+
+
+def _named_all(allowed: _Allowed | None) -> _Allowed:
+    """Everybody as one of the clients, where everybody is meant or nobody said who."""
+    if allowed is None:
+        return _Allowed(everybody=False, clients=(_Client(EVERYBODY),))
+    more = (_Client(EVERYBODY),) if allowed.everybody else ()
+    return _Allowed(everybody=False, clients=(*allowed.clients, *more))
 
 
 def _meshed(word: str) -> tuple[_Client, ...]:

@@ -22,6 +22,7 @@ from linkerd2_py.controlplane.mesh.objects import (
 )
 from linkerd2_py.controlplane.mesh.policy import (
     AuthorizationPolicy,
+    ExternalAuthorization,
     HTTPLocalRateLimitPolicy,
     MeshTLSAuthentication,
     NetworkAuthentication,
@@ -45,6 +46,7 @@ POLICIES: Final = (
     MeshTLSAuthentication,
     NetworkAuthentication,
     JWTAuthentication,
+    ExternalAuthorization,
     HTTPLocalRateLimitPolicy,
 )
 """The kinds that say where requests go, and who may make them."""

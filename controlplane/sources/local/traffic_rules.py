@@ -13,6 +13,7 @@ from typing import Final
 
 from linkerd2_py.controlplane.mesh.objects import MeshObject
 from linkerd2_py.controlplane.sources.local import limit_rules
+from linkerd2_py.controlplane.sources.local.authorizer_rules import AuthorizerRules
 from linkerd2_py.controlplane.sources.local.limit_rules import LimitRules
 from linkerd2_py.controlplane.sources.local.mesh_spec import ServiceSpec, WorkloadSpec
 from linkerd2_py.controlplane.sources.local.names import NameRules
@@ -47,7 +48,15 @@ class TrafficRules:
         self._routes = RouteRules(
             reader, namespace=namespace, services=services, named=named, names=names
         )
-        self._policies = PolicyRules(reader, namespace=namespace, workloads=workloads, names=names)
+        self._policies = PolicyRules(
+            reader,
+            namespace=namespace,
+            workloads=workloads,
+            names=names,
+            authorizers=AuthorizerRules(
+                reader, namespace=namespace, services=services, named=named
+            ),
+        )
 
     def said(
         self, entries: Mapping[str, dict[str, Spot]]

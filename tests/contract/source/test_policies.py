@@ -170,7 +170,8 @@ async def test_policies(path: Path, tell: Any) -> None:
             answer = await policy.outbound.now(outside)
             lines += _written(f"{OUTSIDE}:{port}", answer, outbound.OutboundPolicy())
     for target in (8080, 9090):
-        answer = await policy.inbound.now(port_question(POD, told.numbers[target], tokens=True))
+        asked_port = port_question(POD, told.numbers[target], tokens=True, external=True)
+        answer = await policy.inbound.now(asked_port)
         lines += _written(f"port {target} of web-0", answer, inbound.Server())
     policy.close()
     assert_golden(f"source/policy_{path.stem}.golden", "\n".join(lines) + "\n")

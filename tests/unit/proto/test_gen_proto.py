@@ -175,6 +175,8 @@ def test_fields_of_routes_have_the_numbers_of_the_proxy_api() -> None:
         "authentication": 2,
         "labels": 3,
         "metadata": 4,
+        # Ours.
+        "external_authorization": 10042,
     }
     assert numbers(inbound.HttpRoute) == {
         "metadata": 1,

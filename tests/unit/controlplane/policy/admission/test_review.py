@@ -82,7 +82,22 @@ def filtered(kind: str, **said: Any) -> dict[str, Any]:
 REDIRECT = {"type": "ReplaceFullPath", "replaceFullPath": "/new"}
 STRIPPED = {"type": "ReplacePrefixMatch", "replacePrefixMatch": ""}
 
+EXTENSION = "policy.linkerd2-py.io"
+ASKED = {"group": EXTENSION, "kind": "ExternalAuthorization", "name": "opa"}
+
+
+def authorizer(**said: Any) -> dict[str, Any]:
+    return {"service": {"name": "opa", "port": 9191}, **said}
+
+
 TAKEN: list[tuple[str, Any]] = [
+    (f"AuthorizationPolicy.{POLICY}", policy(ASKED)),
+    (f"AuthorizationPolicy.{POLICY}", policy(MESH_TLS, NETWORK, ASKED)),
+    (f"ExternalAuthorization.{EXTENSION}", authorizer()),
+    (
+        f"ExternalAuthorization.{EXTENSION}",
+        authorizer(timeout="1s", failOpen=True, statusOnError=403, contextExtensions={"a": "b"}),
+    ),
     (f"Server.{POLICY}", SERVER),
     (f"Server.{POLICY}", {**SERVER, "port": "http", "accessPolicy": "audit"}),
     (f"Server.{POLICY}", {**SERVER, "proxyProtocol": "TLS"}),
@@ -151,6 +166,19 @@ TAKEN: list[tuple[str, Any]] = [
 ]
 
 REFUSED: list[tuple[str, Any, str]] = [
+    (f"AuthorizationPolicy.{POLICY}", policy(ASKED, ASKED), "spec.requiredAuthenticationRefs[1]"),
+    (f"ExternalAuthorization.{EXTENSION}", {}, "spec.service.name"),
+    (f"ExternalAuthorization.{EXTENSION}", {"service": {"name": "opa"}}, "spec.service.port"),
+    (f"ExternalAuthorization.{EXTENSION}", authorizer(timeout="soon"), "spec.timeout"),
+    (f"ExternalAuthorization.{EXTENSION}", authorizer(timeout="0s"), "spec.timeout"),
+    (f"ExternalAuthorization.{EXTENSION}", authorizer(timeout="2m"), "spec.timeout"),
+    (f"ExternalAuthorization.{EXTENSION}", authorizer(failOpen="no"), "spec.failOpen"),
+    (f"ExternalAuthorization.{EXTENSION}", authorizer(statusOnError=200), "spec.statusOnError"),
+    (
+        f"ExternalAuthorization.{EXTENSION}",
+        authorizer(contextExtensions={"a": 1}),
+        "spec.contextExtensions.a",
+    ),
     (f"Server.{POLICY}", {**SERVER, "port": 0}, "spec.port"),
     (f"Server.{POLICY}", {**SERVER, "port": 65536}, "spec.port"),
     (f"Server.{POLICY}", {**SERVER, "port": ""}, "spec.port"),

@@ -16,6 +16,7 @@ from linkerd2_py.controlplane.mesh.policy import (
     Authentication,
     AuthorizationPolicy,
     Clients,
+    ExternalAuthorization,
     HTTPLocalRateLimitPolicy,
     Identities,
     MeshTLSAuthentication,
@@ -65,11 +66,15 @@ EVERYWHERE = ["0.0.0.0/0", "::/0"]
 
 
 def answer(
-    *objects: MeshObject, port: int = 8080, pod: Pod = POD, settings: Settings = SETTINGS
+    *objects: MeshObject,
+    port: int = 8080,
+    pod: Pod = POD,
+    settings: Settings = SETTINGS,
+    external: bool = False,
 ) -> inbound.Server:
     store = MeshStore()
     store.put(pod, *objects)
-    question = port_question(f"shop:{pod.name}", port)
+    question = port_question(f"shop:{pod.name}", port, external=external)
     encoded = port_policy(question, mesh=store.mesh, settings=settings).encoded
     assert encoded is not None
     return inbound.Server.FromString(encoded)
@@ -256,6 +261,35 @@ def test_what_a_policy_may_require(
     policy = AuthorizationPolicy("shop", "one", ON_SERVER, requires)
     found = answer(SERVER, policy, MESH_TLS, NETWORKS)
     assert bool(found.authorizations) == lets_in
+
+
+ASKED = ExternalAuthorization(
+    "shop", "opa", Key("auth", "opa"), 9191, extensions={"b": "2", "a": "1"}
+)
+BY_ASKING = Authentication("ExternalAuthorization", "shop", "opa")
+
+
+def test_somebody_else_is_asked_about_those_whom_a_policy_means() -> None:
+    policy = AuthorizationPolicy("shop", "asked", ON_SERVER, (BY_ACCOUNT, BY_ASKING))
+    (authz,) = answer(SERVER, policy, ASKED, external=True).authorizations
+    assert proof(authz) == "identities"
+    said = authz.external_authorization
+    assert said.authority == "opa.auth.svc.cluster.local:9191"
+    assert (said.timeout.nanos, said.fail_open, said.status_on_error) == (200_000_000, False, 503)
+    assert dict(said.context_extensions) == {"a": "1", "b": "2"}
+    assert said.metadata.resource.kind == "ExternalAuthorization"
+    # Who would leave it out is not told of it, and so lets nobody in by it.
+    assert names(answer(SERVER, policy, ASKED)) == []
+
+
+@pytest.mark.parametrize("there", [[], [replace(ASKED, service=None)]])
+def test_nobody_is_let_in_while_the_authorizer_is_not_known(
+    there: list[ExternalAuthorization],
+) -> None:
+    policy = AuthorizationPolicy("shop", "asked", ON_SERVER, (BY_ASKING,))
+    assert names(answer(SERVER, policy, *there, external=True)) == []
+    twice = replace(policy, requires=(BY_ASKING, BY_ASKING))
+    assert names(answer(SERVER, twice, ASKED, external=True)) == []
 
 
 def test_a_policy_of_no_requirement_lets_everybody_in() -> None:

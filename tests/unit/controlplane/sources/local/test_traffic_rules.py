@@ -143,7 +143,10 @@ WRONG = [
     ("routes: [{breaker: {failures: 0}}]", f"{ROUTE}.breaker.failures: must be a whole number >= 1 and <= 1000000, not '0'"),
     ("preferZone: a", "preferZone: must be true or false, not 'a'"),
     # who
-    ("policy: {}", "policy: must say something: allow, jwt, audit, rate, concurrency, routes"),
+    (
+        "policy: {}",
+        "policy: must say something: allow, jwt, audit, authorize, rate, concurrency, routes",
+    ),
     ("policy: {allow: all}", "policy.allow: must be one of everybody, meshed, nobody, not 'all'"),
     ("policy: {allow: []}", "policy.allow: must not be empty"),
     ("policy: {allow: [wep]}", "policy.allow[0]: nobody here is called 'wep'; there are: bare, robot, web, everybody, meshed; and networks"),
@@ -158,6 +161,21 @@ WRONG = [
     ("policy: {rate: 0/s}", f"policy.rate: {RATE}, not '0/s'"),
     ("policy: {rate: 10/m}", f"policy.rate: {RATE}, not '10/m'"),
     ("policy: {rate: {}}", "policy.rate: must say something: total, each, of"),
+    ("policy: {authorize: nobody}", "policy.authorize: there is no service 'nobody'; there are: web, other, bytes, pods, bare"),
+    ('policy: {authorize: "web:1"}', "policy.authorize: service web has no port '1'; it has: 80"),
+    ("policy: {authorize: {timeout: 1s}}", "policy.authorize.service: is missing: who is asked, such as authz:9000"),
+    (
+        "policy: {authorize: {service: web, timeout: 2m}}",
+        "policy.authorize.timeout: must be a time up to 60s such as 200ms, not '2m'",
+    ),
+    (
+        "policy: {authorize: {service: web, status: 200}}",
+        "policy.authorize.status: must be a whole number >= 400 and <= 599, not '200'",
+    ),
+    (
+        "policy: {allow: [web], audit: true, authorize: web}",
+        "policy.audit: lets in those about whom authorize would ask nobody",
+    ),
     ("policy: {concurrency: 0}", "policy.concurrency: must be a whole number >= 1 and <= 2147483647, not '0'"),
     ("policy: {concurrency: {}}", "policy.concurrency: must say something: total, each, of"),
     ("policy: {concurrency: {total: 1, each: 2}}", "policy.concurrency.each: must not be more than the total, 1"),
@@ -166,7 +184,7 @@ WRONG = [
     ("policy: {rate: {total: 1/s, of: {web: 2/s}}}", "policy.rate.of.web: must not be more than the total, 1/s"),
     ("policy: {rate: {of: {meshed: 2/s}}}", "policy.rate.of.meshed: a rate is of an account such as web, or of one of another namespace, web.shop"),
     ("policy: {routes: [{match: {grpc: A}}]}", "policy.routes[0].match.grpc: is of gRPC; by HTTP a call is path: /SERVICE/METHOD"),
-    ("policy: {routes: [{to: web}]}", "policy.routes[0].to: is not a known field; known are: name, match, allow, requestHeaders, redirect"),
+    ("policy: {routes: [{to: web}]}", "policy.routes[0].to: is not a known field; known are: name, match, allow, authorize, requestHeaders, redirect"),
 ]  # fmt: skip
 
 
