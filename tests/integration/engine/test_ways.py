@@ -115,8 +115,6 @@ async def test_without_routes_after_all_requests_go_to_their_target() -> None:
             target.await_routes()
             target.replace([EndpointSpec(Address(*own.address))])
             target.configure()
-            # Too late, and of no consequence.
-            target.await_routes()
 
         _server, address = made.server(made.table(on_unknown=on_unknown))
         got = await talk(address, CLOSE.replace(b"GET /", b"GET http://svc.test/"))
