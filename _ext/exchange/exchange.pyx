@@ -737,8 +737,8 @@ cdef class Exchange(Account):
         return self.watch_time() if self.course.is_timed_from_here() else 0
 
     cdef int watch_time(self) except -1:
-        """The timer runs until whatever is over first. What is put off meanwhile is noticed when it fires, and
-        what another exchange has left it at."""
+        """The timer runs until whatever is over first. What is put off meanwhile is noticed when it fires,
+        and what another exchange has left it at."""
         cdef Timer timer = self.course.timer
         cdef int64_t by = self.course.next(self.response != RESPONSE_NONE or self.course.held is not None)
         if by == 0 or (timer.armed and timer.deadline <= by):

@@ -15,8 +15,8 @@ class RouteTable(Rules):
     ) -> None: ...
 
 class TableDraft:
-    """The same made rule by rule, by who gives way to others in between. `finished` gives it away, whole: then
-    the draft takes nothing more (ValueError)."""
+    """The same made rule by rule, by who gives way to others in between. `finished` gives it away, whole:
+    then the draft takes nothing more (ValueError)."""
 
     def __init__(self, *, otherwise: Plan | None = None) -> None: ...
     def add(self, condition: Condition, plan: Plan) -> None: ...

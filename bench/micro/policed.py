@@ -1,5 +1,5 @@
-"""The same exchanges through an inbound proxy: let in by routes with authorizations of their own, and by rates
-of requests, or without anybody who decides.
+"""The same exchanges through an inbound proxy: let in by routes with authorizations of their own, and by
+rates of requests, or without anybody who decides.
 """
 
 import re

@@ -1,5 +1,5 @@
-"""What it costs to look at each request: routes with a time and another try, and who may ask for what, and how
-much. Beside Envoy with the same rules, and both without.
+"""What it costs to look at each request: routes with a time and another try, and who may ask for what, and
+how much. Beside Envoy with the same rules, and both without.
 """
 
 from bench.programs import Load

@@ -1,5 +1,5 @@
-"""Prints the document that a URL leads to, for a proxy, which has no TLS of Python's: that and a client of HTTP
-would be 3 MiB in every pod, for what one in many asks for once in a while.
+"""Prints the document that a URL leads to, for a proxy, which has no TLS of Python's: that and a client of
+HTTP would be 3 MiB in every pod, for what one in many asks for once in a while.
 
     python -m linkerd2_py.proxy.pod.fetch URL
 

@@ -1,4 +1,6 @@
-"""A small document by HTTP or HTTPS, bounded in time and size, fetched by a process that ends (`proxy/pod/fetch`)."""
+"""A small document by HTTP or HTTPS, bounded in time and size, fetched by a process that ends
+(`proxy/pod/fetch`).
+"""
 
 from __future__ import annotations
 
