@@ -9,6 +9,7 @@ from functools import partial
 from bench.micro.frames import PREFACE
 from bench.micro.logged import logged_exchanges
 from bench.micro.messages import BROWSER_REQUEST, RESPONSE, SIDECAR_REQUEST
+from bench.micro.policed import inbound_exchanges
 from bench.micro.proxied import http1_exchanges, http2_exchanges
 from bench.micro.secured import handshakes, leg_exchanges
 from bench.micro.tapped import untapped_exchanges, watched_exchanges
@@ -228,6 +229,25 @@ def all_cases() -> dict[str, Case]:
             100,
         ),
         Case("exchange-http2-policy", partial(http2_exchanges, policy=10), EXCHANGES, 100),
+        Case(
+            "exchange-http2-paced",
+            partial(http2_exchanges, policy=10, paced=True),
+            EXCHANGES,
+            100,
+        ),
+        Case("exchange-http1-table", partial(http1_exchanges, policy=5000), EXCHANGES, 100),
+        Case(
+            "exchange-http1-inbound",
+            partial(inbound_exchanges, policed=False, h2=False),
+            EXCHANGES,
+            100,
+        ),
+        Case(
+            "exchange-http1-policed",
+            partial(inbound_exchanges, policed=True, h2=False),
+            EXCHANGES,
+            100,
+        ),
         Case("exchange-http1-untapped", untapped_exchanges, EXCHANGES, 100),
         Case("exchange-http1-watched", partial(watched_exchanges, told=False), EXCHANGES, 100),
         Case("exchange-http1-told", partial(watched_exchanges, told=True), EXCHANGES, 100),

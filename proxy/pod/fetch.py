@@ -35,7 +35,7 @@ def main(words: Sequence[str]) -> int:
     request = Request(url, headers={"Accept": "application/json"})  # noqa: S310  # checked by who starts us
     try:
         with opener.open(request, timeout=TIMEOUT_S) as answer:
-            document = _whole(answer)
+            document = document_of(answer)
     except HTTPError as error:
         return _refuse(f"it answers {error.code}")
     except URLError as error:
@@ -46,7 +46,7 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
-def _whole(answer: HTTPResponse) -> bytes:
+def document_of(answer: HTTPResponse) -> bytes:
     """ValueError for one that is no document, too large, or was cut."""
     if answer.status != 200:
         raise ValueError(f"it answers {answer.status}")

@@ -89,10 +89,15 @@ def sign(algorithm: str, key: Any, signed: bytes) -> bytes:
     return r.to_bytes(size) + s.to_bytes(size)
 
 
+BEGUN = int(SystemClock().wall())
+"""When tokens were given out, however much later a test that judges them by this moment comes to it."""
+_DAY_S = 86_400
+
+
 def claims(**more: Any) -> dict[str, Any]:
     """Sound ones; what is None is left out."""
-    now = int(SystemClock().wall())
-    found = {"iss": ISSUER, "aud": AUDIENCE, "sub": "ada", "iat": now, "exp": now + 3600, **more}
+    times = {"iat": BEGUN, "exp": BEGUN + _DAY_S}
+    found = {"iss": ISSUER, "aud": AUDIENCE, "sub": "ada", **times, **more}
     return {name: value for name, value in found.items() if value is not None}
 
 

@@ -148,5 +148,7 @@ def test_what_the_proxy_is_told_is_said_to_those_that_ask_too() -> None:
     assert web.inbound.names_of(web.ports[9000]) == ["9000"]
     assert web.inbound.names_of(web.serve[9000]) == ["9000"]
     asked = {(probe.port, probe.path) for probe in web.inbound.probes}
-    assert asked == {(web.admin_port, path) for path in ("/live", "/metrics", "/ready")}
+    assert asked == {
+        (web.admin_port, path) for path in ("/endpoints.json", "/live", "/metrics", "/ready")
+    }
     assert _plan("cart").inbound == NOTHING_SAID

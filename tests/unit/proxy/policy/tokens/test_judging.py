@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from linkerd2_py.base.clock import SystemClock
 from linkerd2_py.proxy.policy.kinds_of_tokens import KeySource, TokenKind
 from linkerd2_py.proxy.policy.tokens import problems
 from linkerd2_py.proxy.policy.tokens.judging import Judgement, judge
 from linkerd2_py.proxy.policy.tokens.keys import Keys, read_keys
 from tests.support.tokens import (
     AUDIENCE,
+    BEGUN,
     ISSUER,
     b64,
     claims,
@@ -22,7 +22,6 @@ from tests.support.tokens import (
     token,
 )
 
-NOW = SystemClock().wall()
 KIND = TokenKind("login", ISSUER, KeySource("jwks", ""), audiences=(AUDIENCE,))
 SOUND = None
 
@@ -36,12 +35,12 @@ KEYS = keys_of("ES256", "RS256", "EdDSA")
 
 def judged(text: str | bytes, kind: TokenKind = KIND, keys: Keys | None = KEYS) -> Judgement:
     raw = text.encode() if isinstance(text, str) else text
-    return judge(raw, kind, keys, now=NOW)
+    return judge(raw, kind, keys, now=BEGUN)
 
 
 @pytest.mark.parametrize("algorithm", ["ES256", "RS256", "PS512", "EdDSA"])
 def test_a_sound_one_holds_until_it_ends(algorithm: str) -> None:
-    ends = int(NOW) + 100
+    ends = BEGUN + 100
     found = judged(token(claims(exp=ends), algorithm=algorithm))
     assert found == Judgement(None, ends + KIND.leeway_s)
 
@@ -137,7 +136,7 @@ HOSTILE: dict[str, tuple[str, str | None]] = {
     "a huge number": (token(f'{{"exp": {"9" * 5000}}}'), problems.MALFORMED),
     "no number": (token('{"exp": NaN}'), problems.MALFORMED),
     "no end": (token(claims(exp=None)), problems.MALFORMED),
-    "an end that is a text": (token(claims(exp=str(int(NOW) + 100))), problems.MALFORMED),
+    "an end that is a text": (token(claims(exp=str(BEGUN + 100))), problems.MALFORMED),
     "an end that is true": (token(claims(exp=True)), problems.MALFORMED),
     "an end that is nothing": (token(json.dumps({**claims(), "exp": None})), problems.MALFORMED),
     "an end before all time": (token(claims(exp=-1)), problems.MALFORMED),
@@ -146,12 +145,12 @@ HOSTILE: dict[str, tuple[str, str | None]] = {
         token(json.dumps(claims(exp=7)).replace('"exp": 7', '"exp": 1e999')),
         problems.MALFORMED,
     ),
-    "an end with a fraction": (token(claims(exp=NOW + 100.5)), SOUND),
-    "over": (token(claims(exp=int(NOW) - 61)), problems.EXPIRED),
-    "over by less than clocks may differ": (token(claims(exp=int(NOW) - 50)), SOUND),
-    "not yet": (token(claims(nbf=int(NOW) + 100)), problems.EARLY),
-    "soon": (token(claims(nbf=int(NOW) + 50)), SOUND),
-    "given out tomorrow": (token(claims(iat=int(NOW) + 86400)), problems.EARLY),
+    "an end with a fraction": (token(claims(exp=BEGUN + 100.5)), SOUND),
+    "over": (token(claims(exp=BEGUN - 61)), problems.EXPIRED),
+    "over by less than clocks may differ": (token(claims(exp=BEGUN - 50)), SOUND),
+    "not yet": (token(claims(nbf=BEGUN + 100)), problems.EARLY),
+    "soon": (token(claims(nbf=BEGUN + 50)), SOUND),
+    "given out tomorrow": (token(claims(iat=BEGUN + 86400)), problems.EARLY),
     "a beginning that is a text": (token(claims(nbf="0")), problems.MALFORMED),
     "of nobody": (token(claims(iss=None)), problems.ISSUER),
     "of another": (token(claims(iss=f"{ISSUER}/")), problems.ISSUER),
