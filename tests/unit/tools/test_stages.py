@@ -20,6 +20,7 @@ NOT_ITS_BUSINESS = {ROOT / "tests/unit/support/test_leak_fixture.py"}
 # They pass on what others made, or have something read as proxies will read it.
 NAMES_IT = {
     ROOT / "controlplane/calls.py",
+    ROOT / "controlplane/policy/tokens.py",
     ROOT / "controlplane/run/components.py",
     ROOT / "controlplane/sources/local/notations.py",
     ROOT / "controlplane/sources/local/profile_rules.py",
