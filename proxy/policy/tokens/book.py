@@ -17,7 +17,7 @@ from linkerd2_py.proxy.policy.kinds_of_tokens import AUTHORIZATION, KeySource, T
 from linkerd2_py.proxy.policy.server import Labels
 from linkerd2_py.proxy.policy.tokens import problems
 from linkerd2_py.proxy.policy.tokens.judging import judge
-from linkerd2_py.proxy.policy.tokens.key_sets import KeySet
+from linkerd2_py.proxy.policy.tokens.key_sets import EARLY_S, KeySet
 from linkerd2_py.proxy.policy.verdict import Refusal
 
 REMEMBERED_S: Final = 300.0
@@ -28,6 +28,8 @@ KINDS_MAX: Final = 200
 
 _AWAITED: Final = frozenset({problems.KEY, problems.NO_KEYS})
 _MAY_MEND: Final = _AWAITED | {problems.EARLY}
+_OF_KEYS: Final = frozenset({problems.KEY, problems.SIGNATURE})
+"""A token that names no key may be signed by one that its issuer has since told of."""
 _FETCHES: Final = "inbound_jwks_fetches_total"
 _FETCHES_HELP: Final = "Tries to get the keys of an issuer of tokens."
 _TOKENS: Final = "inbound_http_jwt_total"
@@ -128,8 +130,10 @@ class _Kind:
     def _inspect(self, token: bytes) -> Finding | None:
         now = self._clock.wall()
         is_usable = self._keys.use()
-        found = judge(token, self._kind, self._keys.keys if is_usable else None, now=now)
-        if found.problem == problems.KEY and not self._keys.miss():
+        keys = self._keys.keys
+        found = judge(token, self._kind, keys if is_usable else None, now=now)
+        is_missed = found.problem in _OF_KEYS
+        if is_missed and not self._keys.miss() and self._keys.keys is not keys:
             # A file has been read at once.
             found = judge(token, self._kind, self._keys.keys, now=now)
         elif found.problem in _AWAITED and self._keys.is_awaited:
@@ -138,6 +142,12 @@ class _Kind:
         if problem is None:
             seconds = min(REMEMBERED_S, found.until - now)
             return Finding(self._loop, seconds=seconds, fields=found.fields)
-        lasting = 0.0 if problem in _MAY_MEND else REFUSED_S
         rank = problems.PROBLEMS[problem].rank
-        return Finding(self._loop, problem=problem, rank=rank, seconds=lasting)
+        return Finding(self._loop, problem=problem, rank=rank, seconds=_lasts(problem))
+
+
+def _lasts(problem: str) -> float:
+    """For how long nobody looks at such a token again."""
+    if problem == problems.SIGNATURE:
+        return EARLY_S
+    return 0.0 if problem in _MAY_MEND else REFUSED_S

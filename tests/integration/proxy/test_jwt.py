@@ -8,7 +8,7 @@ import pytest
 
 from linkerd2_py.base.tasks import spawn
 from linkerd2_py.proto.gen import inbound_pb2 as inbound
-from linkerd2_py.proxy.policy.tokens import key_sets
+from linkerd2_py.proxy.policy.tokens import book, key_sets
 from tests.support.inbound_rig import OTHER_STRANGER, Rig, rig
 from tests.support.key_server import KeyServer
 from tests.support.policy_stub import authz, resource, route, server
@@ -283,6 +283,28 @@ async def test_keys_change_under_load_and_nobody_gets_a_wrong_answer(
         await keys.start()
         assert set(answered) == {200}
         assert keys.asked == 2
+
+
+async def test_a_token_without_the_name_of_its_key_asks_for_keys_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in (key_sets, book):
+        monkeypatch.setattr(module, "EARLY_S", 0.05)
+    async with (
+        KeyServer(jwks(jwk(key_for("ES256")))) as keys,
+        rig(server(by_token(jwks=None, url=keys.url))) as made,
+    ):
+        await made.becomes(401)
+        assert status(await ask(made, bearer(token()))) == 200
+        other = key_for("ES256", "other")
+        keys.text = jwks(jwk(other))
+        good = bearer(token(key=other))
+
+        async def is_let_in() -> bool:
+            return status(await ask(made, good)) == 200
+
+        _: bool = await eventually_async(is_let_in)
+        assert status(await ask(made, bearer(token()))) == 401
 
 
 async def test_unknown_keys_ask_for_keys_no_more_often_than_that() -> None:
