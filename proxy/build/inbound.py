@@ -51,7 +51,7 @@ def build_inbound(parts: Parts, api: PolicyApi | None, *, lookups: Lookups) -> I
         make_book=partial(_token_book, parts),
         make_authorizers=partial(_authorizers, parts, lookups),
     )
-    parts.closers.append(policies.close)
+    parts.add_discovery(policies)
     authorize = _authorize(policies, targets)
     server = build_server(parts, table, side=side, target=None, authorize=authorize)
     changes.servers.append(server)

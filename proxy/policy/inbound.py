@@ -77,6 +77,11 @@ class InboundPolicies:
         if self._book is not None:
             self._book.close()
 
+    async def settled(self) -> None:
+        """After `close`: until nobody is being asked."""
+        if self._book is not None:
+            await self._book.settled()
+
     def open(self, port: int, paths: tuple[str, ...]) -> None:
         """Everybody may GET these there, whatever the policy is."""
         self._open[port] = _Open(paths)

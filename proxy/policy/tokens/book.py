@@ -90,6 +90,11 @@ class TokenBook:
             keys.close()
         self._kinds.clear()
 
+    async def settled(self) -> None:
+        """After `close`: until the programs that fetch keys have ended."""
+        for keys in list(self._sets.values()):
+            await keys.settled()
+
     def _counter(self, labels: Labels, *, kind: str, result: str) -> Counter:
         more = (("jwt_name", kind), ("result", result))
         return self._registry.counter(_TOKENS, _TOKENS_HELP, (*labels, *more))

@@ -52,9 +52,11 @@ async def _output_of(url: str) -> bytes:
     finally:
         with suppress(ProcessLookupError):
             transport.kill()
-        # Nobody reaps it for a loop that is closed.
-        await output.ended.wait()
-        transport.close()
+        try:
+            # Nobody reaps it for a loop that is closed.
+            await output.ended.wait()
+        finally:
+            transport.close()
     if transport.get_returncode() != 0:
         said = output.of[2].decode("utf-8", "replace").splitlines()
         raise FetchError(said[-1][:200] if said else "the program that fetches it has failed")

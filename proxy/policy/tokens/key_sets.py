@@ -90,6 +90,11 @@ class KeySet:
         if self._task is not None:
             self._task.cancel()
 
+    async def settled(self) -> None:
+        """After `close`: until nobody is being asked."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
     @property
     def _is_fixed(self) -> bool:
         return self._source.kind == "jwks"
