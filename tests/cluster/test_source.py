@@ -193,7 +193,7 @@ async def test_a_service_without_a_selector_is_served_by_what_its_slice_says(
 async def test_a_kind_that_may_not_be_listed_is_named_and_the_others_go_on(
     control_plane: ControlPlane, kubectl: Kubectl
 ) -> None:
-    ours = ["linkerd.io", "policy.linkerd.io", "workload.linkerd.io"]
+    ours = ["linkerd.io", "policy.linkerd.io", "policy.linkerd2-py.io", "workload.linkerd.io"]
     groups = ["", "apps", "batch", "gateway.networking.k8s.io", *ours]
     rules = [{"apiGroups": groups, "resources": ["*"], "verbs": ["list", "watch"]}]
     role = {
