@@ -380,7 +380,11 @@ async def test_a_body_larger_than_the_window_waits_at_its_sender() -> None:
 @pytest.mark.parametrize("protocol", ["http1", "http2"])
 async def test_a_client_that_goes_away_is_asked_about_no_more(protocol: str) -> None:
     gate = Gate()
-    async with Authorizer(gate) as authorizer, asking(server(authorizer.authz())) as made:
+    # Longer than a test waits: no time-out ends the question.
+    async with (
+        Authorizer(gate) as authorizer,
+        asking(server(authorizer.authz(timeout_s=600))) as made,
+    ):
         async with made.connection() as connection:
             if protocol == "http2":
                 call = Http2(connection)
