@@ -9,16 +9,18 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from tests.support.privileges import need_root
 from tests.support.wait import patience
 
 ENTRY = (sys.executable, "-m", "linkerd2_py.cli.main")
+MODES = ("loopback", "transparent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,24 @@ class MeshCli:
         """End the mesh by force if asking does not help."""
         if self.run("local", "down").status != 0 and (self.root / "state/state.json").exists():
             os.kill(self.state()["pid"], signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def mesh_up(root: Path, files: Mapping[str, str], *, mode: str = "loopback") -> Iterator[MeshCli]:
+    """A detached mesh of these files, `mesh.yaml` among them, in one of MODES. It is ended also where only a
+    part of it came up.
+    """
+    flags = ["--transparent"] if mode == "transparent" else []
+    if flags:
+        need_root()
+    made = MeshCli(root)
+    for name, text in files.items():
+        (root / name).write_text(text)
+    try:
+        made.ok("local", "up", "-f", "mesh.yaml", "--detach", *flags, timeout_s=120)
+        yield made
+    finally:
+        made.stop()
 
 
 def edit(path: Path, pattern: str, replacement: str) -> None:

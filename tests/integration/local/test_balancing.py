@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.local.mesh_cli import MeshCli
+from tests.integration.local.mesh_cli import MeshCli, mesh_up
 from tests.support.wait import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -52,13 +52,10 @@ workloads:
 
 @pytest.fixture
 def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshCli]:
-    made = MeshCli(tmp_path_factory.mktemp("balancing"))
-    (made.root / "api.py").write_text(API)
-    (made.root / "call.sh").write_text(CALLS)
-    (made.root / "mesh.yaml").write_text(MESH)
-    made.ok("local", "up", "-f", "mesh.yaml", "-d", timeout_s=120)
-    yield made
-    made.stop()
+    with mesh_up(
+        tmp_path_factory.mktemp("balancing"), {"api.py": API, "call.sh": CALLS, "mesh.yaml": MESH}
+    ) as made:
+        yield made
 
 
 def endpoints(cli: MeshCli, service: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.local.mesh_cli import MeshCli
+from tests.integration.local.mesh_cli import MeshCli, mesh_up
 from tests.support.series import by
 from tests.support.wait import eventually
 
@@ -41,12 +41,8 @@ workloads:
 
 @pytest.fixture
 def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshCli]:
-    made = MeshCli(tmp_path_factory.mktemp("breaker"))
-    (made.root / "api.py").write_text(API)
-    (made.root / "mesh.yaml").write_text(MESH)
-    made.ok("local", "up", "-f", "mesh.yaml", "-d", timeout_s=120)
-    yield made
-    made.stop()
+    with mesh_up(tmp_path_factory.mktemp("breaker"), {"api.py": API, "mesh.yaml": MESH}) as made:
+        yield made
 
 
 def test_one_replica_that_fails_is_left_alone(cli: MeshCli) -> None:

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.local.mesh_cli import MeshCli
+from tests.integration.local.mesh_cli import MODES, MeshCli, mesh_up
 from tests.integration.local.transparent_mesh import inside
-from tests.support.privileges import need_root
 from tests.support.wait import eventually, patience
 
 from .test_mesh_yaml import _address
@@ -44,22 +43,16 @@ workloads:
 ASKS, TRAFFIC_S = 40, 60.0
 
 
-@pytest.fixture(scope="module", params=["loopback", "transparent"])
+@pytest.fixture(scope="module", params=MODES)
 def cli(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[MeshCli]:
-    flags = ["--transparent"] if request.param == "transparent" else []
-    if flags:
-        need_root()
-    made = MeshCli(tmp_path_factory.mktemp(request.param))
-    (made.root / "mesh.yaml").write_text(MESH)
-    (made.root / "server.py").write_text(SERVER)
-    try:
-        made.ok("local", "up", "-f", "mesh.yaml", "-d", *flags, timeout_s=120)
+    with mesh_up(
+        tmp_path_factory.mktemp(request.param),
+        {"mesh.yaml": MESH, "server.py": SERVER},
+        mode=request.param,
+    ) as made:
         yield made
-    finally:
-        # Also where only a part of it came up.
-        made.stop()
 
 
 def who_answers(cli: MeshCli) -> str:

@@ -20,8 +20,7 @@ import yaml
 
 from linkerd2_py.controlplane.local.supervise.launcher import SAMPLE_MESH_FILE
 from tests.integration.local.load_tools import Doors, run_all
-from tests.integration.local.mesh_cli import MeshCli, assert_ended, replace
-from tests.support.privileges import need_root
+from tests.integration.local.mesh_cli import MODES, MeshCli, assert_ended, mesh_up, replace
 from tests.support.wait import eventually, patience
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -30,19 +29,17 @@ REPLICAS = {"web": 1, "emoji": 2, "voting": 2, "chat": 1, "vote-bot": 1}
 TRAFFIC_S = 60.0
 
 
-@pytest.fixture(scope="module", params=["loopback", "transparent"])
+@pytest.fixture(scope="module", params=MODES)
 def cli(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[MeshCli]:
     """One running mesh for all tests of this file, from a copy of the sample's file, in either mode."""
-    flags = ["--transparent"] if request.param == "transparent" else []
-    if flags:
-        need_root()
-    made = MeshCli(tmp_path_factory.mktemp(request.param))
-    shutil.copy(SAMPLE_MESH_FILE, made.root / "mesh.yaml")
-    made.ok("local", "up", "-f", "mesh.yaml", "--detach", *flags, timeout_s=120)
-    yield made
-    made.stop()
+    with mesh_up(
+        tmp_path_factory.mktemp(request.param),
+        {"mesh.yaml": SAMPLE_MESH_FILE.read_text()},
+        mode=request.param,
+    ) as made:
+        yield made
 
 
 def _stats(cli: MeshCli, *words: str) -> dict[str, dict[str, Any]]:

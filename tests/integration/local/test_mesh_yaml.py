@@ -16,9 +16,8 @@ import httpx2
 import psutil
 import pytest
 
-from tests.integration.local.mesh_cli import MeshCli, replace
+from tests.integration.local.mesh_cli import MODES, MeshCli, mesh_up, replace
 from tests.integration.local.transparent_mesh import inside
-from tests.support.privileges import need_root
 from tests.support.wait import eventually, patience
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -36,18 +35,14 @@ def whole_file() -> str:
     return found[1]
 
 
-@pytest.fixture(scope="module", params=["loopback", "transparent"])
+@pytest.fixture(scope="module", params=MODES)
 def cli(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[MeshCli]:
-    flags = ["--transparent"] if request.param == "transparent" else []
-    if flags:
-        need_root()
-    made = MeshCli(tmp_path_factory.mktemp(request.param))
-    (made.root / "mesh.yaml").write_text(whole_file())
-    made.ok("local", "up", "-f", "mesh.yaml", "-d", *flags, timeout_s=120)
-    yield made
-    made.stop()
+    with mesh_up(
+        tmp_path_factory.mktemp(request.param), {"mesh.yaml": whole_file()}, mode=request.param
+    ) as made:
+        yield made
 
 
 @contextlib.contextmanager

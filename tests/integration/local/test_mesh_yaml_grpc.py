@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from linkerd2_py.controlplane.local.supervise.launcher import SAMPLE_MESH_FILE
-from tests.integration.local.mesh_cli import MeshCli
+from tests.integration.local.mesh_cli import MeshCli, mesh_up
 from tests.support.wait import eventually, patience
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -33,11 +33,10 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshCli]:
     said = yaml.safe_load(SAMPLE_MESH_FILE.read_text())
     del said["profiles"]["voting-svc"]
     said["services"]["voting-svc"] |= VOTING
-    made = MeshCli(tmp_path_factory.mktemp("grpc"))
-    (made.root / "mesh.yaml").write_text(yaml.safe_dump(said, sort_keys=False))
-    made.ok("local", "up", "-f", "mesh.yaml", "-d", timeout_s=120)
-    yield made
-    made.stop()
+    with mesh_up(
+        tmp_path_factory.mktemp("grpc"), {"mesh.yaml": yaml.safe_dump(said, sort_keys=False)}
+    ) as made:
+        yield made
 
 
 def test_calls_follow_their_routes(cli: MeshCli) -> None:

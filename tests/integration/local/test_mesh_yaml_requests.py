@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from tests.integration.local.mesh_cli import MeshCli
+from tests.integration.local.mesh_cli import MeshCli, mesh_up
 from tests.support.wait import eventually, patience
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -75,12 +75,8 @@ IN_A_ROW = 40
 
 @pytest.fixture(scope="module")
 def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshCli]:
-    made = MeshCli(tmp_path_factory.mktemp("limits"))
-    (made.root / "mesh.yaml").write_text(MESH)
-    (made.root / "serve.py").write_text(SERVE)
-    made.ok("local", "up", "-f", "mesh.yaml", "-d", timeout_s=120)
-    yield made
-    made.stop()
+    with mesh_up(tmp_path_factory.mktemp("limits"), {"mesh.yaml": MESH, "serve.py": SERVE}) as made:
+        yield made
 
 
 @pytest.fixture

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.local.mesh_cli import MeshCli
+from tests.integration.local.mesh_cli import MeshCli, mesh_up
 from tests.integration.local.transparent_mesh import inside
-from tests.support.privileges import need_root
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -33,18 +32,11 @@ STATUS = ("-s", "-o", "/dev/null", "-w", "%{http_code}", "-m", "10")
 SERVICES = ("open", "known", "guarded", "closed")
 
 
-def _up(root: MeshCli, *flags: str) -> None:
-    (root.root / "mesh.yaml").write_text(MESH)
-    root.ok("local", "up", "-f", "mesh.yaml", "-d", *flags, timeout_s=120)
-
-
 @pytest.fixture(scope="module")
 def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshCli]:
-    need_root()
-    made = MeshCli(tmp_path_factory.mktemp("policies"))
-    _up(made, "--transparent")
-    yield made
-    made.stop()
+    root = tmp_path_factory.mktemp("policies")
+    with mesh_up(root, {"mesh.yaml": MESH}, mode="transparent") as made:
+        yield made
 
 
 @pytest.mark.parametrize(
@@ -63,9 +55,7 @@ def test_on_loopback_addresses_identities_are_judged(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     """All connections come from 127.0.0.1 there; doors have an identity of the mesh."""
-    made = MeshCli(tmp_path_factory.mktemp("loopback"))
-    _up(made)
-    try:
+    with mesh_up(tmp_path_factory.mktemp("loopback"), {"mesh.yaml": MESH}) as made:
         links = made.state()["links"]
         found = [
             subprocess.run(
@@ -74,5 +64,3 @@ def test_on_loopback_addresses_identities_are_judged(
             for name in SERVICES
         ]
         assert found == ["200", "200", "200", "403"]
-    finally:
-        made.stop()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.local.mesh_cli import MeshCli
+from tests.integration.local.mesh_cli import mesh_up
 from tests.support.tokens import claims, jwk, jwks, key_for, token
 from tests.support.wait import eventually
 
@@ -36,10 +36,7 @@ STATUS = ("-s", "-o", "/dev/null", "-w", "%{http_code}", "-m", "10")
 def test_who_shows_a_token_is_let_in(tmp_path: Path) -> None:
     keys = tmp_path / "keys.json"
     keys.write_text(jwks(jwk(key_for("ES256"), kid="one")))
-    made = MeshCli(tmp_path)
-    (made.root / "mesh.yaml").write_text(MESH % keys)
-    made.ok("local", "up", "-f", "mesh.yaml", "-d", timeout_s=120)
-    try:
+    with mesh_up(tmp_path, {"mesh.yaml": MESH % keys}) as made:
         door = made.state()["links"]["web"]
 
         def status(*words: str) -> str:
@@ -64,5 +61,3 @@ def test_who_shows_a_token_is_let_in(tmp_path: Path) -> None:
         assert status(*good) == "401"
         (made.root / "mesh.yaml").write_text(OPEN % keys)
         eventually(lambda: status() == "200")
-    finally:
-        made.stop()

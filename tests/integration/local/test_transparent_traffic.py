@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.local.mesh_cli import MeshCli, edit
+from tests.integration.local.mesh_cli import MeshCli, edit, mesh_up
 from tests.integration.local.transparent_mesh import count, netns_of, pods
 from tests.integration.local.transparent_mesh import inside as inside_pod
 from tests.support.netns import inside, sh
-from tests.support.privileges import need_root
 from tests.support.wait import eventually, patience
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -79,13 +78,12 @@ workloads:
 
 @pytest.fixture(scope="module")
 def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MeshCli]:
-    need_root()
-    made = MeshCli(tmp_path_factory.mktemp("traffic"))
-    for name, text in (("ends.py", ENDS), ("who.py", WHO), ("mesh.yaml", MESH)):
-        (made.root / name).write_text(text)
-    made.ok("local", "up", "--transparent", "-f", "mesh.yaml", "-d", timeout_s=120)
-    yield made
-    made.stop()
+    with mesh_up(
+        tmp_path_factory.mktemp("traffic"),
+        {"ends.py": ENDS, "who.py": WHO, "mesh.yaml": MESH},
+        mode="transparent",
+    ) as made:
+        yield made
 
 
 def _python(cli: MeshCli, pod: str, script: str, *, timeout_s: float = 60) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.local.mesh_cli import MeshCli
+from tests.integration.local.mesh_cli import MeshCli, mesh_up
 from tests.support.wait import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -31,11 +31,8 @@ workloads:
 
 @pytest.fixture
 def cli(tmp_path: Path) -> Iterator[MeshCli]:
-    (tmp_path / "mesh.yaml").write_text(MESH)
-    made = MeshCli(tmp_path)
-    made.ok("local", "up", "-f", "mesh.yaml", "-d", timeout_s=120)
-    yield made
-    made.stop()
+    with mesh_up(tmp_path, {"mesh.yaml": MESH}) as made:
+        yield made
 
 
 def answered(cli: MeshCli, **labels: str) -> float:
