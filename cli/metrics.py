@@ -11,14 +11,14 @@ from typing import Annotated, Any, Final
 import typer
 
 from linkerd2_py.base.logs import printable
-from linkerd2_py.cli import PROGRAM, completing, output
+from linkerd2_py.cli import PROGRAM, output
 from linkerd2_py.cli.api import Api, check_namespace, connect
 from linkerd2_py.cli.checks.cluster.pods import PROXY, is_meshed, name_of, status_of
 from linkerd2_py.cli.cluster import Cluster
 from linkerd2_py.cli.durations import parse_duration
 from linkerd2_py.cli.errors import EXIT_FAILURE, CliError, bad_usage
 from linkerd2_py.cli.find.public_api import asks_a_cluster
-from linkerd2_py.cli.options import Globals
+from linkerd2_py.cli.options import Globals, Proxies
 from linkerd2_py.cli.resources import SHORT_NAMES, Resource, parse_resources
 from linkerd2_py.cli.scraping import METRICS, TIMEOUT_S, obfuscated, scrape, scrape_through
 from linkerd2_py.cli.workloads import Object, asked_of, container_ports, pods_of
@@ -29,14 +29,7 @@ _ADMIN, _PROXY_ADMIN, _ADMIN_PORT = "admin", "linkerd-admin", 4191
 
 
 def proxy_metrics(
-    resource: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="RESOURCE",
-            help="po/NAME, deploy/NAME or ns/NAME; of a cluster anything that has pods.",
-            autocompletion=completing.resources("po", "deploy", "ns"),
-        ),
-    ],
+    resource: Proxies,
     obfuscate: Annotated[
         bool, typer.Option("--obfuscate", help="Hide who is who: names in labels become hashes.")
     ] = False,

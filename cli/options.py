@@ -26,6 +26,14 @@ TimeWindow = Annotated[
         "--time-window", "-t", metavar="DURATION", help="Look this far back, e.g. 30s, 1m."
     ),
 ]
+Proxies = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="RESOURCE",
+        help="po/NAME, deploy/NAME or ns/NAME; of a cluster anything that has pods.",
+        autocompletion=completing.resources("po", "deploy", "ns"),
+    ),
+]
 AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", "-A", help="Show all namespaces.")]
 
 

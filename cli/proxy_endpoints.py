@@ -9,10 +9,10 @@ from typing import Annotated, Any, Final
 import typer
 
 from linkerd2_py.base.logs import printable
-from linkerd2_py.cli import PROGRAM, completing, metrics, output
+from linkerd2_py.cli import PROGRAM, metrics, output
 from linkerd2_py.cli.errors import EXIT_FAILURE, CliError
 from linkerd2_py.cli.metrics import Section
-from linkerd2_py.cli.options import Globals, output_option
+from linkerd2_py.cli.options import Globals, Proxies, output_option
 from linkerd2_py.cli.render.endpoints import endpoints_table
 
 _PATH: Final = "/endpoints.json"
@@ -20,14 +20,7 @@ _COMMAND: Final = "proxy-endpoints"
 
 
 def proxy_endpoints(
-    resource: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="RESOURCE",
-            help="po/NAME, deploy/NAME or ns/NAME; of a cluster anything that has pods.",
-            autocompletion=completing.resources("po", "deploy", "ns"),
-        ),
-    ],
+    resource: Proxies,
     form: Annotated[str, output_option("table", "json")] = "table",
     *,
     given: Globals,
