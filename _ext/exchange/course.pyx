@@ -164,6 +164,8 @@ cdef int drop_course(Course course, Loop loop) except -1:
     if course.held is not None:
         course.drop_held()
     course.retry = None
+    # They may go with it.
+    course.conditions = &NO_ANSWERS
     if course.edits is not None:
         course.edits = None
     if loop is not at_rest_in:
